@@ -1,0 +1,113 @@
+import type { z } from "zod";
+import type { Tx } from "#shared/db/db.ts";
+
+/** What a topic promises. durable: a row in the log, exactly-once effects. volatile: the broker alone, numbered by its content. */
+export type TopicClass = "durable" | "volatile";
+
+/** A topic's contract. `schemas` has one zod schema a type; a change that readers cannot take is a new `version`. */
+export interface Topic<Schemas extends Record<string, z.ZodType> = Record<string, z.ZodType>> {
+  readonly name: string;
+  readonly class: TopicClass;
+  readonly version: number;
+  readonly schemas: Schemas;
+  /** What the key of an event is, for readers: "sessionId", "instrumentId". */
+  readonly key: string;
+  /** What becomes of the later events of a key when one of its events is dead. */
+  readonly onDead: "block" | "skip";
+  /** For volatile topics: about how many entries a partition keeps. */
+  readonly maxLength?: number;
+  readonly description: string;
+}
+
+export type EventOf<T extends Topic> = {
+  [Type in keyof T["schemas"] & string]: { type: Type; data: z.infer<T["schemas"][Type]> };
+}[keyof T["schemas"] & string];
+
+/** An event on its way out. The bus adds id, time, seq, source and trace. */
+export interface OutgoingEvent<T extends Topic = Topic> {
+  topic: T;
+  key: string;
+  type: string;
+  data: unknown;
+  correlationId?: string;
+  causationId?: string;
+}
+
+/** A received event: CloudEvents attributes and where it stood. `seq` is dense in a partition of a durable topic, 0 in a volatile one. */
+export interface BusEvent<Data = unknown> {
+  id: string;
+  source: string;
+  type: string;
+  topic: string;
+  partition: number;
+  seq: number;
+  key: string;
+  /** Wall clock of the publisher, UTC epoch milliseconds. */
+  timeMs: number;
+  version: number;
+  data: Data;
+  traceparent?: string;
+  correlationId?: string;
+  causationId?: string;
+}
+
+/** A unit that a member of a group owns: partition `partition` of all topics of the subscription. */
+export interface OwnedUnit {
+  group: string;
+  partition: number;
+  /** The role in the leadership tables, `unit:<group>:<partition>`. */
+  role: string;
+  epoch: number;
+  /** Aborts when the unit is given up or lost. */
+  signal: AbortSignal;
+}
+
+export interface SubscribeOptions {
+  group: string;
+  topics: readonly Topic[];
+  /**
+   * Durable topics: all events of the batch, in order of their seq within a topic, in one transaction with the group's
+   * position and the epoch's fence; what it throws rolls the batch back. Events of one key come in order and exactly once in effect.
+   */
+  handle?: (tx: Tx, events: readonly BusEvent[], unit: OwnedUnit) => Promise<void>;
+  /** Volatile topics: at least once, in the broker's order, acknowledged when it resolves. */
+  handleVolatile?: (events: readonly BusEvent[], unit: OwnedUnit) => Promise<void>;
+  /** The unit is this member's; called before its first event. What it throws gives the unit up. */
+  onAcquired?: (unit: OwnedUnit) => Promise<void>;
+  /** The unit is no longer this member's (already lost, or about to be handed over once this resolves). */
+  onReleased?: (unit: OwnedUnit) => Promise<void>;
+}
+
+export interface TailOptions {
+  topic: Topic;
+  /** Only events of these keys, read at each event; undefined: all. */
+  keys?: () => ReadonlySet<string>;
+  /** "now": what comes from here on. "start": durable topics from the first event of the log. */
+  from: "now" | "start";
+  handle: (events: readonly BusEvent[]) => Promise<void> | void;
+}
+
+/** Something that runs until it is closed. `close` waits for what is in flight. */
+export interface Running {
+  /** Resolves when it reads for the first time. */
+  readonly ready: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What services see of the bus. */
+export interface Bus {
+  /** Durable topics: buffered in the transaction, written last in it, pushed to the broker after the commit. */
+  publish(tx: Tx, events: readonly OutgoingEvent[]): void;
+  /** Volatile topics: to the broker, batched. Resolves when the broker has them; a broker that is away is an AppError (outage). */
+  publishVolatile(events: readonly OutgoingEvent[]): Promise<void>;
+  /** Reads as a member of a group: each partition has one owner among the members. */
+  subscribe(options: SubscribeOptions): Running;
+  /** Everyone who asks gets everything. */
+  tail(options: TailOptions): Running;
+  /** The partition of a key, the same for every topic (murmur2 of the key, as Kafka's Java client does). */
+  partitionOf(key: string): number;
+  readonly partitions: number;
+  /** Throws an AppError (outage) when the broker does not answer. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,91 @@
+import { z } from "zod";
+import { decimalText, epochMs, positiveDecimal } from "./schemas.ts";
+import { timeFrameSchema } from "./time-frame.ts";
+
+export const SESSION_STATES = [
+  "CREATED",
+  "STARTING",
+  "RUNNING",
+  "PAUSED",
+  "STOPPING",
+  "STOPPED",
+  "FAULTED",
+  "DELETED",
+] as const;
+export const sessionStateSchema = z.enum(SESSION_STATES);
+export type SessionState = z.infer<typeof sessionStateSchema>;
+
+/**
+ * The session state machine (`from: [to ...]`).
+ * CREATED: known, never started. STARTING: warm-up and reconciliation. RUNNING: trades. PAUSED: no entries, exits managed.
+ * STOPPING: keeps, cancels or flattens, by the stop policy. STOPPED: at rest. FAULTED: its strategy failed; nothing new is sent.
+ */
+export const SESSION_TRANSITIONS: Readonly<Record<SessionState, readonly SessionState[]>> = {
+  CREATED: ["STARTING", "DELETED"],
+  STARTING: ["RUNNING", "STOPPING", "FAULTED"],
+  RUNNING: ["PAUSED", "STOPPING", "FAULTED"],
+  PAUSED: ["RUNNING", "STOPPING", "FAULTED"],
+  STOPPING: ["STOPPED", "FAULTED"],
+  STOPPED: ["STARTING", "DELETED"],
+  FAULTED: ["STARTING", "STOPPING"],
+  DELETED: [],
+};
+
+/** How a decision finds its size. Percent: of the session's equity at the mark, fee included. Fixed: in the base asset. */
+export const sizingSchema = z.discriminatedUnion("method", [
+  z.object({ method: z.literal("percent-of-equity"), percent: positiveDecimal }),
+  z.object({ method: z.literal("fixed-size"), size: positiveDecimal }),
+]);
+export type Sizing = z.infer<typeof sizingSchema>;
+
+/** What a session's risk decisions are measured against. Notional limits are in the quote asset; null: no limit. */
+export const riskPolicySchema = z.object({
+  sizing: sizingSchema,
+  maxOrderNotional: positiveDecimal.nullable().default(null),
+  maxPositionNotional: positiveDecimal.nullable().default(null),
+  /** How long after its candle closed a signal may still be decided, in market time. Null: no limit. */
+  signalValidityMs: z.number().int().positive().nullable().default(null),
+});
+export type RiskPolicy = z.infer<typeof riskPolicySchema>;
+
+export const stopPolicySchema = z.enum(["keep", "cancel", "flatten"]);
+export type StopPolicy = z.infer<typeof stopPolicySchema>;
+
+/** One strategy with parameters on one or more instruments of an account, with a risk policy and capital. */
+export const sessionSchema = z.object({
+  id: z.uuid(),
+  /** Eight characters of [a-z0-9]: the beginning of each of its client order ids. */
+  code: z.string().regex(/^[a-z0-9]{8}$/),
+  name: z.string().min(1).max(100),
+  strategy: z.string(),
+  strategyVersion: z.string(),
+  params: z.record(z.string(), z.json()),
+  instrumentIds: z.array(z.string()).min(1).max(20),
+  timeFrame: timeFrameSchema,
+  accountId: z.string(),
+  /** In the quote asset of its instruments. */
+  capital: positiveDecimal,
+  riskPolicy: riskPolicySchema,
+  refreshIntervalMs: z.number().int().min(100).max(86_400_000),
+  stopPolicy: stopPolicySchema,
+  state: sessionStateSchema,
+  stateReason: z.string().nullable(),
+  degraded: z.boolean(),
+  /** Which start this is: 0 before the first. Reports of an earlier run are ignored. */
+  run: z.number().int().nonnegative(),
+  /** Grows by one with each change; the ETag of REST. */
+  version: z.number().int().positive(),
+  /** Of all topics keyed by session, and of the executor's shards. */
+  partition: z.number().int().nonnegative(),
+  createdAtMs: epochMs,
+  updatedAtMs: epochMs,
+});
+export type Session = z.infer<typeof sessionSchema>;
+
+/** Whether the state table lets a session go from one state to the other. */
+export function mayTransition(from: SessionState, to: SessionState): boolean {
+  return SESSION_TRANSITIONS[from].includes(to);
+}
+
+/** Marks of instruments by id, as decimal text. */
+export const marksSchema = z.record(z.string(), decimalText);

@@ -1,0 +1,124 @@
+import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { OrderStyle, Side } from "#shared/domain/signal.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
+
+/** The public side of a venue. Every amount is decimal text, every time UTC epoch milliseconds of the venue's market clock. */
+export interface VenueMarketData {
+  readonly venue: string;
+  instruments(): Promise<Instrument[]>;
+  /** Closed bars that open at or after `fromMs`, oldest first, at most `limit`. */
+  bars(query: { instrument: Instrument; timeFrame: TimeFrame; fromMs?: number; limit: number }): Promise<VenueBar[]>;
+  /** Trades from this id on (included), oldest first; without an id the newest. */
+  trades(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<VenueTrade[]>;
+  /** Calls back with each closed bar until the signal aborts; reconnects by itself; `onConnected` after each (re)connect, when a hole may have opened. */
+  followBars(follow: {
+    instrument: Instrument;
+    timeFrame: TimeFrame;
+    signal: AbortSignal;
+    onBar: (bar: VenueBar) => void;
+    onConnected: () => void;
+  }): Promise<void>;
+  followTrades(follow: {
+    instrument: Instrument;
+    signal: AbortSignal;
+    onTrades: (trades: VenueTrade[]) => void;
+    onConnected: () => void;
+  }): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** An order as the venue tells it. */
+export interface VenueOrder {
+  clientOrderId: string;
+  venueOrderId: string;
+  venueSymbol: string;
+  status: "NEW" | "PARTIALLY_FILLED" | "FILLED" | "CANCELED" | "REJECTED" | "EXPIRED";
+  size: string;
+  filledSize: string;
+  atMs: number;
+}
+
+/** An execution as the venue tells it. */
+export interface VenueFill {
+  tradeId: string;
+  venueOrderId: string;
+  /** Absent in Binance's list of trades; there the order id leads to the order. */
+  clientOrderId?: string;
+  venueSymbol: string;
+  side: Side;
+  price: string;
+  size: string;
+  fee: string;
+  feeAsset: string;
+  maker: boolean;
+  atMs: number;
+}
+
+export interface VenueBalance {
+  asset: string;
+  free: string;
+  locked: string;
+}
+
+/** What came of a send. A lost or unclear answer is neither: it throws an AppError VENUE_ANSWER_LOST, and the order is UNKNOWN. */
+export type PlaceOutcome =
+  | { kind: "accepted"; order: VenueOrder; fills: VenueFill[] }
+  | { kind: "rejected"; code: string; reason: string }
+  /** The venue says that the request's time window was over: it never took effect. */
+  | { kind: "window-passed" };
+
+export type CancelOutcome = { kind: "canceled"; order: VenueOrder } | { kind: "not-open" };
+
+/** What the user stream tells. */
+export type AccountEvent =
+  | { kind: "order"; order: VenueOrder; fill?: VenueFill }
+  | { kind: "balances"; balances: VenueBalance[] };
+
+export interface PlaceRequest {
+  instrument: Instrument;
+  clientOrderId: string;
+  side: Side;
+  style: OrderStyle;
+  size: string;
+  /** The request's own timestamp (venue server clock) and window: after signedAt + recvWindow the venue itself refuses it. */
+  signedAtMs: number;
+  recvWindowMs: number;
+  /** Called when the request has left: the path's last stamp. */
+  onSent?: () => void;
+}
+
+/** The private side of a venue, for one account (API key). */
+export interface VenueAccount {
+  readonly venue: string;
+  readonly accountId: string;
+  /** The venue's server clock (wall time, also in a replay). */
+  serverTimeMs(): Promise<number>;
+  place(request: PlaceRequest): Promise<PlaceOutcome>;
+  cancel(query: { instrument: Instrument; clientOrderId: string }): Promise<CancelOutcome>;
+  /** The newest order with this client order id; null when the venue knows none. */
+  order(query: { instrument: Instrument; clientOrderId: string }): Promise<VenueOrder | null>;
+  openOrders(instrument: Instrument): Promise<VenueOrder[]>;
+  /** Fills with a trade id of `fromId` or above, oldest first; without one from the first. */
+  fills(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<VenueFill[]>;
+  balances(): Promise<VenueBalance[]>;
+  /** Follows the user stream until the signal aborts; reconnects by itself; `onConnected` after each (re)connect. */
+  follow(follow: {
+    signal: AbortSignal;
+    onEvent: (event: AccountEvent) => void;
+    onConnected: () => void;
+  }): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Makes the connectors that the settings name. */
+export interface Exchanges {
+  readonly venues: readonly string[];
+  marketData(venue: string): VenueMarketData;
+  /** Ids of the accounts whose keys this process was given. */
+  readonly accounts: readonly { id: string; venue: string }[];
+  account(accountId: string): VenueAccount;
+  /** True when any venue is a real one: failpoints are refused then. */
+  readonly live: boolean;
+  close(): Promise<void>;
+}

@@ -1,0 +1,64 @@
+import type { Candle, CandleSource, VenueBar, VenueTrade } from "#shared/domain/candle.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
+
+/** The numbers of a stored series: its first and its newest closed candle. 0: it has none yet. */
+export interface SeriesHead {
+  instrumentId: string;
+  timeFrame: TimeFrame;
+  source: CandleSource;
+  firstN: number;
+  headN: number;
+  headOpenAtMs: number | null;
+}
+
+/** data-collect's internal REST. */
+export interface DataCollectClient {
+  instruments(venue: string): Promise<Instrument[]>;
+  /** Closed bars of the venue that open at or after `fromMs`, oldest first. */
+  bars(query: { instrumentId: string; timeFrame: TimeFrame; fromMs?: number; limit: number }): Promise<VenueBar[]>;
+  trades(query: { instrumentId: string; fromId?: string; limit: number }): Promise<VenueTrade[]>;
+}
+
+/** market-data's internal REST. */
+export interface MarketDataClient {
+  /** Null: unknown to every venue. */
+  instrument(instrumentId: string): Promise<Instrument | null>;
+  /** Makes sure that the series is kept, with this much history where the venue has it; the same call twice changes nothing. */
+  ensureSeries(query: {
+    instrumentId: string;
+    timeFrame: TimeFrame;
+    source: CandleSource;
+    history: number;
+  }): Promise<SeriesHead>;
+  /** Closed candles from number `fromN` on, oldest first. */
+  candles(query: { instrumentId: string; timeFrame: TimeFrame; fromN: number; limit: number }): Promise<Candle[]>;
+}
+
+/** strategy-executor's internal REST. */
+export interface StrategyExecutorClient {
+  /** Null: it knows the strategy and the parameters are right; the answer carries the parameters with their defaults. */
+  validate(query: {
+    strategy: string;
+    params: unknown;
+  }): Promise<
+    | { kind: "valid"; strategyVersion: string; params: Record<string, unknown> }
+    | { kind: "unknown-strategy"; known: string[] }
+    | { kind: "invalid-params"; errors: { field: string; message: string }[] }
+  >;
+}
+
+/** order-position-tracker's internal REST. */
+export interface OrderPositionTrackerClient {
+  /** Whether the session has an open order or a position that is not flat. */
+  exposure(sessionId: string): Promise<{ openOrders: number; positions: number }>;
+  account(accountId: string): Promise<{ id: string; venue: string } | null>;
+}
+
+/** The REST clients a service may use. A service that is down gives an AppError SERVICE_UNAVAILABLE (transient). */
+export interface ServiceClients {
+  dataCollect: DataCollectClient;
+  marketData: MarketDataClient;
+  strategyExecutor: StrategyExecutorClient;
+  orderPositionTracker: OrderPositionTrackerClient;
+}

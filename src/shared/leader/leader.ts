@@ -1,0 +1,36 @@
+import type { Tx } from "#shared/db/db.ts";
+
+/** A role that is held. */
+export interface Leadership {
+  readonly role: string;
+  readonly epoch: number;
+  /** Aborts when the role is given up or lost; after it nothing may be written for the role. */
+  readonly signal: AbortSignal;
+  /** Gives the role up at once (lease_until = now). */
+  release(): Promise<void>;
+}
+
+/**
+ * Everything of which there may be only one. The lock decides who tries, the rows decide who is: `leadership.lease` by
+ * the Postgres clock, `leadership.epoch` as the fence. Extended at a third of the lease; stepped down before its end by
+ * a deadline of the process' own.
+ */
+export interface Leader {
+  /** Tries once. Null: someone else holds it. `onTaken` runs in the takeover's transaction, after the epoch has grown. */
+  tryLead(role: string, onTaken?: (tx: Tx, epoch: number) => Promise<void>): Promise<Leadership | null>;
+  /** Locks the epoch row FOR SHARE and throws FENCED unless it still is `epoch`. First statement of each write of the leader. */
+  fence(tx: Tx, role: string, epoch: number): Promise<void>;
+  /** Leads again and again until the signal aborts: `run` is called with each leadership and ends when its signal aborts. */
+  lead(role: string, signal: AbortSignal, run: (leadership: Leadership) => Promise<void>): Promise<void>;
+  readonly leaseMs: number;
+  close(): Promise<void>;
+}
+
+/** The adapter's port: an advisory lock that keeps many from trying at once. Losing it ends nothing. */
+export interface AdvisoryLock {
+  /** True when it is ours for `ttlMs`, or when the lock service is away (then the rows alone decide). */
+  acquire(name: string, ttlMs: number): Promise<boolean>;
+  extend(name: string, ttlMs: number): Promise<void>;
+  release(name: string): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,40 @@
+import { z } from "zod";
+import { orderRequestSchema } from "#shared/domain/order.ts";
+import { signalSchema } from "#shared/domain/signal.ts";
+import type { TaskType } from "#shared/queue/queue.ts";
+
+function taskType<Payload extends z.ZodType>(contract: TaskType<Payload>): TaskType<Payload> {
+  return contract;
+}
+
+/** strategy-executor asks risk-manager to decide. Lane: the session. */
+export const DECIDE_SIGNAL = taskType({
+  queue: "risk-decisions",
+  type: "decide-signal",
+  lane: "sessionId",
+  payload: z.object({ signal: signalSchema }),
+});
+
+/** risk-manager asks order-position-tracker to place an order that it has decided. Lane: the order. */
+export const PLACE_ORDER = taskType({
+  queue: "order-actions",
+  type: "place-order",
+  lane: "orderId",
+  payload: z.object({ order: orderRequestSchema }),
+});
+
+/** Asks order-position-tracker to cancel an order that is open. Lane: the order. */
+export const CANCEL_ORDER = taskType({
+  queue: "order-actions",
+  type: "cancel-order",
+  lane: "orderId",
+  payload: z.object({ orderId: z.string(), reason: z.string() }),
+});
+
+/** Runs a backtest. Lane: the run. */
+export const RUN_BACKTEST = taskType({
+  queue: "backtest-runs",
+  type: "run-backtest",
+  lane: "runId",
+  payload: z.object({ runId: z.string() }),
+});

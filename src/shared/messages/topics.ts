@@ -1,0 +1,202 @@
+import { z } from "zod";
+import type { OutgoingEvent, Topic } from "#shared/bus/bus.ts";
+import { candleSchema, venueBarSchema, venueTradeSchema } from "#shared/domain/candle.ts";
+import { fillSchema, orderSchema, orderStateSchema } from "#shared/domain/order.ts";
+import { decimalText, epochMs, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
+import { sessionSchema, sessionStateSchema } from "#shared/domain/session.ts";
+import { denialCodeSchema, signalSchema } from "#shared/domain/signal.ts";
+
+function topic<Schemas extends Record<string, z.ZodType>>(contract: Topic<Schemas>): Topic<Schemas> {
+  return contract;
+}
+
+/** Each change of a session, with the session as it is after it. `from` is null at its creation. */
+export const SESSIONS = topic({
+  name: "sessions",
+  class: "durable",
+  version: 1,
+  key: "sessionId",
+  onDead: "block",
+  description: "Session life-cycle events, from session-manager.",
+  schemas: { "session.changed": z.object({ from: sessionStateSchema.nullable(), session: sessionSchema }) },
+});
+
+const report = { sessionId: z.string(), run: z.number().int().positive(), atMs: epochMs };
+
+/** What the services that carry a session out tell session-manager about one run of it. */
+export const SESSION_REPORTS = topic({
+  name: "session-reports",
+  class: "durable",
+  version: 1,
+  key: "sessionId",
+  onDead: "block",
+  description: "What strategy-executor and order-position-tracker tell session-manager.",
+  schemas: {
+    /** strategy-executor: warmed up; `candleN` is the newest candle it has seen. */
+    "report.warm": z.object({ ...report, candleN: z.number().int().nonnegative() }),
+    /** order-position-tracker: orders, fills and balances agree with the venue. */
+    "report.reconciled": z.object(report),
+    /** order-position-tracker: what the stop policy asks for is done. */
+    "report.stopped": z.object(report),
+    "report.faulted": z.object({ ...report, reason: z.string() }),
+  },
+});
+
+export const SIGNALS = topic({
+  name: "signals",
+  class: "durable",
+  version: 1,
+  key: "sessionId",
+  onDead: "block",
+  description: "What strategies want, and what risk said to it.",
+  schemas: {
+    "signal.created": signalSchema,
+    "signal.approved": z.object({ signalId: z.string(), sessionId: z.string(), orderId: z.string() }),
+    "signal.denied": z.object({
+      signalId: z.string(),
+      sessionId: z.string(),
+      code: denialCodeSchema,
+      reason: z.string(),
+    }),
+  },
+});
+
+/** One event per change of an order's state, and one per fill (with the order as it is after it). */
+export const ORDERS = topic({
+  name: "orders",
+  class: "durable",
+  version: 1,
+  key: "sessionId",
+  onDead: "block",
+  description: "Order states and fills: INITIALIZED from risk-manager, all else from order-position-tracker.",
+  schemas: {
+    "order.changed": z.object({ from: orderStateSchema.nullable(), order: orderSchema }),
+    "order.filled": z.object({ from: orderStateSchema, order: orderSchema, fill: fillSchema }),
+  },
+});
+
+export const positionSchema = z.object({
+  sessionId: z.string(),
+  accountId: z.string(),
+  instrumentId: z.string(),
+  /** Signed, in the base asset. */
+  size: decimalText,
+  averageEntry: positiveDecimal.nullable(),
+  realizedProfit: decimalText,
+  /** Fees paid by asset. */
+  fees: z.record(z.string(), nonNegativeDecimal),
+  updatedAtMs: epochMs,
+});
+export type Position = z.infer<typeof positionSchema>;
+
+export const POSITIONS = topic({
+  name: "positions",
+  class: "durable",
+  version: 1,
+  key: "sessionId",
+  onDead: "block",
+  description: "Positions as fills change them, from order-position-tracker.",
+  schemas: {
+    "position.opened": positionSchema,
+    "position.changed": positionSchema,
+    "position.closed": positionSchema,
+  },
+});
+
+export const ALERTS = topic({
+  name: "alerts",
+  class: "durable",
+  version: 1,
+  key: "scope",
+  onDead: "skip",
+  description: "What a person should know.",
+  schemas: {
+    "alert.raised": z.object({
+      scope: z.string(),
+      code: z.string(),
+      severity: z.enum(["info", "warning", "critical"]),
+      text: z.string(),
+      atMs: epochMs,
+      data: z.record(z.string(), z.json()),
+    }),
+  },
+});
+
+export const MARKET_TRADES = topic({
+  name: "market.trades",
+  class: "volatile",
+  version: 1,
+  key: "instrumentId",
+  onDead: "skip",
+  maxLength: 100_000,
+  description: "Public trades, from data-collect.",
+  schemas: { "market.trade": venueTradeSchema },
+});
+
+export const MARKET_BARS = topic({
+  name: "market.bars",
+  class: "volatile",
+  version: 1,
+  key: "instrumentId",
+  onDead: "skip",
+  maxLength: 10_000,
+  description: "The venue's own closed bars, from data-collect; the newest of each series is repeated every second.",
+  schemas: { "market.bar": venueBarSchema },
+});
+
+export const MARKET_CANDLES = topic({
+  name: "market.candles",
+  class: "volatile",
+  version: 1,
+  key: "instrumentId",
+  onDead: "skip",
+  maxLength: 10_000,
+  description:
+    "Candles with their dense numbers, from market-data; the newest closed one of each series is repeated every second.",
+  schemas: { "market.candle": candleSchema },
+});
+
+export const HEARTBEATS = topic({
+  name: "heartbeats",
+  class: "volatile",
+  version: 1,
+  key: "service",
+  onDead: "skip",
+  maxLength: 1_000,
+  description: "Liveness, version and load of each service process.",
+  schemas: {
+    "service.beat": z.object({
+      service: z.string(),
+      instance: z.string(),
+      version: z.string(),
+      atMs: epochMs,
+      ready: z.boolean(),
+      memoryBytes: z.number(),
+    }),
+  },
+});
+
+/** All topics, for the documents and for the tables. */
+export const TOPICS: readonly Topic[] = [
+  SESSIONS,
+  SESSION_REPORTS,
+  SIGNALS,
+  ORDERS,
+  POSITIONS,
+  ALERTS,
+  MARKET_TRADES,
+  MARKET_BARS,
+  MARKET_CANDLES,
+  HEARTBEATS,
+];
+
+/** Builds an event whose type and data fit its topic. */
+export function event<T extends Topic, Type extends keyof T["schemas"] & string>(
+  of: T,
+  key: string,
+  type: Type,
+  data: z.infer<T["schemas"][Type]>,
+  links: { correlationId?: string; causationId?: string } = {},
+): OutgoingEvent<T> {
+  return { topic: of, key, type, data, ...links };
+}

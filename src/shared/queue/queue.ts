@@ -1,0 +1,107 @@
+import type { z } from "zod";
+import type { Running } from "#shared/bus/bus.ts";
+import type { Tx } from "#shared/db/db.ts";
+
+/** A kind of task: the queue it waits in, its payload and, for readers, what its lane is. */
+export interface TaskType<Payload extends z.ZodType = z.ZodType> {
+  /** The queue's name, also BullMQ's: "risk-decisions". */
+  readonly queue: string;
+  readonly type: string;
+  readonly payload: Payload;
+  readonly lane: string;
+}
+
+export interface NewTask {
+  task: TaskType;
+  /** Tasks of a lane are done one after the other, in order of their number. */
+  lane: string;
+  payload: unknown;
+  /** Lower goes first among the lanes that wait. 0: cancels and protection, 5: the rest. */
+  priority?: number;
+  traceparent?: string;
+}
+
+/** A waiting task as a worker sees it; the payload is validated. */
+export interface Task<Payload = unknown> {
+  id: string;
+  queue: string;
+  type: string;
+  lane: string;
+  /** Its number in the lane, dense from 1. */
+  seq: number;
+  payload: Payload;
+  /** How often a worker has begun it, this time included. */
+  attempts: number;
+  createdAtMs: number;
+  traceparent?: string;
+}
+
+/** What a task came to; shown on the board. */
+export type TaskOutcome = Record<string, string | number | boolean | null>;
+
+/**
+ * A lane held under lease. Each `step` is one transaction that first checks the lane's epoch (FENCED when another worker
+ * has taken it over). Tasks are finished inside a step, together with the effect they stand for.
+ */
+export interface LeasedLane {
+  readonly queue: string;
+  readonly lane: string;
+  readonly epoch: number;
+  /** Aborts when the lease is lost. */
+  readonly signal: AbortSignal;
+  step<T>(body: (tx: LaneTx) => Promise<T>): Promise<T>;
+}
+
+export interface LaneTx extends Tx {
+  /** The task is done and leaves the lane. */
+  complete(task: Task, outcome: TaskOutcome): void;
+  /** The task stays open, and its lane is woken again so many milliseconds from now (Postgres clock). */
+  retryIn(task: Task, delayMs: number): void;
+}
+
+export type WorkerOptions = {
+  queue: string;
+  tasks: readonly TaskType[];
+  /** How many lanes at once. */
+  concurrency: number;
+} & (
+  | {
+      /** Effects in Postgres alone: all waiting tasks of a lane in one transaction with the lane's row locked; a return completes them all. */
+      mode: "transaction";
+      handle: (tx: Tx, tasks: readonly Task[]) => Promise<readonly TaskOutcome[]>;
+    }
+  | {
+      /**
+       * Effects outside: the lane is leased, the handler works its first waiting task in steps. `first` runs in the
+       * transaction that takes the lease (so the lease costs no commit of its own); `handle` gets what it returned.
+       */
+      mode: "lease";
+      first: (tx: LaneTx, task: Task) => Promise<unknown>;
+      handle: (lane: LeasedLane, task: Task, first: unknown) => Promise<void>;
+    }
+);
+
+/** Tasks are rows, written in the transaction that wants them; a wake-up follows the commit. */
+export interface TaskQueue {
+  /** Resolves with the task's id. The lane's row is locked until the transaction ends. */
+  enqueue(tx: Tx, task: NewTask): Promise<string>;
+  /** Wakes a lane after the commit of this transaction, as when something outside made its waiting task doable. */
+  wake(tx: Tx, queue: string, lane: string): void;
+  work(options: WorkerOptions): Running;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The adapter's port: tells some worker that a lane has work. May lose and repeat; the rows and the sweeper carry what it loses. */
+export interface Wakeups {
+  /** Called after commits; must not throw. */
+  wake(
+    queue: string,
+    lane: string,
+    info: { priority: number; taskId?: string; type?: string; traceparent?: string },
+  ): void;
+  /** Calls `run` for a woken lane, at most `concurrency` at a time in this process; a wake-up during a run is not lost. Its result is shown on the board. */
+  listen(queue: string, concurrency: number, run: (lane: string) => Promise<TaskOutcome>): Running;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
