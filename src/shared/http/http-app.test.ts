@@ -1,0 +1,151 @@
+import { describe, expect, test } from "bun:test";
+import pino from "pino";
+import { Registry } from "prom-client";
+import { z } from "zod";
+import { AppError } from "#shared/errors/app-error.ts";
+import { createHttpApp } from "./http-app.ts";
+import { httpBase } from "./http-base.ts";
+import { problemSchema } from "./problem.ts";
+
+const log = pino({ level: "silent" });
+const SECRET = "hunter2-is-no-number";
+
+function createApp(waitsFor: string[] = []) {
+  const thing = z.object({ size: z.number(), tags: z.array(z.string().max(3)).default([]) });
+  const routes = httpBase("things", log)
+    .post("/", ({ body, status }) => status(201, body), { body: thing, response: { 201: thing } })
+    .get("/", ({ query }) => ({ limit: query.limit }), {
+      query: z.object({ limit: z.coerce.number().int().max(10).default(5) }),
+      response: { 200: z.object({ limit: z.number() }) },
+    })
+    .get("/wrong", () => ({ size: "text" }) as never, { response: { 200: thing } })
+    .get("/conflict", () => {
+      throw new AppError("CONFLICT", "permanent", "It is RUNNING.", { details: { allowed: ["STOPPING"] } });
+    })
+    .get("/missing", () => {
+      throw new AppError("NOT_FOUND", "permanent", "No such thing.");
+    })
+    .get("/outage", () => {
+      throw new AppError("DATABASE_UNAVAILABLE", "outage", "The database is away.", { details: { url: SECRET } });
+    })
+    .get("/bug", () => {
+      throw new Error(SECRET);
+    });
+  return createHttpApp({
+    services: [{ name: "things", description: "Things", notReady: () => waitsFor, routes }],
+    version: "1.2.3",
+    log,
+    registry: new Registry(),
+    maxBodyBytes: 1_000,
+  });
+}
+
+async function call(path: string, init: RequestInit = {}, app = createApp()) {
+  const answer = await app.handle(new Request(`http://localhost${path}`, init));
+  const text = await answer.text();
+  return { answer, text, json: answer.headers.get("content-type")?.includes("json") ? JSON.parse(text) : undefined };
+}
+
+function post(body: string, type = "application/json", more: Record<string, string> = {}): RequestInit {
+  return {
+    method: "POST",
+    body,
+    headers: { "content-type": type, "content-length": String(body.length), ...more },
+  };
+}
+
+describe("the HTTP app", () => {
+  test("answers with what the schema says, defaults filled in", async () => {
+    const { answer, json } = await call("/api/things", post('{"size":1}'));
+    expect(answer.status).toBe(201);
+    expect(json).toEqual({ size: 1, tags: [] });
+  });
+
+  test("names each wrong field and never echoes a value", async () => {
+    const { answer, text, json } = await call(
+      "/api/things",
+      post(JSON.stringify({ size: SECRET, tags: ["ok", SECRET] })),
+    );
+    expect(answer.status).toBe(422);
+    expect(answer.headers.get("content-type")).toBe("application/problem+json");
+    expect(problemSchema.parse(json).errors?.map((error) => error.field)).toEqual(["size", "tags.1"]);
+    expect(text).not.toContain(SECRET);
+  });
+
+  test("says that a field of the query is meant", async () => {
+    const { answer, json } = await call("/api/things?limit=99");
+    expect(answer.status).toBe(422);
+    expect(json.errors[0].field).toBe("query.limit");
+  });
+
+  test.each([
+    ["malformed JSON", 400, "/api/things", post(`{"size": ${SECRET}`)],
+    ["a body that is missing", 422, "/api/things", { method: "POST" }],
+    ["a body of another type", 415, "/api/things", post("size=1", "application/x-www-form-urlencoded")],
+    ["a body that is too large", 413, "/api/things", post(JSON.stringify({ size: "x".repeat(2_000) }))],
+    ["an address that is not there", 404, "/api/nothing", {}],
+    ["a method that is not there", 405, "/api/things", { method: "DELETE" }],
+    ["a thing that is not there", 404, "/api/things/missing", {}],
+    ["a conflict", 409, "/api/things/conflict", {}],
+    ["an outage", 503, "/api/things/outage", {}],
+    ["a bug", 500, "/api/things/bug", {}],
+    ["an answer that breaks its contract", 500, "/api/things/wrong", {}],
+  ] as const)("gives problem details for %s", async (_name, status, path, init) => {
+    const { answer, text, json } = await call(path, init as RequestInit);
+    expect(answer.status).toBe(status);
+    expect(answer.headers.get("content-type")).toBe("application/problem+json");
+    expect(problemSchema.parse(json).status).toBe(status);
+    expect(json.requestId).toBe(answer.headers.get("x-request-id"));
+    expect(text).not.toContain(SECRET);
+  });
+});
+
+describe("problem details", () => {
+  test("shows what a conflict would allow", async () => {
+    const { json } = await call("/api/things/conflict");
+    expect(json.allowed).toEqual(["STOPPING"]);
+    expect(json.detail).toBe("It is RUNNING.");
+  });
+
+  test("tells which methods an address takes", async () => {
+    const { answer } = await call("/api/things", { method: "DELETE" });
+    expect(answer.headers.get("allow")).toBe("GET, POST");
+  });
+});
+
+describe("the process' own routes", () => {
+  test("keeps a request id that it was given and refuses one that is not printable", async () => {
+    const given = await call("/livez", { headers: { "x-request-id": "abc-1" } });
+    expect(given.answer.headers.get("x-request-id")).toBe("abc-1");
+    const long = await call("/livez", { headers: { "x-request-id": "a".repeat(200) } });
+    expect(long.answer.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test("is ready once every service is, and says what is waited for", async () => {
+    expect((await call("/readyz")).answer.status).toBe(200);
+    const waiting = await call("/readyz", {}, createApp(["the database"]));
+    expect(waiting.answer.status).toBe(503);
+    expect(waiting.json.services.things).toEqual({ ready: false, waitsFor: ["the database"] });
+  });
+
+  test("counts requests by their route", async () => {
+    const app = createApp();
+    await call("/api/things/conflict", {}, app);
+    // The count follows the answer: another turn of the event loop later.
+    await new Promise(setImmediate);
+    const { text } = await call("/metrics", {}, app);
+    expect(text).toMatch(
+      /http_request_duration_seconds_count\{method="GET",route="\/api\/things\/conflict",status="409"\} 1/,
+    );
+  });
+
+  test("describes bodies, queries and answers in OpenAPI", async () => {
+    const { json } = await call("/openapi.json");
+    expect(json.openapi).toStartWith("3.");
+    const { get, post: create } = json.paths["/api/things/"];
+    expect(create.requestBody.content["application/json"].schema.properties.size.type).toBe("number");
+    expect(create.responses["201"].content["application/json"].schema.properties.tags.type).toBe("array");
+    expect(get.parameters[0].name).toBe("limit");
+    expect(Object.keys(json.paths)).toContain("/readyz");
+  });
+});

@@ -1,0 +1,156 @@
+import { openapi } from "@elysiajs/openapi";
+import { type AnyElysia, Elysia } from "elysia";
+import type { Logger } from "pino";
+import { Histogram, type Registry } from "prom-client";
+import { z } from "zod";
+import { AppError } from "#shared/errors/app-error.ts";
+import { problemResponse } from "./http-base.ts";
+import { problem, problemOf } from "./problem.ts";
+import { assignRequestId, requestIdOf } from "./request-id.ts";
+
+/** What the HTTP side of a process needs to know of a service in it. */
+export interface HostedService {
+  name: string;
+  description: string;
+  notReady(): readonly string[];
+  routes?: AnyElysia;
+}
+
+export interface HttpAppOptions {
+  services: readonly HostedService[];
+  version: string;
+  log: Logger;
+  registry: Registry;
+  /** Bodies above this are 413. */
+  maxBodyBytes: number;
+}
+
+const readySchema = z.object({
+  ready: z.boolean(),
+  services: z.record(z.string(), z.object({ ready: z.boolean(), waitsFor: z.array(z.string()) })),
+});
+
+/**
+ * The one HTTP server of a process: the routes of its services, `/livez` (the process answers), `/readyz` (503 with what
+ * each service waits for), `/metrics` (Prometheus), `/openapi.json`. Every answer carries X-Request-Id.
+ */
+export function createHttpApp(options: HttpAppOptions) {
+  const { services, log } = options;
+  const startedAt = new WeakMap<Request, number>();
+  const durations = durationsIn(options.registry);
+  const app = new Elysia({ serve: { maxRequestBodySize: options.maxBodyBytes } })
+    .onRequest(({ request, set }) => {
+      startedAt.set(request, performance.now());
+      set.headers["x-request-id"] = assignRequestId(request);
+      if (Number(request.headers.get("content-length") ?? "0") <= options.maxBodyBytes) return;
+      const detail = `The body may have ${options.maxBodyBytes} bytes at most.`;
+      return problemResponse(problem(413, "BODY_TOO_LARGE", detail), request, set.headers);
+    })
+    .onError(({ error, code, request, set }) => {
+      const answer = problemOf(error);
+      if (code === "NOT_FOUND" && !(error instanceof AppError)) {
+        const allowed = allowedMethods(app.routes, new URL(request.url).pathname);
+        if (allowed.length > 0) {
+          set.status = 405;
+          const detail = `This address takes ${allowed.join(", ")}.`;
+          const headers = { ...set.headers, allow: allowed.join(", ") };
+          return problemResponse(problem(405, "METHOD_NOT_ALLOWED", detail, { allowed }), request, headers);
+        }
+      }
+      set.status = answer.status;
+      if (answer.status >= 500) log.error({ err: error, requestId: requestIdOf(request) }, "request failed");
+      return problemResponse(answer, request, set.headers);
+    })
+    .onAfterResponse(({ request, responseValue, route, set }) => {
+      const began = startedAt.get(request);
+      if (began === undefined) return;
+      const status = responseValue instanceof Response ? responseValue.status : (set.status ?? 200);
+      const labels = { method: request.method, route: route || "none", status: String(status) };
+      durations.observe(labels, (performance.now() - began) / 1_000);
+    })
+    .use(documents(options))
+    .use(health(options));
+  for (const { routes } of services) if (routes !== undefined) app.use(routes);
+  return app;
+}
+
+/** A server that listens. `stop` lets running requests end. */
+export interface Listening {
+  port: number;
+  stop(): Promise<void>;
+}
+
+function health({ services, registry }: HttpAppOptions) {
+  return new Elysia()
+    .get("/livez", () => ({ alive: true as const }), {
+      response: { 200: z.object({ alive: z.literal(true) }) },
+      detail: { summary: "Whether the process answers", tags: ["process"] },
+    })
+    .get(
+      "/readyz",
+      ({ status }) => {
+        const states = services.map((service) => ({ name: service.name, waitsFor: [...service.notReady()] }));
+        const ready = states.every(({ waitsFor }) => waitsFor.length === 0);
+        const answer = {
+          ready,
+          services: Object.fromEntries(
+            states.map(({ name, waitsFor }) => [name, { ready: waitsFor.length === 0, waitsFor }]),
+          ),
+        };
+        return status(ready ? 200 : 503, answer);
+      },
+      {
+        response: { 200: readySchema, 503: readySchema },
+        detail: { summary: "Whether every service here takes work, and what it waits for", tags: ["process"] },
+      },
+    )
+    .get(
+      "/metrics",
+      async () => new Response(await registry.metrics(), { headers: { "content-type": registry.contentType } }),
+      { detail: { summary: "Metrics in Prometheus' text format", tags: ["process"] } },
+    );
+}
+
+/** The contract of all routes here. No page: a viewer would load its script from elsewhere. */
+function documents({ services, version }: HttpAppOptions) {
+  return openapi({
+    provider: null,
+    path: "/openapi",
+    specPath: "/openapi.json",
+    documentation: {
+      info: { title: "r3edge-engine", version, description: "The REST side of the services in this process." },
+      tags: services.map(({ name, description }) => ({ name, description })),
+    },
+    mapJsonSchema: { zod: (schema: z.ZodType) => z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) },
+  });
+}
+
+function durationsIn(registry: Registry) {
+  return new Histogram({
+    name: "http_request_duration_seconds",
+    help: "From the request's arrival to the end of its answer",
+    labelNames: ["method", "route", "status"],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+    registers: [registry],
+  });
+}
+
+/** The methods that some route takes at this path. Empty: there is none. */
+export function allowedMethods(routes: readonly { method: string; path: string }[], path: string): string[] {
+  const wanted = segmentsOf(path);
+  const methods = routes.filter((route) => matches(segmentsOf(route.path), wanted)).map((route) => route.method);
+  return [...new Set(methods)].filter((method) => method !== "ALL").toSorted();
+}
+
+function segmentsOf(path: string): string[] {
+  return path.split("/").filter((segment) => segment !== "");
+}
+
+function matches(pattern: readonly string[], path: readonly string[]): boolean {
+  for (const [index, part] of pattern.entries()) {
+    if (part === "*") return true;
+    const given = path[index];
+    if (given === undefined || (!part.startsWith(":") && part !== given)) return false;
+  }
+  return pattern.length === path.length;
+}

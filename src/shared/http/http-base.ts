@@ -1,0 +1,86 @@
+import { Elysia } from "elysia";
+import type { Logger } from "pino";
+import { PROBLEM_TYPE, type Problem, problemOf } from "./problem.ts";
+import { requestIdOf } from "./request-id.ts";
+
+export interface HttpBaseOptions {
+  /** json (default): a body of another type is 415. any: the routes read what comes, as a venue's protocol wants it. */
+  bodies?: "json" | "any";
+}
+
+/**
+ * The base of a service's routes: prefix `/api/<service>`, failures as problem details (RFC 9457), JSON bodies alone.
+ * Schemas are zod: Elysia checks with them, types the handler by them and OpenAPI is made from them. A query's values
+ * are text: `z.coerce`. Failures are thrown as AppErrors: NOT_FOUND 404, CONFLICT 409, INVALID_INPUT 422 and so on.
+ *
+ * ```ts
+ * export function createRoutes(store: Store, log: Logger) {
+ *   return httpBase("risk-manager", log)
+ *     .get(
+ *       "/decisions",
+ *       async ({ query }) => {
+ *         const after = readCursor(query.cursor, z.tuple([z.number(), z.string()]));
+ *         return pageOf(await store.decisions(query.sessionId, after, query.limit + 1), query.limit, (d) => [d.atMs, d.id]);
+ *       },
+ *       {
+ *         query: pageQuery.extend({ sessionId: z.string().optional() }),
+ *         response: { 200: pageSchema(decisionSchema) },
+ *         detail: { summary: "Lists decisions" },
+ *       },
+ *     )
+ *     .get("/decisions/:id", async ({ params }) => await store.decision(params.id), {
+ *       params: z.object({ id: z.uuid() }),
+ *       response: { 200: decisionSchema, 404: problemSchema },
+ *     })
+ *     .post("/kill", async ({ body, status }) => status(202, await kill(body)), { body: killSchema, response: { 202: killedSchema } });
+ * }
+ * ```
+ * Tests call `routes.handle(new Request("http://localhost/api/risk-manager/decisions"))`.
+ */
+export function httpBase(service: string, log: Logger, options: HttpBaseOptions = {}) {
+  const jsonOnly = (options.bodies ?? "json") === "json";
+  return new Elysia({ prefix: `/api/${service}` })
+    .onError(({ error, request, set }) => {
+      const answer = problemOf(error);
+      if (answer.status >= 500)
+        log.error({ err: error, path: pathOf(request), requestId: requestIdOf(request) }, "request failed");
+      return problemResponse(answer, request, set.headers);
+    })
+    .onTransform(({ request, set }) => {
+      if (!jsonOnly || !hasBody(request) || isJson(request)) return;
+      set.status = 415;
+      throw new UnsupportedMediaType();
+    });
+}
+
+/** Writes problem details with the request's id; `headers` are those already set for the answer. */
+export function problemResponse(answer: Problem, request: Request, headers: Record<string, unknown> = {}): Response {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (typeof value === "string" && name.toLowerCase() !== "content-type") kept[name] = value;
+  }
+  if (answer.status === 503) kept["retry-after"] = "1";
+  const requestId = requestIdOf(request);
+  return Response.json(requestId === undefined ? answer : { ...answer, requestId }, {
+    status: answer.status,
+    headers: { ...kept, "content-type": PROBLEM_TYPE },
+  });
+}
+
+class UnsupportedMediaType extends Error {
+  readonly status = 415;
+}
+
+function pathOf(request: Request): string {
+  return new URL(request.url).pathname;
+}
+
+function hasBody(request: Request): boolean {
+  const length = request.headers.get("content-length");
+  return (length !== null && length !== "0") || request.headers.has("transfer-encoding");
+}
+
+function isJson(request: Request): boolean {
+  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
+  return type === "application/json" || (type.startsWith("application/") && type.endsWith("+json"));
+}

@@ -1,0 +1,54 @@
+import { z } from "zod";
+import { AppError } from "#shared/errors/app-error.ts";
+
+/** The query of every list: how many at most, and where the page before ended. Extend it with the list's own filters. */
+export const pageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(1_000).default(100).describe("How many at most"),
+  cursor: z.string().max(500).optional().describe("nextCursor of the page before"),
+});
+
+export interface Page<Item> {
+  items: Item[];
+  /** Give it as `cursor` to read on. Null: this was the last page. */
+  nextCursor: string | null;
+}
+
+/** The schema of a page of items. */
+export function pageSchema<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+}
+
+type CursorPart = string | number;
+
+/** Makes a page of rows that were read with `limit + 1`: the row too many says that there is a next page. */
+export function pageOf<Item>(rows: readonly Item[], limit: number, keyOf: (item: Item) => CursorPart[]): Page<Item> {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  return { items, nextCursor: rows.length > limit && last !== undefined ? writeCursor(keyOf(last)) : null };
+}
+
+/** A cursor is the sort key of the last item, opaque to the caller. */
+export function writeCursor(key: CursorPart[]): string {
+  return Buffer.from(JSON.stringify(key)).toString("base64url");
+}
+
+/** Reads a cursor's parts by their types. Null without one; INVALID_INPUT (422) when it is not one of ours. */
+export function readCursor<Parts extends CursorPart[]>(
+  cursor: string | undefined,
+  parts: z.ZodType<Parts>,
+): Parts | null {
+  if (cursor === undefined) return null;
+  const parsed = parts.safeParse(parseJson(Buffer.from(cursor, "base64url").toString()));
+  if (parsed.success) return parsed.data;
+  throw new AppError("INVALID_INPUT", "permanent", "Some fields are not as they should be.", {
+    details: { errors: [{ field: "query.cursor", message: "must be the nextCursor of a page before" }] },
+  });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
