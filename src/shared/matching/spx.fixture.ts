@@ -1,0 +1,21 @@
+import type { Instrument } from "#shared/domain/instrument.ts";
+
+/** The demo's instrument, for tests. */
+export const spx: Instrument = {
+  id: "SPX/USD.paper",
+  symbol: "SPX/USD",
+  venue: "paper",
+  venueSymbol: "SPXUSD",
+  base: "SPX",
+  quote: "USD",
+  priceStep: "0.000001",
+  sizeStep: "0.0001",
+  minSize: "0.0001",
+  maxSize: null,
+  minNotional: "10",
+  maxNotional: null,
+  makerFee: "0.0005",
+  takerFee: "0.001",
+  feeDecimals: 8,
+  status: "TRADING",
+};
