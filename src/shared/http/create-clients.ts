@@ -1,0 +1,124 @@
+import { z } from "zod";
+import { candleSchema, candleSourceSchema, venueBarSchema, venueTradeSchema } from "#shared/domain/candle.ts";
+import { instrumentSchema } from "#shared/domain/instrument.ts";
+import { timeFrameSchema } from "#shared/domain/time-frame.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import type {
+  DataCollectClient,
+  MarketDataClient,
+  OrderPositionTrackerClient,
+  ServiceClients,
+  StrategyExecutorClient,
+} from "./clients.ts";
+import { createJsonClient, type JsonClient } from "./json-client.ts";
+import { fieldErrorSchema } from "./problem.ts";
+
+/** Base URLs of the processes that the services run in, without a slash at the end. */
+export interface ServiceUrls {
+  dataCollect: string;
+  marketData: string;
+  strategyExecutor: string;
+  orderPositionTracker: string;
+}
+
+/** Answers of strategy-executor's POST /strategies/validate, always 200. */
+export const validationSchema = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("valid"),
+    strategyVersion: z.string(),
+    params: z.record(z.string(), z.unknown()),
+  }),
+  z.object({ kind: z.literal("unknown-strategy"), known: z.array(z.string()) }),
+  z.object({ kind: z.literal("invalid-params"), errors: z.array(fieldErrorSchema) }),
+]);
+
+/** The answer of market-data's POST /series. */
+export const seriesHeadSchema = z.object({
+  instrumentId: z.string(),
+  timeFrame: timeFrameSchema,
+  source: candleSourceSchema,
+  firstN: z.number().int().nonnegative(),
+  headN: z.number().int().nonnegative(),
+  headOpenAtMs: z.number().int().nullable(),
+});
+
+/** The answer of order-position-tracker's GET /exposure?sessionId=. */
+export const exposureSchema = z.object({
+  openOrders: z.number().int().nonnegative(),
+  positions: z.number().int().nonnegative(),
+});
+
+const accountSchema = z.object({ id: z.string(), venue: z.string() });
+
+/**
+ * Makes the REST clients of the services. Each request has a deadline of `timeoutMs`; back-filling a series has ten
+ * times that. A service that is down gives an AppError SERVICE_UNAVAILABLE (transient).
+ */
+export function createServiceClients(urls: ServiceUrls, timeoutMs = 5_000): ServiceClients {
+  const client = (service: string, baseUrl: string, within = timeoutMs) =>
+    createJsonClient({ service, baseUrl, timeoutMs: within });
+  return {
+    dataCollect: dataCollectOver(client("data-collect", urls.dataCollect, timeoutMs * 3)),
+    marketData: marketDataOver(
+      client("market-data", urls.marketData),
+      client("market-data", urls.marketData, timeoutMs * 10),
+    ),
+    strategyExecutor: strategyExecutorOver(client("strategy-executor", urls.strategyExecutor)),
+    orderPositionTracker: orderPositionTrackerOver(client("order-position-tracker", urls.orderPositionTracker)),
+  };
+}
+
+function dataCollectOver(client: JsonClient): DataCollectClient {
+  return {
+    instruments: async (venue) =>
+      itemsOf(await client.ask({ path: "/instruments", query: { venue }, answer: listOf(instrumentSchema) })),
+    bars: async (query) =>
+      itemsOf(await client.ask({ path: "/bars", query: { ...query }, answer: listOf(venueBarSchema) })),
+    trades: async (query) =>
+      itemsOf(await client.ask({ path: "/trades", query: { ...query }, answer: listOf(venueTradeSchema) })),
+  };
+}
+
+function marketDataOver(client: JsonClient, patient: JsonClient): MarketDataClient {
+  return {
+    async instrument(id) {
+      const page = await client.ask({ path: "/instruments", query: { id }, answer: listOf(instrumentSchema) });
+      return page?.items.find((instrument) => instrument.id === id) ?? null;
+    },
+    ensureSeries: async (body) =>
+      there(await patient.ask({ method: "POST", path: "/series", body, answer: seriesHeadSchema }), body.instrumentId),
+    candles: async (query) =>
+      itemsOf(await client.ask({ path: "/candles", query: { ...query }, answer: listOf(candleSchema) })),
+  };
+}
+
+function strategyExecutorOver(client: JsonClient): StrategyExecutorClient {
+  return {
+    validate: async (body) =>
+      there(
+        await client.ask({ method: "POST", path: "/strategies/validate", body, answer: validationSchema }),
+        "/strategies/validate",
+      ),
+  };
+}
+
+function orderPositionTrackerOver(client: JsonClient): OrderPositionTrackerClient {
+  return {
+    exposure: async (sessionId) =>
+      there(await client.ask({ path: "/exposure", query: { sessionId }, answer: exposureSchema }), "/exposure"),
+    account: (accountId) => client.ask({ path: `/accounts/${encodeURIComponent(accountId)}`, answer: accountSchema }),
+  };
+}
+
+function listOf<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item) });
+}
+
+function itemsOf<Item>(page: { items: Item[] } | null): Item[] {
+  return there(page, "the list").items;
+}
+
+function there<Answer>(answer: Answer | null, what: string): Answer {
+  if (answer !== null) return answer;
+  throw new AppError("NOT_FOUND", "permanent", `There is no ${what}.`, { details: { what } });
+}
