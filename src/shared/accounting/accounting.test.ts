@@ -1,0 +1,166 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { averagePriceOf } from "#shared/accounting/average.ts";
+import {
+  applyFill,
+  type Book,
+  type BookFill,
+  bookFromJson,
+  bookToJson,
+  createBook,
+  equityOf,
+  positionOf,
+} from "#shared/accounting/book.ts";
+import { feeOf } from "#shared/accounting/fees.ts";
+import { isFlat } from "#shared/accounting/flat.ts";
+import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+
+const SPX: Instrument = {
+  id: "SPX/USD.paper",
+  symbol: "SPX/USD",
+  venue: "paper",
+  venueSymbol: "SPXUSD",
+  base: "SPX",
+  quote: "USD",
+  priceStep: "0.000001",
+  sizeStep: "0.0001",
+  minSize: "0.0001",
+  maxSize: null,
+  minNotional: "10",
+  maxNotional: null,
+  makerFee: "0.0005",
+  takerFee: "0.001",
+  feeDecimals: 8,
+  status: "TRADING",
+};
+
+const price = fc.integer({ min: 1, max: 5_000_000_000 }).map((ticks) => decimal(String(ticks)).times("0.000001"));
+const size = fc.integer({ min: 1, max: 1_000_000 }).map((steps) => decimal(String(steps)).times("0.0001"));
+const fill: fc.Arbitrary<BookFill> = fc
+  .record({ side: fc.constantFrom("BUY" as const, "SELL" as const), price, size, maker: fc.boolean() })
+  .map(({ maker, ...rest }) => ({ ...rest, ...feeOf({ ...rest, maker, instrument: SPX }) }));
+
+function book(fills: readonly BookFill[]): Book {
+  return fills.reduce((state, next) => applyFill(state, next, SPX), createBook(decimal("10000")));
+}
+
+function buy(at: string, amount: string, fee = "0"): BookFill {
+  return { side: "BUY", price: decimal(at), size: decimal(amount), fee: decimal(fee), feeAsset: "SPX" };
+}
+
+describe("feeOf", () => {
+  test.each([
+    ["BUY", "1469.25", "6.4591", false, "0.0064591", "SPX"],
+    ["SELL", "1394.459961", "6.4526", false, "8.99789234", "USD"],
+    ["SELL", "1394.459961", "6.4526", true, "4.49894617", "USD"],
+  ] as const)("a %s at %s of %s (maker %p) pays %s %s", (side, at, amount, maker, fee, feeAsset) => {
+    const paid = feeOf({ side, price: decimal(at), size: decimal(amount), instrument: SPX, maker });
+    expect({ fee: plain(paid.fee), feeAsset: paid.feeAsset }).toEqual({ fee, feeAsset });
+  });
+
+  test("is rounded down, by less than one unit of its last digit", () => {
+    fc.assert(
+      fc.property(price, size, (at, amount) => {
+        const { fee } = feeOf({ side: "SELL", price: at, size: amount, instrument: SPX, maker: false });
+        const exact = at.times(amount).times("0.001");
+        expect(fee.lte(exact)).toBe(true);
+        expect(exact.minus(fee).lt("0.00000001")).toBe(true);
+      }),
+    );
+  });
+});
+
+describe("applyFill", () => {
+  test("cash and size are exact sums over all fills", () => {
+    fc.assert(
+      fc.property(fc.array(fill, { maxLength: 30 }), (fills) => {
+        const state = book(fills);
+        let cash = decimal("10000");
+        let held: Decimal = ZERO;
+        for (const one of fills) {
+          const sign = one.side === "BUY" ? 1 : -1;
+          cash = cash.minus(one.price.times(one.size).times(sign)).minus(one.feeAsset === "USD" ? one.fee : 0);
+          held = held.plus(one.size.times(sign)).minus(one.feeAsset === "SPX" ? one.fee : 0);
+        }
+        expect(plain(state.cash)).toBe(plain(cash));
+        expect(plain(positionOf(state, SPX.id).size)).toBe(plain(held));
+      }),
+    );
+  });
+
+  test("equity is capital plus profit less fees, whatever the way there", () => {
+    fc.assert(
+      fc.property(fc.array(fill, { minLength: 1, maxLength: 30 }), price, (fills, mark) => {
+        const free = fills.map((one) => ({ ...one, fee: ZERO }));
+        const state = book(free);
+        const { size: held, averageEntry, realizedProfit } = positionOf(state, SPX.id);
+        const open = averageEntry === null ? ZERO : mark.minus(averageEntry).times(held);
+        const profit = equityOf(state, new Map([[SPX.id, mark]])).minus("10000");
+        expect(profit.minus(realizedProfit).minus(open).abs().lt("0.0000000001")).toBe(true);
+      }),
+    );
+  });
+
+  test("an average entry exists exactly while there is a position, between the prices paid", () => {
+    fc.assert(
+      fc.property(fc.array(fill, { maxLength: 30 }), (fills) => {
+        const { size: held, averageEntry } = positionOf(book(fills), SPX.id);
+        expect(averageEntry === null).toBe(held.isZero());
+        if (averageEntry === null) return;
+        expect(fills.some((one) => one.price.lte(averageEntry.plus("1e-17")))).toBe(true);
+        expect(fills.some((one) => one.price.gte(averageEntry.minus("1e-17")))).toBe(true);
+      }),
+    );
+  });
+
+  test("a fee in the base asset leaves the position, not its average", () => {
+    const held = positionOf(book([buy("100", "2", "0.002")]), SPX.id);
+    expect([plain(held.size), held.averageEntry?.toFixed()]).toEqual(["1.998", "100"]);
+  });
+
+  test("a fill through zero realises the whole old position and enters at its own price", () => {
+    const sell: BookFill = { ...buy("120", "5"), side: "SELL", feeAsset: "USD" };
+    const held = positionOf(book([buy("100", "2"), sell]), SPX.id);
+    expect([plain(held.size), held.averageEntry?.toFixed(), plain(held.realizedProfit)]).toEqual(["-3", "120", "40"]);
+  });
+
+  test("a fee in a third asset is only counted", () => {
+    const state = book([{ ...buy("100", "1", "0.3"), feeAsset: "BNB" }]);
+    expect([plain(state.cash), plain(positionOf(state, SPX.id).size)]).toEqual(["9900", "1"]);
+    expect(positionOf(state, SPX.id).fees.get("BNB")?.toFixed()).toBe("0.3");
+  });
+
+  test("a book survives JSON", () => {
+    fc.assert(
+      fc.property(fc.array(fill, { maxLength: 10 }), (fills) => {
+        const json = bookToJson(book(fills));
+        expect(bookToJson(bookFromJson(JSON.parse(JSON.stringify(json))))).toEqual(json);
+      }),
+    );
+  });
+});
+
+describe("equityOf", () => {
+  test("needs a mark for each position", () => {
+    expect(() => equityOf(book([buy("100", "1")]), new Map())).toThrow(/no mark/);
+  });
+});
+
+describe("averagePriceOf", () => {
+  test("gives the price of a single fill back as it was", () => {
+    fc.assert(fc.property(price, size, (at, amount) => plain(averagePriceOf(at.times(amount), amount)) === plain(at)));
+  });
+});
+
+describe("isFlat", () => {
+  test.each([
+    ["0", "100", true],
+    ["0.00009", "1000000", true],
+    ["0.0999", "100", true],
+    ["0.1", "100", false],
+    ["-0.1", "100", false],
+  ])("%s at %s: %p", (held, mark, flat) => {
+    expect(isFlat({ size: decimal(held), mark: decimal(mark), instrument: SPX })).toBe(flat);
+  });
+});

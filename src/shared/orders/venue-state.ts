@@ -1,0 +1,34 @@
+import { decimal } from "#shared/domain/decimal.ts";
+import type { Order, OrderState } from "#shared/domain/order.ts";
+import type { VenueOrder } from "#shared/exchange/exchange.ts";
+import { isTerminal, type OrderEvent } from "#shared/orders/order-state.ts";
+
+/** What a venue's word about an order means for us. */
+export type VenueReading =
+  | { kind: "event"; event: OrderEvent }
+  /** The venue has executed more than we have booked: its fills have to be read before its state. */
+  | { kind: "fills-missing" }
+  /** Old news: our order is there already, or beyond. */
+  | { kind: "nothing" };
+
+const CLOSED = { CANCELED: "CANCELED", REJECTED: "REJECTED", EXPIRED: "EXPIRED" } as const;
+
+/** States in which "open at the venue" says nothing new. */
+const KNOWN_OPEN: ReadonlySet<OrderState> = new Set(["ACCEPTED", "TRIGGERED", "PARTIALLY_FILLED", "PENDING_UPDATE"]);
+
+/**
+ * Reads the venue's state of an order, fills before states: FILLED and PARTIALLY_FILLED come from fills alone, and an end
+ * is taken over only when all that the venue has executed is booked.
+ */
+export function readVenueOrder(order: Order, venue: VenueOrder): VenueReading {
+  if (decimal(venue.filledSize).gt(order.filledSize)) return { kind: "fills-missing" };
+  const { venueOrderId } = venue;
+  if (venue.status === "NEW" || venue.status === "PARTIALLY_FILLED") {
+    // A pending cancel ends by the answer to the cancel, never by an older word that the order is open.
+    if (KNOWN_OPEN.has(order.state) || order.state === "PENDING_CANCEL") return { kind: "nothing" };
+    if (isTerminal(order.state) && order.state !== "REJECTED") return { kind: "nothing" };
+    return { kind: "event", event: { kind: "state", to: "ACCEPTED", venueOrderId } };
+  }
+  if (venue.status === "FILLED" || isTerminal(order.state)) return { kind: "nothing" };
+  return { kind: "event", event: { kind: "state", to: CLOSED[venue.status], venueOrderId } };
+}

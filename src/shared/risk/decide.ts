@@ -1,0 +1,116 @@
+import { type Book, positionOf } from "#shared/accounting/book.ts";
+import { Decimal, decimal, floorToStep, isMultipleOf, ONE, plain, ZERO } from "#shared/domain/decimal.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { RiskPolicy } from "#shared/domain/session.ts";
+import type { DenialCode, Intent, OrderStyle, Side } from "#shared/domain/signal.ts";
+
+/** What a decision is made from. `reserved` is what orders already approved may still take, in quote and base asset. */
+export interface DecisionInput {
+  intent: Intent;
+  /** The mark that the signal saw; all limits are measured at it. */
+  mark: Decimal;
+  policy: RiskPolicy;
+  instrument: Instrument;
+  book: Book;
+  reserved: { quote: Decimal; base: Decimal };
+}
+
+export interface Approval {
+  kind: "approved";
+  side: Side;
+  style: OrderStyle;
+  /** In the base asset, a multiple of the size step. */
+  size: Decimal;
+  reduceOnly: boolean;
+  /** What the order may take at most: a buy reserves quote with the taker fee, a sell reserves base. */
+  reserve: { quote: Decimal; base: Decimal };
+}
+
+export interface Denial {
+  kind: "denied";
+  code: DenialCode;
+  reason: string;
+}
+
+/**
+ * Sizes an intent and measures it against instrument, policy and balance. Pure and exact. A market order is measured at
+ * the mark; a limit order that buys above the mark at its limit. Sizes are rounded down to the step, never up.
+ */
+export function decide(input: DecisionInput): Approval | Denial {
+  const { intent, instrument } = input;
+  if (instrument.status !== "TRADING") return deny("INSTRUMENT_NOT_TRADING", `${instrument.id} is not trading now.`);
+  const { style } = intent;
+  if (style.type === "LIMIT" && !isMultipleOf(decimal(style.price), decimal(instrument.priceStep))) {
+    return deny("PRICE_NOT_ON_STEP", `The limit price is not a multiple of the price step ${instrument.priceStep}.`);
+  }
+  return intent.kind === "exit" ? decideExit(input) : decideEntry(input, intent.side);
+}
+
+function decideEntry(input: DecisionInput, side: Side): Approval | Denial {
+  if (side === "SELL") return deny("SIDE_NOT_SUPPORTED", "A spot position can not be short.");
+  const { policy, instrument, mark, book, reserved, intent } = input;
+  const { style } = intent;
+  const price = style.type === "LIMIT" ? Decimal.max(mark, style.price) : mark;
+  const costOfOne = price.times(ONE.plus(instrument.takerFee));
+  const size = entrySize(input, costOfOne);
+  const broken = breaksInstrument(size, mark, instrument);
+  if (broken !== null) return broken;
+  const notional = size.times(price);
+  if (policy.maxOrderNotional !== null && notional.gt(policy.maxOrderNotional)) {
+    return deny("MAX_ORDER_NOTIONAL", `The order of ${plain(notional)} is above the limit ${policy.maxOrderNotional}.`);
+  }
+  const holding = positionOf(book, instrument.id).size.times(mark).plus(reserved.quote);
+  if (policy.maxPositionNotional !== null && holding.plus(notional).gt(policy.maxPositionNotional)) {
+    return deny("MAX_POSITION_NOTIONAL", `The position would go above the limit ${policy.maxPositionNotional}.`);
+  }
+  const cost = size.times(costOfOne);
+  const available = book.cash.minus(reserved.quote);
+  if (cost.gt(available)) {
+    return deny("INSUFFICIENT_BALANCE", `The order may take ${plain(cost)}, of ${plain(available)} available.`);
+  }
+  return { kind: "approved", side, style, size, reduceOnly: false, reserve: { quote: cost, base: ZERO } };
+}
+
+/** Percent of equity: the largest multiple of the step whose cost, fee included, is within the share. Fixed: floored to the step. */
+function entrySize(input: DecisionInput, costOfOne: Decimal): Decimal {
+  const { policy, instrument, mark, book } = input;
+  const step = decimal(instrument.sizeStep);
+  if (policy.sizing.method === "fixed-size") return floorToStep(decimal(policy.sizing.size), step);
+  const equity = book.cash.plus(positionOf(book, instrument.id).size.times(mark));
+  const share = equity.times(policy.sizing.percent).div(100);
+  return share.isNegative() ? ZERO : share.divToInt(costOfOne.times(step)).times(step);
+}
+
+function decideExit(input: DecisionInput): Approval | Denial {
+  const { instrument, mark, book, reserved, intent } = input;
+  const held = positionOf(book, instrument.id).size.minus(reserved.base);
+  if (held.lte(0)) return deny("NO_POSITION", "There is nothing to close that is not already being closed.");
+  const size = floorToStep(held, decimal(instrument.sizeStep));
+  const broken = breaksInstrument(size, mark, instrument);
+  if (broken !== null) return broken;
+  const reserve = { quote: ZERO, base: size };
+  return { kind: "approved", side: "SELL", style: intent.style, size, reduceOnly: true, reserve };
+}
+
+/** The instrument's own limits, the notional measured at the mark. */
+function breaksInstrument(size: Decimal, mark: Decimal, instrument: Instrument): Denial | null {
+  const { minSize, maxSize, minNotional, maxNotional } = instrument;
+  if (size.isZero() || size.lt(minSize)) {
+    return deny("SIZE_BELOW_MINIMUM", `The size ${plain(size)} is below the minimum ${minSize}.`);
+  }
+  if (maxSize !== null && size.gt(maxSize)) {
+    return deny("SIZE_ABOVE_MAXIMUM", `The size ${plain(size)} is above the maximum ${maxSize}.`);
+  }
+  const notional = size.times(mark);
+  if (notional.lt(minNotional)) {
+    return deny("NOTIONAL_BELOW_MINIMUM", `The notional ${plain(notional)} is below the minimum ${minNotional}.`);
+  }
+  if (maxNotional !== null && notional.gt(maxNotional)) {
+    return deny("NOTIONAL_ABOVE_MAXIMUM", `The notional ${plain(notional)} is above the maximum ${maxNotional}.`);
+  }
+  return null;
+}
+
+function deny(code: DenialCode, reason: string): Denial {
+  return { kind: "denied", code, reason };
+}
