@@ -1,0 +1,67 @@
+import { AppError } from "#shared/errors/app-error.ts";
+
+/** Codes of the driver and of the socket that say: the server could not be reached, or the connection is gone. */
+const CONNECTION_CODES = new Set([
+  "CONNECTION_CLOSED",
+  "CONNECTION_ENDED",
+  "CONNECTION_DESTROYED",
+  "CONNECT_TIMEOUT",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ENOENT",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ETIMEDOUT",
+  "ERR_SOCKET_CLOSED",
+]);
+
+/** SQLSTATEs of a server that is away, full, or refuses us, and of a transaction that it has ended. */
+const OUTAGE_STATES = new Set([
+  "57P01",
+  "57P02",
+  "57P03",
+  "57P05",
+  "53100",
+  "53200",
+  "53300",
+  "25P03",
+  "25P04",
+  "28000",
+  "28P01",
+  "3D000",
+]);
+
+/** SQLSTATEs after which the same transaction may simply be tried again: serialization, deadlock, lock timeout. */
+const TRANSIENT_STATES = new Set(["40001", "40P01", "55P03", "57014"]);
+
+function codeOf(error: unknown): string {
+  if (typeof error !== "object" || error === null || !("code" in error)) return "";
+  return typeof error.code === "string" ? error.code : "";
+}
+
+/**
+ * Turns what the driver throws into an AppError when it tells of the server's state: kind outage when it is away, kind
+ * transient when trying again will do. Anything else (a constraint, a fault in the SQL) comes back as it is.
+ */
+export function databaseError(error: unknown): unknown {
+  if (error instanceof AppError) return error;
+  const code = codeOf(error);
+  const text = error instanceof Error && error.message !== "" ? error.message : code;
+  if (CONNECTION_CODES.has(code) || OUTAGE_STATES.has(code) || code.startsWith("08")) {
+    return new AppError("DATABASE_UNAVAILABLE", "outage", `The database is not available: ${text}.`, {
+      cause: error,
+      details: { code },
+    });
+  }
+  if (TRANSIENT_STATES.has(code)) {
+    return new AppError("DATABASE_UNAVAILABLE", "transient", `The database asks to try again: ${text}.`, {
+      cause: error,
+      details: { code },
+    });
+  }
+  return error;
+}

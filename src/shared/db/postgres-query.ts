@@ -1,0 +1,71 @@
+import type postgres from "postgres";
+import { databaseError } from "./postgres-errors.ts";
+
+/** What a statement of the driver has beside its promise: how it is sent, and how it fails. */
+interface DriverQuery {
+  handler: (query: DriverQuery) => void;
+  reject: (error: unknown) => void;
+  catch(handler: () => void): unknown;
+}
+
+function isDriverQuery(value: unknown): value is DriverQuery {
+  return typeof value === "object" && value !== null && "handler" in value && "reject" in value;
+}
+
+export interface QueryHooks {
+  /** Called when a statement is about to be sent; what it throws fails the statement, which is then not sent. */
+  beforeSend?: () => void;
+  /** Called with each failure of a statement that was sent. Who gives it answers for failures that nobody awaits. */
+  onFailure?: (error: unknown) => void;
+}
+
+function hook(value: unknown, hooks: QueryHooks): unknown {
+  if (!isDriverQuery(value)) return value;
+  const send = value.handler;
+  const reject = value.reject;
+  value.reject = (error) => {
+    const mapped = databaseError(error);
+    hooks.onFailure?.(mapped);
+    reject(mapped);
+  };
+  value.handler = (query) => {
+    try {
+      hooks.beforeSend?.();
+    } catch (error) {
+      reject(error);
+      return;
+    }
+    if (hooks.onFailure !== undefined) {
+      query.catch(() => {
+        // onFailure has it.
+      });
+    }
+    send(query);
+  };
+  return value;
+}
+
+/**
+ * Wraps the driver's tag so that every statement made with it passes the hooks. A statement is sent when it is first
+ * awaited or executed, not when it is made: so the check happens then. `extra` replaces members of the tag.
+ */
+export function hookedSql<S extends postgres.Sql | postgres.ReservedSql>(
+  sql: S,
+  hooks: QueryHooks,
+  extra: Readonly<Record<string, unknown>> = {},
+): S {
+  return new Proxy(sql, {
+    apply(target, _self, args: Parameters<S>) {
+      const value: unknown = Reflect.apply(target, undefined, args);
+      return hook(value, hooks);
+    },
+    get(target, name) {
+      if (typeof name === "string" && Object.hasOwn(extra, name)) return extra[name];
+      if (name === "unsafe") {
+        return (...args: Parameters<S["unsafe"]>) =>
+          hook((target.unsafe as (...all: unknown[]) => unknown)(...args), hooks);
+      }
+      return Reflect.get(target, name) as unknown;
+    },
+  });
+}

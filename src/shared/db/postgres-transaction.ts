@@ -1,0 +1,140 @@
+import type postgres from "postgres";
+import { AppError } from "#shared/errors/app-error.ts";
+import type { TransactionOptions, Tx } from "./db.ts";
+import { databaseError } from "./postgres-errors.ts";
+import { hookedSql } from "./postgres-query.ts";
+
+/** The driver's connection, as far as `onexecute` shows it. */
+interface DriverConnection {
+  onclose: ((error: unknown) => void) | null;
+}
+
+function ended(): AppError {
+  return new AppError("TRANSACTION_ENDED", "transient", "The transaction is over: this statement was not sent.");
+}
+
+function beginText(options: TransactionOptions): string {
+  const isolation = options.isolation === undefined ? "" : ` isolation level ${options.isolation}`;
+  return `begin${isolation}${options.readOnly === true ? " read only" : ""}`;
+}
+
+/** What a transaction keeps while it runs. */
+class Guard {
+  over = false;
+  /** The first statement that failed: after it the server only rolls back, whatever the body made of it. */
+  failure: unknown = undefined;
+  failed = false;
+
+  readonly beforeSend = (): void => {
+    if (this.over) throw ended();
+  };
+
+  readonly onFailure = (error: unknown): void => {
+    if (this.failed) return;
+    this.failed = true;
+    this.failure = error;
+  };
+}
+
+function quiet(statement: Promise<unknown>): void {
+  statement.catch(() => {
+    // The guard has it: the transaction fails with it.
+  });
+}
+
+/** Statements of a body may be left without an await: their failure is the transaction's, never an unhandled rejection. */
+function transactionSql(reserved: postgres.ReservedSql, guard: Guard): postgres.TransactionSql {
+  const hooked = hookedSql(reserved, guard, {
+    savepoint: () => {
+      throw new AppError("INTERNAL", "permanent", "Savepoints are not supported: use a transaction of its own.");
+    },
+  });
+  return hooked as unknown as postgres.TransactionSql;
+}
+
+/**
+ * Runs a body in a transaction of one reserved connection. BEGIN is sent together with the body's first statement and
+ * COMMIT together with statements that the body did not wait for, so that a transaction costs no round trip of its own
+ * but the commit's. When the connection closes, the transaction fails at once and its body can send nothing more.
+ */
+export async function runTransaction<T>(
+  pool: postgres.Sql,
+  body: (tx: Tx) => Promise<T>,
+  options: TransactionOptions,
+): Promise<T> {
+  const reserved = await pool.reserve().catch((error: unknown) => {
+    throw databaseError(error);
+  });
+  const guard = new Guard();
+  let closed = false;
+  let connection: DriverConnection | undefined;
+  const closing = Promise.withResolvers<never>();
+  quiet(closing.promise);
+  const onclose = (error: unknown): void => {
+    closed = true;
+    guard.over = true;
+    closing.reject(guard.failed ? guard.failure : databaseError(error));
+  };
+  const onexecute = (driver: DriverConnection): boolean => {
+    connection = driver;
+    driver.onclose = onclose;
+    return true;
+  };
+  const before = new Map<symbol, () => Promise<void>>();
+  const after: (() => void)[] = [];
+  const sql = transactionSql(reserved, guard);
+  quiet(sql.unsafe(beginText(options), [], { onexecute } as postgres.UnsafeQueryOptions).execute());
+  const end = (text: "commit" | "rollback"): Promise<postgres.RowList<postgres.Row[]>> => {
+    // From here on the body sends nothing more: behind the commit it would stand outside of the transaction.
+    guard.over = true;
+    return closed ? closing.promise : reserved.unsafe(text).execute();
+  };
+  const tx: Tx = {
+    sql,
+    scope: new Map(),
+    beforeCommit: (key, run) => void (before.has(key) || before.set(key, run)),
+    afterCommit: (run) => void after.push(run),
+  };
+  try {
+    const result = await Promise.race([finish(() => bodyThenHooks(tx, body, before), guard, end), closing.promise]);
+    for (const run of after) run();
+    return result;
+  } finally {
+    guard.over = true;
+    if (connection !== undefined) connection.onclose = null;
+    if (!closed) reserved.release();
+  }
+}
+
+async function bodyThenHooks<T>(
+  tx: Tx,
+  body: (tx: Tx) => Promise<T>,
+  before: ReadonlyMap<symbol, () => Promise<void>>,
+): Promise<T> {
+  const result = await body(tx);
+  for (const run of before.values()) await run();
+  return result;
+}
+
+async function finish<T>(
+  run: () => Promise<T>,
+  guard: Guard,
+  end: (text: "commit" | "rollback") => Promise<postgres.RowList<postgres.Row[]>>,
+): Promise<T> {
+  let result: T;
+  try {
+    result = await run();
+    if (guard.failed) throw guard.failure;
+  } catch (error) {
+    await end("rollback").catch(() => undefined);
+    // A later statement of a failed transaction only says that it failed: the first failure is the cause.
+    throw guard.failed && !(error instanceof AppError) ? guard.failure : error;
+  }
+  const answer = await end("commit").catch((error: unknown) => {
+    throw databaseError(error);
+  });
+  // A statement that the body did not wait for has failed: the server has answered the commit with a rollback.
+  if (guard.failed) throw guard.failure;
+  if (answer.command !== "COMMIT") throw new AppError("INTERNAL", "transient", "The database rolled back a commit.");
+  return result;
+}

@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { hasCode } from "#shared/errors/app-error.ts";
+import type { Tx } from "./db.ts";
+import { createPostgresDb } from "./postgres.ts";
+import { createTestDatabase, type TestDatabase } from "./test-database.ts";
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await database.db.sql`create table things (id integer primary key, value bigint, amount numeric)`;
+});
+
+afterAll(async () => {
+  await database.drop();
+});
+
+async function thrownBy(run: () => Promise<unknown>): Promise<unknown> {
+  try {
+    await run();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+async function idsFrom(first: number): Promise<number[]> {
+  const rows = await database.db.sql<{ id: number }[]>`
+    select id from things where id between ${first} and ${first + 9} order by id`;
+  return rows.map((row) => row.id);
+}
+
+describe("createPostgresDb", () => {
+  test("gives int8 as number and numeric as text", async () => {
+    const rows = await database.db
+      .sql`select 9007199254740991::bigint as big, 1.10::numeric as amount, array[1::bigint] as list`;
+    expect(rows[0]).toEqual({ big: 9007199254740991, amount: "1.10", list: [1] });
+  });
+
+  test("commits what the body wrote, also statements that it did not wait for", async () => {
+    await database.db.transaction(async (tx) => {
+      await tx.sql`insert into things values (10, 1, 1.5)`;
+      void tx.sql`insert into things values (11, ${2}, ${"2.50"})`.execute();
+    });
+    expect(await idsFrom(10)).toEqual([10, 11]);
+  });
+
+  test("rolls back when the body throws, and throws what it threw", async () => {
+    const error = await thrownBy(() =>
+      database.db.transaction(async (tx) => {
+        await tx.sql`insert into things values (20, 1, 1)`;
+        throw new Error("no");
+      }),
+    );
+    expect(String(error)).toBe("Error: no");
+    expect(await idsFrom(20)).toEqual([]);
+  });
+
+  test("fails and rolls back when a statement failed that the body did not wait for", async () => {
+    const error = await thrownBy(() =>
+      database.db.transaction(async (tx) => {
+        await tx.sql`insert into things values (30, 1, 1)`;
+        void tx.sql`insert into things values (30, 1, 1)`.execute();
+      }),
+    );
+    expect(String(error)).toContain("duplicate key");
+    expect(await idsFrom(30)).toEqual([]);
+  });
+});
+
+describe("a transaction", () => {
+  test("rolls back when the body swallowed the failure of a statement", async () => {
+    const error = await thrownBy(() =>
+      database.db.transaction(async (tx) => {
+        await tx.sql`insert into things values (40, 1, 1)`;
+        await tx.sql`select 1 / ${0}::int`.catch(() => undefined);
+      }),
+    );
+    expect(String(error)).toContain("division by zero");
+    expect(await idsFrom(40)).toEqual([]);
+  });
+
+  test("runs the hooks before the commit inside, those after it outside, and none after a rollback", async () => {
+    const seen: string[] = [];
+    const key = Symbol("hook");
+    await database.db.transaction(async (tx) => {
+      for (let index = 0; index < 2; index++) {
+        tx.beforeCommit(key, async () => {
+          await tx.sql`insert into things values (50, 1, 1)`;
+          seen.push("before");
+        });
+      }
+      tx.afterCommit(() => seen.push("after"));
+      seen.push("body");
+    });
+    await thrownBy(() =>
+      database.db.transaction(async (tx) => {
+        tx.afterCommit(() => seen.push("never"));
+        throw new Error("no");
+      }),
+    );
+    expect(seen).toEqual(["body", "before", "after"]);
+    expect(await idsFrom(50)).toEqual([50]);
+  });
+
+  test("refuses statements of a transaction that is over", async () => {
+    let kept: Tx | undefined;
+    await database.db.transaction(async (tx) => {
+      kept = tx;
+      await tx.sql`select 1`;
+    });
+    const error = await thrownBy(async () =>
+      kept === undefined ? undefined : kept.sql`insert into things values (60, 1, 1)`,
+    );
+    expect(hasCode(error, "TRANSACTION_ENDED")).toBe(true);
+    expect(await idsFrom(60)).toEqual([]);
+  });
+
+  test("a body whose connection the server has ended writes nothing when it goes on", async () => {
+    const slept = Promise.withResolvers<void>();
+    const late = Promise.withResolvers<unknown>();
+    const running = thrownBy(() =>
+      database.db.transaction(async (tx) => {
+        await tx.sql`insert into things values (70, 1, 1)`;
+        const [row] = await tx.sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+        await database.db.sql`select pg_terminate_backend(${row?.pid ?? 0})`;
+        await slept.promise;
+        late.resolve(await thrownBy(async () => tx.sql`insert into things values (71, 1, 1)`));
+      }),
+    );
+    expect(hasCode(await running, "DATABASE_UNAVAILABLE")).toBe(true);
+    // The pool's connections are used again before the body goes on.
+    await Promise.all(Array.from({ length: 20 }, async () => database.db.sql`select pg_sleep(0.01)`));
+    slept.resolve();
+    expect(hasCode(await late.promise, "TRANSACTION_ENDED")).toBe(true);
+    expect(await idsFrom(70)).toEqual([]);
+  });
+});
+
+describe("the pool", () => {
+  test("a server that is away is an outage, for statements and for transactions", async () => {
+    const away = createPostgresDb("postgres://nobody:x@127.0.0.1:1/none", { connectTimeoutMs: 500 });
+    const errors = [
+      await thrownBy(() => away.ping()),
+      await thrownBy(() => away.transaction(async (tx) => tx.sql`select 1`)),
+    ];
+    for (const error of errors) expect(hasCode(error, "DATABASE_UNAVAILABLE")).toBe(true);
+    await away.close();
+  });
+
+  test("many transactions at once share the pool", async () => {
+    await database.db.sql`insert into things values (80, 0, 0)`;
+    await Promise.all(
+      Array.from({ length: 100 }, () =>
+        database.db.transaction(async (tx) => {
+          await tx.sql`update things set value = value + 1 where id = 80`;
+        }),
+      ),
+    );
+    const [row] = await database.db.sql`select value from things where id = 80`;
+    expect(row?.["value"]).toBe(100);
+  });
+});
