@@ -1,0 +1,87 @@
+import { describe, expect, test } from "bun:test";
+import { checkParams, findStrategy } from "#shared/strategy/registry.ts";
+import type { StrategyBar, StrategyContext, StrategyInstance } from "#shared/strategy/strategy.ts";
+import { flip } from "./flip.ts";
+import { STRATEGIES } from "./index.ts";
+import { smaCross } from "./sma-cross.ts";
+
+function wishOf(instance: StrategyInstance, close: number, seen: Partial<StrategyContext> = {}): string {
+  let wish = "nothing";
+  const context: StrategyContext = {
+    nowMs: 0,
+    position: "flat",
+    busy: false,
+    wantLong: () => {
+      wish = "long";
+    },
+    wantFlat: () => {
+      wish = "flat";
+    },
+    ...seen,
+  };
+  const bar: StrategyBar = {
+    n: 1,
+    openAtMs: 0,
+    closeAtMs: 1,
+    open: close,
+    high: close,
+    low: close,
+    close,
+    volume: 0,
+    closed: true,
+  };
+  instance.onBar(bar, context);
+  return wish;
+}
+
+describe("sma-cross", () => {
+  test("wants nothing before bar `slow`, then long above and flat at or below", () => {
+    const strategy = smaCross.create({ fast: 1, slow: 3 });
+    expect([5, 5, 5, 6, 5, 4].map((close) => wishOf(strategy, close))).toEqual([
+      "nothing",
+      "nothing",
+      "flat",
+      "long",
+      "flat",
+      "flat",
+    ]);
+  });
+
+  test("goes on the same from a snapshot", () => {
+    const closes = Array.from({ length: 200 }, (_, index) => 100 + 7 * Math.sin(index / 5) + (index % 7));
+    const whole = smaCross.create({ fast: 5, slow: 20 });
+    let resumed = smaCross.create({ fast: 5, slow: 20 });
+    for (const close of closes) {
+      const snapshot = JSON.stringify(resumed.snapshot());
+      resumed = smaCross.create({ fast: 5, slow: 20 });
+      resumed.restore(JSON.parse(snapshot));
+      expect(wishOf(resumed, close)).toBe(wishOf(whole, close));
+    }
+  });
+
+  test("is asked for no warm-up and has the demo's lengths as defaults", () => {
+    expect(smaCross.warmupBars({ fast: 10, slow: 30 })).toBe(0);
+    expect(checkParams(smaCross, {})).toEqual({ kind: "valid", params: { fast: 10, slow: 30 } });
+  });
+
+  test.each([
+    [{ fast: 30, slow: 10 }, ["params.fast"]],
+    [{ fast: 0, slow: "x" }, ["params.fast", "params.slow"]],
+    [{ fast: 1, slow: 2, other: 3, more: 4 }, ["params.other", "params.more"]],
+  ])("refuses %p and names each field", (params, fields) => {
+    const check = checkParams(smaCross, params);
+    expect(check.kind === "invalid" && check.errors.map((error) => error.field)).toEqual(fields);
+  });
+});
+
+test("flip turns around, and leaves an order on its way alone", () => {
+  const strategy = flip.create({});
+  expect(wishOf(strategy, 1)).toBe("long");
+  expect(wishOf(strategy, 1, { position: "long" })).toBe("flat");
+  expect(wishOf(strategy, 1, { position: "long", busy: true })).toBe("nothing");
+});
+
+test("every strategy is found by its own name", () => {
+  for (const definition of STRATEGIES) expect(findStrategy(STRATEGIES, definition.name)).toBe(definition);
+  expect(findStrategy(STRATEGIES, "no-such")).toBeNull();
+});
