@@ -55,7 +55,8 @@ export function createPostgresDb(url: string, options: PostgresOptions = {}): Db
       await sql`select 1`;
     },
     async close() {
-      await pool.end({ timeout: 5 });
+      // A pool that waits to connect again only ends by the timeout.
+      await pool.end({ timeout: 2 });
     },
   };
 }
