@@ -1,0 +1,96 @@
+import { z } from "zod";
+import { FAILPOINTS } from "#shared/service/failpoints.ts";
+import { jsonText, wholeNumber } from "./values.ts";
+
+const httpUrl = z.url({ protocol: /^https?$/, error: "must be a URL like http://127.0.0.1:7300" });
+const wsUrl = z.url({ protocol: /^wss?$/, error: "must be a URL like ws://127.0.0.1:7300/ws" });
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be of a-z, 0-9 and dashes, 40 at most");
+
+/** A venue and where it is. Without URLs it is the real one. */
+export const venueSettingSchema = z.strictObject({
+  id: name,
+  connector: z.literal("binance"),
+  restUrl: httpUrl.optional(),
+  wsUrl: wsUrl.optional(),
+  wsApiUrl: wsUrl.optional(),
+});
+
+/** An account at a venue and the keys to it. */
+export const accountSettingSchema = z.strictObject({
+  id: name,
+  venue: name,
+  apiKey: z.string().min(1),
+  secret: z.string().min(1),
+});
+
+/** Where this process is to die, once: at the first passing of `point` at or after the bar or order given. */
+export const failpointSettingSchema = z.strictObject({
+  point: z.enum(FAILPOINTS),
+  bar: z.number().int().positive().optional(),
+  order: z.number().int().positive().optional(),
+});
+export type FailpointSetting = z.infer<typeof failpointSettingSchema>;
+
+const serviceUrl = (service: string) =>
+  httpUrl.optional().describe(`Base URL of the process that runs ${service}. Default: this process itself`);
+
+/** What every process may be told. The keys are the names of the variables. */
+export const generalSchema = z.object({
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, "must be a URL like postgres://user:password@127.0.0.1:5432/r3edge")
+    .default("postgres://postgres@127.0.0.1:5432/r3edge")
+    .describe("Postgres, the only truth. Holds a password: never printed"),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\//, "must be a URL like redis://127.0.0.1:6379")
+    .default("redis://127.0.0.1:6379")
+    .describe("Redis, which carries wake-ups and events. May hold a password: never printed"),
+  R3_PREFIX: name.default("r3").describe("First part of every key in Redis, so that systems can share one"),
+  R3_PARTITIONS: wholeNumber(1, 256)
+    .default(8)
+    .describe("Partitions of each topic, and shards of strategy-executor. Never changed once there is data"),
+  R3_HTTP_HOST: z.string().min(1).default("127.0.0.1").describe("Address the HTTP server listens on"),
+  R3_HTTP_PORT: wholeNumber(0, 65_535).default(7_300).describe("Port of the HTTP server; 0: any that is free"),
+  R3_HTTP_MAX_BODY_BYTES: wholeNumber(1_024, 104_857_600)
+    .default(1_048_576)
+    .describe("Largest body of a request, in bytes"),
+  R3_HTTP_TIMEOUT_MS: wholeNumber(100, 600_000)
+    .default(5_000)
+    .describe("How long one service waits for another's answer, in milliseconds"),
+  R3_DATA_COLLECT_URL: serviceUrl("data-collect"),
+  R3_MARKET_DATA_URL: serviceUrl("market-data"),
+  R3_STRATEGY_EXECUTOR_URL: serviceUrl("strategy-executor"),
+  R3_ORDER_POSITION_TRACKER_URL: serviceUrl("order-position-tracker"),
+  R3_LOG_LEVEL: z
+    .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
+    .default("info")
+    .describe("The least important lines that are logged"),
+  R3_LOG_FORMAT: z
+    .enum(["auto", "json", "pretty"])
+    .default("auto")
+    .describe("json: one line a fact; pretty: for a person; auto: pretty on a terminal"),
+  R3_STOP_TIMEOUT_MS: wholeNumber(100, 600_000)
+    .default(10_000)
+    .describe("How long a process may take to stop, in milliseconds"),
+  R3_LEASE_MS: wholeNumber(500, 600_000)
+    .default(5_000)
+    .describe("How long a leader's lease lasts without being extended, in milliseconds"),
+  R3_DATABASE_CONNECTIONS: wholeNumber(2, 500).default(10).describe("Connections to Postgres at most, a process"),
+  R3_VENUES: jsonText(z.array(venueSettingSchema))
+    .default([])
+    .describe(
+      'Venues: JSON array of {id, connector: "binance", restUrl?, wsUrl?, wsApiUrl?}; without URLs the real one',
+    ),
+  R3_ACCOUNTS: jsonText(z.array(accountSettingSchema))
+    .default([])
+    .describe("Accounts: JSON array of {id, venue, apiKey, secret}. Secret: never printed"),
+  R3_FAILPOINTS: jsonText(z.array(failpointSettingSchema))
+    .default([])
+    .describe("Where this process is to die: JSON array of {point, bar?, order?}. Refused with a real venue"),
+  R3_FAILPOINT_FOLDER: z.string().optional().describe("Folder of the marks that say which failpoint has been used"),
+});
+export type GeneralSettings = z.infer<typeof generalSchema>;
+
+/** Variables that are known without being settings of a process: those that find the file, and those of the tests. */
+export const OTHER_VARIABLES: readonly string[] = ["R3_SETTINGS_FILE", "R3_TEST_DATABASE_URL", "R3_TEST_REDIS_URL"];

@@ -1,0 +1,45 @@
+import { type DestinationStream, type Logger, pino } from "pino";
+import pretty from "pino-pretty";
+
+export type { Logger } from "pino";
+
+export interface LoggerOptions {
+  level: string;
+  /** auto: pretty when the output is a terminal. */
+  format: "auto" | "json" | "pretty";
+  isTerminal: boolean;
+  /** In every line. */
+  fields?: Record<string, string>;
+  /** Default: standard output, written at once. */
+  destination?: DestinationStream;
+}
+
+/** Names under which a secret may come into a line, at the top and one level below. */
+const SECRETS = ["secret", "apiKey", "password", "signature", "authorization", "DATABASE_URL", "REDIS_URL"];
+
+/**
+ * The log of a process: one JSON line a fact, or lines for a person. Everything is written at once and in this thread:
+ * a worker of its own would cost memory and lose the last lines of a process that dies.
+ */
+export function createLogger(options: LoggerOptions): Logger {
+  const isPretty = options.format === "pretty" || (options.format === "auto" && options.isTerminal);
+  const stream = isPretty
+    ? pretty({
+        colorize: options.isTerminal,
+        sync: true,
+        translateTime: "SYS:HH:MM:ss.l",
+        ignore: "pid,hostname",
+        destination: options.destination ?? 1,
+      })
+    : (options.destination ?? pino.destination({ fd: 1, sync: true }));
+  return pino(
+    {
+      level: options.level,
+      base: options.fields ?? {},
+      redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: "[secret]" },
+      formatters: { level: (label) => ({ level: label }) },
+      timestamp: pino.stdTimeFunctions.isoTime,
+    },
+    stream,
+  );
+}

@@ -1,0 +1,58 @@
+import { describe, expect, test } from "bun:test";
+import { createLogger } from "./logger.ts";
+import { createRegistry } from "./metrics.ts";
+import { nextTraceparent } from "./traceparent.ts";
+
+function logTo(lines: string[], format: "json" | "pretty" | "auto") {
+  return createLogger({
+    level: "info",
+    format,
+    isTerminal: false,
+    fields: { service: "things" },
+    destination: { write: (line: string) => void lines.push(line) },
+  });
+}
+
+describe("the log", () => {
+  test("writes one JSON line a fact, with ids as fields and without secrets", () => {
+    const lines: string[] = [];
+    const log = logTo(lines, "auto");
+    log.info({ orderId: "o-1", secret: "hunter2", account: { apiKey: "hunter2" } }, "order placed");
+    log.debug("not asked for");
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({
+      level: "info",
+      service: "things",
+      orderId: "o-1",
+      msg: "order placed",
+    });
+    expect(lines[0]).not.toContain("hunter2");
+  });
+
+  test("writes lines for a person where they are asked for", () => {
+    const lines: string[] = [];
+    logTo(lines, "pretty").warn({ orderId: "o-1" }, "late");
+    expect(lines.join("")).toMatch(/WARN.*late/);
+  });
+});
+
+describe("metrics", () => {
+  test("tell of the runtime", async () => {
+    const text = await createRegistry({ instance: "a" }).metrics();
+    expect(text).toMatch(/process_resident_memory_bytes\{instance="a"\} \d+/);
+  });
+});
+
+describe("the trace context", () => {
+  test("keeps the trace and gives a new span", () => {
+    const parent = nextTraceparent();
+    const next = nextTraceparent(parent);
+    expect(next.split("-")[1]).toBe(parent.split("-")[1] ?? "");
+    expect(next.split("-")[2]).not.toBe(parent.split("-")[2] ?? "");
+    expect(nextTraceparent(parent.replace(/00$/, "01"))).toEndWith("-01");
+  });
+
+  test("begins anew where the parent cannot be read", () => {
+    expect(nextTraceparent("rubbish")).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
+  });
+});
