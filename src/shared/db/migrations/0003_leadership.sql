@@ -1,0 +1,17 @@
+-- Who is the one: unit owners, shard leaders, monitoring, sweepers. All times are of the Postgres clock.
+-- Two rows a role, so that the writers who hold the epoch FOR SHARE never delay the extension of the lease.
+create schema leadership;
+
+-- Touched by extension, takeover and release only. Free: lease_until has passed.
+create table leadership.leases (
+  role text primary key,
+  -- Random for each start of a process.
+  holder text not null,
+  lease_until timestamptz not null
+) with (fillfactor = 50);
+
+-- Grows with each takeover; every write of a leader holds it FOR SHARE in its transaction.
+create table leadership.epochs (
+  role text primary key,
+  epoch bigint not null
+) with (fillfactor = 50);

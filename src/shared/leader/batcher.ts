@@ -1,0 +1,22 @@
+/**
+ * Asks for many keys at once: what is asked in one turn of the event loop's microtasks becomes one call of `ask`, which
+ * resolves with those of the keys that hold.
+ */
+export function createBatcher(ask: (keys: readonly string[]) => Promise<ReadonlySet<string>>) {
+  let waiting: string[] = [];
+  let answer: Promise<ReadonlySet<string>> | undefined;
+
+  async function flush(): Promise<ReadonlySet<string>> {
+    await Promise.resolve();
+    const keys = waiting;
+    waiting = [];
+    answer = undefined;
+    return ask(keys);
+  }
+
+  return async (key: string): Promise<boolean> => {
+    waiting.push(key);
+    answer ??= flush();
+    return (await answer).has(key);
+  };
+}

@@ -1,0 +1,76 @@
+import { Redis } from "ioredis";
+import Redlock, { ExecutionError, type Lock, ResourceLockedError } from "redlock";
+import type { AdvisoryLock } from "./leader.ts";
+
+/** How long an answer of Redis is waited for before the rows alone decide. */
+const DEADLINE_MS = 500;
+
+/** Whether the lock service answered and said that someone else has the lock; anything else is a lock service that is away. */
+async function isTaken(error: unknown): Promise<boolean> {
+  if (!(error instanceof ExecutionError)) return false;
+  for (const attempt of error.attempts) {
+    const { votesAgainst } = await attempt;
+    for (const reason of votesAgainst.values()) if (reason instanceof ResourceLockedError) return true;
+  }
+  return false;
+}
+
+function connect(url: string): { redis: Redis; connected: Promise<void> } {
+  const redis = new Redis(url, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: DEADLINE_MS,
+    retryStrategy: (times) => Math.min(50 * 2 ** times, 1000),
+  });
+  // Trouble shows in the commands; a lock service that is away is no fault.
+  redis.on("error", () => undefined);
+  const connected = new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, DEADLINE_MS);
+    redis.once("ready", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  return { redis, connected };
+}
+
+/** Redlock over one Redis. A lock that was lost (FLUSHALL, fail-over) is taken again at its next extension. */
+export function createRedlockLock({ url, prefix }: { url: string; prefix: string }): AdvisoryLock {
+  const { redis, connected } = connect(url);
+  const redlock = new Redlock([redis], { retryCount: 0, driftFactor: 0 });
+  const locks = new Map<string, Lock>();
+
+  async function acquire(name: string, ttlMs: number): Promise<boolean> {
+    await connected;
+    try {
+      locks.set(name, await redlock.acquire([`${prefix}:lock:${name}`], Math.floor(ttlMs)));
+      return true;
+    } catch (error) {
+      return !(await isTaken(error));
+    }
+  }
+
+  return {
+    acquire,
+    async extend(name, ttlMs) {
+      const lock = locks.get(name);
+      try {
+        if (lock === undefined) throw new Error("The lock was never won.");
+        locks.set(name, await redlock.extend(lock, Math.floor(ttlMs)));
+      } catch {
+        await acquire(name, ttlMs);
+      }
+    },
+    async release(name) {
+      const lock = locks.get(name);
+      locks.delete(name);
+      // A lock that cannot be given back runs out by itself.
+      if (lock !== undefined) await redlock.release(lock).catch(() => undefined);
+    },
+    async close() {
+      await Promise.all([...locks.values()].map((lock) => redlock.release(lock).catch(() => undefined)));
+      locks.clear();
+      redis.disconnect();
+    },
+  };
+}
