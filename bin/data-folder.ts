@@ -1,0 +1,59 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { identityOf, isAlive } from "./process-record.ts";
+import { Trouble } from "./say.ts";
+
+const ownerSchema = z.object({ pid: z.number(), identity: z.string() });
+
+/** A folder that one supervisor at a time works in. */
+export interface DataFolder {
+  path: string;
+  /** Where the processes started from here are remembered. */
+  pids: string;
+  logs: string;
+  release(): void;
+}
+
+function ownerOf(file: string): z.infer<typeof ownerSchema> | null {
+  try {
+    return ownerSchema.parse(JSON.parse(readFileSync(file, "utf8")));
+  } catch {
+    return null;
+  }
+}
+
+/** Whether someone alive works in the folder. */
+export function isTaken(path: string): boolean {
+  const owner = ownerOf(join(path, "owner.json"));
+  return owner !== null && isAlive(owner);
+}
+
+/** Takes the folder, or says in a Trouble who has it. What a dead owner left is taken over. */
+export function takeDataFolder(path: string, command: string): DataFolder {
+  const pids = join(path, "processes");
+  const logs = join(path, "logs");
+  const file = join(path, "owner.json");
+  try {
+    mkdirSync(pids, { recursive: true });
+    mkdirSync(logs, { recursive: true });
+  } catch (error) {
+    throw new Trouble(`${command} cannot write to its data folder ${path}: ${String(error)}.`);
+  }
+  const owner = JSON.stringify({ pid: process.pid, identity: identityOf(process.pid) });
+  for (let attempt = 0; attempt < 2; attempt++) {
+    try {
+      writeFileSync(file, owner, { flag: "wx" });
+      return { path, pids, logs, release: () => rmSync(file, { force: true }) };
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST"))
+        throw new Trouble(`${command} cannot write to its data folder ${path}: ${String(error)}.`);
+    }
+    const holder = ownerOf(file);
+    if (holder !== null && isAlive(holder)) break;
+    rmSync(file, { force: true });
+  }
+  throw new Trouble(
+    `${command} already runs on ${path} (process ${ownerOf(file)?.pid ?? "unknown"}); stop it, or set R3_DATA_FOLDER to another folder.`,
+  );
+}

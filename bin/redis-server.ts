@@ -1,0 +1,159 @@
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { say, Trouble } from "./say.ts";
+import type { Program } from "./supervisor.ts";
+
+const NAMES = ["redis-server", "valkey-server"];
+const ADVICE =
+  "No redis-server was found or could be installed; install Redis 7 (or Valkey) so that redis-server is on PATH, or set REDIS_URL.";
+
+function run(command: string[], options: { cwd?: string; env?: Record<string, string> } = {}): string | null {
+  const done = Bun.spawnSync(command, {
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", ...options.env },
+    stdin: "ignore",
+    timeout: 180_000,
+  });
+  if (done.exitCode === 0) return done.stdout.toString();
+  say(`  ${command.slice(0, 3).join(" ")} failed: ${done.stderr.toString().trim().split("\n").slice(-1).join("")}`);
+  return null;
+}
+
+function onPath(): string | null {
+  return NAMES.map((name) => Bun.which(name)).find((path) => path !== null) ?? null;
+}
+
+/** Installs for the whole machine, which root may; the service that comes with the package is not started. */
+function installForAll(): string | null {
+  const ways: [tool: string, commands: string[][]][] = [
+    [
+      "apt-get",
+      [
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "redis-server"],
+      ],
+    ],
+    ["apk", [["apk", "add", "--no-progress", "redis"]]],
+    ["dnf", [["dnf", "install", "-y", "-q", "redis"]]],
+  ];
+  for (const [tool, commands] of ways) {
+    if (Bun.which(tool) === null) continue;
+    say(`  No Redis on PATH: installing it with ${tool} ...`);
+    for (const command of commands) run(command, { env: { RUNLEVEL: "1" } });
+    return onPath();
+  }
+  return null;
+}
+
+/** The package's own needs and those of what it needs, without what every system has. */
+function debianPackages(options: string[]): string[] {
+  const text = run([
+    "apt-cache",
+    ...options,
+    "depends",
+    "--no-recommends",
+    "--no-suggests",
+    "--no-conflicts",
+    "--no-breaks",
+    "--no-replaces",
+    "--no-enhances",
+    "redis-server",
+    "redis-tools",
+  ]);
+  const needed = [...(text ?? "").matchAll(/^\s+(?:Pre)?Depends: ([a-z0-9.+-]+)$/gm)].map(([, name]) => name ?? "");
+  return [...new Set(["redis-server", "redis-tools", ...needed])].filter(
+    (name) => !/^(libc6|adduser|debconf|lsb-base|sysvinit-utils|init-system-helpers|)$/.test(name),
+  );
+}
+
+/** Without root: the packages are fetched and unpacked into a private folder. */
+function unpackPrivately(folder: string): string | null {
+  if (Bun.which("apt-get") === null || Bun.which("dpkg") === null) return null;
+  say(`  No Redis on PATH: unpacking it with apt-get and dpkg into ${folder} ...`);
+  const lists = join(folder, "lists");
+  mkdirSync(join(lists, "partial"), { recursive: true });
+  const own = [
+    "-o",
+    `Dir::State::lists=${lists}`,
+    "-o",
+    `Dir::Cache=${folder}`,
+    "-o",
+    "APT::Sandbox::User=",
+    "-o",
+    "Debug::NoLocking=1",
+  ];
+  for (const options of [[], own]) {
+    if (options.length > 0) run(["apt-get", ...options, "update", "-qq"]);
+    if (run(["apt-get", ...options, "download", "-qq", ...debianPackages(options)], { cwd: folder }) === null) continue;
+    for (const file of readdirSync(folder).filter((name) => name.endsWith(".deb")))
+      run(["dpkg", "-x", join(folder, file), join(folder, "root")]);
+    const found = join(folder, "root/usr/bin/redis-server");
+    if (existsSync(found)) return found;
+  }
+  return null;
+}
+
+function withBrew(): string | null {
+  if (Bun.which("brew") === null) return null;
+  say("  No Redis on PATH: installing it with brew ...");
+  run(["brew", "install", "--quiet", "redis"]);
+  return onPath();
+}
+
+/** A redis-server: on PATH, unpacked here before, else by the system's package manager. Throws a Trouble where there is no way. */
+export function findRedis(toolsFolder: string): string {
+  const unpacked = join(toolsFolder, "redis/root/usr/bin/redis-server");
+  const found =
+    onPath() ??
+    (existsSync(unpacked) ? unpacked : null) ??
+    (process.platform === "darwin" ? withBrew() : null) ??
+    (process.getuid?.() === 0 ? installForAll() : null) ??
+    unpackPrivately(join(toolsFolder, "redis"));
+  if (found === null) throw new Trouble(ADVICE);
+  return found;
+}
+
+/** Where an unpacked server finds its libraries; empty for an installed one. */
+function libraryPath(binary: string): Record<string, string> {
+  const root = binary.split("/usr/bin/")[0] ?? "";
+  if (root === "") return {};
+  const folder = join(root, "usr/lib");
+  const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.includes("-linux-")) : [];
+  return { LD_LIBRARY_PATH: [folder, ...names.map((name) => join(folder, name))].join(":") };
+}
+
+/** Whether a Redis on this port takes commands: it refuses them while it reads its file. */
+export function redisAnswers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: "127.0.0.1" });
+    const settle = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(1_000, () => settle(false));
+    socket.once("error", () => settle(false));
+    socket.once("connect", () => socket.write("PING\r\n"));
+    socket.once("data", (data) => settle(data.toString().startsWith("+PONG")));
+  });
+}
+
+/** A Redis of our own: append-only file synced every second, and it refuses writes rather than evicting keys. */
+export function redisProgram(options: { binary: string; folder: string; port: number }): Program {
+  const { binary, folder, port } = options;
+  mkdirSync(folder, { recursive: true });
+  return {
+    name: "redis",
+    command:
+      `--port ${port} --bind 127.0.0.1 --daemonize no --appendonly yes --appendfsync everysec --maxmemory-policy noeviction`
+        .split(" ")
+        .concat("--dir", folder, "--save", "")
+        .toSpliced(0, 0, binary),
+    cwd: folder,
+    env: { PATH: "/usr/bin:/bin", LC_ALL: "C", ...libraryPath(binary) },
+    stopSignal: "SIGTERM",
+    graceMs: 10_000,
+    ready: () => redisAnswers(port),
+    readyWithinMs: 60_000,
+  };
+}

@@ -1,0 +1,76 @@
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { DataFolder } from "./data-folder.ts";
+import { portOf } from "./ports.ts";
+import { postgresHome, postgresTrouble, preparePostgres } from "./postgres-server.ts";
+import { findRedis, redisProgram } from "./redis-server.ts";
+import { type Step, step, Trouble } from "./say.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+/** The servers that a system stands on. */
+export interface Servers {
+  /** A database in which others may be made. */
+  databaseUrl: string;
+  redisUrl: string;
+  /** Whether they were started here (and may be killed and removed), or are someone else's. */
+  ownPostgres: boolean;
+  ownRedis: boolean;
+}
+
+/** Where unpacked tools are kept between runs: nothing in it belongs to a run. */
+const TOOLS = resolve(import.meta.dir, "../.bun/tools");
+
+/** Starts Postgres, or finds the one DATABASE_URL names. */
+async function startPostgres(supervisor: Supervisor, data: DataFolder, durable: boolean): Promise<string> {
+  const given = process.env["DATABASE_URL"];
+  if (given !== undefined && given !== "") {
+    const trouble = await postgresTrouble(given);
+    if (trouble !== null) throw new Trouble(`The Postgres that DATABASE_URL names cannot be used: ${trouble}.`);
+    return given;
+  }
+  const port = await portOf("R3_POSTGRES_PORT", process.env["R3_POSTGRES_PORT"]);
+  const prepared = preparePostgres({ dataFolder: data.path, port, durable });
+  await supervisor.start(prepared.program);
+  return prepared.url;
+}
+
+async function startRedis(supervisor: Supervisor, data: DataFolder): Promise<string> {
+  const given = process.env["REDIS_URL"];
+  if (given !== undefined && given !== "") return given;
+  const port = await portOf("R3_REDIS_PORT", process.env["R3_REDIS_PORT"]);
+  const binary = findRedis(TOOLS);
+  await supervisor.start(redisProgram({ binary, folder: join(data.path, "redis"), port }));
+  return `redis://127.0.0.1:${port}`;
+}
+
+/** Starts what is not given by DATABASE_URL and REDIS_URL; each step says how long it took. `durable: false` is for tests. */
+export async function startServers(
+  supervisor: Supervisor,
+  data: DataFolder,
+  options: { durable: boolean },
+): Promise<Servers> {
+  const databaseUrl = await step("Postgres", (_line: Step) => startPostgres(supervisor, data, options.durable));
+  const redisUrl = await step("Redis", (_line: Step) => startRedis(supervisor, data));
+  return {
+    databaseUrl,
+    redisUrl,
+    ownPostgres: supervisor.pidOf("postgres") !== null,
+    ownRedis: supervisor.pidOf("redis") !== null,
+  };
+}
+
+/** Removes the segment by which Postgres notices a second server on its data; one that was killed leaves it. */
+function removeSharedMemory(home: string): void {
+  const file = join(home, "data/postmaster.pid");
+  if (!existsSync(file)) return;
+  const segment = /^\s*(\d+)\s+(\d+)\s*$/m.exec(readFileSync(file, "utf8").split("\n")[6] ?? "")?.[2];
+  if (segment !== undefined && Bun.which("ipcrm") !== null) Bun.spawnSync(["ipcrm", "-m", segment]);
+}
+
+/** Removes a data folder with all that belongs to it. Nothing in it may be running. */
+export function removeData(folder: string): void {
+  const home = postgresHome(folder);
+  removeSharedMemory(home);
+  rmSync(home, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,176 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { end, forget, identityOf, type ProcessRecord, remember, signal } from "./process-record.ts";
+import { Trouble } from "./say.ts";
+
+/** A process to be kept alive. */
+export interface Program {
+  name: string;
+  command: string[];
+  cwd?: string;
+  env: Record<string, string>;
+  /** The unprivileged user it runs as, where the supervisor is root. */
+  user?: { uid: number; gid: number };
+  stopSignal: ProcessRecord["stopSignal"];
+  /** How long it may take to end before it is killed. */
+  graceMs: number;
+  /** Whether it takes work. */
+  ready(): Promise<boolean>;
+  readyWithinMs: number;
+}
+
+/** What happened to a program after its first start. */
+export interface ProgramEvent {
+  name: string;
+  what: "died" | "restarted";
+  detail: string;
+}
+
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 5_000;
+/** One that ran this long counts as healthy: its next restart is prompt again. */
+const HEALTHY_AFTER_MS = 10_000;
+
+interface Kept {
+  program: Program;
+  rank: number;
+  child: ChildProcess | null;
+  record: ProcessRecord | null;
+  pauseMs: number;
+  startedAtMs: number;
+  timer: Timer | null;
+}
+
+/** The last lines of a log, for the sentence that says why a program did not start. */
+export function lastLines(file: string, count = 5): string {
+  try {
+    return readFileSync(file, "utf8").trimEnd().split("\n").slice(-count).join("\n");
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Starts programs in order, each once the one before takes work, restarts what dies with growing pauses, and ends all in
+ * reverse order. Each runs in a process group of its own, so that Ctrl-C reaches the supervisor alone.
+ */
+export class Supervisor {
+  private readonly kept = new Map<string, Kept>();
+  private stopping = false;
+
+  constructor(
+    private readonly folders: { pids: string; logs: string },
+    private readonly onEvent: (event: ProgramEvent) => void,
+  ) {}
+
+  /** Starts a program and waits until it takes work. Throws a Trouble with the end of its log where it does not. */
+  async start(program: Program): Promise<void> {
+    const kept: Kept = {
+      program,
+      rank: this.kept.size,
+      child: null,
+      record: null,
+      pauseMs: FIRST_PAUSE_MS,
+      startedAtMs: 0,
+      timer: null,
+    };
+    this.kept.set(program.name, kept);
+    this.launch(kept, true);
+    const untilMs = performance.now() + program.readyWithinMs;
+    while (!(await program.ready())) {
+      if (this.stopping) throw new Trouble("Stopped.");
+      if (kept.child === null) throw new Trouble(this.whyNot(kept, "ended while starting"));
+      if (performance.now() > untilMs)
+        throw new Trouble(this.whyNot(kept, `did not take work within ${program.readyWithinMs / 1_000} s`));
+      await Bun.sleep(20);
+    }
+  }
+
+  /** The process id of a program. Null: it is being restarted, or was never started. */
+  pidOf(name: string): number | null {
+    return this.kept.get(name)?.record?.pid ?? null;
+  }
+
+  logOf(name: string): string {
+    return join(this.folders.logs, `${name}.log`);
+  }
+
+  /** Kills a program where it stands; it is restarted as if it had died by itself. */
+  kill(name: string): boolean {
+    const pid = this.pidOf(name);
+    if (pid !== null) signal(pid, "SIGKILL");
+    return pid !== null;
+  }
+
+  /** Ends one program and no longer keeps it. */
+  async end(name: string): Promise<void> {
+    const kept = this.kept.get(name);
+    if (kept === undefined) return;
+    this.kept.delete(name);
+    if (kept.timer !== null) clearTimeout(kept.timer);
+    const { record } = kept;
+    if (record !== null) await end(record, kept.program.graceMs);
+    forget(this.folders.pids, name);
+  }
+
+  /** Ends everything in reverse order of its start. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    for (const name of [...this.kept.keys()].toReversed()) await this.end(name);
+  }
+
+  /** Kills everything at once, for a person who does not want to wait. */
+  stopNow(): void {
+    this.stopping = true;
+    for (const { record, timer } of this.kept.values()) {
+      if (timer !== null) clearTimeout(timer);
+      if (record !== null) signal(record.pid, "SIGKILL");
+    }
+  }
+
+  private whyNot(kept: Kept, what: string): string {
+    return `${kept.program.name} ${what}; the end of ${this.logOf(kept.program.name)} says:\n${lastLines(this.logOf(kept.program.name))}`;
+  }
+
+  private launch(kept: Kept, first: boolean): void {
+    const { program } = kept;
+    const [command, ...args] = program.command;
+    if (command === undefined) throw new Error(`${program.name} has no command.`);
+    const log = openSync(this.logOf(program.name), first ? "w" : "a");
+    const child = spawn(command, args, {
+      cwd: program.cwd,
+      env: program.env,
+      detached: true,
+      stdio: ["ignore", log, log],
+      ...program.user,
+    });
+    closeSync(log);
+    kept.child = child;
+    kept.startedAtMs = performance.now();
+    const gone = (detail: string): void => {
+      if (kept.child !== child) return;
+      kept.child = null;
+      kept.record = null;
+      if (!this.stopping && this.kept.has(program.name)) this.restartLater(kept, detail);
+    };
+    child.once("error", (error) => gone(error.message));
+    child.once("exit", (code, by) => gone(by === null ? `exit code ${code}` : by));
+    if (child.pid === undefined) return;
+    const identity = identityOf(child.pid);
+    if (identity === null) return;
+    kept.record = { name: program.name, pid: child.pid, identity, stopSignal: program.stopSignal, rank: kept.rank };
+    remember(this.folders.pids, kept.record);
+  }
+
+  private restartLater(kept: Kept, detail: string): void {
+    if (performance.now() - kept.startedAtMs > HEALTHY_AFTER_MS) kept.pauseMs = FIRST_PAUSE_MS;
+    this.onEvent({ name: kept.program.name, what: "died", detail: `${detail}; restart in ${kept.pauseMs} ms` });
+    kept.timer = setTimeout(() => {
+      kept.timer = null;
+      this.launch(kept, false);
+      this.onEvent({ name: kept.program.name, what: "restarted", detail: `process ${kept.record?.pid ?? "none"}` });
+    }, kept.pauseMs);
+    kept.pauseMs = Math.min(kept.pauseMs * 2, LONGEST_PAUSE_MS);
+  }
+}
