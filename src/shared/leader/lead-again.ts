@@ -4,7 +4,7 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { Leader, Leadership } from "./leader.ts";
 
 export interface LeadOptions {
-  tryLead: Leader["tryLead"];
+  leader: Pick<Leader, "tryLead">;
   clock: Clock;
   log: Logger;
   /** The pause between tries; grows to eight times of it while tries fail with an error. */
@@ -13,7 +13,7 @@ export interface LeadOptions {
 
 /** Leads a role whenever it can until the signal aborts. Resolves when the last `run` has ended and the role is given up. */
 export async function leadAgainAndAgain(
-  { tryLead, clock, log, retryMs }: LeadOptions,
+  { leader, clock, log, retryMs }: LeadOptions,
   role: string,
   signal: AbortSignal,
   run: (leadership: Leadership) => Promise<void>,
@@ -22,7 +22,7 @@ export async function leadAgainAndAgain(
   while (!signal.aborted) {
     let leadership: Leadership | null = null;
     try {
-      leadership = await tryLead(role);
+      leadership = await leader.tryLead(role);
       // The lease goes on being extended while the run drains; it is given up only after that.
       if (leadership !== null) await run({ ...leadership, signal: AbortSignal.any([leadership.signal, signal]) });
       failures = 0;

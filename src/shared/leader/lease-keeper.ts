@@ -14,7 +14,7 @@ export interface HeldLease<Key> {
 export interface LeaseKeeper<Key> {
   /** Keeps a lease that was taken by a statement which began at `takenAtMs` of the monotonic clock. */
   hold(key: Key, takenAtMs: number): HeldLease<Key>;
-  held(): HeldLease<Key>[];
+  /** Ends all of them. */
   close(): void;
 }
 
@@ -31,86 +31,97 @@ const STEP_DOWN_PART = 0.8;
 /** One timer looks after all leases this often. */
 const TICKS_A_LEASE = 12;
 
-interface Entry<Key> extends HeldLease<Key> {
-  deadlineMs: number;
+class Entry<Key> implements HeldLease<Key> {
+  readonly #ending = new AbortController();
+
+  constructor(
+    readonly key: Key,
+    public deadlineMs: number,
+    private readonly entries: Set<Entry<Key>>,
+  ) {
+    entries.add(this);
+  }
+
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  end(): void {
+    this.entries.delete(this);
+    this.#ending.abort();
+  }
+}
+
+class TimedLeaseKeeper<Key> implements LeaseKeeper<Key> {
+  readonly #entries = new Set<Entry<Key>>();
+  readonly #closing = new AbortController();
+  #ticking = false;
+  #extending = false;
+  #nextExtensionMs = 0;
+
+  constructor(private readonly options: LeaseKeeperOptions<Key>) {}
+
+  hold(key: Key, takenAtMs: number): HeldLease<Key> {
+    const entry = new Entry(key, takenAtMs + this.options.leaseMs * STEP_DOWN_PART, this.#entries);
+    if (this.#closing.signal.aborted) entry.end();
+    if (!this.#ticking) void this.#tick();
+    return entry;
+  }
+
+  close(): void {
+    this.#closing.abort();
+    for (const entry of this.#entries) entry.end();
+  }
+
+  async #tick(): Promise<void> {
+    const { clock, leaseMs } = this.options;
+    this.#ticking = true;
+    this.#nextExtensionMs = clock.monotonicMs() + leaseMs / 3;
+    while (this.#entries.size > 0) {
+      await clock.sleep(leaseMs / TICKS_A_LEASE, this.#closing.signal);
+      this.#stepDown();
+      if (this.#entries.size === 0 || this.#extending || clock.monotonicMs() < this.#nextExtensionMs) continue;
+      this.#nextExtensionMs = clock.monotonicMs() + leaseMs / 3;
+      void this.#extendAll();
+    }
+    this.#ticking = false;
+  }
+
+  #stepDown(): void {
+    const nowMs = this.options.clock.monotonicMs();
+    for (const entry of this.#entries) {
+      if (entry.deadlineMs > nowMs) continue;
+      this.options.log.warn({ lease: entry.key }, "Stepped down: the lease was not extended in time");
+      entry.end();
+    }
+  }
+
+  async #extendAll(): Promise<void> {
+    const { clock, log, leaseMs, extend } = this.options;
+    const startedAtMs = clock.monotonicMs();
+    const asked = [...this.#entries];
+    this.#extending = true;
+    try {
+      const extended = new Set<HeldLease<Key>>(await extend(asked));
+      for (const entry of asked) {
+        if (extended.has(entry)) entry.deadlineMs = startedAtMs + leaseMs * STEP_DOWN_PART;
+      }
+      // What was left out is locked by someone just now: ask again at the next tick.
+      if (asked.some((entry) => this.#entries.has(entry) && !extended.has(entry))) this.#nextExtensionMs = 0;
+    } catch (error) {
+      this.#nextExtensionMs = 0;
+      log.warn({ error: messageOf(error), leases: asked.length }, "Leases could not be extended");
+    } finally {
+      this.#extending = false;
+    }
+  }
 }
 
 /**
  * Keeps any number of leases with one timer: all are extended in one statement at a third of the lease, and each one that
  * was not extended in time is ended by the monotonic clock before the database would give it to someone else. A statement
- * that hangs delays no one's deadline.
+ * that hangs delays no one's deadline. The timer runs only while something is held.
  */
 export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseKeeper<Key> {
-  const { clock, log, leaseMs } = options;
-  const entries = new Set<Entry<Key>>();
-  const closing = new AbortController();
-  let ticking = false;
-  let extending = false;
-  let nextExtensionMs = 0;
-
-  async function extendAll(): Promise<void> {
-    const startedAtMs = clock.monotonicMs();
-    const asked = [...entries];
-    extending = true;
-    try {
-      const extended = new Set(await options.extend(asked));
-      for (const entry of asked) {
-        if (extended.has(entry)) entry.deadlineMs = startedAtMs + leaseMs * STEP_DOWN_PART;
-      }
-      // What was left out is locked by someone just now: ask again at the next tick.
-      if (asked.some((entry) => entries.has(entry) && !extended.has(entry))) nextExtensionMs = 0;
-    } catch (error) {
-      nextExtensionMs = 0;
-      log.warn({ error: messageOf(error), leases: asked.length }, "Leases could not be extended");
-    } finally {
-      extending = false;
-    }
-  }
-
-  function stepDown(): void {
-    const nowMs = clock.monotonicMs();
-    for (const entry of entries) {
-      if (entry.deadlineMs > nowMs) continue;
-      log.warn({ lease: entry.key }, "Stepped down: the lease was not extended in time");
-      entry.end();
-    }
-  }
-
-  async function tick(): Promise<void> {
-    nextExtensionMs = clock.monotonicMs() + leaseMs / 3;
-    while (entries.size > 0 && !closing.signal.aborted) {
-      await clock.sleep(leaseMs / TICKS_A_LEASE, closing.signal);
-      stepDown();
-      if (entries.size === 0 || extending || clock.monotonicMs() < nextExtensionMs) continue;
-      nextExtensionMs = clock.monotonicMs() + leaseMs / 3;
-      void extendAll();
-    }
-    ticking = false;
-  }
-
-  return {
-    hold(key, takenAtMs) {
-      const controller = new AbortController();
-      const entry: Entry<Key> = {
-        key,
-        signal: controller.signal,
-        deadlineMs: takenAtMs + leaseMs * STEP_DOWN_PART,
-        end() {
-          entries.delete(entry);
-          controller.abort();
-        },
-      };
-      entries.add(entry);
-      if (!ticking) {
-        ticking = true;
-        void tick();
-      }
-      return entry;
-    },
-    held: () => [...entries],
-    close() {
-      closing.abort();
-      for (const entry of entries) entry.end();
-    },
-  };
+  return new TimedLeaseKeeper(options);
 }

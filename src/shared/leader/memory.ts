@@ -30,7 +30,7 @@ export function createMemoryLock(locks: MemoryLocks = new Map(), clock: Clock = 
       drop(name);
     },
     async close() {
-      for (const name of [...locks.keys()]) drop(name);
+      for (const name of locks.keys()) drop(name);
     },
   };
 }
