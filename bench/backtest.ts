@@ -1,0 +1,151 @@
+import Table from "cli-table3";
+import { runBacktest } from "#shared/backtest/run.ts";
+import type { CandleColumns } from "#shared/candles/columns.ts";
+import { decimal } from "#shared/domain/decimal.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import { smaCross } from "#strategies/sma-cross.ts";
+
+const BARS = 1_000_000;
+const ROUNDS = 5;
+const LENGTHS = { fast: 10, slow: 50 };
+
+const instrument: Instrument = {
+  id: "BTC/USDT.paper",
+  symbol: "BTC/USDT",
+  venue: "paper",
+  venueSymbol: "BTCUSDT",
+  base: "BTC",
+  quote: "USDT",
+  priceStep: "0.01",
+  sizeStep: "0.00001",
+  minSize: "0.00001",
+  maxSize: "9000",
+  minNotional: "5",
+  maxNotional: "9000000",
+  makerFee: "0.001",
+  takerFee: "0.001",
+  feeDecimals: 8,
+  status: "TRADING",
+};
+
+/** One-minute bars of a random walk in steps of a cent, the same on every run. */
+function generateBars(count: number): CandleColumns {
+  const column = () => new Float64Array(count);
+  const bars = {
+    open: column(),
+    high: column(),
+    low: column(),
+    close: column(),
+    volume: column(),
+    openAtMs: column(),
+    closeAtMs: column(),
+  };
+  const random = mulberry32(7);
+  let cents = 3_000_000;
+  for (let index = 0; index < count; index += 1) {
+    const path = Array.from({ length: 4 }, () => {
+      cents = Math.max(100_000, cents + Math.round((random() - 0.5) * 3_000));
+      return cents;
+    });
+    const [open, , , close] = path as [number, number, number, number];
+    bars.open[index] = open / 100;
+    bars.high[index] = Math.max(...path) / 100;
+    bars.low[index] = Math.min(...path) / 100;
+    bars.close[index] = close / 100;
+    bars.volume[index] = 1;
+    bars.openAtMs[index] = index * 60_000;
+    bars.closeAtMs[index] = (index + 1) * 60_000;
+  }
+  return { ...bars, length: count };
+}
+
+/** A small seeded generator (T. Ettinger's mulberry32). */
+function mulberry32(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** The limit: a bare loop that takes the same two averages, computed anew at each bar, and counts their crossings. */
+function bareLoop({ close, length }: CandleColumns): number {
+  let crossings = 0;
+  let above = false;
+  for (let index = LENGTHS.slow - 1; index < length; index += 1) {
+    let fast = 0;
+    for (let at = index - LENGTHS.fast + 1; at <= index; at += 1) fast += close[at] as number;
+    let slow = 0;
+    for (let at = index - LENGTHS.slow + 1; at <= index; at += 1) slow += close[at] as number;
+    const now = fast / LENGTHS.fast > slow / LENGTHS.slow;
+    if (now !== above) crossings += 1;
+    above = now;
+  }
+  return crossings;
+}
+
+function timed<T>(work: () => T): { seconds: number; result: T } {
+  const began = performance.now();
+  const result = work();
+  return { seconds: (performance.now() - began) / 1_000, result };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] as number;
+}
+
+function run(): void {
+  const columns = generateBars(BARS);
+  const policy = {
+    sizing: { method: "percent-of-equity", percent: "1" },
+    maxOrderNotional: null,
+    maxPositionNotional: null,
+    signalValidityMs: null,
+  } as const;
+  const input = {
+    definition: smaCross,
+    params: LENGTHS,
+    instrument,
+    columns,
+    firstN: 1,
+    capital: decimal("1000000"),
+    policy,
+  };
+  const rounds = Array.from({ length: ROUNDS }, () => {
+    const limit = timed(() => bareLoop(columns));
+    const engine = timed(() => runBacktest(input));
+    return {
+      limit: BARS / limit.seconds,
+      engine: BARS / engine.seconds,
+      orders: engine.result.orders.length,
+      crossings: limit.result,
+    };
+  });
+  const table = new Table({
+    head: ["round", "engine bars/s", "limit bars/s", "engine / limit", "orders", "crossings"],
+  });
+  rounds.forEach((round, index) => {
+    const ratio = (round.engine / round.limit).toFixed(2);
+    table.push([
+      index + 1,
+      Math.round(round.engine).toLocaleString("en"),
+      Math.round(round.limit).toLocaleString("en"),
+      ratio,
+      round.orders,
+      round.crossings,
+    ]);
+  });
+  const barsPerS = Math.round(median(rounds.map((round) => round.engine)));
+  const limitBarsPerS = Math.round(median(rounds.map((round) => round.limit)));
+  process.stdout.write(
+    `SMA ${LENGTHS.fast}/${LENGTHS.slow} over ${BARS.toLocaleString("en")} one-minute bars, orders, fees and exact money, one thread\n`,
+  );
+  process.stdout.write(`${table.toString()}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ barsPerS, limitBarsPerS, orders: rounds[0]?.orders ?? 0, bars: BARS, rounds: ROUNDS })}\n`,
+  );
+}
+
+run();

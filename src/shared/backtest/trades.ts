@@ -1,0 +1,66 @@
+import { type Book, positionOf } from "#shared/accounting/book.ts";
+import { isFlat } from "#shared/accounting/flat.ts";
+import { type Decimal, ZERO } from "#shared/domain/decimal.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { BacktestFill } from "./run.ts";
+
+/** A round trip: from the fill that opened a position to the fill that left nothing (or dust) of it. */
+export interface Trade {
+  openedBar: number;
+  closedBar: number;
+  openedAtMs: number;
+  closedAtMs: number;
+  /** What the cash grew by, fees taken, exact. Dust that stays is not valued. */
+  profit: Decimal;
+}
+
+/** The round trips of a run and the bars at whose close a position stood, an open one at the end included. */
+export function tradesOf(options: {
+  fills: readonly BacktestFill[];
+  instrument: Instrument;
+  capital: Decimal;
+  bars: number;
+}): { trades: Trade[]; barsHeld: number } {
+  const { fills, instrument, capital, bars } = options;
+  const trades: Trade[] = [];
+  let barsHeld = 0;
+  let opened: { fill: BacktestFill; cashBefore: Decimal } | null = null;
+  let cash = capital;
+  for (const fill of fills) {
+    const holds = holdsPosition(fill.book, fill.execution.price, instrument);
+    if (opened === null && holds) opened = { fill, cashBefore: cash };
+    if (opened !== null && !holds) {
+      trades.push({
+        openedBar: opened.fill.bar,
+        closedBar: fill.bar,
+        openedAtMs: opened.fill.execution.atMs,
+        closedAtMs: fill.execution.atMs,
+        profit: fill.book.cash.minus(opened.cashBefore),
+      });
+      barsHeld += fill.bar - opened.fill.bar;
+      opened = null;
+    }
+    cash = fill.book.cash;
+  }
+  if (opened !== null) barsHeld += bars - opened.fill.bar;
+  return { trades, barsHeld };
+}
+
+function holdsPosition(book: Book, mark: Decimal, instrument: Instrument): boolean {
+  return !isFlat({ size: positionOf(book, instrument.id).size, mark, instrument });
+}
+
+/** Fees of a run: by asset, and their sum in the quote asset with base fees at the price of their fill. Exact. */
+export function feesOf(
+  fills: readonly BacktestFill[],
+  instrument: Instrument,
+): { byAsset: Map<string, Decimal>; inQuote: Decimal } {
+  const byAsset = new Map<string, Decimal>();
+  let inQuote = ZERO;
+  for (const { execution } of fills) {
+    const { fee, feeAsset, price } = execution;
+    byAsset.set(feeAsset, (byAsset.get(feeAsset) ?? ZERO).plus(fee));
+    inQuote = inQuote.plus(feeAsset === instrument.base ? fee.times(price) : fee);
+  }
+  return { byAsset, inQuote };
+}
