@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { pino } from "pino";
+import { systemClock } from "#shared/clock/system.ts";
+import { createPostgresDb } from "#shared/db/postgres.ts";
+import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
+import { hasCode } from "#shared/errors/app-error.ts";
+import { createLeader } from "./create-leader.ts";
+import type { AdvisoryLock, Leader, Leadership } from "./leader.ts";
+import { createMemoryLock, type MemoryLocks } from "./memory.ts";
+import { createRedlockLock } from "./redlock.ts";
+
+const log = pino({ level: "silent" });
+const LEASE_MS = 600;
+let database: TestDatabase;
+let redis: TestRedis;
+const leaders: Leader[] = [];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  redis = testRedis();
+});
+afterAll(async () => {
+  for (const leader of leaders) await leader.close();
+  await redis.cleanup();
+  await database.drop();
+});
+
+async function until<T>(what: () => Promise<T | null | undefined | false>, deadlineMs = 5_000): Promise<T> {
+  const end = systemClock.monotonicMs() + deadlineMs;
+  for (;;) {
+    const found = await what();
+    if (found) return found;
+    if (systemClock.monotonicMs() > end) throw new Error("The condition did not come true in time.");
+    await systemClock.sleep(10);
+  }
+}
+
+function contender(lock: AdvisoryLock): Leader {
+  const leader = createLeader({ db: database.db, lock, clock: systemClock, log, leaseMs: LEASE_MS, retryMs: 50 });
+  leaders.push(leader);
+  return leader;
+}
+
+/** A leader of a process that has died: it never extends, and its lock stays. */
+async function dead(lock: AdvisoryLock, role: string): Promise<number> {
+  const frozen = { ...systemClock, sleep: () => new Promise<void>(() => undefined) };
+  const leader = createLeader({ db: database.db, lock, clock: frozen, log, leaseMs: LEASE_MS });
+  const leadership = await leader.tryLead(role);
+  if (leadership === null) throw new Error("The role was not free.");
+  return leadership.epoch;
+}
+
+const locks: MemoryLocks = new Map();
+const awayUrl = "redis://127.0.0.1:1";
+const makers: [string, () => AdvisoryLock][] = [
+  ["redlock", () => createRedlockLock({ url: redis.url, prefix: redis.prefix })],
+  ["memory", () => createMemoryLock(locks)],
+  ["redlock with Redis away", () => createRedlockLock({ url: awayUrl, prefix: redis.prefix })],
+];
+
+describe.each(makers)("leader over %s", (name, makeLock) => {
+  const role = (text: string) => `${name}:${text}`;
+
+  test("one of many contenders leads, and keeps leading past its lease", async () => {
+    const contenders = Array.from({ length: 5 }, () => contender(makeLock()));
+    const tries = await Promise.all(contenders.map((leader) => leader.tryLead(role("one"))));
+    const won = tries.filter((leadership): leadership is Leadership => leadership !== null);
+    expect(won).toHaveLength(1);
+    expect(won[0]?.epoch).toBe(1);
+    await systemClock.sleep(LEASE_MS * 2);
+    expect(won[0]?.signal.aborted).toBe(false);
+    for (const leader of contenders) expect(await leader.tryLead(role("one"))).toBeNull();
+  });
+
+  test("a dead leader's role is taken over after its lease with a higher epoch, and the old epoch is fenced", async () => {
+    const epoch = await dead(makeLock(), role("dead"));
+    const heir = contender(makeLock());
+    expect(await heir.tryLead(role("dead"))).toBeNull();
+    const taken = await until(() => heir.tryLead(role("dead")));
+    expect(taken.epoch).toBe(epoch + 1);
+    const late = database.db.transaction((tx) => heir.fence(tx, role("dead"), epoch));
+    expect(hasCode(await late.catch((error: unknown) => error), "FENCED")).toBe(true);
+    await database.db.transaction((tx) => heir.fence(tx, role("dead"), taken.epoch));
+  });
+
+  test("a released role changes hands at once", async () => {
+    const first = await contender(makeLock()).tryLead(role("released"));
+    const heir = contender(makeLock());
+    expect(await heir.tryLead(role("released"))).toBeNull();
+    await first?.release();
+    expect(first?.signal.aborted).toBe(true);
+    const taken = await until(() => heir.tryLead(role("released")), LEASE_MS / 3);
+    expect(taken.epoch).toBe(2);
+  });
+
+  test("many roles are held by one process", async () => {
+    const leader = contender(makeLock());
+    const roles = Array.from({ length: 60 }, (_, n) => role(`many:${n}`));
+    const held = await Promise.all(roles.map((each) => leader.tryLead(each)));
+    expect(held.every((leadership) => leadership !== null)).toBe(true);
+    await systemClock.sleep(LEASE_MS * 2);
+    expect(held.filter((leadership) => leadership?.signal.aborted)).toHaveLength(0);
+  });
+});
+
+describe("leader", () => {
+  test("the hook of a takeover that throws leaves lease and epoch as they were", async () => {
+    const leader = contender(createMemoryLock());
+    const failed = leader.tryLead("hook", async () => {
+      throw new Error("no");
+    });
+    await expect(failed).rejects.toThrow("no");
+    const rows = await database.db.sql`select 1 from leadership.epochs where role = 'hook'`;
+    expect(rows).toHaveLength(0);
+    expect((await leader.tryLead("hook"))?.epoch).toBe(1);
+  });
+
+  test("a takeover waits for the write in flight of the old leader", async () => {
+    const epoch = await dead(createMemoryLock(), "in-flight");
+    const heir = contender(createMemoryLock());
+    const order: string[] = [];
+    const holds = Promise.withResolvers<void>();
+    const write = database.db.transaction(async (tx) => {
+      await heir.fence(tx, "in-flight", epoch);
+      holds.resolve();
+      await tx.sql`select pg_sleep(${(LEASE_MS * 1.5) / 1000})`;
+      order.push("written");
+    });
+    await holds.promise;
+    await until(() => heir.tryLead("in-flight"));
+    order.push("taken");
+    await write;
+    expect(order).toEqual(["written", "taken"]);
+  });
+
+  test("writers that hold the epoch do not delay the extension", async () => {
+    const leader = contender(createMemoryLock());
+    const leadership = await leader.tryLead("busy");
+    if (leadership === null) throw new Error("The role was not free.");
+    await database.db.transaction(async (tx) => {
+      await leader.fence(tx, "busy", leadership.epoch);
+      await tx.sql`select pg_sleep(${(LEASE_MS * 2) / 1000})`;
+    });
+    expect(leadership.signal.aborted).toBe(false);
+  });
+
+  test("a leader cut off from the database steps down before its lease is over", async () => {
+    const db = createPostgresDb(database.url);
+    const leader = createLeader({ db, lock: createMemoryLock(), clock: systemClock, log, leaseMs: LEASE_MS });
+    leaders.push(leader);
+    const startedAtMs = systemClock.monotonicMs();
+    const leadership = await leader.tryLead("cut-off");
+    if (leadership === null) throw new Error("The role was not free.");
+    await db.close();
+    await until(async () => leadership.signal.aborted);
+    expect(systemClock.monotonicMs() - startedAtMs).toBeLessThan(LEASE_MS);
+  });
+
+  test("lead leads again after a loss, and drains before it gives the role up", async () => {
+    const leader = contender(createMemoryLock());
+    const stopping = new AbortController();
+    const epochs: number[] = [];
+    let drained = false;
+    const leading = leader.lead("again", stopping.signal, async ({ epoch, signal }) => {
+      epochs.push(epoch);
+      if (epochs.length === 1) throw new Error("a first failure");
+      await systemClock.sleep(60_000, signal);
+      drained = (await contender(createMemoryLock()).tryLead("again")) === null;
+    });
+    await until(async () => epochs.length === 2);
+    stopping.abort();
+    await leading;
+    expect(epochs).toEqual([1, 2]);
+    expect(drained).toBe(true);
+    expect(await contender(createMemoryLock()).tryLead("again")).not.toBeNull();
+  });
+});
