@@ -1,0 +1,138 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import type { VenueTrade } from "#shared/domain/candle.ts";
+import { decimal, plain } from "#shared/domain/decimal.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { addTrade, type TradedCandle } from "./aggregate.ts";
+import { linkOf } from "./chain.ts";
+import { columnsOf, exactFloat } from "./columns.ts";
+import { tradeIdAfter, tradeLinkOf } from "./trade-ids.ts";
+
+function trade(id: number, atMs: number, price: string, size = "1"): VenueTrade {
+  return { instrumentId: "A/B.x", tradeId: String(id), price, size, takerSide: "BUY", atMs, receivedAtMs: atMs + 0.5 };
+}
+
+function aggregate(timeFrame: TimeFrame, trades: readonly VenueTrade[]): TradedCandle[] {
+  const candles: TradedCandle[] = [];
+  let forming: TradedCandle | null = null;
+  for (const each of trades) {
+    const step = addTrade(timeFrame, forming, each);
+    if (step.closed !== null) candles.push(step.closed);
+    forming = step.forming;
+  }
+  return forming === null ? candles : [...candles, forming];
+}
+
+describe("addTrade", () => {
+  test("makes open, high, low, close and volume of the trades of a second", () => {
+    const [candle, ...others] = aggregate("1s", [
+      trade(7, 5_000, "10.5", "0.1"),
+      trade(8, 5_400, "9.75", "0.2"),
+      trade(9, 5_999, "10", "0.7"),
+    ]);
+    expect(others).toEqual([]);
+    expect(candle).toEqual({
+      openAtMs: 5_000,
+      closeAtMs: 6_000,
+      open: "10.5",
+      high: "10.5",
+      low: "9.75",
+      close: "10",
+      volume: "1",
+      lastTradeId: "9",
+      receivedAtMs: 5_999.5,
+    });
+  });
+
+  test("a trade at the closing moment belongs to the next candle, and empty stretches make none", () => {
+    const candles = aggregate("1m", [trade(1, 59_999, "1"), trade(2, 60_000, "2"), trade(3, 600_000, "3")]);
+    expect(candles.map((candle) => candle.openAtMs)).toEqual([0, 60_000, 600_000]);
+    expect(candles.map((candle) => candle.lastTradeId)).toEqual(["1", "2", "3"]);
+  });
+
+  test("compares prices as numbers, not as text", () => {
+    const [candle] = aggregate("1s", [trade(1, 0, "9"), trade(2, 1, "10"), trade(3, 2, "9.5")]);
+    expect(candle).toMatchObject({ high: "10", low: "9" });
+  });
+
+  test("an earlier time behind a later id counts into the candle that is open", () => {
+    const candles = aggregate("1s", [trade(1, 2_000, "1"), trade(2, 1_999, "2")]);
+    expect(candles).toHaveLength(1);
+    expect(candles[0]).toMatchObject({ openAtMs: 2_000, close: "2", volume: "2" });
+  });
+
+  test("days open at midnight UTC", () => {
+    const atMs = Date.UTC(2020, 1, 29, 23, 59, 59, 999);
+    expect(aggregate("1d", [trade(1, atMs, "1")])[0]?.openAtMs).toBe(Date.UTC(2020, 1, 29));
+  });
+
+  test("keeps the whole volume, exactly, whatever the trades", () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: 10 ** 9 }), { minLength: 1, maxLength: 60 });
+    fc.assert(
+      fc.property(sizes, (units) => {
+        const trades = units.map((unit, index) => trade(index, index * 333, "1", plain(decimal(`${unit}e-8`))));
+        const total = trades.reduce((sum, each) => sum.plus(each.size), decimal("0"));
+        const volume = aggregate("1s", trades).reduce((sum, candle) => sum.plus(candle.volume), decimal("0"));
+        return volume.eq(total);
+      }),
+    );
+  });
+});
+
+describe("linkOf", () => {
+  const cases: [string, number | null, number, number | null, string][] = [
+    ["the venue's first bar opens an empty series", null, 100, null, "next"],
+    ["a later bar on an empty series leaves a hole", null, 200, 100, "hole"],
+    ["the bar after the head is next, whatever the calendar", 100, 900, 100, "next"],
+    ["the head again is a duplicate", 100, 100, 50, "duplicate"],
+    ["an older bar is a duplicate", 100, 50, null, "duplicate"],
+    ["a bar whose forerunner is unknown leaves a hole", 100, 300, 200, "hole"],
+    ["a later bar that names none before it leaves a hole", 100, 300, null, "hole"],
+  ];
+  test.each(cases)("%s", (_name, head, openAtMs, prevOpenAtMs, link) => {
+    expect(linkOf(head, { openAtMs, prevOpenAtMs })).toBe(link as "next");
+  });
+});
+
+describe("trade ids", () => {
+  test.each([
+    ["5", "5", "duplicate"],
+    ["5", "4", "duplicate"],
+    ["9", "10", "next"],
+    ["5", "7", "hole"],
+    ["9007199254740993", "9007199254740994", "next"],
+  ] as const)("after %s, %s is %s", (last, id, link) => {
+    expect(tradeLinkOf(last, id)).toBe(link);
+  });
+
+  test("are counted on and back, not below zero", () => {
+    expect(tradeIdAfter("9007199254740993", 1)).toBe("9007199254740994");
+    expect(tradeIdAfter("5", -10)).toBe("0");
+  });
+});
+
+describe("columnsOf", () => {
+  test("keeps each price to the last digit", () => {
+    const columns = columnsOf([
+      {
+        openAtMs: 0,
+        closeAtMs: 60_000,
+        open: "1455.219971",
+        high: "1478",
+        low: "1.5",
+        close: "0.1",
+        volume: "931800000",
+      },
+    ]);
+    expect(columns.length).toBe(1);
+    expect(String(columns.open[0])).toBe("1455.219971");
+    expect(columns.close[0]).toBe(0.1);
+    expect(columns.closeAtMs[0]).toBe(60_000);
+  });
+
+  test("refuses a price that float64 would change", () => {
+    expect(() => exactFloat("1234567890.123456789")).toThrow(AppError);
+    expect(exactFloat("0.00000001")).toBe(1e-8);
+  });
+});
