@@ -1,0 +1,54 @@
+/** What came of a request to a venue. refused: the venue says that it did nothing. lost: nobody knows whether it did. */
+export type VenueAnswer =
+  | { kind: "answer"; body: unknown }
+  | { kind: "refused"; status: number; code: string; reason: string }
+  | { kind: "lost"; reason: string; cause?: unknown };
+
+/** Codes that Binance documents with "execution status unknown", or that speak of its inside. */
+const UNCLEAR_CODES: ReadonlySet<string> = new Set(["-1000", "-1001", "-1006", "-1007", "-1008"]);
+/** Statuses that say nothing about the request itself: blocked, too many requests, banned. */
+const UNCLEAR_STATUSES: ReadonlySet<number> = new Set([403, 408, 418, 429]);
+
+/** Binance: "Timestamp for this request is outside of the recvWindow", or ahead of the server's time. */
+export const OUTSIDE_WINDOW = "-1021";
+/** Binance: the order that is to be canceled is not open. */
+export const UNKNOWN_ORDER = "-2011";
+/** Binance: no order has this id. */
+export const NO_SUCH_ORDER = "-2013";
+const ORDER_REFUSED = "-2010";
+
+/** Binance refuses a client order id while an order with it is open: then the first send took effect, and this is no refusal of it. */
+export function isDuplicateOrder(answer: { code: string; reason: string }): boolean {
+  return answer.code === ORDER_REFUSED && /duplicate/i.test(answer.reason);
+}
+
+function codeAndReason(body: unknown): { code: string; reason: string } | null {
+  if (typeof body !== "object" || body === null || !("code" in body)) return null;
+  const { code } = body;
+  if (typeof code !== "number" && typeof code !== "string") return null;
+  return { code: String(code), reason: "msg" in body ? String(body.msg) : "" };
+}
+
+/**
+ * Sorts an HTTP answer of Binance. Only a 2xx with JSON is an answer and only a 4xx with one of its codes (or 404) a
+ * refusal; everything else is lost, since the request may have taken effect.
+ */
+export function classifyAnswer(status: number, text: string, parse: (text: string) => unknown): VenueAnswer {
+  let body: unknown;
+  try {
+    body = parse(text);
+  } catch (cause) {
+    if (status === 404) return { kind: "refused", status, code: "404", reason: "not found" };
+    return { kind: "lost", reason: `unreadable answer with status ${status}`, cause };
+  }
+  if (status >= 200 && status < 300) {
+    return body === undefined ? { kind: "lost", reason: "empty answer" } : { kind: "answer", body };
+  }
+  if (status < 400 || status >= 500 || UNCLEAR_STATUSES.has(status)) {
+    return { kind: "lost", reason: `status ${status}` };
+  }
+  const told = codeAndReason(body);
+  if (told !== null && !UNCLEAR_CODES.has(told.code)) return { kind: "refused", status, ...told };
+  if (told === null && status === 404) return { kind: "refused", status, code: "404", reason: "not found" };
+  return { kind: "lost", reason: told === null ? `status ${status}` : `code ${told.code}` };
+}

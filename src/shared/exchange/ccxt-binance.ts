@@ -1,0 +1,249 @@
+import Binance, { type StreamClient } from "ccxt/binance-pro";
+import type { Logger } from "pino";
+import type { Clock } from "#shared/clock/clock.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
+import { classifyAnswer, type VenueAnswer } from "./ccxt-answers.ts";
+
+/** Where a Binance stands. Without URLs it is the real one. */
+export interface BinanceUrls {
+  /** Below it: `/api/v3/...`. */
+  restUrl?: string | undefined;
+  /** Market streams; default: `restUrl` with the scheme ws and `/ws`. */
+  wsUrl?: string | undefined;
+  /** WebSocket API with the user stream; default: `restUrl` with the scheme ws and `/ws-api/v3`. */
+  wsApiUrl?: string | undefined;
+}
+
+export interface BinanceOptions extends BinanceUrls {
+  apiKey?: string;
+  secret?: string;
+  clock: Clock;
+  log: Logger;
+}
+
+/** A request by the names of ccxt's table of endpoints. */
+export interface VenueRequest {
+  api: "public" | "private" | "sapi";
+  method: "GET" | "POST" | "DELETE";
+  path: string;
+  params?: Record<string, string | number>;
+  /** Called when the request has left. */
+  onSent?: (() => void) | undefined;
+}
+
+/** One stream to follow. A connection that is lost is made again, with pauses that grow to `LONGEST_PAUSE_MS`. */
+export interface StreamRequest {
+  /** The user's own stream, or a market stream by Binance's name ("btcusdt@trade"). */
+  stream: "user" | (string & {});
+  onFrame: (frame: unknown) => void;
+  /** After each subscription that the venue has acknowledged. */
+  onConnected: () => void;
+  signal: AbortSignal;
+}
+
+const REQUEST_TIMEOUT_MS = 10_000;
+/** A connection without an answer to two pings is dead. */
+const PING_EVERY_MS = 5_000;
+const SHORTEST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+const USER_STREAM = "user";
+
+/** Name of the stream of an instrument's bars. */
+export function klineStream(venueSymbol: string, timeFrame: string): string {
+  return `${venueSymbol.toLowerCase()}@kline_${timeFrame}`;
+}
+
+/** Name of the stream of an instrument's trades. */
+export function tradeStream(venueSymbol: string): string {
+  return `${venueSymbol.toLowerCase()}@trade`;
+}
+
+function isLoopback(url: string | undefined): boolean {
+  return url !== undefined && /^https?:\/\/(127\.|localhost[:/]|\[::1\])/.test(url);
+}
+
+/**
+ * ccxt's Binance, used for what it is good at: endpoints, signatures, rate limits and stream connections. Answers and
+ * frames are handed out as the venue wrote them, since ccxt's own parsing turns amounts into floats and drops the closed
+ * flag of a bar. `loadMarkets` is never called: it would keep thousands of markets in memory that nobody reads.
+ */
+export class BinanceConnection extends Binance {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #onFrame = new Map<string, (frame: unknown) => void>();
+
+  constructor(options: BinanceOptions) {
+    super({
+      apiKey: options.apiKey ?? "",
+      secret: options.secret ?? "",
+      number: String,
+      enableRateLimit: !isLoopback(options.restUrl),
+      timeout: REQUEST_TIMEOUT_MS,
+      streaming: { keepAlive: PING_EVERY_MS },
+      // Pauses between connections are made here, where an abort ends them.
+      options: { fetchMargins: false, fetchCurrencies: false, ws: { backoff: { base: 0 } } },
+    });
+    this.#clock = options.clock;
+    this.#log = options.log;
+    if (options.restUrl !== undefined) this.#moveTo(options.restUrl, options);
+  }
+
+  /** Replaces every host, so that a signed request cannot reach the real venue by some endpoint that was forgotten. */
+  #moveTo(restUrl: string, { wsUrl, wsApiUrl }: BinanceUrls): void {
+    const base = restUrl.replace(/\/+$/, "");
+    const socketBase = base.replace(/^http/, "ws");
+    const api: Record<string, unknown> = {};
+    for (const [name, url] of Object.entries(this.urls.api)) {
+      if (typeof url === "string") api[name] = base + new URL(url).pathname;
+    }
+    api["ws"] = { spot: wsUrl ?? `${socketBase}/ws`, "ws-api": { spot: wsApiUrl ?? `${socketBase}/ws-api/v3` } };
+    this.urls.api = api;
+  }
+
+  override nonce(): number {
+    return this.#clock.nowMs();
+  }
+
+  /** Sends one request and sorts what comes back. Never throws for anything the venue or the network does. */
+  async send(request: VenueRequest): Promise<VenueAnswer> {
+    const { api, method, path, params = {}, onSent } = request;
+    try {
+      if (this.enableRateLimit) await this.throttle(this.#costOf(api, method, path, params));
+      const { url, headers, body } = this.#sign(request);
+      const answer = fetch(url, {
+        method,
+        headers: headers ?? {},
+        ...(body === undefined ? {} : { body }),
+        redirect: "error",
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+      onSent?.();
+      const response = await answer;
+      return classifyAnswer(response.status, await response.text(), (text) => this.parseJson(text));
+    } catch (cause) {
+      return { kind: "lost", reason: messageOf(cause), cause };
+    }
+  }
+
+  #sign({ api, method, path, params = {} }: VenueRequest): {
+    url: string;
+    headers?: Record<string, string>;
+    body?: string;
+  } {
+    // Binance asks no key for old trades any more, ccxt still does.
+    if (path !== "historicalTrades") return this.sign(path, api, method, params);
+    return { url: `${String(this.urls.api["public"])}/${path}?${this.urlencode(params)}` };
+  }
+
+  #costOf(api: string, method: string, path: string, params: object): number {
+    const config = this.api[api]?.[method.toLowerCase()]?.[path] ?? {};
+    return this.calculateRateLimiterCost(api, method, path, params, config);
+  }
+
+  /** Follows a stream until the signal aborts. */
+  async followStream({ stream, onFrame, onConnected, signal }: StreamRequest): Promise<void> {
+    // ccxt asks for its agent before any ws:// connection, also where no proxy is used.
+    await this.loadHttpProxyAgent();
+    this.#onFrame.set(stream, onFrame);
+    let pauseMs = SHORTEST_PAUSE_MS;
+    const acknowledged = (): void => {
+      pauseMs = SHORTEST_PAUSE_MS;
+      onConnected();
+    };
+    while (!signal.aborted) {
+      const reason = await this.#followOnce(stream, acknowledged, signal);
+      if (signal.aborted) break;
+      this.#log.warn({ stream, reason, pauseMs }, "stream lost, connecting again");
+      await this.#clock.sleep(pauseMs, signal);
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+    }
+    this.#onFrame.delete(stream);
+  }
+
+  /** One connection's life; resolves with the reason of its end. The stream's future is never resolved, only rejected. */
+  async #followOnce(stream: string, acknowledged: () => void, signal: AbortSignal): Promise<string> {
+    const url = this.#streamUrl(stream);
+    const client = this.client(url);
+    const id = this.requestId(url);
+    const message =
+      stream === USER_STREAM
+        ? { id, method: "userDataStream.subscribe.signature", params: this.signParams({}) }
+        : { id, method: "SUBSCRIBE", params: [stream] };
+    const acknowledgement: Promise<unknown> = client.future(String(id));
+    acknowledgement.then(acknowledged, () => undefined);
+    const lost: Promise<unknown> = this.watch(url, stream, message, stream, { id });
+    const reason = lost.then(
+      () => "ended",
+      (error: unknown) => messageOf(error),
+    );
+    const { promise: aborted, resolve: abort } = Promise.withResolvers<string>();
+    const onAbort = (): void => abort("aborted");
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    try {
+      return await Promise.race([reason, aborted]);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      this.#leave(client, stream);
+    }
+  }
+
+  #streamUrl(stream: string): string {
+    const { ws } = this.urls.api as { ws: { spot: string; "ws-api": { spot: string } } };
+    return stream === USER_STREAM ? ws["ws-api"].spot : `${ws.spot}/${this.stream("spot", stream)}`;
+  }
+
+  #leave(client: StreamClient, stream: string): void {
+    delete client.subscriptions[stream];
+    delete client.futures[stream];
+    if (Object.keys(client.subscriptions).length > 0) {
+      if (client.isConnected) this.#unsubscribe(client, stream);
+      return;
+    }
+    if (this.clients[client.url] === client) delete this.clients[client.url];
+    client.clearConnectionTimeout();
+    client.clearPingInterval();
+    // The connection may have been lost already, then there is nothing to close.
+    if (client.connection !== undefined) client.connection.close();
+  }
+
+  #unsubscribe(client: StreamClient, stream: string): void {
+    const message = { id: this.requestId(client.url), method: "UNSUBSCRIBE", params: [stream] };
+    client.send(message).catch((error: unknown) => {
+      this.#log.debug({ stream, reason: messageOf(error) }, "stream not unsubscribed");
+    });
+  }
+
+  #deliver(stream: string, frame: unknown): void {
+    try {
+      this.#onFrame.get(stream)?.(frame);
+    } catch (error) {
+      // A throw here would make ccxt reject every stream of the connection. What the frame told is noticed as a hole.
+      this.#log.error({ stream, reason: messageOf(error) }, "frame not understood");
+    }
+  }
+
+  override handleOHLCV(_client: StreamClient, message: { s: string; k: { i: string } }): void {
+    this.#deliver(klineStream(message.s, message.k.i), message);
+  }
+
+  override handleTrade(_client: StreamClient, message: { s: string }): void {
+    this.#deliver(tradeStream(message.s), message);
+  }
+
+  override handleOrderUpdate(_client: StreamClient, message: unknown): void {
+    this.#deliver(USER_STREAM, message);
+  }
+
+  override handleBalance(_client: StreamClient, message: unknown): void {
+    this.#deliver(USER_STREAM, message);
+  }
+
+  override handleEventStreamTerminated(client: StreamClient): void {
+    client.reject(new Error("user stream ended by the venue"), USER_STREAM);
+  }
+
+  override handleSubscriptionStatus(client: StreamClient, message: { id: unknown }): unknown {
+    return client.resolve(message, String(message.id));
+  }
+}

@@ -1,0 +1,191 @@
+import { z } from "zod";
+import type { VenueTrade } from "#shared/domain/candle.ts";
+import { normalize } from "#shared/domain/decimal.ts";
+import { type Instrument, instrumentId, instrumentSchema } from "#shared/domain/instrument.ts";
+
+/** Binance's words made ours. Pure; amounts stay the venue's own digits, brought into the plain form. */
+
+/** ccxt turns integers of 15 digits and more into text, so both forms are read. */
+export const wireId = z.union([z.string(), z.number()]).transform(String);
+export const wireMs = z.union([z.number(), z.string().regex(/^\d+$/)]).transform(Number);
+/** A decimal as Binance writes it, in plain form. A number is refused: its digits may be lost. */
+export const wireDecimal = z
+  .string()
+  .regex(/^-?\d+(\.\d+)?$/)
+  .transform(normalize);
+
+const filterSchema = z.looseObject({ filterType: z.string() });
+const symbolSchema = z.looseObject({
+  symbol: z.string(),
+  status: z.string(),
+  baseAsset: z.string(),
+  quoteAsset: z.string(),
+  filters: z.array(filterSchema),
+});
+const exchangeInfoSchema = z.looseObject({ symbols: z.array(symbolSchema) });
+
+/** Fees as shares, by the venue's symbol. */
+export type FeesBySymbol = ReadonlyMap<string, { maker: string; taker: string }>;
+/** What Binance takes of everyone who has no better terms: 0.1 %. */
+const DEFAULT_FEE = "0.001";
+/** Binance rounds commissions down to this many decimals. */
+const FEE_DECIMALS = 8;
+
+type Filters = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+
+function decimalOf(filters: Filters, filter: string, field: string): string | null {
+  const value = filters.get(filter)?.[field];
+  return typeof value === "string" ? normalize(value) : null;
+}
+
+/** A limit of zero means that there is none. */
+function limitOf(filters: Filters, filter: string, field: string): string | null {
+  const value = decimalOf(filters, filter, field);
+  return value === "0" ? null : value;
+}
+
+function instrumentOf(symbol: z.infer<typeof symbolSchema>, venue: string, fees: FeesBySymbol): Instrument | null {
+  const filters: Filters = new Map(symbol.filters.map((filter) => [filter.filterType, filter]));
+  const name = `${symbol.baseAsset}/${symbol.quoteAsset}`;
+  const fee = fees.get(symbol.symbol);
+  const parsed = instrumentSchema.safeParse({
+    id: instrumentId(name, venue),
+    symbol: name,
+    venue,
+    venueSymbol: symbol.symbol,
+    base: symbol.baseAsset,
+    quote: symbol.quoteAsset,
+    priceStep: decimalOf(filters, "PRICE_FILTER", "tickSize"),
+    sizeStep: decimalOf(filters, "LOT_SIZE", "stepSize"),
+    minSize: decimalOf(filters, "LOT_SIZE", "minQty") ?? "0",
+    maxSize: limitOf(filters, "LOT_SIZE", "maxQty"),
+    minNotional:
+      decimalOf(filters, "NOTIONAL", "minNotional") ?? decimalOf(filters, "MIN_NOTIONAL", "minNotional") ?? "0",
+    maxNotional: limitOf(filters, "NOTIONAL", "maxNotional"),
+    makerFee: fee?.maker ?? DEFAULT_FEE,
+    takerFee: fee?.taker ?? DEFAULT_FEE,
+    feeDecimals: FEE_DECIMALS,
+    status: symbol.status === "TRADING" ? "TRADING" : "HALTED",
+  });
+  return parsed.success ? parsed.data : null;
+}
+
+/** Instruments of an exchangeInfo answer. Symbols without price or size step cannot be traded exactly and are left out. */
+export function instrumentsOf(exchangeInfo: unknown, venue: string, fees: FeesBySymbol): Instrument[] {
+  const byId = new Map<string, Instrument>();
+  for (const symbol of exchangeInfoSchema.parse(exchangeInfo).symbols) {
+    const instrument = instrumentOf(symbol, venue, fees);
+    if (instrument === null) continue;
+    // Two symbols may share base and quote; the one that trades has the name.
+    const other = byId.get(instrument.id);
+    if (other === undefined || (other.status === "HALTED" && instrument.status === "TRADING")) {
+      byId.set(instrument.id, instrument);
+    }
+  }
+  return [...byId.values()];
+}
+
+const tradeFeeSchema = z.array(
+  z.looseObject({ symbol: z.string(), makerCommission: wireDecimal, takerCommission: wireDecimal }),
+);
+
+/** The account's fees of Binance's tradeFee answer. */
+export function feesOf(tradeFee: unknown): FeesBySymbol {
+  return new Map(
+    tradeFeeSchema
+      .parse(tradeFee)
+      .map((fee) => [fee.symbol, { maker: fee.makerCommission, taker: fee.takerCommission }]),
+  );
+}
+
+/** A bar of a venue, before it is linked to the one before it. `closeAtMs` is exclusive: Binance's close time + 1 ms. */
+export interface BarPrices {
+  openAtMs: number;
+  closeAtMs: number;
+  open: string;
+  high: string;
+  low: string;
+  close: string;
+  volume: string;
+}
+
+const klineRow = z
+  .tuple([wireMs, wireDecimal, wireDecimal, wireDecimal, wireDecimal, wireDecimal, wireMs])
+  .rest(z.unknown());
+
+/** Bars of a klines answer, oldest first. The newest may still be forming. */
+export function barsOf(klines: unknown): BarPrices[] {
+  return z
+    .array(klineRow)
+    .parse(klines)
+    .map(([openAtMs, open, high, low, close, volume, lastMs]) => {
+      return { openAtMs, closeAtMs: lastMs + 1, open, high, low, close, volume };
+    });
+}
+
+const klineFrame = z.looseObject({
+  k: z.looseObject({
+    t: wireMs,
+    T: wireMs,
+    o: wireDecimal,
+    h: wireDecimal,
+    l: wireDecimal,
+    c: wireDecimal,
+    v: wireDecimal,
+    x: z.boolean(),
+  }),
+});
+
+/** The closed bar of a kline frame; null while it forms (`k.x` false). */
+export function closedBarOf(frame: unknown): BarPrices | null {
+  const { k } = klineFrame.parse(frame);
+  if (!k.x) return null;
+  return { openAtMs: k.t, closeAtMs: k.T + 1, open: k.o, high: k.h, low: k.l, close: k.c, volume: k.v };
+}
+
+const tradeFrame = z.looseObject({ t: wireId, p: wireDecimal, q: wireDecimal, T: wireMs, m: z.boolean() });
+
+/** A trade frame. `m`: the buyer was the maker, so the seller took. */
+export function tradeOf(frame: unknown, instrument: string, receivedAtMs: number): VenueTrade {
+  const { t, p, q, T, m } = tradeFrame.parse(frame);
+  return {
+    instrumentId: instrument,
+    tradeId: t,
+    price: p,
+    size: q,
+    takerSide: m ? "SELL" : "BUY",
+    atMs: T,
+    receivedAtMs,
+  };
+}
+
+const tradeRow = z.looseObject({
+  id: wireId,
+  price: wireDecimal,
+  qty: wireDecimal,
+  time: wireMs,
+  isBuyerMaker: z.boolean(),
+});
+
+/** Trades of a trades or historicalTrades answer, oldest first. */
+export function tradesOf(rows: unknown, instrument: string, receivedAtMs: number): VenueTrade[] {
+  return z
+    .array(tradeRow)
+    .parse(rows)
+    .map((row) => ({
+      instrumentId: instrument,
+      tradeId: row.id,
+      price: row.price,
+      size: row.qty,
+      takerSide: row.isBuyerMaker ? "SELL" : "BUY",
+      atMs: row.time,
+      receivedAtMs,
+    }));
+}
+
+const serverTimeSchema = z.looseObject({ serverTime: wireMs });
+
+/** The venue's server clock, of an answer to `time`. */
+export function serverTimeOf(body: unknown): number {
+  return serverTimeSchema.parse(body).serverTime;
+}

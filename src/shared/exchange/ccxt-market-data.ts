@@ -1,0 +1,198 @@
+import type { Clock } from "#shared/clock/clock.ts";
+import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { type BinanceConnection, klineStream, tradeStream, type VenueRequest } from "./ccxt-binance.ts";
+import { askFailed, notUnderstood } from "./ccxt-failures.ts";
+import {
+  type BarPrices,
+  barsOf,
+  closedBarOf,
+  type FeesBySymbol,
+  feesOf,
+  instrumentsOf,
+  serverTimeOf,
+  tradeOf,
+  tradesOf,
+} from "./ccxt-mapping.ts";
+import type { VenueMarketData } from "./exchange.ts";
+
+export interface MarketDataOptions {
+  venue: string;
+  connection: BinanceConnection;
+  /** Whether the connection has a key: then the account's own fees are asked for. */
+  hasKey: boolean;
+  clock: Clock;
+}
+
+/** Binance gives at most so many rows in one answer. */
+const PAGE = 1_000;
+
+interface Klines {
+  instrument: Instrument;
+  timeFrame: TimeFrame;
+  startTime?: number;
+  endTime?: number;
+  limit: number;
+}
+
+/** The public side of a Binance. */
+export class CcxtMarketData implements VenueMarketData {
+  readonly venue: string;
+  readonly #connection: BinanceConnection;
+  readonly #hasKey: boolean;
+  readonly #clock: Clock;
+
+  constructor({ venue, connection, hasKey, clock }: MarketDataOptions) {
+    this.venue = venue;
+    this.#connection = connection;
+    this.#hasKey = hasKey;
+    this.#clock = clock;
+  }
+
+  async instruments(): Promise<Instrument[]> {
+    const fees = await this.#fees();
+    const request: VenueRequest = { api: "public", method: "GET", path: "exchangeInfo" };
+    return await this.#ask(request, "its instruments", (body) => instrumentsOf(body, this.venue, fees));
+  }
+
+  /** A venue that has no such endpoint, or no key to ask it with, takes the default fee. */
+  async #fees(): Promise<FeesBySymbol> {
+    if (!this.#hasKey) return new Map();
+    const answer = await this.#connection.send({ api: "sapi", method: "GET", path: "asset/tradeFee" });
+    if (answer.kind === "refused") return new Map();
+    if (answer.kind === "lost") throw askFailed(this.venue, "its fees", answer);
+    return feesOf(answer.body);
+  }
+
+  async bars(query: {
+    instrument: Instrument;
+    timeFrame: TimeFrame;
+    fromMs?: number;
+    limit: number;
+  }): Promise<VenueBar[]> {
+    const { fromMs, limit, ...series } = query;
+    // Asked before the bars: a bar that ends before this moment was closed when they were told.
+    const serverMs = await this.#serverTimeMs();
+    const rows = fromMs === undefined ? await this.#newest(series, limit) : await this.#from(series, fromMs, limit);
+    const receivedAtMs = this.#clock.stampMs();
+    const bars: VenueBar[] = [];
+    let previous: BarPrices | undefined = rows.before;
+    for (const row of rows.bars) {
+      if (row.closeAtMs > serverMs) break;
+      const prevOpenAtMs = previous?.openAtMs ?? null;
+      bars.push({
+        instrumentId: series.instrument.id,
+        timeFrame: series.timeFrame,
+        ...row,
+        prevOpenAtMs,
+        receivedAtMs,
+      });
+      previous = row;
+    }
+    return fromMs === undefined ? bars.slice(-limit) : bars.slice(0, limit);
+  }
+
+  /** The newest bars, the forming one among them, and the one before the first of them. */
+  async #newest(series: Omit<Klines, "limit">, limit: number): Promise<{ before?: BarPrices; bars: BarPrices[] }> {
+    // Two more: the link of the first, and the forming one.
+    const wanted = limit + 2;
+    let bars: BarPrices[] = [];
+    while (bars.length < wanted) {
+      const first = bars[0];
+      const page = await this.#klines({
+        ...series,
+        limit: Math.min(PAGE, wanted - bars.length),
+        ...(first === undefined ? {} : { endTime: first.openAtMs - 1 }),
+      });
+      if (page.length === 0) return { bars };
+      bars = [...page, ...bars];
+    }
+    const [before, ...rest] = bars;
+    return before === undefined ? { bars } : { before, bars: rest };
+  }
+
+  async #from(
+    series: Omit<Klines, "limit">,
+    fromMs: number,
+    limit: number,
+  ): Promise<{ before?: BarPrices; bars: BarPrices[] }> {
+    const bars: BarPrices[] = [];
+    let startTime = fromMs;
+    while (bars.length < limit) {
+      const size = Math.min(PAGE, limit - bars.length);
+      const page = await this.#klines({ ...series, startTime, limit: size });
+      bars.push(...page);
+      const last = page.at(-1);
+      if (last === undefined || page.length < size) break;
+      startTime = last.openAtMs + 1;
+    }
+    if (bars.length === 0 || fromMs <= 0) return { bars };
+    const [before] = await this.#klines({ ...series, endTime: fromMs - 1, limit: 1 });
+    return before === undefined ? { bars } : { before, bars };
+  }
+
+  async #klines({ instrument, timeFrame, startTime, endTime, limit }: Klines): Promise<BarPrices[]> {
+    const params = {
+      symbol: instrument.venueSymbol,
+      interval: timeFrame,
+      limit,
+      ...(startTime === undefined ? {} : { startTime }),
+      ...(endTime === undefined ? {} : { endTime }),
+    };
+    return await this.#ask({ api: "public", method: "GET", path: "klines", params }, "bars", barsOf);
+  }
+
+  async #serverTimeMs(): Promise<number> {
+    return await this.#ask({ api: "public", method: "GET", path: "time" }, "its time", serverTimeOf);
+  }
+
+  async trades(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<VenueTrade[]> {
+    const { instrument, fromId, limit } = query;
+    const params = { symbol: instrument.venueSymbol, limit: Math.min(limit, PAGE) };
+    const request: VenueRequest =
+      fromId === undefined
+        ? { api: "public", method: "GET", path: "trades", params }
+        : { api: "public", method: "GET", path: "historicalTrades", params: { ...params, fromId } };
+    return await this.#ask(request, "trades", (body) => tradesOf(body, instrument.id, this.#clock.stampMs()));
+  }
+
+  async followBars(follow: Parameters<VenueMarketData["followBars"]>[0]): Promise<void> {
+    const { instrument, timeFrame, signal, onBar, onConnected } = follow;
+    await this.#connection.followStream({
+      stream: klineStream(instrument.venueSymbol, timeFrame),
+      signal,
+      onConnected,
+      onFrame: (frame) => {
+        const receivedAtMs = this.#clock.stampMs();
+        const bar = closedBarOf(frame);
+        // A frame does not name the bar before it: who follows knows which one came last.
+        if (bar !== null) onBar({ instrumentId: instrument.id, timeFrame, ...bar, prevOpenAtMs: null, receivedAtMs });
+      },
+    });
+  }
+
+  async followTrades(follow: Parameters<VenueMarketData["followTrades"]>[0]): Promise<void> {
+    const { instrument, signal, onTrades, onConnected } = follow;
+    await this.#connection.followStream({
+      stream: tradeStream(instrument.venueSymbol),
+      signal,
+      onConnected,
+      onFrame: (frame) => onTrades([tradeOf(frame, instrument.id, this.#clock.stampMs())]),
+    });
+  }
+
+  async #ask<Told>(request: VenueRequest, what: string, read: (body: unknown) => Told): Promise<Told> {
+    const answer = await this.#connection.send(request);
+    if (answer.kind !== "answer") throw askFailed(this.venue, what, answer);
+    try {
+      return read(answer.body);
+    } catch (cause) {
+      throw notUnderstood(this.venue, what, cause);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+}

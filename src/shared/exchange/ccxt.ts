@@ -1,0 +1,90 @@
+import type { Logger } from "pino";
+import type { Clock } from "#shared/clock/clock.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { CcxtAccount } from "./ccxt-account.ts";
+import { BinanceConnection, type BinanceUrls } from "./ccxt-binance.ts";
+import { CcxtMarketData } from "./ccxt-market-data.ts";
+import type { Exchanges, VenueAccount, VenueMarketData } from "./exchange.ts";
+
+/** A venue of the settings. Without a `restUrl` it is the real one. */
+export interface VenueSettings extends BinanceUrls {
+  id: string;
+  connector: "binance";
+}
+
+export interface AccountSettings {
+  id: string;
+  venue: string;
+  apiKey: string;
+  secret: string;
+}
+
+export interface CcxtOptions {
+  venues: readonly VenueSettings[];
+  accounts: readonly AccountSettings[];
+  clock: Clock;
+  log: Logger;
+}
+
+/** Whether orders sent there cost money. */
+function isLive({ restUrl }: VenueSettings): boolean {
+  return restUrl === undefined || /(^|\.)binance\.(com|us)$/.test(new URL(restUrl).hostname);
+}
+
+function notFound(what: string, id: string): AppError {
+  return new AppError("NOT_FOUND", "permanent", `There is no ${what} "${id}" in the settings.`, { details: { id } });
+}
+
+/** Connectors over ccxt, made when they are first asked for. An account of an unknown venue is a fault (SETTINGS_INVALID). */
+export function createCcxtExchanges({ venues, accounts, clock, log }: CcxtOptions): Exchanges {
+  const venueById = new Map(venues.map((venue) => [venue.id, venue]));
+  const accountById = new Map(accounts.map((account) => [account.id, account]));
+  const marketData = new Map<string, VenueMarketData>();
+  const opened = new Map<string, VenueAccount>();
+  for (const { id, venue } of accounts) {
+    if (venueById.has(venue)) continue;
+    const message = `The account "${id}" is at the venue "${venue}", which is not among the venues.`;
+    throw new AppError("SETTINGS_INVALID", "permanent", message);
+  }
+
+  function connect(venue: VenueSettings, keys?: AccountSettings): BinanceConnection {
+    return new BinanceConnection({
+      restUrl: venue.restUrl,
+      wsUrl: venue.wsUrl,
+      wsApiUrl: venue.wsApiUrl,
+      ...(keys === undefined ? {} : { apiKey: keys.apiKey, secret: keys.secret }),
+      clock,
+      log: log.child({ venue: venue.id, ...(keys === undefined ? {} : { accountId: keys.id }) }),
+    });
+  }
+
+  return {
+    venues: venues.map(({ id }) => id),
+    accounts: accounts.map(({ id, venue }) => ({ id, venue })),
+    live: venues.some(isLive),
+    marketData(id) {
+      const venue = venueById.get(id);
+      if (venue === undefined) throw notFound("venue", id);
+      const keys = accounts.find((account) => account.venue === id);
+      const known = marketData.get(id);
+      if (known !== undefined) return known;
+      const connection = connect(venue, keys);
+      const made = new CcxtMarketData({ venue: id, connection, hasKey: keys !== undefined, clock });
+      marketData.set(id, made);
+      return made;
+    },
+    account(id) {
+      const keys = accountById.get(id);
+      const venue = keys === undefined ? undefined : venueById.get(keys.venue);
+      if (keys === undefined || venue === undefined) throw notFound("account", id);
+      const known = opened.get(id);
+      if (known !== undefined) return known;
+      const made = new CcxtAccount({ venue: venue.id, accountId: id, connection: connect(venue, keys) });
+      opened.set(id, made);
+      return made;
+    },
+    async close() {
+      await Promise.all([...marketData.values(), ...opened.values()].map((connector) => connector.close()));
+    },
+  };
+}
