@@ -13,12 +13,15 @@ import type {
 import { createJsonClient, type JsonClient } from "./json-client.ts";
 import { fieldErrorSchema } from "./problem.ts";
 
-/** Base URLs of the processes that the services run in, without a slash at the end. */
+/** The base URL of a process, without a slash at the end; a function where it is known only once the process listens. */
+export type BaseUrl = string | (() => string);
+
+/** Where the services run. */
 export interface ServiceUrls {
-  dataCollect: string;
-  marketData: string;
-  strategyExecutor: string;
-  orderPositionTracker: string;
+  dataCollect: BaseUrl;
+  marketData: BaseUrl;
+  strategyExecutor: BaseUrl;
+  orderPositionTracker: BaseUrl;
 }
 
 /** Answers of strategy-executor's POST /strategies/validate, always 200. */
@@ -55,8 +58,8 @@ const accountSchema = z.object({ id: z.string(), venue: z.string() });
  * times that. A service that is down gives an AppError SERVICE_UNAVAILABLE (transient).
  */
 export function createServiceClients(urls: ServiceUrls, timeoutMs = 5_000): ServiceClients {
-  const client = (service: string, baseUrl: string, within = timeoutMs) =>
-    createJsonClient({ service, baseUrl, timeoutMs: within });
+  const client = (service: string, url: BaseUrl, within = timeoutMs) =>
+    createJsonClient({ service, baseUrl: typeof url === "string" ? () => url : url, timeoutMs: within });
   return {
     dataCollect: dataCollectOver(client("data-collect", urls.dataCollect, timeoutMs * 3)),
     marketData: marketDataOver(

@@ -74,12 +74,6 @@ export function createHttpApp(options: HttpAppOptions) {
   return app;
 }
 
-/** A server that listens. `stop` lets running requests end. */
-export interface Listening {
-  port: number;
-  stop(): Promise<void>;
-}
-
 function health({ services, registry }: HttpAppOptions) {
   return new Elysia()
     .get("/livez", () => ({ alive: true as const }), {

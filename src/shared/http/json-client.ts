@@ -5,8 +5,8 @@ import { PROBLEM_TYPE, problemSchema } from "./problem.ts";
 export interface JsonClientOptions {
   /** Name of the service that is asked, for messages. */
   service: string;
-  /** Base URL of the process it runs in, without a slash at the end. */
-  baseUrl: string;
+  /** Base URL of the process it runs in, without a slash at the end; asked for at each request. */
+  baseUrl: () => string;
   timeoutMs: number;
 }
 
@@ -41,7 +41,7 @@ export function createJsonClient(options: JsonClientOptions): JsonClient {
 }
 
 async function send<Answer extends z.ZodType>(options: JsonClientOptions, request: JsonRequest<Answer>) {
-  const url = new URL(`${options.baseUrl}/api/${options.service}${request.path}`);
+  const url = new URL(`${options.baseUrl()}/api/${options.service}${request.path}`);
   for (const [name, value] of Object.entries(request.query ?? {})) {
     if (value !== undefined) url.searchParams.set(name, String(value));
   }

@@ -1,5 +1,5 @@
 import { type DestinationStream, type Logger, pino } from "pino";
-import pretty from "pino-pretty";
+import { prettyFactory } from "pino-pretty";
 
 export type { Logger } from "pino";
 
@@ -23,15 +23,8 @@ const SECRETS = ["secret", "apiKey", "password", "signature", "authorization", "
  */
 export function createLogger(options: LoggerOptions): Logger {
   const isPretty = options.format === "pretty" || (options.format === "auto" && options.isTerminal);
-  const stream = isPretty
-    ? pretty({
-        colorize: options.isTerminal,
-        sync: true,
-        translateTime: "SYS:HH:MM:ss.l",
-        ignore: "pid,hostname",
-        destination: options.destination ?? 1,
-      })
-    : (options.destination ?? pino.destination({ fd: 1, sync: true }));
+  const output = options.destination ?? pino.destination({ fd: 1, sync: true });
+  const stream = isPretty ? forPeople(output, options.isTerminal) : output;
   return pino(
     {
       level: options.level,
@@ -42,4 +35,9 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     stream,
   );
+}
+
+function forPeople(output: DestinationStream, colorize: boolean): DestinationStream {
+  const prettify = prettyFactory({ colorize, translateTime: "SYS:HH:MM:ss.l", ignore: "pid,hostname" });
+  return { write: (line) => output.write(prettify(line)) };
 }

@@ -1,0 +1,96 @@
+import { describe, expect, test } from "bun:test";
+import pino from "pino";
+import { createManualClock } from "#shared/clock/manual.ts";
+import { createRunner, type Part } from "./runner.ts";
+import { watchServers } from "./watch-servers.ts";
+
+const log = pino({ level: "silent" });
+
+function recorded(events: string[], name: string, more: Partial<Part> = {}): Part {
+  return { name, start: () => void events.push(`+${name}`), stop: () => void events.push(`-${name}`), ...more };
+}
+
+function run(parts: Part[], stopTimeoutMs = 100) {
+  const clock = createManualClock();
+  return { clock, runner: createRunner({ parts, clock, log, stopTimeoutMs }) };
+}
+
+describe("the runner", () => {
+  test("starts in order and stops in reverse, once", async () => {
+    const events: string[] = [];
+    const { runner } = run([recorded(events, "a"), recorded(events, "b")]);
+    await runner.start();
+    expect(await Promise.all([runner.stop(), runner.stop()])).toEqual([[], []]);
+    expect(events).toEqual(["+a", "+b", "-b", "-a"]);
+  });
+
+  test("stops what was begun when a start fails, the failed one too", async () => {
+    const events: string[] = [];
+    const failing = recorded(events, "b", { start: () => Promise.reject(new Error("no disk")) });
+    const { runner } = run([recorded(events, "a"), failing, recorded(events, "c")]);
+    expect(await runner.start().catch((error: Error) => error.message)).toBe("no disk");
+    expect(events).toEqual(["+a", "-b", "-a"]);
+  });
+
+  test("goes on to the next when one hangs or fails in its stop, and names them", async () => {
+    const events: string[] = [];
+    const hanging = recorded(events, "b", { stop: () => new Promise<void>(() => undefined) });
+    const failing = recorded(events, "c", { stop: () => Promise.reject(new Error("no")) });
+    const { runner, clock } = run([recorded(events, "a"), hanging, failing]);
+    await runner.start();
+    const stopped = runner.stop();
+    await clock.advance(100);
+    expect(await stopped).toEqual(["c", "b"]);
+    expect(events).toEqual(["+a", "+b", "+c", "-a"]);
+  });
+
+  test("breaks a start off when it is stopped meanwhile", async () => {
+    const events: string[] = [];
+    const slow = recorded(events, "a", {
+      start: (signal) =>
+        new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted")))),
+    });
+    const { runner } = run([slow, recorded(events, "b")]);
+    const started = runner.start();
+    await runner.stop();
+    await started;
+    expect(events).toEqual(["-a"]);
+  });
+});
+
+describe("the watch over servers", () => {
+  test("refuses to start without them, and later says which are away", async () => {
+    const clock = createManualClock();
+    let up = false;
+    const ping = () => (up ? Promise.resolve() : Promise.reject(new Error("connection refused")));
+    const watch = watchServers({ servers: [{ name: "Postgres", ping }], clock, log });
+    const refused = Promise.resolve(watch.start?.(AbortSignal.abort())).catch((error: Error) => error.message);
+    expect(await refused).toBe("connection refused");
+    up = true;
+    await watch.start?.(new AbortController().signal);
+    up = false;
+    await clock.advance(1_000);
+    expect(watch.away()).toEqual(["Postgres"]);
+    up = true;
+    await clock.advance(1_000);
+    expect(watch.away()).toEqual([]);
+    await watch.stop?.();
+    expect(clock.sleeping).toBe(0);
+  });
+
+  test("counts a server that hangs as away", async () => {
+    const clock = createManualClock();
+    const watch = watchServers({
+      servers: [{ name: "Redis", ping: () => new Promise<void>(() => undefined) }],
+      clock,
+      log,
+    });
+    const started = Promise.resolve(watch.start?.(new AbortController().signal));
+    const refused = started.then(
+      () => "started",
+      (error: Error) => error.message,
+    );
+    await clock.advance(3_000);
+    expect(await refused).toBe("Redis did not answer within 3000 ms.");
+  });
+});

@@ -1,0 +1,73 @@
+import type { Clock } from "#shared/clock/clock.ts";
+import { AppError, messageOf } from "#shared/errors/app-error.ts";
+import type { Logger } from "#shared/telemetry/logger.ts";
+import type { Part } from "./runner.ts";
+
+/** A server that this process cannot do without. */
+export interface WatchedServer {
+  /** As a person calls it: "Postgres". */
+  name: string;
+  /** Throws when it does not answer. */
+  ping(): Promise<void>;
+}
+
+export interface WatchOptions {
+  servers: readonly WatchedServer[];
+  clock: Clock;
+  log: Logger;
+  intervalMs?: number;
+  /** A server that takes longer than this counts as away. */
+  timeoutMs?: number;
+}
+
+/** Names of the servers that are away now, and the part that keeps them up to date. */
+export interface ServerWatch extends Part {
+  away(): readonly string[];
+}
+
+/** At the start each server has to answer; from then on it is asked again and again, and an outage makes the process not ready. */
+export function watchServers(options: WatchOptions): ServerWatch {
+  const { servers, clock, log } = options;
+  const away = new Set<string>();
+  const ended = new AbortController();
+  const loops: Promise<void>[] = [];
+  const ask = (server: WatchedServer) => within(server, clock, options.timeoutMs ?? 3_000);
+  const watch = async (server: WatchedServer) => {
+    while (!ended.signal.aborted) {
+      await clock.sleep(options.intervalMs ?? 1_000, ended.signal);
+      if (ended.signal.aborted) return;
+      try {
+        await ask(server);
+        if (away.delete(server.name)) log.info({ server: server.name }, "a server is back");
+      } catch (error) {
+        if (!away.has(server.name)) log.warn({ server: server.name, reason: messageOf(error) }, "a server is away");
+        away.add(server.name);
+      }
+    }
+  };
+  return {
+    name: "servers",
+    away: () => [...away],
+    async start() {
+      await Promise.all(servers.map(ask));
+      loops.push(...servers.map(watch));
+    },
+    async stop() {
+      ended.abort();
+      await Promise.all(loops);
+    },
+  };
+}
+
+async function within(server: WatchedServer, clock: Clock, timeoutMs: number): Promise<void> {
+  const answered = new AbortController();
+  const late = clock.sleep(timeoutMs, answered.signal).then(() => {
+    if (answered.signal.aborted) return;
+    throw new AppError("SERVICE_UNAVAILABLE", "outage", `${server.name} did not answer within ${timeoutMs} ms.`);
+  });
+  try {
+    await Promise.race([server.ping(), late]);
+  } finally {
+    answered.abort();
+  }
+}
