@@ -100,18 +100,18 @@ export function equityOf(book: Book, marks: ReadonlyMap<string, Decimal>): Decim
 }
 
 /** A position as it is stored: decimals as text. */
-export interface PositionJson {
+export type PositionJson = {
   size: string;
   averageEntry: string | null;
   realizedProfit: string;
   fees: Record<string, string>;
-}
+};
 
 /** A book as it is stored: decimals as text. */
-export interface BookJson {
+export type BookJson = {
   cash: string;
   positions: Record<string, PositionJson>;
-}
+};
 
 export function positionToJson(position: PositionState): PositionJson {
   return {

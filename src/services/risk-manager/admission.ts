@@ -1,0 +1,37 @@
+import type { Session } from "#shared/domain/session.ts";
+import type { DenialCode, Signal } from "#shared/domain/signal.ts";
+
+/** The trading state of an account; null: no such account is known. */
+export type TradingState = "ACTIVE" | "REDUCING" | "HALTED" | null;
+
+/**
+ * Whether a signal may be decided at all, before any sizing: the session and its run, the account, the signal's validity.
+ * `marketAtMs` is the newest market time that is known for the session. Null: it may.
+ */
+export function refuseSignal(
+  signal: Signal,
+  session: Session | null,
+  account: TradingState,
+  marketAtMs: number,
+): { code: DenialCode; reason: string } | null {
+  const exit = signal.intent.kind === "exit";
+  if (session === null) return { code: "SESSION_NOT_TRADING", reason: "There is no such session." };
+  if (signal.run !== session.run) {
+    return { code: "SIGNAL_STALE_RUN", reason: `The signal is of run ${signal.run}, the session's is ${session.run}.` };
+  }
+  if (session.state === "PAUSED" && !exit) {
+    return { code: "SESSION_PAUSED", reason: "The session is paused: no entries." };
+  }
+  if (session.state !== "RUNNING" && session.state !== "PAUSED") {
+    return { code: "SESSION_NOT_TRADING", reason: `The session is ${session.state}.` };
+  }
+  if (account === null) return { code: "ACCOUNT_HALTED", reason: "The account is not known here." };
+  if (account === "HALTED") return { code: "ACCOUNT_HALTED", reason: "The account takes only cancels." };
+  if (account === "REDUCING" && !exit) {
+    return { code: "ACCOUNT_REDUCING", reason: "The account takes only orders that reduce." };
+  }
+  if (signal.validUntilMs !== null && marketAtMs > signal.validUntilMs) {
+    return { code: "SIGNAL_EXPIRED", reason: `The signal was valid until ${signal.validUntilMs}.` };
+  }
+  return null;
+}

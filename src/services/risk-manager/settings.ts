@@ -1,0 +1,13 @@
+import { z } from "zod";
+
+/** What risk-manager can be told. */
+export const riskManagerSettings = z.object({
+  R3_RISK_MANAGER_CONCURRENCY: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(256)
+    .default(8)
+    .describe("How many sessions are decided for at once in this process"),
+});
+export type RiskManagerSettings = z.infer<typeof riskManagerSettings>;

@@ -1,0 +1,138 @@
+import { type Book, type BookJson, bookFromJson, bookToJson, createBook } from "#shared/accounting/book.ts";
+import type { Tx } from "#shared/db/db.ts";
+import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { OrderRequest } from "#shared/domain/order.ts";
+import type { Session } from "#shared/domain/session.ts";
+import type { Signal } from "#shared/domain/signal.ts";
+import type { Approval, Denial } from "#shared/risk/decide.ts";
+import type { TradingState } from "./admission.ts";
+
+/** What a session may still take, with its row locked. */
+export interface Budget {
+  book: Book;
+  reserved: { quote: Decimal; base: Decimal };
+  nextOrderNumber: number;
+  /** The newest moment of market time that was seen for the session. */
+  marketAtMs: number;
+}
+
+export interface DecisionContext {
+  decided: boolean;
+  session: Session | null;
+  account: TradingState;
+  instrument: Instrument | null;
+  budget: Budget | null;
+}
+
+interface BudgetRow {
+  capital: string;
+  book: BookJson;
+  next_order_number: number;
+  market_at_ms: number;
+}
+
+/**
+ * All that a decision is made from, in one round trip and in lock order: the session is locked against changes of its
+ * state, its budget against other decisions. The sum of the reservations is read after the budget is locked.
+ */
+export async function readContext(tx: Tx, signal: Signal): Promise<DecisionContext> {
+  const { sql } = tx;
+  const { sessionId, instrumentId } = signal;
+  const [decisions, sessions, accounts, instruments, budgets, reservations] = await Promise.all([
+    sql`select 1 from risk_manager.decisions where signal_id = ${signal.id}`,
+    sql<{ session: Session }[]>`select session from reference.sessions where id = ${sessionId} for share`,
+    sql<{ trading_state: TradingState }[]>`
+      select trading_state from reference.accounts
+      where id = (select account_id from reference.sessions where id = ${sessionId}) for share`,
+    sql<{ instrument: Instrument }[]>`select instrument from reference.instruments where id = ${instrumentId}`,
+    sql<BudgetRow[]>`
+      select capital, book, next_order_number, market_at_ms
+      from risk_manager.budgets where session_id = ${sessionId} for update`,
+    sql<{ quote: string | null; base: string | null }[]>`
+      select sum(size_left * quote_per_unit) as quote, sum(size_left * base_per_unit) as base
+      from risk_manager.reservations where session_id = ${sessionId}`,
+  ]);
+  const session = sessions[0]?.session ?? null;
+  const row = budgets[0];
+  const reserved = { quote: decimal(reservations[0]?.quote ?? "0"), base: decimal(reservations[0]?.base ?? "0") };
+  return {
+    decided: decisions.length > 0,
+    session,
+    account: accounts[0]?.trading_state ?? null,
+    instrument: instruments[0]?.instrument ?? null,
+    budget: row === undefined ? null : await readBudget(tx, row, session, reserved),
+  };
+}
+
+/** A capital that was changed between two runs is paid in or out of the book it keeps. */
+async function readBudget(
+  { sql }: Tx,
+  row: BudgetRow,
+  session: Session | null,
+  reserved: Budget["reserved"],
+): Promise<Budget> {
+  let book = bookFromJson(row.book);
+  const paidIn = session === null ? ZERO : decimal(session.capital).minus(row.capital);
+  if (session !== null && !paidIn.isZero()) {
+    book = { ...book, cash: book.cash.plus(paidIn) };
+    await sql`update risk_manager.budgets set capital = ${session.capital}, book = ${sql.json(bookToJson(book))}
+      where session_id = ${session.id}`;
+  }
+  return { book, reserved, nextOrderNumber: row.next_order_number, marketAtMs: row.market_at_ms };
+}
+
+/** Opens the budget of a session with its capital; when another decision was quicker, its row is read and locked. */
+export async function openBudget({ sql }: Tx, session: Session, atMs: number): Promise<Budget> {
+  const book = bookToJson(createBook(decimal(session.capital)));
+  const [, rows] = await Promise.all([
+    sql`
+      insert into risk_manager.budgets (session_id, account_id, capital, book, updated_at_ms)
+      values (${session.id}, ${session.accountId}, ${session.capital}, ${sql.json(book)}, ${atMs})
+      on conflict do nothing`,
+    sql<BudgetRow[]>`
+      select capital, book, next_order_number, market_at_ms
+      from risk_manager.budgets where session_id = ${session.id} for update`,
+  ]);
+  const row = rows[0];
+  if (row === undefined) throw new RangeError("A budget that was just written is not there.");
+  return {
+    book: bookFromJson(row.book),
+    reserved: { quote: ZERO, base: ZERO },
+    nextOrderNumber: row.next_order_number,
+    marketAtMs: row.market_at_ms,
+  };
+}
+
+/** Writes an approval with its reservation and uses up the order's number. */
+export async function writeApproval(
+  { sql }: Tx,
+  approval: { signal: Signal; order: OrderRequest; reserve: Approval["reserve"]; atMs: number },
+): Promise<void> {
+  const { signal, order, reserve, atMs } = approval;
+  const size = decimal(order.size);
+  await Promise.all([
+    sql`
+      insert into risk_manager.decisions (signal_id, session_id, run, signal_number, kind, order_id, order_number, side,
+        size, mark, market_at_ms, decided_at_ms)
+      values (${signal.id}, ${signal.sessionId}, ${signal.run}, ${signal.number}, 'approved', ${order.id},
+        ${order.number}, ${order.side}, ${order.size}, ${signal.marks[signal.instrumentId] ?? null},
+        ${order.marketAtMs}, ${atMs})`,
+    sql`
+      insert into risk_manager.reservations (order_id, session_id, size_left, quote_per_unit, base_per_unit, created_at_ms)
+      values (${order.id}, ${order.sessionId}, ${order.size}, ${plain(reserve.quote.div(size))},
+        ${plain(reserve.base.div(size))}, ${atMs})`,
+    sql`
+      update risk_manager.budgets
+      set next_order_number = ${order.number + 1}, market_at_ms = ${order.marketAtMs}, updated_at_ms = ${atMs}
+      where session_id = ${order.sessionId}`,
+  ]);
+}
+
+export async function writeDenial({ sql }: Tx, signal: Signal, denial: Denial, atMs: number): Promise<void> {
+  await sql`
+    insert into risk_manager.decisions (signal_id, session_id, run, signal_number, kind, code, reason, mark,
+      market_at_ms, decided_at_ms)
+    values (${signal.id}, ${signal.sessionId}, ${signal.run}, ${signal.number}, 'denied', ${denial.code},
+      ${denial.reason}, ${signal.marks[signal.instrumentId] ?? null}, ${signal.marketAtMs}, ${atMs})`;
+}
