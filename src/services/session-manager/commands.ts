@@ -1,0 +1,176 @@
+import type { Tx } from "#shared/db/db.ts";
+import type { Session, SessionState } from "#shared/domain/session.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { event, SESSIONS } from "#shared/messages/topics.ts";
+import type { Deps } from "#shared/service/service.ts";
+import type { ChangeSession, CreateSession } from "./contract.ts";
+import { checkIfMatch, requireIfMatch } from "./etag.ts";
+import type { Answer, IdempotencyKeys, KeyScope } from "./idempotency.ts";
+import { newCode } from "./session-code.ts";
+import {
+  type Action,
+  act,
+  allowedCommands,
+  type Command,
+  changed,
+  fieldsOf,
+  lockedFields,
+  newSession,
+  type Outcome,
+  remove,
+} from "./session-rules.ts";
+import type { Store } from "./store.ts";
+import { checkRiskPolicy, validateSession } from "./validate-session.ts";
+
+/** How a change is asked for: the version that is meant, and the key under which its answer is kept. */
+export interface Conditions {
+  ifMatch: string | undefined;
+  scope: KeyScope | null;
+}
+
+export interface CommandDeps {
+  deps: Pick<Deps, "db" | "bus" | "clients" | "clock">;
+  store: Store;
+  keys: IdempotencyKeys;
+}
+
+/** Each is one transaction: the session's row, what belongs to it, its event, and the answer under its key. */
+export interface Commands {
+  create(input: CreateSession, conditions: Conditions): Promise<Answer>;
+  change(id: string, change: ChangeSession, conditions: Conditions): Promise<Answer>;
+  act(id: string, action: Action, conditions: Conditions): Promise<Answer>;
+  remove(id: string, conditions: Conditions): Promise<Answer>;
+}
+
+/** What is asked of a session that other services have to be asked about. */
+const CHECKED_ELSEWHERE = ["strategy", "params", "instrumentIds", "accountId"];
+/** What a session with a position cannot leave behind. */
+const BOUND_TO_POSITION = ["instrumentIds", "accountId"];
+
+/** Makes the commands of sessions. */
+export function createCommands(context: CommandDeps): Commands {
+  const given = async ({ scope }: Conditions) => (scope === null ? null : context.keys.find(scope));
+  return {
+    create: async (input, conditions) => (await given(conditions)) ?? create(context, input, conditions),
+    change: async (id, change, conditions) =>
+      (await given(conditions)) ?? changeSession(context, { id, change, conditions }),
+    act: async (id, action, conditions) =>
+      once(context, conditions, async (tx) => {
+        const session = await lockSession(context, tx, { id, ifMatch: conditions.ifMatch });
+        return save(context, tx, session, settled(session, act(session, action, context.deps.clock.nowMs())));
+      }),
+    remove: async (id, conditions) => (await given(conditions)) ?? removeSession(context, id, conditions),
+  };
+}
+
+async function create(context: CommandDeps, input: CreateSession, conditions: Conditions): Promise<Answer> {
+  const { clients, clock, bus } = context.deps;
+  checkRiskPolicy(input.riskPolicy);
+  const { strategyVersion, params } = await validateSession(input, clients);
+  const id = crypto.randomUUID();
+  const known = { id, partition: bus.partitionOf(id), strategyVersion };
+  return once(context, conditions, async (tx) => {
+    const nowMs = clock.nowMs();
+    let session = newSession({ ...input, params }, { ...known, code: newCode(), nowMs });
+    while (!(await context.store.insert(tx, session))) session = { ...session, code: newCode() };
+    bus.publish(tx, [event(SESSIONS, id, "session.changed", { from: null, session })]);
+    return { status: 201, session };
+  });
+}
+
+async function changeSession(
+  context: CommandDeps,
+  { id, change, conditions }: { id: string; change: ChangeSession; conditions: Conditions },
+): Promise<Answer> {
+  requireIfMatch(conditions.ifMatch);
+  const read = await findSession(context, id);
+  checkIfMatch(read, conditions.ifMatch);
+  refuseLocked(read.state, lockedFields(read.state, change));
+  if (change.riskPolicy !== undefined) checkRiskPolicy(change.riskPolicy);
+  const fields = fieldsOf(change);
+  if (read.state === "STOPPED" && BOUND_TO_POSITION.some((field) => fields.includes(field))) {
+    await refuseExposed(context, id);
+  }
+  const asks = CHECKED_ELSEWHERE.some((field) => fields.includes(field));
+  // Parameters of another strategy are not this one's.
+  const params = change.params ?? (change.strategy === undefined ? read.params : {});
+  const checked = asks ? await validateSession({ ...read, ...defined(change), params }, context.deps.clients) : {};
+  return once(context, conditions, async (tx) => {
+    const session = await lockSession(context, tx, { id, ifMatch: `"${read.version}"` });
+    return save(context, tx, session, changed(session, { ...change, ...checked }, context.deps.clock.nowMs()));
+  });
+}
+
+async function removeSession(context: CommandDeps, id: string, conditions: Conditions): Promise<Answer> {
+  const read = await findSession(context, id);
+  checkIfMatch(read, conditions.ifMatch);
+  settled(read, remove(read, 0));
+  await refuseExposed(context, id);
+  return once(context, conditions, async (tx) => {
+    // The version that was seen without a position: a start in between would be another one.
+    const session = await lockSession(context, tx, { id, ifMatch: `"${read.version}"` });
+    await save(context, tx, session, settled(session, remove(session, context.deps.clock.nowMs())));
+    return { status: 204, session: null };
+  });
+}
+
+function once(context: CommandDeps, { scope }: Conditions, change: (tx: Tx) => Promise<Answer>): Promise<Answer> {
+  return context.deps.db.transaction((tx) => context.keys.once(tx, scope, () => change(tx)));
+}
+
+async function findSession({ store }: CommandDeps, id: string): Promise<Session> {
+  return (await store.find(id)) ?? unknown();
+}
+
+async function lockSession(
+  { store }: CommandDeps,
+  tx: Tx,
+  { id, ifMatch }: { id: string; ifMatch: string | undefined },
+): Promise<Session> {
+  const session = (await store.lock(tx, id)) ?? unknown();
+  checkIfMatch(session, ifMatch);
+  return session;
+}
+
+/** Writes a session and tells of it. */
+async function save({ store, deps }: CommandDeps, tx: Tx, before: Session, session: Session): Promise<Answer> {
+  await store.update(tx, session);
+  deps.bus.publish(tx, [event(SESSIONS, session.id, "session.changed", { from: before.state, session })]);
+  return { status: 200, session };
+}
+
+/** The session an outcome leads to; what was refused is CONFLICT (409) with what is allowed. */
+function settled(session: Session, outcome: Outcome): Session {
+  if (outcome.kind === "changed") return outcome.session;
+  throw conflict(session.state, outcome.allowed);
+}
+
+function refuseLocked(state: SessionState, fields: readonly string[]): void {
+  if (fields.length === 0) return;
+  const text = `The session is ${state}: ${fields.join(", ")} may change while it is CREATED or STOPPED only.`;
+  throw new AppError("CONFLICT", "permanent", text, {
+    details: { state, fields, allowed: allowedCommands(state) },
+  });
+}
+
+async function refuseExposed({ deps }: CommandDeps, id: string): Promise<void> {
+  const { openOrders, positions } = await deps.clients.orderPositionTracker.exposure(id);
+  if (openOrders === 0 && positions === 0) return;
+  const text =
+    "The session has a position or an open order: start it, and stop it with the stop policy flatten (or close both at the venue).";
+  throw new AppError("CONFLICT", "permanent", text, { details: { openOrders, positions } });
+}
+
+function conflict(state: SessionState, allowed: readonly Command[]): AppError {
+  const may = allowed.length === 0 ? "nothing may be asked of it" : `it takes ${allowed.join(", ")}`;
+  return new AppError("CONFLICT", "permanent", `The session is ${state}: ${may}.`, { details: { state, allowed } });
+}
+
+function unknown(): never {
+  throw new AppError("NOT_FOUND", "permanent", "There is no such session.");
+}
+
+/** Without the fields that were not given. */
+function defined(change: ChangeSession): Partial<CreateSession> {
+  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,43 @@
+import { z } from "zod";
+import { sessionSchema } from "#shared/domain/session.ts";
+
+const { name, strategy, params, instrumentIds, timeFrame, accountId, capital } = sessionSchema.shape;
+const { riskPolicy, refreshIntervalMs, stopPolicy } = sessionSchema.shape;
+
+/** What a session is made of. What is not named takes the default given here, and the strategy's own for its parameters. */
+export const createSessionSchema = z.strictObject({
+  name,
+  strategy,
+  params: params.default({}),
+  instrumentIds,
+  timeFrame,
+  accountId,
+  capital,
+  riskPolicy,
+  refreshIntervalMs: refreshIntervalMs.default(1_000),
+  stopPolicy: stopPolicy.default("keep"),
+});
+export type CreateSession = z.infer<typeof createSessionSchema>;
+
+/** What of a session is to be otherwise. At least one field. */
+export const changeSessionSchema = z
+  .strictObject({
+    name: name.optional(),
+    strategy: strategy.optional(),
+    params: params.optional(),
+    instrumentIds: instrumentIds.optional(),
+    timeFrame: timeFrame.optional(),
+    accountId: accountId.optional(),
+    capital: capital.optional(),
+    riskPolicy: riskPolicy.optional(),
+    refreshIntervalMs: refreshIntervalMs.optional(),
+    stopPolicy: stopPolicy.optional(),
+  })
+  .refine((change) => Object.values(change).some((value) => value !== undefined), "must name at least one field");
+export type ChangeSession = z.infer<typeof changeSessionSchema>;
+
+/** Headers of every change. */
+export const changeHeaders = z.object({
+  "idempotency-key": z.string().min(1).max(255).optional().describe("The same key gives the same answer, for 24 hours"),
+  "if-match": z.string().max(255).optional().describe("ETag of the version that is meant"),
+});

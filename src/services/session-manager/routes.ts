@@ -1,0 +1,138 @@
+import { Elysia } from "elysia";
+import { z } from "zod";
+import { sessionSchema } from "#shared/domain/session.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { httpBase } from "#shared/http/http-base.ts";
+import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
+import { problemSchema } from "#shared/http/problem.ts";
+import type { Logger } from "#shared/telemetry/logger.ts";
+import type { Commands, Conditions } from "./commands.ts";
+import { changeHeaders, changeSessionSchema, createSessionSchema } from "./contract.ts";
+import { etagOf } from "./etag.ts";
+import { type Answer, fingerprintOf } from "./idempotency.ts";
+import { ACTIONS, type Action } from "./session-rules.ts";
+import type { Store } from "./store.ts";
+
+const byId = z.object({ id: z.uuid().describe("The session's id") });
+const cursor = z.tuple([z.number().int(), z.string()]);
+const refusals = { 404: problemSchema, 409: problemSchema, 412: problemSchema, 422: problemSchema };
+
+const SUMMARIES: Record<Action, string> = {
+  start: "Starts a session: warm-up and reconciliation, then it trades",
+  pause: "Pauses a session: from the answer on no entry is approved",
+  resume: "Lets a paused session trade again",
+  stop: "Stops a session by its stop policy",
+};
+
+/** REST of sessions. Their version is their ETag. */
+export function createRoutes(commands: Commands, store: Store, log: Logger) {
+  return new Elysia().use(createReads(store, log)).use(createChanges(commands, log)).use(createActions(commands, log));
+}
+
+function createReads(store: Store, log: Logger) {
+  return httpBase("session-manager", log)
+    .get(
+      "/sessions",
+      async ({ query }) => {
+        const after = readCursor(query.cursor, cursor);
+        const rows = await store.list(after, query.limit + 1);
+        return pageOf(rows, query.limit, (session) => [session.createdAtMs, session.id]);
+      },
+      {
+        query: pageQuery,
+        response: { 200: pageSchema(sessionSchema) },
+        detail: detail("Lists sessions, oldest first"),
+      },
+    )
+    .get(
+      "/sessions/:id",
+      async ({ params, set }) => {
+        const session = await store.find(params.id);
+        if (session === null) throw new AppError("NOT_FOUND", "permanent", "There is no such session.");
+        set.headers.etag = etagOf(session);
+        return session;
+      },
+      { params: byId, response: { 200: sessionSchema, 404: problemSchema }, detail: detail("Reads a session") },
+    );
+}
+
+function createChanges(commands: Commands, log: Logger) {
+  return httpBase("session-manager", log)
+    .post(
+      "/sessions",
+      async ({ body, headers, request, set, status }) => {
+        const answer = await commands.create(body, conditionsOf(request, headers, body));
+        const session = told(answer, set.headers);
+        set.headers.location = `/api/session-manager/sessions/${session.id}`;
+        return status(201, session);
+      },
+      {
+        body: createSessionSchema,
+        headers: changeHeaders,
+        response: { 201: sessionSchema, ...refusals },
+        detail: detail("Creates a session, in state CREATED"),
+      },
+    )
+    .patch(
+      "/sessions/:id",
+      async ({ params, body, headers, request, set }) =>
+        told(await commands.change(params.id, body, conditionsOf(request, headers, body)), set.headers),
+      {
+        params: byId,
+        body: changeSessionSchema,
+        headers: changeHeaders,
+        response: { 200: sessionSchema, ...refusals, 428: problemSchema },
+        detail: detail("Changes a session; name, risk policy and refresh interval in any state. Needs If-Match"),
+      },
+    )
+    .delete(
+      "/sessions/:id",
+      async ({ params, headers, request }) => {
+        await commands.remove(params.id, conditionsOf(request, headers, null));
+        return new Response(null, { status: 204 });
+      },
+      {
+        params: byId,
+        headers: changeHeaders,
+        detail: detail("Deletes a session that is at rest, without a position or an open order"),
+      },
+    );
+}
+
+function createActions(commands: Commands, log: Logger) {
+  const routes = httpBase("session-manager", log);
+  for (const action of Object.keys(ACTIONS) as Action[]) {
+    routes.post(
+      `/sessions/:id/${action}`,
+      async ({ params, headers, request, set }) =>
+        told(await commands.act(params.id, action, conditionsOf(request, headers, null)), set.headers),
+      {
+        params: byId,
+        headers: changeHeaders,
+        response: { 200: sessionSchema, ...refusals },
+        detail: detail(SUMMARIES[action]),
+      },
+    );
+  }
+  return routes;
+}
+
+function detail(summary: string) {
+  return { summary, tags: ["session-manager"] };
+}
+
+/** Until users are known, the gateway's header names the caller. */
+function conditionsOf(request: Request, headers: z.infer<typeof changeHeaders>, body: unknown): Conditions {
+  const key = headers["idempotency-key"];
+  const ifMatch = headers["if-match"];
+  if (key === undefined) return { ifMatch, scope: null };
+  const caller = request.headers.get("x-forwarded-user") ?? "local";
+  const route = `${request.method} ${new URL(request.url).pathname}`;
+  return { ifMatch, scope: { caller, route, key, fingerprint: fingerprintOf(body) } };
+}
+
+function told(answer: Answer, headers: Record<string, unknown>) {
+  if (answer.session === null) throw new AppError("INTERNAL", "permanent", "The answer holds no session.");
+  headers["etag"] = etagOf(answer.session);
+  return answer.session;
+}

@@ -1,0 +1,48 @@
+import type { Running } from "#shared/bus/bus.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
+import { SESSION_REPORTS } from "#shared/messages/topics.ts";
+import type { Deps, Service } from "#shared/service/service.ts";
+import { createCommands } from "./commands.ts";
+import { createReportsHandler } from "./handlers.ts";
+import { createIdempotencyKeys } from "./idempotency.ts";
+import { createRoutes } from "./routes.ts";
+import type { Settings } from "./settings.ts";
+import { createStore } from "./store.ts";
+
+/** session-manager: answers REST, follows the reports of those who carry sessions out, forgets old keys. */
+export function createSessionManager(deps: Deps, settings: Settings): Service {
+  const { db, bus, clock, log } = deps;
+  const store = createStore(db);
+  const keys = createIdempotencyKeys(db, clock, settings.R3_SESSION_MANAGER_IDEMPOTENCY_MS);
+  const ended = new AbortController();
+  let reports: Running | undefined;
+  let reading = false;
+  let sweeping: Promise<void> = Promise.resolve();
+
+  const sweep = async () => {
+    while (!ended.signal.aborted) {
+      await keys.sweep().catch((error: unknown) => log.warn({ reason: messageOf(error) }, "old keys not removed"));
+      await clock.sleep(settings.R3_SESSION_MANAGER_SWEEP_MS, ended.signal);
+    }
+  };
+
+  return {
+    routes: createRoutes(createCommands({ deps, store, keys }), store, log),
+    async start() {
+      reports = bus.subscribe({
+        group: "session-manager",
+        topics: [SESSION_REPORTS],
+        handle: createReportsHandler(deps, store),
+      });
+      await reports.ready;
+      reading = true;
+      sweeping = sweep();
+    },
+    async stop() {
+      ended.abort();
+      await reports?.close();
+      await sweeping;
+    },
+    notReady: () => (reading ? [] : ["session reports"]),
+  };
+}

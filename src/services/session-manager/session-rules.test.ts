@@ -1,0 +1,155 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  mayTransition,
+  SESSION_STATES,
+  type Session,
+  type SessionState,
+  sessionSchema,
+} from "#shared/domain/session.ts";
+import { applyReport, type Readiness, type Report } from "./report-rules.ts";
+import { sessionIn } from "./session.fixture.ts";
+import { ACTIONS, type Action, act, allowedCommands, changed, lockedFields, remove } from "./session-rules.ts";
+
+const ACTION_NAMES = Object.keys(ACTIONS) as Action[];
+const EXPECTED: Record<SessionState, string[]> = {
+  CREATED: ["start", "delete"],
+  STARTING: ["stop"],
+  RUNNING: ["pause", "stop"],
+  PAUSED: ["resume", "stop"],
+  STOPPING: [],
+  STOPPED: ["start", "delete"],
+  FAULTED: ["start", "stop"],
+  DELETED: [],
+};
+const NOT_READY: Readiness = { run: 0, warm: false, reconciled: false };
+
+describe("what may be asked of a session", () => {
+  test.each(SESSION_STATES.map((state) => [state, EXPECTED[state]] as const))("in %s: %p", (state, expected) => {
+    expect(allowedCommands(state)).toEqual(expected as ReturnType<typeof allowedCommands>);
+    for (const action of ACTION_NAMES) {
+      const outcome = act(sessionIn(state), action, 9);
+      if (expected.includes(action)) {
+        expect(outcome).toMatchObject({
+          kind: "changed",
+          session: { state: ACTIONS[action], version: 6, updatedAtMs: 9 },
+        });
+      } else expect(outcome).toEqual({ kind: "refused", allowed: allowedCommands(state) });
+    }
+    expect(remove(sessionIn(state), 9).kind).toBe(expected.includes("delete") ? "changed" : "refused");
+  });
+
+  test("a start is a new run and clears what an old one left", () => {
+    const before = { ...sessionIn("FAULTED"), stateReason: "it threw", degraded: true };
+    const outcome = act(before, "start", 9);
+    expect(outcome).toMatchObject({ session: { run: before.run + 1, stateReason: null, degraded: false } });
+    expect(act(sessionIn("RUNNING"), "pause", 9)).toMatchObject({ session: { run: before.run } });
+  });
+});
+
+describe("changing a session", () => {
+  test.each(SESSION_STATES.map((state) => [state] as const))("in %s only what is free there", (state) => {
+    const change = { name: "b", refreshIntervalMs: 500, capital: "5", params: {} };
+    const atRest = state === "CREATED" || state === "STOPPED";
+    expect(lockedFields(state, change)).toEqual(atRest ? [] : ["capital", "params"]);
+    expect(lockedFields(state, { name: "b" })).toEqual([]);
+  });
+
+  test("changes what is named and nothing else", () => {
+    const before = sessionIn("CREATED");
+    expect(changed(before, { name: "b", capital: undefined }, 9)).toEqual({
+      ...before,
+      name: "b",
+      version: before.version + 1,
+      updatedAtMs: 9,
+    });
+  });
+});
+
+describe("reports", () => {
+  test("make a session RUNNING once both have come, in either order", () => {
+    const session = sessionIn("STARTING");
+    for (const [first, second] of [
+      ["report.warm", "report.reconciled"],
+      ["report.reconciled", "report.warm"],
+    ] as const) {
+      const one = applyReport(session, NOT_READY, { type: first, run: session.run }, 9);
+      expect(one.session).toBeUndefined();
+      const again = applyReport(session, one.readiness ?? NOT_READY, { type: first, run: session.run }, 9);
+      expect(again.session).toBeUndefined();
+      const two = applyReport(session, one.readiness ?? NOT_READY, { type: second, run: session.run }, 9);
+      expect(two.session?.state).toBe("RUNNING");
+    }
+  });
+
+  test("do not count what an earlier run had reached", () => {
+    const session = sessionIn("STARTING");
+    const earlier = { run: session.run - 1, warm: true, reconciled: true };
+    const effect = applyReport(session, earlier, { type: "report.warm", run: session.run }, 9);
+    expect(effect).toEqual({ readiness: { run: session.run, warm: true, reconciled: false } });
+  });
+
+  test("of another run change nothing", () => {
+    const session = sessionIn("RUNNING");
+    expect(applyReport(session, NOT_READY, { type: "report.faulted", run: session.run - 1, reason: "x" }, 9)).toEqual(
+      {},
+    );
+  });
+
+  test("end a stop, and carry the reason of a fault", () => {
+    const stopping = sessionIn("STOPPING");
+    expect(applyReport(stopping, NOT_READY, { type: "report.stopped", run: stopping.run }, 9).session?.state).toBe(
+      "STOPPED",
+    );
+    expect(applyReport(sessionIn("RUNNING"), NOT_READY, { type: "report.stopped", run: stopping.run }, 9)).toEqual({});
+    const faulted = applyReport(
+      stopping,
+      NOT_READY,
+      { type: "report.faulted", run: stopping.run, reason: "it threw" },
+      9,
+    );
+    expect(faulted.session).toMatchObject({ state: "FAULTED", stateReason: "it threw" });
+  });
+});
+
+const step = fc.oneof(
+  fc.constantFrom(...ACTION_NAMES).map((action) => ({ action })),
+  fc.constant({ action: "delete" as const }),
+  fc.record({
+    type: fc.constantFrom("report.warm", "report.reconciled", "report.stopped", "report.faulted"),
+    runsBack: fc.integer({ min: 0, max: 2 }),
+  }),
+);
+
+describe("whatever happens to a session", () => {
+  test("it moves by the state table alone, each change is one version, and RUNNING needs both reports of its run", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        let session: Session = { ...sessionIn("CREATED"), run: 0 };
+        let readiness = NOT_READY;
+        const seen = new Set<string>();
+        for (const [index, next] of steps.entries()) {
+          const before = session;
+          if ("action" in next) {
+            const outcome = next.action === "delete" ? remove(session, index) : act(session, next.action, index);
+            if (outcome.kind === "changed") session = outcome.session;
+          } else {
+            const run = session.run - next.runsBack;
+            const report = { type: next.type, run, reason: "x" } as Report;
+            if (session.state === "STARTING") seen.add(`${run} ${next.type}`);
+            const effect = applyReport(session, readiness, report, index);
+            session = effect.session ?? session;
+            readiness = effect.readiness ?? readiness;
+          }
+          sessionSchema.parse(session);
+          expect(session.version - before.version).toBe(session === before ? 0 : 1);
+          if (session.state !== before.state) expect(mayTransition(before.state, session.state)).toBe(true);
+          if (session.state === "RUNNING") {
+            expect(seen.has(`${session.run} report.warm`) && seen.has(`${session.run} report.reconciled`)).toBe(true);
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

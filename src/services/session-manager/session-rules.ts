@@ -1,0 +1,86 @@
+import { mayTransition, type Session, type SessionState } from "#shared/domain/session.ts";
+import type { ChangeSession, CreateSession } from "./contract.ts";
+
+/** What a person may ask of a session, and the state it leads to. */
+export const ACTIONS = { start: "STARTING", pause: "PAUSED", resume: "RUNNING", stop: "STOPPING" } as const;
+export type Action = keyof typeof ACTIONS;
+/** What may be asked of a session in one of its states. */
+export type Command = Action | "delete";
+
+/** What became of something asked for. */
+export type Outcome = { kind: "changed"; session: Session } | { kind: "refused"; allowed: readonly Command[] };
+
+/** The fields that may change whatever the session does; all others only while it is at rest. */
+const ALWAYS_FREE: readonly string[] = ["name", "riskPolicy", "refreshIntervalMs"];
+const AT_REST: readonly SessionState[] = ["CREATED", "STOPPED"];
+
+/** A new session, in state CREATED. `strategyVersion` and the parameters are what strategy-executor answered. */
+export function newSession(
+  input: CreateSession,
+  given: { id: string; code: string; partition: number; strategyVersion: string; nowMs: number },
+): Session {
+  const { nowMs, ...identity } = given;
+  return {
+    ...input,
+    ...identity,
+    state: "CREATED",
+    stateReason: null,
+    degraded: false,
+    run: 0,
+    version: 1,
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+  };
+}
+
+/** What may be asked of a session now. RUNNING is reached by a person from PAUSED alone: from STARTING it comes by reports. */
+export function allowedCommands(state: SessionState): Command[] {
+  const actions = (Object.keys(ACTIONS) as Action[]).filter((action) => mayAct(state, action));
+  return mayTransition(state, "DELETED") ? [...actions, "delete"] : actions;
+}
+
+function mayAct(state: SessionState, action: Action): boolean {
+  return mayTransition(state, ACTIONS[action]) && (action !== "resume" || state === "PAUSED");
+}
+
+/** Carries an action out, or says what is allowed instead. A start is a new run. */
+export function act(session: Session, action: Action, nowMs: number): Outcome {
+  if (!mayAct(session.state, action)) return { kind: "refused", allowed: allowedCommands(session.state) };
+  const run = action === "start" ? session.run + 1 : session.run;
+  const degraded = action === "start" ? false : session.degraded;
+  return { kind: "changed", session: moved({ ...session, run, degraded }, ACTIONS[action], null, nowMs) };
+}
+
+/** Deletes a session that is at rest. Whether it still has a position or an open order is asked before. */
+export function remove(session: Session, nowMs: number): Outcome {
+  if (!mayTransition(session.state, "DELETED")) return { kind: "refused", allowed: allowedCommands(session.state) };
+  return { kind: "changed", session: moved(session, "DELETED", null, nowMs) };
+}
+
+/** Fields of a change that this state does not let change. Empty: it may be made. */
+export function lockedFields(state: SessionState, change: ChangeSession): string[] {
+  if (AT_REST.includes(state)) return [];
+  return fieldsOf(change).filter((field) => !ALWAYS_FREE.includes(field));
+}
+
+/** The session with its new fields, one version on. */
+export function changed(
+  session: Session,
+  change: ChangeSession & { strategyVersion?: string | undefined },
+  nowMs: number,
+): Session {
+  const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+  return { ...session, ...given, version: session.version + 1, updatedAtMs: nowMs };
+}
+
+/** The fields that a change names. */
+export function fieldsOf(change: ChangeSession): string[] {
+  return Object.entries(change)
+    .filter(([, value]) => value !== undefined)
+    .map(([field]) => field);
+}
+
+/** The session in another state, one version on. The caller has asked the state table. */
+export function moved(session: Session, state: SessionState, reason: string | null, nowMs: number): Session {
+  return { ...session, state, stateReason: reason, version: session.version + 1, updatedAtMs: nowMs };
+}

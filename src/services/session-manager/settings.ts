@@ -1,0 +1,13 @@
+import { z } from "zod";
+import { wholeNumber } from "#shared/config/values.ts";
+
+/** What session-manager can be told. */
+export const settings = z.object({
+  R3_SESSION_MANAGER_IDEMPOTENCY_MS: wholeNumber(1_000, 31_536_000_000)
+    .default(86_400_000)
+    .describe("How long an answer is kept under its Idempotency-Key, in milliseconds"),
+  R3_SESSION_MANAGER_SWEEP_MS: wholeNumber(100, 86_400_000)
+    .default(3_600_000)
+    .describe("How often keys that are over are removed, in milliseconds"),
+});
+export type Settings = z.infer<typeof settings>;

@@ -1,0 +1,84 @@
+import type { Db, Sql, Tx } from "#shared/db/db.ts";
+import { type Session, sessionSchema } from "#shared/domain/session.ts";
+import type { Readiness } from "./report-rules.ts";
+
+/** Where a page of sessions begins: after this one, in the order of creation. */
+export type SessionsAfter = [createdAtMs: number, id: string];
+
+interface SessionRow {
+  session: unknown;
+}
+
+/** All SQL of the sessions. */
+export interface Store {
+  /** Null: there is none, or it is deleted. */
+  find(id: string): Promise<Session | null>;
+  /** Not deleted ones, in the order of creation. */
+  list(after: SessionsAfter | null, limit: number): Promise<Session[]>;
+  /** The same with the row locked until the transaction ends. */
+  lock(tx: Tx, id: string): Promise<Session | null>;
+  /** False: the code is taken by another session. */
+  insert(tx: Tx, session: Session): Promise<boolean>;
+  update(tx: Tx, session: Session): Promise<void>;
+  readiness(tx: Tx, sessionId: string): Promise<Readiness>;
+  saveReadiness(tx: Tx, sessionId: string, readiness: Readiness): Promise<void>;
+}
+
+/** The store over Postgres. */
+export function createStore(db: Db): Store {
+  return {
+    async find(id) {
+      const rows = await db.sql<SessionRow[]>`
+        select session from reference.sessions where id = ${id} and state <> 'DELETED'`;
+      return sessionOf(rows);
+    },
+    async list(after, limit) {
+      const [atMs, id] = after ?? [-1, ""];
+      const rows = await db.sql<SessionRow[]>`
+        select session from reference.sessions
+        where state <> 'DELETED' and (created_at_ms, id) > (${atMs}, ${id})
+        order by created_at_ms, id limit ${limit}`;
+      return rows.map((row) => sessionSchema.parse(row.session));
+    },
+    async lock(tx, id) {
+      const rows = await tx.sql<SessionRow[]>`
+        select session from reference.sessions where id = ${id} and state <> 'DELETED' for update`;
+      return sessionOf(rows);
+    },
+    async insert(tx, session) {
+      const rows = await tx.sql`
+        insert into reference.sessions (id, code, state, run, version, partition, account_id, session, created_at_ms, updated_at_ms)
+        values (${session.id}, ${session.code}, ${session.state}, ${session.run}, ${session.version}, ${session.partition},
+          ${session.accountId}, ${json(tx.sql, session)}, ${session.createdAtMs}, ${session.updatedAtMs})
+        on conflict (code) do nothing returning 1`;
+      return rows.length === 1;
+    },
+    async update(tx, session) {
+      await tx.sql`
+        update reference.sessions set state = ${session.state}, run = ${session.run}, version = ${session.version},
+          account_id = ${session.accountId}, session = ${json(tx.sql, session)}, updated_at_ms = ${session.updatedAtMs}
+        where id = ${session.id}`;
+    },
+    async readiness(tx, sessionId) {
+      const rows = await tx.sql<Readiness[]>`
+        select run, warm, reconciled from session_manager.readiness where session_id = ${sessionId}`;
+      return rows[0] ?? { run: 0, warm: false, reconciled: false };
+    },
+    async saveReadiness(tx, sessionId, { run, warm, reconciled }) {
+      await tx.sql`
+        insert into session_manager.readiness (session_id, run, warm, reconciled)
+        values (${sessionId}, ${run}, ${warm}, ${reconciled})
+        on conflict (session_id) do update set run = excluded.run, warm = excluded.warm, reconciled = excluded.reconciled`;
+    },
+  };
+}
+
+function sessionOf(rows: readonly SessionRow[]): Session | null {
+  const [row] = rows;
+  return row === undefined ? null : sessionSchema.parse(row.session);
+}
+
+/** The driver's type of JSON has no room for an optional field; a session has none. */
+function json(sql: Sql, session: Session) {
+  return sql.json(session as unknown as Parameters<Sql["json"]>[0]);
+}

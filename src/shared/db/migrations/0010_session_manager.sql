@@ -1,0 +1,22 @@
+-- Writer: session-manager. The sessions themselves stand in reference.sessions.
+create schema session_manager;
+
+-- What a start of a session still waits for: RUNNING once both hold for its present run.
+create table session_manager.readiness (
+  session_id text primary key,
+  run integer not null,
+  warm boolean not null,
+  reconciled boolean not null
+);
+
+-- Answers given under an Idempotency-Key, written in the transaction of the change. `answer` is null only inside that transaction.
+create table session_manager.idempotency_keys (
+  caller text not null,
+  route text not null,
+  key text not null,
+  fingerprint text not null,
+  answer jsonb,
+  created_at_ms bigint not null,
+  primary key (caller, route, key)
+);
+create index idempotency_keys_by_age on session_manager.idempotency_keys (created_at_ms);
