@@ -1,0 +1,74 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { AppError, messageOf } from "#shared/errors/app-error.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { type ReplayBar, readBars } from "./bars.ts";
+import { instrumentOf } from "./instrument.ts";
+import { Market, type Replay } from "./market.ts";
+import { createMarketStreams, type MarketStreams } from "./market-streams.ts";
+import type { MarketSettings, ReplaySettings } from "./settings.ts";
+import { openStore } from "./store.ts";
+import { createWebSocketApi, type WebSocketApi } from "./ws-api.ts";
+
+/** A market with those who follow it. */
+export interface HostedMarket {
+  settings: MarketSettings;
+  market: Market;
+  streams: MarketStreams;
+  api: WebSocketApi;
+}
+
+/** Opens a market where its file left it. Throws SETTINGS_INVALID for bars or a file that do not fit. */
+export async function openMarket(
+  settings: MarketSettings,
+  folder: string,
+  deps: Pick<Deps, "clock" | "failpoints">,
+): Promise<HostedMarket> {
+  const read = settings.kind === "replay" ? await readReplay(settings) : null;
+  await mkdir(folder, { recursive: true });
+  const store = openStore(join(folder, `${settings.id}.sqlite`), identityOf(settings, read?.bars ?? null));
+  try {
+    const market = new Market({
+      id: settings.id,
+      instrument: instrumentOf(settings),
+      account: settings.account,
+      replay: read,
+      store,
+      clock: deps.clock,
+      failpoints: deps.failpoints,
+    });
+    return { settings, market, streams: createMarketStreams(market), api: createWebSocketApi(market) };
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+export function closeMarket({ market, streams, api }: HostedMarket): void {
+  streams.stop();
+  api.stop();
+  market.close();
+}
+
+async function readReplay(settings: ReplaySettings): Promise<Replay> {
+  const { timeFrame, rules, limit, pace } = settings;
+  const csv = await readText(settings.bars);
+  const bars = readBars(csv, { timeFrame, priceStep: rules.priceStep, sizeStep: rules.sizeStep, limit });
+  return { bars, timeFrame, lockstep: pace === "lockstep" };
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await Bun.file(path).text();
+  } catch (error) {
+    const sentence = `The file of bars cannot be read: ${messageOf(error)}.`;
+    throw new AppError("SETTINGS_INVALID", "permanent", sentence, { cause: error, details: { path } });
+  }
+}
+
+/** All that a run's result depends on. A file of another identity is not gone on with; pace and keys may change. */
+function identityOf(settings: MarketSettings, bars: readonly ReplayBar[] | null): string {
+  const { kind, symbol, rules, fees, account } = settings;
+  const digest = bars === null ? null : new Bun.CryptoHasher("sha256").update(JSON.stringify(bars)).digest("hex");
+  return JSON.stringify({ kind, symbol, rules, fees, balances: account.balances, bars: digest });
+}

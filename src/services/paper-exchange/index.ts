@@ -1,0 +1,11 @@
+import { defineService } from "#shared/service/service.ts";
+import { createPaperExchange } from "./service.ts";
+import { paperExchangeSettings } from "./settings.ts";
+
+/** A simulated venue that speaks Binance spot's REST and WebSocket protocol. */
+export const paperExchange = defineService({
+  name: "paper-exchange",
+  description: "Simulated venue: matching, accounts and fees, over replayed bars; speaks Binance spot's protocol.",
+  settings: paperExchangeSettings,
+  create: createPaperExchange,
+});

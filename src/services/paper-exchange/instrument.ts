@@ -1,0 +1,81 @@
+import { type Instrument, instrumentId } from "#shared/domain/instrument.ts";
+import type { MarketSettings } from "./settings.ts";
+
+/** Above any price or size a simulation needs. */
+const LARGEST = "9000000000";
+
+/** The market's one instrument, from its settings. */
+export function instrumentOf(settings: MarketSettings): Instrument {
+  const [base = "", quote = ""] = settings.symbol.split("/");
+  return {
+    id: instrumentId(settings.symbol, "paper"),
+    symbol: settings.symbol,
+    venue: "paper",
+    venueSymbol: `${base}${quote}`,
+    base,
+    quote,
+    priceStep: settings.rules.priceStep,
+    sizeStep: settings.rules.sizeStep,
+    minSize: settings.rules.minSize,
+    maxSize: LARGEST,
+    minNotional: settings.rules.minNotional,
+    maxNotional: null,
+    makerFee: settings.fees.maker,
+    takerFee: settings.fees.taker,
+    feeDecimals: settings.rules.feeDecimals,
+    status: "TRADING",
+  };
+}
+
+/** The answer of GET exchangeInfo, and nothing of another market in it. */
+export function exchangeInfoOf(instrument: Instrument, serverTimeMs: number): object {
+  return {
+    timezone: "UTC",
+    serverTime: serverTimeMs,
+    rateLimits: [],
+    exchangeFilters: [],
+    symbols: [
+      {
+        symbol: instrument.venueSymbol,
+        status: instrument.status === "TRADING" ? "TRADING" : "HALT",
+        baseAsset: instrument.base,
+        baseAssetPrecision: 8,
+        quoteAsset: instrument.quote,
+        quotePrecision: 8,
+        quoteAssetPrecision: 8,
+        baseCommissionPrecision: instrument.feeDecimals,
+        quoteCommissionPrecision: instrument.feeDecimals,
+        orderTypes: ["LIMIT", "LIMIT_MAKER", "MARKET"],
+        icebergAllowed: false,
+        ocoAllowed: false,
+        otoAllowed: false,
+        quoteOrderQtyMarketAllowed: false,
+        allowTrailingStop: false,
+        cancelReplaceAllowed: false,
+        amendAllowed: false,
+        isSpotTradingAllowed: true,
+        isMarginTradingAllowed: false,
+        filters: filtersOf(instrument),
+        permissions: ["SPOT"],
+        permissionSets: [["SPOT"]],
+        defaultSelfTradePreventionMode: "NONE",
+        allowedSelfTradePreventionModes: ["NONE"],
+      },
+    ],
+  };
+}
+
+function filtersOf(instrument: Instrument): object[] {
+  return [
+    { filterType: "PRICE_FILTER", minPrice: instrument.priceStep, maxPrice: LARGEST, tickSize: instrument.priceStep },
+    { filterType: "LOT_SIZE", minQty: instrument.minSize, maxQty: LARGEST, stepSize: instrument.sizeStep },
+    {
+      filterType: "NOTIONAL",
+      minNotional: instrument.minNotional,
+      applyMinToMarket: true,
+      maxNotional: LARGEST,
+      applyMaxToMarket: false,
+      avgPriceMins: 0,
+    },
+  ];
+}

@@ -1,0 +1,273 @@
+import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { OrderStyle } from "#shared/domain/signal.ts";
+import { createMatcher, isMarketable, type MatchedFill, type MatcherOrder } from "#shared/matching/matcher.ts";
+import { canSettle } from "#shared/matching/settlement.ts";
+import { type Account, createAccount } from "./account.ts";
+import { checkFilters } from "./filters.ts";
+import { accountPosition, type Execution, executionReport } from "./frames.ts";
+import {
+  type AccountEventRow,
+  type BalanceRow,
+  type Changes,
+  type LedgerState,
+  noChanges,
+  type VenueFillRow,
+  type VenueOrderRow,
+} from "./ledger-types.ts";
+import type { Placement } from "./placement.ts";
+import { REFUSALS, type Refusal } from "./refusal.ts";
+
+/**
+ * Orders, fills and balances of a market's account. Each method changes what is in memory and notes the changes; `take`
+ * hands them over to be committed, before anyone is told. Order states: NEW (open) to FILLED, CANCELED or EXPIRED (IOC and
+ * FOK not marketable; a market buy that its fill's price makes too dear: it expires whole, as INSUFFICIENT_BALANCE).
+ */
+export interface Ledger {
+  place(placement: Placement, at: { nowMs: number; lastPrice: string | null }): VenueOrderRow | Refusal;
+  /** The order has to be open. */
+  cancel(order: VenueOrderRow, cancelId: string, nowMs: number): void;
+  /** Shows one price. True: something happened to the account. */
+  show(price: string, atMs: number): boolean;
+  take(): Changes;
+  order(id: number): VenueOrderRow | undefined;
+  /** The newest order with this client order id. */
+  orderByClientId(clientOrderId: string): VenueOrderRow | undefined;
+  readonly orders: readonly VenueOrderRow[];
+  readonly open: ReadonlyMap<number, VenueOrderRow>;
+  /** Orders that ended, in the order they did: number n at index n - 1. */
+  readonly terminal: readonly VenueOrderRow[];
+  readonly fills: readonly VenueFillRow[];
+  readonly balances: readonly BalanceRow[];
+}
+
+/** What a venue owns before its first event: entries for each asset, and for base and quote a balance even of zero. */
+export function deposit(account: Account, changes: Changes, balances: Record<string, string>, atMs: number): void {
+  for (const [asset, size] of Object.entries(balances))
+    account.book(changes, { asset, delta: decimal(size), reason: "deposit", tradeId: null, atMs });
+}
+
+export function createLedger(
+  instrument: Instrument,
+  loaded: LedgerState,
+  deposits?: { balances: Record<string, string>; atMs: number },
+): Ledger {
+  return new AccountLedger(instrument, loaded, deposits);
+}
+
+class AccountLedger implements Ledger {
+  readonly orders: VenueOrderRow[];
+  readonly open = new Map<number, VenueOrderRow>();
+  readonly terminal: VenueOrderRow[];
+  readonly fills: VenueFillRow[];
+  private readonly newest = new Map<string, VenueOrderRow>();
+  private readonly account: Account;
+  private readonly matcher;
+  private changes = noChanges();
+  private eventCount: number;
+
+  constructor(
+    private readonly instrument: Instrument,
+    loaded: LedgerState,
+    deposits?: { balances: Record<string, string>; atMs: number },
+  ) {
+    this.orders = loaded.orders;
+    this.fills = loaded.fills;
+    this.eventCount = loaded.eventCount;
+    this.account = createAccount(loaded.balances, loaded.entryCount);
+    this.matcher = createMatcher({ instrument });
+    for (const order of this.orders) this.admit(order);
+    this.terminal = this.orders
+      .filter((order) => order.terminalNumber !== null)
+      .toSorted((one, other) => (one.terminalNumber ?? 0) - (other.terminalNumber ?? 0));
+    if (deposits !== undefined) deposit(this.account, this.changes, deposits.balances, deposits.atMs);
+  }
+
+  get balances(): readonly BalanceRow[] {
+    return this.account.balances;
+  }
+
+  order(id: number): VenueOrderRow | undefined {
+    return this.orders[id - 1];
+  }
+
+  orderByClientId(clientOrderId: string): VenueOrderRow | undefined {
+    return this.newest.get(clientOrderId);
+  }
+
+  take(): Changes {
+    const taken = this.changes;
+    this.changes = noChanges();
+    return taken;
+  }
+
+  place(placement: Placement, at: { nowMs: number; lastPrice: string | null }): VenueOrderRow | Refusal {
+    const clientOrderId = placement.clientOrderId ?? `paper-${crypto.randomUUID().slice(0, 23)}`;
+    const refusal = this.check(placement, clientOrderId, at.lastPrice);
+    if (refusal !== null) return refusal;
+    const asset = this.assetOf(placement.side);
+    const locked = lockOf(placement);
+    const order: VenueOrderRow = {
+      id: this.orders.length + 1,
+      clientOrderId,
+      side: placement.side,
+      type: placement.type,
+      timeInForce: placement.timeInForce,
+      price: placement.price,
+      size: placement.size,
+      filled: "0",
+      quote: "0",
+      status: "NEW",
+      reason: null,
+      locked: plain(locked),
+      resting: placement.type === "LIMIT_MAKER",
+      terminalNumber: null,
+      createdAtMs: at.nowMs,
+      updatedAtMs: at.nowMs,
+    };
+    this.orders.push(order);
+    this.admit(order);
+    if (!locked.isZero()) this.account.lock(this.changes, asset, locked);
+    this.changes.orders.add(order);
+    this.report({ order, type: "NEW", atMs: at.nowMs });
+    if (!locked.isZero()) this.reportBalances(at.nowMs);
+    return order;
+  }
+
+  cancel(order: VenueOrderRow, cancelId: string, nowMs: number): void {
+    this.matcher.cancel(String(order.id));
+    this.end(order, "CANCELED", nowMs);
+    this.report({ order, type: "CANCELED", cancelId, atMs: nowMs });
+    this.reportBalances(nowMs);
+  }
+
+  show(price: string, atMs: number): boolean {
+    if (this.matcher.restingCount === 0) return false;
+    const before = this.eventCount;
+    for (const fill of this.matcher.show(decimal(price), atMs)) this.settle(fill);
+    for (const orderId of this.matcher.expired) this.expire(Number(orderId), "NONE", atMs);
+    for (const order of this.open.values()) {
+      if (order.resting) continue;
+      order.resting = true;
+      this.changes.orders.add(order);
+    }
+    return this.eventCount > before;
+  }
+
+  private check(placement: Placement, clientOrderId: string, lastPrice: string | null): Refusal | null {
+    const filtered = checkFilters(placement, this.instrument, lastPrice);
+    if (filtered !== null) return filtered;
+    if (this.newest.get(clientOrderId)?.status === "NEW") return REFUSALS.duplicateOrder;
+    const { side, type, price, size } = placement;
+    if (type === "LIMIT_MAKER" && lastPrice !== null && isMarketable(side, decimal(price), decimal(lastPrice)))
+      return REFUSALS.wouldTake;
+    const free = this.account.free(this.assetOf(side));
+    const wanted = side === "BUY" && type === "MARKET" ? decimal(size).times(lastPrice ?? "0") : lockOf(placement);
+    return wanted.gt(free) ? REFUSALS.insufficientBalance : null;
+  }
+
+  private admit(order: VenueOrderRow): void {
+    this.newest.set(order.clientOrderId, order);
+    if (order.status !== "NEW") return;
+    this.open.set(order.id, order);
+    this.matcher.submit(matcherOrderOf(order));
+  }
+
+  private assetOf(side: "BUY" | "SELL"): string {
+    return side === "BUY" ? this.instrument.quote : this.instrument.base;
+  }
+
+  private settle(fill: MatchedFill): void {
+    const order = this.order(Number(fill.orderId));
+    if (order === undefined) throw new Error(`A fill of an order that is not here: ${fill.orderId}.`);
+    const own = decimal(order.locked);
+    const [base, quote] = [this.account.free(this.instrument.base), this.account.free(this.instrument.quote)];
+    const available = fill.side === "BUY" ? { base, quote: quote.plus(own) } : { base: base.plus(own), quote };
+    if (!canSettle(fill, available)) {
+      this.expire(order.id, "INSUFFICIENT_BALANCE", fill.atMs);
+      return;
+    }
+    order.filled = plain(decimal(order.filled).plus(fill.size));
+    order.quote = plain(decimal(order.quote).plus(fill.quote));
+    const row = this.record(order, fill);
+    this.end(order, "FILLED", fill.atMs);
+    this.book(fill, row.tradeId);
+    this.report({ order, type: "TRADE", fill: row, atMs: fill.atMs });
+    this.reportBalances(fill.atMs);
+  }
+
+  private record(order: VenueOrderRow, fill: MatchedFill): VenueFillRow {
+    const row: VenueFillRow = {
+      tradeId: this.fills.length + 1,
+      orderId: order.id,
+      clientOrderId: order.clientOrderId,
+      side: order.side,
+      price: plain(fill.price),
+      size: plain(fill.size),
+      quote: plain(fill.quote),
+      fee: plain(fill.fee),
+      feeAsset: fill.feeAsset,
+      maker: fill.maker,
+      atMs: fill.atMs,
+    };
+    this.fills.push(row);
+    this.changes.fills.push(row);
+    return row;
+  }
+
+  private book(fill: MatchedFill, tradeId: number): void {
+    const { base, quote } = this.instrument;
+    const sign = fill.side === "BUY" ? 1 : -1;
+    const at = { tradeId, atMs: fill.atMs };
+    this.account.book(this.changes, { asset: base, delta: fill.size.times(sign), reason: "trade", ...at });
+    this.account.book(this.changes, { asset: quote, delta: fill.quote.times(-sign), reason: "trade", ...at });
+    this.account.book(this.changes, { asset: fill.feeAsset, delta: fill.fee.neg(), reason: "fee", ...at });
+  }
+
+  private expire(orderId: number, reason: string, atMs: number): void {
+    const order = this.order(orderId);
+    if (order === undefined) throw new Error(`An order that is not here expired: ${orderId}.`);
+    order.reason = reason === "NONE" ? null : reason;
+    this.end(order, "EXPIRED", atMs);
+    this.report({ order, type: "EXPIRED", atMs });
+    this.reportBalances(atMs);
+  }
+
+  private end(order: VenueOrderRow, status: "FILLED" | "CANCELED" | "EXPIRED", atMs: number): void {
+    const locked = decimal(order.locked);
+    if (!locked.isZero()) this.account.unlock(this.changes, this.assetOf(order.side), locked);
+    this.terminal.push(order);
+    Object.assign(order, { status, locked: "0", terminalNumber: this.terminal.length, updatedAtMs: atMs });
+    this.open.delete(order.id);
+    this.changes.orders.add(order);
+  }
+
+  private report(execution: Omit<Execution, "number" | "symbol">): void {
+    const number = this.eventCount + 1;
+    const event = executionReport({ ...execution, number, symbol: this.instrument.venueSymbol });
+    this.event("executionReport", event, execution.atMs);
+  }
+
+  private reportBalances(atMs: number): void {
+    this.event("outboundAccountPosition", accountPosition(this.account.balances, atMs), atMs);
+  }
+
+  private event(type: AccountEventRow["type"], event: object, atMs: number): void {
+    this.eventCount += 1;
+    this.changes.events.push({ number: this.eventCount, atMs, type, payload: JSON.stringify(event) });
+  }
+}
+
+/** What an open order keeps from others: a sell its size, a limit buy its size at its limit; a market buy has no price yet. */
+function lockOf({ side, type, price, size }: Placement): Decimal {
+  if (side === "SELL") return decimal(size);
+  return type === "MARKET" ? ZERO : decimal(size).times(price);
+}
+
+function matcherOrderOf(order: VenueOrderRow): MatcherOrder {
+  const style: OrderStyle =
+    order.type === "MARKET"
+      ? { type: "MARKET" }
+      : { type: "LIMIT", price: order.price, timeInForce: order.timeInForce };
+  return { orderId: String(order.id), side: order.side, style, size: decimal(order.size), resting: order.resting };
+}

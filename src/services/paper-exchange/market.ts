@@ -1,0 +1,247 @@
+import type { Clock } from "#shared/clock/clock.ts";
+import { decimal, plain } from "#shared/domain/decimal.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import type { Failpoints } from "#shared/service/failpoints.ts";
+import type { ReplayBar } from "./bars.ts";
+import { createLedger, type Ledger } from "./ledger.ts";
+import type { AccountEventRow, CursorRow, LedgerState, VenueOrderRow } from "./ledger-types.ts";
+import type { Placement } from "./placement.ts";
+import { isRefusal, type Refusal } from "./refusal.ts";
+import { lastTradeIdOf, POINTS, type PublicTrade, phaseOf, tradesOf } from "./replay.ts";
+import type { Store } from "./store.ts";
+
+/** What a commit made public, in the order it happened. */
+export type Shown =
+  | { kind: "trade"; trade: PublicTrade }
+  | { kind: "account"; event: AccountEventRow }
+  | { kind: "bar"; bar: ReplayBar; trades: readonly PublicTrade[]; closed: boolean };
+
+/** A replay's bars, or nothing for a ticker. */
+export interface Replay {
+  bars: readonly ReplayBar[];
+  timeFrame: TimeFrame;
+  lockstep: boolean;
+}
+
+export interface MarketOptions {
+  id: string;
+  instrument: Instrument;
+  account: { apiKey: string; secret: string; balances: Record<string, string> };
+  replay: Replay | null;
+  store: Store;
+  clock: Clock;
+  failpoints: Failpoints;
+}
+
+export type ReleaseOutcome = "released" | "other-step" | "finished";
+
+/**
+ * One simulated market: where its replay stands, its account, and who listens. Everything is synchronous: a request is
+ * checked, done, committed and told within one turn. A commit that fails leaves memory as the file has it, and throws.
+ */
+export class Market {
+  readonly id: string;
+  readonly instrument: Instrument;
+  readonly account: { apiKey: string; secret: string };
+  readonly replay: Replay | null;
+  readonly clock: Clock;
+  private readonly store: Store;
+  private readonly failpoints: Failpoints;
+  private readonly balancesAtStart: Record<string, string>;
+  private readonly listeners = new Set<(shown: readonly Shown[]) => void>();
+  private position!: CursorRow;
+  private book!: Ledger;
+
+  constructor(options: MarketOptions) {
+    this.id = options.id;
+    this.instrument = options.instrument;
+    this.account = options.account;
+    this.replay = options.replay;
+    this.clock = options.clock;
+    this.store = options.store;
+    this.failpoints = options.failpoints;
+    this.balancesAtStart = options.account.balances;
+    this.reload();
+  }
+
+  get cursor(): Readonly<CursorRow> {
+    return this.position;
+  }
+
+  get ledger(): Ledger {
+    return this.book;
+  }
+
+  get phase(): string {
+    return this.replay === null ? "manual" : phaseOf(this.position, this.replay.bars);
+  }
+
+  get finished(): boolean {
+    return this.replay !== null && this.position.bar >= this.replay.bars.length;
+  }
+
+  /** Market clock: of the last price or bar shown; before the first its open. A ticker's is wall time. */
+  get nowMs(): number {
+    return this.replay === null ? this.clock.nowMs() : this.position.nowMs;
+  }
+
+  listen(listener: (shown: readonly Shown[]) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  place(placement: Placement): VenueOrderRow | Refusal {
+    const at = { nowMs: this.nowMs, lastPrice: this.position.lastPrice };
+    const order = this.book.place(placement, at);
+    if (!isRefusal(order)) this.commit([], order.clientOrderId);
+    return order;
+  }
+
+  cancel(order: VenueOrderRow, cancelId: string): void {
+    this.book.cancel(order, cancelId, this.nowMs);
+    this.commit([], order.clientOrderId);
+  }
+
+  /** Lockstep: shows prices until one causes an account event or the bar is closed; all of it is one commit. */
+  release(step: number): ReleaseOutcome {
+    if (step !== this.position.step) return "other-step";
+    if (this.finished) return "finished";
+    const shown: Shown[] = [];
+    while (!this.advance(shown));
+    this.position.step += 1;
+    this.commit(shown);
+    return "released";
+  }
+
+  /** Shows the next price, and after a bar's last one closes the bar. For a replay that is driven by a timer. */
+  showNext(): void {
+    if (this.finished) return;
+    const shown: Shown[] = [];
+    this.advance(shown);
+    if (this.position.points === POINTS) this.advance(shown);
+    this.position.step += 1;
+    this.commit(shown);
+  }
+
+  /** Shows one price of a ticker market at the wall clock's now. */
+  tick(price: string): PublicTrade {
+    const trade = { id: this.position.lastTradeId + 1, price: plain(decimal(price)), size: "1", atMs: this.nowMs };
+    const shown: Shown[] = [];
+    this.showTrade(trade, shown);
+    this.position.step += 1;
+    this.commit(shown);
+    return trade;
+  }
+
+  /** Trades shown, from this id on, oldest first. */
+  trades(fromId: number, limit: number): PublicTrade[] {
+    const first = Math.max(1, fromId);
+    if (this.replay === null)
+      return this.store.ticks(first, limit).map(({ id, price, atMs }) => ({ id, price, size: "1", atMs }));
+    const trades: PublicTrade[] = [];
+    for (
+      let n = Math.ceil(first / POINTS);
+      trades.length < limit && (n - 1) * POINTS < this.position.lastTradeId;
+      n += 1
+    ) {
+      const bar = this.replay.bars[n - 1];
+      if (bar === undefined) break;
+      for (const trade of tradesOf(bar, this.instrument.sizeStep))
+        if (trade.id >= first && trade.id <= this.position.lastTradeId && trades.length < limit) trades.push(trade);
+    }
+    return trades;
+  }
+
+  close(): void {
+    this.store.close();
+  }
+
+  /** One step of the replay. True where lockstep halts: the price caused an account event, or the bar closed. */
+  private advance(shown: Shown[]): boolean {
+    const bar = this.replay?.bars[this.position.bar];
+    if (bar === undefined) throw new Error("There is no bar to show.");
+    const trades = tradesOf(bar, this.instrument.sizeStep);
+    const trade = trades[this.position.points];
+    if (trade === undefined) {
+      Object.assign(this.position, { bar: bar.n, points: 0, nowMs: bar.closeAtMs });
+      shown.push({ kind: "bar", bar, trades, closed: true });
+      return true;
+    }
+    this.position.points += 1;
+    return this.showTrade(trade, shown);
+  }
+
+  private showTrade(trade: PublicTrade, shown: Shown[]): boolean {
+    shown.push({ kind: "trade", trade });
+    Object.assign(this.position, { lastTradeId: trade.id, lastPrice: trade.price, nowMs: trade.atMs });
+    return this.book.show(trade.price, trade.atMs);
+  }
+
+  /** Commits what was noted, passes the failpoint, and only then tells anyone. */
+  private commit(shown: Shown[], clientOrderId?: string): void {
+    const changes = this.book.take();
+    if (this.replay === null) for (const one of shown) if (one.kind === "trade") changes.ticks.push(one.trade);
+    try {
+      this.store.write(changes, this.position);
+    } catch (error) {
+      this.reload();
+      throw error;
+    }
+    const order = orderNumberOf(clientOrderId ?? changes.fills[0]?.clientOrderId);
+    this.failpoints.hit("paper-exchange.committed", { bar: this.barInSight(), ...(order === null ? {} : { order }) });
+    const all = this.withForming([...shown, ...changes.events.map((event) => ({ kind: "account", event }) as const)]);
+    for (const listener of this.listeners) listener(all);
+  }
+
+  /** The bar that prices belong to now: the one in progress, else the last closed one. */
+  private barInSight(): number {
+    return this.position.points === 0 ? this.position.bar : this.position.bar + 1;
+  }
+
+  /** A forming bar is told once a commit, and not where the closed one is told. */
+  private withForming(shown: Shown[]): Shown[] {
+    const bar = this.replay?.bars[this.position.bar];
+    if (this.position.points === 0 || bar === undefined || !shown.some(({ kind }) => kind === "trade")) return shown;
+    const trades = tradesOf(bar, this.instrument.sizeStep).slice(0, this.position.points);
+    return [...shown, { kind: "bar", bar, trades, closed: false }];
+  }
+
+  private reload(): void {
+    const loaded = this.store.load();
+    if (loaded !== null) {
+      this.checkPosition(loaded.cursor);
+      this.position = loaded.cursor;
+      this.book = createLedger(this.instrument, loaded);
+      return;
+    }
+    const atMs = this.replay?.bars[0]?.openAtMs ?? this.clock.nowMs();
+    const { base, quote } = this.instrument;
+    const balances = { [base]: "0", [quote]: "0", ...this.balancesAtStart };
+    const fresh: LedgerState = {
+      cursor: { step: 0, bar: 0, points: 0, lastTradeId: 0, lastPrice: null, nowMs: atMs },
+      orders: [],
+      fills: [],
+      balances: Object.keys(balances).map((asset) => ({ asset, free: "0", locked: "0" })),
+      entryCount: 0,
+      eventCount: 0,
+    };
+    this.position = fresh.cursor;
+    this.book = createLedger(this.instrument, fresh, { balances, atMs });
+    const changes = this.book.take();
+    for (const balance of fresh.balances) changes.balances.add(balance);
+    this.store.write(changes, this.position);
+  }
+
+  private checkPosition(cursor: CursorRow): void {
+    if (this.replay === null || cursor.lastTradeId === lastTradeIdOf(cursor)) return;
+    throw new AppError("INTERNAL", "permanent", `The file of market ${this.id} does not fit its bars.`);
+  }
+}
+
+/** The number of an order in its session, from our own form of client order id. Null: it has another form. */
+export function orderNumberOf(clientOrderId: string | undefined): number | null {
+  const digits = clientOrderId === undefined ? undefined : /-(\d{1,9})$/.exec(clientOrderId)?.[1];
+  return digits === undefined ? null : Number(digits);
+}

@@ -1,0 +1,161 @@
+import { Elysia } from "elysia";
+import type { Logger } from "pino";
+import { z } from "zod";
+import { positiveDecimal } from "#shared/domain/schemas.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { httpBase } from "#shared/http/http-base.ts";
+import { problemSchema } from "#shared/http/problem.ts";
+import { stateOf, stateQuery, stateSchema } from "./control.ts";
+import type { HostedMarket } from "./host.ts";
+import { PUBLIC_ENDPOINTS } from "./public-api.ts";
+import { isRefusal, type Refusal } from "./refusal.ts";
+import { parseParams, restPayload } from "./signature.ts";
+import { SIGNED_ENDPOINTS, signedCall } from "./signed-api.ts";
+
+/** What the routes serve: markets by id (filled when the service has started) and whether /control is on. */
+export interface RouteOptions {
+  markets: ReadonlyMap<string, HostedMarket>;
+  ready: () => boolean;
+  control: boolean;
+  log: Logger;
+}
+
+const marketParams = z.object({ marketId: z.string() });
+const NOT_SERVED: Refusal = { kind: "refused", status: 404, code: -1000, msg: "This is not served here." };
+
+/** The simulated venues' own protocol, which is Binance's: errors are {code, msg}, not problem details. */
+function venueRoutes(options: RouteOptions) {
+  return httpBase("paper-exchange", options.log, { bodies: "any" })
+    .all(
+      "/markets/:marketId/api/v3/*",
+      async ({ params, request, body }) => {
+        const hosted = find(options, params.marketId);
+        const answer = answerRest(hosted, params["*"], request, typeof body === "string" ? body : "");
+        if (!isRefusal(answer)) return Response.json(answer);
+        return Response.json({ code: answer.code, msg: answer.msg }, { status: answer.status });
+      },
+      { parse: "text", detail: { summary: "Binance spot's REST protocol of one simulated market" } },
+    )
+    .ws("/markets/:marketId/ws", {
+      open: (ws) => find(options, ws.data.params.marketId).streams.open(ws.raw),
+      message: (ws, message) => find(options, ws.data.params.marketId).streams.receive(ws.raw, message),
+      close: (ws) => options.markets.get(ws.data.params.marketId)?.streams.close(ws.raw),
+    })
+    .ws("/markets/:marketId/ws/:stream", {
+      open: (ws) => find(options, ws.data.params.marketId).streams.open(ws.raw, [ws.data.params.stream]),
+      message: (ws, message) => find(options, ws.data.params.marketId).streams.receive(ws.raw, message),
+      close: (ws) => options.markets.get(ws.data.params.marketId)?.streams.close(ws.raw),
+    })
+    .ws("/markets/:marketId/ws-api/v3", {
+      open: (ws) => find(options, ws.data.params.marketId).api.open(ws.raw),
+      message: (ws, message) => find(options, ws.data.params.marketId).api.receive(ws.raw, message),
+      close: (ws) => options.markets.get(ws.data.params.marketId)?.api.close(ws.raw),
+    });
+}
+
+/** For the conductor and benchmarks; 404 where control is off. */
+function controlRoutes(options: RouteOptions) {
+  return httpBase("paper-exchange", options.log)
+    .get(
+      "/markets/:marketId/control/state",
+      ({ params, query }) => stateOf(controlled(options, params.marketId), query),
+      {
+        params: marketParams,
+        query: stateQuery,
+        response: { 200: stateSchema, 404: problemSchema },
+        detail: { summary: "Where a simulated market stands, with what is new since" },
+      },
+    )
+    .post(
+      "/markets/:marketId/control/release",
+      ({ params, body, query, status }) => {
+        const market = controlled(options, params.marketId);
+        if (market.replay?.lockstep !== true)
+          throw new AppError("CONFLICT", "permanent", "This market does not run in lockstep.");
+        const outcome = market.release(body.step);
+        return status(outcome === "released" ? 200 : 409, stateOf(market, query));
+      },
+      {
+        params: marketParams,
+        query: stateQuery,
+        body: z.object({ step: z.number().int().nonnegative() }),
+        response: { 200: stateSchema, 404: problemSchema, 409: z.union([stateSchema, problemSchema]) },
+        detail: { summary: "Lets a lockstep market go on from a step; another step is 409 with the present state" },
+      },
+    )
+    .post(
+      "/markets/:marketId/control/tick",
+      ({ params, body }) => {
+        const market = controlled(options, params.marketId);
+        if (market.replay !== null) throw new AppError("CONFLICT", "permanent", "A replay makes its own prices.");
+        return market.tick(body.price);
+      },
+      {
+        params: marketParams,
+        body: z.object({ price: positiveDecimal }),
+        response: {
+          200: z.object({ id: z.number(), price: z.string(), size: z.string(), atMs: z.number() }),
+          404: problemSchema,
+          409: problemSchema,
+        },
+        detail: { summary: "Shows one price of a ticker market" },
+      },
+    );
+}
+
+/** All routes of the service, below /api/paper-exchange. */
+export function createRoutes(options: RouteOptions) {
+  return new Elysia().use(listRoutes(options)).use(venueRoutes(options)).use(controlRoutes(options));
+}
+
+function listRoutes(options: RouteOptions) {
+  return httpBase("paper-exchange", options.log).get(
+    "/markets",
+    () => ({
+      items: [...options.markets.values()].map(({ settings, market }) => ({
+        id: settings.id,
+        symbol: settings.symbol,
+        kind: settings.kind,
+        finished: market.finished,
+      })),
+      nextCursor: null,
+    }),
+    {
+      response: {
+        200: z.object({
+          items: z.array(
+            z.object({ id: z.string(), symbol: z.string(), kind: z.enum(["replay", "ticker"]), finished: z.boolean() }),
+          ),
+          nextCursor: z.string().nullable(),
+        }),
+      },
+      detail: { summary: "Lists the simulated markets" },
+    },
+  );
+}
+
+function find(options: RouteOptions, marketId: string): HostedMarket {
+  if (!options.ready())
+    throw new AppError("SERVICE_UNAVAILABLE", "transient", "The simulated markets are not open yet.");
+  const hosted = options.markets.get(marketId);
+  if (hosted === undefined) throw new AppError("NOT_FOUND", "permanent", "There is no such simulated market.");
+  return hosted;
+}
+
+function controlled(options: RouteOptions, marketId: string) {
+  if (!options.control)
+    throw new AppError("NOT_FOUND", "permanent", "Control is off. R3_PAPER_EXCHANGE_CONTROL=true turns it on.");
+  return find(options, marketId).market;
+}
+
+function answerRest({ market }: HostedMarket, path: string, request: Request, body: string): object | Refusal {
+  const query = new URL(request.url).search.slice(1);
+  const params = parseParams(query, body);
+  const signed = SIGNED_ENDPOINTS[`${request.method} ${path}`];
+  if (signed !== undefined) {
+    const apiKey = request.headers.get("x-mbx-apikey");
+    return signedCall(market, signed, { apiKey, params, payload: restPayload(query, body) });
+  }
+  const open = request.method === "GET" ? PUBLIC_ENDPOINTS[path] : undefined;
+  return open === undefined ? NOT_SERVED : open(market, params);
+}

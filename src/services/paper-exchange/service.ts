@@ -1,0 +1,57 @@
+import { AppError } from "#shared/errors/app-error.ts";
+import type { Deps, Service } from "#shared/service/service.ts";
+import { closeMarket, type HostedMarket, openMarket } from "./host.ts";
+import { pace } from "./pacer.ts";
+import { createRoutes } from "./routes.ts";
+import type { MarketSettings, PaperExchangeSettings } from "./settings.ts";
+
+/** What the venue needs of the engine: a clock, a log, and the places where it may be told to die. Nothing else. */
+export type PaperExchangeDeps = Pick<Deps, "clock" | "log" | "failpoints">;
+
+/** Opens every market where its file left it, drives those that a timer drives, and serves them. */
+export function createPaperExchange(deps: PaperExchangeDeps, settings: PaperExchangeSettings): Service {
+  const log = deps.log.child({ service: "paper-exchange" });
+  const markets = new Map<string, HostedMarket>();
+  const waiting = new Map<string, string>();
+  const ending = new AbortController();
+  let running: Promise<void>[] = [];
+  let ready = false;
+
+  function drive(hosted: HostedMarket): Promise<void> | null {
+    const speed = speedOf(hosted.settings);
+    if (speed === null) return null;
+    const { id } = hosted.settings;
+    const onState = (waitsFor: string | null) =>
+      void (waitsFor === null ? waiting.delete(id) : waiting.set(id, waitsFor));
+    return pace(hosted.market, speed, { clock: deps.clock, log, signal: ending.signal, onState });
+  }
+
+  return {
+    async start(signal) {
+      for (const one of settings.R3_PAPER_EXCHANGE_MARKETS) {
+        if (signal.aborted) throw new AppError("DEADLINE_PASSED", "transient", "The start was called off.");
+        const hosted = await openMarket(one, settings.R3_PAPER_EXCHANGE_FOLDER, deps);
+        markets.set(one.id, hosted);
+        const { step, bar } = hosted.market.cursor;
+        log.info({ marketId: one.id, kind: one.kind, step, bar }, "market opened");
+      }
+      ready = true;
+      running = [...markets.values()].map(drive).filter((run) => run !== null);
+    },
+    async stop() {
+      ending.abort();
+      await Promise.all(running);
+      ready = false;
+      for (const hosted of markets.values()) closeMarket(hosted);
+      markets.clear();
+    },
+    notReady: () => (ready ? [...waiting.values()] : ["its markets"]),
+    routes: createRoutes({ markets, ready: () => ready, control: settings.R3_PAPER_EXCHANGE_CONTROL, log }),
+  };
+}
+
+/** Null: no timer drives this market. */
+function speedOf(settings: MarketSettings): number | null {
+  if (settings.kind === "ticker" || settings.pace === "lockstep") return null;
+  return settings.pace === "real-time" ? 1 : settings.pace.speed;
+}

@@ -1,0 +1,84 @@
+import { z } from "zod";
+import { nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
+import { timeFrameSchema } from "#shared/domain/time-frame.ts";
+
+const common = {
+  /** Part of the market's address and the name of its file. */
+  id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, "must be up to 64 of a-z, 0-9 and -"),
+  symbol: z.string().regex(/^[A-Z0-9]{1,20}\/[A-Z0-9]{1,20}$/, 'must be BASE/QUOTE, like "SPX/USD"'),
+  rules: z.strictObject({
+    priceStep: positiveDecimal,
+    sizeStep: positiveDecimal,
+    minSize: positiveDecimal,
+    minNotional: nonNegativeDecimal,
+    feeDecimals: z.number().int().min(0).max(18).default(8),
+  }),
+  /** Shares of the asset received: "0.001" is 0.1 %. */
+  fees: z.strictObject({ maker: nonNegativeDecimal, taker: nonNegativeDecimal }).default({ maker: "0", taker: "0" }),
+  account: z.strictObject({
+    apiKey: z.string().min(1),
+    secret: z.string().min(1),
+    /** What it owns before the first event, by asset. */
+    balances: z.record(z.string().regex(/^[A-Z0-9]{1,20}$/), nonNegativeDecimal),
+  }),
+};
+
+const replaySchema = z.strictObject({
+  kind: z.literal("replay"),
+  ...common,
+  /** Path of a CSV with the columns date, open, high, low, close and volume; a date at 00:00 UTC is when its bar opens. */
+  bars: z.string().min(1),
+  timeFrame: timeFrameSchema,
+  /** lockstep: halts until released. speed: so many times faster than the market was. real-time: as speed 1. */
+  pace: z.union([z.literal("lockstep"), z.literal("real-time"), z.strictObject({ speed: z.number().positive() })]),
+  /** Only the first bars, so many. */
+  limit: z.number().int().positive().optional(),
+});
+
+const tickerSchema = z.strictObject({ kind: z.literal("ticker"), ...common, pace: z.literal("manual") });
+
+export type ReplaySettings = z.infer<typeof replaySchema>;
+export type TickerSettings = z.infer<typeof tickerSchema>;
+
+/** One simulated market with its one account. `pace: "manual"` makes it a ticker: each price comes by POST /control/tick. */
+export const marketSchema = z.preprocess(
+  (value) =>
+    typeof value === "object" && value !== null && !("kind" in value)
+      ? { kind: "pace" in value && value.pace === "manual" ? "ticker" : "replay", ...value }
+      : value,
+  z.discriminatedUnion("kind", [replaySchema, tickerSchema]),
+);
+export type MarketSettings = z.infer<typeof marketSchema>;
+
+function parseJson(text: string, context: z.RefinementCtx): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    context.addIssue({ code: "custom", message: "must be JSON" });
+    return z.NEVER;
+  }
+}
+
+/** What the paper exchange can be told. */
+export const paperExchangeSettings = z.object({
+  R3_PAPER_EXCHANGE_MARKETS: z
+    .string()
+    .default("[]")
+    .transform(parseJson)
+    .pipe(
+      z
+        .array(marketSchema)
+        .refine((markets) => new Set(markets.map(({ id }) => id)).size === markets.length, "ids must differ"),
+    )
+    .describe("Simulated markets: a JSON array, described in src/services/paper-exchange/README.md"),
+  R3_PAPER_EXCHANGE_FOLDER: z
+    .string()
+    .min(1)
+    .default("data/paper-exchange")
+    .describe("Folder of the SQLite files, one a market"),
+  R3_PAPER_EXCHANGE_CONTROL: z
+    .stringbool()
+    .default(false)
+    .describe("Whether /control (state, release, tick) is served; true or false"),
+});
+export type PaperExchangeSettings = z.infer<typeof paperExchangeSettings>;

@@ -1,0 +1,150 @@
+import { Database } from "bun:sqlite";
+import { AppError, fenced, messageOf } from "#shared/errors/app-error.ts";
+import type {
+  AccountEventRow,
+  BalanceRow,
+  Changes,
+  CursorRow,
+  LedgerEntry,
+  LedgerState,
+  TickRow,
+  VenueFillRow,
+  VenueOrderRow,
+} from "./ledger-types.ts";
+
+const SCHEMA = `
+create table if not exists meta (key text primary key, value text not null) strict;
+create table if not exists cursor (
+  id integer primary key check (id = 1), step integer not null, bar integer not null, points integer not null,
+  lastTradeId integer not null, lastPrice text, nowMs integer not null) strict;
+create table if not exists orders (
+  id integer primary key, clientOrderId text not null, side text not null, type text not null, timeInForce text not null,
+  price text not null, size text not null, filled text not null, quote text not null, status text not null, reason text,
+  locked text not null, resting integer not null, terminalNumber integer, createdAtMs integer not null,
+  updatedAtMs integer not null) strict;
+create table if not exists fills (
+  tradeId integer primary key, orderId integer not null, clientOrderId text not null, side text not null,
+  price text not null, size text not null, quote text not null, fee text not null, feeAsset text not null,
+  maker integer not null, atMs integer not null) strict;
+create table if not exists balances (asset text primary key, free text not null, locked text not null) strict;
+create table if not exists ledger (
+  number integer primary key, asset text not null, delta text not null, reason text not null, tradeId integer,
+  atMs integer not null) strict;
+create table if not exists events (number integer primary key, atMs integer not null, type text not null, payload text not null) strict;
+create table if not exists ticks (id integer primary key, price text not null, atMs integer not null) strict;
+`;
+
+/** The one file of a market. Every method is synchronous; what `write` was given is committed once it returns. */
+export interface Store {
+  /** Null: the market never began. */
+  load(): LedgerState | null;
+  /** One transaction. Throws FENCED when another process opened the file since: this one must not go on. */
+  write(changes: Changes, cursor: CursorRow): void;
+  /** Prices a ticker market showed, from this id on. */
+  ticks(fromId: number, limit: number): TickRow[];
+  close(): void;
+}
+
+/**
+ * Opens (or makes) a market's file and takes it over from whoever had it. `identity` says what market it is: the file of
+ * another one is refused with SETTINGS_INVALID.
+ *
+ * WAL with synchronous NORMAL: a commit is in the file before `write` returns and survives kill -9 of this process. Only a
+ * power cut could take back the last commits of this simulation, and it is not worth a disk flush on each step.
+ */
+export function openStore(path: string, identity: string): Store {
+  const db = openDatabase(path);
+  const owner = crypto.randomUUID();
+  const found = db.query<{ value: string }, []>("select value from meta where key = 'identity'").get();
+  if (found !== null && found.value !== identity) {
+    db.close();
+    const sentence = "This file belongs to a market with other settings. Name another market id or folder.";
+    throw new AppError("SETTINGS_INVALID", "permanent", sentence, { details: { path } });
+  }
+  const setMeta = db.query(
+    "insert into meta (key, value) values ($key, $value) on conflict (key) do update set value = $value",
+  );
+  setMeta.run({ key: "identity", value: identity });
+  setMeta.run({ key: "owner", value: owner });
+  const readOwner = db.query<{ value: string }, []>("select value from meta where key = 'owner'");
+  const write = writerOf(db);
+  const ticks = db.query<TickRow, { fromId: number; limit: number }>(
+    "select id, price, atMs from ticks where id >= $fromId order by id limit $limit",
+  );
+  const transaction = db.transaction((changes: Changes, cursor: CursorRow) => {
+    if (readOwner.get()?.value !== owner) throw fenced(`paper-exchange file ${path}`);
+    write(changes, cursor);
+  });
+  return {
+    load: () => load(db),
+    write: (changes, cursor) => transaction.immediate(changes, cursor),
+    ticks: (fromId, limit) => ticks.all({ fromId, limit }),
+    close: () => db.close(),
+  };
+}
+
+function openDatabase(path: string): Database {
+  try {
+    const db = new Database(path, { create: true, strict: true });
+    db.run("pragma busy_timeout = 2000");
+    db.run("pragma journal_mode = wal");
+    db.run("pragma synchronous = normal");
+    db.run(SCHEMA);
+    return db;
+  } catch (error) {
+    const sentence = `The file of a simulated market cannot be opened: ${messageOf(error)}.`;
+    throw new AppError("SETTINGS_INVALID", "permanent", sentence, { cause: error, details: { path } });
+  }
+}
+
+function load(db: Database): LedgerState | null {
+  const cursor = db.query<CursorRow, []>("select step, bar, points, lastTradeId, lastPrice, nowMs from cursor").get();
+  if (cursor === null) return null;
+  const count = (table: "ledger" | "events") =>
+    db.query<{ count: number }, []>(`select count(*) as count from ${table}`).get()?.count ?? 0;
+  const orders = db.query<VenueOrderRow, []>("select * from orders order by id").all();
+  const fills = db.query<VenueFillRow, []>("select * from fills order by tradeId").all();
+  return {
+    cursor,
+    orders: orders.map((order) => ({ ...order, resting: Boolean(order.resting) })),
+    fills: fills.map((fill) => ({ ...fill, maker: Boolean(fill.maker) })),
+    balances: db.query<BalanceRow, []>("select asset, free, locked from balances order by asset").all(),
+    entryCount: count("ledger"),
+    eventCount: count("events"),
+  };
+}
+
+function writerOf(db: Database): (changes: Changes, cursor: CursorRow) => void {
+  const insert = <Row>(table: string, columns: (keyof Row & string)[]) => {
+    const names = columns.join(", ");
+    const values = columns.map((name) => `$${name}`).join(", ");
+    const statement = db.query(`insert or replace into ${table} (${names}) values (${values})`);
+    return (row: Row) => {
+      statement.run(Object.fromEntries(columns.map((name) => [name, row[name] as string | number | boolean | null])));
+    };
+  };
+  const putOrder = insert<VenueOrderRow>("orders", [
+    ...(["id", "clientOrderId", "side", "type", "timeInForce", "price", "size", "filled", "quote", "status"] as const),
+    ...(["reason", "locked", "resting", "terminalNumber", "createdAtMs", "updatedAtMs"] as const),
+  ]);
+  const putFill = insert<VenueFillRow>("fills", [
+    ...(["tradeId", "orderId", "clientOrderId", "side", "price", "size", "quote", "fee", "feeAsset"] as const),
+    ...(["maker", "atMs"] as const),
+  ]);
+  const putBalance = insert<BalanceRow>("balances", ["asset", "free", "locked"]);
+  const putEntry = insert<LedgerEntry>("ledger", ["number", "asset", "delta", "reason", "tradeId", "atMs"]);
+  const putEvent = insert<AccountEventRow>("events", ["number", "atMs", "type", "payload"]);
+  const putTick = insert<TickRow>("ticks", ["id", "price", "atMs"]);
+  const putCursor = insert<CursorRow & { id: 1 }>("cursor", [
+    ...(["id", "step", "bar", "points", "lastTradeId", "lastPrice", "nowMs"] as const),
+  ]);
+  return (changes, cursor) => {
+    for (const order of changes.orders) putOrder(order);
+    for (const fill of changes.fills) putFill(fill);
+    for (const balance of changes.balances) putBalance(balance);
+    for (const entry of changes.entries) putEntry(entry);
+    for (const event of changes.events) putEvent(event);
+    for (const tick of changes.ticks) putTick(tick);
+    putCursor({ ...cursor, id: 1 });
+  };
+}

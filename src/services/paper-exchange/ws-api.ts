@@ -1,0 +1,92 @@
+import { z } from "zod";
+import type { Market } from "./market.ts";
+import { PUBLIC_ENDPOINTS } from "./public-api.ts";
+import { isRefusal, type Refusal, refuse } from "./refusal.ts";
+import { authenticate, type Params, type SignedRequest, webSocketPayload } from "./signature.ts";
+import { SIGNED_METHODS, signedCall } from "./signed-api.ts";
+import { readJson, type Socket } from "./sockets.ts";
+
+const requestSchema = z.object({
+  id: z.union([z.string(), z.number(), z.null()]).default(null),
+  method: z.string(),
+  params: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+});
+
+const PUBLIC_METHODS: Readonly<Record<string, string>> = {
+  ping: "ping",
+  time: "time",
+  exchangeInfo: "exchangeInfo",
+  klines: "klines",
+  "trades.recent": "trades",
+  "trades.historical": "historicalTrades",
+  "trades.aggregate": "aggTrades",
+  "ticker.price": "ticker/price",
+  "ticker.book": "ticker/bookTicker",
+};
+
+/** A market's WebSocket API: signed requests without a session, and the user stream as {subscriptionId, event}. */
+export interface WebSocketApi {
+  open(socket: Socket): void;
+  /** A message as text or as JSON already read. */
+  receive(socket: Socket, message: unknown): void;
+  close(socket: Socket): void;
+  stop(): void;
+}
+
+export function createWebSocketApi(market: Market): WebSocketApi {
+  const subscribers = new Map<Socket, number | null>();
+  let subscriptions = 0;
+  const stopListening = market.listen((shown) => {
+    for (const one of shown) {
+      if (one.kind !== "account") continue;
+      for (const [socket, subscriptionId] of subscribers)
+        if (subscriptionId !== null) socket.send(`{"subscriptionId":${subscriptionId},"event":${one.event.payload}}`);
+    }
+  });
+
+  function subscribe(socket: Socket, request: SignedRequest): object | Refusal {
+    const refusal = authenticate(request, market.account, market.clock.nowMs());
+    if (refusal !== null) return refusal;
+    const subscriptionId = subscribers.get(socket) ?? subscriptions++;
+    subscribers.set(socket, subscriptionId);
+    return { subscriptionId };
+  }
+
+  function call(socket: Socket, method: string, params: Params): object | Refusal {
+    const request = { apiKey: params.get("apiKey") ?? null, params, payload: webSocketPayload(params) };
+    if (method === "userDataStream.subscribe.signature") return subscribe(socket, request);
+    if (method === "userDataStream.unsubscribe") {
+      subscribers.set(socket, null);
+      return {};
+    }
+    const signed = SIGNED_METHODS[method];
+    if (signed !== undefined) return signedCall(market, signed, request);
+    const open = PUBLIC_ENDPOINTS[PUBLIC_METHODS[method] ?? ""];
+    return open === undefined ? refuse(-1000, "Unknown method.") : open(market, params);
+  }
+
+  return {
+    open: (socket) => void subscribers.set(socket, null),
+    receive(socket, message) {
+      const request = requestSchema.safeParse(readJson(message));
+      if (!request.success) {
+        socket.send(JSON.stringify(answerOf(null, refuse(-1000, "Malformed request."))));
+        return;
+      }
+      const { id, method, params } = request.data;
+      const asText = new Map(Object.entries(params).map(([name, value]) => [name, String(value)]));
+      socket.send(JSON.stringify(answerOf(id, call(socket, method, asText))));
+    },
+    close: (socket) => void subscribers.delete(socket),
+    stop() {
+      stopListening();
+      subscribers.clear();
+    },
+  };
+}
+
+function answerOf(id: string | number | null, result: object | Refusal): object {
+  if (!isRefusal(result)) return { id, status: 200, result, rateLimits: [] };
+  const { status, code, msg } = result;
+  return { id, status, error: { code, msg }, rateLimits: [] };
+}
