@@ -1,0 +1,73 @@
+import type postgres from "postgres";
+import { z } from "zod";
+
+/** What the venue's control state says of the replay and of our account there. */
+export const venueStateSchema = z.object({
+  step: z.number().int(),
+  /** Closed bars so far. */
+  bar: z.number().int(),
+  /** It stands, and goes on when released. */
+  halted: z.boolean(),
+  /** Executions so far. */
+  fillCount: z.number().int(),
+  /** Orders that have ended so far. */
+  terminalCount: z.number().int(),
+  /** Client order ids of those that are open. */
+  openOrders: z.array(z.string()),
+});
+export type VenueState = z.infer<typeof venueStateSchema>;
+
+const snapshotSchema = z.object({
+  sessionState: z.string().nullable(),
+  openTasks: z.number(),
+  behind: z.number(),
+  candleN: z.number(),
+  equityN: z.number(),
+  fills: z.number(),
+  terminalOrders: z.number(),
+  openOrders: z.array(z.string()),
+  orders: z.number(),
+});
+/** One snapshot of the engine's database. */
+export type EngineSnapshot = z.infer<typeof snapshotSchema>;
+
+/**
+ * Reads all that says whether the engine is at rest in one statement, which is one snapshot: since every hand-over is
+ * inside a commit, nothing can hide between its parts.
+ */
+export async function engineSnapshot(
+  sql: postgres.Sql,
+  session: { id: string; accountId: string },
+): Promise<EngineSnapshot> {
+  const [row] = await sql`
+    select
+      (select state from reference.sessions where id = ${session.id}) as "sessionState",
+      (select count(*)::int from queue.tasks where state = 'open') as "openTasks",
+      (select count(*)::int from bus.positions p join bus.partitions l using (topic, part)
+        where p.seq < l.next_seq - 1) as "behind",
+      coalesce((select candle_n from strategy_executor.runs where session_id = ${session.id}), 0)::int as "candleN",
+      coalesce((select candle_n from order_position_tracker.equity_cursors where session_id = ${session.id}), 0)::int as "equityN",
+      (select count(*)::int from order_position_tracker.fills where account_id = ${session.accountId}) as "fills",
+      o.terminal as "terminalOrders", o.open as "openOrders", o.total as "orders"
+    from (
+      select count(*) filter (where state in ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED'))::int as terminal,
+        coalesce(array_agg(client_order_id) filter (where state not in ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED')), '{}') as open,
+        count(*)::int as total
+      from order_position_tracker.orders where account_id = ${session.accountId}
+    ) o`;
+  return snapshotSchema.parse(row);
+}
+
+/** Why the engine is not at rest with the venue, one phrase; null: it is. */
+export function restlessness(venue: VenueState, engine: EngineSnapshot): string | null {
+  if (!venue.halted) return "the venue is between two halts";
+  if (engine.sessionState !== "RUNNING") return `the session is ${engine.sessionState ?? "not there"}`;
+  if (engine.openTasks > 0) return `${engine.openTasks} tasks are open`;
+  if (engine.behind > 0) return `${engine.behind} positions are behind their logs`;
+  if (engine.candleN < venue.bar) return `the strategy has seen bar ${engine.candleN} of ${venue.bar}`;
+  if (engine.equityN < venue.bar) return `equity stands at bar ${engine.equityN} of ${venue.bar}`;
+  if (engine.fills !== venue.fillCount) return `${engine.fills} of the venue's ${venue.fillCount} fills are booked`;
+  if (engine.terminalOrders < venue.terminalCount) return "an order that ended at the venue is open here";
+  const here = new Set(engine.openOrders);
+  return venue.openOrders.every((id) => here.has(id)) ? null : "an order that is open at the venue is not known here";
+}

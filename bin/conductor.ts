@@ -1,0 +1,112 @@
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { Command } from "commander";
+import postgres from "postgres";
+import { z } from "zod";
+import { failpointSettingSchema } from "#shared/config/general.ts";
+import { createFailpoints } from "#shared/service/create-failpoints.ts";
+import { engineSnapshot, restlessness, venueStateSchema } from "./at-rest.ts";
+import { getJson, postJson } from "./rest.ts";
+import { say } from "./say.ts";
+
+/** Pauses between two looks: short while the engine is busy, longer when something has been waited for long. */
+const SHORTEST_PAUSE_MS = 0.5;
+const LONGEST_PAUSE_MS = 50;
+/** How often it says where the run stands, and after how long what it waits for. */
+const PROGRESS_EVERY_MS = 250;
+const COMPLAIN_AFTER_MS = 5_000;
+
+/** Counts say enough: no list of fills and ended orders is wanted. */
+const COUNTS_ALONE = `sinceTradeId=${Number.MAX_SAFE_INTEGER}&sinceTerminal=${Number.MAX_SAFE_INTEGER}`;
+
+const optionsSchema = z.object({
+  venue: z.string(),
+  session: z.string(),
+  account: z.string(),
+  bars: z.coerce.number().int().positive(),
+  progress: z.string(),
+});
+type Options = z.infer<typeof optionsSchema>;
+
+/** What the conductor writes for those who watch, whole at each moment. */
+export const progressSchema = z.object({
+  bar: z.number().int(),
+  orders: z.number().int(),
+  waitsFor: z.string().nullable(),
+  /** The last bar is closed and the engine is at rest. */
+  done: z.boolean(),
+});
+export type Progress = z.infer<typeof progressSchema>;
+
+function writeProgress(file: string, progress: Progress): void {
+  const fresh = `${file}.new`;
+  writeFileSync(fresh, JSON.stringify(progress));
+  renameSync(fresh, file);
+}
+
+function failpointsOf(environment: Record<string, string | undefined>) {
+  const plans = z.array(failpointSettingSchema).parse(JSON.parse(environment["R3_FAILPOINTS"] ?? "[]"));
+  return createFailpoints({
+    plans,
+    folder: environment["R3_FAILPOINT_FOLDER"],
+    live: false,
+    nowMs: () => Date.now(),
+  });
+}
+
+/**
+ * Drives a replay in lockstep: the venue's state first, then one snapshot of the engine; at rest, the step is released.
+ * Killed anywhere, it goes on from the venue's state; another step than the venue's is refused there, so that no step is
+ * ever taken twice. An engine or a database that is being restarted is waited for.
+ */
+async function conduct(options: Options): Promise<void> {
+  const failpoints = failpointsOf(process.env);
+  const sql = postgres(process.env["DATABASE_URL"] ?? "", { max: 1, connect_timeout: 2, onnotice: () => {} });
+  const session = { id: options.session, accountId: options.account };
+  let pauseMs = SHORTEST_PAUSE_MS;
+  let saidAtMs = 0;
+  let movedAtMs = performance.now();
+  mkdirSync(dirname(options.progress), { recursive: true });
+  for (;;) {
+    let waitsFor: string | null;
+    try {
+      const state = venueStateSchema.parse(await getJson(`${options.venue}/control/state?${COUNTS_ALONE}`));
+      const engine = await engineSnapshot(sql, session);
+      waitsFor = restlessness(state, engine);
+      const done = waitsFor === null && state.bar >= options.bars;
+      if (done || performance.now() - saidAtMs > PROGRESS_EVERY_MS) {
+        saidAtMs = performance.now();
+        writeProgress(options.progress, { bar: state.bar, orders: engine.orders, waitsFor, done });
+      }
+      if (done) break;
+      if (waitsFor === null) {
+        await postJson(`${options.venue}/control/release`, { step: state.step }, { accept: [409] });
+        failpoints.hit("conductor.released", { bar: state.bar });
+        pauseMs = SHORTEST_PAUSE_MS;
+        movedAtMs = performance.now();
+        continue;
+      }
+    } catch (error) {
+      waitsFor = error instanceof Error ? error.message : String(error);
+    }
+    if (performance.now() - movedAtMs > COMPLAIN_AFTER_MS) {
+      say(`Waiting: ${waitsFor}`);
+      movedAtMs = performance.now();
+    }
+    await Bun.sleep(pauseMs);
+    pauseMs = Math.min(pauseMs * 1.2, LONGEST_PAUSE_MS);
+  }
+  await sql.end({ timeout: 1 });
+}
+
+if (import.meta.main) {
+  const command = new Command("conductor")
+    .description("Releases the paper venue's replay, one step at a time, whenever the engine is at rest.")
+    .requiredOption("--venue <url>", "base URL of the replay's market")
+    .requiredOption("--session <id>", "the session that trades there")
+    .requiredOption("--account <id>", "its account")
+    .requiredOption("--bars <n>", "how many bars to play")
+    .requiredOption("--progress <file>", "where to say how far it is")
+    .parse();
+  await conduct(optionsSchema.parse(command.opts()));
+}
