@@ -18,6 +18,10 @@ export interface DataCollectClient {
   /** Closed bars of the venue that open at or after `fromMs`, oldest first. */
   bars(query: { instrumentId: string; timeFrame: TimeFrame; fromMs?: number; limit: number }): Promise<VenueBar[]>;
   trades(query: { instrumentId: string; fromId?: string; limit: number }): Promise<VenueTrade[]>;
+  /** Asks for a feed beside the bars of the sessions; it runs while a session that runs names the instrument. */
+  follow(
+    feed: { instrumentId: string; kind: "trades" } | { instrumentId: string; kind: "bars"; timeFrame: TimeFrame },
+  ): Promise<void>;
 }
 
 /** market-data's internal REST. */
@@ -30,6 +34,8 @@ export interface MarketDataClient {
     timeFrame: TimeFrame;
     source: CandleSource;
     history: number;
+    /** Whether the candle that forms is published too, with each trade. Once asked for, it stays. */
+    forming?: boolean;
   }): Promise<SeriesHead>;
   /** Closed candles from number `fromN` on, oldest first. */
   candles(query: { instrumentId: string; timeFrame: TimeFrame; fromN: number; limit: number }): Promise<Candle[]>;

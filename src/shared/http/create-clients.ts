@@ -79,6 +79,9 @@ function dataCollectOver(client: JsonClient): DataCollectClient {
       itemsOf(await client.ask({ path: "/bars", query: { ...query }, answer: listOf(venueBarSchema) })),
     trades: async (query) =>
       itemsOf(await client.ask({ path: "/trades", query: { ...query }, answer: listOf(venueTradeSchema) })),
+    async follow(body) {
+      there(await client.ask({ method: "POST", path: "/feeds", body, answer: z.unknown() }), body.instrumentId);
+    },
   };
 }
 

@@ -1,0 +1,18 @@
+import pRetry from "p-retry";
+import type { Logger } from "pino";
+import { messageOf } from "#shared/errors/app-error.ts";
+
+/** Asks a venue until it answers, with pauses that grow to five seconds. Rejects only when the signal aborts. */
+export async function askUntilTold<Told>(
+  ask: () => Promise<Told>,
+  { signal, log }: { signal: AbortSignal; log: Logger },
+): Promise<Told> {
+  return await pRetry(ask, {
+    retries: Number.POSITIVE_INFINITY,
+    minTimeout: 100,
+    maxTimeout: 5_000,
+    factor: 2,
+    signal,
+    onFailedAttempt: ({ error }) => log.warn({ reason: messageOf(error) }, "venue did not answer, asking again"),
+  });
+}

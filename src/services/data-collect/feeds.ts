@@ -1,0 +1,106 @@
+import type { Logger } from "pino";
+import { messageOf } from "#shared/errors/app-error.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { BarFeed } from "./bar-feed.ts";
+import type { Instruments } from "./instruments.ts";
+import { type Feed, feedKey, wantedFeeds } from "./store.ts";
+import { TradeFeed } from "./trade-feed.ts";
+
+interface RunningFeed {
+  feed: Feed;
+  controller: AbortController;
+  bars: BarFeed | null;
+  ended: Promise<void>;
+}
+
+/**
+ * Runs the feeds that are wanted and whose instrument's partition is owned here. Two owners of a partition, for the
+ * moment of a hand-over, publish the same messages twice: readers skip what they have.
+ */
+export class Feeds {
+  readonly #deps: Deps;
+  readonly #log: Logger;
+  readonly #instruments: Instruments;
+  readonly #owned = new Set<number>();
+  readonly #running = new Map<string, RunningFeed>();
+  #syncing: Promise<void> = Promise.resolve();
+
+  constructor(deps: Deps, log: Logger, instruments: Instruments) {
+    this.#deps = deps;
+    this.#log = log;
+    this.#instruments = instruments;
+  }
+
+  own(partition: number): void {
+    this.#owned.add(partition);
+  }
+
+  async disown(partition: number): Promise<void> {
+    this.#owned.delete(partition);
+    await this.#end((feed) => this.#deps.bus.partitionOf(feed.instrumentId) === partition);
+  }
+
+  /** Brings what runs in line with what is wanted. Calls wait for each other. */
+  async sync(): Promise<void> {
+    const next = this.#syncing.catch(() => undefined).then(() => this.#syncOnce());
+    this.#syncing = next;
+    await next;
+  }
+
+  /** Publishes the newest bar of each series again. */
+  repeat(): void {
+    for (const { bars } of this.#running.values()) bars?.repeat();
+  }
+
+  async stop(): Promise<void> {
+    this.#owned.clear();
+    await this.#syncing.catch(() => undefined);
+    await this.#end(() => true);
+  }
+
+  async #syncOnce(): Promise<void> {
+    if (this.#owned.size === 0) return;
+    const wanted = new Map<string, Feed>();
+    for (const feed of await wantedFeeds(this.#deps.db)) {
+      if (this.#owned.has(this.#deps.bus.partitionOf(feed.instrumentId))) wanted.set(feedKey(feed), feed);
+    }
+    await this.#end((feed) => !wanted.has(feedKey(feed)));
+    await Promise.all([...wanted.values()].map((feed) => this.#begin(feed)));
+  }
+
+  async #begin(feed: Feed): Promise<void> {
+    const key = feedKey(feed);
+    if (this.#running.has(key)) return;
+    const log = this.#log.child({ feed: key });
+    const controller = new AbortController();
+    const { signal } = controller;
+    try {
+      const instrument = await this.#instruments.get(feed.instrumentId);
+      // The partition may have gone while the venue was asked.
+      if (!this.#owned.has(this.#deps.bus.partitionOf(feed.instrumentId))) return;
+      const bars =
+        feed.kind === "bars"
+          ? new BarFeed({ deps: this.#deps, log, instrument, timeFrame: feed.timeFrame, signal })
+          : null;
+      const source = bars ?? new TradeFeed({ deps: this.#deps, log, instrument, signal });
+      const ended = source.run().catch((error: unknown) => {
+        log.error({ reason: messageOf(error) }, "feed ended");
+        if (this.#running.get(key)?.controller === controller) this.#running.delete(key);
+      });
+      this.#running.set(key, { feed, controller, bars, ended });
+      log.info("feed started");
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, "feed not started, trying again");
+    }
+  }
+
+  async #end(which: (feed: Feed) => boolean): Promise<void> {
+    const leaving = [...this.#running].filter(([, { feed }]) => which(feed));
+    for (const [key, { controller }] of leaving) {
+      this.#running.delete(key);
+      controller.abort();
+      this.#log.info({ feed: key }, "feed stopped");
+    }
+    await Promise.all(leaving.map(([, { ended }]) => ended));
+  }
+}

@@ -1,0 +1,69 @@
+import type { Running } from "#shared/bus/bus.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
+import { SESSIONS } from "#shared/messages/topics.ts";
+import type { Deps, Service } from "#shared/service/service.ts";
+import { Feeds } from "./feeds.ts";
+import { Instruments } from "./instruments.ts";
+import { createRoutes } from "./routes.ts";
+import type { DataCollectSettings } from "./settings.ts";
+
+/** Follows the venues for the sessions that run. */
+export function createDataCollect(deps: Deps, settings: DataCollectSettings): Service {
+  const log = deps.log.child({ service: "data-collect" });
+  const instruments = new Instruments(deps.exchanges, deps.clock, settings.R3_DATA_COLLECT_INSTRUMENTS_AGE_MS);
+  const feeds = new Feeds(deps, log, instruments);
+  const stopping = new AbortController();
+  const running: Running[] = [];
+  let repeating: Promise<void> = Promise.resolve();
+  let hasStarted = false;
+
+  function sync(): void {
+    feeds.sync().catch((error: unknown) => log.warn({ reason: messageOf(error) }, "feeds not brought in line"));
+  }
+
+  /** The sync is for what a message that got lost would have told; it costs one query. */
+  async function repeat(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await deps.clock.sleep(settings.R3_DATA_COLLECT_REPEAT_MS, signal);
+      if (signal.aborted) return;
+      feeds.repeat();
+      sync();
+    }
+  }
+
+  return {
+    async start() {
+      const units = deps.bus.subscribe({
+        group: "data-collect",
+        topics: [SESSIONS],
+        // Owning is what the subscription is for: a session's event concerns every owner, and comes by the tail.
+        handle: async () => undefined,
+        onAcquired: async ({ partition }) => {
+          feeds.own(partition);
+          sync();
+        },
+        onReleased: async ({ partition }) => await feeds.disown(partition),
+      });
+      const changes = deps.bus.tail({ topic: SESSIONS, from: "now", handle: sync });
+      running.push(units, changes);
+      await Promise.all(running.map(({ ready }) => ready));
+      repeating = repeat(stopping.signal);
+      hasStarted = true;
+    },
+    async stop() {
+      stopping.abort();
+      await repeating;
+      for (const each of running.toReversed()) await each.close();
+      await feeds.stop();
+    },
+    notReady: () => (hasStarted ? [] : ["the bus"]),
+    routes: createRoutes({
+      db: deps.db,
+      clock: deps.clock,
+      log,
+      exchanges: deps.exchanges,
+      instruments,
+      onAsked: sync,
+    }),
+  };
+}

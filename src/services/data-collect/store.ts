@@ -1,0 +1,51 @@
+import type { Db } from "#shared/db/db.ts";
+import { type TimeFrame, timeFrameSchema } from "#shared/domain/time-frame.ts";
+
+/** What is to be followed of an instrument. */
+export type Feed =
+  | { instrumentId: string; kind: "trades" }
+  | { instrumentId: string; kind: "bars"; timeFrame: TimeFrame };
+
+/** One text for each feed. */
+export function feedKey(feed: Feed): string {
+  return feed.kind === "trades" ? `${feed.instrumentId} trades` : `${feed.instrumentId} bars ${feed.timeFrame}`;
+}
+
+interface FeedRow {
+  instrument_id: string;
+  kind: "trades" | "bars";
+  time_frame: string;
+}
+
+/**
+ * All feeds that somebody needs now: the bars of each session that runs, in its time frame, and of the same instruments
+ * what market-data asked for.
+ */
+export async function wantedFeeds(db: Db): Promise<Feed[]> {
+  const rows = await db.sql<FeedRow[]>`
+    with running as (
+      select distinct jsonb_array_elements_text(session -> 'instrumentIds') as instrument_id,
+        session ->> 'timeFrame' as time_frame
+      from reference.sessions
+      where state in ('STARTING', 'RUNNING', 'PAUSED', 'STOPPING')
+    )
+    select instrument_id, 'bars' as kind, time_frame from running
+    union
+    select instrument_id, kind, time_frame from data_collect.feeds
+    where instrument_id in (select instrument_id from running)
+    order by 1, 2, 3`;
+  return rows.map((row) =>
+    row.kind === "trades"
+      ? { instrumentId: row.instrument_id, kind: "trades" }
+      : { instrumentId: row.instrument_id, kind: "bars", timeFrame: timeFrameSchema.parse(row.time_frame) },
+  );
+}
+
+/** Asks for a feed; the same call twice changes nothing. */
+export async function askForFeed(db: Db, feed: Feed, nowMs: number): Promise<void> {
+  const timeFrame = feed.kind === "bars" ? feed.timeFrame : "";
+  await db.sql`
+    insert into data_collect.feeds (instrument_id, kind, time_frame, asked_at_ms)
+    values (${feed.instrumentId}, ${feed.kind}, ${timeFrame}, ${nowMs})
+    on conflict do nothing`;
+}
