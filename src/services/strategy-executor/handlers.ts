@@ -1,0 +1,69 @@
+import type { BusEvent } from "#shared/bus/bus.ts";
+import type { Tx } from "#shared/db/db.ts";
+import type { Fill, Order } from "#shared/domain/order.ts";
+import type { Session } from "#shared/domain/session.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { afterDenial, afterFill, afterOrder, type Holding } from "./holding.ts";
+import type { Shard } from "./shard.ts";
+import { beginRun, forgetRun, lockHoldings, readInstrument, writeHolding } from "./store.ts";
+
+/** One event of an order, of a fill, or of a decision that went against a signal. */
+type HoldingEvent =
+  | { kind: "order"; sessionId: string; order: Order; fill: Fill | null }
+  | { kind: "denied"; sessionId: string; signalId: string };
+
+/**
+ * The events of a shard, in the bus' transaction: session changes begin and end runs, order events and denials change what
+ * sessions hold. The memory follows after the commit.
+ */
+export async function handleEvents(deps: Deps, tx: Tx, events: readonly BusEvent[], shard: Shard): Promise<void> {
+  const sessions = events.filter(({ topic }) => topic === SESSIONS.name);
+  for (const { data } of sessions) await handleSession(deps, tx, (data as { session: Session }).session, shard);
+  await handleHoldings(tx, events.flatMap(holdingEvent), shard);
+}
+
+async function handleSession(deps: Deps, tx: Tx, session: Session, shard: Shard): Promise<void> {
+  if (session.state === "STARTING") await beginRun(tx, session, deps.clock.nowMs());
+  if (session.state === "DELETED") await forgetRun(tx, session.id);
+  tx.afterCommit(() => shard.applySession(session));
+}
+
+async function handleHoldings(tx: Tx, events: readonly HoldingEvent[], shard: Shard): Promise<void> {
+  if (events.length === 0) return;
+  const held = await lockHoldings(tx, [...new Set(events.map(({ sessionId }) => sessionId))]);
+  const cleared = new Set<string>();
+  const changed = new Set<string>();
+  for (const event of events) {
+    const before = held.get(event.sessionId);
+    // Of an order that no session of ours made.
+    if (before === undefined) continue;
+    held.set(event.sessionId, await after(tx, before, event));
+    changed.add(event.sessionId);
+    cleared.add(event.kind === "order" ? event.order.signalId : event.signalId);
+  }
+  await Promise.all([...changed].map((id) => writeHolding(tx, id, held.get(id) as Holding)));
+  tx.afterCommit(() => {
+    for (const id of changed) shard.applyHolding(id, held.get(id) as Holding, cleared);
+  });
+}
+
+async function after(tx: Tx, before: Holding, event: HoldingEvent): Promise<Holding> {
+  if (event.kind === "denied") return afterDenial(before, event.signalId);
+  const holding = afterOrder(before, event.order);
+  if (event.fill === null) return holding;
+  const instrument = await readInstrument(tx.sql, event.fill.instrumentId);
+  if (instrument !== null) return afterFill(holding, event.fill, instrument);
+  throw new AppError("NOT_FOUND", "transient", `The instrument ${event.fill.instrumentId} is not known.`);
+}
+
+function holdingEvent(event: BusEvent): HoldingEvent[] {
+  const sessionId = event.key;
+  if (event.topic === SIGNALS.name && event.type === "signal.denied") {
+    return [{ kind: "denied", sessionId, signalId: (event.data as { signalId: string }).signalId }];
+  }
+  if (event.topic !== ORDERS.name) return [];
+  const { order, fill } = event.data as { order: Order; fill?: Fill };
+  return [{ kind: "order", sessionId, order, fill: event.type === "order.filled" ? (fill ?? null) : null }];
+}

@@ -1,0 +1,100 @@
+import { z } from "zod";
+import { sessionStateSchema } from "#shared/domain/session.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { validationSchema } from "#shared/http/create-clients.ts";
+import { httpBase } from "#shared/http/http-base.ts";
+import { pageSchema } from "#shared/http/paging.ts";
+import { problemSchema } from "#shared/http/problem.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { checkParams, findStrategy } from "#shared/strategy/registry.ts";
+import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
+import { listRuns, readShards } from "./store.ts";
+
+const strategySchema = z.object({
+  name: z.string(),
+  version: z.string(),
+  description: z.string(),
+  /** Whether it is also called with forming bars. */
+  forming: z.boolean(),
+  /** JSON Schema of its parameters. */
+  params: z.record(z.string(), z.unknown()),
+});
+
+const shardSchema = z.object({
+  partition: z.number().int(),
+  /** Grows with each new leader; 0: it never had one. */
+  epoch: z.number().int(),
+  /** Whether a leader's lease holds now. */
+  led: z.boolean(),
+  sessions: z.array(
+    z.object({
+      sessionId: z.string(),
+      run: z.number().int(),
+      state: sessionStateSchema,
+      phase: z.enum(["WARMING", "READY", "FAULTED"]),
+      candleN: z.number().int(),
+      busy: z.boolean(),
+    }),
+  ),
+});
+
+/** REST of the executor. Any replica gives the same answers. */
+export function createRoutes({ deps, strategies }: { deps: Deps; strategies: readonly StrategyDefinition[] }) {
+  return httpBase("strategy-executor", deps.log)
+    .get("/strategies", () => ({ items: strategies.map(describe), nextCursor: null }), {
+      response: { 200: pageSchema(strategySchema) },
+      detail: { summary: "Lists the strategies with the schemas of their parameters" },
+    })
+    .get(
+      "/strategies/:name",
+      ({ params }) => {
+        const definition = findStrategy(strategies, params.name);
+        if (definition !== null) return describe(definition);
+        throw new AppError("NOT_FOUND", "permanent", "There is no strategy of this name.", {
+          details: { known: strategies.map(({ name }) => name) },
+        });
+      },
+      {
+        params: z.object({ name: z.string().max(100) }),
+        response: { 200: strategySchema, 404: problemSchema },
+        detail: { summary: "Describes a strategy" },
+      },
+    )
+    .post(
+      "/strategies/validate",
+      ({ body }): z.infer<typeof validationSchema> => {
+        const definition = findStrategy(strategies, body.strategy);
+        if (definition === null) return { kind: "unknown-strategy", known: strategies.map(({ name }) => name) };
+        const check = checkParams(definition, body.params);
+        if (check.kind === "invalid") return { kind: "invalid-params", errors: check.errors };
+        return { kind: "valid", strategyVersion: definition.version, params: check.params };
+      },
+      {
+        body: z.object({ strategy: z.string().max(100), params: z.unknown() }),
+        response: { 200: validationSchema },
+        detail: { summary: "Checks a strategy's parameters and fills in their defaults" },
+      },
+    )
+    .get("/shards", async () => ({ items: await shardsOf(deps), nextCursor: null }), {
+      response: { 200: pageSchema(shardSchema) },
+      detail: { summary: "Lists the shards, whether they are led, and how far their sessions are" },
+    });
+}
+
+async function shardsOf(deps: Deps): Promise<z.infer<typeof shardSchema>[]> {
+  const prefix = "unit:strategy-executor:";
+  const [roles, runs] = await Promise.all([readShards(deps.db.sql, prefix), listRuns(deps.db.sql)]);
+  return Array.from({ length: deps.bus.partitions }, (_, partition) => {
+    const leadership = roles.find(({ role }) => role === `${prefix}${partition}`);
+    const sessions = runs
+      .filter((run) => run.partition === partition)
+      .map(({ partition: _partition, ...session }) => session);
+    return { partition, epoch: leadership?.epoch ?? 0, led: leadership?.led ?? false, sessions };
+  });
+}
+
+function describe(definition: StrategyDefinition): z.infer<typeof strategySchema> {
+  const { name, version, description, forming } = definition;
+  const params = z.toJSONSchema(definition.params, { io: "input", unrepresentable: "any" }) as Record<string, unknown>;
+  return { name, version, description, forming, params };
+}

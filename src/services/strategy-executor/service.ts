@@ -1,0 +1,76 @@
+import type { OwnedUnit, Running } from "#shared/bus/bus.ts";
+import type { Candle } from "#shared/domain/candle.ts";
+import { MARKET_CANDLES, ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
+import type { Service } from "#shared/service/service.ts";
+import { handleEvents } from "./handlers.ts";
+import { createRoutes } from "./routes.ts";
+import type { Workplace } from "./session-runner.ts";
+import { Shard } from "./shard.ts";
+
+export const GROUP = "strategy-executor";
+
+/** Leads the shards whose units this process owns, and tails the candles their sessions wait for. */
+export function createStrategyExecutor(place: Workplace): Service {
+  const { deps } = place;
+  const shards = new Map<number, Shard>();
+  const running: Running[] = [];
+  const waitsFor = new Set(["its subscription", "the candles"]);
+
+  const instruments = () => {
+    const wanted = new Set<string>();
+    for (const shard of shards.values()) shard.addInstruments(wanted);
+    return wanted;
+  };
+
+  async function acquire(unit: OwnedUnit): Promise<void> {
+    await shards.get(unit.partition)?.close();
+    const shard = new Shard(place, unit);
+    shards.set(unit.partition, shard);
+    await shard.open();
+  }
+
+  async function release(unit: OwnedUnit): Promise<void> {
+    const shard = shards.get(unit.partition);
+    if (shard === undefined || shard.unit.epoch !== unit.epoch) return;
+    shards.delete(unit.partition);
+    await shard.close();
+  }
+
+  return {
+    async start() {
+      const candles = deps.bus.tail({
+        topic: MARKET_CANDLES,
+        keys: instruments,
+        from: "now",
+        handle(events) {
+          for (const { data } of events) for (const shard of shards.values()) shard.offer(data as Candle);
+        },
+      });
+      running.push(candles);
+      const events = deps.bus.subscribe({
+        group: GROUP,
+        topics: [SESSIONS, ORDERS, SIGNALS],
+        handle: (tx, batch, unit) => handleEvents(deps, tx, batch, shardOf(shards, place, unit)),
+        onAcquired: acquire,
+        onReleased: release,
+      });
+      running.push(events);
+      await Promise.all([
+        candles.ready.then(() => waitsFor.delete("the candles")),
+        events.ready.then(() => waitsFor.delete("its subscription")),
+      ]);
+    },
+    async stop() {
+      for (const part of running.toReversed()) await part.close();
+      await Promise.all([...shards.values()].map((shard) => shard.close()));
+      shards.clear();
+    },
+    notReady: () => [...waitsFor],
+    routes: createRoutes(place),
+  };
+}
+
+/** The shard of a unit whose events come in; one that was given up has no memory to follow. */
+function shardOf(shards: ReadonlyMap<number, Shard>, place: Workplace, unit: OwnedUnit): Shard {
+  return shards.get(unit.partition) ?? new Shard(place, unit);
+}

@@ -1,0 +1,303 @@
+import type { OwnedUnit } from "#shared/bus/bus.ts";
+import type { Candle } from "#shared/domain/candle.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { Session } from "#shared/domain/session.ts";
+import { AppError, hasCode, messageOf } from "#shared/errors/app-error.ts";
+import type { Deps } from "#shared/service/service.ts";
+import type { StrategyRuntime } from "#shared/strategy/runtime.ts";
+import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
+import { type CandleInbox, createCandleInbox } from "./candle-inbox.ts";
+import { commitFault, commitProgress, commitWarmUp, type Progress } from "./commits.ts";
+import { type Holding, isBusy } from "./holding.ts";
+import type { Settings } from "./settings.ts";
+import { signalOf } from "./signal.ts";
+import { FED_STATES, type RunRow, readInstrument, readRun } from "./store.ts";
+import { definitionOf, feedCandle, loadRuntime, modeOf, snapshotOf } from "./strategy-feed.ts";
+
+/** What all sessions of a process share. */
+export interface Workplace {
+  deps: Deps;
+  settings: Settings;
+  strategies: readonly StrategyDefinition[];
+}
+
+const PAGE = 500;
+const INBOX_CAPACITY = 1_000;
+
+/** All that is in memory of one run; dropped whole, and read again, after any failure. */
+interface Loaded {
+  session: Session;
+  row: RunRow;
+  instrument: Instrument;
+  definition: StrategyDefinition;
+  runtime: StrategyRuntime;
+}
+
+/**
+ * One session at work in the shard that leads it. Everything it does happens one after the other: it reads its row, warms
+ * up, and then works each closed candle once and in order, one transaction for what waits. The memory is a copy of the row
+ * and never ahead of it: whatever fails, the copy is dropped and read again.
+ */
+export class SessionRunner {
+  readonly #inbox: CandleInbox = createCandleInbox(INBOX_CAPACITY);
+  readonly #stopping = new AbortController();
+  readonly #stopped: AbortSignal;
+  #loaded: Loaded | null = null;
+  /** Grows with each change that comes from outside while the row may be being read. */
+  #changes = 0;
+  #catchUp = true;
+  #working: Promise<void> | null = null;
+  #again = false;
+  #failures = 0;
+
+  constructor(
+    private readonly place: Workplace,
+    private readonly unit: OwnedUnit,
+    /** The session as it was known last. */
+    private known: Session,
+  ) {
+    this.#stopped = AbortSignal.any([this.#stopping.signal, unit.signal]);
+  }
+
+  get session(): Session {
+    return this.known;
+  }
+
+  /** A candle of some series came by. */
+  offer(candle: Candle): void {
+    const { instrumentIds, timeFrame } = this.known;
+    if (candle.instrumentId !== instrumentIds[0] || candle.timeFrame !== timeFrame) return;
+    this.#inbox.offer(candle, this.#loaded?.row.candleN ?? 0);
+    this.wake();
+  }
+
+  /** The session has changed, by a committed event. */
+  applySession(session: Session): void {
+    if (session.version <= this.known.version) return;
+    this.#changes += 1;
+    if (session.run !== this.known.run) {
+      this.#loaded = null;
+      this.#inbox.clear();
+    } else if (this.#loaded !== null) {
+      this.#loaded.session = session;
+    }
+    this.known = session;
+    this.wake();
+  }
+
+  /** What it holds has changed, by committed events; `cleared` are the signals that risk is done with. */
+  applyHolding(holding: Holding, cleared: ReadonlySet<string>): void {
+    this.#changes += 1;
+    if (this.#loaded === null) return;
+    const own = this.#loaded.row.holding.pendingSignal;
+    // A signal may be on its way into the row in this moment: only its own end clears it.
+    const pendingSignal = own !== null && !cleared.has(own) ? own : holding.pendingSignal;
+    this.#hold({ ...holding, pendingSignal });
+    this.wake();
+  }
+
+  /** Begins to work, or once more after what it is doing. */
+  wake(): void {
+    this.#again = true;
+    if (this.#working !== null || this.#stopped.aborted) return;
+    this.#working = this.#workAll().finally(() => {
+      this.#working = null;
+      if (this.#again) this.wake();
+    });
+  }
+
+  /** Ends after what it is doing. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await this.#working;
+  }
+
+  async #workAll(): Promise<void> {
+    while (this.#again && !this.#stopped.aborted) {
+      this.#again = false;
+      try {
+        while (!this.#stopped.aborted && (await this.#step())) this.#failures = 0;
+      } catch (error) {
+        await this.#recover(error);
+      }
+    }
+  }
+
+  /** One thing to do. False: nothing is left. */
+  async #step(): Promise<boolean> {
+    if (!FED_STATES.includes(this.known.state)) return false;
+    const loaded = this.#loaded ?? (await this.#load());
+    if (loaded === null || loaded.row.phase === "FAULTED") return false;
+    if (loaded.row.phase === "WARMING") {
+      await this.#warmUp(loaded);
+      return true;
+    }
+    const candles = await this.#nextCandles(loaded);
+    if (candles.length > 0) {
+      await this.#work(loaded, candles);
+      return true;
+    }
+    const forming = loaded.definition.forming ? this.#inbox.takeForming(loaded.row.candleN) : null;
+    if (forming === null) return false;
+    await this.#work(loaded, [forming]);
+    return true;
+  }
+
+  async #load(): Promise<Loaded | null> {
+    const { deps, strategies } = this.place;
+    for (;;) {
+      const before = this.#changes;
+      const found = await readRun(deps.db.sql, this.known.id);
+      // It was never started, or its newest run is not known to this row yet: an event will tell.
+      if (found === null || found.row.run !== found.session.run) return null;
+      const { session, row } = found;
+      const instrument = await this.#instrument(session.instrumentIds[0] as string);
+      // Something came in meanwhile that this copy may not have.
+      if (before !== this.#changes) continue;
+      this.known = session;
+      const definition = definitionOf(strategies, session);
+      const runtime = loadRuntime({ definition, session, instrument, snapshot: row.runtime });
+      this.#loaded = { session, row, instrument, definition, runtime };
+      this.#hold(row.holding);
+      this.#inbox.drop(row.candleN);
+      this.#catchUp = true;
+      return this.#loaded;
+    }
+  }
+
+  async #instrument(id: string): Promise<Instrument> {
+    const { db, clients } = this.place.deps;
+    const instrument = (await readInstrument(db.sql, id)) ?? (await clients.marketData.instrument(id));
+    if (instrument !== null) return instrument;
+    throw new AppError("NOT_FOUND", "transient", `The instrument ${id} is not known.`);
+  }
+
+  async #warmUp(loaded: Loaded): Promise<void> {
+    const { session, definition, runtime } = loaded;
+    const { marketData } = this.place.deps.clients;
+    const series = { instrumentId: session.instrumentIds[0] as string, timeFrame: session.timeFrame };
+    const wanted = definition.warmupBars(definition.params.parse(session.params));
+    // What happens within a bar is known from trades alone.
+    const source = definition.forming ? "trades" : "bars";
+    const head = await marketData.ensureSeries({ ...series, source, history: wanted });
+    let candleN = Math.max(head.firstN - 1, head.headN - wanted, 0);
+    let closeAtMs: number | null = null;
+    while (candleN < head.headN && !this.#stopped.aborted) {
+      const limit = Math.min(PAGE, head.headN - candleN);
+      for (const candle of await this.#page({ ...series, fromN: candleN + 1, limit })) {
+        feedCandle(runtime, candle, this.#watch);
+        candleN = candle.n;
+        closeAtMs = candle.closeAtMs;
+      }
+    }
+    const done = { session, candleN: head.headN, closeAtMs, runtime: snapshotOf(runtime) };
+    await commitWarmUp(this.place.deps, this.unit, done);
+    this.#loaded = null;
+  }
+
+  /** Closed candles after the cursor without a gap, read from market-data where some are missing. */
+  async #nextCandles(loaded: Loaded): Promise<Candle[]> {
+    const { row, session } = loaded;
+    const hole = this.#inbox.hasHole(row.candleN);
+    if (!hole && !this.#catchUp) return this.#inbox.next(row.candleN, this.place.settings.R3_STRATEGY_EXECUTOR_BATCH);
+    const limit = Math.min(PAGE, this.place.settings.R3_STRATEGY_EXECUTOR_BATCH);
+    const series = { instrumentId: session.instrumentIds[0] as string, timeFrame: session.timeFrame };
+    const found = await this.place.deps.clients.marketData.candles({ ...series, fromN: row.candleN + 1, limit });
+    // While it was asked, the copy may have been dropped: the row decides again.
+    if (this.#loaded !== loaded) return [];
+    this.#catchUp = found.length === limit;
+    if (found.length > 0) return inOrder(found, row.candleN + 1);
+    if (!this.#inbox.hasHole(row.candleN)) return this.#inbox.next(row.candleN, limit);
+    throw new AppError("SERVICE_UNAVAILABLE", "transient", "market-data does not have a candle that it has announced.");
+  }
+
+  async #page(query: { instrumentId: string; timeFrame: Session["timeFrame"]; fromN: number; limit: number }) {
+    const candles = inOrder(await this.place.deps.clients.marketData.candles(query), query.fromN);
+    if (candles.length > 0) return candles;
+    throw new AppError(
+      "SERVICE_UNAVAILABLE",
+      "transient",
+      "market-data does not have the candles that it has counted.",
+    );
+  }
+
+  async #work(loaded: Loaded, candles: readonly Candle[]): Promise<void> {
+    const progress = this.#feed(loaded, candles);
+    if (progress === null) return;
+    await commitProgress(this.place.deps, this.unit, progress);
+    // The copy may have been dropped meanwhile; what was committed stands in the row.
+    if (this.#loaded !== loaded) return;
+    loaded.row.candleN = progress.candleN;
+    loaded.row.signals = progress.signals;
+    this.#inbox.drop(progress.candleN);
+  }
+
+  /** Shows the candles to the strategy. Null: there is nothing to commit, as for a forming candle without a signal. */
+  #feed(loaded: Loaded, candles: readonly Candle[]): Progress | null {
+    const { session, row, runtime } = loaded;
+    const last = candles.at(-1) as Candle;
+    let signal: Progress["signal"] = null;
+    for (const candle of candles) {
+      feedCandle(runtime, candle, this.#watch);
+      const intent = runtime.intent(modeOf(session.state));
+      if (intent === null) continue;
+      const createdAtMs = this.place.deps.clock.stampMs();
+      signal = signalOf({ session, number: row.signals + 1, intent, candle, createdAtMs });
+      this.#hold({ ...row.holding, pendingSignal: signal.id });
+    }
+    if (!last.closed && signal === null) return null;
+    return {
+      session,
+      fromN: row.candleN,
+      candleN: last.closed ? last.n : row.candleN,
+      closeAtMs: last.closed ? last.closeAtMs : null,
+      bar: last.n,
+      runtime: snapshotOf(runtime),
+      signals: row.signals + (signal === null ? 0 : 1),
+      signal,
+    };
+  }
+
+  #hold(holding: Holding): void {
+    const loaded = this.#loaded;
+    if (loaded === null) return;
+    loaded.row.holding = holding;
+    loaded.runtime.setPosition(holding.position.size);
+    loaded.runtime.setBusy(isBusy(holding));
+  }
+
+  get #watch() {
+    const { deps, settings } = this.place;
+    return { clock: deps.clock, budgetMs: settings.R3_STRATEGY_EXECUTOR_BAR_BUDGET_MS };
+  }
+
+  /** The place where a session's failures end: a fault of its strategy is reported, all else is tried again later. */
+  async #recover(error: unknown): Promise<void> {
+    const { deps, settings } = this.place;
+    this.#loaded = null;
+    if (this.#stopped.aborted || hasCode(error, "FENCED")) return;
+    this.#again = true;
+    const log = { sessionId: this.known.id, run: this.known.run, error: messageOf(error) };
+    if (hasCode(error, "STRATEGY_FAILED")) {
+      deps.log.error(log, "a strategy failed; its session is faulted");
+      const done = await commitFault(deps, this.unit, { session: this.known, reason: error.message }).then(
+        () => true,
+        () => false,
+      );
+      if (done) return;
+    } else if (!hasCode(error, "CONFLICT")) {
+      deps.log.warn(log, "a session could not go on; trying again");
+    }
+    this.#failures += 1;
+    // A copy that was behind its row is read again at once.
+    if (this.#failures === 1 && hasCode(error, "CONFLICT")) return;
+    const pause = settings.R3_STRATEGY_EXECUTOR_RETRY_MS * Math.min(50, 2 ** (this.#failures - 1));
+    await deps.clock.sleep(pause, this.#stopped);
+  }
+}
+
+/** Throws (transient) where the numbers do not run on from `fromN`. */
+function inOrder(candles: Candle[], fromN: number): Candle[] {
+  if (candles.every((candle, index) => candle.n === fromN + index)) return candles;
+  throw new AppError("SERVICE_UNAVAILABLE", "transient", "market-data gave candles that are not in one row.");
+}

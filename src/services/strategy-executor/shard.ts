@@ -1,0 +1,61 @@
+import type { OwnedUnit } from "#shared/bus/bus.ts";
+import type { Candle } from "#shared/domain/candle.ts";
+import type { Session } from "#shared/domain/session.ts";
+import { commitRuns } from "./commits.ts";
+import type { Holding } from "./holding.ts";
+import { SessionRunner, type Workplace } from "./session-runner.ts";
+import { FED_STATES, readFedSessions } from "./store.ts";
+
+/** The sessions of one partition, led by this process for as long as it owns the unit. */
+export class Shard {
+  readonly #runners = new Map<string, SessionRunner>();
+  readonly #closing: Promise<void>[] = [];
+
+  constructor(
+    private readonly place: Workplace,
+    readonly unit: OwnedUnit,
+  ) {}
+
+  /** Takes up every session that is to be fed, each from its row. */
+  async open(): Promise<void> {
+    const sessions = await readFedSessions(this.place.deps.db.sql, this.unit.partition);
+    if (sessions.length > 0) await commitRuns(this.place.deps, this.unit, sessions);
+    for (const session of sessions) this.applySession(session);
+  }
+
+  /** Follows a session: a new one begins to work, one that is over ends. */
+  applySession(session: Session): void {
+    const runner = this.#runners.get(session.id);
+    if (runner !== undefined && session.version < runner.session.version) return;
+    if (!FED_STATES.includes(session.state)) {
+      this.#runners.delete(session.id);
+      if (runner !== undefined) this.#closing.push(runner.close());
+    } else if (runner !== undefined) {
+      runner.applySession(session);
+    } else {
+      const added = new SessionRunner(this.place, this.unit, session);
+      this.#runners.set(session.id, added);
+      added.wake();
+    }
+  }
+
+  applyHolding(sessionId: string, holding: Holding, cleared: ReadonlySet<string>): void {
+    this.#runners.get(sessionId)?.applyHolding(holding, cleared);
+  }
+
+  offer(candle: Candle): void {
+    for (const runner of this.#runners.values()) runner.offer(candle);
+  }
+
+  /** Instruments whose candles its sessions wait for. */
+  addInstruments(to: Set<string>): void {
+    for (const { session } of this.#runners.values()) to.add(session.instrumentIds[0] as string);
+  }
+
+  /** Resolves when no session of it works any more. */
+  async close(): Promise<void> {
+    const runners = [...this.#runners.values()];
+    this.#runners.clear();
+    await Promise.all([...runners.map((runner) => runner.close()), ...this.#closing]);
+  }
+}

@@ -1,0 +1,197 @@
+import { type PositionJson, positionFromJson, positionToJson } from "#shared/accounting/book.ts";
+import type { Sql, Tx } from "#shared/db/db.ts";
+import { type Instrument, instrumentSchema } from "#shared/domain/instrument.ts";
+import { type Session, type SessionState, sessionSchema } from "#shared/domain/session.ts";
+import type { RuntimeSnapshot } from "#shared/strategy/runtime.ts";
+import { type Holding, NOTHING_HELD } from "./holding.ts";
+
+/** States in which a session's strategy sees candles. */
+export const FED_STATES: readonly SessionState[] = ["STARTING", "RUNNING", "PAUSED", "STOPPING"];
+
+export type Phase = "WARMING" | "READY" | "FAULTED";
+
+/** Where the present run of a session stands. */
+export interface RunRow {
+  run: number;
+  phase: Phase;
+  candleN: number;
+  /** Number of the newest signal. */
+  signals: number;
+  runtime: RuntimeSnapshot | null;
+  holding: Holding;
+}
+
+interface StoredRow {
+  run: number;
+  phase: Phase;
+  candle_n: number;
+  signals: number;
+  runtime: RuntimeSnapshot | null;
+  pending_signal: string | null;
+  open_orders: string[];
+  position: PositionJson | null;
+}
+
+function runOf(row: StoredRow): RunRow {
+  const position = row.position === null ? NOTHING_HELD.position : positionFromJson(row.position);
+  return {
+    run: row.run,
+    phase: row.phase,
+    candleN: row.candle_n,
+    signals: row.signals,
+    runtime: row.runtime,
+    holding: { position, pendingSignal: row.pending_signal, openOrders: row.open_orders },
+  };
+}
+
+/** A session with its run. Null: no such session, or it was never started. */
+export async function readRun(sql: Sql, sessionId: string): Promise<{ session: Session; row: RunRow } | null> {
+  const rows = await sql<(StoredRow & { session: unknown })[]>`
+    select r.run, r.phase, r.candle_n, r.signals, r.runtime, r.pending_signal, r.open_orders, r.position, s.session
+    from strategy_executor.runs r join reference.sessions s on s.id = r.session_id
+    where r.session_id = ${sessionId}`;
+  const row = rows[0];
+  return row === undefined ? null : { session: sessionSchema.parse(row.session), row: runOf(row) };
+}
+
+/** The sessions of a partition whose strategies see candles. */
+export async function readFedSessions(sql: Sql, partition: number): Promise<Session[]> {
+  const rows = await sql<{ session: unknown }[]>`
+    select session from reference.sessions where partition = ${partition} and state in ${sql(FED_STATES)} order by id`;
+  return rows.map(({ session }) => sessionSchema.parse(session));
+}
+
+/** Begins a run where there is no such run yet; position, open orders and the number of signals go on. */
+export async function beginRun(tx: Tx, session: Session, atMs: number): Promise<void> {
+  await tx.sql`
+    insert into strategy_executor.runs (session_id, partition, run, updated_at_ms)
+    values (${session.id}, ${session.partition}, ${session.run}, ${atMs})
+    on conflict (session_id) do update set
+      run = excluded.run, phase = 'WARMING', fault = null, candle_n = 0, candle_close_at_ms = null, runtime = null,
+      updated_at_ms = excluded.updated_at_ms
+    where runs.run < excluded.run`;
+}
+
+/** Forgets a session that was deleted. */
+export async function forgetRun(tx: Tx, sessionId: string): Promise<void> {
+  await tx.sql`delete from strategy_executor.runs where session_id = ${sessionId}`;
+}
+
+/** Locks the session, so that a pause or stop stands before or after this transaction, never within it. */
+export async function lockSession(tx: Tx, sessionId: string): Promise<{ state: SessionState; run: number } | null> {
+  const rows = await tx.sql<{ state: SessionState; run: number }[]>`
+    select state, run from reference.sessions where id = ${sessionId} for share`;
+  return rows[0] ?? null;
+}
+
+export interface Advance {
+  sessionId: string;
+  run: number;
+  /** The cursor it moves from. */
+  fromN: number;
+  candleN: number;
+  /** Null: the cursor stays, and so does its time. */
+  closeAtMs: number | null;
+  runtime: RuntimeSnapshot;
+  signals: number;
+  /** The signal made now. Null: none; one that is pending stays. */
+  signalId: string | null;
+  atMs: number;
+}
+
+/** Moves the cursor on, with all that the strategy remembers after it. False: it did not stand at `fromN` of this run. */
+export async function advanceRun(tx: Tx, to: Advance): Promise<boolean> {
+  const result = await tx.sql`
+    update strategy_executor.runs set
+      candle_n = ${to.candleN}, candle_close_at_ms = coalesce(${to.closeAtMs}, candle_close_at_ms),
+      runtime = ${tx.sql.json(to.runtime as never)}, signals = ${to.signals},
+      pending_signal = coalesce(${to.signalId}, pending_signal), updated_at_ms = ${to.atMs}
+    where session_id = ${to.sessionId} and run = ${to.run} and phase = 'READY' and candle_n = ${to.fromN}`;
+  return result.count === 1;
+}
+
+/** Ends the warm-up of a run. False: it was over, or another run has begun. */
+export async function finishWarmUp(
+  tx: Tx,
+  to: {
+    sessionId: string;
+    run: number;
+    candleN: number;
+    closeAtMs: number | null;
+    runtime: RuntimeSnapshot;
+    atMs: number;
+  },
+): Promise<boolean> {
+  const result = await tx.sql`
+    update strategy_executor.runs set
+      phase = 'READY', candle_n = ${to.candleN}, candle_close_at_ms = ${to.closeAtMs},
+      runtime = ${tx.sql.json(to.runtime as never)}, updated_at_ms = ${to.atMs}
+    where session_id = ${to.sessionId} and run = ${to.run} and phase = 'WARMING'`;
+  return result.count === 1;
+}
+
+/** Marks a run as faulted. False: it was, or another run has begun. */
+export async function faultRun(
+  tx: Tx,
+  to: { sessionId: string; run: number; reason: string; atMs: number },
+): Promise<boolean> {
+  const result = await tx.sql`
+    update strategy_executor.runs set phase = 'FAULTED', fault = ${to.reason}, updated_at_ms = ${to.atMs}
+    where session_id = ${to.sessionId} and run = ${to.run} and phase <> 'FAULTED'`;
+  return result.count === 1;
+}
+
+/** Locks the holdings of sessions, by session id. Those that were never started are left out. */
+export async function lockHoldings(tx: Tx, sessionIds: readonly string[]): Promise<Map<string, Holding>> {
+  const rows = await tx.sql<(StoredRow & { session_id: string })[]>`
+    select session_id, run, phase, candle_n, signals, null as runtime, pending_signal, open_orders, position
+    from strategy_executor.runs where session_id in ${tx.sql([...sessionIds])} order by session_id for update`;
+  return new Map(rows.map((row) => [row.session_id, runOf(row).holding]));
+}
+
+export async function writeHolding(tx: Tx, sessionId: string, holding: Holding): Promise<void> {
+  await tx.sql`
+    update strategy_executor.runs set
+      position = ${tx.sql.json(positionToJson(holding.position) as never)}, pending_signal = ${holding.pendingSignal},
+      open_orders = ${tx.sql.json([...holding.openOrders])}
+    where session_id = ${sessionId}`;
+}
+
+/** An instrument as market-data keeps it. Null: not known yet. */
+export async function readInstrument(sql: Sql, id: string): Promise<Instrument | null> {
+  const rows = await sql<{ instrument: unknown }[]>`select instrument from reference.instruments where id = ${id}`;
+  return rows[0] === undefined ? null : instrumentSchema.parse(rows[0].instrument);
+}
+
+export interface ShardRow {
+  role: string;
+  epoch: number;
+  led: boolean;
+}
+
+/** Who leads the shards, by the rows that decide it. */
+export async function readShards(sql: Sql, rolePrefix: string): Promise<ShardRow[]> {
+  return await sql<ShardRow[]>`
+    select e.role, e.epoch, coalesce(l.lease_until > now(), false) as led
+    from leadership.epochs e left join leadership.leases l using (role)
+    where starts_with(e.role, ${rolePrefix})`;
+}
+
+export interface RunListing {
+  sessionId: string;
+  partition: number;
+  run: number;
+  phase: Phase;
+  state: SessionState;
+  candleN: number;
+  busy: boolean;
+}
+
+/** The runs of sessions whose strategies see candles. */
+export async function listRuns(sql: Sql): Promise<RunListing[]> {
+  return await sql<RunListing[]>`
+    select r.session_id as "sessionId", r.partition, r.run, r.phase, s.state, r.candle_n as "candleN",
+      r.pending_signal is not null or r.open_orders <> '[]' as busy
+    from strategy_executor.runs r join reference.sessions s on s.id = r.session_id
+    where s.state in ${sql(FED_STATES)} order by r.session_id`;
+}
