@@ -1,0 +1,235 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { parse } from "csv-parse/sync";
+import type { AnyElysia } from "elysia";
+import { pino } from "pino";
+import { z } from "zod";
+import { equityPoints, orderToJson } from "#shared/backtest/result.ts";
+import { runBacktest } from "#shared/backtest/run.ts";
+import { columnsOf } from "#shared/candles/columns.ts";
+import { systemClock } from "#shared/clock/system.ts";
+import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
+import type { Candle } from "#shared/domain/candle.ts";
+import { decimal, normalize, plain } from "#shared/domain/decimal.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import type { MarketDataClient } from "#shared/http/clients.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
+import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
+import { createMemoryWakeups } from "#shared/queue/memory.ts";
+import type { TaskQueue } from "#shared/queue/queue.ts";
+import { createTaskQueue } from "#shared/queue/task-queue.ts";
+import type { Deps, Service } from "#shared/service/service.ts";
+import { smaCross } from "#strategies/sma-cross.ts";
+import { runSchema } from "./contract.ts";
+import { backtest } from "./index.ts";
+
+const DAY_MS = 86_400_000;
+/** An instrument with more candles than a run may read. */
+const LONG = "LONG/USD.paper";
+const WANTED = {
+  strategy: "sma-cross",
+  params: { fast: 10, slow: 30 },
+  instrumentId: spx.id,
+  timeFrame: "1d",
+  capital: "10000",
+  riskPolicy: { sizing: { method: "percent-of-equity", percent: "95" } },
+};
+
+let database: TestDatabase;
+let candles: Candle[] = [];
+let queue: TaskQueue;
+let service: Service;
+/** How often market-data still fails before it answers. */
+let failures = 0;
+
+const marketData: MarketDataClient = {
+  instrument: async (id) => (id === spx.id || id === LONG ? { ...spx, id } : null),
+  async ensureSeries(query) {
+    failures -= 1;
+    if (failures >= 0) throw new AppError("SERVICE_UNAVAILABLE", "transient", "It is away.");
+    return {
+      ...query,
+      firstN: 1,
+      headN: query.instrumentId === LONG ? 7_000 : candles.length,
+      headOpenAtMs: candles.at(-1)?.openAtMs ?? null,
+    };
+  },
+  candles: async ({ fromN, limit }) => candles.slice(fromN - 1, fromN - 1 + limit),
+};
+
+beforeAll(async () => {
+  const text = await Bun.file(
+    new URL("../../../node_modules/vega-datasets/data/sp500-2000.csv", import.meta.url),
+  ).text();
+  const rows: Record<"date" | "open" | "high" | "low" | "close" | "volume", string>[] = parse(text, { columns: true });
+  candles = rows.map((row, index) => {
+    const openAtMs = Date.parse(`${row.date}T00:00:00Z`);
+    const [open, high, low, close] = [row.open, row.high, row.low, row.close].map(normalize);
+    const prices = { open, high, low, close, volume: row.volume } as Pick<
+      Candle,
+      "open" | "high" | "low" | "close" | "volume"
+    >;
+    const series = { instrumentId: spx.id, timeFrame: "1d", source: "bars" } as const;
+    return {
+      ...series,
+      n: index + 1,
+      closed: true,
+      openAtMs,
+      closeAtMs: openAtMs + DAY_MS,
+      ...prices,
+      receivedAtMs: 0,
+    };
+  });
+  database = await createTestDatabase();
+  const log = pino({ level: "silent" });
+  queue = createTaskQueue({
+    db: database.db,
+    wakeups: createMemoryWakeups(),
+    clock: systemClock,
+    log,
+    leaseMs: 600,
+    sweepMs: 100,
+  });
+  const deps = { db: database.db, queue, clients: { marketData }, clock: systemClock, log } as unknown as Deps;
+  service = backtest.create(deps, backtest.settings.parse({ R3_BACKTEST_MAX_BARS: "6000" }));
+  await service.start(new AbortController().signal);
+});
+
+afterAll(async () => {
+  await service.stop();
+  await queue.close();
+  await database.drop();
+});
+
+interface Answer {
+  id: string;
+  items: { id: string }[];
+  nextCursor: string | null;
+  errors: { field: string }[];
+}
+
+async function call(path: string, body?: unknown, headers: Record<string, string> = {}) {
+  const init = {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json", ...headers },
+  };
+  const request = new Request(`http://localhost/api/backtest${path}`, body === undefined ? {} : init);
+  const answer = await (service.routes as AnyElysia).handle(request);
+  return { status: answer.status, body: (await answer.json()) as Answer };
+}
+
+async function untilOver(id: string) {
+  const deadlineMs = performance.now() + 10_000;
+  for (;;) {
+    const run = runSchema.parse((await call(`/runs/${id}`)).body);
+    if (run.state === "DONE" || run.state === "FAILED") return run;
+    if (performance.now() > deadlineMs) throw new Error(`The run is still ${run.state}.`);
+    await systemClock.sleep(10);
+  }
+}
+
+async function allOf<Item>(path: string, item: z.ZodType<Item>): Promise<Item[]> {
+  const items: Item[] = [];
+  for (let cursor: string | null = ""; cursor !== null; ) {
+    const { body } = await call(`${path}?limit=700${cursor === "" ? "" : `&cursor=${cursor}`}`);
+    const page: { items: Item[]; nextCursor: string | null } = z
+      .object({ items: z.array(item), nextCursor: z.string().nullable() })
+      .parse(body);
+    items.push(...page.items);
+    cursor = page.nextCursor;
+  }
+  return items;
+}
+
+describe("a run", () => {
+  test("is worked in a thread and leaves the orders, equity and statistics of the pure run", async () => {
+    const created = await call("/runs", WANTED);
+    expect(created.status).toBe(202);
+    const run = await untilOver(created.body.id);
+    expect(run).toMatchObject({ state: "DONE", progress: 1, bars: candles.length, error: null });
+    const columns = columnsOf(candles);
+    const capital = decimal("10000");
+    const policy = run.request.riskPolicy;
+    const base = { instrument: spx, columns, capital };
+    const pure = runBacktest({ ...base, definition: smaCross, params: WANTED.params, firstN: 1, policy });
+    const orders = await allOf(`/runs/${run.id}/orders`, z.unknown());
+    expect(orders).toEqual(pure.orders.map(orderToJson));
+    const points = await allOf(`/runs/${run.id}/equity`, z.object({ closeAtMs: z.number(), equity: z.string() }));
+    const expected = [...equityPoints({ ...base, fills: pure.fills })];
+    expect(points).toEqual(expected.map(({ closeAtMs, equity }) => ({ closeAtMs, equity: plain(equity) })));
+    expect(run.statistics?.finalEquity).toBe(points.at(-1)?.equity as string);
+  });
+
+  test("reads a range of candles, and waits for market-data when it is away", async () => {
+    failures = 2;
+    const { body } = await call("/runs", { ...WANTED, fromN: 1_001, toN: 1_600 });
+    expect(await untilOver(body.id)).toMatchObject({ state: "DONE", bars: 600 });
+  });
+
+  test("under one Idempotency-Key is one run; with another request the key is refused", async () => {
+    const key = { "idempotency-key": crypto.randomUUID() };
+    const [one, two] = await Promise.all([call("/runs", WANTED, key), call("/runs", WANTED, key)]);
+    expect([one.status, two.status, one.body.id === two.body.id]).toEqual([202, 202, true]);
+    const other = await call("/runs", { ...WANTED, capital: "1" }, key);
+    expect([other.status, other.body.errors[0]?.field]).toEqual([422, "headers.idempotency-key"]);
+    await untilOver(one.body.id);
+  });
+
+  test("of a worker that died is worked by the next one, once", async () => {
+    const rows = () =>
+      database.db.sql`select state from queue.tasks where queue = ${RUN_BACKTEST.queue} and state = 'open'`;
+    const id = crypto.randomUUID();
+    await database.db.transaction(async (tx) => {
+      // As a worker leaves it that was killed in the middle: the run RUNNING, its task open, nothing of it written.
+      await tx.sql`
+        insert into backtest.runs (id, state, request, progress, fingerprint, created_at_ms)
+        values (${id}, 'RUNNING', ${tx.sql.json(WANTED_WITH_DEFAULTS)}, 0.5, '', 0)`;
+      await queue.enqueue(tx, { task: RUN_BACKTEST, lane: id, payload: { runId: id } });
+      await queue.enqueue(tx, { task: RUN_BACKTEST, lane: id, payload: { runId: id } });
+    });
+    expect(await untilOver(id)).toMatchObject({ state: "DONE" });
+    for (let left = 1; left > 0; left = (await rows()).length) await systemClock.sleep(10);
+    const counted = await database.db.sql`select count(*) as n from backtest.orders where run_id = ${id}`;
+    const { items } = (await call(`/runs/${id}/orders?limit=1000`)).body;
+    expect(counted[0]?.["n"]).toBe(items.length);
+  });
+
+  test.each([
+    ["too many candles", { instrumentId: LONG }, /more than 6000/],
+    ["an unknown instrument", { instrumentId: "NO/NO.paper" }, /not known/],
+    ["an empty range", { fromN: 9_000_000 }, /no candles/],
+  ])("with %s fails and says why", async (_what, change, reason) => {
+    const { body } = await call("/runs", { ...WANTED, ...change });
+    const run = await untilOver(body.id);
+    expect(run.state).toBe("FAILED");
+    expect(run.error).toMatch(reason);
+  });
+});
+
+const WANTED_WITH_DEFAULTS = {
+  ...WANTED,
+  history: 0,
+  riskPolicy: { ...WANTED.riskPolicy, maxOrderNotional: null, maxPositionNotional: null, signalValidityMs: null },
+};
+
+describe("a request", () => {
+  test.each([
+    [{ strategy: "none" }, ["strategy"]],
+    [{ params: { fast: 50, slow: "x", more: 1 } }, ["params.slow", "params.more"]],
+    [{ capital: "0", timeFrame: "1y" }, ["timeFrame", "capital"]],
+    [{ fromN: 5, toN: 4 }, ["toN"]],
+  ])("with %p is refused and names its fields", async (change, fields) => {
+    const { status, body } = await call("/runs", { ...WANTED, ...change });
+    expect(status).toBe(422);
+    expect(body.errors.map(({ field }: { field: string }) => field)).toEqual(fields);
+  });
+
+  test("for a run that is not there is 404; the list is paged", async () => {
+    expect((await call(`/runs/${crypto.randomUUID()}`)).status).toBe(404);
+    expect((await call(`/runs/${crypto.randomUUID()}/orders`)).status).toBe(404);
+    const { body } = await call("/runs?limit=2");
+    expect(body.items.length).toBe(2);
+    const next = await call(`/runs?limit=2&cursor=${body.nextCursor}`);
+    expect(next.body.items[0]?.id).not.toBe(body.items[1]?.id as string);
+  });
+});

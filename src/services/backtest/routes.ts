@@ -1,0 +1,116 @@
+import { z } from "zod";
+import { AppError } from "#shared/errors/app-error.ts";
+import { httpBase } from "#shared/http/http-base.ts";
+import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
+import { problemSchema } from "#shared/http/problem.ts";
+import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { checkParams, findStrategy } from "#shared/strategy/registry.ts";
+import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
+import { equityPointSchema, orderSchema, type Run, type RunRequest, requestSchema, runSchema } from "./contract.ts";
+import { findByKey, insertRun, listEquity, listOrders, listRuns, readRun } from "./store.ts";
+
+const idParams = z.object({ id: z.uuid() });
+const keyHeaders = z.looseObject({ "idempotency-key": z.string().min(1).max(200).optional() });
+
+/** REST of the backtests. */
+export function createRoutes({ deps, strategies }: { deps: Deps; strategies: readonly StrategyDefinition[] }) {
+  const { sql } = deps.db;
+  return httpBase("backtest", deps.log)
+    .post(
+      "/runs",
+      async ({ body, headers, status }) => {
+        const params = checkRequest(strategies, body);
+        const id = await createRun(deps, { ...body, params }, headers["idempotency-key"] ?? null);
+        return status(202, await runOf(deps, id));
+      },
+      {
+        body: requestSchema,
+        headers: keyHeaders,
+        response: { 202: runSchema, 422: problemSchema },
+        detail: { summary: "Asks for a run; the same Idempotency-Key gives the same run" },
+      },
+    )
+    .get(
+      "/runs",
+      async ({ query }) => {
+        const after = readCursor(query.cursor, z.tuple([z.number(), z.uuid()]));
+        const runs = await listRuns(sql, after, query.limit + 1);
+        return pageOf(runs, query.limit, (run) => [run.createdAtMs, run.id]);
+      },
+      {
+        query: pageQuery,
+        response: { 200: pageSchema(runSchema) },
+        detail: { summary: "Lists runs, oldest first" },
+      },
+    )
+    .get("/runs/:id", ({ params }) => runOf(deps, params.id), {
+      params: idParams,
+      response: { 200: runSchema, 404: problemSchema },
+      detail: { summary: "A run: its state, progress and statistics" },
+    })
+    .get(
+      "/runs/:id/orders",
+      async ({ params, query }) => {
+        await runOf(deps, params.id);
+        const [after] = readCursor(query.cursor, z.tuple([z.number()])) ?? [0];
+        const orders = await listOrders(sql, params.id, after, query.limit + 1);
+        return pageOf(orders, query.limit, ({ number }) => [number]);
+      },
+      {
+        params: idParams,
+        query: pageQuery,
+        response: { 200: pageSchema(orderSchema), 404: problemSchema },
+        detail: { summary: "The orders of a run that is done" },
+      },
+    )
+    .get(
+      "/runs/:id/equity",
+      async ({ params, query }) => {
+        await runOf(deps, params.id);
+        const [after] = readCursor(query.cursor, z.tuple([z.number()])) ?? [-1];
+        const points = await listEquity(sql, params.id, after, query.limit + 1);
+        return pageOf(points, query.limit, ({ closeAtMs }) => [closeAtMs]);
+      },
+      {
+        params: idParams,
+        query: pageQuery,
+        response: { 200: pageSchema(equityPointSchema), 404: problemSchema },
+        detail: { summary: "The equity at each close of a run that is done, exact" },
+      },
+    );
+}
+
+/** The parameters with their defaults. Throws INVALID_INPUT (422) that names each field which is wrong. */
+function checkRequest(strategies: readonly StrategyDefinition[], request: RunRequest): RunRequest["params"] {
+  const definition = findStrategy(strategies, request.strategy);
+  if (definition === null) throw invalid([{ field: "strategy", message: "is not a strategy that is known here" }]);
+  const check = checkParams(definition, request.params);
+  if (check.kind === "invalid") throw invalid(check.errors);
+  return check.params as RunRequest["params"];
+}
+
+/** The run and its task in one transaction. A key that stands already gives its run, or 422 with another request. */
+async function createRun(deps: Deps, request: RunRequest, key: string | null): Promise<string> {
+  const id = Bun.randomUUIDv7();
+  const fingerprint = new Bun.CryptoHasher("sha256").update(JSON.stringify(request)).digest("hex");
+  const inserted = await deps.db.transaction(async (tx) => {
+    if (!(await insertRun(tx, { id, request, key, fingerprint, atMs: deps.clock.nowMs() }))) return false;
+    await deps.queue.enqueue(tx, { task: RUN_BACKTEST, lane: id, payload: { runId: id } });
+    return true;
+  });
+  if (inserted) return id;
+  const found = key === null ? null : await findByKey(deps.db.sql, key);
+  if (found?.fingerprint === fingerprint) return found.id;
+  throw invalid([{ field: "headers.idempotency-key", message: "was used for another request" }]);
+}
+
+async function runOf(deps: Deps, id: string): Promise<Run> {
+  const run = await readRun(deps.db.sql, id);
+  if (run !== null) return run;
+  throw new AppError("NOT_FOUND", "permanent", "There is no run of this id.");
+}
+
+function invalid(errors: { field: string; message: string }[]): AppError {
+  return new AppError("INVALID_INPUT", "permanent", "Some fields are not as they should be.", { details: { errors } });
+}

@@ -1,0 +1,12 @@
+import { z } from "zod";
+import { wholeNumber } from "#shared/config/values.ts";
+
+export const settings = z.object({
+  R3_BACKTEST_CONCURRENCY: wholeNumber(1, 64)
+    .default(1)
+    .describe("Runs at once in this process, each in its own thread"),
+  R3_BACKTEST_MAX_BARS: wholeNumber(1, 10_000_000)
+    .default(2_000_000)
+    .describe("Most candles a run may read; a run that would need more fails"),
+});
+export type Settings = z.infer<typeof settings>;
