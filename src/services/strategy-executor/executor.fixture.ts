@@ -1,0 +1,244 @@
+import { pino } from "pino";
+import type { Bus, BusEvent, OutgoingEvent, OwnedUnit, SubscribeOptions, TailOptions } from "#shared/bus/bus.ts";
+import type { Clock } from "#shared/clock/clock.ts";
+import { systemClock } from "#shared/clock/system.ts";
+import type { TestDatabase } from "#shared/db/test-database.ts";
+import type { Candle } from "#shared/domain/candle.ts";
+import type { Session } from "#shared/domain/session.ts";
+import type { Signal } from "#shared/domain/signal.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import type { MarketDataClient } from "#shared/http/clients.ts";
+import { createLeader } from "#shared/leader/create-leader.ts";
+import type { AdvisoryLock, Leader, Leadership } from "#shared/leader/leader.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
+import { SESSIONS } from "#shared/messages/topics.ts";
+import type { Wakeups } from "#shared/queue/queue.ts";
+import { createTaskQueue } from "#shared/queue/task-queue.ts";
+import type { FailpointContext } from "#shared/service/failpoints.ts";
+import type { Deps, Service } from "#shared/service/service.ts";
+import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
+import { createStrategyExecutor } from "./service.ts";
+import { settings } from "./settings.ts";
+
+export const PARTITION = 3;
+export const ROLE = `unit:strategy-executor:${PARTITION}`;
+
+/** One process with the service: its bus is moved by hand, all else is real. */
+export interface Replica {
+  service: Service;
+  unit: OwnedUnit;
+  /** Delivers durable events as one batch in one transaction. */
+  deliver(events: readonly Pick<BusEvent, "topic" | "type" | "key" | "data">[]): Promise<void>;
+  /** Shows candles as the tail does. */
+  show(...candles: Candle[]): void;
+  /** Dies: nothing of it goes on, its lease ends at once. */
+  kill(): Promise<void>;
+}
+
+/** What all replicas of a test share. */
+export interface World {
+  database: TestDatabase;
+  candles: Candle[];
+  /** Events that were committed. */
+  published: OutgoingEvent[];
+  /** Called in the executor's open transaction; what it throws ends the transaction. */
+  failpoint: (context: FailpointContext) => void;
+  /** How often market-data still fails. */
+  failures: number;
+  strategies: StrategyDefinition[];
+  clock?: Clock;
+}
+
+const nothing = async () => undefined;
+/** A lock that anyone has: the rows alone decide. */
+const FREE: AdvisoryLock = { acquire: async () => true, extend: nothing, release: nothing, close: nothing };
+/** No one works the tasks: tests read them. */
+const NO_WORKERS: Wakeups = {
+  wake: () => undefined,
+  listen: () => ({ ready: Promise.resolve(), close: nothing }),
+  ping: nothing,
+  close: nothing,
+};
+
+/** A candle of the demo's instrument that opened where the one before closed. */
+export function candleOf(n: number, close: string, more: Partial<Candle> = {}): Candle {
+  const series = { instrumentId: spx.id, timeFrame: "1m", source: "bars" } as const;
+  const prices = { open: close, high: close, low: close, close, volume: "1" };
+  return {
+    ...series,
+    n,
+    closed: true,
+    openAtMs: (n - 1) * 60_000,
+    closeAtMs: n * 60_000,
+    ...prices,
+    receivedAtMs: 5,
+    ...more,
+  };
+}
+
+export function sessionOf(more: Partial<Session> = {}): Session {
+  return {
+    id: crypto.randomUUID(),
+    code: crypto.randomUUID().slice(0, 8),
+    name: "a",
+    strategy: "scripted",
+    strategyVersion: "1",
+    params: {},
+    instrumentIds: [spx.id],
+    timeFrame: "1m",
+    accountId: "demo",
+    capital: "10000",
+    riskPolicy: {
+      sizing: { method: "percent-of-equity", percent: "95" },
+      maxOrderNotional: null,
+      maxPositionNotional: null,
+      signalValidityMs: null,
+    },
+    refreshIntervalMs: 1_000,
+    stopPolicy: "keep",
+    state: "RUNNING",
+    stateReason: null,
+    degraded: false,
+    run: 1,
+    version: 1,
+    partition: PARTITION,
+    createdAtMs: 1,
+    updatedAtMs: 1,
+    ...more,
+  };
+}
+
+/** Writes a session as session-manager does. */
+export async function putSession(world: World, session: Session): Promise<void> {
+  const { sql } = world.database.db;
+  await sql`
+    insert into reference.sessions
+      (id, code, state, run, version, partition, account_id, session, created_at_ms, updated_at_ms)
+    values (${session.id}, ${session.code}, ${session.state}, ${session.run}, ${session.version}, ${session.partition},
+      ${session.accountId}, ${sql.json(session as never)}, 1, 1)
+    on conflict (id) do update set state = excluded.state, run = excluded.run, version = excluded.version,
+      session = excluded.session`;
+}
+
+export async function putInstrument(world: World): Promise<void> {
+  const { sql } = world.database.db;
+  await sql`insert into reference.instruments values (${spx.id}, 'paper', ${sql.json(spx as never)}, 1)`;
+}
+
+/** The event of a session's change. */
+export function sessionChanged(session: Session) {
+  return { topic: SESSIONS.name, type: "session.changed", key: session.id, data: { from: null, session } };
+}
+
+export function signalsOf(world: World, sessionId: string): Signal[] {
+  const own = world.published.filter(({ type, key }) => type === "signal.created" && key === sessionId);
+  return own.map(({ data }) => data as Signal);
+}
+
+export async function until<T>(what: () => Promise<T | null | undefined | false>, deadlineMs = 5_000): Promise<T> {
+  const end = performance.now() + deadlineMs;
+  for (;;) {
+    const found = await what();
+    if (found) return found;
+    if (performance.now() > end) throw new Error("The condition did not come true in time.");
+    await systemClock.sleep(3);
+  }
+}
+
+/** The row of a run. */
+export async function runRow(world: World, sessionId: string) {
+  const rows = await world.database.db.sql<
+    {
+      phase: string;
+      run: number;
+      candle_n: number;
+      candle_close_at_ms: number;
+      runtime: { strategy: unknown };
+      fault: string | null;
+    }[]
+  >`select * from strategy_executor.runs where session_id = ${sessionId}`;
+  return rows[0] ?? null;
+}
+
+export const untilCandle = (world: World, sessionId: string, n: number) =>
+  until(async () => (await runRow(world, sessionId))?.candle_n === n);
+
+/** Starts a replica that owns the partition, with a new epoch. */
+export async function startReplica(world: World): Promise<Replica> {
+  const { db } = world.database;
+  const log = pino({ level: "silent" });
+  const clock = world.clock ?? systemClock;
+  const leader = createLeader({ db, lock: FREE, clock: systemClock, log, leaseMs: 30_000 });
+  const queue = createTaskQueue({ db, wakeups: NO_WORKERS, clock: systemClock, log });
+  let subscribed: SubscribeOptions | undefined;
+  let tailed: TailOptions | undefined;
+  const quiet = { ready: Promise.resolve(), close: async () => undefined };
+  const bus = {
+    partitions: 8,
+    publish: (tx, events) => tx.afterCommit(() => world.published.push(...events)),
+    subscribe: (options) => {
+      subscribed = options;
+      return quiet;
+    },
+    tail: (options) => {
+      tailed = options;
+      return quiet;
+    },
+  } as Bus;
+  const failpoints = { hit: (_point: string, context: FailpointContext) => world.failpoint(context) };
+  const clients = { marketData: marketDataOf(world) };
+  const deps = { db, bus, queue, leader, clients, clock, log, failpoints } as unknown as Deps;
+  const values = settings.parse({ R3_STRATEGY_EXECUTOR_RETRY_MS: "5" });
+  const service = createStrategyExecutor({ deps, settings: values, strategies: world.strategies });
+  await service.start(new AbortController().signal);
+  const leadership = await takeOver(leader);
+  const lost = new AbortController();
+  const unit = {
+    group: "strategy-executor",
+    partition: PARTITION,
+    role: ROLE,
+    epoch: leadership.epoch,
+    signal: lost.signal,
+  };
+  await subscribed?.onAcquired?.(unit);
+  return {
+    service,
+    unit,
+    async deliver(events) {
+      const batch = events.map((event) => ({ ...event, seq: 0, partition: PARTITION }) as unknown as BusEvent);
+      await db.transaction(async (tx) => subscribed?.handle?.(tx, batch, unit));
+    },
+    show(...candles) {
+      const wanted = tailed?.keys?.() ?? new Set();
+      const events = candles
+        .filter(({ instrumentId }) => wanted.has(instrumentId))
+        .map((data) => ({ data }) as BusEvent);
+      void tailed?.handle(events);
+    },
+    async kill() {
+      lost.abort();
+      await service.stop();
+      await leadership.release();
+      await leader.close();
+      await queue.close();
+    },
+  };
+}
+
+async function takeOver(leader: Leader): Promise<Leadership> {
+  return until(() => leader.tryLead(ROLE));
+}
+
+function marketDataOf(world: World): MarketDataClient {
+  const answer = <Value>(value: Value): Promise<Value> => {
+    world.failures -= 1;
+    if (world.failures < 0) return Promise.resolve(value);
+    return Promise.reject(new AppError("SERVICE_UNAVAILABLE", "transient", "It is away."));
+  };
+  return {
+    instrument: (id) => answer(id === spx.id ? spx : null),
+    ensureSeries: (query) =>
+      answer({ ...query, firstN: world.candles.length === 0 ? 0 : 1, headN: world.candles.length, headOpenAtMs: null }),
+    candles: ({ fromN, limit }) => answer(world.candles.slice(fromN - 1, fromN - 1 + limit)),
+  };
+}
