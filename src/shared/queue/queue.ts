@@ -73,7 +73,8 @@ export type WorkerOptions = {
   | {
       /**
        * Effects outside: the lane is leased, the handler works its first waiting task in steps. `first` runs in the
-       * transaction that takes the lease (so the lease costs no commit of its own); `handle` gets what it returned.
+       * transaction that takes the lease (so the lease costs no commit of its own); `handle` gets what it returned, and is
+       * not called when `first` has completed the task or put it off.
        */
       mode: "lease";
       first: (tx: LaneTx, task: Task) => Promise<unknown>;
@@ -92,14 +93,20 @@ export interface TaskQueue {
   close(): Promise<void>;
 }
 
+/** What a wake-up tells the board and the adapter. */
+export interface WakeInfo {
+  priority: number;
+  taskId?: string;
+  type?: string;
+  traceparent?: string;
+  /** The sweeper found the lane waiting: an earlier wake-up that seems to be under way must not swallow this one. */
+  swept?: boolean;
+}
+
 /** The adapter's port: tells some worker that a lane has work. May lose and repeat; the rows and the sweeper carry what it loses. */
 export interface Wakeups {
   /** Called after commits; must not throw. */
-  wake(
-    queue: string,
-    lane: string,
-    info: { priority: number; taskId?: string; type?: string; traceparent?: string },
-  ): void;
+  wake(queue: string, lane: string, info: WakeInfo): void;
   /** Calls `run` for a woken lane, at most `concurrency` at a time in this process; a wake-up during a run is not lost. Its result is shown on the board. */
   listen(queue: string, concurrency: number, run: (lane: string) => Promise<TaskOutcome>): Running;
   ping(): Promise<void>;

@@ -1,0 +1,141 @@
+-- Tasks as rows. A task is written in the transaction that wants it; BullMQ only wakes a worker up.
+-- All times are of the Postgres clock. Lock order: the lane's row before its tasks.
+create schema queue;
+
+create table queue.lanes (
+  queue text not null,
+  lane text not null,
+  -- The number the next task gets; dense, in the order of commits, since the row is locked to the commit.
+  next_seq bigint not null default 1,
+  -- Grows each time a worker takes the lane; a worker of an older epoch writes nothing any more.
+  epoch bigint not null default 0,
+  owner text,
+  lease_until timestamptz,
+  -- When the sweeper has to wake the lane: shortly after a task came, or when a task that was put off is due. Null: nothing to do.
+  wake_at timestamptz,
+  primary key (queue, lane)
+) with (fillfactor = 70);
+create index lanes_to_wake on queue.lanes (queue, wake_at) where wake_at is not null;
+
+create table queue.tasks (
+  id uuid primary key,
+  queue text not null,
+  lane text not null,
+  seq bigint not null,
+  -- Lower goes first. Within one priority of a lane the order of seq never turns.
+  priority smallint not null,
+  type text not null,
+  payload jsonb not null,
+  state text not null default 'open' check (state in ('open', 'done')),
+  attempts integer not null default 0,
+  -- Not before this time; -infinity: never put off.
+  run_after timestamptz not null default '-infinity',
+  outcome jsonb,
+  error text,
+  traceparent text,
+  created_at_ms bigint not null,
+  done_at_ms bigint
+) with (fillfactor = 70);
+create unique index tasks_open on queue.tasks (queue, lane, priority, seq) where state = 'open';
+
+create function queue.epoch_ms(at timestamptz) returns bigint
+language sql stable return floor(extract(epoch from at) * 1000)::bigint;
+
+-- The tasks of a lane that may be done at p_now, in the order to do them. A task that is put off holds back the later ones
+-- of its priority, not those of another.
+create function queue.doable(p_queue text, p_lane text, p_now timestamptz, p_limit integer) returns setof queue.tasks
+language sql stable as $$
+  select t.* from queue.tasks t
+  where t.queue = p_queue and t.lane = p_lane and t.state = 'open' and t.run_after <= p_now
+    and not exists (
+      select from queue.tasks e
+      where e.queue = p_queue and e.lane = p_lane and e.state = 'open'
+        and e.priority = t.priority and e.seq < t.seq and e.run_after > p_now
+    )
+  order by t.priority, t.seq
+  limit p_limit
+$$;
+
+-- Locks a lane to the end of the transaction and gives what may be done (transaction mode). No rows: nothing.
+create function queue.lock_lane(p_queue text, p_lane text, p_limit integer) returns setof queue.tasks
+language plpgsql as $$
+declare
+  v_now timestamptz;
+begin
+  perform from queue.lanes where queue = p_queue and lane = p_lane for no key update;
+  -- A statement of its own, so that it sees what the lock was waited for.
+  v_now := clock_timestamp();
+  return query select * from queue.doable(p_queue, p_lane, v_now, p_limit);
+  if not found then
+    update queue.lanes set wake_at = queue.next_wake(p_queue, p_lane, v_now)
+    where queue = p_queue and lane = p_lane and wake_at is not null;
+  end if;
+end
+$$;
+
+-- When a lane without doable tasks has to be woken: its first task that is put off. Null: it is empty.
+create function queue.next_wake(p_queue text, p_lane text, p_now timestamptz) returns timestamptz
+language sql stable as $$
+  select min(run_after) from queue.tasks
+  where queue = p_queue and lane = p_lane and state = 'open' and run_after > p_now
+$$;
+
+-- Takes a lane's lease and its first task (lease mode). p_epoch null: a new lease under the next epoch, nothing when another
+-- worker's lease still runs; else the caller goes on under its lease, nothing when that is no longer its own.
+-- Columns: the lane's epoch, and the task with its attempts counted. No rows: nothing to do for the caller.
+create function queue.lease_lane(p_queue text, p_lane text, p_owner text, p_lease_ms double precision, p_epoch bigint)
+returns table (lane_epoch bigint, task queue.tasks)
+language plpgsql as $$
+declare
+  v_lane queue.lanes;
+  v_now timestamptz;
+  v_task queue.tasks;
+begin
+  select * into v_lane from queue.lanes l where l.queue = p_queue and l.lane = p_lane for no key update;
+  v_now := clock_timestamp();
+  if not found then return; end if;
+  if p_epoch is null then
+    if v_lane.lease_until > v_now then return; end if;
+    v_lane.epoch := v_lane.epoch + 1;
+  elsif v_lane.epoch <> p_epoch or v_lane.owner is null then
+    return;
+  end if;
+  select * into v_task from queue.doable(p_queue, p_lane, v_now, 1);
+  if not found then
+    update queue.lanes l set wake_at = queue.next_wake(p_queue, p_lane, v_now), owner = null, lease_until = null
+    where l.queue = p_queue and l.lane = p_lane and (l.wake_at is not null or l.owner is not null);
+    return;
+  end if;
+  update queue.tasks t set attempts = t.attempts + 1 where t.id = v_task.id returning t.* into v_task;
+  update queue.lanes l
+  set epoch = v_lane.epoch, owner = p_owner, lease_until = v_now + p_lease_ms * interval '1 ms'
+  where l.queue = p_queue and l.lane = p_lane;
+  return query select v_lane.epoch, v_task;
+end
+$$;
+
+-- Ends a step of a worker that has locked the lane. p_done: [{id, attempts, outcome}], p_later: [{id, attempts, delayMs, error}].
+-- True: more may be done at once (a lease is then kept). False: the lane is released and will be woken when it has to be.
+create function queue.finish(p_queue text, p_lane text, p_done jsonb, p_later jsonb) returns boolean
+language plpgsql as $$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  update queue.tasks t
+  set state = 'done', attempts = d.attempts, outcome = d.outcome, error = null, done_at_ms = queue.epoch_ms(v_now)
+  from jsonb_to_recordset(p_done) as d (id uuid, attempts integer, outcome jsonb)
+  where t.id = d.id and t.state = 'open';
+  if jsonb_array_length(p_later) > 0 then
+    update queue.tasks t
+    set run_after = v_now + l."delayMs" * interval '1 ms', attempts = l.attempts, error = l.error
+    from jsonb_to_recordset(p_later) as l (id uuid, attempts integer, "delayMs" double precision, error text)
+    where t.id = l.id and t.state = 'open';
+  end if;
+  perform from queue.doable(p_queue, p_lane, v_now, 1);
+  if found then return true; end if;
+  update queue.lanes
+  set owner = null, lease_until = null, wake_at = queue.next_wake(p_queue, p_lane, v_now)
+  where queue = p_queue and lane = p_lane;
+  return false;
+end
+$$;

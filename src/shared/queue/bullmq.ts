@@ -1,0 +1,149 @@
+import { Queue, Worker } from "bullmq";
+import type { Logger } from "pino";
+import type { Running } from "#shared/bus/bus.ts";
+import { AppError, messageOf } from "#shared/errors/app-error.ts";
+import type { TaskOutcome, WakeInfo, Wakeups } from "./queue.ts";
+
+export interface BullmqOptions {
+  url: string;
+  /** All keys begin with it. */
+  prefix: string;
+  log?: Logger;
+}
+
+interface WakeJob {
+  lane: string;
+  taskId?: string;
+  traceparent?: string;
+}
+
+const retryStrategy = (times: number): number => Math.min(50 * 2 ** times, 1_000);
+/** Wake-ups on their way to Redis at most; what is above is left to the sweeper. */
+const MAX_IN_FLIGHT = 1_000;
+const PING_DEADLINE_MS = 1_000;
+const CLOSE_DEADLINE_MS = 5_000;
+const LOCK_MS = 4_000;
+const STALLED_EVERY_MS = 2_000;
+
+/** The options of the connections that BullMQ makes for itself: its own instances would keep the process alive. */
+function connectionOf(url: string, blocking: boolean) {
+  return { url, retryStrategy, maxRetriesPerRequest: null, connectTimeout: 2_000, enableOfflineQueue: blocking };
+}
+
+/** Resolves with undefined when it takes longer. */
+function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+class BullmqWakeups implements Wakeups {
+  readonly #queues = new Map<string, Queue>();
+  readonly #workers = new Set<Running>();
+  readonly #prefix: string;
+  #inFlight = 0;
+  #lost = 0;
+
+  constructor(private readonly options: BullmqOptions) {
+    this.#prefix = `${options.prefix}:queue`;
+  }
+
+  wake(queue: string, lane: string, info: WakeInfo): void {
+    if (this.#inFlight >= MAX_IN_FLIGHT) return;
+    this.#inFlight += 1;
+    void this.#add(queue, lane, info).finally(() => {
+      this.#inFlight -= 1;
+    });
+  }
+
+  async #add(queue: string, lane: string, { priority, type, taskId, traceparent, swept }: WakeInfo): Promise<void> {
+    const data: WakeJob = { lane };
+    if (taskId !== undefined) data.taskId = taskId;
+    if (traceparent !== undefined) data.traceparent = traceparent;
+    // A wake-up given while the lane's job is active must not be lost: it becomes a job when that one ends. A swept one has
+    // an identity of its own: the job it would wait for may be that of a dead worker.
+    const deduplication = { id: swept === true ? `swept:${lane}` : lane, keepLastIfActive: true };
+    try {
+      await this.#queueOf(queue).add(type ?? (swept === true ? "swept" : "wake"), data, { deduplication, priority });
+      this.#lost = 0;
+    } catch (error) {
+      this.#lost += 1;
+      if (this.#lost === 1) this.#warn("A wake-up was lost; the sweeper repeats it", error);
+    }
+  }
+
+  listen(queue: string, concurrency: number, run: (lane: string) => Promise<TaskOutcome>): Running {
+    const worker = new Worker<WakeJob, TaskOutcome>(queue, (job) => run(job.data.lane), {
+      connection: connectionOf(this.options.url, true),
+      prefix: this.#prefix,
+      concurrency,
+      lockDuration: LOCK_MS,
+      stalledInterval: STALLED_EVERY_MS,
+      maxStalledCount: 3,
+      runRetryDelay: 500,
+      removeOnComplete: { count: 1_000 },
+      removeOnFail: { count: 1_000 },
+    });
+    worker.on("error", (error) => this.#warn("A worker's connection to Redis failed; it goes on by itself", error));
+    const running: Running = {
+      ready: worker.waitUntilReady().then(() => undefined),
+      close: async () => {
+        this.#workers.delete(running);
+        const closed = await within(
+          worker.close().then(() => true),
+          CLOSE_DEADLINE_MS,
+        );
+        if (closed === undefined) await within(worker.close(true), 500);
+      },
+    };
+    running.ready.catch(() => {
+      // Closed before it was ready.
+    });
+    this.#workers.add(running);
+    return running;
+  }
+
+  async ping(): Promise<void> {
+    const asked = this.#queueOf("ping")
+      .getVersion()
+      .then(() => true);
+    const answered = await within(
+      asked.catch(() => undefined),
+      PING_DEADLINE_MS,
+    );
+    if (answered === undefined) throw new AppError("BROKER_UNAVAILABLE", "outage", "Redis does not answer the queue.");
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#workers].map((worker) => worker.close()));
+    const queues = [...this.#queues.values()];
+    await Promise.all(
+      queues.map((queue) =>
+        within(
+          queue.close().catch(() => undefined),
+          1_000,
+        ),
+      ),
+    );
+  }
+
+  #queueOf(name: string): Queue {
+    const known = this.#queues.get(name);
+    if (known !== undefined) return known;
+    const made = new Queue(name, { connection: connectionOf(this.options.url, false), prefix: this.#prefix });
+    made.on("error", (error) => this.#warn("The queue's connection to Redis failed; it goes on by itself", error));
+    this.#queues.set(name, made);
+    return made;
+  }
+
+  #warn(message: string, error: unknown): void {
+    this.options.log?.warn({ error: messageOf(error) }, message);
+  }
+}
+
+/** Wake-ups as BullMQ jobs: one job a waiting lane; its return value is the outcome that the board shows. */
+export function createBullmqWakeups(options: BullmqOptions): Wakeups {
+  return new BullmqWakeups(options);
+}

@@ -1,0 +1,157 @@
+import type { Db, Sql, Tx } from "#shared/db/db.ts";
+import type { TaskOutcome } from "./queue.ts";
+
+// All SQL of the queue; its functions are in the migration.
+
+/** A lane's name. */
+export interface LaneName {
+  queue: string;
+  lane: string;
+}
+
+/** An open task as its row says it. */
+export interface TaskRow {
+  id: string;
+  queue: string;
+  lane: string;
+  seq: number;
+  priority: number;
+  type: string;
+  payload: unknown;
+  attempts: number;
+  traceparent: string | null;
+  created_at_ms: number;
+}
+
+export interface DoneTask {
+  id: string;
+  attempts: number;
+  outcome: TaskOutcome;
+}
+
+/** A task that stays open and is not done again before `delayMs` from now. `error`: why, when it failed. */
+export interface LaterTask {
+  id: string;
+  attempts: number;
+  delayMs: number;
+  error?: string;
+}
+
+type Json = Parameters<Tx["sql"]["json"]>[0];
+
+/** What is known to be JSON by its contract, as the driver wants it. */
+const json = (tx: Tx, value: unknown) => tx.sql.json(value as Json);
+
+export type NewTaskRow = Omit<TaskRow, "seq" | "attempts" | "created_at_ms">;
+
+/** One statement: the lane gives the number, the task is written under it. The lane's row stays locked to the commit. */
+export async function insertTask(tx: Tx, task: NewTaskRow, graceMs: number): Promise<void> {
+  await tx.sql`
+    with lane as (
+      insert into queue.lanes as l (queue, lane, next_seq, wake_at)
+      values (${task.queue}, ${task.lane}, 2, clock_timestamp() + ${graceMs}::float8 * interval '1 ms')
+      on conflict (queue, lane) do update
+      set next_seq = l.next_seq + 1, wake_at = least(l.wake_at, excluded.wake_at)
+      returning next_seq - 1 as seq
+    )
+    insert into queue.tasks (id, queue, lane, seq, priority, type, payload, traceparent, created_at_ms)
+    select ${task.id}, ${task.queue}, ${task.lane}, lane.seq, ${task.priority}, ${task.type},
+      ${json(tx, task.payload)}, ${task.traceparent}, queue.epoch_ms(clock_timestamp())
+    from lane`;
+}
+
+/** Transaction mode: locks the lane and gives what may be done, at most `limit`. */
+export async function lockLane(tx: Tx, { queue, lane }: LaneName, limit: number): Promise<TaskRow[]> {
+  return tx.sql<TaskRow[]>`select * from queue.lock_lane(${queue}, ${lane}, ${limit})`;
+}
+
+export interface LeaseRequest {
+  owner: string;
+  leaseMs: number;
+  /** Null: a new lease. A number: go on under this one. */
+  epoch: number | null;
+}
+
+/** Lease mode: takes the lane and its first task. Undefined: nothing to do, or not for this worker. */
+export async function leaseLane(
+  tx: Tx,
+  { queue, lane }: LaneName,
+  { owner, leaseMs, epoch }: LeaseRequest,
+): Promise<{ epoch: number; row: TaskRow } | undefined> {
+  const [row] = await tx.sql<(TaskRow & { lane_epoch: number })[]>`
+    select lane_epoch, (task).*
+    from queue.lease_lane(${queue}, ${lane}, ${owner}, ${leaseMs}::float8, ${epoch}::bigint)`;
+  return row === undefined ? undefined : { epoch: row.lane_epoch, row };
+}
+
+/**
+ * Locks a lane to the end of the transaction. With an epoch: only while it is leased under it. Null: only while nobody
+ * leases it. False: it is not so, and nothing may be written for it.
+ */
+export async function holdLane(tx: Tx, { queue, lane }: LaneName, epoch: number | null): Promise<boolean> {
+  const rows = await tx.sql`
+    select 1 from queue.lanes
+    where queue = ${queue} and lane = ${lane} and case
+      when ${epoch}::bigint is null then lease_until is null or lease_until <= clock_timestamp()
+      else epoch = ${epoch}::bigint and owner is not null
+    end
+    for no key update`;
+  return rows.length > 0;
+}
+
+/**
+ * Ends tasks of a lane that this transaction has locked. True: more may be done at once, and a lease is kept. False: the
+ * lane is released in this very statement.
+ */
+export async function finishTasks(
+  tx: Tx,
+  { queue, lane }: LaneName,
+  done: readonly DoneTask[],
+  later: readonly LaterTask[],
+): Promise<boolean> {
+  const [row] = await tx.sql<{ more: boolean }[]>`
+    select queue.finish(${queue}, ${lane}, ${json(tx, done)}, ${json(tx, later)}) as more`;
+  return row?.more === true;
+}
+
+export interface LeasedName extends LaneName {
+  epoch: number;
+}
+
+/** Extends leases in one statement. A lane that is locked just now is left out rather than waited for. Resolves with those extended. */
+export async function extendLanes(db: Db, leaseMs: number, lanes: readonly LeasedName[]): Promise<LeasedName[]> {
+  return db.sql<LeasedName[]>`
+    update queue.lanes l set lease_until = clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'
+    from (
+      select lanes.queue, lanes.lane from queue.lanes
+      join unnest(
+        ${lanes.map(({ queue }) => queue)}::text[], ${lanes.map(({ lane }) => lane)}::text[],
+        ${lanes.map(({ epoch }) => epoch)}::bigint[]
+      ) as held (queue, lane, epoch)
+        on lanes.queue = held.queue and lanes.lane = held.lane and lanes.epoch = held.epoch
+      where lanes.owner is not null
+      for no key update of lanes skip locked
+    ) mine
+    where l.queue = mine.queue and l.lane = mine.lane
+    returning l.queue, l.lane, l.epoch`;
+}
+
+/** Lanes of these queues that wait, are due and not leased; each is given to one asker and not again within `againMs`. */
+export async function lanesToWake(
+  sql: Sql,
+  queues: readonly string[],
+  { limit, againMs }: { limit: number; againMs: number },
+): Promise<(LaneName & { priority: number })[]> {
+  return sql<(LaneName & { priority: number })[]>`
+    update queue.lanes l set wake_at = now() + ${againMs}::float8 * interval '1 ms'
+    from (
+      select queue, lane from queue.lanes
+      where queue = any(${[...queues]}::text[]) and wake_at <= now() and (lease_until is null or lease_until <= now())
+      order by wake_at limit ${limit}
+      for no key update skip locked
+    ) due
+    where l.queue = due.queue and l.lane = due.lane
+    returning l.queue, l.lane, coalesce(
+      (select min(t.priority) from queue.tasks t where t.queue = l.queue and t.lane = l.lane and t.state = 'open'), 5
+    )::integer as priority`;
+}

@@ -1,0 +1,39 @@
+import type { Tx } from "#shared/db/db.ts";
+import { type DoneTask, finishTasks, type LaneName, type LaterTask } from "./lane-rows.ts";
+import type { LaneTx, Task } from "./queue.ts";
+
+/** What a step decided about tasks. Read after its transaction has committed. */
+export interface StepResult<T> {
+  value: T;
+  done: DoneTask[];
+  later: LaterTask[];
+  /** Whether the lane has more to do; undefined: the step ended no task and the lane stays as it is. */
+  more: Promise<boolean> | undefined;
+}
+
+function laneTx(tx: Tx, done: DoneTask[], later: LaterTask[]): LaneTx {
+  return {
+    sql: tx.sql,
+    scope: tx.scope,
+    beforeCommit: (key, run) => tx.beforeCommit(key, run),
+    afterCommit: (run) => tx.afterCommit(run),
+    complete: ({ id, attempts }, outcome) => void done.push({ id, attempts, outcome }),
+    retryIn: ({ id, attempts }: Task, delayMs) => void later.push({ id, attempts, delayMs }),
+  };
+}
+
+/**
+ * Runs a step's body in a transaction that has locked the lane, and ends the tasks that it settled. That statement is
+ * sent behind the body's and not waited for: it travels with the commit, and its failure is the transaction's.
+ */
+export async function runStep<T>(tx: Tx, at: LaneName, body: (tx: LaneTx) => Promise<T>): Promise<StepResult<T>> {
+  const done: DoneTask[] = [];
+  const later: LaterTask[] = [];
+  const value = await body(laneTx(tx, done, later));
+  if (done.length === 0 && later.length === 0) return { value, done, later, more: undefined };
+  const more = finishTasks(tx, at, done, later);
+  more.catch(() => {
+    // The transaction fails with it.
+  });
+  return { value, done, later, more };
+}

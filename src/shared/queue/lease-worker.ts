@@ -1,0 +1,108 @@
+import { AppError, messageOf } from "#shared/errors/app-error.ts";
+import { createTaskDecoder } from "./decode-task.ts";
+import { HeldLane } from "./held-lane.ts";
+import { type LaneName, leaseLane, type TaskRow } from "./lane-rows.ts";
+import { runStep, type StepResult } from "./lane-step.ts";
+import type { Task, TaskOutcome, WorkerOptions } from "./queue.ts";
+import { putOff, type WorkerContext } from "./worker-context.ts";
+
+type LeaseOptions = Extract<WorkerOptions, { mode: "lease" }>;
+
+interface Begun {
+  epoch: number;
+  row: TaskRow;
+  task: Task;
+  first: StepResult<unknown>;
+}
+
+/** One visit to a lane: its tasks one after the other under one lease, until nothing may be done in it. */
+class LaneVisit {
+  #held: HeldLane | undefined;
+  #last: TaskOutcome = {};
+  #count = 0;
+  #failure: unknown;
+
+  constructor(
+    private readonly context: WorkerContext,
+    private readonly options: LeaseOptions,
+    private readonly decode: ReturnType<typeof createTaskDecoder>,
+    private readonly at: LaneName,
+  ) {}
+
+  async run(): Promise<TaskOutcome> {
+    try {
+      while (this.#held?.released !== true && (await this.#next())) {
+        // On to the next task.
+      }
+    } finally {
+      this.#held?.end();
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    return { tasks: this.#count, ...this.#last };
+  }
+
+  /** Whether there may be more to do. */
+  async #next(): Promise<boolean> {
+    const startedAtMs = this.context.clock.monotonicMs();
+    let row: TaskRow | undefined;
+    try {
+      const begun = await this.#begin((found) => {
+        row = found;
+      });
+      if (begun === undefined) return false;
+      const held = (this.#held ??= new HeldLane(this.context, { ...this.at, epoch: begun.epoch }, startedAtMs));
+      held.begin(begun.row);
+      await held.settle(begun.first);
+      await this.#handle(held, begun);
+      this.#count += 1;
+      this.#last = held.outcomeOf(begun.row) ?? {};
+      return true;
+    } catch (error) {
+      if (this.#held?.isLoss(error) === true || this.#held?.signal.aborted === true) {
+        const { epoch } = this.#held;
+        this.context.log.warn({ ...this.at, epoch, error: messageOf(error) }, "A lane was lost to another worker");
+        this.#last = { state: "lost" };
+        return false;
+      }
+      if (row === undefined) throw error;
+      this.#failure = error;
+      return putOff(this.context, this.at, { row, attempts: row.attempts, epoch: this.#held?.epoch ?? null, error });
+    }
+  }
+
+  /** One commit: the lease, the count of the attempt, and the task's first step. */
+  #begin(seen: (row: TaskRow) => void): Promise<Begun | undefined> {
+    const { db, owner, leaseMs } = this.context;
+    return db.transaction(async (tx) => {
+      const leased = await leaseLane(tx, this.at, { owner, leaseMs, epoch: this.#held?.epoch ?? null });
+      if (leased === undefined) return undefined;
+      seen(leased.row);
+      const task = this.decode(leased.row, leased.row.attempts);
+      const first = await runStep(tx, this.at, (laneTx) => this.options.first(laneTx, task));
+      return { ...leased, task, first };
+    });
+  }
+
+  async #handle(held: HeldLane, { row, task, first }: Begun): Promise<void> {
+    if (held.outcomeOf(row) !== undefined) return;
+    try {
+      await this.options.handle(held, task, first.value);
+    } catch (error) {
+      if (held.outcomeOf(row) === undefined) throw error;
+      this.context.log.warn({ ...this.at, taskId: row.id, err: error }, "A handler failed after its task was settled");
+    }
+    if (held.outcomeOf(row) !== undefined) return;
+    throw new AppError(
+      "INTERNAL",
+      "permanent",
+      "The handler neither completed its task nor said when to go on with it.",
+    );
+  }
+}
+
+/** Works lanes under a lease. Effects may be outside. */
+export function createLeaseRun(context: WorkerContext, options: LeaseOptions) {
+  const decode = createTaskDecoder(options.tasks);
+  return (lane: string): Promise<TaskOutcome> =>
+    new LaneVisit(context, options, decode, { queue: options.queue, lane }).run();
+}

@@ -1,0 +1,147 @@
+import type { Logger } from "pino";
+import type { Running } from "#shared/bus/bus.ts";
+import type { Clock } from "#shared/clock/clock.ts";
+import type { Db, Tx } from "#shared/db/db.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { createLeaseKeeper, type HeldLease } from "#shared/leader/lease-keeper.ts";
+import { extendLanes, insertTask, type LaneName, type LeasedName } from "./lane-rows.ts";
+import { createLeaseRun } from "./lease-worker.ts";
+import type { NewTask, TaskQueue, WakeInfo, Wakeups, WorkerOptions } from "./queue.ts";
+import { sweep } from "./sweeper.ts";
+import { createTransactionRun } from "./transaction-worker.ts";
+import type { WorkerContext } from "./worker-context.ts";
+
+export interface TaskQueueOptions {
+  db: Db;
+  wakeups: Wakeups;
+  clock: Clock;
+  log: Logger;
+  /** How long a lane outlives its worker. Default 4,000 ms. */
+  leaseMs?: number;
+  /** How often lanes are looked for that no wake-up has reached. Default 1,000 ms; also how long a wake-up may take. */
+  sweepMs?: number;
+}
+
+const DEFAULT_PRIORITY = 5;
+const WAKES = Symbol("lanes to wake after the commit");
+
+/** A timer is set a little late, so that the task is due when its lane is woken. */
+const TIMER_MARGIN_MS = 2;
+
+class RowTaskQueue implements TaskQueue {
+  readonly #closing = new AbortController();
+  readonly #context: WorkerContext;
+  readonly #workers = new Set<Running>();
+  readonly #worked = new Set<string>();
+  readonly #sweepMs: number;
+  #sweeping: Promise<void> | undefined;
+
+  constructor(private readonly options: TaskQueueOptions) {
+    const { db, clock, log, leaseMs = 4_000 } = options;
+    this.#sweepMs = options.sweepMs ?? 1_000;
+    this.#context = {
+      db,
+      clock,
+      log,
+      leaseMs,
+      owner: crypto.randomUUID(),
+      keeper: createLeaseKeeper({ clock, log, leaseMs, extend: (leases) => this.#extend(leases, leaseMs) }),
+      wakeLater: (at, delayMs, priority) => void this.#wakeLater(at, delayMs, priority),
+    };
+  }
+
+  enqueue(tx: Tx, task: NewTask): Promise<string> {
+    const enqueued = this.#enqueue(tx, task);
+    // It may be left without an await: the transaction fails with it.
+    enqueued.catch(() => undefined);
+    return enqueued;
+  }
+
+  async #enqueue(tx: Tx, { task, lane, payload, priority = DEFAULT_PRIORITY, traceparent }: NewTask): Promise<string> {
+    const checked = task.payload.safeParse(payload);
+    if (!checked.success) {
+      const message = `The payload of a task "${task.type}" is not what its contract says.`;
+      throw new AppError("INVALID_INPUT", "permanent", message, { cause: checked.error });
+    }
+    const id = Bun.randomUUIDv7();
+    const info: WakeInfo = { priority, taskId: id, type: task.type };
+    if (traceparent !== undefined) info.traceparent = traceparent;
+    this.#wakeAfterCommit(tx, { queue: task.queue, lane }, info);
+    const row = { id, queue: task.queue, lane, priority, type: task.type, payload, traceparent: traceparent ?? null };
+    await insertTask(tx, row, this.#sweepMs);
+    return id;
+  }
+
+  wake(tx: Tx, queue: string, lane: string): void {
+    this.#wakeAfterCommit(tx, { queue, lane }, { priority: DEFAULT_PRIORITY });
+  }
+
+  work(options: WorkerOptions): Running {
+    const run =
+      options.mode === "lease" ? createLeaseRun(this.#context, options) : createTransactionRun(this.#context, options);
+    const listening = this.options.wakeups.listen(options.queue, options.concurrency, run);
+    this.#worked.add(options.queue);
+    this.#sweeping ??= sweep(
+      { ...this.options, everyMs: this.#sweepMs, queues: () => [...this.#worked] },
+      this.#closing.signal,
+    );
+    const running: Running = {
+      ready: listening.ready,
+      close: async () => {
+        this.#workers.delete(running);
+        this.#worked.delete(options.queue);
+        await listening.close();
+      },
+    };
+    this.#workers.add(running);
+    return running;
+  }
+
+  ping(): Promise<void> {
+    return this.options.wakeups.ping();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#workers].map((worker) => worker.close()));
+    this.#closing.abort();
+    await this.#sweeping;
+    this.#context.keeper.close();
+    await this.options.wakeups.close();
+  }
+
+  /** One wake-up a lane and transaction, with the most urgent task's priority. */
+  #wakeAfterCommit(tx: Tx, { queue, lane }: LaneName, info: WakeInfo): void {
+    let wakes = tx.scope.get(WAKES) as Map<string, LaneName & { info: WakeInfo }> | undefined;
+    if (wakes === undefined) {
+      const collected: Map<string, LaneName & { info: WakeInfo }> = new Map();
+      tx.scope.set(WAKES, collected);
+      tx.afterCommit(() => {
+        for (const wake of collected.values()) this.options.wakeups.wake(wake.queue, wake.lane, wake.info);
+      });
+      wakes = collected;
+    }
+    const key = JSON.stringify([queue, lane]);
+    const known = wakes.get(key);
+    if (known === undefined || info.priority < known.info.priority) wakes.set(key, { queue, lane, info });
+  }
+
+  async #wakeLater({ queue, lane }: LaneName, delayMs: number, priority: number): Promise<void> {
+    await this.options.clock.sleep(delayMs + TIMER_MARGIN_MS, this.#closing.signal);
+    if (!this.#closing.signal.aborted) this.options.wakeups.wake(queue, lane, { priority });
+  }
+
+  async #extend(leases: readonly HeldLease<LeasedName>[], leaseMs: number): Promise<HeldLease<LeasedName>[]> {
+    const rows = await extendLanes(
+      this.options.db,
+      leaseMs,
+      leases.map(({ key }) => key),
+    );
+    const extended = new Set(rows.map(({ queue, lane, epoch }) => JSON.stringify([queue, lane, epoch])));
+    return leases.filter(({ key }) => extended.has(JSON.stringify([key.queue, key.lane, key.epoch])));
+  }
+}
+
+/** Tasks as rows, done lane by lane by workers that the wake-ups call. See queue.ts. Closes `wakeups` when it is closed. */
+export function createTaskQueue(options: TaskQueueOptions): TaskQueue {
+  return new RowTaskQueue(options);
+}
