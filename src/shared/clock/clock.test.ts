@@ -1,0 +1,54 @@
+import { describe, expect, test } from "bun:test";
+import { createManualClock } from "./manual.ts";
+import { systemClock } from "./system.ts";
+
+describe("manual clock", () => {
+  test("sleepers wake in order of their time, each at its own", async () => {
+    const clock = createManualClock(1_000);
+    const woken: [string, number][] = [];
+    const sleep = async (name: string, ms: number) => {
+      await clock.sleep(ms);
+      woken.push([name, clock.nowMs()]);
+    };
+    const all = [sleep("late", 30), sleep("early", 10)];
+    await clock.advance(9);
+    expect(woken).toEqual([]);
+    await clock.advance(21);
+    await Promise.all(all);
+    expect(woken).toEqual([
+      ["early", 1_010],
+      ["late", 1_030],
+    ]);
+    expect(clock.monotonicMs()).toBe(30);
+  });
+
+  test("who sleeps again within the same advance is woken again", async () => {
+    const clock = createManualClock();
+    let turns = 0;
+    void (async () => {
+      for (;;) {
+        await clock.sleep(10);
+        turns += 1;
+      }
+    })();
+    await clock.advance(35);
+    expect(turns).toBe(3);
+  });
+});
+
+describe.each([
+  ["system", systemClock],
+  ["manual", createManualClock()],
+])("%s clock", (_name, clock) => {
+  test("an abort ends a sleep at once", async () => {
+    const stopping = new AbortController();
+    const sleeping = clock.sleep(60_000, stopping.signal);
+    stopping.abort();
+    await sleeping;
+    await clock.sleep(60_000, stopping.signal);
+  });
+
+  test("the stamp agrees with the wall clock to a few milliseconds", () => {
+    expect(Math.abs(clock.stampMs() - clock.nowMs())).toBeLessThan(20);
+  });
+});
