@@ -86,7 +86,9 @@ describe.each(makers)("wake-ups by %s", (_name, make) => {
     expect(order.slice(2, 4)).toContain("urgent");
     await wakeups.close();
   });
+});
 
+describe.each(makers)("listening by %s", (_name, make) => {
   test("a run that throws does not end the listening, and a wake-up during it still counts", async () => {
     const wakeups = make();
     let runs = 0;

@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Redis } from "ioredis";
+import { hasCode } from "#shared/errors/app-error.ts";
+import { createMemoryWakeups } from "./memory.ts";
+import {
+  createQueueFixture,
+  deafWakeups,
+  type NumberTask,
+  numberTask,
+  type QueueFixture,
+  until,
+} from "./queue.fixture.ts";
+import type { Task, TaskQueue } from "./queue.ts";
+
+let fixture: QueueFixture;
+beforeAll(async () => {
+  fixture = await createQueueFixture();
+});
+afterAll(() => fixture.close());
+
+/** A transaction-mode worker whose effect is a row for each task. */
+function work(queue: TaskQueue, task: NumberTask, seen: (numbers: number[]) => void = () => undefined) {
+  return queue.work({
+    queue: task.queue,
+    tasks: [task],
+    concurrency: 4,
+    mode: "transaction",
+    handle: async (tx, tasks) => {
+      const numbers = tasks.map(({ payload }) => (payload as { n: number }).n);
+      seen(numbers);
+      for (const { id, lane, payload } of tasks as Task<{ n: number }>[]) {
+        await tx.sql`insert into effects (queue, lane, n, id) values (${task.queue}, ${lane}, ${payload.n}, ${id})`;
+      }
+      return numbers.map((n) => ({ n }));
+    },
+  });
+}
+
+const effects = async (task: NumberTask, lane: string) => {
+  const rows = await fixture.database.db.sql<{ n: number }[]>`
+    select n from effects where queue = ${task.queue} and lane = ${lane} order by at`;
+  return rows.map(({ n }) => n);
+};
+
+beforeAll(async () => {
+  await fixture.database.db.sql`
+    create table effects (at bigint generated always as identity, queue text, lane text, n integer, id uuid primary key)`;
+});
+
+describe("enqueue", () => {
+  test("numbers are dense and in the order of commits; a rollback leaves no hole and wakes no one", async () => {
+    const task = numberTask("dense");
+    const wakeups = deafWakeups();
+    const queue = fixture.process(wakeups);
+    await fixture.enqueue(queue, task, "lane", 10, 11);
+    const failed = fixture.database.db.transaction(async (tx) => {
+      void queue.enqueue(tx, { task, lane: "lane", payload: { n: 12 } });
+      throw new Error("rolled back");
+    });
+    expect(
+      await failed.then(
+        () => "committed",
+        () => "failed",
+      ),
+    ).toBe("failed");
+    await Promise.all([13, 14, 15].map((n) => fixture.enqueue(queue, task, "lane", n)));
+    const rows = await fixture.database.db.sql<{ seq: number }[]>`
+      select seq from queue.tasks where queue = 'dense' order by seq`;
+    expect(rows.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+    expect(wakeups.woken).toEqual(["lane", "lane", "lane", "lane"]);
+  });
+
+  test("a payload that breaks its contract is refused", async () => {
+    const queue = fixture.process(deafWakeups());
+    const refused = fixture.database.db.transaction((tx) =>
+      queue.enqueue(tx, { task: numberTask("refused"), lane: "lane", payload: { n: "one" } }),
+    );
+    expect(hasCode(await refused.catch((error: unknown) => error), "INVALID_INPUT")).toBe(true);
+  });
+
+  test("it may be left without an await: the commit carries it", async () => {
+    const task = numberTask("pipelined");
+    const queue = fixture.process(deafWakeups());
+    await fixture.database.db.transaction(async (tx) => {
+      for (const n of [1, 2, 3]) void queue.enqueue(tx, { task, lane: "lane", payload: { n } });
+    });
+    expect(await fixture.openTasks(task)).toBe(3);
+  });
+});
+
+describe("transaction mode", () => {
+  test("all that waits is done in one transaction", async () => {
+    const task = numberTask("batch");
+    const queue = fixture.process();
+    const batches: number[][] = [];
+    await fixture.enqueue(queue, task, "lane", 1, 2, 3);
+    work(queue, task, (numbers) => batches.push(numbers));
+    await until(async () => (await fixture.openTasks(task)) === 0);
+    expect(batches).toEqual([[1, 2, 3]]);
+    const rows = await fixture.database.db.sql<{ outcome: unknown; attempts: number; done: boolean }[]>`
+      select outcome, attempts, done_at_ms is not null as done from queue.tasks where queue = 'batch' order by seq`;
+    expect(rows[2]).toEqual({ outcome: { n: 3 }, attempts: 1, done: true });
+  });
+
+  test("two workers and many lanes: each effect once, in order", async () => {
+    const task = numberTask("shared");
+    const queues = [fixture.process(), fixture.process()];
+    for (const queue of queues) work(queue, task);
+    const numbers = Array.from({ length: 20 }, (_, n) => n);
+    const lanes = Array.from({ length: 8 }, (_, n) => `lane-${n}`);
+    for (const n of numbers) {
+      await Promise.all(lanes.map((lane) => fixture.enqueue(queues[n % 2] as TaskQueue, task, lane, n)));
+    }
+    await until(async () => (await fixture.openTasks(task)) === 0);
+    for (const lane of lanes) expect(await effects(task, lane)).toEqual(numbers);
+  });
+
+  test("a bad task of a batch waits alone with its lane's later ones; those before it are done", async () => {
+    const task = numberTask("poison");
+    const queue = fixture.process();
+    let broken = true;
+    await fixture.enqueue(queue, task, "lane", 1, 2, 3);
+    work(queue, task, (numbers) => {
+      if (broken && numbers.includes(2)) throw new Error("no");
+    });
+    await until(async () => (await effects(task, "lane")).length === 1);
+    const tried = await until(async () => {
+      const [row] = await fixture.database.db.sql<{ attempts: number; error: string }[]>`
+        select attempts, error from queue.tasks where queue = 'poison' and seq = 2 and attempts > 0`;
+      return row;
+    });
+    expect(tried).toEqual({ attempts: 1, error: "no" });
+    broken = false;
+    await until(async () => (await fixture.openTasks(task)) === 0);
+    expect(await effects(task, "lane")).toEqual([1, 2, 3]);
+  });
+});
+
+describe("wake-ups that are lost", () => {
+  test("the sweeper heals a wake-up that never came, by memory and by BullMQ", async () => {
+    for (const wakeups of [createMemoryWakeups(), fixture.bullmq()]) {
+      const task = numberTask(`lost-${wakeups.constructor.name}`);
+      await fixture.enqueue(fixture.process(deafWakeups()), task, "lane", 1);
+      work(fixture.process(wakeups), task);
+      await until(async () => (await fixture.openTasks(task)) === 0);
+    }
+  });
+
+  test("queues whose keys were deleted in Redis go on, under load too", async () => {
+    const task = numberTask("flushed");
+    const queues = [fixture.process(), fixture.process()];
+    for (const queue of queues) work(queue, task);
+    const redis = new Redis(fixture.redis.url);
+    const numbers = Array.from({ length: 40 }, (_, n) => n);
+    for (const n of numbers) {
+      await Promise.all(["a", "b", "c"].map((lane) => fixture.enqueue(queues[n % 2] as TaskQueue, task, lane, n)));
+      if (n % 10 === 5) {
+        const keys = await redis.keys(`${fixture.redis.prefix}:queue:flushed*`);
+        expect(keys.length).toBeGreaterThan(0);
+        await redis.unlink(...keys);
+      }
+    }
+    await until(async () => (await fixture.openTasks(task)) === 0);
+    for (const lane of ["a", "b", "c"]) expect(await effects(task, lane)).toEqual(numbers);
+    redis.disconnect();
+  });
+
+  test("waking a lane without tasks does no harm", async () => {
+    const task = numberTask("woken");
+    const queue = fixture.process();
+    work(queue, task);
+    await fixture.database.db.transaction(async (tx) => queue.wake(tx, task.queue, "nobody"));
+    await fixture.enqueue(queue, task, "lane", 1);
+    await until(async () => (await fixture.openTasks(task)) === 0);
+    expect(await effects(task, "lane")).toEqual([1]);
+  });
+});
