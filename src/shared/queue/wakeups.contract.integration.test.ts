@@ -136,3 +136,26 @@ describe.each(makers)("listening by %s", (_name, make) => {
     await wakeups.close();
   });
 });
+
+test("bullmq: a swept wake-up is not swallowed by the job of a worker that hangs", async () => {
+  const [hung, alive] = [createBullmqWakeups(redis), createBullmqWakeups(redis)];
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const hanging = hung.listen("hung", 1, async () => {
+    begun.resolve();
+    await gate.promise;
+    return {};
+  });
+  hung.wake("hung", "lane", { priority: 5 });
+  await begun.promise;
+  const lanes: string[] = [];
+  await alive.listen("hung", 1, async (lane) => {
+    lanes.push(lane);
+    return {};
+  }).ready;
+  alive.wake("hung", "lane", { priority: 5, swept: true });
+  await until(() => lanes.length === 1);
+  gate.resolve();
+  await hanging.close();
+  await Promise.all([hung.close(), alive.close()]);
+});
