@@ -26,7 +26,8 @@ export const smaCross = defineStrategy({
     const slowAverage = createSma(slow);
     return {
       onBar(bar, context) {
-        const [quick, steady] = [fastAverage.update(bar.close), slowAverage.update(bar.close)];
+        const quick = fastAverage.update(bar.close);
+        const steady = slowAverage.update(bar.close);
         if (Number.isNaN(steady)) return;
         if (quick > steady) context.wantLong();
         else context.wantFlat();

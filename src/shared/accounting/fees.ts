@@ -1,5 +1,6 @@
 import { Decimal } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
+import { rulesOf } from "#shared/domain/instrument-rules.ts";
 import type { Side } from "#shared/domain/signal.ts";
 
 /**
@@ -12,11 +13,14 @@ export function feeOf(execution: {
   size: Decimal;
   instrument: Instrument;
   maker: boolean;
+  /** Size times price, where it is known already. */
+  quote?: Decimal;
 }): { fee: Decimal; feeAsset: string } {
   const { side, price, size, instrument, maker } = execution;
-  const received = side === "BUY" ? size : size.times(price);
+  const rules = rulesOf(instrument);
+  const received = side === "BUY" ? size : (execution.quote ?? size.times(price));
   const fee = received
-    .times(maker ? instrument.makerFee : instrument.takerFee)
+    .times(maker ? rules.makerFee : rules.takerFee)
     .toDecimalPlaces(instrument.feeDecimals, Decimal.ROUND_DOWN);
   return { fee, feeAsset: side === "BUY" ? instrument.base : instrument.quote };
 }

@@ -104,7 +104,7 @@ describe("the demo's backtest over twenty years of the S&P 500", () => {
     const policy = percentPolicy("95");
     const params = { fast: 10, slow: 30 };
     const run = runBacktest({ definition: smaCross, params, instrument: spx, columns, firstN: 1, capital, policy });
-    return { run, points: [...equityPoints({ columns, instrument: spx, capital, fills: run.fills })] };
+    return { run, points: [...equityPoints({ columns, capital, fills: run.fills })] };
   };
 
   test.each([600, 5_000, Number.MAX_SAFE_INTEGER])(

@@ -1,7 +1,5 @@
-import { equityOf, positionOf } from "#shared/accounting/book.ts";
 import type { CandleColumns } from "#shared/candles/columns.ts";
-import { type Decimal, decimal, plain } from "#shared/domain/decimal.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
+import { type Decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { BacktestFill, BacktestOrder } from "./run.ts";
 
 /** An order of a backtest on the wire. `averagePrice`, fee and time are null while it has no fill. */
@@ -45,38 +43,34 @@ export interface EquityPoint {
 /** What a backtest leaves behind that equity is made of. */
 export interface EquitySource {
   columns: CandleColumns;
-  instrument: Instrument;
   capital: Decimal;
   fills: readonly BacktestFill[];
 }
 
 /** Cash and position at each close, exact, one point a bar, made one after the other as they are asked for. */
-export function* equityPoints({ columns, instrument, capital, fills }: EquitySource): Generator<EquityPoint> {
+export function* equityPoints({ columns, capital, fills }: EquitySource): Generator<EquityPoint> {
   let next = 0;
-  let book = { cash: capital, positions: new Map() } as BacktestFill["book"];
+  let [cash, size] = [capital, ZERO];
   for (let index = 0; index < columns.length; index += 1) {
     for (let fill = fills[next]; fill !== undefined && fill.bar <= index; fill = fills[next]) {
-      book = fill.book;
+      ({ cash, size } = fill);
       next += 1;
     }
-    const flat = positionOf(book, instrument.id).size.isZero();
-    const marks = flat ? NO_MARKS : new Map([[instrument.id, decimal(String(columns.close[index]))]]);
-    yield { closeAtMs: columns.closeAtMs[index] as number, equity: equityOf(book, marks) };
+    const equity = worthAt({ cash, size }, columns.close[index] as number);
+    yield { closeAtMs: columns.closeAtMs[index] as number, equity };
   }
 }
 
-const NO_MARKS: ReadonlyMap<string, Decimal> = new Map();
-
 /** The equity at each close in float64, for statistics: fast, and within a rounding of the exact points. */
-export function equityCurve({ columns, instrument, capital, fills }: EquitySource): Float64Array {
+export function equityCurve({ columns, capital, fills }: EquitySource): Float64Array {
   const curve = new Float64Array(columns.length);
   let next = 0;
   let cash = capital.toNumber();
   let size = 0;
   for (let index = 0; index < curve.length; index += 1) {
     for (let fill = fills[next]; fill !== undefined && fill.bar <= index; fill = fills[next]) {
-      cash = fill.book.cash.toNumber();
-      size = positionOf(fill.book, instrument.id).size.toNumber();
+      cash = fill.cash.toNumber();
+      size = fill.size.toNumber();
       next += 1;
     }
     curve[index] = cash + size * (columns.close[index] as number);
@@ -85,8 +79,12 @@ export function equityCurve({ columns, instrument, capital, fills }: EquitySourc
 }
 
 /** The exact equity at the last close; the capital where there is no bar. */
-export function finalEquity({ columns, instrument, capital, fills }: EquitySource): Decimal {
-  const book = fills.at(-1)?.book;
-  if (book === undefined || columns.length === 0) return capital;
-  return equityOf(book, new Map([[instrument.id, decimal(String(columns.close[columns.length - 1]))]]));
+export function finalEquity({ columns, capital, fills }: EquitySource): Decimal {
+  const last = fills.at(-1);
+  if (last === undefined || columns.length === 0) return capital;
+  return worthAt(last, columns.close[columns.length - 1] as number);
+}
+
+function worthAt({ cash, size }: { cash: Decimal; size: Decimal }, close: number): Decimal {
+  return size.isZero() ? cash : cash.plus(size.times(String(close)));
 }

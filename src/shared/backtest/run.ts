@@ -38,11 +38,14 @@ export interface BacktestOrder {
   fill: BacktestFill | null;
 }
 
-/** An execution with the book after it. `bar` is the index of the bar whose price filled it. */
+/** An execution, with cash and holding after it. `bar` is the index of the bar whose price filled it. */
 export interface BacktestFill {
   bar: number;
   execution: MatchedFill;
-  book: Book;
+  /** In the quote asset. */
+  cash: Decimal;
+  /** In the base asset. */
+  size: Decimal;
 }
 
 export interface BacktestRun {
@@ -165,9 +168,10 @@ function settle(simulation: Simulation, execution: MatchedFill, bar: number): vo
     return;
   }
   simulation.book = applyFill(book, execution, instrument);
-  const fill = { bar, execution, book: simulation.book };
+  const { size } = positionOf(simulation.book, instrument.id);
+  const fill = { bar, execution, cash: simulation.book.cash, size };
   fills.push(fill);
-  runtime.setPosition(positionOf(simulation.book, instrument.id).size);
+  runtime.setPosition(size);
   end(simulation, execution.orderId, "FILLED").fill = fill;
 }
 

@@ -1,4 +1,5 @@
 import { Decimal, plain, ZERO } from "#shared/domain/decimal.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { type EquitySource, equityCurve, finalEquity } from "./result.ts";
 import { feesOf, tradesOf } from "./trades.ts";
@@ -41,7 +42,10 @@ export const PERIODS_A_YEAR: Readonly<Record<TimeFrame, number>> = {
 };
 
 /** Computes the statistics of a run; see `BacktestStatistics` and the ratios below. */
-export function statisticsOf(source: EquitySource, timeFrame: TimeFrame): BacktestStatistics {
+export function statisticsOf(
+  source: EquitySource & { instrument: Instrument },
+  timeFrame: TimeFrame,
+): BacktestStatistics {
   const { columns, instrument, capital, fills } = source;
   const bars = columns.length;
   const equity = finalEquity(source);

@@ -1,4 +1,3 @@
-import { type Book, positionOf } from "#shared/accounting/book.ts";
 import { isFlat } from "#shared/accounting/flat.ts";
 import { type Decimal, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
@@ -27,7 +26,7 @@ export function tradesOf(options: {
   let opened: { fill: BacktestFill; cashBefore: Decimal } | null = null;
   let cash = capital;
   for (const fill of fills) {
-    const holds = holdsPosition(fill.book, fill.execution.price, instrument);
+    const holds = !isFlat({ size: fill.size, mark: fill.execution.price, instrument });
     if (opened === null && holds) opened = { fill, cashBefore: cash };
     if (opened !== null && !holds) {
       trades.push({
@@ -35,19 +34,15 @@ export function tradesOf(options: {
         closedBar: fill.bar,
         openedAtMs: opened.fill.execution.atMs,
         closedAtMs: fill.execution.atMs,
-        profit: fill.book.cash.minus(opened.cashBefore),
+        profit: fill.cash.minus(opened.cashBefore),
       });
       barsHeld += fill.bar - opened.fill.bar;
       opened = null;
     }
-    cash = fill.book.cash;
+    cash = fill.cash;
   }
   if (opened !== null) barsHeld += bars - opened.fill.bar;
   return { trades, barsHeld };
-}
-
-function holdsPosition(book: Book, mark: Decimal, instrument: Instrument): boolean {
-  return !isFlat({ size: positionOf(book, instrument.id).size, mark, instrument });
 }
 
 /** Fees of a run: by asset, and their sum in the quote asset with base fees at the price of their fill. Exact. */

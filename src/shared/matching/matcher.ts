@@ -95,7 +95,7 @@ export function createMatcher({ instrument }: { instrument: Instrument }): Match
       price,
       size,
       quote,
-      ...feeOf({ side, price, size, instrument, maker }),
+      ...feeOf({ side, price, size, instrument, maker, quote }),
       maker,
       atMs,
       closesOrder: true,

@@ -1,6 +1,7 @@
 import { type Book, positionOf } from "#shared/accounting/book.ts";
-import { Decimal, decimal, floorToStep, isMultipleOf, ONE, plain, ZERO } from "#shared/domain/decimal.ts";
+import { Decimal, decimal, isMultipleOf, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
+import { floorToSizeStep, rulesOf } from "#shared/domain/instrument-rules.ts";
 import type { RiskPolicy } from "#shared/domain/session.ts";
 import type { DenialCode, Intent, OrderStyle, Side } from "#shared/domain/signal.ts";
 
@@ -40,7 +41,7 @@ export function decide(input: DecisionInput): Approval | Denial {
   const { intent, instrument } = input;
   if (instrument.status !== "TRADING") return deny("INSTRUMENT_NOT_TRADING", `${instrument.id} is not trading now.`);
   const { style } = intent;
-  if (style.type === "LIMIT" && !isMultipleOf(decimal(style.price), decimal(instrument.priceStep))) {
+  if (style.type === "LIMIT" && !isMultipleOf(decimal(style.price), rulesOf(instrument).priceStep)) {
     return deny("PRICE_NOT_ON_STEP", `The limit price is not a multiple of the price step ${instrument.priceStep}.`);
   }
   return intent.kind === "exit" ? decideExit(input) : decideEntry(input, intent.side);
@@ -51,17 +52,20 @@ function decideEntry(input: DecisionInput, side: Side): Approval | Denial {
   const { policy, instrument, mark, book, reserved, intent } = input;
   const { style } = intent;
   const price = style.type === "LIMIT" ? Decimal.max(mark, style.price) : mark;
-  const costOfOne = price.times(ONE.plus(instrument.takerFee));
+  const costOfOne = price.times(rulesOf(instrument).takerCost);
   const size = entrySize(input, costOfOne);
-  const broken = breaksInstrument(size, mark, instrument);
+  const atMark = size.times(mark);
+  const broken = breaksInstrument(size, atMark, instrument);
   if (broken !== null) return broken;
-  const notional = size.times(price);
+  const notional = price === mark ? atMark : size.times(price);
   if (policy.maxOrderNotional !== null && notional.gt(policy.maxOrderNotional)) {
     return deny("MAX_ORDER_NOTIONAL", `The order of ${plain(notional)} is above the limit ${policy.maxOrderNotional}.`);
   }
-  const holding = positionOf(book, instrument.id).size.times(mark).plus(reserved.quote);
-  if (policy.maxPositionNotional !== null && holding.plus(notional).gt(policy.maxPositionNotional)) {
-    return deny("MAX_POSITION_NOTIONAL", `The position would go above the limit ${policy.maxPositionNotional}.`);
+  if (policy.maxPositionNotional !== null) {
+    const holding = positionOf(book, instrument.id).size.times(mark).plus(reserved.quote);
+    if (holding.plus(notional).gt(policy.maxPositionNotional)) {
+      return deny("MAX_POSITION_NOTIONAL", `The position would go above the limit ${policy.maxPositionNotional}.`);
+    }
   }
   const cost = size.times(costOfOne);
   const available = book.cash.minus(reserved.quote);
@@ -74,39 +78,46 @@ function decideEntry(input: DecisionInput, side: Side): Approval | Denial {
 /** Percent of equity: the largest multiple of the step whose cost, fee included, is within the share. Fixed: floored to the step. */
 function entrySize(input: DecisionInput, costOfOne: Decimal): Decimal {
   const { policy, instrument, mark, book } = input;
-  const step = decimal(instrument.sizeStep);
-  if (policy.sizing.method === "fixed-size") return floorToStep(decimal(policy.sizing.size), step);
+  const rules = rulesOf(instrument);
+  if (policy.sizing.method === "fixed-size") return floorToSizeStep(decimal(policy.sizing.size), rules);
   const equity = book.cash.plus(positionOf(book, instrument.id).size.times(mark));
-  const share = equity.times(policy.sizing.percent).div(100);
-  return share.isNegative() ? ZERO : share.divToInt(costOfOne.times(step)).times(step);
+  if (equity.isNegative()) return ZERO;
+  // Both sides times 100, so that nothing is divided but once.
+  const hundredfold = equity.times(policy.sizing.percent);
+  return hundredfold.divToInt(costOfOne.times(rules.hundredSteps)).times(rules.sizeStep);
 }
 
 function decideExit(input: DecisionInput): Approval | Denial {
   const { instrument, mark, book, reserved, intent } = input;
   const held = positionOf(book, instrument.id).size.minus(reserved.base);
   if (held.lte(0)) return deny("NO_POSITION", "There is nothing to close that is not already being closed.");
-  const size = floorToStep(held, decimal(instrument.sizeStep));
-  const broken = breaksInstrument(size, mark, instrument);
+  const size = floorToSizeStep(held, rulesOf(instrument));
+  const broken = breaksInstrument(size, size.times(mark), instrument);
   if (broken !== null) return broken;
   const reserve = { quote: ZERO, base: size };
   return { kind: "approved", side: "SELL", style: intent.style, size, reduceOnly: true, reserve };
 }
 
-/** The instrument's own limits, the notional measured at the mark. */
-function breaksInstrument(size: Decimal, mark: Decimal, instrument: Instrument): Denial | null {
-  const { minSize, maxSize, minNotional, maxNotional } = instrument;
+/** The instrument's own limits; `notional` is the size at the mark. */
+function breaksInstrument(size: Decimal, notional: Decimal, instrument: Instrument): Denial | null {
+  const { minSize, maxSize, minNotional, maxNotional } = rulesOf(instrument);
   if (size.isZero() || size.lt(minSize)) {
-    return deny("SIZE_BELOW_MINIMUM", `The size ${plain(size)} is below the minimum ${minSize}.`);
+    return deny("SIZE_BELOW_MINIMUM", `The size ${plain(size)} is below the minimum ${instrument.minSize}.`);
   }
   if (maxSize !== null && size.gt(maxSize)) {
-    return deny("SIZE_ABOVE_MAXIMUM", `The size ${plain(size)} is above the maximum ${maxSize}.`);
+    return deny("SIZE_ABOVE_MAXIMUM", `The size ${plain(size)} is above the maximum ${instrument.maxSize}.`);
   }
-  const notional = size.times(mark);
   if (notional.lt(minNotional)) {
-    return deny("NOTIONAL_BELOW_MINIMUM", `The notional ${plain(notional)} is below the minimum ${minNotional}.`);
+    return deny(
+      "NOTIONAL_BELOW_MINIMUM",
+      `The notional ${plain(notional)} is below the minimum ${instrument.minNotional}.`,
+    );
   }
   if (maxNotional !== null && notional.gt(maxNotional)) {
-    return deny("NOTIONAL_ABOVE_MAXIMUM", `The notional ${plain(notional)} is above the maximum ${maxNotional}.`);
+    return deny(
+      "NOTIONAL_ABOVE_MAXIMUM",
+      `The notional ${plain(notional)} is above the maximum ${instrument.maxNotional}.`,
+    );
   }
   return null;
 }

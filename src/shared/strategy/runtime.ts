@@ -1,6 +1,7 @@
 import { isFlat } from "#shared/accounting/flat.ts";
 import { type Decimal, decimal, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
+import { rulesOf } from "#shared/domain/instrument-rules.ts";
 import type { Intent } from "#shared/domain/signal.ts";
 import type { StrategyBar, StrategyContext, StrategyDefinition } from "./strategy.ts";
 
@@ -108,6 +109,7 @@ const MARGIN = 1e-12;
  * product decides only where it is further from the minimum notional than its error can reach.
  */
 function createHolding(instrument: Instrument): { set(size: Decimal): void; isFlatAt(close: number): boolean } {
+  const { minSize } = rulesOf(instrument);
   const minNotional = Number(instrument.minNotional);
   const below = minNotional * (1 - MARGIN);
   const above = minNotional * (1 + MARGIN);
@@ -116,9 +118,9 @@ function createHolding(instrument: Instrument): { set(size: Decimal): void; isFl
   let alwaysFlat = true;
   return {
     set(value) {
-      size = value;
-      approximate = Math.abs(value.toNumber());
-      alwaysFlat = value.isZero() || value.abs().lt(instrument.minSize);
+      size = value.isNegative() ? value.negated() : value;
+      approximate = size.toNumber();
+      alwaysFlat = size.isZero() || size.lt(minSize);
     },
     isFlatAt(close) {
       if (alwaysFlat) return true;
