@@ -126,6 +126,7 @@ function run(): void {
     };
   });
   const table = new Table({
+    style: { head: [], border: [] },
     head: ["round", "engine bars/s", "limit bars/s", "engine / limit", "orders", "crossings"],
   });
   rounds.forEach((round, index) => {

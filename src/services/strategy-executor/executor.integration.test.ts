@@ -162,6 +162,18 @@ describe("closed candles", () => {
     expect(seen).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
   });
 
+  test("are not worked again after a commit whose answer was lost", async () => {
+    const { session, replica } = await running();
+    await database.db.sql`
+      update strategy_executor.runs set candle_n = 1, runtime = ${database.db.sql.json({ wish: null, strategy: [1] })}
+      where session_id = ${session.id}`;
+    replica.show(candleOf(1, "100", LONG));
+    replica.show(candleOf(2, "100"));
+    await untilCandle(world, session.id, 2);
+    expect((await runRow(world, session.id))?.runtime.strategy).toEqual([1, 2]);
+    expect(signalsOf(world, session.id)).toEqual([]);
+  });
+
   test("that were missed while no one led are read from market-data", async () => {
     const { session, replica } = await running();
     await replica.kill();

@@ -133,6 +133,16 @@ test.each([
   expect(strategy.intent("all") === null).toBe(flat);
 });
 
+test("where a float product reaches the minimum notional and the exact one does not, it is flat", () => {
+  expect(6.872179 * 14551.42539215).toBe(100_000);
+  expect(decimal("6.872179").times("14551.42539215").toFixed()).toBe("99999.99999999999485");
+  const dear = { ...instrument, minNotional: "100000" };
+  const strategy = createStrategyRuntime({ definition: scripted, params: {}, instrument: dear });
+  strategy.setPosition(decimal("14551.42539215"));
+  strategy.feed(bar(6.872179, -1));
+  expect(strategy.intent("all")).toBeNull();
+});
+
 test("a restored runtime has the wish and what the strategy remembered", () => {
   const first = runtime();
   first.feed(bar(100, 1));
