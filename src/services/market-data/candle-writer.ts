@@ -1,0 +1,119 @@
+import type { Logger } from "pino";
+import type { Candle, VenueBar } from "#shared/domain/candle.ts";
+import { AppError, messageOf } from "#shared/errors/app-error.ts";
+import type { DataCollectClient } from "#shared/http/clients.ts";
+import { event, MARKET_CANDLES } from "#shared/messages/topics.ts";
+import type { Deps } from "#shared/service/service.ts";
+import type { KeptSeries } from "./kept-series.ts";
+import { type ClosedPrices, contiguous, numbered, type Series } from "./series.ts";
+import type { Store } from "./store.ts";
+
+export interface WriterOptions {
+  deps: Pick<Deps, "bus" | "failpoints">;
+  store: Store;
+  kept: KeptSeries;
+  dataCollect: DataCollectClient;
+  log: Logger;
+}
+
+/** Bars asked for at once when a hole is closed. */
+const PAGE = 1_000;
+
+/** Stores closed candles, then tells of them; closes holes of a series with the venue's own bars. */
+export class CandleWriter {
+  readonly #options: WriterOptions;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Numbers, stores and publishes closed candles behind the head. Null: the head was elsewhere, nothing was written; the
+   * series has been read again. `tell` false: stored alone, as history that nobody waits for.
+   */
+  async add(
+    series: Series,
+    closed: readonly ClosedPrices[],
+    { lastTradeId = null, tell = true }: { lastTradeId?: string | null; tell?: boolean } = {},
+  ): Promise<Series | null> {
+    const { store, kept, log } = this.#options;
+    const candles = numbered(series, closed);
+    const newest = candles.at(-1);
+    if (newest === undefined) return series;
+    if (!(await store.append(series, candles, lastTradeId))) {
+      log.info({ instrumentId: series.instrumentId, timeFrame: series.timeFrame }, "head was moved by another process");
+      kept.forget(series.instrumentId);
+      return null;
+    }
+    const moved: Series = { ...series, headN: newest.n, headOpenAtMs: newest.openAtMs, lastTradeId };
+    kept.note(moved);
+    if (tell) this.#tell(candles);
+    return moved;
+  }
+
+  /** Stored before told: a reader that hears of a candle finds it, and all before it. */
+  #tell(candles: readonly Candle[]): void {
+    for (const { n } of candles) this.#options.deps.failpoints.hit("market-data.candle-stored", { bar: n });
+    this.publish(candles);
+  }
+
+  /** Publishes without waiting: a message that gets lost is made good by the repeated head. */
+  publish(candles: readonly Candle[]): void {
+    const { deps, log } = this.#options;
+    if (candles.length === 0) return;
+    deps.bus
+      .publishVolatile(candles.map((candle) => event(MARKET_CANDLES, candle.instrumentId, "market.candle", candle)))
+      .catch((error: unknown) => log.warn({ reason: messageOf(error) }, "candles not published, the head is repeated"));
+  }
+
+  /**
+   * Brings a series up to the venue's newest closed bar (`untilMs`: to the last one that closes not after it). A series
+   * without candles begins with its history. Gives the series as it is then.
+   */
+  async catchUp(series: Series, untilMs = Number.POSITIVE_INFINITY): Promise<Series> {
+    const { instrumentId, timeFrame, history } = series;
+    let current = series;
+    let fromMs = series.headOpenAtMs === null ? null : series.headOpenAtMs + 1;
+    for (;;) {
+      const range = fromMs === null ? { limit: history } : { fromMs, limit: PAGE };
+      const bars = await this.#options.dataCollect.bars({ instrumentId, timeFrame, ...range });
+      const wanted = chained(
+        current,
+        bars.filter(({ closeAtMs }) => closeAtMs <= untilMs),
+      );
+      const moved = await this.add(current, wanted, {
+        lastTradeId: current.lastTradeId,
+        tell: current.headOpenAtMs !== null,
+      });
+      const last = bars.at(-1);
+      const isEnd = fromMs === null || bars.length < PAGE || last === undefined || last.closeAtMs > untilMs;
+      if (moved !== null && isEnd) return moved;
+      current = moved ?? (await this.#reread(current));
+      const head = current.headOpenAtMs;
+      fromMs = moved === null ? (head === null ? null : head + 1) : (last?.openAtMs ?? 0) + 1;
+    }
+  }
+
+  async #reread(series: Series): Promise<Series> {
+    const now = await this.#options.store.series(series.instrumentId, series.timeFrame);
+    if (now === null) throw new AppError("INTERNAL", "permanent", `The series ${series.instrumentId} is gone.`);
+    this.#options.kept.note(now);
+    return now;
+  }
+}
+
+/** The bars that go on where the series ends. INTERNAL when they do not: the venue tells another past than it did. */
+function chained(series: Series, bars: readonly VenueBar[]): readonly VenueBar[] {
+  const { headOpenAtMs } = series;
+  const [first, ...others] = bars;
+  if (first === undefined) return [];
+  // The first of a history follows nothing that is kept. Where trades make candles, bars without a trade are left out.
+  const isFree = headOpenAtMs === null || series.source === "trades";
+  const { next, hole } = contiguous(headOpenAtMs, [
+    isFree ? { ...first, prevOpenAtMs: headOpenAtMs } : first,
+    ...others,
+  ]);
+  if (!hole) return series.source === "trades" ? next.filter(({ volume }) => volume !== "0") : next;
+  const message = `The venue's bars of ${series.instrumentId} ${series.timeFrame} do not follow each other.`;
+  throw new AppError("INTERNAL", "permanent", message, { details: { headN: series.headN, headOpenAtMs } });
+}

@@ -1,0 +1,56 @@
+import type { Clock } from "#shared/clock/clock.ts";
+import type { CandleSource } from "#shared/domain/candle.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import type { DataCollectClient, SeriesHead } from "#shared/http/clients.ts";
+import type { CandleWriter } from "./candle-writer.ts";
+import type { Instruments } from "./instruments.ts";
+import type { KeptSeries } from "./kept-series.ts";
+import { headOf } from "./series.ts";
+import type { Store } from "./store.ts";
+import type { Turns } from "./turns.ts";
+
+export interface EnsureOptions {
+  store: Store;
+  kept: KeptSeries;
+  writer: CandleWriter;
+  instruments: Instruments;
+  dataCollect: DataCollectClient;
+  turns: Turns;
+  clock: Clock;
+  partitionOf: (instrumentId: string) => number;
+  leastHistory: number;
+}
+
+export interface SeriesRequest {
+  instrumentId: string;
+  timeFrame: TimeFrame;
+  source: CandleSource;
+  history: number;
+  forming?: boolean | undefined;
+}
+
+/**
+ * Makes sure that a series is kept and up to the venue's newest closed bar. History comes first: a series without candles
+ * takes no live one before its history has the first numbers. What was made with less history stays so, since numbers go
+ * upwards only. Another source than the one it was made with is a CONFLICT.
+ */
+export async function ensureSeries(options: EnsureOptions, request: SeriesRequest): Promise<SeriesHead> {
+  const { store, kept, writer, instruments, dataCollect, turns, clock } = options;
+  const { instrumentId, timeFrame, source, forming = false } = request;
+  await instruments.get(instrumentId);
+  const history = Math.max(request.history, options.leastHistory);
+  const wanted = { instrumentId, timeFrame, source, forming, history, headN: 0, headOpenAtMs: null, lastTradeId: null };
+  const series = await store.ensureSeries(wanted, options.partitionOf(instrumentId), clock.nowMs());
+  if (series.source !== source) {
+    const message = `The series ${instrumentId} ${timeFrame} is kept from ${series.source}.`;
+    throw new AppError("CONFLICT", "permanent", message, { details: { source: series.source } });
+  }
+  kept.note(series);
+  await dataCollect.follow({ instrumentId, kind: "bars", timeFrame });
+  if (source === "trades" || series.forming) await dataCollect.follow({ instrumentId, kind: "trades" });
+  // Candles made of trades go on from the trade that is stored; only their beginning comes from bars.
+  const isBegun = source === "trades" && series.headN > 0;
+  const present = isBegun ? series : await turns.take(instrumentId, () => writer.catchUp(series));
+  return headOf(present);
+}

@@ -1,0 +1,61 @@
+import type { Logger } from "pino";
+import type { SeriesHead } from "#shared/http/clients.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { CandlePages } from "./candle-pages.ts";
+import { CandleWriter } from "./candle-writer.ts";
+import { ensureSeries, type SeriesRequest } from "./ensure-series.ts";
+import { Instruments } from "./instruments.ts";
+import { TradeKeeper } from "./keep-trades.ts";
+import { KeptSeries } from "./kept-series.ts";
+import type { MarketDataSettings } from "./settings.ts";
+import { Store } from "./store.ts";
+import { Turns } from "./turns.ts";
+
+/** What the service is made of, wired up. Nothing of it runs by itself. */
+export interface Parts {
+  store: Store;
+  kept: KeptSeries;
+  turns: Turns;
+  writer: CandleWriter;
+  trades: TradeKeeper;
+  instruments: Instruments;
+  pages: CandlePages;
+  ensure: (request: SeriesRequest) => Promise<SeriesHead>;
+}
+
+/** Makes the parts from ports and settings. */
+export function createParts(deps: Deps, settings: MarketDataSettings, log: Logger): Parts {
+  const { clock } = deps;
+  const { dataCollect } = deps.clients;
+  const store = new Store(deps.db);
+  const kept = new KeptSeries(store, clock, log);
+  const turns = new Turns();
+  const writer = new CandleWriter({ deps, store, kept, dataCollect, log });
+  const incarnation = rememberOnce(() => store.incarnation());
+  const cached = { cache: deps.cache, cacheMs: settings.R3_MARKET_DATA_CACHE_MS, incarnation };
+  const instruments = new Instruments({ ...cached, db: deps.db, clock, log, dataCollect });
+  const ensuring = {
+    ...{ store, kept, writer, instruments, dataCollect, turns, clock },
+    partitionOf: (id: string) => deps.bus.partitionOf(id),
+    leastHistory: settings.R3_MARKET_DATA_LEAST_HISTORY,
+  };
+  return {
+    store,
+    kept,
+    turns,
+    writer,
+    instruments,
+    trades: new TradeKeeper({ kept, writer, dataCollect, turns, clock, log }),
+    pages: new CandlePages({ ...cached, store }),
+    ensure: (request) => ensureSeries(ensuring, request),
+  };
+}
+
+/** Remembers the first success; a failure is asked for again. */
+function rememberOnce(read: () => Promise<string>): () => Promise<string> {
+  let known: string | null = null;
+  return async () => {
+    known ??= await read();
+    return known;
+  };
+}

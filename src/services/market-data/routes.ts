@@ -1,0 +1,91 @@
+import type { Logger } from "pino";
+import { z } from "zod";
+import { candleSchema, candleSourceSchema } from "#shared/domain/candle.ts";
+import { instrumentSchema } from "#shared/domain/instrument.ts";
+import { timeFrameSchema } from "#shared/domain/time-frame.ts";
+import type { SeriesHead } from "#shared/http/clients.ts";
+import { seriesHeadSchema } from "#shared/http/create-clients.ts";
+import { httpBase } from "#shared/http/http-base.ts";
+import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
+import { problemSchema } from "#shared/http/problem.ts";
+import type { CandlePages } from "./candle-pages.ts";
+import type { SeriesRequest } from "./ensure-series.ts";
+import type { Instruments } from "./instruments.ts";
+import { headOf } from "./series.ts";
+import type { Store } from "./store.ts";
+
+export interface RouteOptions {
+  log: Logger;
+  store: Store;
+  pages: CandlePages;
+  instruments: Instruments;
+  ensure: (request: SeriesRequest) => Promise<SeriesHead>;
+}
+
+const tags = ["market-data"];
+const seriesBody = z.object({
+  instrumentId: z.string().max(80),
+  timeFrame: timeFrameSchema,
+  source: candleSourceSchema,
+  history: z.number().int().min(0).max(100_000).describe("Closed bars of the venue to begin with"),
+  forming: z.boolean().optional().describe("Whether the candle that forms is published with each trade"),
+});
+const candlesQuery = z
+  .object({
+    instrumentId: z.string().max(80),
+    timeFrame: timeFrameSchema,
+    fromN: z.coerce.number().int().positive().optional().describe("Candles with this number or a later one"),
+    fromMs: z.coerce.number().int().nonnegative().optional().describe("Candles that opened then or later"),
+    toMs: z.coerce.number().int().nonnegative().optional().describe("Candles that opened before"),
+    limit: z.coerce.number().int().min(1).max(5_000).default(1_000).describe("How many at most"),
+  })
+  .refine(({ fromMs, toMs }) => fromMs === undefined || toMs === undefined || fromMs < toMs, {
+    path: ["toMs"],
+    message: "must be after fromMs",
+  });
+
+/** Instruments, series and candles for services and people. */
+export function createRoutes({ log, store, pages, instruments, ensure }: RouteOptions) {
+  return httpBase("market-data", log)
+    .get(
+      "/instruments",
+      async ({ query }) => {
+        if (query.id !== undefined) {
+          const found = await instruments.find(query.id);
+          return { items: found === null ? [] : [found], nextCursor: null };
+        }
+        const [afterId] = readCursor(query.cursor, z.tuple([z.string()])) ?? [""];
+        const rows = await instruments.list({ venue: query.venue, afterId, limit: query.limit + 1 });
+        return pageOf(rows, query.limit, ({ id }) => [id]);
+      },
+      {
+        query: pageQuery.extend({
+          id: z.string().max(80).optional().describe("This one alone, asked for at its venue where it is not known"),
+          venue: z.string().max(40).optional(),
+        }),
+        response: { 200: pageSchema(instrumentSchema), 422: problemSchema },
+        detail: { summary: "Lists instruments", tags },
+      },
+    )
+    .get("/series", async () => ({ items: (await store.allSeries()).map(headOf), nextCursor: null }), {
+      response: { 200: pageSchema(seriesHeadSchema) },
+      detail: { summary: "Lists the series that are kept", tags },
+    })
+    .post("/series", async ({ body }) => await ensure(body), {
+      body: seriesBody,
+      response: { 200: seriesHeadSchema, 404: problemSchema, 409: problemSchema, 422: problemSchema },
+      detail: { summary: "Makes sure that a series is kept; the same call twice changes nothing", tags },
+    })
+    .get(
+      "/candles",
+      async ({ query }) => {
+        const items = await pages.read(query);
+        return { items, nextCursor: null };
+      },
+      {
+        query: candlesQuery,
+        response: { 200: pageSchema(candleSchema), 422: problemSchema },
+        detail: { summary: "Closed candles, oldest first; the next page begins behind the last number", tags },
+      },
+    );
+}

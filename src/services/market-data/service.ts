@@ -1,0 +1,78 @@
+import type { Running } from "#shared/bus/bus.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
+import { MARKET_BARS, MARKET_TRADES } from "#shared/messages/topics.ts";
+import type { Deps, Service } from "#shared/service/service.ts";
+import { keepEvents, repeatHeads } from "./handlers.ts";
+import { createParts } from "./parts.ts";
+import { createRoutes } from "./routes.ts";
+import type { MarketDataSettings } from "./settings.ts";
+
+/** How long to wait before a venue whose instruments could not be read is asked again. */
+const INSTRUMENTS_AGAIN_MS = 5_000;
+
+/** Keeps the candles of every series, and tells of them. */
+export function createMarketData(deps: Deps, settings: MarketDataSettings): Service {
+  const log = deps.log.child({ service: "market-data" });
+  const parts = createParts(deps, settings, log);
+  const owned = new Set<number>();
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const background: Promise<void>[] = [];
+  let subscription: Running | null = null;
+  let isReady = false;
+
+  /** What another owner has stored meanwhile is not known here. */
+  function forget(partition: number): void {
+    for (const id of [...parts.kept.instrumentIds, ...parts.trades.instrumentIds]) {
+      if (deps.bus.partitionOf(id) !== partition) continue;
+      parts.kept.forget(id);
+      parts.trades.forget(id);
+    }
+  }
+
+  async function repeat(): Promise<void> {
+    while (!signal.aborted) {
+      await repeatHeads(parts, log, [...owned]);
+      await deps.clock.sleep(settings.R3_MARKET_DATA_REPEAT_MS, signal);
+    }
+  }
+
+  async function refresh(venue: string): Promise<void> {
+    while (!signal.aborted) {
+      let pauseMs = settings.R3_MARKET_DATA_INSTRUMENTS_AGE_MS;
+      await parts.instruments.refresh(venue).catch((error: unknown) => {
+        pauseMs = INSTRUMENTS_AGAIN_MS;
+        log.warn({ venue, reason: messageOf(error) }, "instruments not refreshed, trying again");
+      });
+      await deps.clock.sleep(pauseMs, signal);
+    }
+  }
+
+  return {
+    async start() {
+      subscription = deps.bus.subscribe({
+        group: "market-data",
+        topics: [MARKET_BARS, MARKET_TRADES],
+        handleVolatile: (events) => keepEvents(parts, log, events),
+        onAcquired: async ({ partition }) => {
+          forget(partition);
+          owned.add(partition);
+        },
+        onReleased: async ({ partition }) => {
+          owned.delete(partition);
+          forget(partition);
+        },
+      });
+      await subscription.ready;
+      background.push(repeat(), ...deps.exchanges.venues.map(refresh));
+      isReady = true;
+    },
+    async stop() {
+      stopping.abort();
+      await Promise.all(background);
+      await subscription?.close();
+    },
+    notReady: () => (isReady ? [] : ["the bus"]),
+    routes: createRoutes({ log, ...parts }),
+  };
+}

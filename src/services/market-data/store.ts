@@ -1,0 +1,170 @@
+import type { Db } from "#shared/db/db.ts";
+import type { Candle, CandleSource } from "#shared/domain/candle.ts";
+import { normalize } from "#shared/domain/decimal.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import type { Series } from "./series.ts";
+
+interface SeriesRow {
+  instrument_id: string;
+  time_frame: TimeFrame;
+  source: CandleSource;
+  forming: boolean;
+  history: number;
+  head_n: number;
+  head_open_at_ms: number | null;
+  last_trade_id: string | null;
+}
+
+interface CandleRow {
+  instrument_id: string;
+  time_frame: TimeFrame;
+  source: CandleSource;
+  n: number;
+  open_at_ms: number;
+  close_at_ms: number;
+  open: string;
+  high: string;
+  low: string;
+  close: string;
+  volume: string;
+  received_at_ms: number;
+}
+
+function toSeries(row: SeriesRow): Series {
+  return {
+    instrumentId: row.instrument_id,
+    timeFrame: row.time_frame,
+    source: row.source,
+    forming: row.forming,
+    history: row.history,
+    headN: row.head_n,
+    headOpenAtMs: row.head_open_at_ms,
+    lastTradeId: row.last_trade_id,
+  };
+}
+
+function toCandle(row: CandleRow): Candle {
+  return {
+    instrumentId: row.instrument_id,
+    timeFrame: row.time_frame,
+    source: row.source,
+    n: row.n,
+    closed: true,
+    openAtMs: row.open_at_ms,
+    closeAtMs: row.close_at_ms,
+    open: normalize(row.open),
+    high: normalize(row.high),
+    low: normalize(row.low),
+    close: normalize(row.close),
+    volume: normalize(row.volume),
+    receivedAtMs: row.received_at_ms,
+  };
+}
+
+/** Which candles to read: from a number on, or by the time they opened (from included, to not). */
+export interface CandleQuery {
+  instrumentId: string;
+  timeFrame: TimeFrame;
+  fromN?: number | undefined;
+  fromMs?: number | undefined;
+  toMs?: number | undefined;
+  limit: number;
+}
+
+/** All SQL of the schema market_data. */
+export class Store {
+  readonly #db: Db;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  async incarnation(): Promise<string> {
+    const [row] = await this.#db.sql<{ id: string }[]>`select id from market_data.incarnation`;
+    return row?.id ?? "";
+  }
+
+  async series(instrumentId: string, timeFrame: TimeFrame): Promise<Series | null> {
+    const [row] = await this.#db.sql<SeriesRow[]>`
+      select * from market_data.series where instrument_id = ${instrumentId} and time_frame = ${timeFrame}`;
+    return row === undefined ? null : toSeries(row);
+  }
+
+  async seriesOfInstrument(instrumentId: string): Promise<Series[]> {
+    const rows = await this.#db.sql<SeriesRow[]>`
+      select * from market_data.series where instrument_id = ${instrumentId} order by time_frame`;
+    return rows.map(toSeries);
+  }
+
+  async allSeries(): Promise<Series[]> {
+    const rows = await this.#db.sql<SeriesRow[]>`
+      select * from market_data.series order by instrument_id, time_frame`;
+    return rows.map(toSeries);
+  }
+
+  /** Makes the series unless it is there, or turns `forming` on. Its source and history stay as they were made. */
+  async ensureSeries(series: Series, partition: number, nowMs: number): Promise<Series> {
+    const [row] = await this.#db.sql<SeriesRow[]>`
+      insert into market_data.series as kept
+        (instrument_id, time_frame, source, forming, history, partition, created_at_ms)
+      values (${series.instrumentId}, ${series.timeFrame}, ${series.source}, ${series.forming}, ${series.history},
+        ${partition}, ${nowMs})
+      on conflict (instrument_id, time_frame) do update set forming = kept.forming or excluded.forming
+      returning *`;
+    return row === undefined ? series : toSeries(row);
+  }
+
+  /**
+   * Adds closed candles behind the head and moves it, in one statement. False: the head is not where `before` has it, and
+   * nothing was written. `lastTradeId`: of the newest candle, where trades made it.
+   */
+  async append(before: Series, candles: readonly Candle[], lastTradeId: string | null): Promise<boolean> {
+    const newest = candles.at(-1);
+    if (newest === undefined) return true;
+    const column = <Value>(read: (candle: Candle) => Value): Value[] => candles.map(read);
+    const rows = await this.#db.sql`
+      with moved as (
+        update market_data.series
+        set head_n = ${newest.n}, head_open_at_ms = ${newest.openAtMs}, last_trade_id = ${lastTradeId}
+        where instrument_id = ${before.instrumentId} and time_frame = ${before.timeFrame} and head_n = ${before.headN}
+        returning instrument_id, time_frame
+      )
+      insert into market_data.candles
+        (instrument_id, time_frame, n, open_at_ms, close_at_ms, open, high, low, close, volume, received_at_ms)
+      select moved.instrument_id, moved.time_frame, added.*
+      from moved, unnest(
+        ${column(({ n }) => n)}::int[],
+        ${column(({ openAtMs }) => openAtMs)}::bigint[],
+        ${column(({ closeAtMs }) => closeAtMs)}::bigint[],
+        ${column(({ open }) => open)}::numeric[],
+        ${column(({ high }) => high)}::numeric[],
+        ${column(({ low }) => low)}::numeric[],
+        ${column(({ close }) => close)}::numeric[],
+        ${column(({ volume }) => volume)}::numeric[],
+        ${column(({ receivedAtMs }) => receivedAtMs)}::float8[]
+      ) as added
+      returning n`;
+    return rows.length > 0;
+  }
+
+  async candles({ instrumentId, timeFrame, fromN = 1, fromMs = 0, toMs, limit }: CandleQuery): Promise<Candle[]> {
+    const { sql } = this.#db;
+    const rows = await sql<CandleRow[]>`
+      select candle.*, series.source
+      from market_data.candles candle join market_data.series series using (instrument_id, time_frame)
+      where instrument_id = ${instrumentId} and time_frame = ${timeFrame} and n >= ${fromN}
+        ${fromMs > 0 ? sql`and open_at_ms >= ${fromMs}` : sql``}
+        ${toMs === undefined ? sql`` : sql`and open_at_ms < ${toMs}`}
+      order by n limit ${limit}`;
+    return rows.map(toCandle);
+  }
+
+  /** The newest candle of each series in these partitions. */
+  async heads(partitions: readonly number[]): Promise<Candle[]> {
+    const rows = await this.#db.sql<CandleRow[]>`
+      select candle.*, series.source
+      from market_data.series series join market_data.candles candle using (instrument_id, time_frame)
+      where series.partition = any(${[...partitions]}::int[]) and candle.n = series.head_n`;
+    return rows.map(toCandle);
+  }
+}

@@ -1,0 +1,45 @@
+-- Candles of each series, numbered without a gap from 1. Writer: market-data. Only a statement that finds `head_n` as it
+-- read it may add candles, and adds them and moves the head in one: so no number is given twice, whoever writes.
+create schema market_data;
+
+-- Part of every cache key: what a cache kept of another database is never read.
+create table market_data.incarnation (
+  id uuid not null default gen_random_uuid()
+);
+insert into market_data.incarnation default values;
+
+create table market_data.series (
+  instrument_id text not null,
+  time_frame text not null,
+  source text not null check (source in ('trades', 'bars')),
+  -- Whether the candle that forms is published too.
+  forming boolean not null,
+  -- How many bars of the venue come before the first live candle, where the venue has them.
+  history integer not null check (history > 0),
+  -- Of the instrument: the series of a partition have one owner.
+  partition integer not null,
+  head_n integer not null default 0,
+  head_open_at_ms bigint,
+  -- Source trades: the last trade of the newest candle; aggregation goes on behind it. Null: not yet begun.
+  last_trade_id text,
+  created_at_ms bigint not null,
+  primary key (instrument_id, time_frame)
+);
+create index series_by_partition on market_data.series (partition);
+
+create table market_data.candles (
+  instrument_id text not null,
+  time_frame text not null,
+  n integer not null check (n > 0),
+  open_at_ms bigint not null,
+  close_at_ms bigint not null,
+  open numeric not null,
+  high numeric not null,
+  low numeric not null,
+  close numeric not null,
+  volume numeric not null,
+  received_at_ms double precision not null,
+  primary key (instrument_id, time_frame, n),
+  foreign key (instrument_id, time_frame) references market_data.series
+);
+create unique index candles_by_time on market_data.candles (instrument_id, time_frame, open_at_ms);
