@@ -133,6 +133,21 @@ describe("a lane's lease", () => {
     expect(await db.transaction((tx) => holdLane(tx, dead, 1))).toBe(false);
   });
 
+  test("a lane under a running lease is not given to another worker that is woken for it", async () => {
+    const task = numberTask("leased");
+    const queue = fixture.process(createMemoryWakeups());
+    const tried = Promise.withResolvers<unknown>();
+    work(queue, task, async (lane, each) => {
+      const request = { owner: "another", leaseMs: LEASE_MS, epoch: null };
+      tried.resolve(await fixture.database.db.transaction((tx) => leaseLane(tx, lane, request)));
+      await complete(lane, each);
+    });
+    await fixture.enqueue(queue, task, "lane", 1);
+    expect(await tried.promise).toBeUndefined();
+    await until(async () => (await fixture.openTasks(task)) === 0);
+    expect((await laneRow(task, "lane"))?.epoch).toBe(1);
+  });
+
   test("a worker whose lane was taken over is fenced in its step, and its body is never run", async () => {
     const task = numberTask("fenced");
     const queue = fixture.process(createMemoryWakeups());
@@ -193,6 +208,17 @@ describe("tasks that are tried again", () => {
     expect((begun[1]?.atMs ?? 0) - (begun[0]?.atMs ?? 0)).toBeGreaterThanOrEqual(150);
   });
 
+  test("a task that was put off goes on at its time, not at the next sweep", async () => {
+    const task = numberTask("timer");
+    const queue = fixture.process(fixture.bullmq(), 60_000);
+    work(queue, task, async (lane, each) => {
+      if (each.attempts === 1) await lane.step(async (tx) => tx.retryIn(each, 30));
+      else await complete(lane, each);
+    });
+    await fixture.enqueue(queue, task, "lane", 1);
+    await until(async () => (await fixture.openTasks(task)) === 0, 3_000);
+  });
+
   test("an urgent task does not wait for one that is put off", async () => {
     const task = numberTask("urgent");
     const queue = fixture.process();
@@ -210,7 +236,9 @@ describe("tasks that are tried again", () => {
     await until(async () => (await fixture.openTasks(task)) === 0);
     expect(done).toEqual([2, 1]);
   });
+});
 
+describe("handlers that fail", () => {
   test("a handler that throws is tried again, in first and in handle; nothing is lost", async () => {
     const task = numberTask("throws");
     const queue = fixture.process();

@@ -9,7 +9,7 @@ import type { TaskQueue, TaskType, Wakeups } from "./queue.ts";
 import { createTaskQueue } from "./task-queue.ts";
 
 export const LEASE_MS = 600;
-export const SWEEP_MS = 100;
+const SWEEP_MS = 100;
 
 export const log: Logger = pino({ level: "silent" });
 
@@ -48,7 +48,7 @@ export interface QueueFixture {
   database: TestDatabase;
   redis: TestRedis;
   /** A queue as another process would have it: a database pool and wake-ups of its own. */
-  process(wakeups?: Wakeups): TaskQueue;
+  process(wakeups?: Wakeups, sweepMs?: number): TaskQueue;
   bullmq(): Wakeups;
   enqueue(queue: TaskQueue, task: NumberTask, lane: string, ...numbers: number[]): Promise<string[]>;
   openTasks(task: NumberTask): Promise<number>;
@@ -64,9 +64,9 @@ export async function createQueueFixture(): Promise<QueueFixture> {
     database,
     redis,
     bullmq,
-    process(wakeups = bullmq()) {
+    process(wakeups = bullmq(), sweepMs = SWEEP_MS) {
       const db = createPostgresDb(database.url, { maxConnections: 5 });
-      const queue = createTaskQueue({ db, wakeups, clock: systemClock, log, leaseMs: LEASE_MS, sweepMs: SWEEP_MS });
+      const queue = createTaskQueue({ db, wakeups, clock: systemClock, log, leaseMs: LEASE_MS, sweepMs });
       closing.push(async () => {
         await queue.close();
         await db.close();

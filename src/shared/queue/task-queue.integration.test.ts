@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Redis } from "ioredis";
-import { hasCode } from "#shared/errors/app-error.ts";
+import { AppError, hasCode } from "#shared/errors/app-error.ts";
+import { lockLane } from "./lane-rows.ts";
 import { createMemoryWakeups } from "./memory.ts";
 import {
   createQueueFixture,
@@ -113,6 +114,29 @@ describe("transaction mode", () => {
     }
     await until(async () => (await fixture.openTasks(task)) === 0);
     for (const lane of lanes) expect(await effects(task, lane)).toEqual(numbers);
+  });
+
+  test("the lane's row is locked while its tasks are done", async () => {
+    const task = numberTask("locked");
+    const queue = fixture.process(createMemoryWakeups());
+    await fixture.enqueue(queue, task, "lane", 1);
+    const second = Promise.withResolvers<unknown>();
+    queue.work({
+      queue: task.queue,
+      tasks: [task],
+      concurrency: 1,
+      mode: "transaction",
+      handle: async (_tx, tasks) => {
+        const other = fixture.database.db.transaction(async (tx) => {
+          await tx.sql`set local lock_timeout = '50ms'`;
+          return lockLane(tx, { queue: task.queue, lane: "lane" }, 10);
+        });
+        second.resolve(await other.catch((error: unknown) => error));
+        return tasks.map(() => ({}));
+      },
+    });
+    expect(await second.promise).toBeInstanceOf(AppError);
+    await until(async () => (await fixture.openTasks(task)) === 0);
   });
 
   test("a bad task of a batch waits alone with its lane's later ones; those before it are done", async () => {
