@@ -38,6 +38,9 @@ const OUTAGE_STATES = new Set([
 /** SQLSTATEs after which the same transaction may simply be tried again: serialization, deadlock, lock timeout. */
 const TRANSIENT_STATES = new Set(["40001", "40P01", "55P03", "57014"]);
 
+/** What our own SQL functions raise when the caller's epoch is not the present one. */
+const FENCED_STATE = "R3001";
+
 function codeOf(error: unknown): string {
   if (typeof error !== "object" || error === null || !("code" in error)) return "";
   return typeof error.code === "string" ? error.code : "";
@@ -56,6 +59,9 @@ export function databaseError(error: unknown): unknown {
       cause: error,
       details: { code },
     });
+  }
+  if (code === FENCED_STATE) {
+    return new AppError("FENCED", "permanent", `An old owner tried to write: ${text}.`, { cause: error });
   }
   if (TRANSIENT_STATES.has(code)) {
     return new AppError("DATABASE_UNAVAILABLE", "transient", `The database asks to try again: ${text}.`, {

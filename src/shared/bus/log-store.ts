@@ -1,0 +1,81 @@
+import type { Tx } from "#shared/db/db.ts";
+
+/** One partition of a topic. */
+export interface Stream {
+  readonly topic: string;
+  readonly part: number;
+}
+
+/** An event on its way into the log. */
+export interface NewEntry {
+  key: string;
+  type: string;
+  version: number;
+  /** The envelope as JSON text: what the broker carries too. */
+  json: string;
+}
+
+/** New events of one partition, in their order. */
+export interface NewEntries extends Stream {
+  entries: readonly NewEntry[];
+}
+
+/** An event as the log or the broker has it. */
+export interface StoredEntry {
+  seq: number;
+  json: string;
+}
+
+/** How far a group has come in a topic, in one partition: all up to `seq` is done. */
+export interface Position {
+  topic: string;
+  seq: number;
+}
+
+/** One step of a group's position, from where it has to stand to where it goes. */
+export interface Advance {
+  topic: string;
+  before: number;
+  after: number;
+}
+
+/** A unit under an epoch: what a position belongs to. */
+export interface UnitEpoch {
+  group: string;
+  part: number;
+  epoch: number;
+}
+
+/**
+ * The log: the only truth about durable topics. Numbers are dense in a partition and equal commit order.
+ *
+ * `append` and `advance` send their statement when they are called and need not be awaited inside the transaction: a
+ * failure fails the transaction in any case. Both hold row locks to its end.
+ */
+export interface LogStore {
+  /** Adds events; resolves with the number of the first one of each element. Give the partitions in sorted order. */
+  append(tx: Tx, batch: readonly NewEntries[]): Promise<readonly number[]>;
+  /** The first `limit` events after `afterSeq`, in order, without a hole. */
+  read(stream: Stream, afterSeq: number, limit: number): Promise<StoredEntry[]>;
+  /** The number of the newest event by topic and partition (`headOf`); those without an event are left out. */
+  heads(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** Writes the epoch into the unit's positions, made at 0 where missing; waits for the old owner's commit. */
+  take(tx: Tx, unit: UnitEpoch, topics: readonly string[]): Promise<Position[]>;
+  /** Moves positions on. FENCED when the epoch is another one or a position is not where it should be. */
+  advance(tx: Tx, unit: UnitEpoch, steps: readonly Advance[]): Promise<void>;
+  /** Where the unit stands; undefined when it has another epoch by now. */
+  positions(unit: UnitEpoch, topics: readonly string[]): Promise<Position[] | undefined>;
+  /** The smallest position of any group by topic and partition (`headOf`). */
+  slowest(): Promise<ReadonlyMap<string, number>>;
+  /** Says that the member is there and gives all members of the group whose last word is younger than their lease. */
+  beat(group: string, member: string, leaseMs: number): Promise<string[]>;
+  /** The member is gone from now on. */
+  leave(group: string, member: string): Promise<void>;
+  /** The time line of this log: changes when the database is restored from a backup. */
+  incarnation(): Promise<string>;
+}
+
+/** The key of a partition in the maps of this port. */
+export function headOf({ topic, part }: Stream): string {
+  return `${topic}:${part}`;
+}

@@ -1,0 +1,157 @@
+import type { Logger } from "pino";
+import type { Clock } from "#shared/clock/clock.ts";
+import type { Tx } from "#shared/db/db.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
+import type { Leader, Leadership } from "#shared/leader/leader.ts";
+import type { OwnedUnit } from "./bus.ts";
+import type { LogStore } from "./log-store.ts";
+import { memberFor } from "./rendezvous.ts";
+
+export interface OwnershipOptions {
+  group: string;
+  /** Unique among all members of the group. */
+  member: string;
+  /** Units are numbered from 0. */
+  units: number;
+  members: Pick<LogStore, "beat" | "leave">;
+  leader: Leader;
+  clock: Clock;
+  log: Logger;
+  /** Runs in the takeover's transaction. */
+  onTaken: (tx: Tx, partition: number, epoch: number) => Promise<void>;
+  /**
+   * Called for each unit that becomes this member's. It has to end soon after the unit's signal aborts: only then the unit
+   * is given to the next owner. When it ends by itself or throws, the unit is given up and tried for again later.
+   */
+  run: (unit: OwnedUnit) => Promise<void>;
+  /** How often the member announces itself and looks at the others. Default 250 ms. */
+  pulseMs?: number;
+}
+
+interface Held {
+  giveUp: AbortController;
+  /** Whose the unit should be, when not ours, and since when. */
+  away: { target: string; sinceMs: number } | undefined;
+  ended: Promise<void>;
+}
+
+/**
+ * Shares units out among the members of a group: each unit to the member that rendezvous hashing names, held through
+ * the leader port as role `unit:<group>:<n>`. A member counts as gone after its lease without a word; a unit moves to a
+ * new target only after the target stood for a lease, and at once when its owner leaves.
+ */
+export class Ownership {
+  private readonly held = new Map<number, Held>();
+  private readonly trying = new Set<number>();
+  private readonly failures = new Map<number, { count: number; notBeforeMs: number }>();
+  private readonly stopping = new AbortController();
+  private readonly settled = Promise.withResolvers<void>();
+  private loop: Promise<void> | undefined;
+
+  constructor(private readonly options: OwnershipOptions) {}
+
+  /** Resolves when each unit was tried for once that should be this member's. */
+  get ready(): Promise<void> {
+    return this.settled.promise;
+  }
+
+  start(): void {
+    this.loop ??= this.pulse();
+  }
+
+  /** Leaves the group: says so first, so that the others stand by, then gives the units up as their work ends. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.loop;
+    const { group, member, members, log } = this.options;
+    await members.leave(group, member).catch((error: unknown) => {
+      log.warn({ group, member, error: messageOf(error) }, "Leaving a group was not announced");
+    });
+    const all = [...this.held.values()];
+    for (const { giveUp } of all) giveUp.abort();
+    await Promise.all(all.map(({ ended }) => ended));
+    this.settled.resolve();
+  }
+
+  private async pulse(): Promise<void> {
+    const { group, member, members, leader, clock, log, pulseMs = 250 } = this.options;
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      try {
+        const present = await members.beat(group, member, leader.leaseMs);
+        const tries = this.share([...new Set([member, ...present])]);
+        if (tries.length > 0) await Promise.all(tries);
+        this.settled.resolve();
+      } catch (error) {
+        log.warn({ group, error: messageOf(error) }, "The members of a group cannot be read; units stay as they are");
+      }
+      await clock.sleep(pulseMs, signal);
+    }
+  }
+
+  /** Lets go of what others should have, and begins to try for what should be ours. */
+  private share(members: readonly string[]): Promise<void>[] {
+    const { member, units, leader, clock } = this.options;
+    const nowMs = clock.monotonicMs();
+    const tries: Promise<void>[] = [];
+    for (let partition = 0; partition < units; partition += 1) {
+      const target = memberFor(partition, members) ?? member;
+      const held = this.held.get(partition);
+      if (held === undefined) {
+        if (target === member && nowMs >= (this.failures.get(partition)?.notBeforeMs ?? 0)) {
+          tries.push(this.tryFor(partition));
+        }
+      } else if (target === member) {
+        held.away = undefined;
+      } else if (held.away?.target !== target) {
+        held.away = { target, sinceMs: nowMs };
+      } else if (nowMs - held.away.sinceMs >= leader.leaseMs) {
+        held.giveUp.abort();
+      }
+    }
+    return tries;
+  }
+
+  private async tryFor(partition: number): Promise<void> {
+    const { group, leader, log } = this.options;
+    const role = `unit:${group}:${partition}`;
+    if (this.trying.has(partition)) return;
+    this.trying.add(partition);
+    try {
+      const leadership = await leader.tryLead(role, (tx, epoch) => this.options.onTaken(tx, partition, epoch));
+      if (leadership === null) return;
+      if (this.stopping.signal.aborted) await leadership.release();
+      else this.hold(partition, leadership);
+    } catch (error) {
+      log.warn({ role, error: messageOf(error) }, "A unit could not be taken; it is tried again");
+    } finally {
+      this.trying.delete(partition);
+    }
+  }
+
+  private hold(partition: number, leadership: Leadership): void {
+    const giveUp = new AbortController();
+    const held: Held = { giveUp, away: undefined, ended: Promise.resolve() };
+    this.held.set(partition, held);
+    held.ended = this.own(partition, leadership, AbortSignal.any([giveUp.signal, leadership.signal]));
+  }
+
+  private async own(partition: number, leadership: Leadership, signal: AbortSignal): Promise<void> {
+    const { group, log, clock } = this.options;
+    const { role, epoch } = leadership;
+    log.info({ group, partition, epoch }, "Owns a unit");
+    try {
+      await this.options.run({ group, partition, role, epoch, signal });
+      this.failures.delete(partition);
+    } catch (error) {
+      const count = (this.failures.get(partition)?.count ?? 0) + 1;
+      this.failures.set(partition, { count, notBeforeMs: clock.monotonicMs() + Math.min(100 * 2 ** count, 5_000) });
+      log.error({ group, partition, epoch, err: error }, "A unit is given up after a failure");
+    }
+    await leadership.release().catch((error: unknown) => {
+      log.warn({ role, error: messageOf(error) }, "A unit's lease could not be given back; it runs out by itself");
+    });
+    this.held.delete(partition);
+    log.info({ group, partition, epoch }, "Owns a unit no more");
+  }
+}

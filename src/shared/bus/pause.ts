@@ -1,0 +1,32 @@
+import type { Clock } from "#shared/clock/clock.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+
+/** A pause that grows with each failure in a row, from 50 ms to `mostMs`, with jitter. */
+export class GrowingPause {
+  private failures = 0;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly mostMs = 5_000,
+  ) {}
+
+  reset(): void {
+    this.failures = 0;
+  }
+
+  /** How often in a row it has failed. */
+  get count(): number {
+    return this.failures;
+  }
+
+  async wait(signal: AbortSignal): Promise<void> {
+    this.failures += 1;
+    const pauseMs = Math.min(25 * 2 ** Math.min(this.failures, 10), this.mostMs);
+    await this.clock.sleep(pauseMs * (0.75 + Math.random() / 2), signal);
+  }
+}
+
+/** Whether waiting is all that a failure asks for. */
+export function passesByItself(error: unknown): boolean {
+  return error instanceof AppError && error.kind !== "permanent";
+}

@@ -1,0 +1,79 @@
+import type { Db } from "#shared/db/db.ts";
+import { headOf, type LogStore, type NewEntries, type Position } from "./log-store.ts";
+
+/** The batch as one JSON text for bus.append. The envelopes are JSON already and are put in as they are. */
+function batchText(batch: readonly NewEntries[]): string {
+  const groups = batch.map(({ topic, part, entries }) => {
+    const texts = entries.map(
+      ({ key, type, version, json }) =>
+        `{"key":${JSON.stringify(key)},"type":${JSON.stringify(type)},"version":${version},"envelope":${json}}`,
+    );
+    return `{"topic":${JSON.stringify(topic)},"part":${part},"entries":[${texts.join(",")}]}`;
+  });
+  return `[${groups.join(",")}]`;
+}
+
+function byStream(rows: readonly { topic: string; part: number; seq: number }[]): Map<string, number> {
+  return new Map(rows.map((row) => [headOf(row), row.seq]));
+}
+
+/** The log in the tables of schema `bus`. */
+export function createPostgresLogStore(db: Db): LogStore {
+  return {
+    append(tx, batch) {
+      const statement = tx.sql<
+        { firsts: number[] }[]
+      >`select bus.append(${batchText(batch)}::text) as firsts`.execute();
+      return statement.then(([row]) => row?.firsts ?? []);
+    },
+    async read({ topic, part }, afterSeq, limit) {
+      const rows = await db.sql<{ seq: number; json: string }[]>`
+        select seq, envelope::text as json from bus.log
+        where topic = ${topic} and part = ${part} and seq > ${afterSeq} order by seq limit ${limit}`;
+      return [...rows];
+    },
+    async heads(topics) {
+      return byStream(
+        await db.sql<{ topic: string; part: number; seq: number }[]>`
+          select topic, part, next_seq - 1 as seq from bus.partitions where topic = any(${[...topics]}::text[])`,
+      );
+    },
+    async take(tx, { group, part, epoch }, topics) {
+      const rows = await tx.sql<Position[]>`
+        insert into bus.positions as p (group_name, topic, part, epoch)
+        select ${group}, topic, ${part}, ${epoch} from unnest(${[...topics].sort()}::text[]) as topic
+        on conflict (group_name, topic, part) do update set epoch = excluded.epoch
+        returning topic, seq`;
+      return [...rows];
+    },
+    advance(tx, { group, part, epoch }, steps) {
+      const statement =
+        tx.sql`select bus.advance(${group}, ${part}, ${epoch}, ${steps.map((step) => step.topic)}::text[],
+        ${steps.map((step) => step.before)}::bigint[], ${steps.map((step) => step.after)}::bigint[])`.execute();
+      return statement.then(() => undefined);
+    },
+    async positions({ group, part, epoch }, topics) {
+      const rows = await db.sql<Position[]>`
+        select topic, seq from bus.positions
+        where group_name = ${group} and part = ${part} and epoch = ${epoch} and topic = any(${[...topics]}::text[])`;
+      return rows.length === topics.length ? [...rows] : undefined;
+    },
+    async slowest() {
+      return byStream(
+        await db.sql<{ topic: string; part: number; seq: number }[]>`
+          select topic, part, min(seq) as seq from bus.positions group by topic, part`,
+      );
+    },
+    async beat(group, member, leaseMs) {
+      const rows = await db.sql<{ member: string }[]>`select bus.beat(${group}, ${member}, ${leaseMs}) as member`;
+      return rows.map((row) => row.member);
+    },
+    async leave(group, member) {
+      await db.sql`delete from bus.members where group_name = ${group} and member = ${member}`;
+    },
+    async incarnation() {
+      const [row] = await db.sql<{ id: string }[]>`select id from bus.incarnation`;
+      return row?.id ?? "";
+    },
+  };
+}

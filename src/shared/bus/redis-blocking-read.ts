@@ -1,0 +1,79 @@
+import type { Redis } from "ioredis";
+import { connect, type RawEntry, usable } from "./redis-connection.ts";
+
+/** What the readers share with the broker that made them. */
+export interface RedisContext {
+  url: string;
+  commands: Redis;
+  deadlineMs: number;
+  blockMs: number;
+  keyOf(stream: { topic: string; part: number }): string;
+}
+
+/**
+ * A connection of its own for blocking reads. A read that gets no answer well after its time ends the connection, and
+ * the next one makes a new one: with a frozen server it would hang for ever.
+ */
+export class BlockingConnection {
+  private client: Redis | undefined;
+  private clientId = 0;
+  /** Grows with each connection: what the server knew of an earlier one may be lost. */
+  generation = 0;
+  private waiting = false;
+
+  constructor(private readonly context: RedisContext) {}
+
+  /** Connects where needed. Throws when that is not possible within the deadline. */
+  async open(): Promise<void> {
+    if (this.client?.status === "ready" && this.clientId !== 0) return;
+    if (this.client === undefined) {
+      const client = connect(this.context.url, null);
+      this.client = client;
+      client.on("close", () => {
+        this.clientId = 0;
+      });
+    }
+    await usable(this.client, this.context.deadlineMs);
+    const id: unknown = await this.client.client("ID");
+    this.clientId = Number(id);
+    this.generation += 1;
+  }
+
+  /** Runs XREAD or XREADGROUP with its block time. Gives the entries by key. */
+  async read(command: string, args: readonly (string | number)[]): Promise<[key: string, entries: RawEntry[]][]> {
+    const client = this.client;
+    if (client === undefined) return [];
+    const watchdog = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      this.drop();
+      watchdog.reject(new Error("a blocking read got no answer"));
+    }, this.context.blockMs + 2_000);
+    this.waiting = true;
+    try {
+      const answer = await Promise.race([client.call(command, ...args), watchdog.promise]);
+      return (answer ?? []) as [string, RawEntry[]][];
+    } finally {
+      this.waiting = false;
+      clearTimeout(timer);
+    }
+  }
+
+  /** Ends a read that waits. It may not have reached the server yet: so it is tried until the read is over. */
+  async interrupt(isOver: () => boolean): Promise<void> {
+    while (this.waiting && !isOver() && this.clientId !== 0) {
+      const done = await this.context.commands.client("UNBLOCK", this.clientId).catch(() => 1);
+      if (done === 1) return;
+      await Bun.sleep(2);
+    }
+  }
+
+  private drop(): void {
+    this.client?.disconnect();
+    this.client = undefined;
+    this.clientId = 0;
+  }
+
+  close(): void {
+    this.drop();
+  }
+}

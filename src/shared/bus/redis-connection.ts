@@ -1,0 +1,78 @@
+import { Redis } from "ioredis";
+import { AppError, messageOf } from "#shared/errors/app-error.ts";
+
+/** Settings of the Redis broker. */
+export interface RedisBrokerOptions {
+  url: string;
+  /** What all keys begin with. */
+  prefix: string;
+  /** The log's time line: streams of another one are never read. */
+  incarnation: string;
+  /** How long a command may take before it counts as failed. Default 1,000. */
+  deadlineMs?: number;
+  /** How long a blocking read waits. Default 1,000. */
+  blockMs?: number;
+}
+
+/**
+ * One connection. Nothing waits in a queue while it is away: a command fails at once, and what was under way fails with
+ * the connection (a resend after a lost reply would add entries twice). `deadlineMs` null: for blocking reads.
+ */
+export function connect(url: string, deadlineMs: number | null): Redis {
+  const redis = new Redis(url, {
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 2_000,
+    keepAlive: 5_000,
+    noDelay: true,
+    retryStrategy: (times) => Math.min(25 * 2 ** Math.min(times, 6), 1_000),
+    // After a fail-over the old master says READONLY: connect again and find the new one.
+    reconnectOnError: (error) => error.message.startsWith("READONLY"),
+    ...(deadlineMs === null ? {} : { commandTimeout: deadlineMs }),
+  });
+  redis.on("error", () => {
+    // Each command fails with it; the connection is made again by itself.
+  });
+  return redis;
+}
+
+/** Waits until the connection is usable. Throws BROKER_UNAVAILABLE after the deadline. */
+export async function usable(redis: Redis, deadlineMs: number): Promise<void> {
+  if (redis.status === "ready") return;
+  const ready = Promise.withResolvers<void>();
+  const timer = setTimeout(() => ready.reject(brokerError(new Error(`not connected, ${redis.status}`))), deadlineMs);
+  redis.once("ready", ready.resolve);
+  try {
+    await ready.promise;
+  } finally {
+    clearTimeout(timer);
+    redis.off("ready", ready.resolve);
+  }
+}
+
+/** Anything that Redis or its client threw, as an outage of the broker. */
+export function brokerError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  return new AppError("BROKER_UNAVAILABLE", "outage", `The broker is not available: ${messageOf(error)}.`, {
+    cause: error,
+  });
+}
+
+/** The results of a pipeline, one by one; a failed connection throws. */
+export async function runPipeline(pipeline: ReturnType<Redis["pipeline"]>): Promise<[Error | null, unknown][]> {
+  if (pipeline.length === 0) return [];
+  try {
+    return (await pipeline.exec()) ?? [];
+  } catch (error) {
+    throw brokerError(error);
+  }
+}
+
+/** Entries as XREADGROUP, XREAD and XAUTOCLAIM give them: id and fields; null where the entry is gone. */
+export type RawEntry = [id: string, fields: string[] | null];
+
+/** The number of a durable entry: its id is `<seq>-0`. */
+export function seqOf(id: string): number {
+  return Number(id.slice(0, id.indexOf("-")));
+}

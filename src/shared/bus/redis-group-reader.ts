@@ -1,0 +1,160 @@
+import type { Assignment, Delivery, GroupReader } from "./broker.ts";
+import type { Stream } from "./log-store.ts";
+import { BlockingConnection, type RedisContext } from "./redis-blocking-read.ts";
+import { brokerError, type RawEntry, runPipeline, seqOf } from "./redis-connection.ts";
+
+function needsGroup(error: unknown): boolean {
+  return error instanceof Error && (error.message.startsWith("NOGROUP") || error.message.startsWith("UNBLOCKED"));
+}
+
+/** Reads with XREADGROUP: one blocking read over all streams of the member. */
+export class RedisGroupReader implements GroupReader {
+  private readonly connection: BlockingConnection;
+  private streams = new Map<string, Assignment>();
+  /** Keys whose group stands where it should, with the epoch and the connection that this was made sure for. */
+  private readonly prepared = new Map<string, string>();
+  private changes = 0;
+  private changed = Promise.withResolvers<void>();
+  private closed = false;
+
+  constructor(
+    private readonly context: RedisContext,
+    private readonly group: string,
+    private readonly member: string,
+  ) {
+    this.connection = new BlockingConnection(context);
+  }
+
+  assign(streams: readonly Assignment[]): void {
+    this.streams = new Map(streams.map((stream) => [this.context.keyOf(stream), stream]));
+    this.interrupt();
+  }
+
+  async read(count: number): Promise<Delivery[]> {
+    const changes = this.changes;
+    if (this.closed) return [];
+    if (this.streams.size === 0) {
+      await this.idle();
+      return [];
+    }
+    try {
+      await this.connection.open();
+      const claimed = await this.prepare();
+      if (claimed.length > 0 || changes !== this.changes) return claimed;
+      const keys = [...this.streams.keys()];
+      const answer = await this.connection.read("XREADGROUP", [
+        ...this.readArguments(count),
+        ...keys,
+        ...keys.map(() => ">"),
+      ]);
+      return answer.flatMap(([key, entries]) => this.deliveries(key, entries));
+    } catch (error) {
+      // The groups are made again at the next read, at the positions of then.
+      if (needsGroup(error)) this.prepared.clear();
+      throw brokerError(error);
+    }
+  }
+
+  acknowledge(stream: Stream, ids: readonly string[]): void {
+    this.context.commands.xack(this.context.keyOf(stream), this.group, ...ids).catch(() => {
+      // Only a mirror: what stays pending is skipped by its number.
+    });
+  }
+
+  close(): Promise<void> {
+    this.closed = true;
+    this.interrupt();
+    this.connection.close();
+    return Promise.resolve();
+  }
+
+  private readArguments(count: number): (string | number)[] {
+    return ["GROUP", this.group, this.member, "COUNT", count, "BLOCK", this.context.blockMs, "STREAMS"];
+  }
+
+  private interrupt(): void {
+    this.changes += 1;
+    const changes = this.changes;
+    this.changed.resolve();
+    this.changed = Promise.withResolvers();
+    void this.connection.interrupt(() => changes !== this.changes);
+  }
+
+  private async idle(): Promise<void> {
+    const timer = setTimeout(this.changed.resolve, this.context.blockMs);
+    await this.changed.promise;
+    clearTimeout(timer);
+  }
+
+  private deliveries(key: string, entries: readonly RawEntry[]): Delivery[] {
+    const stream = this.streams.get(key);
+    if (stream === undefined) return [];
+    const { topic, part, durable } = stream;
+    return entries.flatMap(([id, fields]) =>
+      fields === null ? [] : [{ topic, part, id, seq: durable ? seqOf(id) : 0, json: fields[1] ?? "" }],
+    );
+  }
+
+  /** Makes groups stand at their positions where they are new to us; gives what earlier readers of volatile streams left. */
+  private async prepare(): Promise<Delivery[]> {
+    const open = [...this.streams].filter(([key, stream]) => this.prepared.get(key) !== this.markOf(stream));
+    if (open.length === 0) return [];
+    for (const key of this.prepared.keys()) if (!this.streams.has(key)) this.prepared.delete(key);
+    await this.makeGroups(open);
+    await this.removeOthers(open);
+    const claimed: Delivery[] = [];
+    for (const [key, stream] of open) {
+      if (!stream.durable) claimed.push(...(await this.claim(key)));
+      this.prepared.set(key, this.markOf(stream));
+    }
+    return claimed;
+  }
+
+  /** Entries of a volatile stream may have been lost with the connection; those of a durable one come from the log. */
+  private markOf(stream: Assignment): string {
+    return stream.durable ? `${stream.epoch}` : `${stream.epoch}/${this.connection.generation}`;
+  }
+
+  private async makeGroups(open: readonly [string, Assignment][]): Promise<void> {
+    const positionOf = (stream: Assignment): string => (stream.durable ? `${stream.position()}-0` : "0");
+    const creating = this.context.commands.pipeline();
+    for (const [key, stream] of open) creating.xgroup("CREATE", key, this.group, positionOf(stream), "MKSTREAM");
+    const created = await runPipeline(creating);
+    const moving = this.context.commands.pipeline();
+    open.forEach(([key, stream], index) => {
+      const error = created[index]?.[0];
+      if (error === undefined || error === null) return;
+      if (!error.message.startsWith("BUSYGROUP")) throw brokerError(error);
+      if (stream.durable) moving.xgroup("SETID", key, this.group, positionOf(stream));
+    });
+    for (const [error] of await runPipeline(moving)) if (error !== null) throw brokerError(error);
+  }
+
+  /** SETID alone leaves the entries pending that were given to earlier owners. */
+  private async removeOthers(open: readonly [string, Assignment][]): Promise<void> {
+    const durable = open.filter(([, stream]) => stream.durable);
+    const asking = this.context.commands.pipeline();
+    for (const [key] of durable) asking.xinfo("CONSUMERS", key, this.group);
+    const found = await runPipeline(asking);
+    const removing = this.context.commands.pipeline();
+    durable.forEach(([key], index) => {
+      for (const fields of (found[index]?.[1] ?? []) as unknown[][]) {
+        const name = String(fields[1]);
+        if (name !== this.member) removing.xgroup("DELCONSUMER", key, this.group, name);
+      }
+    });
+    await runPipeline(removing);
+  }
+
+  private async claim(key: string): Promise<Delivery[]> {
+    const claimed: Delivery[] = [];
+    let cursor = "0-0";
+    do {
+      const answer = await this.context.commands.xautoclaim(key, this.group, this.member, 0, cursor, "COUNT", 500);
+      const [next, entries] = answer as [string, RawEntry[]];
+      claimed.push(...this.deliveries(key, entries));
+      cursor = next;
+    } while (cursor !== "0-0");
+    return claimed;
+  }
+}

@@ -1,0 +1,71 @@
+import type { TailReader } from "./broker.ts";
+import type { Stream } from "./log-store.ts";
+import { BlockingConnection, type RedisContext } from "./redis-blocking-read.ts";
+import { brokerError, type RawEntry, runPipeline, seqOf, usable } from "./redis-connection.ts";
+
+/** Reads with XREAD from the present end of each stream on. */
+export async function openTail(context: RedisContext, streams: readonly Stream[]): Promise<TailReader> {
+  const byKey = new Map(streams.map((stream) => [context.keyOf(stream), stream]));
+  const connection = new BlockingConnection(context);
+  const lasts = await lastIds(context, [...byKey.keys()]);
+  let generation = 0;
+
+  /** A stream that was lost begins anew, perhaps below the last id that we saw. */
+  const rewind = async (): Promise<void> => {
+    if (generation === connection.generation) return;
+    const present = await lastIds(context, [...byKey.keys()]);
+    for (const [key, id] of present) if (isBelow(id, lasts.get(key) ?? "0-0")) lasts.set(key, "0-0");
+    generation = connection.generation;
+  };
+
+  return {
+    async read(count) {
+      try {
+        await connection.open();
+        await rewind();
+        const answer = await connection.read("XREAD", [
+          "COUNT",
+          count,
+          "BLOCK",
+          context.blockMs,
+          "STREAMS",
+          ...lasts.keys(),
+          ...lasts.values(),
+        ]);
+        return answer.flatMap(([key, entries]) => {
+          const last = entries.at(-1);
+          if (last !== undefined) lasts.set(key, last[0]);
+          const stream = byKey.get(key);
+          if (stream === undefined) return [];
+          return entries.map(([id, fields]) => ({ ...stream, id, seq: seqOf(id), json: fields?.[1] ?? "" }));
+        });
+      } catch (error) {
+        throw brokerError(error);
+      }
+    },
+    close() {
+      connection.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+async function lastIds(context: RedisContext, keys: readonly string[]): Promise<Map<string, string>> {
+  await usable(context.commands, context.deadlineMs);
+  const pipeline = context.commands.pipeline();
+  for (const key of keys) pipeline.xrevrange(key, "+", "-", "COUNT", 1);
+  const answers = await runPipeline(pipeline);
+  return new Map(
+    keys.map((key, index) => {
+      const [error, entries] = answers[index] ?? [null, []];
+      if (error !== null) throw brokerError(error);
+      return [key, (entries as RawEntry[])[0]?.[0] ?? "0-0"];
+    }),
+  );
+}
+
+function isBelow(left: string, right: string): boolean {
+  const [leftMs = 0, leftCount = 0] = left.split("-").map(Number);
+  const [rightMs = 0, rightCount = 0] = right.split("-").map(Number);
+  return leftMs < rightMs || (leftMs === rightMs && leftCount < rightCount);
+}

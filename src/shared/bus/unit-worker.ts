@@ -1,0 +1,247 @@
+import type { Logger } from "pino";
+import type { Clock } from "#shared/clock/clock.ts";
+import type { Db } from "#shared/db/db.ts";
+import { hasCode } from "#shared/errors/app-error.ts";
+import type { Assignment, Delivery, GroupReader } from "./broker.ts";
+import type { BusEvent, OwnedUnit, SubscribeOptions, Topic } from "./bus.ts";
+import { decode } from "./envelope.ts";
+import { Inbox } from "./inbox.ts";
+import { headOf, type LogStore, type Position, type StoredEntry } from "./log-store.ts";
+import { GrowingPause, passesByItself } from "./pause.ts";
+
+/** Events of one transaction at most. */
+const BATCH = 500;
+/** How often volatile events are tried that fail by their content. */
+const VOLATILE_TRIES = 3;
+
+export interface UnitWorkerOptions {
+  db: Db;
+  logStore: LogStore;
+  clock: Clock;
+  log: Logger;
+  subscription: SubscribeOptions;
+  /** Told when the unit's inbox became full, or has room again. */
+  onFlow: () => void;
+}
+
+interface TopicBatch {
+  topic: Topic;
+  entries: readonly StoredEntry[];
+}
+
+/**
+ * Works one owned unit: hands its events to the handler, batch by batch, each in one transaction with the position.
+ * The three reading rules: what is below the position is skipped; a hole is read from the log; when the log's head is
+ * ahead though nothing comes, the rest is read from the log.
+ */
+export class UnitWorker {
+  readonly inbox: Inbox;
+  private readonly positions = new Map<string, number>();
+  private readonly behind = new Set<string>();
+  private readonly durable: readonly Topic[];
+  private readonly byName: ReadonlyMap<string, Topic>;
+  private wake = Promise.withResolvers<void>();
+  private working = false;
+
+  constructor(
+    private readonly options: UnitWorkerOptions,
+    private readonly unit: OwnedUnit,
+    positions: readonly Position[],
+    private readonly reader: GroupReader,
+  ) {
+    const { topics } = options.subscription;
+    this.byName = new Map(topics.map((topic) => [topic.name, topic]));
+    // Sorted: the order in which all transactions lock positions.
+    this.durable = topics.filter((topic) => topic.class === "durable").sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.inbox = new Inbox(this.durable.map((topic) => topic.name));
+    this.place(positions);
+  }
+
+  /** The streams that the broker is to deliver for this unit. */
+  assignments(): Assignment[] {
+    return this.options.subscription.topics.map((topic) => ({
+      topic: topic.name,
+      part: this.unit.partition,
+      durable: topic.class === "durable",
+      epoch: this.unit.epoch,
+      position: () => this.positions.get(topic.name) ?? 0,
+    }));
+  }
+
+  offer(deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) this.inbox.put(delivery);
+    this.wake.resolve();
+  }
+
+  /** The log's heads. Counts only while nothing is under way: then the broker has nothing more to give. */
+  compare(heads: ReadonlyMap<string, number>): void {
+    if (this.working || !this.inbox.isEmpty) return;
+    for (const { name } of this.durable) {
+      const head = heads.get(headOf({ topic: name, part: this.unit.partition })) ?? 0;
+      if (head > (this.positions.get(name) ?? 0)) this.behind.add(name);
+    }
+    if (this.behind.size > 0) this.wake.resolve();
+  }
+
+  /** Works until the unit's signal aborts, or throws FENCED when another owner is there. */
+  async run(): Promise<void> {
+    const pause = new GrowingPause(this.options.clock);
+    const { signal } = this.unit;
+    signal.addEventListener("abort", () => this.wake.resolve(), { once: true });
+    // What the log has already need not wait for the broker.
+    this.suspectHoles();
+    while (!signal.aborted) {
+      this.working = true;
+      try {
+        await this.step(pause);
+        pause.reset();
+      } catch (error) {
+        this.report(error, pause.count);
+        if (hasCode(error, "FENCED") && !(await this.stillOwned())) throw error;
+        await pause.wait(signal);
+        // The commit's outcome may be unknown, and what was taken from the inbox is gone: the log has both.
+        await this.stillOwned().catch((failure: unknown) => this.report(failure, pause.count));
+        this.suspectHoles();
+      }
+      this.working = false;
+      this.options.onFlow();
+      if (this.inbox.isEmpty && this.behind.size === 0 && !signal.aborted) {
+        await this.wake.promise;
+        this.wake = Promise.withResolvers();
+      }
+    }
+  }
+
+  private async step(pause: GrowingPause): Promise<void> {
+    const batch = await this.collect();
+    if (batch.length > 0) await this.commit(batch);
+    const volatile = this.inbox.takeVolatile(BATCH);
+    if (volatile.length > 0) await this.handleVolatile(volatile, pause);
+  }
+
+  /** The next entries of each topic, without a hole from the position on. */
+  private async collect(): Promise<TopicBatch[]> {
+    const batches: TopicBatch[] = [];
+    let room = BATCH;
+    for (const topic of this.durable) {
+      if (room === 0) break;
+      const position = this.positions.get(topic.name) ?? 0;
+      const waiting = this.inbox.takeDurable(topic.name);
+      const old = waiting.filter(({ seq }) => seq <= position);
+      if (old.length > 0) this.acknowledge(topic.name, old);
+      let entries: readonly StoredEntry[] = contiguous(waiting, position).slice(0, room);
+      const isHoled = waiting.length > old.length;
+      if (entries.length === 0 && (isHoled || this.behind.has(topic.name))) {
+        entries = await this.fromLog(topic, position, room);
+      }
+      const last = entries.at(-1)?.seq;
+      if (last === undefined) continue;
+      for (const delivery of waiting) if (delivery.seq > last) this.inbox.put(delivery);
+      batches.push({ topic, entries });
+      room -= entries.length;
+    }
+    return batches;
+  }
+
+  private async fromLog(topic: Topic, position: number, limit: number): Promise<readonly StoredEntry[]> {
+    const stream = { topic: topic.name, part: this.unit.partition };
+    const entries = await this.options.logStore.read(stream, position, limit);
+    if (entries.length < limit) this.behind.delete(topic.name);
+    return entries;
+  }
+
+  private async commit(batches: readonly TopicBatch[]): Promise<void> {
+    const { db, logStore, subscription } = this.options;
+    const { group, partition: part, epoch } = this.unit;
+    const events = batches.flatMap(({ topic, entries }) => entries.map((entry) => decode(topic, part, entry)));
+    const steps = batches.map(({ topic, entries }) => ({
+      topic: topic.name,
+      before: this.positions.get(topic.name) ?? 0,
+      after: entries.at(-1)?.seq ?? 0,
+    }));
+    await db.transaction(async (tx) => {
+      // First in the transaction: fences, deduplicates and locks. Not awaited: its failure is the transaction's.
+      logStore.advance(tx, { group, part, epoch }, steps).catch(() => undefined);
+      await subscription.handle?.(tx, events, this.unit);
+    });
+    for (const { topic, after } of steps) this.positions.set(topic, after);
+    for (const { topic, entries } of batches) this.acknowledge(topic.name, entries);
+  }
+
+  private async handleVolatile(deliveries: readonly Delivery[], pause: GrowingPause): Promise<void> {
+    const events = this.decodeAll(deliveries);
+    for (let tries = 1; events.length > 0; tries += 1) {
+      try {
+        await this.options.subscription.handleVolatile?.(events, this.unit);
+        break;
+      } catch (error) {
+        this.report(error, tries);
+        // Not acknowledged: the next owner gets them.
+        if (this.unit.signal.aborted) return;
+        // By its content and for good: it is lost, said so, and the stream goes on.
+        if (!passesByItself(error) && tries >= VOLATILE_TRIES) break;
+        await pause.wait(this.unit.signal);
+      }
+    }
+    for (const [topic, done] of Map.groupBy(deliveries, (delivery) => delivery.topic)) {
+      const ids = done.map((delivery) => delivery.id);
+      this.reader.acknowledge({ topic, part: this.unit.partition }, ids);
+    }
+  }
+
+  private decodeAll(deliveries: readonly Delivery[]): BusEvent[] {
+    return deliveries.flatMap((delivery) => {
+      const topic = this.byName.get(delivery.topic);
+      if (topic === undefined) return [];
+      try {
+        return [decode(topic, delivery.part, delivery)];
+      } catch (error) {
+        this.report(error, VOLATILE_TRIES);
+        return [];
+      }
+    });
+  }
+
+  private acknowledge(topic: string, entries: readonly StoredEntry[]): void {
+    const ids = entries.map(({ seq }) => `${seq}-0`);
+    this.reader.acknowledge({ topic, part: this.unit.partition }, ids);
+  }
+
+  private suspectHoles(): void {
+    for (const { name } of this.durable) this.behind.add(name);
+  }
+
+  /** Reads the positions anew; false when they are of another owner. */
+  private async stillOwned(): Promise<boolean> {
+    if (this.durable.length === 0) return true;
+    const { group, partition: part, epoch } = this.unit;
+    const names = this.durable.map((topic) => topic.name);
+    const positions = await this.options.logStore.positions({ group, part, epoch }, names);
+    if (positions !== undefined) this.place(positions);
+    return positions !== undefined;
+  }
+
+  private place(positions: readonly Position[]): void {
+    for (const { topic, seq } of positions) this.positions.set(topic, seq);
+  }
+
+  private report(error: unknown, tries: number): void {
+    const { group, partition, epoch } = this.unit;
+    const fields = { group, partition, epoch, tries, err: error };
+    if (passesByItself(error)) this.options.log.warn(fields, "Events of a unit are tried again");
+    else this.options.log.error(fields, "Events of a unit fail");
+  }
+}
+
+/** Those that follow the position one by one; repeated ones once. */
+function contiguous(sorted: readonly Delivery[], position: number): Delivery[] {
+  const run: Delivery[] = [];
+  let next = position + 1;
+  for (const delivery of sorted) {
+    if (delivery.seq < next) continue;
+    if (delivery.seq > next) break;
+    run.push(delivery);
+    next += 1;
+  }
+  return run;
+}
