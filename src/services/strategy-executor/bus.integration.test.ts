@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { pino } from "pino";
+import type { Bus } from "#shared/bus/bus.ts";
+import { createBus } from "#shared/bus/create-bus.ts";
+import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
+import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import { systemClock } from "#shared/clock/system.ts";
+import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
+import type { Candle } from "#shared/domain/candle.ts";
+import type { Order } from "#shared/domain/order.ts";
+import type { Signal } from "#shared/domain/signal.ts";
+import { createLeader } from "#shared/leader/create-leader.ts";
+import { createMemoryLock, type MemoryLocks } from "#shared/leader/memory.ts";
+import { event, MARKET_CANDLES, ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
+import { createMemoryWakeups } from "#shared/queue/memory.ts";
+import { createTaskQueue } from "#shared/queue/task-queue.ts";
+import { noFailpoints } from "#shared/service/create-failpoints.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { flip } from "#strategies/flip.ts";
+import {
+  candleOf,
+  putInstrument,
+  putSession,
+  runRow,
+  sessionOf,
+  until,
+  untilCandle,
+  type World,
+} from "./executor.fixture.ts";
+import { strategyExecutor } from "./index.ts";
+
+const log = pino({ level: "silent" });
+const locks: MemoryLocks = new Map();
+let database: TestDatabase;
+let redis: TestRedis;
+let incarnation: string;
+const candles: Candle[] = [];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  redis = testRedis();
+  incarnation = await createPostgresLogStore(database.db).incarnation();
+  await putInstrument({ database } as World);
+});
+afterAll(async () => {
+  await redis.cleanup();
+  await database.drop();
+});
+
+function busOf(instance: string) {
+  const { db } = database;
+  const leader = createLeader({ db, lock: createMemoryLock(locks), clock: systemClock, log, leaseMs: 600 });
+  const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation });
+  const bus = createBus({
+    db,
+    logStore: createPostgresLogStore(db),
+    broker,
+    leader,
+    clock: systemClock,
+    log,
+    instance,
+  });
+  return { bus, leader };
+}
+
+async function startExecutor(instance: string) {
+  const { db } = database;
+  const { bus, leader } = busOf(instance);
+  const queue = createTaskQueue({ db, wakeups: createMemoryWakeups(), clock: systemClock, log });
+  const marketData = {
+    ensureSeries: async (query: object) => ({ ...query, firstN: 0, headN: 0, headOpenAtMs: null }),
+    candles: async ({ fromN, limit }: { fromN: number; limit: number }) => candles.slice(fromN - 1, fromN - 1 + limit),
+  };
+  const deps = { db, bus, queue, leader, clients: { marketData }, clock: systemClock, log, failpoints: noFailpoints };
+  const service = strategyExecutor.create(deps as unknown as Deps, strategyExecutor.settings.parse({}));
+  await service.start(new AbortController().signal);
+  expect(service.notReady()).toEqual([]);
+  return async () => {
+    await service.stop();
+    await bus.close();
+    await leader.close();
+    await queue.close();
+  };
+}
+
+/** Publishes a candle, and again until it has done what it is to do: as market-data repeats the newest one. */
+async function show(bus: Bus, candle: Candle, done: () => Promise<boolean>): Promise<void> {
+  candles.push(candle);
+  await until(async () => {
+    await bus.publishVolatile([event(MARKET_CANDLES, candle.instrumentId, "market.candle", candle)]);
+    await systemClock.sleep(50);
+    return done();
+  });
+}
+
+test("over the real bus: a session is warmed up, trades, and goes on with the next instance", async () => {
+  const { bus, leader } = busOf("tester");
+  const signals: Signal[] = [];
+  const watching = bus.tail({
+    topic: SIGNALS,
+    from: "start",
+    handle: (events) =>
+      void signals.push(...events.filter(({ type }) => type === "signal.created").map(({ data }) => data as Signal)),
+  });
+  const world = { database } as World;
+  const id = crypto.randomUUID();
+  const base = { id, partition: bus.partitionOf(id), strategy: flip.name, strategyVersion: flip.version };
+  const session = sessionOf({ ...base, state: "STARTING" });
+  let stop = await startExecutor("one");
+  await putSession(world, session);
+  await database.db.transaction(async (tx) => {
+    bus.publish(tx, [event(SESSIONS, id, "session.changed", { from: "CREATED", session })]);
+  });
+  await until(async () => (await runRow(world, id))?.phase === "READY");
+  const running = { ...session, state: "RUNNING" as const, version: 2 };
+  await putSession(world, running);
+  await database.db.transaction(async (tx) => {
+    bus.publish(tx, [event(SESSIONS, id, "session.changed", { from: "STARTING", session: running })]);
+  });
+  await show(bus, candleOf(1, "100"), async () => signals.length === 1);
+  await stop();
+
+  stop = await startExecutor("two");
+  const filled = orderOf(signals[0] as Signal);
+  const fill = fillOf(filled);
+  await database.db.transaction(async (tx) => {
+    bus.publish(tx, [event(ORDERS, id, "order.filled", { from: "SUBMITTED", order: filled, fill })]);
+  });
+  await until(async () => ((await runRow(world, id)) as unknown as { position: unknown })?.position !== null);
+  await show(bus, candleOf(2, "101"), async () => signals.length === 2);
+  await untilCandle(world, id, 2);
+  expect(signals.map(({ number, candleN, intent }) => [number, candleN, intent.kind])).toEqual([
+    [1, 1, "enter"],
+    [2, 2, "exit"],
+  ]);
+  await stop();
+  await watching.close();
+  await bus.close();
+  await leader.close();
+}, 20_000);
+
+function orderOf(signal: Signal): Order {
+  return {
+    id: crypto.randomUUID(),
+    clientOrderId: "abcd1234-1",
+    sessionId: signal.sessionId,
+    number: 1,
+    signalId: signal.id,
+    accountId: "demo",
+    instrumentId: signal.instrumentId,
+    side: "BUY",
+    style: { type: "MARKET" },
+    size: "1",
+    reduceOnly: false,
+    marketAtMs: 1,
+    validUntilMs: null,
+    receivedAtMs: 1,
+    signalAtMs: 1,
+    decidedAtMs: 1,
+    state: "FILLED",
+    stateReason: null,
+    venueOrderId: "1",
+    filledSize: "1",
+    averagePrice: "100",
+    fees: { SPX: "0.001" },
+    filledAtMs: 1,
+    attempt: 1,
+    signedAtMs: 1,
+    recvWindowMs: 1,
+    submittedAtMs: 1,
+    sentAtMs: 1,
+    version: 3,
+  };
+}
+
+function fillOf(order: Order) {
+  const { id, sessionId, accountId, instrumentId, side, size } = order;
+  const money = { price: "100", size, fee: "0.001", feeAsset: "SPX", maker: false, atMs: 1 };
+  return { tradeId: "1", orderId: id, sessionId, accountId, instrumentId, side, ...money };
+}
