@@ -88,18 +88,24 @@ function statusOf(error: unknown): number | undefined {
 /** An answer of ours that breaks its own contract is our fault, not the caller's. */
 function invalid(error: ValidationError): Problem {
   if (error.type === "response") return internal();
-  const at = error.type === "body" ? "" : `${error.type}.`;
-  const errors: FieldError[] = issuesOf(error).map((issue) => ({
-    field: `${at}${issue.path}` || "body",
-    message: issue.message,
-  }));
+  const at = error.type === "body" ? [] : [error.type];
+  const errors = issuesOf(error).flatMap((issue) => fieldErrorsOf(at, issue));
   return problem(422, "INVALID_INPUT", "Some fields are not as they should be.", { errors });
 }
 
-/** Elysia's own list repeats the input and joins some paths wrongly: the issues are read from the schema itself. */
-function issuesOf(error: ValidationError): { path: string; message: string }[] {
-  return error.all.map((issue) => {
-    const path = "path" in issue && issue.path !== "root" ? String(issue.path) : "";
-    return { path, message: "message" in issue ? String(issue.message) : "is not valid" };
-  });
+function fieldErrorsOf(at: readonly string[], issue: z.core.$ZodIssue): FieldError[] {
+  const field = (more: readonly string[]) => [...at, ...issue.path.map(String), ...more].join(".") || "body";
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({ field: field([key]), message: "is not known here" }));
+  }
+  return [{ field: field([]), message: issue.message }];
+}
+
+/** Elysia's own list repeats the input and loses what zod knows: the schema is asked again. */
+function issuesOf({ validator, value }: ValidationError): readonly z.core.$ZodIssue[] {
+  const known: unknown = validator;
+  const inner = typeof known === "object" && known !== null && "schema" in known ? known.schema : known;
+  const schema = inner instanceof z.ZodType ? inner : undefined;
+  const result = schema?.safeParse(value);
+  return result?.error?.issues ?? [];
 }

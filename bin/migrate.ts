@@ -1,0 +1,10 @@
+import { loadSettings } from "#shared/config/load.ts";
+import { migrate } from "#shared/db/migrate.ts";
+import { fail } from "#shared/service/run-process.ts";
+
+try {
+  const applied = await migrate(loadSettings([]).general.DATABASE_URL);
+  process.stdout.write(applied.length === 0 ? "The database is up to date.\n" : `Applied: ${applied.join(", ")}.\n`);
+} catch (error) {
+  fail(error);
+}

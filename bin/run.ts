@@ -1,0 +1,180 @@
+import { Command } from "commander";
+import { createBus } from "#shared/bus/create-bus.ts";
+import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
+import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import { createRedisCache } from "#shared/cache/redis.ts";
+import { systemClock } from "#shared/clock/system.ts";
+import { loadSettings, type Settings } from "#shared/config/load.ts";
+import { migrate } from "#shared/db/migrate.ts";
+import { createPostgresDb } from "#shared/db/postgres.ts";
+import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
+import { createServiceClients } from "#shared/http/create-clients.ts";
+import { createHttpApp } from "#shared/http/http-app.ts";
+import { type Listening, listen } from "#shared/http/listen.ts";
+import { createLeader } from "#shared/leader/create-leader.ts";
+import { createRedlockLock } from "#shared/leader/redlock.ts";
+import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import { createTaskQueue } from "#shared/queue/task-queue.ts";
+import { createFailpoints } from "#shared/service/create-failpoints.ts";
+import { fail, runProcess } from "#shared/service/run-process.ts";
+import { createRunner, type Part } from "#shared/service/runner.ts";
+import type { Deps, ServiceDefinition } from "#shared/service/service.ts";
+import { watchServers } from "#shared/service/watch-servers.ts";
+import { sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
+import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
+import { createRegistry } from "#shared/telemetry/metrics.ts";
+import packageJson from "../package.json" with { type: "json" };
+import { SERVICES } from "./services.ts";
+
+const VERSION = packageJson.version;
+/** The only service that stands outside the engine: it needs neither Postgres nor Redis. */
+const OUTSIDE = "paper-exchange";
+
+interface Ports {
+  deps: Deps;
+  /** In the order of their start. */
+  parts: Part[];
+  away(): readonly string[];
+}
+
+/** Connects to Postgres, Redis and the venues: the adapters behind every port. */
+async function connect(settings: Settings, log: Logger, ownUrl: () => string): Promise<Ports> {
+  const { general } = settings;
+  const instance = crypto.randomUUID();
+  const clock = systemClock;
+  const redis = { url: general.REDIS_URL, prefix: general.R3_PREFIX };
+  const db = createPostgresDb(general.DATABASE_URL, { maxConnections: general.R3_DATABASE_CONNECTIONS });
+  const logStore = createPostgresLogStore(db);
+  const incarnation = await logStore.incarnation();
+  const broker = createRedisBroker({ ...redis, incarnation });
+  const lock = createRedlockLock(redis);
+  const leader = createLeader({ db, lock, clock, log, leaseMs: general.R3_LEASE_MS, holder: instance });
+  const bus = createBus({ db, logStore, broker, leader, clock, log, instance, partitions: general.R3_PARTITIONS });
+  const wakeups = createBullmqWakeups({ ...redis, log });
+  const queue = createTaskQueue({ db, wakeups, clock, log });
+  const cache = createRedisCache(redis);
+  const exchanges = createCcxtExchanges({ venues: general.R3_VENUES, accounts: general.R3_ACCOUNTS, clock, log });
+  const clients = createServiceClients(
+    {
+      dataCollect: general.R3_DATA_COLLECT_URL ?? ownUrl,
+      marketData: general.R3_MARKET_DATA_URL ?? ownUrl,
+      strategyExecutor: general.R3_STRATEGY_EXECUTOR_URL ?? ownUrl,
+      orderPositionTracker: general.R3_ORDER_POSITION_TRACKER_URL ?? ownUrl,
+    },
+    general.R3_HTTP_TIMEOUT_MS,
+  );
+  const failpoints = failpointsOf(settings, exchanges.live);
+  const watch = watchServers({
+    servers: [
+      { name: "Postgres", ping: () => db.ping() },
+      { name: "Redis", ping: () => bus.ping() },
+    ],
+    clock,
+    log,
+  });
+  const parts: Part[] = [
+    { name: "database", stop: () => db.close() },
+    { name: "leader", stop: () => leader.close() },
+    { name: "cache", stop: () => cache.close() },
+    { name: "queue", stop: () => queue.close() },
+    { name: "bus", stop: () => bus.close() },
+    { name: "exchanges", stop: () => exchanges.close() },
+    watch,
+  ];
+  return {
+    deps: { db, bus, queue, leader, cache, exchanges, clients, clock, log, failpoints },
+    parts,
+    away: () => watch.away(),
+  };
+}
+
+function failpointsOf({ general }: Settings, live: boolean) {
+  return createFailpoints({
+    plans: general.R3_FAILPOINTS,
+    folder: general.R3_FAILPOINT_FOLDER,
+    live,
+    nowMs: () => systemClock.nowMs(),
+  });
+}
+
+/** For the service outside the engine: a clock, a log and failpoints; any other port is a programmer's mistake. */
+function withoutServers(settings: Settings, log: Logger): Ports {
+  const given: Partial<Deps> = { clock: systemClock, log, failpoints: failpointsOf(settings, false) };
+  return { deps: given as Deps, parts: [], away: () => [] };
+}
+
+async function makeRunner(chosen: readonly ServiceDefinition[]) {
+  const settings = loadSettings(SERVICES);
+  const { general } = settings;
+  const log = createLogger({
+    level: general.R3_LOG_LEVEL,
+    format: general.R3_LOG_FORMAT,
+    isTerminal: process.stdout.isTTY,
+  });
+  let listening: Listening | null = null;
+  const ownUrl = (): string => listening?.url ?? `http://${general.R3_HTTP_HOST}:${general.R3_HTTP_PORT}`;
+  const outside = chosen.every(({ name }) => name === OUTSIDE);
+  if (!outside) await migrate(general.DATABASE_URL);
+  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, ownUrl);
+  const services = chosen.map((definition) => {
+    const deps = { ...ports.deps, log: log.child({ service: definition.name }) };
+    const service = definition.create(deps, settings.of(definition));
+    let started = false;
+    return {
+      ...definition,
+      ...(service.routes === undefined ? {} : { routes: service.routes }),
+      notReady: () => [...ports.away(), ...(started ? service.notReady() : ["to start"])],
+      start: async (signal: AbortSignal) => {
+        await service.start(signal);
+        started = true;
+      },
+      stop: () => service.stop(),
+    };
+  });
+  const app = createHttpApp({
+    services,
+    version: VERSION,
+    log,
+    registry: createRegistry({ services: chosen.length === SERVICES.length ? "all" : (chosen[0]?.name ?? "") }),
+    maxBodyBytes: general.R3_HTTP_MAX_BODY_BYTES,
+  });
+  const http: Part = {
+    name: "http",
+    start: () => {
+      listening = listen(app, general.R3_HTTP_HOST, general.R3_HTTP_PORT);
+      log.info({ url: listening.url, services: chosen.map(({ name }) => name) }, "listening");
+    },
+    stop: () => listening?.stop(),
+  };
+  const beats: Part = {
+    name: "heartbeats",
+    start: (signal) => {
+      const instance = crypto.randomUUID();
+      const alive = services.map((service) => ({ name: service.name, ready: () => service.notReady().length === 0 }));
+      const { bus, clock } = ports.deps;
+      const memoryBytes = (): number => process.memoryUsage.rss();
+      void sendHeartbeats({ bus, clock, log, services: alive, instance, version: VERSION, memoryBytes }, signal);
+    },
+  };
+  const parts = [...ports.parts, http, ...services, ...(outside ? [] : [beats])];
+  return createRunner({ parts, clock: systemClock, log, stopTimeoutMs: general.R3_STOP_TIMEOUT_MS });
+}
+
+const list = SERVICES.map(({ name, description }) => `  ${name.padEnd(24)}${description}`).join("\n");
+const program = new Command("run")
+  .description("Runs one service, several, or all in one process.")
+  .argument("<services...>", "names of services, or all")
+  .addHelpText("after", `\nServices:\n${list}\n\nSettings come from the environment; .env.example lists them.`)
+  .parse();
+
+const unknown = program.args.filter((name) => name !== "all" && !SERVICES.some((service) => service.name === name));
+if (unknown.length > 0) {
+  fail(
+    new Error(
+      `There is no service "${unknown.join('", "')}"; there are all, ${SERVICES.map(({ name }) => name).join(", ")}.`,
+    ).message,
+  );
+}
+await runProcess(() =>
+  makeRunner(program.args.includes("all") ? SERVICES : SERVICES.filter(({ name }) => program.args.includes(name))),
+);

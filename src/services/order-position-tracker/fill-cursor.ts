@@ -1,0 +1,33 @@
+import type { Sql } from "#shared/db/db.ts";
+
+/** How far the venue's list of fills was read. Null: never. */
+export async function readFillCursor(
+  { sql }: { sql: Sql },
+  accountId: string,
+  instrumentId: string,
+): Promise<{ tradeId: string | null } | null> {
+  const rows = await sql<{ trade_id: string | null }[]>`
+    select trade_id from order_position_tracker.fill_cursors
+    where account_id = ${accountId} and instrument_id = ${instrumentId}`;
+  return rows[0] === undefined ? null : { tradeId: rows[0].trade_id };
+}
+
+/** Moves the cursor from where it was; when someone else has moved it, theirs stands. */
+export async function moveFillCursor(
+  { sql }: { sql: Sql },
+  move: { accountId: string; instrumentId: string; from: string | null; to: string | null },
+): Promise<void> {
+  const { accountId, instrumentId, from, to } = move;
+  await sql`
+    insert into order_position_tracker.fill_cursors as c (account_id, instrument_id, trade_id)
+    values (${accountId}, ${instrumentId}, ${to})
+    on conflict (account_id, instrument_id) do update set trade_id = excluded.trade_id
+    where c.trade_id is not distinct from ${from}`;
+}
+
+/** The instruments of an account whose fills are followed. */
+export async function followedInstruments({ sql }: { sql: Sql }, accountId: string): Promise<string[]> {
+  const rows = await sql<{ instrument_id: string }[]>`
+    select instrument_id from order_position_tracker.fill_cursors where account_id = ${accountId} order by instrument_id`;
+  return rows.map((row) => row.instrument_id);
+}

@@ -1,0 +1,40 @@
+import type { Tx } from "#shared/db/db.ts";
+import { ALERTS, event } from "#shared/messages/topics.ts";
+import type { Parts } from "./parts.ts";
+import type { Recorded } from "./record-venue.ts";
+
+/**
+ * Reports orders and fills at the venue that nobody here made, each once, with an alert. `silent`: they were there before
+ * the account was followed, so they are only remembered.
+ */
+export async function reportForeign(
+  tx: Tx,
+  { deps }: Parts,
+  of: { accountId: string; foreign: Recorded["foreign"]; silent: boolean },
+): Promise<void> {
+  const { accountId, foreign, silent } = of;
+  const all = [
+    ...foreign.orders.map((one) => ({ kind: "order" as const, id: one.venueOrderId, data: { ...one } })),
+    ...foreign.fills.map((one) => ({ kind: "fill" as const, id: one.tradeId, data: { ...one } })),
+  ];
+  const atMs = deps.clock.nowMs();
+  for (const { kind, id, data } of all) {
+    const { clientOrderId: ours, ...rest } = data;
+    const row = ours === undefined ? rest : { ...rest, clientOrderId: ours };
+    const inserted = await tx.sql`
+      insert into order_position_tracker.foreign_activity (account_id, instrument_id, kind, venue_id, data, seen_at_ms)
+      values (${accountId}, ${data.venueSymbol}, ${kind}, ${id}, ${tx.sql.json(row)}, ${atMs})
+      on conflict do nothing returning 1`;
+    if (inserted.length === 0 || silent) continue;
+    deps.bus.publish(tx, [
+      event(ALERTS, `external:${accountId}`, "alert.raised", {
+        scope: `external:${accountId}`,
+        code: kind === "order" ? "FOREIGN_ORDER" : "FOREIGN_FILL",
+        severity: "warning",
+        text: `The account ${accountId} has an ${kind === "order" ? "order" : "execution"} of ${data.venueSymbol} that was not made here.`,
+        atMs,
+        data: { venueId: id, venueSymbol: data.venueSymbol },
+      }),
+    ]);
+  }
+}

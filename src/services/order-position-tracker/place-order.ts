@@ -1,0 +1,158 @@
+import type { Order, OrderRequest } from "#shared/domain/order.ts";
+import type { SessionState } from "#shared/domain/session.ts";
+import { hasCode, messageOf } from "#shared/errors/app-error.ts";
+import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
+import { event, ORDERS } from "#shared/messages/topics.ts";
+import { newOrder } from "#shared/orders/new-order.ts";
+import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
+import { insertOrder, insertOrderEvent, lockOrder, updateOrder } from "./order-store.ts";
+import type { Parts } from "./parts.ts";
+import { resolveOrder, sendAgainOrReject } from "./resolve-order.ts";
+import { sessionTrades, settleTask } from "./settled.ts";
+
+/** What the first step of a task found to be done. */
+export type NextMove = { move: "nothing" } | { move: "send" | "resolve" | "cancel"; order: Order };
+
+/**
+ * The commit that takes the lane: the intent, with the window in which the venue may take it, before anything is sent. An
+ * order that is there already was in someone else's hands: it is UNKNOWN and has to be asked for.
+ */
+export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request: OrderRequest): Promise<NextMove> {
+  const [found, sessions] = await Promise.all([
+    lockOrder(tx, request.id),
+    tx.sql<{ state: SessionState }[]>`
+      select state from reference.sessions where id = ${request.sessionId} for share`,
+  ]);
+  if (found !== null && found.state !== "INITIALIZED") {
+    if (found.state !== "SUBMITTED" && found.state !== "UNKNOWN") {
+      tx.complete(task, { state: found.state });
+      return { move: "nothing" };
+    }
+    const unknown: Order = await parts.recorder.change(tx, found, { kind: "state", to: "UNKNOWN" });
+    return { move: "resolve", order: unknown };
+  }
+  const order = found ?? newOrder(request);
+  if (!request.reduceOnly && !sessionTrades(sessions[0]?.state)) {
+    await writeFirst(tx, parts, found === null, closedBeforeSend(order, sessions[0]?.state));
+    tx.complete(task, { state: "CANCELED" });
+    return { move: "nothing" };
+  }
+  const { deps, settings, serverClocks } = parts;
+  const submitted: Order = {
+    ...order,
+    state: "SUBMITTED",
+    attempt: 1,
+    signedAtMs: serverClocks.nowMs(order.accountId),
+    recvWindowMs: settings.R3_ORDER_POSITION_TRACKER_RECV_WINDOW_MS,
+    submittedAtMs: deps.clock.stampMs(),
+    version: order.version + 1,
+  };
+  await writeFirst(tx, parts, found === null, submitted);
+  return { move: "send", order: submitted };
+}
+
+function closedBeforeSend(order: Order, state: SessionState | undefined): Order {
+  const stateReason = `The session is ${state ?? "gone"}: the order was not sent.`;
+  return { ...order, state: "CANCELED", stateReason, version: order.version + 1 };
+}
+
+async function writeFirst(tx: LaneTx, { deps }: Parts, isNew: boolean, order: Order): Promise<void> {
+  const atMs = deps.clock.nowMs();
+  const from = "INITIALIZED";
+  deps.bus.publish(tx, [
+    event(ORDERS, order.sessionId, "order.changed", { from, order }, { correlationId: order.signalId }),
+  ]);
+  await Promise.all([
+    isNew ? insertOrder(tx, order, atMs) : updateOrder(tx, order, null, atMs),
+    insertOrderEvent(tx, { order, type: "order.changed", from, atMs }),
+  ]);
+}
+
+type Sent = PlaceOutcome | { kind: "lost"; reason: string };
+
+/** Sends an intent that is committed, and commits the answer with the end of the task. */
+export async function sendOrder(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<void> {
+  const { deps, serverClocks, recorder } = parts;
+  const context = { order: order.number, sessionId: order.sessionId };
+  const instrument = await parts.instruments.byId(order.instrumentId);
+  deps.failpoints.hit("tracker.intent-committed", context);
+  let sentAtMs: number | null = null;
+  const sent = await place(parts, order, instrument, () => {
+    sentAtMs = deps.clock.stampMs();
+  });
+  deps.failpoints.hit("tracker.order-sent", context);
+  if (sent.kind === "accepted") {
+    const word = await recorder.hear(order.accountId, { orders: [sent.order], fills: sent.fills });
+    const state = await lane.step(async (tx) => {
+      const stamp = sentAtMs === null ? undefined : { orderId: order.id, atMs: sentAtMs };
+      const recorded = await recorder.record(tx, word, stamp);
+      return settleTask(tx, parts, task, recorded.orders.get(order.id) ?? order);
+    });
+    deps.log.info({ orderId: order.id, sessionId: order.sessionId, state }, "order sent");
+    return;
+  }
+  if (sent.kind === "rejected") return rejected(lane, parts, { task, order, ...sent });
+  if (sent.kind === "window-passed") {
+    await serverClocks.measure(order.accountId).catch((error: unknown) => {
+      deps.log.warn({ accountId: order.accountId, error: messageOf(error) }, "server clock not measured");
+    });
+    return sendAgainOrReject(lane, parts, task, order);
+  }
+  deps.log.warn({ orderId: order.id, reason: sent.reason }, "answer of the venue lost");
+  await lane.step(async (tx) => {
+    const now = (await lockOrder(tx, order.id)) ?? order;
+    const unknown =
+      now.state === "SUBMITTED"
+        ? await recorder.change(tx, now, { kind: "state", to: "UNKNOWN", reason: sent.reason })
+        : now;
+    settleTask(tx, parts, task, unknown);
+  });
+}
+
+async function place(
+  parts: Parts,
+  order: Order,
+  instrument: Awaited<ReturnType<Parts["instruments"]["byId"]>>,
+  onSent: () => void,
+): Promise<Sent> {
+  const { clientOrderId, side, style, size, signedAtMs, recvWindowMs } = order;
+  if (signedAtMs === null || recvWindowMs === null) throw new RangeError("An order without an intent is never sent.");
+  const request = { instrument, clientOrderId, side, style, size, signedAtMs, recvWindowMs, onSent };
+  try {
+    return await parts.deps.exchanges.account(order.accountId).place(request);
+  } catch (error) {
+    // Whatever went wrong, the request may have left: only the venue can say.
+    return { kind: "lost", reason: messageOf(error) };
+  }
+}
+
+/** A refusal ends the order; of a later attempt it may mean that an earlier one is there after all, so the venue is asked. */
+async function rejected(
+  lane: LeasedLane,
+  parts: Parts,
+  of: { task: Task; order: Order; code: string; reason: string },
+): Promise<void> {
+  const { task, order, code, reason } = of;
+  if (order.attempt > 1) {
+    const found = await findAtVenue(parts, order);
+    if (found) return resolveOrder(lane, parts, task, order);
+  }
+  await lane.step(async (tx) => {
+    const now = (await lockOrder(tx, order.id)) ?? order;
+    const to = { kind: "state", to: "REJECTED", reason: `${code}: ${reason}` } as const;
+    const ended = now.state === "SUBMITTED" ? await parts.recorder.change(tx, now, to) : now;
+    settleTask(tx, parts, task, ended);
+  });
+  parts.deps.log.warn({ orderId: order.id, code }, "order rejected");
+}
+
+async function findAtVenue(parts: Parts, order: Order): Promise<boolean> {
+  const instrument = await parts.instruments.byId(order.instrumentId);
+  const { clientOrderId } = order;
+  try {
+    return (await parts.deps.exchanges.account(order.accountId).order({ instrument, clientOrderId })) !== null;
+  } catch (error) {
+    if (hasCode(error, "FENCED")) throw error;
+    return true;
+  }
+}

@@ -1,0 +1,259 @@
+import { applyToPosition, type PositionState } from "#shared/accounting/book.ts";
+import type { OutgoingEvent } from "#shared/bus/bus.ts";
+import type { Tx } from "#shared/db/db.ts";
+import { decimal, normalize } from "#shared/domain/decimal.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { Fill, Order } from "#shared/domain/order.ts";
+import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
+import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
+import { ALERTS, event, ORDERS, POSITIONS } from "#shared/messages/topics.ts";
+import { applyOrderEvent, type OrderAlert, type OrderEvent, type TrackedOrder } from "#shared/orders/order-state.ts";
+import { readVenueOrder } from "#shared/orders/venue-state.ts";
+import type { Deps } from "#shared/service/service.ts";
+import type { Instruments } from "./instruments.ts";
+import { entriesOf } from "./ledger.ts";
+import { lockMoney, positionEvent, toPosition, upsertPosition, writeEntry } from "./money-store.ts";
+import { insertFill, insertOrderEvent, lockOrders, type OrderKeys, updateOrder } from "./order-store.ts";
+
+/** What a venue said about an account, with the instruments it spoke of. Made outside of the transaction. */
+export interface VenueWord {
+  accountId: string;
+  orders: readonly VenueOrder[];
+  fills: readonly VenueFill[];
+  instruments: ReadonlyMap<string, Instrument>;
+}
+
+/** What came of a word. */
+export interface Recorded {
+  /** Our orders that were spoken of, as they are now. */
+  orders: ReadonlyMap<string, Order>;
+  /** The new fills of our orders. */
+  fills: readonly { fill: Fill; order: Order }[];
+  /** Whether the venue has executed more of some order than it told here. */
+  fillsMissing: boolean;
+  /** What belongs to no order of ours. */
+  foreign: { orders: readonly VenueOrder[]; fills: readonly VenueFill[] };
+}
+
+export interface Recorder {
+  /** Looks up the instruments that a word speaks of. */
+  hear(accountId: string, said: { orders?: readonly VenueOrder[]; fills?: readonly VenueFill[] }): Promise<VenueWord>;
+  /**
+   * Books a word, fills before states: the one path for user stream, answers and queries. Order, fills, position, ledger
+   * and events are one with the transaction; what was booked before changes nothing. `sent` adds a stamp to an order.
+   */
+  record(tx: Tx, word: VenueWord, sent?: { orderId: string; atMs: number }): Promise<Recorded>;
+  /** Changes an order that is locked, with its event. */
+  change(tx: Tx, order: Order, event: OrderEvent, patch?: Partial<Order>): Promise<Order>;
+}
+
+type RecordDeps = Pick<Deps, "bus" | "queue" | "clock" | "log" | "exchanges">;
+
+export function createRecorder(deps: RecordDeps, instruments: Instruments): Recorder {
+  return {
+    async hear(accountId, { orders = [], fills = [] }) {
+      const { venue } = deps.exchanges.account(accountId);
+      const symbols = new Set([...orders, ...fills].map(({ venueSymbol }) => venueSymbol));
+      const found = new Map<string, Instrument>();
+      for (const symbol of symbols) {
+        const instrument = await instruments.bySymbol(venue, symbol);
+        if (instrument !== null) found.set(symbol, instrument);
+      }
+      return { accountId, orders, fills, instruments: found };
+    },
+    async record(tx, word, sent) {
+      const keys = keysOf(word);
+      const [locked, positionBefore] = await Promise.all([lockOrders(tx, keys), lockMoney(tx, keys)]);
+      const recording = new Recording(tx, deps, { word, locked, positionBefore });
+      recording.bookFills();
+      recording.takeStates();
+      if (sent !== undefined) recording.stamp(sent.orderId, sent.atMs);
+      return recording.write();
+    },
+    async change(tx, order, orderEvent, patch = {}) {
+      const atMs = deps.clock.nowMs();
+      const change = applyOrderEvent({ order, filledQuote: "0", tradeIds: new Set() }, orderEvent);
+      if (change.kind !== "changed") return order;
+      const changed = { ...change.tracked.order, ...patch };
+      deps.bus.publish(tx, [
+        event(ORDERS, order.sessionId, "order.changed", { from: change.from, order: changed }, links(order)),
+      ]);
+      await Promise.all([
+        updateOrder(tx, changed, null, atMs),
+        insertOrderEvent(tx, { order: changed, type: "order.changed", from: change.from, atMs }),
+      ]);
+      return changed;
+    },
+  };
+}
+
+function links(order: Order) {
+  return { correlationId: order.signalId, causationId: order.id };
+}
+
+function keysOf({ accountId, orders, fills, instruments }: VenueWord): OrderKeys {
+  const clientOrderIds = [...orders, ...fills].map((one) => one.clientOrderId).filter((id) => id !== undefined);
+  return {
+    accountId,
+    clientOrderIds: [...new Set(clientOrderIds)],
+    instrumentIds: [...instruments.values()].map(({ id }) => id),
+    venueOrderIds: [
+      ...new Set(fills.filter((fill) => fill.clientOrderId === undefined).map((fill) => fill.venueOrderId)),
+    ],
+  };
+}
+
+interface RecordingInput {
+  word: VenueWord;
+  locked: readonly TrackedOrder[];
+  positionBefore: (sessionId: string, instrumentId: string) => PositionState;
+}
+
+/** One word on its way into the database: changes are made in memory, then written together. */
+class Recording {
+  private readonly tracked = new Map<string, TrackedOrder>();
+  private readonly touched = new Set<string>();
+  private readonly positions = new Map<string, PositionState>();
+  private readonly booked: { fill: Fill; order: Order }[] = [];
+  private readonly foreign = { orders: [] as VenueOrder[], fills: [] as VenueFill[] };
+  private readonly events: OutgoingEvent[] = [];
+  private readonly writes: (() => Promise<void>)[] = [];
+  private fillsMissing = false;
+  private readonly atMs: number;
+
+  constructor(
+    private readonly tx: Tx,
+    private readonly deps: RecordDeps,
+    private readonly input: RecordingInput,
+  ) {
+    this.atMs = deps.clock.nowMs();
+    for (const tracked of input.locked) this.tracked.set(tracked.order.id, tracked);
+  }
+
+  bookFills(): void {
+    for (const said of this.input.word.fills) {
+      const instrument = this.input.word.instruments.get(said.venueSymbol);
+      const tracked = this.find(said, instrument);
+      if (tracked === undefined || instrument === undefined) this.foreign.fills.push(said);
+      else
+        this.apply(
+          tracked,
+          { kind: "fill", fill: fillOf(said, tracked.order), venueOrderId: said.venueOrderId },
+          instrument,
+        );
+    }
+  }
+
+  takeStates(): void {
+    for (const said of this.input.word.orders) {
+      const instrument = this.input.word.instruments.get(said.venueSymbol);
+      const tracked = this.find(said, instrument);
+      if (tracked === undefined || instrument === undefined) {
+        this.foreign.orders.push(said);
+        continue;
+      }
+      const reading = readVenueOrder(tracked.order, said);
+      if (reading.kind === "fills-missing") this.fillsMissing = true;
+      if (reading.kind === "event") this.apply(tracked, reading.event, instrument);
+    }
+  }
+
+  stamp(orderId: string, sentAtMs: number): void {
+    const tracked = this.tracked.get(orderId);
+    if (tracked === undefined) return;
+    this.tracked.set(orderId, { ...tracked, order: { ...tracked.order, sentAtMs } });
+    this.touched.add(orderId);
+  }
+
+  async write(): Promise<Recorded> {
+    for (const id of this.touched) {
+      const tracked = this.tracked.get(id);
+      if (tracked !== undefined)
+        this.writes.push(() => updateOrder(this.tx, tracked.order, tracked.filledQuote, this.atMs));
+    }
+    if (this.events.length > 0) this.deps.bus.publish(this.tx, this.events);
+    await Promise.all(this.writes.map((write) => write()));
+    const orders = new Map([...this.tracked].map(([id, { order }]) => [id, order]));
+    return { orders, fills: this.booked, fillsMissing: this.fillsMissing, foreign: this.foreign };
+  }
+
+  private find(said: VenueOrder | VenueFill, instrument: Instrument | undefined): TrackedOrder | undefined {
+    for (const tracked of this.tracked.values()) {
+      const { clientOrderId, venueOrderId, instrumentId } = tracked.order;
+      if (said.clientOrderId === undefined) {
+        if (venueOrderId === said.venueOrderId && instrumentId === instrument?.id) return tracked;
+      } else if (clientOrderId === said.clientOrderId) return tracked;
+    }
+    return undefined;
+  }
+
+  private apply(tracked: TrackedOrder, orderEvent: OrderEvent, instrument: Instrument): void {
+    const change = applyOrderEvent(tracked, orderEvent);
+    const { id } = tracked.order;
+    if (change.kind === "refused") {
+      const { from, to } = change;
+      this.tx.afterCommit(() => this.deps.log.warn({ orderId: id, from, to }, "order change refused"));
+      return;
+    }
+    for (const alert of change.alerts) this.alert(tracked.order, alert);
+    if (change.kind === "same") return;
+    const { order } = change.tracked;
+    this.tracked.set(id, change.tracked);
+    this.touched.add(id);
+    const { from } = change;
+    if (orderEvent.kind === "fill") this.bookMoney(order, from, orderEvent.fill, instrument);
+    else {
+      this.events.push(event(ORDERS, order.sessionId, "order.changed", { from, order }, links(order)));
+      this.writes.push(() => insertOrderEvent(this.tx, { order, type: "order.changed", from, atMs: this.atMs }));
+    }
+    // Only then does a task wait for a time that is not over yet; a worker that is sending looks for itself.
+    if (order.state !== from && (from === "UNKNOWN" || from === "PENDING_CANCEL")) {
+      this.deps.queue.wake(this.tx, CANCEL_ORDER.queue, id);
+    }
+  }
+
+  private bookMoney(order: Order, from: Order["state"], fill: Fill, instrument: Instrument): void {
+    const { sessionId, accountId, instrumentId } = order;
+    const key = `${sessionId} ${instrumentId}`;
+    const before = this.positions.get(key) ?? this.input.positionBefore(sessionId, instrumentId);
+    const { side, feeAsset, tradeId } = fill;
+    const money = { side, price: decimal(fill.price), size: decimal(fill.size), fee: decimal(fill.fee), feeAsset };
+    const after = applyToPosition(before, money, instrument);
+    this.positions.set(key, after);
+    this.booked.push({ fill, order });
+    const position = toPosition(after, { sessionId, accountId, instrumentId, updatedAtMs: fill.atMs });
+    this.events.push(
+      event(ORDERS, sessionId, "order.filled", { from, order, fill }, links(order)),
+      event(POSITIONS, sessionId, positionEvent(before.size, after.size), position, links(order)),
+    );
+    const reference = `${instrumentId}:${tradeId}`;
+    this.writes.push(
+      () => insertFill(this.tx, fill, this.atMs),
+      () => insertOrderEvent(this.tx, { order, type: "order.filled", from, fill, atMs: this.atMs }),
+      () => upsertPosition(this.tx, position),
+      ...entriesOf(fill, instrument).map(
+        (entry) => () => writeEntry(this.tx, { ...entry, sessionId, accountId, reference, atMs: fill.atMs }),
+      ),
+    );
+  }
+
+  private alert(order: Order, code: OrderAlert): void {
+    this.events.push(
+      event(ALERTS, order.sessionId, "alert.raised", {
+        scope: order.sessionId,
+        code,
+        severity: "critical",
+        text: `The venue's word about the order ${order.clientOrderId} was booked, but was not expected: ${code}.`,
+        atMs: this.atMs,
+        data: { orderId: order.id, state: order.state },
+      }),
+    );
+  }
+}
+
+function fillOf(said: VenueFill, order: Order): Fill {
+  const { tradeId, feeAsset, maker, atMs } = said;
+  const { id: orderId, sessionId, accountId, instrumentId, side } = order;
+  const amounts = { price: normalize(said.price), size: normalize(said.size), fee: normalize(said.fee) };
+  return { tradeId, orderId, sessionId, accountId, instrumentId, side, ...amounts, feeAsset, maker, atMs };
+}

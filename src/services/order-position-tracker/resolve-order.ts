@@ -1,0 +1,131 @@
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { Order } from "#shared/domain/order.ts";
+import type { SessionState } from "#shared/domain/session.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
+import type { VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
+import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
+import { readFillCursor } from "./fill-cursor.ts";
+import { lockOrder } from "./order-store.ts";
+import type { Parts } from "./parts.ts";
+import { sendOrder } from "./place-order.ts";
+import { settleTask } from "./settled.ts";
+
+/** What the venue knows of an order. `askedAtMs`: its server clock before it was asked. */
+interface Trace {
+  askedAtMs: number;
+  order: VenueOrder | null;
+  fills: VenueFill[];
+}
+
+/**
+ * Finds out what became of an order that may have been sent. It is absent only when the venue's server clock had passed
+ * its window and the allowed skew before the venue was asked for the order and for fills, and both found nothing.
+ */
+export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<void> {
+  const trace = await traceOrder(parts, order).catch((error: unknown) => messageOf(error));
+  if (typeof trace === "string") {
+    parts.deps.log.warn({ orderId: order.id, error: trace }, "order not resolved: the venue does not answer");
+    return putOff(lane, parts, task, order);
+  }
+  if (trace.order !== null || trace.fills.length > 0) {
+    const said = { orders: trace.order === null ? [] : [trace.order], fills: trace.fills };
+    const word = await parts.recorder.hear(order.accountId, said);
+    const state = await lane.step(async (tx) => {
+      const recorded = await parts.recorder.record(tx, word);
+      return settleTask(tx, parts, task, recorded.orders.get(order.id) ?? order);
+    });
+    parts.deps.log.info({ orderId: order.id, state }, "unknown order resolved");
+    return;
+  }
+  const { R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS: skewMs } = parts.settings;
+  const absentFromMs = (order.signedAtMs ?? 0) + (order.recvWindowMs ?? 0) + skewMs;
+  if (trace.askedAtMs <= absentFromMs) return putOff(lane, parts, task, order, absentFromMs - trace.askedAtMs + 1);
+  parts.deps.log.warn({ orderId: order.id, attempt: order.attempt }, "order proven absent at the venue");
+  return sendAgainOrReject(lane, parts, task, order);
+}
+
+async function traceOrder(parts: Parts, order: Order): Promise<Trace> {
+  const account = parts.deps.exchanges.account(order.accountId);
+  const instrument = await parts.instruments.byId(order.instrumentId);
+  const askedAtMs = await account.serverTimeMs();
+  const { clientOrderId } = order;
+  const found = await account.order({ instrument, clientOrderId });
+  const fills = (await fillsSinceCursor(parts, account, instrument))
+    .filter((fill) =>
+      fill.clientOrderId === undefined
+        ? fill.venueOrderId === found?.venueOrderId
+        : fill.clientOrderId === clientOrderId,
+    )
+    .map((fill) => ({ ...fill, clientOrderId }));
+  return { askedAtMs, order: found, fills };
+}
+
+/** All fills of an instrument that the venue's list has from the cursor on. */
+export async function fillsSinceCursor(
+  parts: Parts,
+  account: VenueAccount,
+  instrument: Instrument,
+): Promise<VenueFill[]> {
+  const limit = 500;
+  const all: VenueFill[] = [];
+  let fromId = (await readFillCursor(parts.deps.db, account.accountId, instrument.id))?.tradeId ?? null;
+  for (;;) {
+    const page = await account.fills({ instrument, limit, ...(fromId === null ? {} : { fromId }) });
+    all.push(...page);
+    const last = page.at(-1)?.tradeId;
+    if (page.length < limit || last === undefined || last === fromId) return all;
+    fromId = last;
+  }
+}
+
+async function putOff(lane: LeasedLane, parts: Parts, task: Task, order: Order, atMostMs?: number): Promise<void> {
+  const { R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS: intervalMs } = parts.settings;
+  const delayMs = Math.min(intervalMs, atMostMs ?? intervalMs);
+  await lane.step(async (tx) => void settleTask(tx, parts, task, (await lockOrder(tx, order.id)) ?? order, delayMs));
+}
+
+/**
+ * An intent that never took effect: sent once more with a new window and the same id while its signal is valid and its
+ * session trades, else the order is REJECTED. The new intent is committed before it is sent.
+ */
+export async function sendAgainOrReject(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<void> {
+  const again = await lane.step(async (tx) => {
+    const now = (await lockOrder(tx, order.id)) ?? order;
+    if (now.state !== "SUBMITTED" && now.state !== "UNKNOWN") {
+      settleTask(tx, parts, task, now);
+      return null;
+    }
+    const { recorder, deps, settings, serverClocks } = parts;
+    const reason = await whyNotAgain(tx, parts, now);
+    if (reason !== null) {
+      settleTask(tx, parts, task, await recorder.change(tx, now, { kind: "state", to: "REJECTED", reason }));
+      return null;
+    }
+    const unknown = await recorder.change(tx, now, { kind: "state", to: "UNKNOWN" });
+    const intent = {
+      attempt: now.attempt + 1,
+      signedAtMs: serverClocks.nowMs(now.accountId),
+      recvWindowMs: settings.R3_ORDER_POSITION_TRACKER_RECV_WINDOW_MS,
+      submittedAtMs: deps.clock.stampMs(),
+    };
+    return recorder.change(tx, unknown, { kind: "state", to: "SUBMITTED" }, intent);
+  });
+  if (again !== null) await sendOrder(lane, parts, task, again);
+}
+
+async function whyNotAgain({ sql }: LaneTx, parts: Parts, order: Order): Promise<string | null> {
+  if (order.attempt >= parts.settings.R3_ORDER_POSITION_TRACKER_MAX_ATTEMPTS)
+    return "ABSENT: no attempt reached the venue.";
+  const [sessions, times] = await Promise.all([
+    sql<{ state: SessionState }[]>`select state from reference.sessions where id = ${order.sessionId} for share`,
+    sql<{ at_ms: number | null }[]>`
+      select greatest(
+        (select candle_close_at_ms from order_position_tracker.equity_cursors where session_id = ${order.sessionId}),
+        (select max(at_ms) from order_position_tracker.fills where session_id = ${order.sessionId})) as at_ms`,
+  ]);
+  const state = sessions[0]?.state;
+  if (!order.reduceOnly && state !== "RUNNING") return `ABSENT: the session is ${state ?? "gone"}.`;
+  const marketAtMs = Math.max(order.marketAtMs, times[0]?.at_ms ?? 0);
+  const expired = order.validUntilMs !== null && marketAtMs > order.validUntilMs;
+  return expired ? "ABSENT: its signal is not valid any more." : null;
+}

@@ -1,0 +1,172 @@
+import { z } from "zod";
+import { isFlat } from "#shared/accounting/flat.ts";
+import { decimal, normalize } from "#shared/domain/decimal.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import { fillSchema, type Order, orderSchema } from "#shared/domain/order.ts";
+import { decimalText, epochMs } from "#shared/domain/schemas.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { httpBase } from "#shared/http/http-base.ts";
+import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
+import { positionSchema } from "#shared/messages/topics.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { readEquity, readFills, readOrders, readPositions } from "./read-store.ts";
+
+const filter = pageQuery.extend({ sessionId: z.string().optional().describe("Only of this session") });
+const orderEventSchema = z.object({ version: z.number().int(), type: z.string(), atMs: epochMs, data: z.unknown() });
+const equityPointSchema = z.object({
+  sessionId: z.string(),
+  candleN: z.number().int(),
+  closeAtMs: epochMs,
+  equity: decimalText,
+  cash: decimalText,
+  position: decimalText,
+  close: decimalText,
+});
+const accountSchema = z.object({
+  id: z.string(),
+  venue: z.string(),
+  tradingState: z.enum(["ACTIVE", "REDUCING", "HALTED"]),
+  /** What its sessions own of each asset: the sum of their ledgers. */
+  balances: z.record(z.string(), decimalText),
+});
+
+function notFound(what: string): AppError {
+  return new AppError("NOT_FOUND", "permanent", `There is no such ${what}.`);
+}
+
+/** REST of order-position-tracker: orders with their events, fills, positions, accounts, equity. */
+export function createRoutes(deps: Deps) {
+  const { db } = deps;
+  return httpBase("order-position-tracker", deps.log)
+    .get(
+      "/orders",
+      async ({ query }) => {
+        const after = readCursor(query.cursor, z.tuple([z.number(), z.string()]));
+        const rows = await readOrders(db, query.sessionId, after, query.limit + 1);
+        const page = pageOf(rows, query.limit, (row) => [row.createdAtMs, row.order.id]);
+        return { ...page, items: page.items.map(({ order }) => order) };
+      },
+      { query: filter, response: { 200: pageSchema(orderSchema) }, detail: { summary: "Lists orders, oldest first" } },
+    )
+    .get(
+      "/orders/:id",
+      async ({ params }) => {
+        const [orders, events] = await Promise.all([
+          db.sql<{ data: Order }[]>`select data from order_position_tracker.orders where id = ${params.id}`,
+          db.sql<z.infer<typeof orderEventSchema>[]>`
+            select version, type, at_ms as "atMs", data from order_position_tracker.order_events
+            where order_id = ${params.id} order by version`,
+        ]);
+        const order = orders[0]?.data;
+        if (order === undefined) throw notFound("order");
+        return { ...order, events: [...events] };
+      },
+      {
+        params: z.object({ id: z.string() }),
+        response: { 200: orderSchema.extend({ events: z.array(orderEventSchema) }) },
+        detail: { summary: "An order with everything that happened to it" },
+      },
+    )
+    .get(
+      "/fills",
+      async ({ query }) => {
+        const after = readCursor(query.cursor, z.tuple([z.number(), z.string()]));
+        return pageOf(await readFills(db, query.sessionId, after, query.limit + 1), query.limit, (fill) => [
+          fill.atMs,
+          fill.tradeId,
+        ]);
+      },
+      { query: filter, response: { 200: pageSchema(fillSchema) }, detail: { summary: "Lists fills, oldest first" } },
+    )
+    .get(
+      "/positions",
+      async ({ query }) => {
+        const after = readCursor(query.cursor, z.tuple([z.string(), z.string()]));
+        return pageOf(await readPositions(db, query.sessionId, after, query.limit + 1), query.limit, (position) => [
+          position.sessionId,
+          position.instrumentId,
+        ]);
+      },
+      { query: filter, response: { 200: pageSchema(positionSchema) }, detail: { summary: "Lists positions" } },
+    )
+    .get(
+      "/equity",
+      async ({ query }) => {
+        const after = readCursor(query.cursor, z.tuple([z.number()]));
+        return pageOf(
+          await readEquity(db, query.sessionId, after?.[0] ?? -1, query.limit + 1),
+          query.limit,
+          (point) => [point.candleN],
+        );
+      },
+      {
+        query: pageQuery.extend({ sessionId: z.string() }),
+        response: { 200: pageSchema(equityPointSchema) },
+        detail: { summary: "A session's equity at the close of each candle" },
+      },
+    )
+    .use(accountRoutes(deps));
+}
+
+function accountRoutes({ db, exchanges, log }: Deps) {
+  const read = async (id: string, venue: string): Promise<z.infer<typeof accountSchema>> => {
+    const [states, balances] = await Promise.all([
+      db.sql<{ trading_state: "ACTIVE" | "REDUCING" | "HALTED" }[]>`
+        select trading_state from reference.accounts where id = ${id}`,
+      db.sql<{ asset: string; amount: string }[]>`
+        select asset, sum(amount) as amount from order_position_tracker.balances where account_id = ${id} group by asset`,
+    ]);
+    return {
+      id,
+      venue,
+      tradingState: states[0]?.trading_state ?? "ACTIVE",
+      balances: Object.fromEntries(balances.map(({ asset, amount }) => [asset, normalize(amount)])),
+    };
+  };
+  return httpBase("order-position-tracker", log)
+    .get(
+      "/accounts",
+      async () => ({
+        items: await Promise.all(exchanges.accounts.map(({ id, venue }) => read(id, venue))),
+        nextCursor: null,
+      }),
+      { response: { 200: pageSchema(accountSchema) }, detail: { summary: "Lists the accounts of the settings" } },
+    )
+    .get(
+      "/accounts/:id",
+      async ({ params }) => {
+        const account = exchanges.accounts.find(({ id }) => id === params.id);
+        if (account === undefined) throw notFound("account");
+        return read(account.id, account.venue);
+      },
+      {
+        params: z.object({ id: z.string() }),
+        response: { 200: accountSchema },
+        detail: { summary: "An account and what its sessions own" },
+      },
+    )
+    .get(
+      "/exposure",
+      async ({ query }) => {
+        const [open, held] = await Promise.all([
+          db.sql<{ count: number }[]>`
+            select count(*)::int as count from order_position_tracker.orders
+            where session_id = ${query.sessionId} and is_open`,
+          db.sql<{ size: string; mark: string; instrument: Instrument }[]>`
+            select p.size, i.instrument, coalesce((select close from order_position_tracker.equity_points e
+              where e.session_id = p.session_id order by candle_n desc limit 1), p.average_entry, 0) as mark
+            from order_position_tracker.positions p join reference.instruments i on i.id = p.instrument_id
+            where p.session_id = ${query.sessionId}`,
+        ]);
+        const positions = held.filter(
+          ({ size, mark, instrument }) => !isFlat({ size: decimal(size).abs(), mark: decimal(mark), instrument }),
+        );
+        return { openOrders: open[0]?.count ?? 0, positions: positions.length };
+      },
+      {
+        query: z.object({ sessionId: z.string() }),
+        response: { 200: z.object({ openOrders: z.number().int(), positions: z.number().int() }) },
+        detail: { summary: "How many orders and positions of a session are open" },
+      },
+    );
+}

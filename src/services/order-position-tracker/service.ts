@@ -1,0 +1,94 @@
+import type { Running } from "#shared/bus/bus.ts";
+import { candleSchema } from "#shared/domain/candle.ts";
+import type { Order } from "#shared/domain/order.ts";
+import { CANCEL_ORDER, PLACE_ORDER } from "#shared/messages/tasks.ts";
+import { MARKET_CANDLES, SESSIONS } from "#shared/messages/topics.ts";
+import type { LeasedLane, Task } from "#shared/queue/queue.ts";
+import type { Deps, Service } from "#shared/service/service.ts";
+import { accountRole, followAccount } from "./account-stream.ts";
+import { beginCancel, cancelOrder } from "./cancel-order.ts";
+import { createEquityCurve } from "./equity.ts";
+import { createSessionFollower } from "./follow-sessions.ts";
+import { createInstruments } from "./instruments.ts";
+import type { Parts } from "./parts.ts";
+import { beginPlacing, type NextMove, sendOrder } from "./place-order.ts";
+import { createRecorder } from "./record-venue.ts";
+import { resolveOrder } from "./resolve-order.ts";
+import { createRoutes } from "./routes.ts";
+import { createServerClocks } from "./server-clocks.ts";
+import type { OrderPositionTrackerSettings } from "./settings.ts";
+
+/** What comes after the commit that took the lane. */
+async function goOn(lane: LeasedLane, parts: Parts, task: Task, next: NextMove): Promise<void> {
+  if (next.move === "nothing") return;
+  const order: Order = next.order;
+  if (next.move === "send") return sendOrder(lane, parts, task, order);
+  if (next.move === "resolve") return resolveOrder(lane, parts, task, order);
+  return cancelOrder(lane, parts, task, order);
+}
+
+function workOrders(parts: Parts): Running {
+  return parts.deps.queue.work({
+    queue: PLACE_ORDER.queue,
+    tasks: [PLACE_ORDER, CANCEL_ORDER],
+    concurrency: parts.settings.R3_ORDER_POSITION_TRACKER_CONCURRENCY,
+    mode: "lease",
+    first: (tx, task) =>
+      task.type === PLACE_ORDER.type
+        ? beginPlacing(tx, parts, task, PLACE_ORDER.payload.parse(task.payload).order)
+        : beginCancel(tx, parts, task, CANCEL_ORDER.payload.parse(task.payload)),
+    handle: (lane, task, first) => goOn(lane, parts, task, first as NextMove),
+  });
+}
+
+function followTopics(parts: Parts): Running {
+  const equity = createEquityCurve(parts.deps);
+  const sessions = createSessionFollower(parts);
+  const running = parts.deps.bus.subscribe({
+    group: "order-position-tracker",
+    topics: [SESSIONS, MARKET_CANDLES],
+    handle: (tx, events, unit) => {
+      tx.afterCommit(() => {
+        for (const one of events) {
+          sessions.look(SESSIONS.schemas["session.changed"].parse(one.data).session, unit);
+        }
+      });
+      return Promise.resolve();
+    },
+    handleVolatile: (events) => equity.follow(events.map((one) => candleSchema.parse(one.data))),
+    onAcquired: (unit) => sessions.lookAll(unit),
+    onReleased: () => sessions.drained(),
+  });
+  return running;
+}
+
+/** Places and cancels orders as tasks, follows the accounts it leads, and keeps money and equity. No state in the process. */
+export function createOrderPositionTracker(deps: Deps, settings: OrderPositionTrackerSettings): Service {
+  const instruments = createInstruments(deps.db);
+  const serverClocks = createServerClocks(deps.exchanges, deps.clock);
+  const parts: Parts = { deps, settings, instruments, serverClocks, recorder: createRecorder(deps, instruments) };
+  const stopping = new AbortController();
+  const running: Running[] = [];
+  const leading: Promise<void>[] = [];
+  let started = false;
+  return {
+    async start() {
+      running.push(workOrders(parts), followTopics(parts));
+      for (const { id } of deps.exchanges.accounts) {
+        leading.push(
+          deps.leader.lead(accountRole(id), stopping.signal, (leadership) => followAccount(parts, id, leadership)),
+        );
+      }
+      await Promise.all(running.map((one) => one.ready));
+      started = true;
+    },
+    async stop() {
+      started = false;
+      stopping.abort();
+      for (const one of running.splice(0).reverse()) await one.close();
+      await Promise.all(leading.splice(0));
+    },
+    notReady: () => (started ? [] : ["its queue and its topics"]),
+    routes: createRoutes(deps),
+  };
+}

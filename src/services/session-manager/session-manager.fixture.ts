@@ -1,0 +1,139 @@
+import { type AnyElysia, Elysia } from "elysia";
+import pino from "pino";
+import type { Bus } from "#shared/bus/bus.ts";
+import { createManualClock, type ManualClock } from "#shared/clock/manual.ts";
+import type { Db } from "#shared/db/db.ts";
+import { type Instrument, instrumentSchema } from "#shared/domain/instrument.ts";
+import type { Session } from "#shared/domain/session.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import type { ServiceClients } from "#shared/http/clients.ts";
+import type { Deps, Service } from "#shared/service/service.ts";
+import type { CreateSession } from "./contract.ts";
+import { sessionManager } from "./index.ts";
+
+/** What the other services answer; tests change it. */
+export interface World {
+  exposure: { openOrders: number; positions: number };
+  down: boolean;
+}
+
+/** What a test asks for. */
+export interface Call {
+  method?: string;
+  path?: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+/** An answer, read. */
+export interface Called {
+  status: number;
+  etag: string | null;
+  /** The session, or problem details. */
+  body: Session & {
+    code: string;
+    allowed?: string[];
+    errors?: { field: string }[];
+    items: Session[];
+    nextCursor: string;
+  };
+}
+
+/** One replica of the service over a real database. */
+export interface Replica {
+  service: Service;
+  clock: ManualClock;
+  world: World;
+  call(call: Call): Promise<Called>;
+  create(headers?: Record<string, string>, more?: Partial<CreateSession>): Promise<Called>;
+}
+
+const INSTRUMENTS = [instrument("SPX/USD.paper"), instrument("NDX/USD.paper"), instrument("BTC/USDT.binance")];
+
+/** A session as a person would ask for it. */
+export const WANTED = {
+  name: "first",
+  strategy: "sma-cross",
+  params: { fast: 5 },
+  instrumentIds: ["SPX/USD.paper"],
+  timeFrame: "1d",
+  accountId: "demo",
+  capital: "10000",
+  riskPolicy: { sizing: { method: "percent-of-equity", percent: "95" } },
+} as const;
+
+/** Makes a replica that is not started: its routes work. */
+export function createReplica(db: Db, bus: Bus): Replica {
+  const world: World = { exposure: { openOrders: 0, positions: 0 }, down: false };
+  const clock = createManualClock(1_700_000_000_000);
+  const clients = clientsOf(world);
+  const deps = { db, bus, clients, clock, log: pino({ level: "silent" }) } as unknown as Deps;
+  const service = sessionManager.create(deps, sessionManager.settings.parse({}));
+  const routes: AnyElysia = service.routes ?? new Elysia();
+  const call = async ({ method = "GET", path = "", body, headers = {} }: Call): Promise<Called> => {
+    const init: RequestInit = { method, headers: { ...headers } };
+    if (body !== undefined) {
+      init.body = JSON.stringify(body);
+      init.headers = { ...headers, "content-type": "application/json" };
+    }
+    const answer = await routes.handle(new Request(`http://localhost/api/session-manager/sessions${path}`, init));
+    const text = await answer.text();
+    return { status: answer.status, etag: answer.headers.get("etag"), body: text === "" ? null : JSON.parse(text) };
+  };
+  return {
+    service,
+    clock,
+    world,
+    call,
+    create: (headers = {}, more = {}) => call({ method: "POST", body: { ...WANTED, ...more }, headers }),
+  };
+}
+
+function clientsOf(world: World): Partial<ServiceClients> {
+  const answer = async <Value>(value: Value): Promise<Value> => {
+    if (world.down) throw new AppError("SERVICE_UNAVAILABLE", "transient", "It does not answer.");
+    return value;
+  };
+  return {
+    marketData: {
+      instrument: (id) => answer(INSTRUMENTS.find((known) => known.id === id) ?? null),
+    } as ServiceClients["marketData"],
+    strategyExecutor: {
+      validate: ({ strategy, params }) => {
+        if (strategy !== "sma-cross") return answer({ kind: "unknown-strategy", known: ["sma-cross"] });
+        const given = params as Record<string, unknown>;
+        if (typeof (given["fast"] ?? 0) !== "number") {
+          return answer({ kind: "invalid-params", errors: [{ field: "fast", message: "must be a number" }] });
+        }
+        return answer({ kind: "valid", strategyVersion: "1.0.0", params: { fast: 10, slow: 30, ...given } });
+      },
+    },
+    orderPositionTracker: {
+      exposure: () => answer(world.exposure),
+      account: (id) => answer(id === "demo" ? { id, venue: "paper" } : null),
+    },
+  };
+}
+
+function instrument(id: string): Instrument {
+  const [symbol = "", venue = ""] = id.split(".");
+  const [base = "", quote = ""] = symbol.split("/");
+  return instrumentSchema.parse({
+    id,
+    symbol,
+    venue,
+    base,
+    quote,
+    venueSymbol: base + quote,
+    priceStep: "0.01",
+    sizeStep: "0.0001",
+    minSize: "0.0001",
+    maxSize: null,
+    minNotional: "10",
+    maxNotional: null,
+    makerFee: "0.001",
+    takerFee: "0.001",
+    feeDecimals: 8,
+    status: "TRADING",
+  });
+}

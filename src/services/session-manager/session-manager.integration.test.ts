@@ -1,0 +1,186 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import type { Bus, OutgoingEvent } from "#shared/bus/bus.ts";
+import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
+import { SESSIONS } from "#shared/messages/topics.ts";
+import { type Called, createReplica, type Replica } from "./session-manager.fixture.ts";
+
+let database: TestDatabase;
+let published: OutgoingEvent[] = [];
+let replica: Replica;
+
+/** The bus itself is not what is tested here: it keeps what the transactions tell. */
+const bus = {
+  partitionOf: () => 3,
+  publish: (_tx: unknown, events: OutgoingEvent[]) => void published.push(...events),
+} as unknown as Bus;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(async () => {
+  await database.drop();
+});
+beforeEach(async () => {
+  published = [];
+  await database.db.sql`truncate reference.sessions, session_manager.readiness, session_manager.idempotency_keys`;
+  replica = createReplica(database.db, bus);
+});
+
+async function act(id: string, action: string, headers: Record<string, string> = {}): Promise<Called> {
+  return replica.call({ method: "POST", path: `/${id}/${action}`, headers });
+}
+
+async function force(id: string, state: string): Promise<void> {
+  await database.db.sql`update reference.sessions set state = ${state},
+    session = jsonb_set(session, '{state}', to_jsonb(${state}::text)) where id = ${id}`;
+}
+
+const fieldsOf = (called: Called) => called.body.errors?.map((error) => error.field);
+
+describe("creating a session", () => {
+  test("fills in the strategy's parameters and tells of it", async () => {
+    const { status, etag, body } = await replica.create();
+    expect(status).toBe(201);
+    expect(etag).toBe('"1"');
+    expect(body).toMatchObject({
+      state: "CREATED",
+      run: 0,
+      partition: 3,
+      strategyVersion: "1.0.0",
+      stopPolicy: "keep",
+    });
+    expect(body.params).toEqual({ fast: 5, slow: 30 });
+    expect(body.code).toMatch(/^[a-z0-9]{8}$/);
+    expect(SESSIONS.schemas["session.changed"].parse(published[0]?.data)).toEqual({ from: null, session: body });
+    expect((await replica.call({ path: `/${body.id}` })).body).toEqual(body);
+  });
+
+  test.each([
+    [{ strategy: "gold" }, ["strategy"]],
+    [{ params: { fast: "5" } }, ["params.fast"]],
+    [{ instrumentIds: ["SPX/USD.paper", "ABC/USD.nowhere"] }, ["instrumentIds.1"]],
+    [{ instrumentIds: ["SPX/USD.paper", "SPX/USD.paper"] }, ["instrumentIds.1"]],
+    [{ instrumentIds: ["BTC/USDT.binance"] }, ["instrumentIds.0"]],
+    [{ accountId: "nobody", strategy: "gold" }, ["accountId", "strategy"]],
+    [{ capital: "-1" }, ["capital"]],
+    [{ riskPolicy: { sizing: { method: "percent-of-equity", percent: "100.1" } } }, ["riskPolicy.sizing.percent"]],
+    [{ colour: "red", shape: 1 } as object, ["colour", "shape"]],
+  ])("refuses %p and names %p", async (more, fields) => {
+    const called = await replica.create({}, more as object);
+    expect(called.status).toBe(422);
+    expect(fieldsOf(called)).toEqual(fields);
+    expect((await replica.call({})).body.items).toEqual([]);
+  });
+
+  test("is 503 while a service that knows does not answer, and changes nothing", async () => {
+    replica.world.down = true;
+    expect((await replica.create({ "idempotency-key": "k" })).status).toBe(503);
+    replica.world.down = false;
+    expect((await replica.create({ "idempotency-key": "k" })).status).toBe(201);
+  });
+});
+
+describe("reading sessions", () => {
+  test("pages through all of them in the order of creation", async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n++) {
+      ids.push((await replica.create()).body.id);
+      if (n % 2 === 0) await replica.clock.advance(1);
+    }
+    const seen: string[] = [];
+    let cursor: string | null = "";
+    while (cursor !== null) {
+      const page: Called = await replica.call({ path: `?limit=2${cursor && `&cursor=${cursor}`}` });
+      seen.push(...page.body.items.map((session) => session.id));
+      cursor = page.body.nextCursor;
+    }
+    expect(seen.toSorted()).toEqual(ids.toSorted());
+    expect(new Set(seen).size).toBe(5);
+  });
+
+  test("is 404 for one that is not there and 422 for a cursor that is not ours", async () => {
+    expect((await replica.call({ path: `/${crypto.randomUUID()}` })).status).toBe(404);
+    expect((await replica.call({ path: "/no-id" })).status).toBe(422);
+    expect((await replica.call({ path: "?cursor=zzz" })).status).toBe(422);
+  });
+});
+
+describe("asking something of a session", () => {
+  test("moves it by the state table and names what is allowed", async () => {
+    const { id } = (await replica.create()).body;
+    const refused = await act(id, "pause");
+    expect(refused.status).toBe(409);
+    expect(refused.body.allowed).toEqual(["start", "delete"]);
+    expect((await act(id, "start")).body).toMatchObject({ state: "STARTING", run: 1, version: 2 });
+    await force(id, "RUNNING");
+    expect((await act(id, "pause")).body.state).toBe("PAUSED");
+    expect((await act(id, "resume")).body.state).toBe("RUNNING");
+    expect((await act(id, "stop")).body.state).toBe("STOPPING");
+    const [row] = await database.db.sql`select state, run, version from reference.sessions`;
+    expect(row).toEqual({ state: "STOPPING", run: 1, version: 5 });
+    expect(published).toHaveLength(5);
+  });
+
+  test("takes If-Match where it is given", async () => {
+    const { id } = (await replica.create()).body;
+    expect((await act(id, "start", { "if-match": '"7"' })).status).toBe(412);
+    expect((await act(id, "start", { "if-match": '"7", "1"' })).status).toBe(200);
+  });
+
+  test("refuses to delete a session with a position, and forgets one without", async () => {
+    const { id } = (await replica.create()).body;
+    replica.world.exposure = { openOrders: 0, positions: 1 };
+    expect((await replica.call({ method: "DELETE", path: `/${id}` })).status).toBe(409);
+    replica.world.exposure = { openOrders: 0, positions: 0 };
+    expect((await replica.call({ method: "DELETE", path: `/${id}` })).status).toBe(204);
+    expect((await replica.call({ path: `/${id}` })).status).toBe(404);
+    expect((await replica.call({})).body.items).toEqual([]);
+    expect(published.at(-1)?.data).toMatchObject({ from: "CREATED", session: { state: "DELETED" } });
+  });
+});
+
+describe("changing a session", () => {
+  const change = (id: string, body: unknown, ifMatch?: string) =>
+    replica.call({
+      method: "PATCH",
+      path: `/${id}`,
+      body,
+      headers: ifMatch === undefined ? {} : { "if-match": ifMatch },
+    });
+
+  test("needs the version that is meant", async () => {
+    const { id } = (await replica.create()).body;
+    expect((await change(id, { name: "b" })).status).toBe(428);
+    expect((await change(id, { name: "b" }, '"2"')).status).toBe(412);
+    const changed = await change(id, { name: "b" }, '"1"');
+    expect(changed).toMatchObject({ status: 200, etag: '"2"', body: { name: "b", capital: "10000" } });
+  });
+
+  test("changes what is free in a running session alone", async () => {
+    const { id } = (await replica.create()).body;
+    await force(id, "RUNNING");
+    expect((await change(id, { capital: "5" }, "*")).status).toBe(409);
+    expect((await change(id, { refreshIntervalMs: 250 }, "*")).body.refreshIntervalMs).toBe(250);
+  });
+
+  test("asks again about what other services know", async () => {
+    const { id } = (await replica.create()).body;
+    expect(fieldsOf(await change(id, { params: { fast: "x" } }, "*"))).toEqual(["params.fast"]);
+    expect((await change(id, { params: { slow: 40 } }, "*")).body.params).toEqual({ fast: 10, slow: 40 });
+    expect((await change(id, {}, "*")).status).toBe(422);
+  });
+
+  test("does not leave a position behind", async () => {
+    const { id } = (await replica.create()).body;
+    await force(id, "STOPPED");
+    replica.world.exposure = { openOrders: 1, positions: 0 };
+    expect((await change(id, { instrumentIds: ["NDX/USD.paper"] }, "*")).status).toBe(409);
+    expect((await change(id, { capital: "7" }, "*")).status).toBe(200);
+  });
+
+  test("made twice on one version is made once", async () => {
+    const { id } = (await replica.create()).body;
+    const both = await Promise.all([change(id, { name: "b" }, '"1"'), change(id, { name: "c" }, '"1"')]);
+    expect(both.map((called) => called.status).toSorted((a, b) => a - b)).toEqual([200, 412]);
+  });
+});
