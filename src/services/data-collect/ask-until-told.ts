@@ -1,8 +1,8 @@
 import pRetry from "p-retry";
 import type { Logger } from "pino";
-import { messageOf } from "#shared/errors/app-error.ts";
+import { AppError, messageOf } from "#shared/errors/app-error.ts";
 
-/** Asks a venue until it answers, with pauses that grow to five seconds. Rejects only when the signal aborts. */
+/** Asks a venue until it answers, with pauses that grow to five seconds. Rejects when the signal aborts or the venue refuses. */
 export async function askUntilTold<Told>(
   ask: () => Promise<Told>,
   { signal, log }: { signal: AbortSignal; log: Logger },
@@ -13,6 +13,7 @@ export async function askUntilTold<Told>(
     maxTimeout: 5_000,
     factor: 2,
     signal,
+    shouldRetry: ({ error }) => !(error instanceof AppError && error.kind === "permanent"),
     onFailedAttempt: ({ error }) => log.warn({ reason: messageOf(error) }, "venue did not answer, asking again"),
   });
 }

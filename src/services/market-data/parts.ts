@@ -35,7 +35,13 @@ export function createParts(deps: Deps, settings: MarketDataSettings, log: Logge
   const cached = { cache: deps.cache, cacheMs: settings.R3_MARKET_DATA_CACHE_MS, incarnation };
   const instruments = new Instruments({ ...cached, db: deps.db, clock, log, dataCollect });
   const ensuring = {
-    ...{ store, kept, writer, instruments, dataCollect, turns, clock },
+    store,
+    kept,
+    writer,
+    instruments,
+    dataCollect,
+    turns,
+    clock,
     partitionOf: (id: string) => deps.bus.partitionOf(id),
     leastHistory: settings.R3_MARKET_DATA_LEAST_HISTORY,
   };
