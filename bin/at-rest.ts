@@ -27,9 +27,21 @@ const snapshotSchema = z.object({
   terminalOrders: z.number(),
   openOrders: z.array(z.string()),
   orders: z.number(),
+  equity: z.string().nullable(),
 });
 /** One snapshot of the engine's database. */
 export type EngineSnapshot = z.infer<typeof snapshotSchema>;
+
+/** What the conductor writes for those who watch, whole at each moment. */
+export const progressSchema = z.object({
+  bar: z.number().int(),
+  orders: z.number().int(),
+  equity: z.string().nullable(),
+  waitsFor: z.string().nullable(),
+  /** The last bar is closed and the engine is at rest. */
+  done: z.boolean(),
+});
+export type Progress = z.infer<typeof progressSchema>;
 
 /**
  * Reads all that says whether the engine is at rest in one statement, which is one snapshot: since every hand-over is
@@ -48,6 +60,8 @@ export async function engineSnapshot(
       coalesce((select candle_n from strategy_executor.runs where session_id = ${session.id}), 0)::int as "candleN",
       coalesce((select candle_n from order_position_tracker.equity_cursors where session_id = ${session.id}), 0)::int as "equityN",
       (select count(*)::int from order_position_tracker.fills where account_id = ${session.accountId}) as "fills",
+      (select equity::text from order_position_tracker.equity_points where session_id = ${session.id}
+        order by candle_n desc limit 1) as "equity",
       o.terminal as "terminalOrders", o.open as "openOrders", o.total as "orders"
     from (
       select count(*) filter (where state in ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED'))::int as terminal,

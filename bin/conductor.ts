@@ -5,7 +5,7 @@ import postgres from "postgres";
 import { z } from "zod";
 import { failpointSettingSchema } from "#shared/config/general.ts";
 import { createFailpoints } from "#shared/service/create-failpoints.ts";
-import { engineSnapshot, restlessness, venueStateSchema } from "./at-rest.ts";
+import { engineSnapshot, type Progress, restlessness, venueStateSchema } from "./at-rest.ts";
 import { getJson, postJson } from "./rest.ts";
 import { say } from "./say.ts";
 
@@ -27,16 +27,6 @@ const optionsSchema = z.object({
   progress: z.string(),
 });
 type Options = z.infer<typeof optionsSchema>;
-
-/** What the conductor writes for those who watch, whole at each moment. */
-export const progressSchema = z.object({
-  bar: z.number().int(),
-  orders: z.number().int(),
-  waitsFor: z.string().nullable(),
-  /** The last bar is closed and the engine is at rest. */
-  done: z.boolean(),
-});
-export type Progress = z.infer<typeof progressSchema>;
 
 function writeProgress(file: string, progress: Progress): void {
   const fresh = `${file}.new`;
@@ -76,11 +66,18 @@ async function conduct(options: Options): Promise<void> {
       const done = waitsFor === null && state.bar >= options.bars;
       if (done || performance.now() - saidAtMs > PROGRESS_EVERY_MS) {
         saidAtMs = performance.now();
-        writeProgress(options.progress, { bar: state.bar, orders: engine.orders, waitsFor, done });
+        writeProgress(options.progress, {
+          bar: state.bar,
+          orders: engine.orders,
+          equity: engine.equity,
+          waitsFor,
+          done,
+        });
       }
       if (done) break;
       if (waitsFor === null) {
         await postJson(`${options.venue}/control/release`, { step: state.step }, { accept: [409] });
+        // The venue has gone on, and nothing here knows it yet.
         failpoints.hit("conductor.released", { bar: state.bar });
         pauseMs = SHORTEST_PAUSE_MS;
         movedAtMs = performance.now();

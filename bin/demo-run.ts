@@ -14,6 +14,7 @@ const runSchema = z.object({
   /** Keys of the requests that create things, so that a repeated one creates nothing new. */
   sessionKey: z.string(),
   backtestKey: z.string(),
+  sessionId: z.string().nullable(),
   done: z.boolean(),
 });
 /** A run of the demo, as it is remembered in the data folder, so that it goes on after a kill of everything. */
@@ -21,6 +22,9 @@ export type DemoRun = z.infer<typeof runSchema>;
 
 /** The real market data: daily bars of the S&P 500 from 2000 to 2020. */
 export const BARS_FILE = join(import.meta.dir, "../node_modules/vega-datasets/data/sp500-2000.csv");
+
+/** What the conductor says of its progress, in the data folder. */
+export const PROGRESS_FILE = "progress.json";
 
 const closesSchema = z.array(z.object({ close: z.string() }));
 
@@ -57,9 +61,9 @@ export function saveRun(folder: string, run: DemoRun): void {
   renameSync(`${fileOf(folder)}.new`, fileOf(folder));
 }
 
-/** Begins a new run in place of the one before, whose venue's files and failpoint marks go. */
+/** Begins a new run in place of the one before, whose venue's files, keys in Redis and failpoint marks go. */
 export function beginRun(folder: string, bars: number): DemoRun {
-  for (const name of ["paper-exchange", "failpoints", "progress.json"])
+  for (const name of ["paper-exchange", "failpoints", "redis", PROGRESS_FILE])
     rmSync(join(folder, name), { recursive: true, force: true });
   const run: DemoRun = {
     id: `demo${randomBytes(4).toString("hex")}`,
@@ -68,6 +72,7 @@ export function beginRun(folder: string, bars: number): DemoRun {
     secret: randomBytes(32).toString("hex"),
     sessionKey: randomUUID(),
     backtestKey: randomUUID(),
+    sessionId: null,
     done: false,
   };
   saveRun(folder, run);

@@ -6,18 +6,26 @@ function tryPort(port: number): Promise<number | null> {
     const server = createServer();
     server.once("error", () => resolve(null));
     server.listen({ port, host: "127.0.0.1", exclusive: true }, () => {
-      const address = server.address();
-      const found = address !== null && typeof address === "object" ? address.port : null;
-      server.close(() => resolve(found));
+      server.close(() => resolve(port));
     });
   });
 }
 
-/** A port of 127.0.0.1 that nobody listens on. */
+/** Below the ports that systems give to outgoing connections: one of ours has to be free again after a restart. */
+const LOWEST = 20_000;
+const HIGHEST = 31_999;
+const given = new Set<number>();
+
+/** A port of 127.0.0.1 that nobody listens on; never the same one twice. */
 export async function freePort(): Promise<number> {
-  const port = await tryPort(0);
-  if (port === null) throw new Trouble("No port of 127.0.0.1 is free.");
-  return port;
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const wanted = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST + 1));
+    const port = given.has(wanted) ? null : await tryPort(wanted);
+    if (port === null) continue;
+    given.add(port);
+    return port;
+  }
+  throw new Trouble(`No port of 127.0.0.1 from ${LOWEST} to ${HIGHEST} is free.`);
 }
 
 /** The wanted port where it is free, else any free one. */

@@ -1,8 +1,16 @@
 import ora from "ora";
+import { AppError } from "#shared/errors/app-error.ts";
+
+let quiet = false;
+
+/** From now on only trouble and results are said. */
+export function beQuiet(): void {
+  quiet = true;
+}
 
 /** Writes a line for a person; standard output is kept for results. */
 export function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+  if (!quiet) process.stderr.write(`${line}\n`);
 }
 
 /** Seconds since `sinceMs` (of performance.now()), as people read them. */
@@ -18,7 +26,7 @@ export interface Step {
 /** Runs a step, showing its name, its progress and how long it took; off a terminal as plain lines. Throws what the step throws. */
 export async function step<Result>(name: string, run: (step: Step) => Promise<Result>): Promise<Result> {
   const sinceMs = performance.now();
-  const spinner = ora({ text: name, stream: process.stderr, discardStdin: false }).start();
+  const spinner = ora({ text: name, stream: process.stderr, discardStdin: false, isSilent: quiet }).start();
   const line: Step = {
     say: (progress) => {
       if (process.stderr.isTTY) spinner.text = `${name}: ${progress}`;
@@ -40,7 +48,7 @@ export class Trouble extends Error {}
 
 /** Ends with the sentence of a trouble, or with the whole error where it is a surprise. */
 export function report(error: unknown): void {
-  say(
-    error instanceof Trouble ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error),
-  );
+  const sentence = error instanceof Trouble || error instanceof AppError;
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`${sentence ? error.message : text}\n`);
 }

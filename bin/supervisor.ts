@@ -18,6 +18,8 @@ export interface Program {
   /** Whether it takes work. */
   ready(): Promise<boolean>;
   readyWithinMs: number;
+  /** It has an end of its own: with exit code 0 it is not started again. */
+  ends?: boolean;
 }
 
 /** What happened to a program after its first start. */
@@ -120,13 +122,13 @@ export class Supervisor {
     for (const name of [...this.kept.keys()].toReversed()) await this.end(name);
   }
 
-  /** Kills everything at once, for a person who does not want to wait. */
-  stopNow(): void {
+  /** Ends everything at once, for a person who does not want to wait. Postgres shuts down immediately, and so leaves no shared memory. */
+  async stopNow(): Promise<void> {
     this.stopping = true;
-    for (const { record, timer } of this.kept.values()) {
-      if (timer !== null) clearTimeout(timer);
-      if (record !== null) signal(record.pid, "SIGKILL");
-    }
+    const records = [...this.kept.values()].map(({ record }) => record).filter((record) => record !== null);
+    for (const record of records) signal(record.pid, record.name === "postgres" ? "SIGQUIT" : "SIGKILL");
+    await Promise.all(records.map((record) => end({ ...record, stopSignal: "SIGTERM" }, 3_000)));
+    for (const record of records) forget(this.folders.pids, record.name);
   }
 
   private whyNot(kept: Kept, what: string): string {
@@ -155,7 +157,10 @@ export class Supervisor {
       if (!this.stopping && this.kept.has(program.name)) this.restartLater(kept, detail);
     };
     child.once("error", (error) => gone(error.message));
-    child.once("exit", (code, by) => gone(by === null ? `exit code ${code}` : by));
+    child.once("exit", (code, by) => {
+      if (program.ends === true && code === 0) this.kept.delete(program.name);
+      gone(by === null ? `exit code ${code}` : by);
+    });
     if (child.pid === undefined) return;
     const identity = identityOf(child.pid);
     if (identity === null) return;

@@ -1,0 +1,148 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import postgres from "postgres";
+import { migrate } from "#shared/db/migrate.ts";
+import { type Progress, progressSchema } from "./at-rest.ts";
+import type { DataFolder } from "./data-folder.ts";
+import { type DemoRun, PROGRESS_FILE } from "./demo-run.ts";
+import { DEMO_SERVICES, type DemoService, engineSettings, type ServiceUrls, venueAccess } from "./demo-settings.ts";
+import type { PlannedKill } from "./kill-plan.ts";
+import { freePort, portNear, portOf } from "./ports.ts";
+import { Trouble } from "./say.ts";
+import type { Servers } from "./servers.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+const ROOT = resolve(import.meta.dir, "..");
+const DEFAULT_PORT = 7_300;
+
+/** What the parts of `bin/up` share. */
+export interface Engine {
+  supervisor: Supervisor;
+  data: DataFolder;
+  run: DemoRun;
+  urls: ServiceUrls;
+  /** The environment of every process of the engine, without its port. */
+  env: Record<string, string>;
+  /** Names of its programs at the supervisor. */
+  programs: string[];
+}
+
+/** One address for all services, or one each. */
+export async function chooseUrls(processes: boolean): Promise<ServiceUrls> {
+  const wanted = process.env["R3_HTTP_PORT"];
+  const first =
+    wanted === undefined || wanted === "" ? await portNear(DEFAULT_PORT) : await portOf("R3_HTTP_PORT", wanted);
+  const entries: [DemoService, string][] = [];
+  for (const name of DEMO_SERVICES) {
+    const port = entries.length === 0 || !processes ? first : await freePort();
+    entries.push([name, `http://127.0.0.1:${port}`]);
+  }
+  return Object.fromEntries(entries) as ServiceUrls;
+}
+
+/**
+ * Makes the run's database and migrates it. On a Postgres of our own each run has a database of its own, and those of
+ * runs before it go; one that DATABASE_URL names is used as it is, and must not hold another run.
+ */
+export async function prepareDatabase(servers: Servers, run: DemoRun): Promise<string> {
+  if (!servers.ownPostgres) {
+    await migrate(servers.databaseUrl);
+    const sql = postgres(servers.databaseUrl, { max: 1, onnotice: () => {} });
+    const others = await sql`select 1 from reference.sessions where account_id <> ${run.id} limit 1`;
+    await sql.end();
+    if (others.length > 0)
+      throw new Trouble(
+        "The database that DATABASE_URL names holds sessions of another run; give the demo one of its own.",
+      );
+    return servers.databaseUrl;
+  }
+  const sql = postgres(servers.databaseUrl, { max: 1, onnotice: () => {} });
+  const name = `r3_${run.id}`;
+  const found = await sql<{ datname: string }[]>`select datname from pg_database where datname like 'r3\\_demo%'`;
+  for (const { datname } of found) if (datname !== name) await sql`drop database ${sql(datname)} with (force)`;
+  if (!found.some(({ datname }) => datname === name)) await sql`create database ${sql(name)}`;
+  await sql.end();
+  const url = new URL(servers.databaseUrl);
+  url.pathname = `/${name}`;
+  await migrate(url.href);
+  return url.href;
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) });
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}
+
+interface EngineOptions {
+  supervisor: Supervisor;
+  data: DataFolder;
+  servers: Servers;
+  run: DemoRun;
+  processes: boolean;
+  /** Kills at failpoints; each happens once, in whichever process passes its place first. */
+  kills: readonly PlannedKill[];
+}
+
+/** Starts every service, in one process or in one each, and waits until all take work. */
+export async function startEngine(options: EngineOptions, databaseUrl: string): Promise<Engine> {
+  const { supervisor, data, servers, run, processes, kills } = options;
+  const urls = await chooseUrls(processes);
+  const env = engineSettings({
+    run,
+    urls,
+    databaseUrl,
+    redisUrl: servers.redisUrl,
+    dataFolder: data.path,
+    failpoints: kills,
+  });
+  const programs = processes ? [...DEMO_SERVICES] : ["engine"];
+  await Promise.all(
+    programs.map((name) => {
+      const url = urls[processes ? (name as DemoService) : "session-manager"];
+      return supervisor.start({
+        name,
+        command: [process.execPath, join(ROOT, "bin/run.ts"), processes ? name : "all"],
+        cwd: ROOT,
+        env: { ...env, R3_HTTP_PORT: new URL(url).port },
+        stopSignal: "SIGTERM",
+        graceMs: 12_000,
+        ready: () => isReady(url),
+        readyWithinMs: 60_000,
+      });
+    }),
+  );
+  return { supervisor, data, run, urls, env, programs };
+}
+
+/** Starts the conductor, which ends by itself when the last bar is done. */
+export async function startConductor(engine: Engine, sessionId: string): Promise<void> {
+  const { supervisor, data, run, urls, env } = engine;
+  const settings = {
+    "--venue": venueAccess(run, urls).url,
+    "--session": sessionId,
+    "--account": run.id,
+    "--bars": String(run.bars),
+    "--progress": join(data.path, PROGRESS_FILE),
+  };
+  await supervisor.start({
+    name: "conductor",
+    command: [process.execPath, join(ROOT, "bin/conductor.ts"), ...Object.entries(settings).flat()],
+    cwd: ROOT,
+    env,
+    stopSignal: "SIGTERM",
+    graceMs: 2_000,
+    ready: () => Promise.resolve(true),
+    readyWithinMs: 1_000,
+    ends: true,
+  });
+}
+
+/** How far the conductor says it is. Null: it has said nothing yet. */
+export function progressOf(data: DataFolder): Progress | null {
+  const file = join(data.path, PROGRESS_FILE);
+  return existsSync(file) ? progressSchema.parse(JSON.parse(readFileSync(file, "utf8"))) : null;
+}

@@ -1,0 +1,229 @@
+import { join, resolve } from "node:path";
+import Table from "cli-table3";
+import { Command, InvalidArgumentError } from "commander";
+import { type DataFolder, takeDataFolder } from "./data-folder.ts";
+import { compareRun, startSession, untilRunning } from "./demo.ts";
+import { beginRun, type DemoRun, demoCloses, demoOrderBars, loadRun, saveRun } from "./demo-run.ts";
+import { type Engine, prepareDatabase, progressOf, startConductor, startEngine } from "./engine.ts";
+import { type PlannedKill, planKills } from "./kill-plan.ts";
+import { isServerKill, type Kill, ServerKiller } from "./kills.ts";
+import { memoryMb } from "./memory.ts";
+import { endLeftovers } from "./process-record.ts";
+import { beQuiet, report, type Step, say, step, Trouble, took } from "./say.ts";
+import { startServers } from "./servers.ts";
+import { Supervisor } from "./supervisor.ts";
+
+interface Options {
+  untilDemoEnds: boolean;
+  bars: number;
+  processes: boolean;
+  kill: number;
+  seed: number;
+}
+
+/** How long the run may stand at one bar before it counts as stuck. */
+const STUCK_AFTER_MS = 120_000;
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,6}$/.test(text) || Number(text) < 1)
+    throw new InvalidArgumentError("has to be a whole number above zero.");
+  return Number(text);
+}
+
+/** The run to go on with: an unfinished one is taken up again; asked for a demo to its end, a finished one makes room. */
+function chooseRun(data: DataFolder, options: Options): DemoRun {
+  const found = loadRun(data.path);
+  const fresh =
+    found === null || options.kill > 0 || (found.done ? options.untilDemoEnds : found.bars !== options.bars);
+  if (fresh) return beginRun(data.path, options.bars);
+  if (!found.done) say(`An unfinished demo of ${found.bars} bars is in ${data.path}: it goes on.`);
+  return found;
+}
+
+function planOf(options: Options, closes: readonly number[]): PlannedKill[] {
+  if (options.kill === 0) return [];
+  try {
+    return planKills({ seed: options.seed, kills: options.kill, bars: options.bars, orderBars: demoOrderBars(closes) });
+  } catch (error) {
+    throw new Trouble(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Watches the conductor until the last bar is done, killing servers on the way where the plan says so. */
+async function untilLastBar(line: Step, engine: Engine, killer: ServerKiller, onFirstOrder: () => void): Promise<void> {
+  let said = "";
+  let ordered = false;
+  let stuckAtMs = performance.now() + STUCK_AFTER_MS;
+  let saidAtMs = 0;
+  for (;;) {
+    await killer.look();
+    const now = progressOf(engine.data);
+    if (now !== null && now.orders > 0 && !ordered) {
+      ordered = true;
+      onFirstOrder();
+    }
+    if (now?.done === true) return;
+    const text =
+      now === null
+        ? "the first bar"
+        : `bar ${now.bar} of ${engine.run.bars}, ${now.orders} orders, equity ${now.equity ?? "-"}`;
+    if (text !== said) stuckAtMs = performance.now() + STUCK_AFTER_MS;
+    const pauseMs = process.stderr.isTTY ? 200 : 5_000;
+    if (text !== said && performance.now() - saidAtMs > pauseMs) {
+      line.say(text);
+      saidAtMs = performance.now();
+    }
+    said = text;
+    if (performance.now() > stuckAtMs)
+      throw new Trouble(
+        `The demo stands at ${text}: ${now?.waitsFor ?? "nothing is known"}; the logs are in ${engine.data.logs}.`,
+      );
+    await Bun.sleep(25);
+  }
+}
+
+function showMemory({ supervisor, programs }: Engine): void {
+  const of = (names: readonly string[]): string => {
+    const pids = names.map((name) => supervisor.pidOf(name)).filter((pid) => pid !== null);
+    return pids.length === 0 ? "not ours" : `${Math.round(pids.reduce((sum, pid) => sum + memoryMb(pid), 0))} MB`;
+  };
+  const table = new Table({ head: ["memory", ""], style: { head: [], border: [] } });
+  table.push(["Bun", of(programs)], ["Redis", of(["redis"])], ["Postgres", of(["postgres"])]);
+  say(table.toString());
+}
+
+/** Runs the session to its last bar and compares the three accounts of it. Answers what the last line says. */
+async function demo(engine: Engine, plan: readonly PlannedKill[], sinceMs: number): Promise<{ equal: boolean }> {
+  const { data, run, urls } = engine;
+  const killer = new ServerKiller(engine, plan);
+  const sessionId = await step("Demo session created and started over REST", async () => {
+    const id = await startSession(run, urls);
+    run.sessionId = id;
+    saveRun(data.path, run);
+    await untilRunning(urls, id, 60_000);
+    return id;
+  });
+  let firstOrder = "none";
+  await startConductor(engine, sessionId);
+  await step(`${run.bars} daily bars in lockstep`, (line) =>
+    untilLastBar(line, engine, killer, () => {
+      firstOrder = took(sinceMs);
+    }),
+  );
+  say(`  Time to the first order: ${firstOrder}`);
+  showMemory(engine);
+  const { result, differences } = await step("Engine, backtest and the venue's ledger compared", () =>
+    compareRun(run, urls, sessionId),
+  );
+  for (const difference of differences) say(`  Different: ${difference}`);
+  const kills: Kill[] = killer.happened(demoOrderBars(demoCloses(run.bars)));
+  const missing = plan.filter(({ point }) => !kills.some((kill) => kill.point === point));
+  for (const { point } of missing) say(`  A planned kill did not happen: ${point}`);
+  run.done = true;
+  saveRun(data.path, run);
+  const whole = plan.length === 0 ? result : { ...result, equal: result.equal && missing.length === 0, kills };
+  process.stdout.write(`${JSON.stringify(whole)}\n`);
+  return whole;
+}
+
+function showPlaces({ urls, data, run }: Engine): void {
+  const table = new Table({ head: ["where to look", ""], style: { head: [], border: [] } });
+  table.push(
+    ["sessions", `${urls["session-manager"]}/api/session-manager/sessions`],
+    ["orders", `${urls["order-position-tracker"]}/api/order-position-tracker/orders?sessionId=${run.sessionId ?? ""}`],
+    ["equity", `${urls["order-position-tracker"]}/api/order-position-tracker/equity?sessionId=${run.sessionId ?? ""}`],
+    ["API of each service", `${urls["session-manager"]}/openapi`],
+    ["health", `${urls["session-manager"]}/readyz`],
+    ["logs", data.logs],
+  );
+  say(table.toString());
+  say("Everything goes on running; Ctrl-C stops all of it.");
+}
+
+async function up(options: Options, data: DataFolder, supervisor: Supervisor, sinceMs: number): Promise<number> {
+  const left = await endLeftovers(data.pids);
+  if (left.length > 0) say(`Stopped what an earlier bin/up left running: ${left.join(", ")}.`);
+  const plan = planOf(options, demoCloses(options.bars));
+  const run = chooseRun(data, options);
+  const servers = await startServers(supervisor, data, { durable: true });
+  const serverless = plan.find(
+    (kill) => isServerKill(kill) && !(kill.point.startsWith("redis") ? servers.ownRedis : servers.ownPostgres),
+  );
+  if (serverless !== undefined)
+    throw new Trouble(
+      `Seed ${options.seed} kills a server that was given by DATABASE_URL or REDIS_URL; it has to be bin/up's own.`,
+    );
+  const databaseUrl = await step("Database migrated", () => prepareDatabase(servers, run));
+  const engine = await step(options.processes ? "Services, one process each" : "Services, in one process", () =>
+    startEngine(
+      {
+        supervisor,
+        data,
+        servers,
+        run,
+        processes: options.processes,
+        kills: plan.filter((kill) => !isServerKill(kill)),
+      },
+      databaseUrl,
+    ),
+  );
+  const equal = run.done || (await demo(engine, plan, sinceMs)).equal;
+  if (!options.untilDemoEnds) {
+    if (run.sessionId !== null) await startSession(run, engine.urls);
+    showPlaces(engine);
+    await new Promise(() => {});
+  }
+  return equal ? 0 : 1;
+}
+
+async function main(options: Options): Promise<number> {
+  const sinceMs = performance.now();
+  const folder = process.env["R3_DATA_FOLDER"] ?? join(import.meta.dir, "../.data");
+  const data = takeDataFolder(resolve(folder), "bin/up");
+  const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
+  let interrupts = 0;
+  const interrupt = (): void => {
+    interrupts += 1;
+    if (interrupts === 1) say("\nStopping; once more stops at once.");
+    const stopped = interrupts === 1 ? supervisor.stop() : supervisor.stopNow();
+    void stopped.then(() => {
+      data.release();
+      process.exit(loadRun(data.path)?.done === true && !options.untilDemoEnds ? 0 : 130);
+    });
+  };
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
+  try {
+    return await up(options, data, supervisor, sinceMs);
+  } finally {
+    if (interrupts === 0) {
+      await step("Everything stopped", () => supervisor.stop());
+      data.release();
+    } else {
+      await new Promise(() => {});
+    }
+  }
+}
+
+const command = new Command("bin/up")
+  .description(
+    "Starts Postgres, Redis and every service, and runs the demo session on twenty years of real market data.",
+  )
+  .option("--until-demo-ends", "stop when the demo has ended; exit 0 only if all accounts of it are equal", false)
+  .option("--bars <n>", "play the first bars only", wholeNumber, demoCloses().length)
+  .option("--processes", "one process for each service", false)
+  .option("--kill <k>", "kill this many times on the way, at places the seed draws", wholeNumber, 0)
+  .option("--seed <n>", "draws the kills", wholeNumber, 1)
+  .option("--json", "say nothing but the last line", false)
+  .addHelpText(
+    "after",
+    "\nSettings: R3_DATA_FOLDER (default .data), R3_HTTP_PORT, R3_POSTGRES_PORT, R3_REDIS_PORT, DATABASE_URL, REDIS_URL.",
+  )
+  .parse();
+const given = command.opts<Options & { json: boolean }>();
+if (given.json) beQuiet();
+try {
+  process.exitCode = await main({ ...given, bars: Math.min(given.bars, demoCloses().length) });
+} catch (error) {
+  report(error);
+  process.exitCode = 1;
+}
