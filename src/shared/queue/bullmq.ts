@@ -17,17 +17,20 @@ interface WakeJob {
   traceparent?: string;
 }
 
-const retryStrategy = (times: number): number => Math.min(50 * 2 ** times, 1_000);
 /** Wake-ups on their way to Redis at most; what is above is left to the sweeper. */
 const MAX_IN_FLIGHT = 1_000;
 const PING_DEADLINE_MS = 1_000;
-const CLOSE_DEADLINE_MS = 5_000;
+const CLOSE_DEADLINE_MS = 2_000;
 const LOCK_MS = 4_000;
 const STALLED_EVERY_MS = 2_000;
 
-/** The options of the connections that BullMQ makes for itself: its own instances would keep the process alive. */
-function connectionOf(url: string, blocking: boolean) {
-  return { url, retryStrategy, maxRetriesPerRequest: null, connectTimeout: 2_000, enableOfflineQueue: blocking };
+/**
+ * The options of the connections that BullMQ makes for itself: its own instances would keep the process alive. Once
+ * `closed` is aborted nothing is connected anew: with Redis away a closed client would go on trying for ever.
+ */
+function connectionOf(url: string, closed: AbortSignal, enableOfflineQueue: boolean) {
+  const retryStrategy = (times: number) => (closed.aborted ? null : Math.min(50 * 2 ** times, 1_000));
+  return { url, retryStrategy, maxRetriesPerRequest: null, connectTimeout: 2_000, enableOfflineQueue };
 }
 
 /** Resolves with undefined when it takes longer. */
@@ -43,6 +46,7 @@ class BullmqWakeups implements Wakeups {
   readonly #queues = new Map<string, Queue>();
   readonly #workers = new Set<Running>();
   readonly #prefix: string;
+  readonly #closed = new AbortController();
   #inFlight = 0;
   #lost = 0;
 
@@ -75,8 +79,15 @@ class BullmqWakeups implements Wakeups {
   }
 
   listen(queue: string, concurrency: number, run: (lane: string) => Promise<TaskOutcome>): Running {
-    const worker = new Worker<WakeJob, TaskOutcome>(queue, (job) => run(job.data.lane), {
-      connection: connectionOf(this.options.url, true),
+    const closed = new AbortController();
+    const runs = new Set<Promise<unknown>>();
+    const tracked = async (lane: string): Promise<TaskOutcome> => {
+      const running = run(lane);
+      runs.add(running);
+      return running.finally(() => runs.delete(running));
+    };
+    const worker = new Worker<WakeJob, TaskOutcome>(queue, (job) => tracked(job.data.lane), {
+      connection: connectionOf(this.options.url, closed.signal, true),
       prefix: this.#prefix,
       concurrency,
       lockDuration: LOCK_MS,
@@ -91,11 +102,11 @@ class BullmqWakeups implements Wakeups {
       ready: worker.waitUntilReady().then(() => undefined),
       close: async () => {
         this.#workers.delete(running);
-        const closed = await within(
-          worker.close().then(() => true),
-          CLOSE_DEADLINE_MS,
-        );
-        if (closed === undefined) await within(worker.close(true), 500);
+        closed.abort();
+        // From here on no job is fetched. With Redis away it would never end, hence the deadline; the runs are waited for.
+        const closing = worker.close().catch(() => undefined);
+        await Promise.allSettled(runs);
+        await within(closing, CLOSE_DEADLINE_MS);
       },
     };
     running.ready.catch(() => {
@@ -118,6 +129,7 @@ class BullmqWakeups implements Wakeups {
 
   async close(): Promise<void> {
     await Promise.all([...this.#workers].map((worker) => worker.close()));
+    this.#closed.abort();
     const queues = [...this.#queues.values()];
     await Promise.all(
       queues.map((queue) =>
@@ -132,7 +144,10 @@ class BullmqWakeups implements Wakeups {
   #queueOf(name: string): Queue {
     const known = this.#queues.get(name);
     if (known !== undefined) return known;
-    const made = new Queue(name, { connection: connectionOf(this.options.url, false), prefix: this.#prefix });
+    const made = new Queue(name, {
+      connection: connectionOf(this.options.url, this.#closed.signal, false),
+      prefix: this.#prefix,
+    });
     made.on("error", (error) => this.#warn("The queue's connection to Redis failed; it goes on by itself", error));
     this.#queues.set(name, made);
     return made;
