@@ -37,7 +37,7 @@ function notFound(what: string): AppError {
 /** REST of order-position-tracker: orders with their events, fills, positions, accounts, equity. */
 export function createRoutes(deps: Deps) {
   const { db } = deps;
-  return httpBase("order-position-tracker", deps.log)
+  return accountRoutes(deps)
     .get(
       "/orders",
       async ({ query }) => {
@@ -104,8 +104,7 @@ export function createRoutes(deps: Deps) {
         response: { 200: pageSchema(equityPointSchema) },
         detail: { summary: "A session's equity at the close of each candle" },
       },
-    )
-    .use(accountRoutes(deps));
+    );
 }
 
 function accountRoutes({ db, exchanges, log }: Deps) {
