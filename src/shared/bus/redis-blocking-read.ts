@@ -51,7 +51,7 @@ export class BlockingConnection {
     this.waiting = true;
     try {
       const answer = await Promise.race([client.call(command, ...args), watchdog.promise]);
-      return (answer ?? []) as [string, RawEntry[]][];
+      return pairsOf((answer ?? []) as unknown[]);
     } finally {
       this.waiting = false;
       clearTimeout(timer);
@@ -76,4 +76,13 @@ export class BlockingConnection {
   close(): void {
     this.drop();
   }
+}
+
+/** `call` gives a map of RESP3 flat (key, entries, key, entries); RESP2 gives pairs. */
+function pairsOf(answer: readonly unknown[]): [key: string, entries: RawEntry[]][] {
+  if (Array.isArray(answer[0])) return answer as [string, RawEntry[]][];
+  return Array.from({ length: answer.length / 2 }, (_, at) => [
+    String(answer[2 * at]),
+    answer[2 * at + 1] as RawEntry[],
+  ]);
 }

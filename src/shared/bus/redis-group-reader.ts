@@ -81,8 +81,9 @@ export class RedisGroupReader implements GroupReader {
   }
 
   private async idle(): Promise<void> {
-    const timer = setTimeout(this.changed.resolve, this.context.blockMs);
-    await this.changed.promise;
+    const timeout = Promise.withResolvers<void>();
+    const timer = setTimeout(timeout.resolve, this.context.blockMs);
+    await Promise.race([this.changed.promise, timeout.promise]);
     clearTimeout(timer);
   }
 
