@@ -1,7 +1,8 @@
 import pRetry from "p-retry";
+import { Trouble } from "./say.ts";
 
 /** An answer that is not what was asked for, with what the other side said about it. */
-export class Refused extends Error {
+export class Refused extends Trouble {
   constructor(
     readonly status: number,
     what: string,
