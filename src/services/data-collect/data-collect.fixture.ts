@@ -1,0 +1,202 @@
+import { pino } from "pino";
+import type { Bus, BusEvent } from "#shared/bus/bus.ts";
+import { createBus } from "#shared/bus/create-bus.ts";
+import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
+import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import { systemClock } from "#shared/clock/system.ts";
+import type { TestDatabase, TestRedis } from "#shared/db/test-database.ts";
+import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { SessionState } from "#shared/domain/session.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import type { Exchanges, VenueMarketData } from "#shared/exchange/exchange.ts";
+import { createLeader } from "#shared/leader/create-leader.ts";
+import type { AdvisoryLock } from "#shared/leader/leader.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
+import { MARKET_BARS, MARKET_TRADES } from "#shared/messages/topics.ts";
+import type { FailpointContext } from "#shared/service/failpoints.ts";
+import type { Deps, Service } from "#shared/service/service.ts";
+import { createDataCollect } from "./service.ts";
+import { dataCollectSettings } from "./settings.ts";
+
+export const DAY_MS = 86_400_000;
+export const MINUTE_MS = 60_000;
+
+/** A bar of the venue with its number as its prices. */
+export function barOf(timeFrame: TimeFrame, openAtMs: number, close: number): VenueBar {
+  const price = String(close);
+  const lengthMs = timeFrame === "1d" ? DAY_MS : MINUTE_MS;
+  const prices = { open: price, high: price, low: price, close: price, volume: "1" };
+  const chain = { prevOpenAtMs: null, receivedAtMs: 1 };
+  return { instrumentId: spx.id, timeFrame, openAtMs, closeAtMs: openAtMs + lengthMs, ...prices, ...chain };
+}
+
+export function tradeOf(id: number): VenueTrade {
+  const trade = { price: "10", size: "1", takerSide: "BUY", atMs: id, receivedAtMs: 1 } as const;
+  return { instrumentId: spx.id, tradeId: String(id), ...trade };
+}
+
+interface Follower {
+  timeFrame: TimeFrame | "trades";
+  onBar: (bar: VenueBar) => void;
+  onTrades: (trades: VenueTrade[]) => void;
+  onConnected: () => void;
+}
+
+/** A venue whose bars and connections a test moves by hand. */
+export class FakeVenue implements VenueMarketData {
+  readonly venue = "paper";
+  readonly followers = new Set<Follower>();
+  readonly #bars = new Map<TimeFrame, VenueBar[]>();
+  #trades: VenueTrade[] = [];
+  /** How many questions for bars still fail. */
+  failures = 0;
+
+  /** Closes a bar. `silent`: its frame is lost on the way. */
+  close(bar?: VenueBar, { silent = false } = {}): Promise<void> {
+    if (bar === undefined) return Promise.resolve();
+    const bars = this.#bars.get(bar.timeFrame) ?? [];
+    this.#bars.set(bar.timeFrame, [...bars, { ...bar, prevOpenAtMs: bars.at(-1)?.openAtMs ?? null }]);
+    if (!silent) for (const one of this.followers) if (one.timeFrame === bar.timeFrame) one.onBar(bar);
+    return Promise.resolve();
+  }
+
+  trade(trade: VenueTrade, { silent = false } = {}): void {
+    this.#trades = [...this.#trades, trade];
+    if (!silent) for (const one of this.followers) if (one.timeFrame === "trades") one.onTrades([trade]);
+  }
+
+  reconnect(): void {
+    for (const one of this.followers) one.onConnected();
+  }
+
+  async instruments(): Promise<Instrument[]> {
+    return [spx];
+  }
+
+  async bars(query: { timeFrame: TimeFrame; fromMs?: number; limit: number }): Promise<VenueBar[]> {
+    if (this.failures > 0) {
+      this.failures -= 1;
+      throw new AppError("VENUE_UNAVAILABLE", "transient", "The venue is away.");
+    }
+    const all = this.#bars.get(query.timeFrame) ?? [];
+    const { fromMs } = query;
+    if (fromMs === undefined) return all.slice(-query.limit);
+    return all.filter(({ openAtMs }) => openAtMs >= fromMs).slice(0, query.limit);
+  }
+
+  async trades(query: { fromId?: string; limit: number }): Promise<VenueTrade[]> {
+    const { fromId } = query;
+    if (fromId === undefined) return this.#trades.slice(-query.limit);
+    return this.#trades.filter(({ tradeId }) => Number(tradeId) >= Number(fromId)).slice(0, query.limit);
+  }
+
+  async followBars(follow: Parameters<VenueMarketData["followBars"]>[0]): Promise<void> {
+    await this.#follow({ ...follow, onTrades: () => undefined }, follow.signal);
+  }
+
+  async followTrades(follow: Parameters<VenueMarketData["followTrades"]>[0]): Promise<void> {
+    await this.#follow({ ...follow, timeFrame: "trades", onBar: () => undefined }, follow.signal);
+  }
+
+  async #follow(follower: Follower, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    this.followers.add(follower);
+    follower.onConnected();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    signal.addEventListener("abort", () => resolve());
+    await promise;
+    this.followers.delete(follower);
+  }
+}
+
+/** A lock that anyone has: the rows alone decide. */
+const FREE: AdvisoryLock = {
+  acquire: async () => true,
+  extend: async () => undefined,
+  release: async () => undefined,
+  close: async () => undefined,
+};
+
+/** One process with the service: real bus, real database, a venue moved by hand. */
+export interface Replica {
+  service: Service;
+  bus: Bus;
+  hits: FailpointContext[];
+  ask: (path: string, body?: unknown) => Promise<Response>;
+  stop(): Promise<void>;
+}
+
+export async function startReplica(database: TestDatabase, redis: TestRedis, venue: FakeVenue): Promise<Replica> {
+  const { db } = database;
+  const log = pino({ level: "silent" });
+  const instance = crypto.randomUUID();
+  const leader = createLeader({ db, lock: FREE, clock: systemClock, log, leaseMs: 1_500, holder: instance });
+  const logStore = createPostgresLogStore(db);
+  const incarnation = await logStore.incarnation();
+  const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation });
+  const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance, partitions: 2 });
+  const hits: FailpointContext[] = [];
+  const exchanges: Exchanges = {
+    venues: ["paper"],
+    marketData: () => venue,
+    accounts: [],
+    account: () => {
+      throw new AppError("NOT_FOUND", "permanent", "There is no account.");
+    },
+    live: false,
+    close: async () => undefined,
+  };
+  const failpoints: Deps["failpoints"] = { hit: (_point, context) => void hits.push(context) };
+  const ports = { db, bus, leader, exchanges, clock: systemClock, log, failpoints };
+  const service = createDataCollect(ports as Deps, dataCollectSettings.parse({ R3_DATA_COLLECT_REPEAT_MS: 100 }));
+  await service.start(new AbortController().signal);
+  return {
+    service,
+    bus,
+    hits,
+    async ask(path, body) {
+      const init = { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+      const request = new Request(`http://localhost/api/data-collect${path}`, body === undefined ? {} : init);
+      return (await service.routes?.handle(request)) ?? new Response(null, { status: 500 });
+    },
+    async stop() {
+      await service.stop();
+      await bus.close();
+      await leader.close();
+    },
+  };
+}
+
+/** Collects what is published. */
+export async function listen(bus: Bus): Promise<{ bars: VenueBar[]; trades: VenueTrade[] }> {
+  const heard = { bars: [] as VenueBar[], trades: [] as VenueTrade[] };
+  const collect = (events: readonly BusEvent[]): void => {
+    for (const { topic, data } of events) {
+      if (topic === MARKET_BARS.name) heard.bars.push(data as VenueBar);
+      else heard.trades.push(data as VenueTrade);
+    }
+  };
+  const tails = [MARKET_BARS, MARKET_TRADES].map((topic) => bus.tail({ topic, from: "now", handle: collect }));
+  await Promise.all(tails.map(({ ready }) => ready));
+  return heard;
+}
+
+/** Writes a session as session-manager does, as far as data-collect reads it. */
+export async function putSession(database: TestDatabase, state: SessionState, timeFrame: TimeFrame): Promise<void> {
+  const { sql } = database.db;
+  await sql`
+    insert into reference.sessions
+      (id, code, state, run, version, partition, account_id, session, created_at_ms, updated_at_ms)
+    values ('s', 'c', ${state}, 1, 1, 0, 'a', ${sql.json({ instrumentIds: [spx.id], timeFrame })}, 1, 1)
+    on conflict (id) do update set state = excluded.state, session = excluded.session`;
+}
+
+export async function until(condition: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error("The condition did not come true.");
+    await Bun.sleep(5);
+  }
+}

@@ -1,0 +1,196 @@
+import { pino } from "pino";
+import type { Bus, BusEvent } from "#shared/bus/bus.ts";
+import { createBus } from "#shared/bus/create-bus.ts";
+import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
+import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import type { Cache } from "#shared/cache/cache.ts";
+import { systemClock } from "#shared/clock/system.ts";
+import type { TestDatabase, TestRedis } from "#shared/db/test-database.ts";
+import type { Candle, VenueBar, VenueTrade } from "#shared/domain/candle.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import type { DataCollectClient, SeriesHead } from "#shared/http/clients.ts";
+import { createLeader } from "#shared/leader/create-leader.ts";
+import type { AdvisoryLock } from "#shared/leader/leader.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
+import { event, MARKET_BARS, MARKET_CANDLES, MARKET_TRADES } from "#shared/messages/topics.ts";
+import type { FailpointContext } from "#shared/service/failpoints.ts";
+import type { Deps, Service } from "#shared/service/service.ts";
+import { createMarketData } from "./service.ts";
+import { marketDataSettings } from "./settings.ts";
+
+export const MINUTE_MS = 60_000;
+
+/** The venue as data-collect tells of it, and what data-collect would publish. */
+export class FakeVenue implements DataCollectClient {
+  bars_: VenueBar[] = [];
+  trades_: VenueTrade[] = [];
+  known: Instrument[] = [spx];
+  readonly followed: string[] = [];
+  asked = 0;
+  /** How many questions still fail. */
+  failures = 0;
+
+  #ask(): void {
+    this.asked += 1;
+    if (this.failures === 0) return;
+    this.failures -= 1;
+    throw new AppError("SERVICE_UNAVAILABLE", "transient", "data-collect is away.");
+  }
+
+  /** Closes the minute number `minute` at this price and gives its bar. */
+  bar(minute: number, close: string): VenueBar {
+    const openAtMs = minute * MINUTE_MS;
+    const prices = { open: "10", high: "12.5", low: "9.5", close, volume: "3.25" };
+    const chain = { prevOpenAtMs: this.bars_.at(-1)?.openAtMs ?? null, receivedAtMs: 1.5 };
+    const times = { openAtMs, closeAtMs: openAtMs + MINUTE_MS };
+    const bar: VenueBar = { instrumentId: spx.id, timeFrame: "1m", ...times, ...prices, ...chain };
+    this.bars_ = [...this.bars_, bar];
+    return bar;
+  }
+
+  trade(atMs: number, price: string, receivedAtMs = 1): VenueTrade {
+    const tradeId = String(Number(this.trades_.at(-1)?.tradeId ?? "0") + 1);
+    const trade = { tradeId, price, size: "0.5", takerSide: "BUY", atMs, receivedAtMs } as const;
+    this.trades_ = [...this.trades_, { instrumentId: spx.id, ...trade }];
+    return { instrumentId: spx.id, ...trade };
+  }
+
+  async instruments(): Promise<Instrument[]> {
+    this.#ask();
+    return this.known;
+  }
+
+  async bars(query: { timeFrame: TimeFrame; fromMs?: number; limit: number }): Promise<VenueBar[]> {
+    this.#ask();
+    const { fromMs } = query;
+    const all = this.bars_.filter(({ timeFrame }) => timeFrame === query.timeFrame);
+    if (fromMs === undefined) return all.slice(-query.limit);
+    return all.filter(({ openAtMs }) => openAtMs >= fromMs).slice(0, query.limit);
+  }
+
+  async trades(query: { fromId?: string; limit: number }): Promise<VenueTrade[]> {
+    this.#ask();
+    const from = Number(query.fromId ?? "0");
+    return this.trades_.filter(({ tradeId }) => Number(tradeId) >= from).slice(0, query.limit);
+  }
+
+  async follow(feed: Parameters<DataCollectClient["follow"]>[0]): Promise<void> {
+    this.followed.push(feed.kind);
+  }
+}
+
+/** A lock that anyone has: the rows alone decide. */
+const FREE: AdvisoryLock = {
+  acquire: async () => true,
+  extend: async () => undefined,
+  release: async () => undefined,
+  close: async () => undefined,
+};
+/** A cache may forget anything at any time. */
+const FORGETFUL: Cache = {
+  get: async () => null,
+  set: async () => undefined,
+  delete: async () => undefined,
+  close: async () => undefined,
+};
+
+/** One process with the service: real bus and database; data-collect is the fake. */
+export interface Replica {
+  bus: Bus;
+  hits: FailpointContext[];
+  /** What the failpoint does besides being noted. */
+  onStored: { run: (n: number) => void };
+  ask: (path: string, body?: unknown) => Promise<Response>;
+  ensure: (more?: Record<string, unknown>) => Promise<SeriesHead>;
+  candles: (query: string) => Promise<Candle[]>;
+  stop: () => Promise<void>;
+}
+
+export interface ReplicaOptions {
+  database: TestDatabase;
+  redis: TestRedis;
+  venue: FakeVenue;
+  cache?: Cache;
+}
+
+export async function startReplica({ database, redis, venue, cache = FORGETFUL }: ReplicaOptions): Promise<Replica> {
+  const { db } = database;
+  const log = pino({ level: "silent" });
+  const instance = crypto.randomUUID();
+  const leader = createLeader({
+    db,
+    lock: FREE,
+    clock: systemClock,
+    log,
+    leaseMs: 1_500,
+    holder: instance,
+  });
+  const logStore = createPostgresLogStore(db);
+  const incarnation = await logStore.incarnation();
+  const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation });
+  const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance, partitions: 2 });
+  const hits: FailpointContext[] = [];
+  const onStored = { run: (_n: number): void => undefined };
+  const failpoints: Deps["failpoints"] = {
+    hit(_point, context) {
+      hits.push(context);
+      onStored.run(context.bar ?? 0);
+    },
+  };
+  const ports = { db, bus, leader, cache, clients: { dataCollect: venue }, exchanges: { venues: ["paper"] } };
+  const deps = { ...ports, clock: systemClock, log, failpoints } as unknown as Deps;
+  const service: Service = createMarketData(deps, marketDataSettings.parse({ R3_MARKET_DATA_REPEAT_MS: 100 }));
+  await service.start(new AbortController().signal);
+  const ask: Replica["ask"] = async (path, body) => {
+    const init = { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+    const request = new Request(`http://localhost/api/market-data${path}`, body === undefined ? {} : init);
+    return (await service.routes?.handle(request)) ?? new Response(null, { status: 500 });
+  };
+  return {
+    bus,
+    hits,
+    onStored,
+    ask,
+    async ensure(more = {}) {
+      const wanted = { instrumentId: spx.id, timeFrame: "1m", source: "bars", history: 0, ...more };
+      return (await (await ask("/series", wanted)).json()) as SeriesHead;
+    },
+    async candles(query) {
+      const answer = await ask(`/candles?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1m&${query}`);
+      return ((await answer.json()) as { items: Candle[] }).items;
+    },
+    async stop() {
+      await service.stop();
+      await bus.close();
+      await leader.close();
+    },
+  };
+}
+
+/** Collects the candles that are published. */
+export async function listen(bus: Bus): Promise<Candle[]> {
+  const heard: Candle[] = [];
+  const handle = (events: readonly BusEvent[]): void => {
+    for (const { data } of events) heard.push(data as Candle);
+  };
+  await bus.tail({ topic: MARKET_CANDLES, from: "now", handle }).ready;
+  return heard;
+}
+
+export async function showBars(bus: Bus, ...bars: VenueBar[]): Promise<void> {
+  await bus.publishVolatile(bars.map((bar) => event(MARKET_BARS, bar.instrumentId, "market.bar", bar)));
+}
+
+export async function showTrades(bus: Bus, ...trades: VenueTrade[]): Promise<void> {
+  await bus.publishVolatile(trades.map((trade) => event(MARKET_TRADES, trade.instrumentId, "market.trade", trade)));
+}
+
+export async function until(condition: () => boolean | Promise<boolean>, withinMs = 4_000): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error("The condition did not come true.");
+    await Bun.sleep(5);
+  }
+}
