@@ -1,0 +1,136 @@
+import { describe, expect, test } from "bun:test";
+import type { VenueTrade } from "#shared/domain/candle.ts";
+import { contiguous, formingNumber, headOf, numbered, type Series } from "./series.ts";
+import { formingCandle, isOver, NO_PROGRESS, stepTrade, type TradeProgress } from "./trade-series.ts";
+import { Turns } from "./turns.ts";
+
+const series: Series = {
+  instrumentId: "A/B.x",
+  timeFrame: "1m",
+  source: "bars",
+  forming: true,
+  history: 1,
+  headN: 7,
+  headOpenAtMs: 420_000,
+  lastTradeId: null,
+};
+
+const bar = (openAtMs: number, prevOpenAtMs: number | null) => ({
+  instrumentId: "A/B.x",
+  timeFrame: "1m" as const,
+  openAtMs,
+  closeAtMs: openAtMs + 60_000,
+  open: "1",
+  high: "1",
+  low: "1",
+  close: "1",
+  volume: "1",
+  prevOpenAtMs,
+  receivedAtMs: 1,
+});
+
+const trade = (id: number, atMs: number): VenueTrade => ({
+  instrumentId: "A/B.x",
+  tradeId: String(id),
+  price: "1",
+  size: "1",
+  takerSide: "BUY",
+  atMs,
+  receivedAtMs: atMs + 2,
+});
+
+describe("numbers", () => {
+  test("go on behind the head", () => {
+    expect(numbered(series, [bar(480_000, 420_000), bar(600_000, 480_000)]).map(({ n }) => n)).toEqual([8, 9]);
+    expect(headOf(series)).toMatchObject({ firstN: 1, headN: 7 });
+    expect(headOf({ ...series, headN: 0, headOpenAtMs: null })).toMatchObject({ firstN: 0, headN: 0 });
+  });
+
+  test.each([
+    ["the candle behind the head", 480_000, null, 8],
+    ["one before it is still open", 540_000, 480_000, 9],
+    ["the one before it is the head", 480_000, 420_000, 8],
+    ["the one before it is below the head", 480_000, 360_000, 8],
+  ])("of a forming candle: %s", (_name, openAtMs, beforeOpenAtMs, n) => {
+    expect(formingNumber(series, openAtMs, beforeOpenAtMs)).toBe(n);
+  });
+});
+
+describe("contiguous", () => {
+  const openings = (bars: readonly { openAtMs: number }[]) => bars.map(({ openAtMs }) => openAtMs / 60_000);
+  test.each([
+    [
+      "takes what follows, leaves duplicates out",
+      [bar(420_000, 0), bar(480_000, 420_000), bar(600_000, 480_000)],
+      [8, 10],
+      false,
+    ],
+    ["stops before a hole", [bar(480_000, 420_000), bar(660_000, 600_000), bar(720_000, 660_000)], [8], true],
+    ["stops before a hole at the front", [bar(660_000, 600_000)], [], true],
+  ])("%s", (_name, bars, next, hole) => {
+    const found = contiguous(420_000, bars);
+    expect(openings(found.next)).toEqual(next);
+    expect(found.hole).toBe(hole);
+  });
+});
+
+describe("stepTrade", () => {
+  const run = (from: TradeProgress, ...trades: VenueTrade[]) => {
+    const steps = [];
+    let progress = from;
+    for (const one of trades) {
+      const step = stepTrade(series, progress, one);
+      steps.push(step);
+      progress = step.progress;
+    }
+    return { steps, progress };
+  };
+
+  test("a candle that was joined half-way is not whole, the next one is", () => {
+    const { steps } = run(NO_PROGRESS, trade(5, 30_000), trade(6, 60_000), trade(7, 120_000));
+    expect(steps.map(({ closed, wasWhole }) => [closed?.openAtMs ?? null, wasWhole])).toEqual([
+      [null, false],
+      [0, false],
+      [60_000, true],
+    ]);
+  });
+
+  test("behind a stored last trade the first candle is whole", () => {
+    const { steps } = run({ ...NO_PROGRESS, lastTradeId: "4" }, trade(5, 30_000), trade(6, 60_000));
+    expect(steps[1]).toMatchObject({ wasWhole: true, closed: { openAtMs: 0, lastTradeId: "5" } });
+  });
+
+  test("the clock ends only a candle of a live market, after its grace", () => {
+    const live = run(NO_PROGRESS, trade(1, 30_000)).progress;
+    expect(isOver(live, 60_400, 500)).toBe(false);
+    expect(isOver(live, 60_500, 500)).toBe(true);
+    const replayed = run(NO_PROGRESS, { ...trade(1, 30_000), receivedAtMs: 1_700_000_000_000 }).progress;
+    expect(isOver(replayed, 1_700_000_000_000, 500)).toBe(false);
+  });
+
+  test("the forming candle is published without its trade ids", () => {
+    const { progress } = run(NO_PROGRESS, trade(1, 480_000));
+    expect(formingCandle(series, progress)).toMatchObject({ n: 8, closed: false, receivedAtMs: 480_002 });
+    expect(formingCandle(series, progress)).not.toHaveProperty("lastTradeId");
+    expect(formingCandle(series, NO_PROGRESS)).toBeNull();
+  });
+});
+
+describe("Turns", () => {
+  test("lets the work of one key run in order, also after a failure", async () => {
+    const turns = new Turns();
+    const order: string[] = [];
+    const gate = Promise.withResolvers<void>();
+    const first = turns.take("a", async () => {
+      await gate.promise;
+      order.push("a1");
+      throw new Error("failed");
+    });
+    const second = turns.take("a", async () => order.push("a2"));
+    await turns.take("b", async () => order.push("b1"));
+    gate.resolve();
+    expect(await first.catch(() => "caught")).toBe("caught");
+    await second;
+    expect(order).toEqual(["b1", "a1", "a2"]);
+  });
+});
