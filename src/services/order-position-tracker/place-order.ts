@@ -96,7 +96,8 @@ export async function sendOrder(lane: LeasedLane, parts: Parts, task: Task, orde
     await serverClocks.measure(order.accountId).catch((error: unknown) => {
       deps.log.warn({ accountId: order.accountId, error: messageOf(error) }, "server clock not measured");
     });
-    return sendAgainOrReject(lane, parts, task, order);
+    const again = await sendAgainOrReject(lane, parts, task, order);
+    return again === null ? undefined : sendOrder(lane, parts, task, again);
   }
   deps.log.warn({ orderId: order.id, reason: sent.reason }, "answer of the venue lost");
   await lane.step(async (tx) => {
@@ -135,7 +136,10 @@ async function rejected(
   const { task, order, code, reason } = of;
   if (order.attempt > 1) {
     const found = await findAtVenue(parts, order);
-    if (found) return resolveOrder(lane, parts, task, order);
+    if (found) {
+      const again = await resolveOrder(lane, parts, task, order);
+      return again === null ? undefined : sendOrder(lane, parts, task, again);
+    }
   }
   await lane.step(async (tx) => {
     const now = (await lockOrder(tx, order.id)) ?? order;

@@ -7,7 +7,6 @@ import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { readFillCursor } from "./fill-cursor.ts";
 import { lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
-import { sendOrder } from "./place-order.ts";
 import { settleTask } from "./settled.ts";
 
 /** What the venue knows of an order. `askedAtMs`: its server clock before it was asked. */
@@ -19,9 +18,10 @@ interface Trace {
 
 /**
  * Finds out what became of an order that may have been sent. It is absent only when the venue's server clock had passed
- * its window and the allowed skew before the venue was asked for the order and for fills, and both found nothing.
+ * its window and the allowed skew before the venue was asked for the order and for fills, and both found nothing. Gives the
+ * order with a new intent where it is to be sent again.
  */
-export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<void> {
+export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<Order | null> {
   const trace = await traceOrder(parts, order).catch((error: unknown) => messageOf(error));
   if (typeof trace === "string") {
     parts.deps.log.warn({ orderId: order.id, error: trace }, "order not resolved: the venue does not answer");
@@ -35,7 +35,7 @@ export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, o
       return settleTask(tx, parts, task, recorded.orders.get(order.id) ?? order);
     });
     parts.deps.log.info({ orderId: order.id, state }, "unknown order resolved");
-    return;
+    return null;
   }
   const { R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS: skewMs } = parts.settings;
   const absentFromMs = (order.signedAtMs ?? 0) + (order.recvWindowMs ?? 0) + skewMs;
@@ -78,18 +78,24 @@ export async function fillsSinceCursor(
   }
 }
 
-async function putOff(lane: LeasedLane, parts: Parts, task: Task, order: Order, atMostMs?: number): Promise<void> {
+async function putOff(lane: LeasedLane, parts: Parts, task: Task, order: Order, atMostMs?: number): Promise<null> {
   const { R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS: intervalMs } = parts.settings;
   const delayMs = Math.min(intervalMs, atMostMs ?? intervalMs);
   await lane.step(async (tx) => void settleTask(tx, parts, task, (await lockOrder(tx, order.id)) ?? order, delayMs));
+  return null;
 }
 
 /**
  * An intent that never took effect: sent once more with a new window and the same id while its signal is valid and its
- * session trades, else the order is REJECTED. The new intent is committed before it is sent.
+ * session trades, else the order is REJECTED (null). The new intent is committed; sending it is the caller's.
  */
-export async function sendAgainOrReject(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<void> {
-  const again = await lane.step(async (tx) => {
+export async function sendAgainOrReject(
+  lane: LeasedLane,
+  parts: Parts,
+  task: Task,
+  order: Order,
+): Promise<Order | null> {
+  return lane.step(async (tx) => {
     const now = (await lockOrder(tx, order.id)) ?? order;
     if (now.state !== "SUBMITTED" && now.state !== "UNKNOWN") {
       settleTask(tx, parts, task, now);
@@ -110,7 +116,6 @@ export async function sendAgainOrReject(lane: LeasedLane, parts: Parts, task: Ta
     };
     return recorder.change(tx, unknown, { kind: "state", to: "SUBMITTED" }, intent);
   });
-  if (again !== null) await sendOrder(lane, parts, task, again);
 }
 
 async function whyNotAgain({ sql }: LaneTx, parts: Parts, order: Order): Promise<string | null> {

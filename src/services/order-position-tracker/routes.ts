@@ -88,26 +88,11 @@ export function createRoutes(deps: Deps) {
         ]);
       },
       { query: filter, response: { 200: pageSchema(positionSchema) }, detail: { summary: "Lists positions" } },
-    )
-    .get(
-      "/equity",
-      async ({ query }) => {
-        const after = readCursor(query.cursor, z.tuple([z.number()]));
-        return pageOf(
-          await readEquity(db, query.sessionId, after?.[0] ?? -1, query.limit + 1),
-          query.limit,
-          (point) => [point.candleN],
-        );
-      },
-      {
-        query: pageQuery.extend({ sessionId: z.string() }),
-        response: { 200: pageSchema(equityPointSchema) },
-        detail: { summary: "A session's equity at the close of each candle" },
-      },
     );
 }
 
-function accountRoutes({ db, exchanges, log }: Deps) {
+function accountRoutes(deps: Deps) {
+  const { db, exchanges } = deps;
   const read = async (id: string, venue: string): Promise<z.infer<typeof accountSchema>> => {
     const [states, balances] = await Promise.all([
       db.sql<{ trading_state: "ACTIVE" | "REDUCING" | "HALTED" }[]>`
@@ -122,7 +107,7 @@ function accountRoutes({ db, exchanges, log }: Deps) {
       balances: Object.fromEntries(balances.map(({ asset, amount }) => [asset, normalize(amount)])),
     };
   };
-  return httpBase("order-position-tracker", log)
+  return equityRoutes(deps)
     .get(
       "/accounts",
       async () => ({
@@ -168,4 +153,21 @@ function accountRoutes({ db, exchanges, log }: Deps) {
         detail: { summary: "How many orders and positions of a session are open" },
       },
     );
+}
+
+function equityRoutes({ db, log }: Deps) {
+  return httpBase("order-position-tracker", log).get(
+    "/equity",
+    async ({ query }) => {
+      const after = readCursor(query.cursor, z.tuple([z.number()]));
+      return pageOf(await readEquity(db, query.sessionId, after?.[0] ?? -1, query.limit + 1), query.limit, (point) => [
+        point.candleN,
+      ]);
+    },
+    {
+      query: pageQuery.extend({ sessionId: z.string() }),
+      response: { 200: pageSchema(equityPointSchema) },
+      detail: { summary: "A session's equity at the close of each candle" },
+    },
+  );
 }

@@ -23,7 +23,10 @@ async function goOn(lane: LeasedLane, parts: Parts, task: Task, next: NextMove):
   if (next.move === "nothing") return;
   const order: Order = next.order;
   if (next.move === "send") return sendOrder(lane, parts, task, order);
-  if (next.move === "resolve") return resolveOrder(lane, parts, task, order);
+  if (next.move === "resolve") {
+    const again = await resolveOrder(lane, parts, task, order);
+    return again === null ? undefined : sendOrder(lane, parts, task, again);
+  }
   return cancelOrder(lane, parts, task, order);
 }
 
