@@ -147,8 +147,10 @@ describe("placing an order", () => {
     expect(await failureOf(away.account("main").place(order()))).toMatchObject({ code: "VENUE_ANSWER_LOST" });
     await away.close();
   });
+});
 
-  test("a refusal carries the venue's code, a passed window is neither", async () => {
+describe("an order that is refused", () => {
+  test("carries the venue's code, or says that its window passed", async () => {
     answer = () => Response.json({ code: -2010, msg: "Account has insufficient balance." }, { status: 400 });
     expect(await exchanges.account("main").place(order())).toEqual({
       kind: "rejected",
