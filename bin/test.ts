@@ -12,6 +12,8 @@ const ROOT = resolve(import.meta.dir, "..");
 const TEST_FOLDERS = ["src", "bin", "bench", "strategies"];
 /** No test file takes this long; one that hangs is ended and counts as failed. */
 const FILE_LIMIT_MS = 300_000;
+/** A demo that takes longer than this is stuck. */
+const DEMO_LIMIT_MS = 900_000;
 
 interface Counts {
   passed: number;
@@ -95,6 +97,23 @@ async function testAll(files: readonly string[], env: Record<string, string>): P
   return total;
 }
 
+/** The demo from nothing to its end, on servers and in a folder of its own; it is what a person runs. */
+async function playDemo(args: readonly string[], env: Record<string, string>, folder: string): Promise<Counts> {
+  const name = ["bin/up", ...args].join(" ");
+  const command = [process.execPath, "bin/up.ts", "--until-demo-ends", ...args];
+  const outcome = await step(name, () => run(command, { ...env, R3_DATA_FOLDER: folder }, DEMO_LIMIT_MS));
+  removeData(folder);
+  if (outcome.code === 0 && outcome.output.includes('"equal":true')) return { passed: 1, failed: 0 };
+  say(`\n${name}\n${shortened(outcome.output)}`);
+  return { passed: 0, failed: 1 };
+}
+
+const DEMOS: readonly (readonly string[])[] = [
+  ["--bars", "600"],
+  ["--bars", "600", "--processes"],
+];
+const LONG_DEMOS: readonly (readonly string[])[] = [[]];
+
 async function check(env: Record<string, string>): Promise<Counts> {
   const outcome = await step("Check: format, lint, types", () =>
     run([process.execPath, "run", "check"], env, FILE_LIMIT_MS),
@@ -104,7 +123,7 @@ async function check(env: Record<string, string>): Promise<Counts> {
   return { passed: 0, failed: 1 };
 }
 
-async function main(paths: readonly string[]): Promise<number> {
+async function main(paths: readonly string[], full: boolean): Promise<number> {
   const folder = join(tmpdir(), `r3edge-test-${process.pid}`);
   const data = takeDataFolder(folder, "bin/test");
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`${name} ${what}: ${detail}`));
@@ -130,8 +149,12 @@ async function main(paths: readonly string[]): Promise<number> {
     if (files.length === 0) throw new Trouble(`No test file has ${paths.join(" or ")} in its path.`);
     const checked = paths.length === 0 ? await check(env) : { passed: 0, failed: 0 };
     const tested = await testAll(files, env);
-    const failed = checked.failed + tested.failed;
-    process.stdout.write(`${checked.passed + tested.passed} passed, ${failed} failed\n`);
+    const all = [checked, tested];
+    const demos = paths.length > 0 ? [] : full ? [...DEMOS, ...LONG_DEMOS] : DEMOS;
+    for (const args of demos) all.push(await playDemo(args, process.env as Record<string, string>, `${folder}-demo`));
+    const sum = (of: (counts: Counts) => number): number => all.map(of).reduce((total, each) => total + each, 0);
+    const failed = sum((counts) => counts.failed);
+    process.stdout.write(`${sum((counts) => counts.passed)} passed, ${failed} failed\n`);
     return failed === 0 ? 0 : 1;
   } finally {
     await supervisor.stop();
@@ -146,7 +169,7 @@ const program = new Command("bin/test")
   .parse();
 
 try {
-  process.exitCode = await main(program.args);
+  process.exitCode = await main(program.args, program.opts<{ full?: boolean }>().full === true);
 } catch (error) {
   report(error);
   process.exitCode = 1;
