@@ -2,9 +2,11 @@ import { decimal, isMultipleOf } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { accountEventOf, balancesOf, fillsOf, orderOf, ordersOf, placedOf } from "./ccxt-account-mapping.ts";
 import { isDuplicateOrder, NO_SUCH_ORDER, OUTSIDE_WINDOW, UNKNOWN_ORDER, type VenueAnswer } from "./ccxt-answers.ts";
-import type { BinanceConnection, VenueRequest } from "./ccxt-binance.ts";
+import type { VenueRequest } from "./ccxt-binance.ts";
 import { answerLost, askFailed, notUnderstood } from "./ccxt-failures.ts";
+import type { LazyConnection } from "./ccxt-lazy.ts";
 import { serverTimeOf } from "./ccxt-mapping.ts";
+import { USER_STREAM } from "./ccxt-streams.ts";
 import type {
   CancelOutcome,
   PlaceOutcome,
@@ -18,7 +20,7 @@ import type {
 export interface AccountOptions {
   venue: string;
   accountId: string;
-  connection: BinanceConnection;
+  connection: LazyConnection;
 }
 
 /** Binance gives at most so many fills in one answer. */
@@ -30,7 +32,7 @@ type OrderQuery = { instrument: Instrument; clientOrderId: string };
 export class CcxtAccount implements VenueAccount {
   readonly venue: string;
   readonly accountId: string;
-  readonly #connection: BinanceConnection;
+  readonly #connection: LazyConnection;
 
   constructor({ venue, accountId, connection }: AccountOptions) {
     this.venue = venue;
@@ -98,7 +100,7 @@ export class CcxtAccount implements VenueAccount {
 
   async follow(follow: Parameters<VenueAccount["follow"]>[0]): Promise<void> {
     await this.#connection.followStream({
-      stream: "user",
+      stream: USER_STREAM,
       signal: follow.signal,
       onConnected: follow.onConnected,
       onFrame: (frame) => {

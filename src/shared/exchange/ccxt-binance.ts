@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { classifyAnswer, type VenueAnswer } from "./ccxt-answers.ts";
+import { klineStream, tradeStream, USER_STREAM } from "./ccxt-streams.ts";
 
 /** Where a Binance stands. Without URLs it is the real one. */
 export interface BinanceUrls {
@@ -46,17 +47,6 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const PING_EVERY_MS = 5_000;
 const SHORTEST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
-const USER_STREAM = "user";
-
-/** Name of the stream of an instrument's bars. */
-export function klineStream(venueSymbol: string, timeFrame: string): string {
-  return `${venueSymbol.toLowerCase()}@kline_${timeFrame}`;
-}
-
-/** Name of the stream of an instrument's trades. */
-export function tradeStream(venueSymbol: string): string {
-  return `${venueSymbol.toLowerCase()}@trade`;
-}
 
 function isLoopback(url: string | undefined): boolean {
   return url !== undefined && /^https?:\/\/(127\.|localhost[:/]|\[::1\])/.test(url);

@@ -2,8 +2,9 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
-import { type BinanceConnection, klineStream, tradeStream, type VenueRequest } from "./ccxt-binance.ts";
+import type { VenueRequest } from "./ccxt-binance.ts";
 import { askFailed, notUnderstood } from "./ccxt-failures.ts";
+import type { LazyConnection } from "./ccxt-lazy.ts";
 import {
   type BarPrices,
   barsOf,
@@ -15,11 +16,12 @@ import {
   tradeOf,
   tradesOf,
 } from "./ccxt-mapping.ts";
+import { klineStream, tradeStream } from "./ccxt-streams.ts";
 import type { VenueMarketData } from "./exchange.ts";
 
 export interface MarketDataOptions {
   venue: string;
-  connection: BinanceConnection;
+  connection: LazyConnection;
   /** Whether the connection has a key: then the account's own fees are asked for. */
   hasKey: boolean;
   clock: Clock;
@@ -39,7 +41,7 @@ interface Klines {
 /** The public side of a Binance. */
 export class CcxtMarketData implements VenueMarketData {
   readonly venue: string;
-  readonly #connection: BinanceConnection;
+  readonly #connection: LazyConnection;
   readonly #hasKey: boolean;
   readonly #clock: Clock;
 

@@ -2,7 +2,8 @@ import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { CcxtAccount } from "./ccxt-account.ts";
-import { BinanceConnection, type BinanceUrls } from "./ccxt-binance.ts";
+import type { BinanceUrls } from "./ccxt-binance.ts";
+import { LazyConnection } from "./ccxt-lazy.ts";
 import { CcxtMarketData } from "./ccxt-market-data.ts";
 import type { Exchanges, VenueAccount, VenueMarketData } from "./exchange.ts";
 
@@ -47,8 +48,8 @@ export function createCcxtExchanges({ venues, accounts, clock, log }: CcxtOption
     throw new AppError("SETTINGS_INVALID", "permanent", message);
   }
 
-  function connect(venue: VenueSettings, keys?: AccountSettings): BinanceConnection {
-    return new BinanceConnection({
+  function connect(venue: VenueSettings, keys?: AccountSettings): LazyConnection {
+    return new LazyConnection({
       restUrl: venue.restUrl,
       wsUrl: venue.wsUrl,
       wsApiUrl: venue.wsApiUrl,
