@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import packageJson from "#package" with { type: "json" };
 import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
@@ -23,7 +24,6 @@ import { watchServers } from "#shared/service/watch-servers.ts";
 import { sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { createRegistry } from "#shared/telemetry/metrics.ts";
-import packageJson from "../package.json" with { type: "json" };
 import { SERVICES } from "./services.ts";
 
 const VERSION = packageJson.version;
