@@ -3,6 +3,8 @@ import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from
 import type { Candle } from "#shared/domain/candle.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { FakeVenue, listen, MINUTE_MS, type Replica, showBars, startReplica, until } from "./market-data.fixture.ts";
+import { numbered } from "./series.ts";
+import { Store } from "./store.ts";
 
 let database: TestDatabase;
 let redis: TestRedis;
@@ -122,6 +124,17 @@ describe("a series from the venue's bars", () => {
     await until(() => heard.length > 0);
     expect(seen.map((one) => one.heard)).toEqual([0]);
     expect(await seen[0]?.stored).toHaveLength(1);
+  });
+
+  test("a writer whose head is old adds nothing and is told so", async () => {
+    const store = new Store(database.db);
+    const fresh = { instrumentId: spx.id, timeFrame: "1m", source: "bars", forming: false, history: 1 } as const;
+    const before = await store.ensureSeries({ ...fresh, headN: 0, headOpenAtMs: null, lastTradeId: null }, 0, 1);
+    const [first, second] = [venue.bar(0, "10"), venue.bar(1, "11")];
+    expect(await store.append(before, numbered(before, [first]), null)).toBe(true);
+    expect(await store.append(before, numbered(before, [first, second]), null)).toBe(false);
+    expect(await store.series(spx.id, "1m")).toMatchObject({ headN: 1, headOpenAtMs: 0 });
+    expect(await store.candles({ instrumentId: spx.id, timeFrame: "1m", limit: 10 })).toHaveLength(1);
   });
 
   test("two replicas that add at once give each number once", async () => {

@@ -155,7 +155,9 @@ export async function startReplica({ database, redis, venue, cache = FORGETFUL }
     ask,
     async ensure(more = {}) {
       const wanted = { instrumentId: spx.id, timeFrame: "1m", source: "bars", history: 0, ...more };
-      return (await (await ask("/series", wanted)).json()) as SeriesHead;
+      const answer = await ask("/series", wanted);
+      if (!answer.ok) throw new Error(await answer.text());
+      return (await answer.json()) as SeriesHead;
     },
     async candles(query) {
       const answer = await ask(`/candles?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1m&${query}`);

@@ -230,6 +230,7 @@ describe("classifyAnswer", () => {
     ["a wrong signature", 401, refused(-1022), "refused"],
     ["an endpoint that is not there", 404, "not found", "refused"],
     ["an inner error of the venue", 500, refused(-1001), "lost"],
+    ["a server error, whatever code it names", 503, refused(-2010), "lost"],
     ["execution status unknown", 400, refused(-1006), "lost"],
     ["a time-out inside the venue", 408, refused(-1007), "lost"],
     ["a gateway's page", 502, "<html>bad gateway</html>", "lost"],
