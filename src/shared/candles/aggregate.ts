@@ -24,7 +24,7 @@ export interface Aggregation {
 }
 
 /** A candle of one trade. It opens at the whole multiple (UTC) of the time frame that holds the trade. */
-export function openCandle(timeFrame: TimeFrame, trade: VenueTrade): TradedCandle {
+function openCandle(timeFrame: TimeFrame, trade: VenueTrade): TradedCandle {
   const openAtMs = candleOpenAtMs(timeFrame, trade.atMs);
   return {
     openAtMs,

@@ -8,12 +8,12 @@ import { CcxtMarketData } from "./ccxt-market-data.ts";
 import type { Exchanges, VenueAccount, VenueMarketData } from "./exchange.ts";
 
 /** A venue of the settings. Without a `restUrl` it is the real one. */
-export interface VenueSettings extends BinanceUrls {
+interface VenueSettings extends BinanceUrls {
   id: string;
   connector: "binance";
 }
 
-export interface AccountSettings {
+interface AccountSettings {
   id: string;
   venue: string;
   apiKey: string;
