@@ -129,7 +129,7 @@ async function main(paths: readonly string[], full: boolean): Promise<number> {
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`${name} ${what}: ${detail}`));
   let interrupted = false;
   const interrupt = (): void => {
-    if (interrupted) supervisor.stopNow();
+    if (interrupted) void supervisor.stopNow();
     interrupted = true;
     void supervisor.stop().then(() => {
       removeData(folder);

@@ -20,7 +20,7 @@ const closers: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  redis = await testRedis();
+  redis = testRedis();
   incarnation = await createPostgresLogStore(database.db).incarnation();
 });
 
@@ -128,7 +128,9 @@ describe("bus over Postgres and Redis", () => {
     await until(() => seen.length >= 5);
     expect(numbersOf(seen, "k")).toEqual([1, 2, 3, 4, 5]);
   });
+});
 
+describe("a group of the bus", () => {
   test("rolls a failed batch back and tries it again", async () => {
     const { bus } = member();
     const topic = topicOf("failing-handler");
@@ -165,7 +167,9 @@ describe("bus over Postgres and Redis", () => {
     await until(() => one.seen.length + two.seen.length >= 5);
     expect([...numbersOf(one.seen, "k"), ...numbersOf(two.seen, "k")]).toEqual([1, 2, 3, 4, 5]);
   });
+});
 
+describe("old owners and tails of the bus", () => {
   test("an owner whose epoch is old commits nothing", async () => {
     const { bus } = member();
     const topic = topicOf("old-epoch");
