@@ -35,6 +35,7 @@ let database: TestDatabase;
 let redis: TestRedis;
 let incarnation: string;
 const candles: Candle[] = [];
+const closers: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -43,6 +44,8 @@ beforeAll(async () => {
   await putInstrument({ database } as World);
 });
 afterAll(async () => {
+  // Also what a test that failed has left running.
+  for (const close of closers.splice(0).toReversed()) await close();
   await redis.cleanup();
   await database.drop();
 });
@@ -60,6 +63,10 @@ function busOf(instance: string) {
     log,
     instance,
   });
+  closers.push(async () => {
+    await bus.close();
+    await leader.close();
+  });
   return { bus, leader };
 }
 
@@ -75,12 +82,15 @@ async function startExecutor(instance: string) {
   const service = strategyExecutor.create(deps as unknown as Deps, strategyExecutor.settings.parse({}));
   await service.start(new AbortController().signal);
   expect(service.notReady()).toEqual([]);
-  return async () => {
+  let stopped = false;
+  const stop = async () => {
+    if (stopped) return;
+    stopped = true;
     await service.stop();
-    await bus.close();
-    await leader.close();
     await queue.close();
   };
+  closers.push(stop);
+  return stop;
 }
 
 /** Publishes a candle, and again until it has done what it is to do: as market-data repeats the newest one. */
@@ -94,7 +104,7 @@ async function show(bus: Bus, candle: Candle, done: () => Promise<boolean>): Pro
 }
 
 test("over the real bus: a session is warmed up, trades, and goes on with the next instance", async () => {
-  const { bus, leader } = busOf("tester");
+  const { bus } = busOf("tester");
   const signals: Signal[] = [];
   const watching = bus.tail({
     topic: SIGNALS,
@@ -133,10 +143,7 @@ test("over the real bus: a session is warmed up, trades, and goes on with the ne
     [1, 1, "enter"],
     [2, 2, "exit"],
   ]);
-  await stop();
   await watching.close();
-  await bus.close();
-  await leader.close();
 }, 20_000);
 
 function orderOf(signal: Signal): Order {
