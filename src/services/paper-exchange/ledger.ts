@@ -27,8 +27,8 @@ export interface Ledger {
   place(placement: Placement, at: { nowMs: number; lastPrice: string | null }): VenueOrderRow | Refusal;
   /** The order has to be open. */
   cancel(order: VenueOrderRow, cancelId: string, nowMs: number): void;
-  /** Shows one price. True: something happened to the account. */
-  show(price: string, atMs: number): boolean;
+  /** Shows one price. Gives what happened to the account, in order. */
+  show(price: string, atMs: number): readonly AccountEventRow[];
   take(): Changes;
   order(id: number): VenueOrderRow | undefined;
   /** The newest order with this client order id. */
@@ -141,9 +141,9 @@ class AccountLedger implements Ledger {
     this.reportBalances(nowMs);
   }
 
-  show(price: string, atMs: number): boolean {
-    if (this.matcher.restingCount === 0) return false;
-    const before = this.eventCount;
+  show(price: string, atMs: number): readonly AccountEventRow[] {
+    if (this.matcher.restingCount === 0) return [];
+    const before = this.changes.events.length;
     for (const fill of this.matcher.show(decimal(price), atMs)) this.settle(fill);
     for (const orderId of this.matcher.expired) this.expire(Number(orderId), "NONE", atMs);
     for (const order of this.open.values()) {
@@ -151,7 +151,7 @@ class AccountLedger implements Ledger {
       order.resting = true;
       this.changes.orders.add(order);
     }
-    return this.eventCount > before;
+    return this.changes.events.slice(before);
   }
 
   private check(placement: Placement, clientOrderId: string, lastPrice: string | null): Refusal | null {

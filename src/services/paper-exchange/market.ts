@@ -39,7 +39,8 @@ export type ReleaseOutcome = "released" | "other-step" | "finished";
 
 /**
  * One simulated market: where its replay stands, its account, and who listens. Everything is synchronous: a request is
- * checked, done, committed and told within one turn. A commit that fails leaves memory as the file has it, and throws.
+ * checked, done, committed and told within one turn. A commit that fails throws; the file is then read again, so that
+ * nothing that was not committed is ever seen.
  */
 export class Market {
   readonly id: string;
@@ -51,8 +52,8 @@ export class Market {
   private readonly failpoints: Failpoints;
   private readonly balancesAtStart: Record<string, string>;
   private readonly listeners = new Set<(shown: readonly Shown[]) => void>();
-  private position!: CursorRow;
-  private book!: Ledger;
+  /** What the file holds, in memory. Null: the last commit failed, so it is read again before anything else. */
+  private inFile: { position: CursorRow; book: Ledger } | null;
 
   constructor(options: MarketOptions) {
     this.id = options.id;
@@ -63,7 +64,7 @@ export class Market {
     this.store = options.store;
     this.failpoints = options.failpoints;
     this.balancesAtStart = options.account.balances;
-    this.reload();
+    this.inFile = this.load();
   }
 
   get cursor(): Readonly<CursorRow> {
@@ -72,6 +73,14 @@ export class Market {
 
   get ledger(): Ledger {
     return this.book;
+  }
+
+  private get position(): CursorRow {
+    return this.present().position;
+  }
+
+  private get book(): Ledger {
+    return this.present().book;
   }
 
   get phase(): string {
@@ -93,45 +102,43 @@ export class Market {
   }
 
   place(placement: Placement): VenueOrderRow | Refusal {
-    const at = { nowMs: this.nowMs, lastPrice: this.position.lastPrice };
-    const order = this.book.place(placement, at);
-    if (!isRefusal(order)) this.commit([], order.clientOrderId);
-    return order;
+    return this.attempt(() => {
+      const order = this.book.place(placement, { nowMs: this.nowMs, lastPrice: this.position.lastPrice });
+      if (!isRefusal(order)) this.commit(null, order.clientOrderId);
+      return order;
+    });
   }
 
   cancel(order: VenueOrderRow, cancelId: string): void {
-    this.book.cancel(order, cancelId, this.nowMs);
-    this.commit([], order.clientOrderId);
+    this.attempt(() => {
+      this.book.cancel(order, cancelId, this.nowMs);
+      this.commit(null, order.clientOrderId);
+    });
   }
 
   /** Lockstep: shows prices until one causes an account event or the bar is closed; all of it is one commit. */
   release(step: number): ReleaseOutcome {
     if (step !== this.position.step) return "other-step";
     if (this.finished) return "finished";
-    const shown: Shown[] = [];
-    while (!this.advance(shown));
-    this.position.step += 1;
-    this.commit(shown);
+    this.step((shown) => {
+      while (!this.advance(shown));
+    });
     return "released";
   }
 
   /** Shows the next price, and after a bar's last one closes the bar. For a replay that is driven by a timer. */
   showNext(): void {
     if (this.finished) return;
-    const shown: Shown[] = [];
-    this.advance(shown);
-    if (this.position.points === POINTS) this.advance(shown);
-    this.position.step += 1;
-    this.commit(shown);
+    this.step((shown) => {
+      this.advance(shown);
+      if (this.position.points === POINTS) this.advance(shown);
+    });
   }
 
   /** Shows one price of a ticker market at the wall clock's now. */
   tick(price: string): PublicTrade {
     const trade = { id: this.position.lastTradeId + 1, price: plain(decimal(price)), size: "1", atMs: this.nowMs };
-    const shown: Shown[] = [];
-    this.showTrade(trade, shown);
-    this.position.step += 1;
-    this.commit(shown);
+    this.step((shown) => void this.showTrade(trade, shown));
     return trade;
   }
 
@@ -158,6 +165,25 @@ export class Market {
     this.store.close();
   }
 
+  /** Whatever fails on the way, what is in memory is not to be trusted any more. */
+  private attempt<Result>(run: () => Result): Result {
+    try {
+      return run();
+    } catch (error) {
+      this.inFile = null;
+      throw error;
+    }
+  }
+
+  private step(show: (shown: Shown[]) => void): void {
+    this.attempt(() => {
+      const shown: Shown[] = [];
+      show(shown);
+      this.position.step += 1;
+      this.commit(shown);
+    });
+  }
+
   /** One step of the replay. True where lockstep halts: the price caused an account event, or the bar closed. */
   private advance(shown: Shown[]): boolean {
     const bar = this.replay?.bars[this.position.bar];
@@ -176,22 +202,20 @@ export class Market {
   private showTrade(trade: PublicTrade, shown: Shown[]): boolean {
     shown.push({ kind: "trade", trade });
     Object.assign(this.position, { lastTradeId: trade.id, lastPrice: trade.price, nowMs: trade.atMs });
-    return this.book.show(trade.price, trade.atMs);
+    const events = this.book.show(trade.price, trade.atMs);
+    for (const event of events) shown.push({ kind: "account", event });
+    return events.length > 0;
   }
 
-  /** Commits what was noted, passes the failpoint, and only then tells anyone. */
-  private commit(shown: Shown[], clientOrderId?: string): void {
+  /** Commits what was noted, passes the failpoint, and only then tells anyone. `prices` is null where only the account changed. */
+  private commit(prices: Shown[] | null, clientOrderId?: string): void {
     const changes = this.book.take();
+    const shown = prices ?? changes.events.map((event): Shown => ({ kind: "account", event }));
     if (this.replay === null) for (const one of shown) if (one.kind === "trade") changes.ticks.push(one.trade);
-    try {
-      this.store.write(changes, this.position);
-    } catch (error) {
-      this.reload();
-      throw error;
-    }
+    this.store.write(changes, this.position);
     const order = orderNumberOf(clientOrderId ?? changes.fills[0]?.clientOrderId);
     this.failpoints.hit("paper-exchange.committed", { bar: this.barInSight(), ...(order === null ? {} : { order }) });
-    const all = this.withForming([...shown, ...changes.events.map((event) => ({ kind: "account", event }) as const)]);
+    const all = this.withForming(shown);
     for (const listener of this.listeners) listener(all);
   }
 
@@ -208,14 +232,19 @@ export class Market {
     return [...shown, { kind: "bar", bar, trades, closed: false }];
   }
 
-  private reload(): void {
+  private present(): { position: CursorRow; book: Ledger } {
+    this.inFile ??= this.load();
+    return this.inFile;
+  }
+
+  private load(): { position: CursorRow; book: Ledger } {
     const loaded = this.store.load();
-    if (loaded !== null) {
-      this.checkPosition(loaded.cursor);
-      this.position = loaded.cursor;
-      this.book = createLedger(this.instrument, loaded);
-      return;
-    }
+    if (loaded === null) return this.begin();
+    this.checkPosition(loaded.cursor);
+    return { position: loaded.cursor, book: createLedger(this.instrument, loaded) };
+  }
+
+  private begin(): { position: CursorRow; book: Ledger } {
     const atMs = this.replay?.bars[0]?.openAtMs ?? this.clock.nowMs();
     const { base, quote } = this.instrument;
     const balances = { [base]: "0", [quote]: "0", ...this.balancesAtStart };
@@ -227,11 +256,11 @@ export class Market {
       entryCount: 0,
       eventCount: 0,
     };
-    this.position = fresh.cursor;
-    this.book = createLedger(this.instrument, fresh, { balances, atMs });
-    const changes = this.book.take();
+    const book = createLedger(this.instrument, fresh, { balances, atMs });
+    const changes = book.take();
     for (const balance of fresh.balances) changes.balances.add(balance);
-    this.store.write(changes, this.position);
+    this.store.write(changes, fresh.cursor);
+    return { position: fresh.cursor, book };
   }
 
   private checkPosition(cursor: CursorRow): void {

@@ -37,16 +37,19 @@ function venueRoutes(options: RouteOptions) {
       { parse: "text", detail: { summary: "Binance spot's REST protocol of one simulated market" } },
     )
     .ws("/markets/:marketId/ws", {
+      beforeHandle: ({ params }) => void find(options, params.marketId),
       open: (ws) => find(options, ws.data.params.marketId).streams.open(ws.raw),
       message: (ws, message) => find(options, ws.data.params.marketId).streams.receive(ws.raw, message),
       close: (ws) => options.markets.get(ws.data.params.marketId)?.streams.close(ws.raw),
     })
     .ws("/markets/:marketId/ws/:stream", {
+      beforeHandle: ({ params }) => void find(options, params.marketId),
       open: (ws) => find(options, ws.data.params.marketId).streams.open(ws.raw, [ws.data.params.stream]),
       message: (ws, message) => find(options, ws.data.params.marketId).streams.receive(ws.raw, message),
       close: (ws) => options.markets.get(ws.data.params.marketId)?.streams.close(ws.raw),
     })
     .ws("/markets/:marketId/ws-api/v3", {
+      beforeHandle: ({ params }) => void find(options, params.marketId),
       open: (ws) => find(options, ws.data.params.marketId).api.open(ws.raw),
       message: (ws, message) => find(options, ws.data.params.marketId).api.receive(ws.raw, message),
       close: (ws) => options.markets.get(ws.data.params.marketId)?.api.close(ws.raw),

@@ -115,27 +115,27 @@ function load(db: Database): LedgerState | null {
 }
 
 function writerOf(db: Database): (changes: Changes, cursor: CursorRow) => void {
-  const insert = <Row>(table: string, columns: (keyof Row & string)[]) => {
+  const put = <Row>(verb: "insert" | "insert or replace", table: string, columns: (keyof Row & string)[]) => {
     const names = columns.join(", ");
     const values = columns.map((name) => `$${name}`).join(", ");
-    const statement = db.query(`insert or replace into ${table} (${names}) values (${values})`);
+    const statement = db.query(`${verb} into ${table} (${names}) values (${values})`);
     return (row: Row) => {
       statement.run(Object.fromEntries(columns.map((name) => [name, row[name] as string | number | boolean | null])));
     };
   };
-  const putOrder = insert<VenueOrderRow>("orders", [
+  const putOrder = put<VenueOrderRow>("insert or replace", "orders", [
     ...(["id", "clientOrderId", "side", "type", "timeInForce", "price", "size", "filled", "quote", "status"] as const),
     ...(["reason", "locked", "resting", "terminalNumber", "createdAtMs", "updatedAtMs"] as const),
   ]);
-  const putFill = insert<VenueFillRow>("fills", [
+  const putFill = put<VenueFillRow>("insert", "fills", [
     ...(["tradeId", "orderId", "clientOrderId", "side", "price", "size", "quote", "fee", "feeAsset"] as const),
     ...(["maker", "atMs"] as const),
   ]);
-  const putBalance = insert<BalanceRow>("balances", ["asset", "free", "locked"]);
-  const putEntry = insert<LedgerEntry>("ledger", ["number", "asset", "delta", "reason", "tradeId", "atMs"]);
-  const putEvent = insert<AccountEventRow>("events", ["number", "atMs", "type", "payload"]);
-  const putTick = insert<TickRow>("ticks", ["id", "price", "atMs"]);
-  const putCursor = insert<CursorRow & { id: 1 }>("cursor", [
+  const putBalance = put<BalanceRow>("insert or replace", "balances", ["asset", "free", "locked"]);
+  const putEntry = put<LedgerEntry>("insert", "ledger", ["number", "asset", "delta", "reason", "tradeId", "atMs"]);
+  const putEvent = put<AccountEventRow>("insert", "events", ["number", "atMs", "type", "payload"]);
+  const putTick = put<TickRow>("insert", "ticks", ["id", "price", "atMs"]);
+  const putCursor = put<CursorRow & { id: 1 }>("insert or replace", "cursor", [
     ...(["id", "step", "bar", "points", "lastTradeId", "lastPrice", "nowMs"] as const),
   ]);
   return (changes, cursor) => {
