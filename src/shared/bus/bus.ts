@@ -19,10 +19,6 @@ export interface Topic<Schemas extends Record<string, z.ZodType> = Record<string
   readonly description: string;
 }
 
-export type EventOf<T extends Topic> = {
-  [Type in keyof T["schemas"] & string]: { type: Type; data: z.infer<T["schemas"][Type]> };
-}[keyof T["schemas"] & string];
-
 /** An event on its way out. The bus adds id, time, seq, source and trace. */
 export interface OutgoingEvent<T extends Topic = Topic> {
   topic: T;

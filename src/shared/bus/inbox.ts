@@ -22,7 +22,6 @@ export class Inbox {
   /** Removes and gives the durable entries of a topic, by number. */
   takeDurable(topic: string): Delivery[] {
     const taken = this.byTopic.get(topic) ?? [];
-    if (taken.length === 0) return taken;
     this.byTopic.set(topic, []);
     this.size -= taken.length;
     return taken.sort((left, right) => left.seq - right.seq);

@@ -1,0 +1,164 @@
+import type { Clock } from "#shared/clock/clock.ts";
+import type { Assignment, Broker, Delivery, GroupReader, TailReader } from "./broker.ts";
+import { headOf, type Stream } from "./log-store.ts";
+
+/** How long a read waits, as with a server. */
+const BLOCK_MS = 1_000;
+
+/** `place` grows in a stream: the number of a durable entry, a counter for volatile ones. */
+interface Entry {
+  place: number;
+  json: string;
+}
+
+interface MemoryStream {
+  entries: Entry[];
+  lastPlace: number;
+  groups: Map<string, { delivered: number; pending: Map<number, Entry> }>;
+}
+
+/** The server's side: streams that brokers in one process share. */
+export class MemoryStreams {
+  readonly byName = new Map<string, MemoryStream>();
+  private changed = Promise.withResolvers<void>();
+
+  of(stream: Stream): MemoryStream {
+    const known = this.byName.get(headOf(stream));
+    if (known !== undefined) return known;
+    const made: MemoryStream = { entries: [], lastPlace: 0, groups: new Map() };
+    this.byName.set(headOf(stream), made);
+    return made;
+  }
+
+  /** Adds an entry, unless it is there already or has a newer one behind it. */
+  add(stream: Stream, place: number | undefined, json: string): void {
+    const target = this.of(stream);
+    const at = place ?? target.lastPlace + 1;
+    if (at <= target.lastPlace) return;
+    target.lastPlace = at;
+    target.entries.push({ place: at, json });
+  }
+
+  /** Wakes everyone who waits. */
+  notify(): void {
+    this.changed.resolve();
+    this.changed = Promise.withResolvers();
+  }
+
+  async wait(clock: Clock, ended: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    await Promise.race([this.changed.promise, clock.sleep(BLOCK_MS, AbortSignal.any([over.signal, ended]))]);
+    over.abort();
+  }
+}
+
+class MemoryGroupReader implements GroupReader {
+  private streams: readonly Assignment[] = [];
+  private readonly epochs = new Map<string, number>();
+  private readonly ended = new AbortController();
+
+  constructor(
+    private readonly server: MemoryStreams,
+    private readonly clock: Clock,
+    private readonly group: string,
+  ) {}
+
+  assign(streams: readonly Assignment[]): void {
+    this.streams = streams;
+    this.server.notify();
+  }
+
+  async read(count: number): Promise<Delivery[]> {
+    const ready = this.take(count);
+    if (ready.length > 0 || this.ended.signal.aborted) return ready;
+    await this.server.wait(this.clock, this.ended.signal);
+    return this.take(count);
+  }
+
+  acknowledge(stream: Stream, ids: readonly string[]): void {
+    const group = this.server.of(stream).groups.get(this.group);
+    for (const id of ids) group?.pending.delete(Number.parseInt(id, 10));
+  }
+
+  close(): Promise<void> {
+    this.ended.abort();
+    return Promise.resolve();
+  }
+
+  private take(count: number): Delivery[] {
+    return this.streams.flatMap((assignment) => {
+      const { topic, part, durable, epoch } = assignment;
+      const stream = this.server.of(assignment);
+      const known = stream.groups.get(this.group);
+      const group = known ?? { delivered: durable ? assignment.position() : 0, pending: new Map<number, Entry>() };
+      stream.groups.set(this.group, group);
+      let entries: Entry[] = [];
+      if (this.epochs.get(headOf(assignment)) !== epoch) {
+        this.epochs.set(headOf(assignment), epoch);
+        if (durable) group.delivered = assignment.position();
+        else entries = [...group.pending.values()];
+      }
+      entries.push(...stream.entries.filter(({ place }) => place > group.delivered).slice(0, count));
+      for (const entry of entries) {
+        group.delivered = Math.max(group.delivered, entry.place);
+        if (!durable) group.pending.set(entry.place, entry);
+      }
+      return entries.map(({ place, json }) => ({ topic, part, id: `${place}-0`, seq: durable ? place : 0, json }));
+    });
+  }
+}
+
+function tailOf(server: MemoryStreams, clock: Clock, streams: readonly Stream[]): TailReader {
+  const lasts = new Map(streams.map((stream) => [stream, server.of(stream).lastPlace]));
+  const ended = new AbortController();
+  const take = (count: number): Delivery[] =>
+    streams.flatMap((stream) => {
+      const { entries, lastPlace } = server.of(stream);
+      // A stream that was lost begins anew.
+      const last = Math.min(lasts.get(stream) ?? 0, lastPlace);
+      const fresh = entries.filter(({ place }) => place > last).slice(0, count);
+      lasts.set(stream, fresh.at(-1)?.place ?? last);
+      return fresh.map(({ place, json }) => ({ ...stream, id: `${place}-0`, seq: place, json }));
+    });
+  return {
+    async read(count) {
+      const ready = take(count);
+      if (ready.length > 0 || ended.signal.aborted) return ready;
+      await server.wait(clock, ended.signal);
+      return take(count);
+    },
+    close() {
+      ended.abort();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** A broker in memory over streams that others may share. */
+export function createMemoryBroker(clock: Clock, server: MemoryStreams = new MemoryStreams()): Broker {
+  return {
+    push(entries) {
+      for (const entry of entries) server.add(entry, entry.seq, entry.json);
+      server.notify();
+      return Promise.resolve();
+    },
+    pushVolatile(entries) {
+      for (const entry of entries) {
+        server.add(entry, undefined, entry.json);
+        const stream = server.of(entry);
+        if (stream.entries.length > 2 * entry.maxLength) stream.entries = stream.entries.slice(-entry.maxLength);
+      }
+      server.notify();
+      return Promise.resolve();
+    },
+    groupReader: (group) => new MemoryGroupReader(server, clock, group),
+    tailReader: (streams) => Promise.resolve(tailOf(server, clock, streams)),
+    trim(stream, seq) {
+      const target = server.of(stream);
+      target.entries = target.entries.filter(({ place }) => place > seq);
+      return Promise.resolve();
+    },
+    ping: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+}

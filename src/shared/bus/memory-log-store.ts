@@ -1,0 +1,122 @@
+import type { Clock } from "#shared/clock/clock.ts";
+import type { Tx } from "#shared/db/db.ts";
+import { changeAtCommit } from "#shared/db/memory.ts";
+import { fenced } from "#shared/errors/app-error.ts";
+import {
+  type Advance,
+  headOf,
+  type LogStore,
+  type NewEntries,
+  type Position,
+  type StoredEntry,
+  type Stream,
+  type UnitEpoch,
+} from "./log-store.ts";
+
+interface MemoryPosition {
+  topic: string;
+  part: number;
+  seq: number;
+  epoch: number;
+}
+
+function positionName(group: string, topic: string, part: number): string {
+  return JSON.stringify([group, topic, part]);
+}
+
+class MemoryLogStore implements LogStore {
+  private readonly log = new Map<string, StoredEntry[]>();
+  private readonly places = new Map<string, MemoryPosition>();
+  private readonly beats = new Map<string, { group: string; member: string; atMs: number; leaseMs: number }>();
+  private readonly timeLine = crypto.randomUUID();
+
+  constructor(private readonly clock: Clock) {}
+
+  append(tx: Tx, batch: readonly NewEntries[]): Promise<readonly number[]> {
+    const firsts = batch.map((stream) => (this.log.get(headOf(stream))?.length ?? 0) + 1);
+    changeAtCommit(tx, () => {
+      batch.forEach((stream, place) => {
+        const kept = this.log.get(headOf(stream)) ?? [];
+        this.log.set(headOf(stream), kept);
+        stream.entries.forEach(({ json }, index) => kept.push({ seq: (firsts[place] ?? 1) + index, json }));
+      });
+    });
+    return Promise.resolve(firsts);
+  }
+
+  read(stream: Stream, afterSeq: number, limit: number): Promise<StoredEntry[]> {
+    return Promise.resolve((this.log.get(headOf(stream)) ?? []).slice(afterSeq, afterSeq + limit));
+  }
+
+  heads(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const wanted = [...this.log].filter(([name]) => topics.some((topic) => name.startsWith(`${topic}:`)));
+    return Promise.resolve(new Map(wanted.map(([name, entries]) => [name, entries.length])));
+  }
+
+  take(tx: Tx, { group, part, epoch }: UnitEpoch, topics: readonly string[]): Promise<Position[]> {
+    const taken = topics.map((topic) => {
+      const seq = this.places.get(positionName(group, topic, part))?.seq ?? 0;
+      return { topic, part, seq, epoch };
+    });
+    changeAtCommit(tx, () => {
+      for (const position of taken) this.places.set(positionName(group, position.topic, part), position);
+    });
+    return Promise.resolve(taken.map(({ topic, seq }) => ({ topic, seq })));
+  }
+
+  advance(tx: Tx, { group, part, epoch }: UnitEpoch, steps: readonly Advance[]): Promise<void> {
+    const isMine = steps.every(({ topic, before }) => {
+      const position = this.places.get(positionName(group, topic, part));
+      return position?.epoch === epoch && position.seq === before;
+    });
+    if (!isMine) {
+      const failure = fenced(`${group}:${part}`);
+      // As with a database: who did not wait for the failure fails at the commit.
+      tx.beforeCommit(Symbol("fenced"), () => Promise.reject(failure));
+      return Promise.reject(failure);
+    }
+    changeAtCommit(tx, () => {
+      for (const { topic, after } of steps) {
+        this.places.set(positionName(group, topic, part), { topic, part, seq: after, epoch });
+      }
+    });
+    return Promise.resolve();
+  }
+
+  positions({ group, part, epoch }: UnitEpoch, topics: readonly string[]): Promise<Position[] | undefined> {
+    const found = topics.map((topic) => this.places.get(positionName(group, topic, part)));
+    const mine = found.filter((position) => position !== undefined && position.epoch === epoch);
+    if (mine.length !== topics.length) return Promise.resolve(undefined);
+    return Promise.resolve(mine.flatMap((position) => (position === undefined ? [] : [position])));
+  }
+
+  slowest(): Promise<ReadonlyMap<string, number>> {
+    const slowest = new Map<string, number>();
+    for (const position of this.places.values()) {
+      const name = headOf(position);
+      slowest.set(name, Math.min(position.seq, slowest.get(name) ?? Number.POSITIVE_INFINITY));
+    }
+    return Promise.resolve(slowest);
+  }
+
+  beat(group: string, member: string, leaseMs: number): Promise<string[]> {
+    const nowMs = this.clock.monotonicMs();
+    this.beats.set(JSON.stringify([group, member]), { group, member, atMs: nowMs, leaseMs });
+    const present = [...this.beats.values()].filter((beat) => beat.group === group && beat.atMs + beat.leaseMs > nowMs);
+    return Promise.resolve(present.map((beat) => beat.member));
+  }
+
+  leave(group: string, member: string): Promise<void> {
+    this.beats.delete(JSON.stringify([group, member]));
+    return Promise.resolve();
+  }
+
+  incarnation(): Promise<string> {
+    return Promise.resolve(this.timeLine);
+  }
+}
+
+/** The log in memory, for the transactions of createMemoryDb. Shared by all who get the same object. */
+export function createMemoryLogStore(clock: Clock): LogStore {
+  return new MemoryLogStore(clock);
+}

@@ -1,0 +1,153 @@
+import { pino } from "pino";
+import { systemClock } from "#shared/clock/system.ts";
+import type { Db } from "#shared/db/db.ts";
+import { changeAtCommit, createMemoryDb } from "#shared/db/memory.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import type { Leader } from "#shared/leader/leader.ts";
+import { type Effect, LEASE_MS, type Member, type World } from "./bus-world.fixture.ts";
+import { createBus } from "./create-bus.ts";
+import type { LogStore } from "./log-store.ts";
+import { createMemoryBroker, MemoryStreams } from "./memory-broker.ts";
+import { createMemoryLogStore } from "./memory-log-store.ts";
+
+const log = pino({ level: import.meta.env["R3_TEST_LOG"] ?? "silent" });
+
+interface Lease {
+  epoch: number;
+  holder: object | undefined;
+  untilMs: number;
+}
+
+/** Roles in memory for one member. A dead member's leases run out. */
+function leaderOf(leases: Map<string, Lease>, db: Db, isDead: () => boolean): Leader {
+  const holder = {};
+  const leader: Leader = {
+    leaseMs: LEASE_MS,
+    async tryLead(role, onTaken) {
+      const lease = leases.get(role) ?? { epoch: 0, holder: undefined, untilMs: 0 };
+      leases.set(role, lease);
+      if (isDead() || (lease.holder !== undefined && systemClock.monotonicMs() < lease.untilMs)) return null;
+      lease.holder = holder;
+      lease.untilMs = Number.POSITIVE_INFINITY;
+      const epoch = lease.epoch + 1;
+      lease.epoch = epoch;
+      await db.transaction(async (tx) => onTaken?.(tx, epoch));
+      return {
+        role,
+        epoch,
+        signal: new AbortController().signal,
+        release() {
+          if (lease.epoch === epoch && !isDead()) lease.holder = undefined;
+          return Promise.resolve();
+        },
+      };
+    },
+    fence: () => Promise.resolve(),
+    async lead(_role, signal) {
+      while (!signal.aborted) await systemClock.sleep(1_000, signal);
+    },
+    close() {
+      if (!isDead()) return Promise.resolve();
+      for (const lease of leases.values())
+        if (lease.holder === holder) lease.untilMs = systemClock.monotonicMs() + LEASE_MS;
+      return Promise.resolve();
+    },
+  };
+  return leader;
+}
+
+interface Shared {
+  db: Db;
+  logStore: LogStore;
+  streams: MemoryStreams;
+  leases: Map<string, Lease>;
+}
+
+function away(): Promise<never> {
+  return Promise.reject(new AppError("DATABASE_UNAVAILABLE", "outage", "The member is dead."));
+}
+
+function joinAt(shared: Shared): Member {
+  let dead = false;
+  const db: Db = {
+    ...shared.db,
+    async transaction(body, options) {
+      await member.gate;
+      return dead ? away() : shared.db.transaction(async (tx) => (dead ? away() : body(tx)), options);
+    },
+  };
+  const logStore = new Proxy(shared.logStore, {
+    get(target, name: keyof LogStore) {
+      if (dead) return away;
+      const method = target[name] as (...args: unknown[]) => unknown;
+      return method.bind(target);
+    },
+  });
+  const memory = createMemoryBroker(systemClock, shared.streams);
+  const broker: typeof memory = {
+    ...memory,
+    async push(entries) {
+      if (member.onPush === undefined) await memory.push(entries);
+      else await member.onPush(entries, (passed) => memory.push(passed));
+    },
+  };
+  const leader = leaderOf(shared.leases, db, () => dead);
+  const instance = `m-${crypto.randomUUID().slice(0, 6)}`;
+  const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance, partitions: 4 });
+  const member: Member = {
+    bus,
+    gate: undefined,
+    onPush: undefined,
+    async kill() {
+      dead = true;
+      await leader.close();
+    },
+    close: () => bus.close(),
+  };
+  return member;
+}
+
+/** Log and broker in memory. */
+export function createMemoryWorld(): World {
+  const shared: Shared = {
+    db: createMemoryDb(),
+    logStore: createMemoryLogStore(systemClock),
+    streams: new MemoryStreams(),
+    leases: new Map(),
+  };
+  const effects: Effect[] = [];
+  const members: Member[] = [];
+  return {
+    db: shared.db,
+    logStore: shared.logStore,
+    join() {
+      const member = joinAt(shared);
+      members.push(member);
+      return Promise.resolve(member);
+    },
+    loseStreams() {
+      shared.streams.byName.clear();
+      return Promise.resolve();
+    },
+    loseGroup(group, topics) {
+      for (const [name, stream] of shared.streams.byName) {
+        if (topics.some((topic) => name.startsWith(`${topic.name}:`))) stream.groups.delete(group);
+      }
+      return Promise.resolve();
+    },
+    note(tx, effect) {
+      changeAtCommit(tx, () => {
+        const isDouble = effects.some(
+          ({ group, key, n }) => group === effect.group && key === effect.key && n === effect.n,
+        );
+        if (isDouble) throw new Error(`A second effect: ${JSON.stringify(effect)}`);
+        effects.push(effect);
+      });
+      return Promise.resolve();
+    },
+    noted: (group) => Promise.resolve(effects.filter((effect) => effect.group === group)),
+    async close() {
+      await Promise.all(members.map((member) => member.close()));
+    },
+  };
+}
