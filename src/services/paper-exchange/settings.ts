@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { flag, jsonText } from "#shared/config/values.ts";
 import { nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
 
@@ -38,7 +39,6 @@ const replaySchema = z.strictObject({
 const tickerSchema = z.strictObject({ kind: z.literal("ticker"), ...common, pace: z.literal("manual") });
 
 export type ReplaySettings = z.infer<typeof replaySchema>;
-export type TickerSettings = z.infer<typeof tickerSchema>;
 
 /** One simulated market with its one account. `pace: "manual"` makes it a ticker: each price comes by POST /control/tick. */
 export const marketSchema = z.preprocess(
@@ -50,34 +50,21 @@ export const marketSchema = z.preprocess(
 );
 export type MarketSettings = z.infer<typeof marketSchema>;
 
-function parseJson(text: string, context: z.RefinementCtx): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    context.addIssue({ code: "custom", message: "must be JSON" });
-    return z.NEVER;
-  }
-}
-
 /** What the paper exchange can be told. */
 export const paperExchangeSettings = z.object({
-  R3_PAPER_EXCHANGE_MARKETS: z
-    .string()
-    .default("[]")
-    .transform(parseJson)
-    .pipe(
-      z
-        .array(marketSchema)
-        .refine((markets) => new Set(markets.map(({ id }) => id)).size === markets.length, "ids must differ"),
-    )
+  R3_PAPER_EXCHANGE_MARKETS: jsonText(
+    z
+      .array(marketSchema)
+      .refine((markets) => new Set(markets.map(({ id }) => id)).size === markets.length, "ids must differ"),
+  )
+    .default([])
     .describe("Simulated markets: a JSON array, described in src/services/paper-exchange/README.md"),
   R3_PAPER_EXCHANGE_FOLDER: z
     .string()
     .min(1)
     .default("data/paper-exchange")
     .describe("Folder of the SQLite files, one a market"),
-  R3_PAPER_EXCHANGE_CONTROL: z
-    .stringbool()
+  R3_PAPER_EXCHANGE_CONTROL: flag
     .default(false)
     .describe("Whether /control (state, release, tick) is served; true or false"),
 });
