@@ -179,7 +179,7 @@ export class SessionRunner {
     const wanted = definition.warmupBars(definition.params.parse(session.params));
     // What happens within a bar is known from trades alone.
     const source = definition.forming ? "trades" : "bars";
-    const head = await marketData.ensureSeries({ ...series, source, history: wanted });
+    const head = await marketData.ensureSeries({ ...series, source, history: wanted, forming: definition.forming });
     let candleN = Math.max(head.firstN - 1, head.headN - wanted, 0);
     let closeAtMs: number | null = null;
     while (candleN < head.headN && !this.#stopped.aborted) {

@@ -29,7 +29,6 @@ export const failpointSettingSchema = z.strictObject({
   bar: z.number().int().positive().optional(),
   order: z.number().int().positive().optional(),
 });
-export type FailpointSetting = z.infer<typeof failpointSettingSchema>;
 
 const serviceUrl = (service: string) =>
   httpUrl.optional().describe(`Base URL of the process that runs ${service}. Default: this process itself`);

@@ -36,7 +36,6 @@ export const sizingSchema = z.discriminatedUnion("method", [
   z.object({ method: z.literal("percent-of-equity"), percent: positiveDecimal }),
   z.object({ method: z.literal("fixed-size"), size: positiveDecimal }),
 ]);
-export type Sizing = z.infer<typeof sizingSchema>;
 
 /** What a session's risk decisions are measured against. Notional limits are in the quote asset; null: no limit. */
 export const riskPolicySchema = z.object({
@@ -49,7 +48,6 @@ export const riskPolicySchema = z.object({
 export type RiskPolicy = z.infer<typeof riskPolicySchema>;
 
 export const stopPolicySchema = z.enum(["keep", "cancel", "flatten"]);
-export type StopPolicy = z.infer<typeof stopPolicySchema>;
 
 /** One strategy with parameters on one or more instruments of an account, with a risk policy and capital. */
 export const sessionSchema = z.object({

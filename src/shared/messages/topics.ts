@@ -176,20 +176,6 @@ export const HEARTBEATS = topic({
   },
 });
 
-/** All topics, for the documents and for the tables. */
-export const TOPICS: readonly Topic[] = [
-  SESSIONS,
-  SESSION_REPORTS,
-  SIGNALS,
-  ORDERS,
-  POSITIONS,
-  ALERTS,
-  MARKET_TRADES,
-  MARKET_BARS,
-  MARKET_CANDLES,
-  HEARTBEATS,
-];
-
 /** Builds an event whose type and data fit its topic. */
 export function event<T extends Topic, Type extends keyof T["schemas"] & string>(
   of: T,
