@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import postgres from "postgres";
 import { migrate } from "#shared/db/migrate.ts";
@@ -116,6 +116,11 @@ export async function startEngine(options: EngineOptions, databaseUrl: string): 
     }),
   );
   return { supervisor, data, run, urls, env, programs };
+}
+
+/** Writes where everything is, for whoever looks at the run from outside (bin/check-demo.ts). */
+export function writePlaces({ data, run, urls }: Engine): void {
+  writeFileSync(join(data.path, "places.json"), JSON.stringify({ run, urls }, null, 2), { mode: 0o600 });
 }
 
 /** Starts the conductor, which ends by itself when the last bar is done. */

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { type DataFolder, takeDataFolder } from "./data-folder.ts";
 import { compareRun, startSession, untilRunning } from "./demo.ts";
 import { beginRun, type DemoRun, demoCloses, demoOrderBars, loadRun, saveRun } from "./demo-run.ts";
-import { type Engine, prepareDatabase, progressOf, startConductor, startEngine } from "./engine.ts";
+import { type Engine, prepareDatabase, progressOf, startConductor, startEngine, writePlaces } from "./engine.ts";
 import { type PlannedKill, planKills } from "./kill-plan.ts";
 import { isServerKill, type Kill, ServerKiller } from "./kills.ts";
 import { memoryMb } from "./memory.ts";
@@ -100,6 +100,7 @@ async function demo(engine: Engine, plan: readonly PlannedKill[], sinceMs: numbe
     const id = await startSession(run, urls);
     run.sessionId = id;
     saveRun(data.path, run);
+    writePlaces(engine);
     await untilRunning(urls, id, 60_000);
     return id;
   });

@@ -1,0 +1,73 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { report, say, step, Trouble } from "./say.ts";
+
+const ROOT = resolve(import.meta.dir, "..");
+const CODE = ["src", "bin", "bench", "chaos", "strategies"].filter((name) => existsSync(join(ROOT, name)));
+
+/** What has to be right without running anything. Each is run by its tool's own name in node_modules. */
+const TOOLS: readonly [what: string, command: readonly string[]][] = [
+  ["format and imports (biome)", ["biome", "check", "."]],
+  ["lint and layers (oxlint)", ["oxlint", "--type-aware", ...CODE]],
+  ["types (tsc)", ["tsc", "-p", "."]],
+  ["dead code (knip)", ["knip"]],
+];
+
+/** A tool's output where it is not content; null: it is. Without a Node, Bun takes its place. */
+async function faultsOf(command: readonly string[]): Promise<string | null> {
+  const bun = Bun.which("node") === null ? ["--bun"] : [];
+  const child = Bun.spawn([process.execPath, ...bun, "run", ...command], {
+    cwd: ROOT,
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: 120_000,
+  });
+  const output = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return (await child.exited) === 0 ? null : output.join("");
+}
+
+/** A lockfile has to be there (an install without one passes), and names no host: it fits whatever registry is used. */
+function lockfileFaults(): string | null {
+  const file = join(ROOT, "bun.lock");
+  if (!existsSync(file)) return "bun.lock is missing.";
+  const hosts = readFileSync(file, "utf8").match(/https?:\/\/[^"/]+/g) ?? [];
+  return hosts.length === 0 ? null : `bun.lock names hosts: ${[...new Set(hosts)].join(", ")}.`;
+}
+
+const LONGEST_FILE = 400;
+
+/** No file is longer than a reader keeps in mind. */
+function lengthFaults(): string | null {
+  const files = CODE.flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)),
+  ).filter((name) => name.endsWith(".ts"));
+  const long = files.filter((name) => readFileSync(join(ROOT, name), "utf8").split("\n").length > LONGEST_FILE + 1);
+  return long.length === 0 ? null : `Files over ${LONGEST_FILE} lines: ${long.join(", ")}.`;
+}
+
+interface Check {
+  what: string;
+  /** What is wrong; null: nothing. */
+  run: () => Promise<string | null> | string | null;
+}
+
+const checks: readonly Check[] = [
+  { what: "lockfile", run: lockfileFaults },
+  { what: "length of files", run: lengthFaults },
+  ...TOOLS.map(([what, command]) => ({ what, run: () => faultsOf(command) })),
+];
+
+let red = 0;
+for (const { what, run } of checks) {
+  try {
+    await step(`Check ${what}`, async () => {
+      const faults = await run();
+      if (faults !== null) throw new Trouble(faults.trimEnd());
+    });
+  } catch (error) {
+    report(error);
+    red += 1;
+  }
+}
+if (red > 0) say(`${red} of ${checks.length} checks are red.`);
+process.exitCode = red === 0 ? 0 : 1;

@@ -1,0 +1,164 @@
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { report, step, Trouble } from "./say.ts";
+
+const ROOT = resolve(import.meta.dir, "..");
+const LIMIT_MS = 180_000;
+
+/** A fault to be planted, and who has to find it. */
+interface Fault {
+  name: string;
+  file: string;
+  plant(source: string): string;
+  command: readonly string[];
+  /** The rule, or the test, that has to find it. */
+  finder: string;
+  /** What the output has to say besides. */
+  mustSay: readonly string[];
+}
+
+const CHECK = ["run", "check"];
+const append = (text: string) => (source: string) => `${source}\n${text}\n`;
+const replace = (what: string, by: string) => (source: string) => source.replace(what, by);
+
+const FAULTS: readonly Fault[] = [
+  {
+    name: "a service that imports another one",
+    file: "src/services/risk-manager/decide-signal.ts",
+    plant: (source) => `import "#services/backtest/index.ts";\n${source}`,
+    command: CHECK,
+    finder: "no-restricted-imports",
+    mustSay: ["A service never imports another service.", "risk-manager/decide-signal.ts"],
+  },
+  {
+    name: "a promise that nobody waits for",
+    file: "src/services/backtest/load-candles.ts",
+    plant: append("Promise.resolve(1);"),
+    command: CHECK,
+    finder: "no-floating-promises",
+    mustSay: ["backtest/load-candles.ts"],
+  },
+  {
+    name: "a type error",
+    file: "src/shared/accounting/flat.ts",
+    plant: append('const planted: number = "text";\nvoid planted;'),
+    command: CHECK,
+    finder: "TS2322",
+    mustSay: ["accounting/flat.ts"],
+  },
+  {
+    name: "a file that is not formatted",
+    file: "src/shared/accounting/flat.ts",
+    plant: replace("export function", "export   function"),
+    command: CHECK,
+    finder: "Formatter would have printed",
+    mustSay: ["accounting/flat.ts"],
+  },
+  {
+    name: "an export that nobody uses",
+    file: "src/shared/accounting/flat.ts",
+    plant: append("export function plantedExport(): void {}"),
+    command: CHECK,
+    finder: "Unused exports",
+    mustSay: ["plantedExport", "accounting/flat.ts"],
+  },
+  {
+    name: "a comparison turned around in sizing",
+    file: "src/shared/risk/decide.ts",
+    plant: replace("notional.lt(minNotional)", "notional.gt(minNotional)"),
+    command: ["test", "./src/shared/risk/decide.test.ts"],
+    finder: "a percent-of-equity buy is the largest multiple of the step that the share can pay, fee included",
+    mustSay: [],
+  },
+  {
+    name: "a comparison turned around in matching",
+    file: "src/shared/matching/matcher.ts",
+    plant: replace('side === "BUY" ? price.lte(limit)', 'side !== "BUY" ? price.lte(limit)'),
+    command: ["test", "./src/shared/matching/matcher.test.ts"],
+    finder: "a limit that rests fills later at its limit, as maker",
+    mustSay: [],
+  },
+  {
+    name: "a comparison turned around in fees",
+    file: "src/shared/accounting/fees.ts",
+    plant: replace('received = side === "BUY"', 'received = side !== "BUY"'),
+    command: ["test", "./src/shared/accounting/accounting.test.ts"],
+    finder: "is rounded down, by less than one unit of its last digit",
+    mustSay: [],
+  },
+];
+
+/** A copy of what git knows or would take, with the packages of this clone. */
+function copyRepository(folder: string): string {
+  const copy = join(folder, "copy");
+  const listed = Bun.spawnSync(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: ROOT });
+  if (listed.exitCode !== 0) throw new Trouble("The self-check copies what git lists, and git lists nothing here.");
+  for (const name of new Set(listed.stdout.toString().split("\0").filter(Boolean))) {
+    if (!existsSync(join(ROOT, name))) continue;
+    mkdirSync(dirname(join(copy, name)), { recursive: true });
+    cpSync(join(ROOT, name), join(copy, name));
+  }
+  symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
+  return copy;
+}
+
+async function run(copy: string, command: readonly string[]): Promise<{ code: number; output: string }> {
+  const child = Bun.spawn([process.execPath, ...command], {
+    cwd: copy,
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: LIMIT_MS,
+  });
+  const output = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { code: await child.exited, output: output.join("") };
+}
+
+function failedTests(output: string): string {
+  return output
+    .split("\n")
+    .filter((line) => line.startsWith("(fail)"))
+    .join("\n");
+}
+
+async function tryFault(copy: string, fault: Fault): Promise<void> {
+  const file = join(copy, fault.file);
+  const source = readFileSync(file, "utf8");
+  const planted = fault.plant(source);
+  if (planted === source) throw new Trouble(`There is no place for it any more in ${fault.file}.`);
+  writeFileSync(file, planted);
+  const { code, output } = await run(copy, fault.command);
+  writeFileSync(file, source);
+  if (code === 0) throw new Trouble(`Nobody noticed it in ${fault.file}.`);
+  const found = fault.command === CHECK ? output : failedTests(output);
+  const missing = [
+    ...(found.includes(fault.finder) ? [] : [fault.finder]),
+    ...fault.mustSay.filter((text) => !output.includes(text)),
+  ];
+  if (missing.length > 0)
+    throw new Trouble(`It turned red without saying "${missing.join('", "')}":\n${output.slice(-3_000)}`);
+}
+
+/** Plants faults in a copy of the repository in `folder`, one after the other; each has to be found by who is meant to find it. */
+export async function selfCheck(folder: string): Promise<{ passed: number; failed: number }> {
+  const copy = copyRepository(folder);
+  const counts = { passed: 0, failed: 0 };
+  const count = async (name: string, body: () => Promise<void>): Promise<void> => {
+    try {
+      await step(name, body);
+      counts.passed += 1;
+    } catch (error) {
+      report(error);
+      counts.failed += 1;
+    }
+  };
+  try {
+    await count("Green without a fault", async () => {
+      const { code, output } = await run(copy, CHECK);
+      if (code !== 0) throw new Trouble(`The check is red before anything was planted:\n${output.slice(-3_000)}`);
+    });
+    for (const fault of FAULTS) await count(`"${fault.finder}" finds ${fault.name}`, () => tryFault(copy, fault));
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+  return counts;
+}
