@@ -178,16 +178,24 @@ describe("ccxt on the simulated venue", () => {
     expect(await bars).toEqual([[Date.UTC(2000, 0, 3), 102, 105.5, 100.25, 103.125, 1_000_003]]);
   });
 
-  test("a ticker market fills a market order at the next tick, at wall time", async () => {
+  test("a ticker market fills a market order at once at its last price, at wall time, and says so in its answer", async () => {
     const ticker = connect(venue.url("ticker"));
     await ticker.loadMarkets();
     await tick(venue.url("ticker"), "10.5");
     const order = await ticker.createOrder(SYMBOL, "market", "buy", 2);
-    const shown = await tick(venue.url("ticker"), "10.75");
+    expect(order).toMatchObject({ status: "closed", average: 10.5, filled: 2 });
+    expect(order.trades).toMatchObject([{ id: "1", price: 10.5, amount: 2, fee: { cost: 0.002, currency: "SPX" } }]);
+    const resting = await ticker.createOrder(SYMBOL, "limit", "buy", 1, 10.25);
+    expect(resting).toMatchObject({ status: "open", filled: 0, trades: [] });
+    const shown = await tick(venue.url("ticker"), "10");
     expect(shown.id).toBe(2);
-    expect(await ticker.fetchOrder(String(order.id), SYMBOL)).toMatchObject({ status: "closed", average: 10.75 });
-    const [fill] = await ticker.fetchMyTrades(SYMBOL);
-    expect(Math.abs((fill?.timestamp ?? 0) - Date.now())).toBeLessThan(60_000);
+    expect(await ticker.fetchOrder(String(resting.id), SYMBOL)).toMatchObject({ status: "closed", average: 10.25 });
+    const fills = await ticker.fetchMyTrades(SYMBOL);
+    expect(fills.map(({ price, takerOrMaker }) => ({ price, takerOrMaker }))).toEqual([
+      { price: 10.5, takerOrMaker: "taker" },
+      { price: 10.25, takerOrMaker: "maker" },
+    ]);
+    expect(Math.abs((fills[0]?.timestamp ?? 0) - Date.now())).toBeLessThan(60_000);
     expect(await ticker.fetchOHLCV(SYMBOL, "1d")).toEqual([]);
     await ticker.close();
   });

@@ -101,10 +101,15 @@ export class Market {
     return () => this.listeners.delete(listener);
   }
 
+  /** In a replay an order waits for the next price shown. A ticker stands at its last price, so an order meets that at once. */
   place(placement: Placement): VenueOrderRow | Refusal {
     return this.attempt(() => {
-      const order = this.book.place(placement, { nowMs: this.nowMs, lastPrice: this.position.lastPrice });
-      if (!isRefusal(order)) this.commit(null, order.clientOrderId);
+      const { nowMs } = this;
+      const { lastPrice } = this.position;
+      const order = this.book.place(placement, { nowMs, lastPrice });
+      if (isRefusal(order)) return order;
+      if (this.replay === null && lastPrice !== null) this.book.show(lastPrice, nowMs);
+      this.commit(null, order.clientOrderId);
       return order;
     });
   }

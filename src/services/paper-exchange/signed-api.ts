@@ -52,7 +52,6 @@ function canceledRow(symbol: string, order: VenueOrderRow, cancelId: string): ob
   return { ...row, origClientOrderId: order.clientOrderId, clientOrderId: cancelId, transactTime: order.updatedAtMs };
 }
 
-/** An order takes effect at the next price shown, so the answer of a placed one never holds a fill. */
 function placeOrder(market: Market, params: Params): object | Refusal {
   const placement = checkSymbol(market, params) ?? readPlacement(params);
   if (isRefusal(placement)) return placement;
@@ -63,7 +62,19 @@ function placeOrder(market: Market, params: Params): object | Refusal {
   const acknowledged = { symbol, orderId, orderListId, clientOrderId, transactTime: order.createdAtMs };
   if (placement.responseType === "ACK") return acknowledged;
   const result = { ...acknowledged, ...rest, workingTime: order.createdAtMs };
-  return placement.responseType === "RESULT" ? result : { ...result, fills: [] };
+  return placement.responseType === "RESULT" ? result : { ...result, fills: fillsAtOnce(market, order) };
+}
+
+/** Fills that an order made when it was placed; they are the newest of the account. */
+function fillsAtOnce({ ledger }: Market, order: VenueOrderRow): object[] {
+  const first = ledger.fills.findLastIndex((fill) => fill.orderId !== order.id) + 1;
+  return ledger.fills.slice(first).map(({ tradeId, price, size, fee, feeAsset }) => ({
+    tradeId,
+    price,
+    qty: size,
+    commission: fee,
+    commissionAsset: feeAsset,
+  }));
 }
 
 function testOrder(market: Market, params: Params): object | Refusal {
