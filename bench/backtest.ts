@@ -1,9 +1,11 @@
 import Table from "cli-table3";
+import { randomFrom } from "#bin/kill-plan.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
 import type { CandleColumns } from "#shared/candles/columns.ts";
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { smaCross } from "#strategies/sma-cross.ts";
+import { quantile } from "./quantile.ts";
 
 const BARS = 1_000_000;
 const ROUNDS = 9;
@@ -40,7 +42,7 @@ function generateBars(count: number): CandleColumns {
     openAtMs: column(),
     closeAtMs: column(),
   };
-  const random = mulberry32(7);
+  const random = randomFrom(7);
   let cents = 3_000_000;
   for (let index = 0; index < count; index += 1) {
     const path = Array.from({ length: 4 }, () => {
@@ -57,17 +59,6 @@ function generateBars(count: number): CandleColumns {
     bars.closeAtMs[index] = (index + 1) * 60_000;
   }
   return { ...bars, length: count };
-}
-
-/** A small seeded generator (T. Ettinger's mulberry32). */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
 
 /** The limit: a bare loop that takes the same two averages, computed anew at each bar, and counts their crossings. */
@@ -94,11 +85,8 @@ function timed<T>(work: () => T): { seconds: number; result: T } {
   return { seconds: (performance.now() - began) / 1_000, result };
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] as number;
-}
-
-function run(): void {
+/** Times the backtest of an SMA cross over a million bars in turns with a bare loop. Prints a table, then one JSON line. */
+export function benchBacktest(): void {
   const columns = generateBars(BARS);
   const policy = {
     sizing: { method: "percent-of-equity", percent: "1" },
@@ -140,8 +128,18 @@ function run(): void {
       round.crossings,
     ]);
   });
-  const barsPerS = Math.round(median(rounds.map((round) => round.engine)));
-  const limitBarsPerS = Math.round(median(rounds.map((round) => round.limit)));
+  const barsPerS = Math.round(
+    quantile(
+      rounds.map((round) => round.engine),
+      0.5,
+    ),
+  );
+  const limitBarsPerS = Math.round(
+    quantile(
+      rounds.map((round) => round.limit),
+      0.5,
+    ),
+  );
   process.stdout.write(
     `SMA ${LENGTHS.fast}/${LENGTHS.slow} over ${BARS.toLocaleString("en")} one-minute bars, orders, fees and exact money, one thread\n`,
   );
@@ -150,5 +148,3 @@ function run(): void {
     `${JSON.stringify({ barsPerS, limitBarsPerS, orders: rounds[0]?.orders ?? 0, bars: BARS, rounds: ROUNDS })}\n`,
   );
 }
-
-run();

@@ -1,8 +1,10 @@
 /**
- * The floor of tick-to-order: the same number of processes, stream hops, commits, wake-ups and XADDs as the engine's path,
- * with nothing decided in between. One process a hop: bun bench/tick-to-order-floor.ts <hop>, driven over IPC.
+ * The floor of tick-to-order, a program of its own: the same number of stream hops, commits, wake-ups and XADDs as the
+ * engine's path, with nothing decided in between and each commit a single statement. Driven over IPC:
  *
  *   collect --XADD--> candles --XADD--> execute --commit, job--> decide --commit, job--> submit --commit--> stamp
+ *
+ * Arguments: the hops this process does, with commas, then FloorSettings as JSON.
  */
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
@@ -18,57 +20,53 @@ interface FloorSettings {
   prefix: string;
 }
 
-/** One tick on its way: its number and when it reached the first hop (milliseconds with a fraction, wall clock). */
+/** One tick on its way: its number and when each hop had it (milliseconds with a fraction, wall clock). */
 interface Tick {
   k: number;
-  t0: number;
+  stamps: number[];
 }
 
-const stampMs = () => performance.timeOrigin + performance.now();
+const hops = (process.argv[2] ?? "").split(",");
+const settings = JSON.parse(process.argv[3] ?? "{}") as FloorSettings;
+const redis = new Redis(settings.redisUrl);
+const sql = postgres(settings.databaseUrl, { max: 2, onnotice: () => undefined });
 
-function connection(settings: FloorSettings) {
+const stream = (name: string): string => `${settings.prefix}:${name}`;
+const stamped = ({ k, stamps }: Tick): Tick => ({ k, stamps: [...stamps, performance.timeOrigin + performance.now()] });
+
+function connection() {
   const url = new URL(settings.redisUrl);
   return { host: url.hostname, port: Number(url.port || 6379), maxRetriesPerRequest: null };
 }
 
-async function append(redis: Redis, stream: string, tick: Tick): Promise<void> {
-  await redis.xadd(stream, "*", "d", JSON.stringify({ ...tick, payload: PAYLOAD }));
+async function append(name: string, tick: Tick): Promise<void> {
+  await redis.xadd(stream(name), "*", "d", JSON.stringify({ ...tick, payload: PAYLOAD }));
 }
 
-async function read(settings: FloorSettings, stream: string, handle: (tick: Tick) => Promise<void>): Promise<void> {
+async function commit(rows: number): Promise<void> {
+  await sql`insert into floor_rows (payload) select ${PAYLOAD} from generate_series(1, ${rows}::int)`;
+}
+
+async function read(name: string, handle: (tick: Tick) => Promise<void>): Promise<void> {
   const reader = new Redis(settings.redisUrl, { maxRetriesPerRequest: null });
-  await reader.xgroup("CREATE", stream, "floor", "$", "MKSTREAM").catch(() => undefined);
-  process.send?.({ ready: true });
-  for (;;) {
-    const answer = (await reader.xreadgroup(
-      "GROUP",
-      "floor",
-      "one",
-      "COUNT",
-      100,
-      "BLOCK",
-      1_000,
-      "STREAMS",
-      stream,
-      ">",
-    )) as [string, [string, string[]][]][] | null;
-    for (const [, entries] of answer ?? []) {
-      for (const [id, fields] of entries) {
-        await handle(JSON.parse(fields[1] ?? "{}") as Tick);
-        await reader.xack(stream, "floor", id);
+  await reader.xgroup("CREATE", stream(name), "floor", "$", "MKSTREAM");
+  void (async () => {
+    for (;;) {
+      const answer = (await reader.xreadgroup(
+        ...(["GROUP", "floor", "one", "COUNT", 100, "BLOCK", 1_000, "STREAMS", stream(name), ">"] as const),
+      )) as [string, [string, string[]][]][] | null;
+      for (const [, entries] of answer ?? []) {
+        for (const [id, fields] of entries) {
+          await handle(stamped(JSON.parse(fields[1] ?? "{}") as Tick));
+          await reader.xack(stream(name), "floor", id);
+        }
       }
     }
-  }
+  })();
 }
 
-async function commit(sql: postgres.Sql, rows: number): Promise<void> {
-  await sql.begin(async (tx) => {
-    await tx`insert into floor_rows (payload) select ${PAYLOAD} from generate_series(1, ${rows}::int)`;
-  });
-}
-
-function makeQueue(settings: FloorSettings, name: string): (tick: Tick) => Promise<void> {
-  const queue = new Queue(name, { connection: connection(settings), prefix: settings.prefix });
+function makeQueue(name: string): (tick: Tick) => Promise<void> {
+  const queue = new Queue(name, { connection: connection(), prefix: settings.prefix });
   return async (tick) => {
     await queue.add("tick", tick, {
       removeOnComplete: { count: 1_000 },
@@ -77,49 +75,44 @@ function makeQueue(settings: FloorSettings, name: string): (tick: Tick) => Promi
   };
 }
 
-function work(settings: FloorSettings, name: string, handle: (tick: Tick) => Promise<void>): void {
-  const worker = new Worker(name, async (job) => handle(job.data as Tick), {
-    connection: connection(settings),
+async function work(name: string, handle: (tick: Tick) => Promise<void>): Promise<void> {
+  const worker = new Worker(name, async (job) => handle(stamped(job.data as Tick)), {
+    connection: connection(),
     prefix: settings.prefix,
     concurrency: 8,
     lockDuration: 4_000,
     stalledInterval: 2_000,
   });
-  void worker.waitUntilReady().then(() => process.send?.({ ready: true }));
+  await worker.waitUntilReady();
 }
 
-async function runHop(hop: string, settings: FloorSettings): Promise<void> {
-  const redis = new Redis(settings.redisUrl);
-  const sql = postgres(settings.databaseUrl, { max: 2, onnotice: () => undefined });
-  const stream = (name: string) => `${settings.prefix}:${name}`;
-  if (hop === "collect") {
-    process.on("message", (message: { tick?: number }) => {
-      if (message.tick !== undefined) void append(redis, stream("trades"), { k: message.tick, t0: stampMs() });
+const HOPS: Record<string, () => Promise<void>> = {
+  async collect() {
+    await redis.ping();
+    process.on("message", ({ tick }: { tick: number }) => void append("trades", stamped({ k: tick, stamps: [] })));
+  },
+  candles: () => read("trades", (tick) => append("candles", { k: tick.k, stamps: tick.stamps.slice(0, 1) })),
+  execute() {
+    const add = makeQueue("floor-decide");
+    return read("candles", async (tick) => {
+      await commit(ROWS.execute);
+      await Promise.all([append("signals", tick), add(tick)]);
     });
-    process.send?.({ ready: true });
-  } else if (hop === "candles") {
-    await read(settings, stream("trades"), (tick) => append(redis, stream("candles"), tick));
-  } else if (hop === "execute") {
-    const add = makeQueue(settings, "floor-decide");
-    await read(settings, stream("candles"), async (tick) => {
-      await commit(sql, ROWS.execute);
-      await Promise.all([append(redis, stream("signals"), tick), add(tick)]);
+  },
+  decide() {
+    const add = makeQueue("floor-submit");
+    return work("floor-decide", async (tick) => {
+      await commit(ROWS.decide);
+      await Promise.all([append("orders", tick), add(tick)]);
     });
-  } else if (hop === "decide") {
-    const add = makeQueue(settings, "floor-submit");
-    work(settings, "floor-decide", async (tick) => {
-      await commit(sql, ROWS.decide);
-      await Promise.all([append(redis, stream("orders"), tick), add(tick)]);
-    });
-  } else if (hop === "submit") {
-    work(settings, "floor-submit", async (tick) => {
-      await commit(sql, ROWS.submit);
-      process.send?.({ done: tick.k, latencyMs: stampMs() - tick.t0 });
-      await append(redis, stream("orders"), tick);
-    });
-  } else {
-    throw new Error(`Unknown hop "${hop}".`);
-  }
-}
+  },
+  submit: () =>
+    work("floor-submit", async (tick) => {
+      await commit(ROWS.submit);
+      process.send?.(stamped(tick));
+      await append("orders", tick);
+    }),
+};
 
-await runHop(process.argv[2] ?? "", JSON.parse(process.argv[3] ?? "{}") as FloorSettings);
+for (const hop of hops) await HOPS[hop]?.();
+process.send?.({ ready: true });

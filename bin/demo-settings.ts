@@ -34,9 +34,14 @@ function marketOf(run: DemoRun) {
   };
 }
 
+/** Where a simulated market is. */
+export function marketUrl(id: string, urls: ServiceUrls): string {
+  return `${urls["paper-exchange"]}/api/paper-exchange/markets/${id}`;
+}
+
 /** Where the run's market is, and the keys of its account there. */
 export function venueAccess(run: DemoRun, urls: ServiceUrls): VenueAccess {
-  const url = `${urls["paper-exchange"]}/api/paper-exchange/markets/${run.id}`;
+  const url = marketUrl(run.id, urls);
   return { url, symbol: "SPXUSD", apiKey: run.apiKey, secret: run.secret };
 }
 
@@ -58,20 +63,38 @@ export function demoSession(run: DemoRun) {
 /** Variables that bin/ itself reads; the services do not know them. */
 export const OWN_SETTINGS: readonly string[] = ["R3_DATA_FOLDER", "R3_POSTGRES_PORT", "R3_REDIS_PORT"];
 
+/** A simulated market, and the account there that trades on it. */
+export interface PaperMarket {
+  /** The venue's name in the engine. */
+  venue: string;
+  /** Its own id, and that of the account. */
+  id: string;
+  apiKey: string;
+  secret: string;
+  /** What paper-exchange is told of it. */
+  settings: object;
+}
+
+/** The market of a demo run. */
+export function demoMarket(run: DemoRun): PaperMarket {
+  const { id, apiKey, secret } = run;
+  return { venue: "paper", id, apiKey, secret, settings: marketOf(run) };
+}
+
 export interface SettingsOptions {
-  run: DemoRun;
+  markets: readonly PaperMarket[];
   urls: ServiceUrls;
   databaseUrl: string;
   redisUrl: string;
+  /** First part of all keys in Redis. */
+  prefix: string;
   dataFolder: string;
   failpoints: readonly object[];
 }
 
 /** The environment of every process of the engine; each gets its own port on top. */
 export function engineSettings(options: SettingsOptions): Record<string, string> {
-  const { run, urls, databaseUrl, redisUrl, dataFolder, failpoints } = options;
-  const venue = venueAccess(run, urls).url;
-  const streams = venue.replace(/^http/, "ws");
+  const { markets, urls, databaseUrl, redisUrl, prefix, dataFolder, failpoints } = options;
   const inherited = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !OWN_SETTINGS.includes(entry[0]),
   );
@@ -79,20 +102,24 @@ export function engineSettings(options: SettingsOptions): Record<string, string>
     ...Object.fromEntries(inherited),
     DATABASE_URL: databaseUrl,
     REDIS_URL: redisUrl,
-    R3_PREFIX: `r3-${run.id}`,
+    R3_PREFIX: prefix,
     R3_LOG_FORMAT: "json",
     R3_DATA_COLLECT_URL: urls["data-collect"],
     R3_MARKET_DATA_URL: urls["market-data"],
     R3_STRATEGY_EXECUTOR_URL: urls["strategy-executor"],
     R3_ORDER_POSITION_TRACKER_URL: urls["order-position-tracker"],
-    R3_VENUES: JSON.stringify([
-      { id: "paper", connector: "binance", restUrl: venue, wsUrl: `${streams}/ws`, wsApiUrl: `${streams}/ws-api/v3` },
-    ]),
-    R3_ACCOUNTS: JSON.stringify([{ id: run.id, venue: "paper", apiKey: run.apiKey, secret: run.secret }]),
-    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify([marketOf(run)]),
+    R3_VENUES: JSON.stringify(markets.map((market) => venueOf(market, urls))),
+    R3_ACCOUNTS: JSON.stringify(markets.map(({ id, venue, apiKey, secret }) => ({ id, venue, apiKey, secret }))),
+    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify(markets.map(({ settings }) => settings)),
     R3_PAPER_EXCHANGE_FOLDER: join(dataFolder, "paper-exchange"),
     R3_PAPER_EXCHANGE_CONTROL: "true",
     R3_FAILPOINTS: JSON.stringify(failpoints),
     R3_FAILPOINT_FOLDER: join(dataFolder, "failpoints"),
   };
+}
+
+function venueOf({ venue, id }: PaperMarket, urls: ServiceUrls) {
+  const restUrl = marketUrl(id, urls);
+  const streams = restUrl.replace(/^http/, "ws");
+  return { id: venue, connector: "binance", restUrl, wsUrl: `${streams}/ws`, wsApiUrl: `${streams}/ws-api/v3` };
 }

@@ -5,7 +5,14 @@ import { migrate } from "#shared/db/migrate.ts";
 import { type Progress, progressSchema } from "./at-rest.ts";
 import type { DataFolder } from "./data-folder.ts";
 import { type DemoRun, PROGRESS_FILE } from "./demo-run.ts";
-import { DEMO_SERVICES, type DemoService, engineSettings, type ServiceUrls, venueAccess } from "./demo-settings.ts";
+import {
+  DEMO_SERVICES,
+  type DemoService,
+  demoMarket,
+  engineSettings,
+  type ServiceUrls,
+  venueAccess,
+} from "./demo-settings.ts";
 import type { PlannedKill } from "./kill-plan.ts";
 import { freePort, portNear, portOf } from "./ports.ts";
 import { Trouble } from "./say.ts";
@@ -92,13 +99,23 @@ export async function startEngine(options: EngineOptions, databaseUrl: string): 
   const { supervisor, data, servers, run, processes, kills } = options;
   const urls = await chooseUrls(processes);
   const env = engineSettings({
-    run,
+    markets: [demoMarket(run)],
     urls,
     databaseUrl,
     redisUrl: servers.redisUrl,
+    prefix: `r3-${run.id}`,
     dataFolder: data.path,
     failpoints: kills,
   });
+  const programs = await startServices(supervisor, { urls, env, processes });
+  return { supervisor, data, run, urls, env, programs };
+}
+
+/** Starts the services of an environment and waits until all take work. Answers the names of their programs. */
+export async function startServices(
+  supervisor: Supervisor,
+  { urls, env, processes }: { urls: ServiceUrls; env: Record<string, string>; processes: boolean },
+): Promise<string[]> {
   const programs = processes ? [...DEMO_SERVICES] : ["engine"];
   await Promise.all(
     programs.map((name) => {
@@ -115,7 +132,7 @@ export async function startEngine(options: EngineOptions, databaseUrl: string): 
       });
     }),
   );
-  return { supervisor, data, run, urls, env, programs };
+  return programs;
 }
 
 /** Writes where everything is, for whoever looks at the run from outside (bin/check-demo.ts). */

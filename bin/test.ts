@@ -1,16 +1,12 @@
-import { readdirSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Command } from "commander";
-import { type DataFolder, isTaken, takeDataFolder } from "./data-folder.ts";
-import { endLeftovers } from "./process-record.ts";
+import type { DataFolder } from "./data-folder.ts";
 import { report, say, step, Trouble } from "./say.ts";
+import { inScratch } from "./scratch.ts";
 import { selfCheck } from "./self-check.ts";
-import { removeData, startServers } from "./servers.ts";
-import { Supervisor } from "./supervisor.ts";
+import { startServers } from "./servers.ts";
+import type { Supervisor } from "./supervisor.ts";
 import { type Counts, endCommands, FULL_STAGE, runCommand, runStage, STAGES, testFiles } from "./test-run.ts";
 
-const PREFIX = "r3edge-test-";
 const CHECK_LIMIT_MS = 240_000;
 
 interface Options {
@@ -20,19 +16,6 @@ interface Options {
 
 /** Servers of its own, whatever the environment names: nothing of a person's is touched. */
 const NOT_FOR_TESTS = /^(DATABASE_URL|REDIS_URL|R3_.*)$/;
-
-/** Ends and removes what runs that were killed have left. */
-async function sweep(): Promise<void> {
-  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
-    const folder = join(tmpdir(), name);
-    if (isTaken(folder)) continue;
-    const inner = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-    for (const data of [...inner.map((entry) => join(folder, entry.name)), folder]) {
-      await endLeftovers(join(data, "processes"));
-      removeData(data);
-    }
-  }
-}
 
 async function check(env: Record<string, string>): Promise<Counts> {
   const outcome = await step("Check: lockfile, format, lint, layers, types, dead code", () =>
@@ -72,33 +55,13 @@ async function runTests(
 }
 
 async function main(paths: readonly string[], options: Options): Promise<number> {
-  await sweep();
   for (const name of Object.keys(process.env)) if (NOT_FOR_TESTS.test(name)) delete process.env[name];
-  const data = takeDataFolder(join(tmpdir(), `${PREFIX}${process.pid}`), "bin/test");
-  const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
-  let interrupts = 0;
-  const interrupt = (): void => {
-    interrupts += 1;
-    if (interrupts > 1) return;
-    say("\nStopping.");
-    void endCommands()
-      .then(() => supervisor.stop())
-      .then(() => {
-        removeData(data.path);
-        process.exit(130);
-      });
-  };
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
-  try {
-    const counts = options.selfCheck ? await selfCheck(data.path) : await runTests(paths, options, data, supervisor);
-    if (interrupts > 0) await new Promise(() => {});
-    process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`);
-    return counts.failed === 0 ? 0 : 1;
-  } finally {
-    if (interrupts > 0) await new Promise(() => {});
-    await supervisor.stop();
-    removeData(data.path);
-  }
+  const scratch = { prefix: "r3edge-test-", command: "bin/test", onInterrupt: endCommands };
+  const counts = await inScratch(scratch, ({ data, supervisor }) =>
+    options.selfCheck ? selfCheck(data.path) : runTests(paths, options, data, supervisor),
+  );
+  process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`);
+  return counts.failed === 0 ? 0 : 1;
 }
 
 const program = new Command("bin/test")

@@ -177,9 +177,9 @@ export class SessionRunner {
     const { marketData } = this.place.deps.clients;
     const series = { instrumentId: session.instrumentIds[0] as string, timeFrame: session.timeFrame };
     const wanted = definition.warmupBars(definition.params.parse(session.params));
-    // What happens within a bar is known from trades alone.
-    const source = definition.forming ? "trades" : "bars";
-    const head = await marketData.ensureSeries({ ...series, source, history: wanted, forming: definition.forming });
+    // Closed candles are the venue's own for every session of a series; within a bar trades tell.
+    const wish = { source: "bars", history: wanted, forming: definition.forming } as const;
+    const head = await marketData.ensureSeries({ ...series, ...wish });
     let candleN = Math.max(head.firstN - 1, head.headN - wanted, 0);
     let closeAtMs: number | null = null;
     while (candleN < head.headN && !this.#stopped.aborted) {

@@ -1,0 +1,76 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { join } from "node:path";
+import postgres from "postgres";
+import { z } from "zod";
+import type { Servers } from "#bin/servers.ts";
+
+const HOPS = ["collect", "candles", "execute", "decide", "submit"];
+const message = z.union([
+  z.object({ ready: z.literal(true) }),
+  z.object({ k: z.number(), stamps: z.array(z.number()) }),
+]);
+
+/** The bare chain of bench/tick-to-order-floor.ts, running. */
+export interface FloorChain {
+  /** Sends one tick down the chain. */
+  tick(): void;
+  /** For each tick that has arrived at the end since the last call, when each hop had it (milliseconds, wall clock). */
+  taken(): number[][];
+  close(): Promise<void>;
+}
+
+async function makeDatabase(serverUrl: string): Promise<string> {
+  const admin = postgres(serverUrl, { max: 1, onnotice: () => undefined });
+  await admin`create database r3_floor`;
+  await admin.end();
+  const url = new URL(serverUrl);
+  url.pathname = "/r3_floor";
+  const sql = postgres(url.href, { max: 1, onnotice: () => undefined });
+  await sql`create table floor_rows (id bigint generated always as identity primary key, payload text not null)`;
+  await sql.end();
+  return url.href;
+}
+
+function ended(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) resolve();
+    else child.once("exit", () => resolve());
+  });
+}
+
+/** Starts the chain with a process for each hop, or with all in one. */
+export async function startFloorChain(servers: Servers, options: { processes: boolean }): Promise<FloorChain> {
+  const settings = {
+    databaseUrl: await makeDatabase(servers.databaseUrl),
+    redisUrl: servers.redisUrl,
+    prefix: "floor",
+  };
+  const arrived: number[][] = [];
+  const children: ChildProcess[] = [];
+  const waiting: Promise<void>[] = [];
+  for (const hops of options.processes ? HOPS : [HOPS.join(",")]) {
+    const child = fork(join(import.meta.dir, "tick-to-order-floor.ts"), [hops, JSON.stringify(settings)]);
+    children.push(child);
+    const ready = Promise.withResolvers<void>();
+    waiting.push(ready.promise);
+    child.once("exit", () => ready.reject(new Error(`The floor's hop ${hops} has ended.`)));
+    child.on("message", (raw) => {
+      const said = message.parse(raw);
+      if ("ready" in said) ready.resolve();
+      else arrived.push(said.stamps);
+    });
+  }
+  await Promise.all(waiting);
+  let k = 0;
+  return {
+    tick() {
+      k += 1;
+      children[0]?.send({ tick: k });
+    },
+    taken: () => arrived.splice(0),
+    async close() {
+      for (const child of children) child.kill("SIGKILL");
+      await Promise.all(children.map(ended));
+    },
+  };
+}

@@ -1,0 +1,26 @@
+import { Command } from "commander";
+import { report } from "#bin/say.ts";
+import { benchBacktest } from "./backtest.ts";
+import { benchTickToOrder } from "./tick-to-order.ts";
+
+const program = new Command("bench").description(
+  "Benchmarks. Each starts and removes its own servers, and prints a table, then one line of JSON.",
+);
+
+program
+  .command("tick-to-order")
+  .description("from a trade's frame to the order request, beside the bare chain of the same commits and wake-ups")
+  .option("--one-process", "all services in one process", false)
+  .action((options: { oneProcess: boolean }) => benchTickToOrder(options));
+
+program
+  .command("backtest")
+  .description("bars a second of a backtest with orders, fees and exact money, beside a bare loop")
+  .action(() => benchBacktest());
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  report(error);
+  process.exitCode = 1;
+}

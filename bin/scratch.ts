@@ -1,0 +1,68 @@
+import { readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type DataFolder, isTaken, takeDataFolder } from "./data-folder.ts";
+import { endLeftovers } from "./process-record.ts";
+import { say } from "./say.ts";
+import { removeData } from "./servers.ts";
+import { Supervisor } from "./supervisor.ts";
+
+/** A data folder that goes when its work is done, and the programs started for it. */
+export interface Scratch {
+  data: DataFolder;
+  supervisor: Supervisor;
+}
+
+export interface ScratchOptions {
+  /** First part of the folder's name in the temporary folder. */
+  prefix: string;
+  /** Who works there, for a sentence. */
+  command: string;
+  /** What is to be ended besides at Ctrl-C, before the supervisor's programs. */
+  onInterrupt?: () => Promise<void>;
+}
+
+/** Ends and removes what runs that were killed have left. */
+async function sweep(prefix: string): Promise<void> {
+  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(prefix))) {
+    const folder = join(tmpdir(), name);
+    if (isTaken(folder)) continue;
+    const inner = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    for (const data of [...inner.map((entry) => join(folder, entry.name)), folder]) {
+      await endLeftovers(join(data, "processes"));
+      removeData(data);
+    }
+  }
+}
+
+/**
+ * Runs a body on a temporary data folder and a supervisor of its own. Whatever happens (the body's end, its failure,
+ * Ctrl-C), the programs are ended and the folder is removed; what a killed run left behind is swept by the next one.
+ */
+export async function inScratch<Result>(
+  { prefix, command, onInterrupt }: ScratchOptions,
+  body: (scratch: Scratch) => Promise<Result>,
+): Promise<Result> {
+  await sweep(prefix);
+  const data = takeDataFolder(join(tmpdir(), `${prefix}${process.pid}`), command);
+  const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
+  let interrupts = 0;
+  const end = async (): Promise<void> => {
+    await supervisor.stop();
+    removeData(data.path);
+  };
+  const interrupt = (): void => {
+    interrupts += 1;
+    if (interrupts > 1) return;
+    say("\nStopping.");
+    void (onInterrupt?.() ?? Promise.resolve()).then(end).then(() => process.exit(130));
+  };
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
+  try {
+    return await body({ data, supervisor });
+  } finally {
+    // The interrupt ends the process when everything is gone.
+    if (interrupts > 0) await new Promise(() => {});
+    await end();
+  }
+}
