@@ -114,5 +114,7 @@ const HOPS: Record<string, () => Promise<void>> = {
     }),
 };
 
+// Whoever drives the chain has gone.
+process.on("disconnect", () => process.exit());
 for (const hop of hops) await HOPS[hop]?.();
 process.send?.({ ready: true });

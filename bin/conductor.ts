@@ -12,6 +12,8 @@ import { say } from "./say.ts";
 /** Pauses between two looks: short while the engine is busy, longer when something has been waited for long. */
 const SHORTEST_PAUSE_MS = 0.5;
 const LONGEST_PAUSE_MS = 50;
+/** The share of what a bar usually takes that is slept through before the first glance at it. */
+const SLEPT_SHARE = 0.75;
 /** How often it says where the run stands, and after how long what it waits for. */
 const PROGRESS_EVERY_MS = 250;
 const COMPLAIN_AFTER_MS = 5_000;
@@ -45,6 +47,33 @@ function failpointsOf(environment: Record<string, string | undefined>) {
 }
 
 /**
+ * Waits until the strategy and the equity curve stand at a bar, by a glance at two rows: a whole look costs the engine more
+ * than it tells while a bar is under way. Ends after a while in any case.
+ */
+class Glances {
+  private usualMs = 0;
+
+  constructor(
+    private readonly sql: postgres.Sql,
+    private readonly sessionId: string,
+  ) {}
+
+  async untilSeen(bar: number): Promise<void> {
+    const beganMs = performance.now();
+    await Bun.sleep(this.usualMs * SLEPT_SHARE);
+    while (performance.now() - beganMs < LONGEST_PAUSE_MS) {
+      const [row] = await this.sql<{ seen: boolean }[]>`
+        select least(r.candle_n, c.candle_n) >= ${bar} as seen
+        from strategy_executor.runs r join order_position_tracker.equity_cursors c using (session_id)
+        where r.session_id = ${this.sessionId}`;
+      if (row?.seen === true) break;
+      await Bun.sleep(SHORTEST_PAUSE_MS);
+    }
+    this.usualMs += (performance.now() - beganMs - this.usualMs) / 10;
+  }
+}
+
+/**
  * Drives a replay in lockstep: the venue's state first, then one snapshot of the engine; at rest, the step is released.
  * Killed anywhere, it goes on from the venue's state; another step than the venue's is refused there, so that no step is
  * ever taken twice. An engine or a database that is being restarted is waited for.
@@ -53,6 +82,7 @@ async function conduct(options: Options): Promise<void> {
   const failpoints = failpointsOf(process.env);
   const sql = postgres(process.env["DATABASE_URL"] ?? "", { max: 1, connect_timeout: 2, onnotice: () => {} });
   const session = { id: options.session, accountId: options.account };
+  const glances = new Glances(sql, options.session);
   let pauseMs = SHORTEST_PAUSE_MS;
   let saidAtMs = 0;
   let movedAtMs = performance.now();
@@ -76,9 +106,11 @@ async function conduct(options: Options): Promise<void> {
       }
       if (done) break;
       if (waitsFor === null) {
-        await postJson(`${options.venue}/control/release`, { step: state.step }, { accept: [409] });
+        const release = { step: state.step };
+        const answer = await postJson(`${options.venue}/control/release?${COUNTS_ALONE}`, release, { accept: [409] });
         // The venue has gone on, and nothing here knows it yet.
         failpoints.hit("conductor.released", { bar: state.bar });
+        await glances.untilSeen(venueStateSchema.parse(answer.body).bar);
         pauseMs = SHORTEST_PAUSE_MS;
         movedAtMs = performance.now();
         continue;

@@ -6,6 +6,9 @@ import { reportForeign } from "./foreign.ts";
 import type { Parts } from "./parts.ts";
 import { reconcileInstrument } from "./reconcile.ts";
 
+/** Frames of an account that arrive within so many milliseconds are booked in one transaction. */
+const FRAMES_WITHIN_MS = 1;
+
 /** The role of who follows an account's user stream. */
 export function accountRole(accountId: string): string {
   return `account:${accountId}`;
@@ -33,7 +36,11 @@ export async function followAccount(parts: Parts, accountId: string, leadership:
 
   const book = async (): Promise<void> => {
     while (!signal.aborted) {
-      if (inbox.length === 0) await news.rung();
+      if (inbox.length === 0) {
+        await news.rung();
+        // What one commit of the venue has caused comes in several frames.
+        await deps.clock.sleep(FRAMES_WITHIN_MS, signal);
+      }
       const events = inbox.slice();
       if (events.length === 0) continue;
       try {

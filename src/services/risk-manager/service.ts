@@ -7,6 +7,9 @@ import { followOrders } from "./follow-orders.ts";
 import { createRoutes } from "./routes.ts";
 import type { RiskManagerSettings } from "./settings.ts";
 
+/** An order's events come milliseconds apart: together they are one commit. */
+const LINGER_MS = 5;
+
 /** Decides signals as tasks, a session at a time, and keeps each session's book from the orders topic. */
 export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Service {
   const running: Running[] = [];
@@ -17,6 +20,7 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
         deps.bus.subscribe({
           group: "risk-manager",
           topics: [ORDERS],
+          lingerMs: LINGER_MS,
           handle: (tx, events) => followOrders(tx, deps, events),
         }),
         deps.queue.work({

@@ -7,7 +7,9 @@ import { createRoutes } from "./routes.ts";
 import type { Workplace } from "./session-runner.ts";
 import { Shard } from "./shard.ts";
 
-export const GROUP = "strategy-executor";
+export /** An order's events come milliseconds apart: together they are one commit. */
+const LINGER_MS = 5;
+const GROUP = "strategy-executor";
 
 /** Leads the shards whose units this process owns, and tails the candles their sessions wait for. */
 export function createStrategyExecutor(place: Workplace): Service {
@@ -50,6 +52,7 @@ export function createStrategyExecutor(place: Workplace): Service {
       const events = deps.bus.subscribe({
         group: GROUP,
         topics: [SESSIONS, ORDERS, SIGNALS],
+        lingerMs: LINGER_MS,
         handle: (tx, batch, unit) => handleEvents(deps, tx, batch, shardOf(shards, place, unit)),
         onAcquired: acquire,
         onReleased: release,

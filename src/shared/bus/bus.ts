@@ -66,6 +66,11 @@ export interface SubscribeOptions {
    * position and the epoch's fence; what it throws rolls the batch back. Events of one key come in order and exactly once in effect.
    */
   handle?: (tx: Tx, events: readonly BusEvent[], unit: OwnedUnit) => Promise<void>;
+  /**
+   * How long the first durable event that waits is left to find company, in milliseconds. Default 0: a batch is what is
+   * there. For a group that keeps books: an order's events, milliseconds apart, are then one commit, off the order's path.
+   */
+  lingerMs?: number;
   /** Volatile topics: at least once, in the broker's order, acknowledged when it resolves. */
   handleVolatile?: (events: readonly BusEvent[], unit: OwnedUnit) => Promise<void>;
   /** The unit is this member's; called before its first event. What it throws gives the unit up. */

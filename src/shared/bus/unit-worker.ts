@@ -113,6 +113,8 @@ export class UnitWorker {
   }
 
   private async step(pause: GrowingPause): Promise<void> {
+    const { lingerMs = 0 } = this.options.subscription;
+    if (lingerMs > 0 && !this.inbox.isEmpty) await this.options.clock.sleep(lingerMs, this.unit.signal);
     const batch = await this.collect();
     if (batch.length > 0) await this.commit(batch);
     const volatile = this.inbox.takeVolatile(BATCH);
