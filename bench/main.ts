@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { wholeNumber } from "#bin/options.ts";
 import { report } from "#bin/say.ts";
 import { benchBacktest } from "./backtest.ts";
 import { benchTickToOrder } from "./tick-to-order.ts";
@@ -11,7 +12,8 @@ program
   .command("tick-to-order")
   .description("from a trade's frame to the order request, beside the bare chain of the same commits and wake-ups")
   .option("--one-process", "all services in one process", false)
-  .action((options: { oneProcess: boolean }) => benchTickToOrder(options));
+  .option("--rounds <n>", "rounds of 420 orders", wholeNumber, 5)
+  .action((options: { oneProcess: boolean; rounds: number }) => benchTickToOrder(options));
 
 program
   .command("backtest")

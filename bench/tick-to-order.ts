@@ -11,10 +11,15 @@ import { startTickerEngine, type TickerEngine } from "./ticker-engine.ts";
 const TICKS_PER_S = 20;
 /** Ticks go around so many markets, so that an order has time until its session's next tick. */
 const MARKETS = 4;
-const ROUNDS = 5;
 const TICKS_A_ROUND = 420;
 const FLOOR_TICKS_A_ROUND = 160;
 const WARM_UP_TICKS = 240;
+
+interface Plan {
+  /** A process for each service, and for each hop of the floor. */
+  processes: boolean;
+  rounds: number;
+}
 
 /** What one tick took from hop to hop, in milliseconds. */
 type Hops = readonly number[];
@@ -67,7 +72,7 @@ async function floorRound(floor: FloorChain, ticks: number): Promise<Hops[]> {
   return floor.taken().map(differences);
 }
 
-async function measure(scratch: Scratch, processes: boolean): Promise<{ engine: Hops[]; floor: Hops[] }> {
+async function measure(scratch: Scratch, { processes, rounds }: Plan): Promise<{ engine: Hops[]; floor: Hops[] }> {
   const servers = await startServers(scratch.supervisor, scratch.data, { durable: true });
   const where = processes ? "one process each" : "in one process";
   const engine = await step(`Services ${where}, and a session on each of ${MARKETS} markets`, () =>
@@ -80,8 +85,8 @@ async function measure(scratch: Scratch, processes: boolean): Promise<{ engine: 
       await floorRound(floor, WARM_UP_TICKS / 4);
     });
     const found = { engine: [] as Hops[], floor: [] as Hops[] };
-    for (let round = 1; round <= ROUNDS; round += 1) {
-      await step(`Round ${round} of ${ROUNDS}`, async (line) => {
+    for (let round = 1; round <= rounds; round += 1) {
+      await step(`Round ${round} of ${rounds}`, async (line) => {
         const orders = await engineRound(engine, TICKS_A_ROUND);
         const bare = await floorRound(floor, FLOOR_TICKS_A_ROUND);
         found.engine.push(...orders);
@@ -118,12 +123,13 @@ function show({ engine, floor }: { engine: Hops[]; floor: Hops[] }): void {
  * the bare chain of the same commits, wake-ups and XADDs, in turns on the same servers (Redis with AOF everysec, Postgres
  * with synchronous commit). Prints a table of where the time goes, then one JSON line.
  */
-export async function benchTickToOrder({ oneProcess }: { oneProcess: boolean }): Promise<void> {
+export async function benchTickToOrder(options: { oneProcess: boolean; rounds: number }): Promise<void> {
+  const plan: Plan = { processes: !options.oneProcess, rounds: options.rounds };
   const found = await inScratch({ prefix: "r3edge-bench-", command: "bench tick-to-order" }, (scratch) =>
-    measure(scratch, !oneProcess),
+    measure(scratch, plan),
   );
   show(found);
-  const ticks = ROUNDS * TICKS_A_ROUND;
+  const ticks = plan.rounds * TICKS_A_ROUND;
   const orders = found.engine.length;
   if (orders < ticks) say(`${ticks - orders} of ${ticks} ticks made no order: their session still waited for one.`);
   const at = (all: Hops[], share: number): number => Number(quantile(all.map(sum), share).toFixed(3));
@@ -136,5 +142,5 @@ export async function benchTickToOrder({ oneProcess }: { oneProcess: boolean }):
   };
   const ratios = { ratioP50: figures.p50Ms / figures.floorP50Ms, ratioP99: figures.p99Ms / figures.floorP99Ms };
   const rounded = Object.fromEntries(Object.entries(ratios).map(([name, value]) => [name, Number(value.toFixed(2))]));
-  process.stdout.write(`${JSON.stringify({ ...figures, ...rounded, ticks, processes: !oneProcess })}\n`);
+  process.stdout.write(`${JSON.stringify({ ...figures, ...rounded, ticks, processes: plan.processes })}\n`);
 }

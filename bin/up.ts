@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import Table from "cli-table3";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { type DataFolder, takeDataFolder } from "./data-folder.ts";
 import { compareRun, startSession, untilRunning } from "./demo.ts";
 import { beginRun, type DemoRun, demoCloses, demoOrderBars, loadRun, saveRun } from "./demo-run.ts";
@@ -8,6 +8,7 @@ import { type Engine, prepareDatabase, progressOf, startConductor, startEngine, 
 import { type PlannedKill, planKills } from "./kill-plan.ts";
 import { isServerKill, type Kill, ServerKiller } from "./kills.ts";
 import { memoryMb } from "./memory.ts";
+import { wholeNumber } from "./options.ts";
 import { endLeftovers } from "./process-record.ts";
 import { beQuiet, report, type Step, say, step, Trouble, took } from "./say.ts";
 import { startServers } from "./servers.ts";
@@ -23,12 +24,6 @@ interface Options {
 
 /** How long the run may stand at one bar before it counts as stuck. */
 const STUCK_AFTER_MS = 120_000;
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,6}$/.test(text) || Number(text) < 1)
-    throw new InvalidArgumentError("has to be a whole number above zero.");
-  return Number(text);
-}
 
 /** The run to go on with: an unfinished one is taken up again; asked for a demo to its end, a finished one makes room. */
 function chooseRun(data: DataFolder, options: Options): DemoRun {
