@@ -1,12 +1,11 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
-import { AppError } from "#shared/errors/app-error.ts";
 import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS, SIGNALS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import type { RuntimeSnapshot } from "#shared/strategy/runtime.ts";
-import { advanceRun, beginRun, faultRun, finishWarmUp, lockSession } from "./store.ts";
+import { advanceRun, beginRun, faultRun, finishWarmUp } from "./store.ts";
 
 /** What one or more candles have come to. */
 export interface Progress {
@@ -23,35 +22,22 @@ export interface Progress {
 }
 
 /**
- * Snapshot, cursor, signal and risk task in one transaction, fenced by the shard's epoch and with the session locked. All
- * statements are on their way before the first answer is waited for. Throws CONFLICT (transient) where the session's state or
- * its row is not what the candles were worked with: nothing is written then, and the row has to be read again.
+ * Snapshot, cursor, signal and risk task in one transaction, fenced by the shard's epoch and with the session locked: one
+ * round trip, since no statement needs another's answer. Throws CONFLICT (transient) where the session's state or its row is
+ * not what the candles were worked with: nothing is written then, and the row has to be read again.
  */
 export async function commitProgress(deps: Deps, unit: OwnedUnit, progress: Progress): Promise<void> {
-  const { session, signal } = progress;
-  await deps.db.transaction(async (tx) => {
-    const fenced = deps.leader.fence(tx, unit.role, unit.epoch);
-    const locked = lockSession(tx, session.id);
-    const advanced = advanceRun(tx, {
-      sessionId: session.id,
-      run: session.run,
-      fromN: progress.fromN,
-      candleN: progress.candleN,
-      closeAtMs: progress.closeAtMs,
-      runtime: progress.runtime,
-      signals: progress.signals,
-      signalId: signal?.id ?? null,
-      atMs: deps.clock.nowMs(),
-    });
-    const enqueued =
-      signal === null
-        ? null
-        : deps.queue.enqueue(tx, { task: DECIDE_SIGNAL, lane: session.id, payload: { signal }, priority: 5 });
-    if (signal !== null) deps.bus.publish(tx, [event(SIGNALS, session.id, "signal.created", signal)]);
-    const [, row, moved] = await Promise.all([fenced, locked, advanced, enqueued]);
-    if (row?.state !== session.state || row.run !== session.run) throw changed("The session has changed meanwhile.");
-    if (!moved) throw changed("The run's cursor is not where it was.");
+  const { session, signal, fromN, candleN, closeAtMs, runtime, signals } = progress;
+  const atMs = deps.clock.nowMs();
+  await deps.db.transaction((tx) => {
+    void deps.leader.fence(tx, unit.role, unit.epoch);
+    advanceRun(tx, { session, fromN, candleN, closeAtMs, runtime, signals, signalId: signal?.id ?? null, atMs });
+    if (signal !== null) {
+      void deps.queue.enqueue(tx, { task: DECIDE_SIGNAL, lane: session.id, payload: { signal }, priority: 5 });
+      deps.bus.publish(tx, [event(SIGNALS, session.id, "signal.created", signal)]);
+    }
     deps.failpoints.hit("executor.transaction-open", { bar: progress.bar, sessionId: session.id });
+    return Promise.resolve();
   });
 }
 
@@ -94,8 +80,4 @@ export async function commitRuns(deps: Deps, unit: OwnedUnit, sessions: readonly
     await deps.leader.fence(tx, unit.role, unit.epoch);
     for (const session of sessions) await beginRun(tx, session, deps.clock.nowMs());
   });
-}
-
-function changed(message: string): AppError {
-  return new AppError("CONFLICT", "transient", message);
 }

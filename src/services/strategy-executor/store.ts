@@ -77,16 +77,8 @@ export async function forgetRun(tx: Tx, sessionId: string): Promise<void> {
   await tx.sql`delete from strategy_executor.runs where session_id = ${sessionId}`;
 }
 
-/** Locks the session, so that a pause or stop stands before or after this transaction, never within it. */
-export async function lockSession(tx: Tx, sessionId: string): Promise<{ state: SessionState; run: number } | null> {
-  const rows = await tx.sql<{ state: SessionState; run: number }[]>`
-    select state, run from reference.sessions where id = ${sessionId} for share`;
-  return rows[0] ?? null;
-}
-
 export interface Advance {
-  sessionId: string;
-  run: number;
+  session: Session;
   /** The cursor it moves from. */
   fromN: number;
   candleN: number;
@@ -99,15 +91,17 @@ export interface Advance {
   atMs: number;
 }
 
-/** Moves the cursor on, with all that the strategy remembers after it. False: it did not stand at `fromN` of this run. */
-export async function advanceRun(tx: Tx, to: Advance): Promise<boolean> {
-  const result = await tx.sql`
-    update strategy_executor.runs set
-      candle_n = ${to.candleN}, candle_close_at_ms = coalesce(${to.closeAtMs}, candle_close_at_ms),
-      runtime = ${tx.sql.json(to.runtime as never)}, signals = ${to.signals},
-      pending_signal = coalesce(${to.signalId}, pending_signal), updated_at_ms = ${to.atMs}
-    where session_id = ${to.sessionId} and run = ${to.run} and phase = 'READY' and candle_n = ${to.fromN}`;
-  return result.count === 1;
+/**
+ * Moves the cursor on, with all that the strategy remembers after it, and with the session locked. Not to be waited for: it
+ * travels with the commit, and its failure is the transaction's. CONFLICT (transient): the session is not in this state and
+ * run any more, or the cursor did not stand at `fromN`.
+ */
+export function advanceRun({ sql }: Tx, to: Advance): void {
+  const { id, state, run } = to.session;
+  const advanced = sql`
+    select strategy_executor.advance(${id}, ${state}, ${run}, ${to.fromN}, ${to.candleN}, ${to.closeAtMs},
+      ${sql.json(to.runtime as never)}, ${to.signals}, ${to.signalId}, ${to.atMs})`.execute();
+  advanced.catch(() => undefined);
 }
 
 /** Ends the warm-up of a run. False: it was over, or another run has begun. */

@@ -184,9 +184,10 @@ export const FAULT_CASES: Record<string, (world: World) => Promise<void>> = {
   async "a member that is killed is replaced after its lease"(world) {
     const { topic, publisher, part, owner, other, units } = await pair(world, "killed");
     await publishCounts(world, publisher.bus, topic, "k", counts(1, 5));
-    const publishing = publishCounts(world, publisher.bus, topic, "k", counts(6, 40));
+    const publishing = publishCounts(world, publisher.bus, topic, "k", counts(6, 20));
     await owner.kill();
     await publishing;
+    await publishCounts(world, publisher.bus, topic, "k", counts(21, 40));
     await expectCounts(world, topic.name, { k: counts(1, 40) });
     expect(units.get(other)?.has(part)).toBe(true);
   },

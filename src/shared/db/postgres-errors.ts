@@ -41,6 +41,9 @@ const TRANSIENT_STATES = new Set(["40001", "40P01", "55P03", "57014"]);
 /** What our own SQL functions raise when the caller's epoch is not the present one. */
 const FENCED_STATE = "R3001";
 
+/** What they raise when a row is not as the caller knew it. */
+const CONFLICT_STATE = "R3002";
+
 function codeOf(error: unknown): string {
   if (typeof error !== "object" || error === null || !("code" in error)) return "";
   return typeof error.code === "string" ? error.code : "";
@@ -63,6 +66,7 @@ export function databaseError(error: unknown): unknown {
   if (code === FENCED_STATE) {
     return new AppError("FENCED", "permanent", `An old owner tried to write: ${text}.`, { cause: error });
   }
+  if (code === CONFLICT_STATE) return new AppError("CONFLICT", "transient", text, { cause: error });
   if (TRANSIENT_STATES.has(code)) {
     return new AppError("DATABASE_UNAVAILABLE", "transient", `The database asks to try again: ${text}.`, {
       cause: error,

@@ -52,17 +52,24 @@ function transactionSql(reserved: postgres.ReservedSql, guard: Guard): postgres.
   return hooked as unknown as postgres.TransactionSql;
 }
 
+/** Where a transaction gets its connection. `closed` rejects when the pool has ended: whoever waits then waits for ever. */
+export interface TransactionPool {
+  pool: postgres.Sql;
+  closed: Promise<never>;
+}
+
 /**
  * Runs a body in a transaction of one reserved connection. BEGIN is sent together with the body's first statement and
  * COMMIT together with statements that the body did not wait for, so that a transaction costs no round trip of its own
  * but the commit's. When the connection closes, the transaction fails at once and its body can send nothing more.
  */
 export async function runTransaction<T>(
-  pool: postgres.Sql,
+  { pool, closed: poolClosed }: TransactionPool,
   body: (tx: Tx) => Promise<T>,
   options: TransactionOptions,
 ): Promise<T> {
-  const reserved = await pool.reserve().catch((error: unknown) => {
+  // First in the race: a pool that has ended still gives its dead connections out.
+  const reserved = await Promise.race([poolClosed, pool.reserve()]).catch((error: unknown) => {
     throw databaseError(error);
   });
   const guard = new Guard();
@@ -96,7 +103,8 @@ export async function runTransaction<T>(
     afterCommit: (run) => void after.push(run),
   };
   try {
-    const result = await Promise.race([finish(() => bodyThenHooks(tx, body, before), guard, end), closing.promise]);
+    const finished = finish(() => bodyThenHooks(tx, body, before), guard, end);
+    const result = await Promise.race([finished, closing.promise, poolClosed]);
     for (const run of after) run();
     return result;
   } finally {

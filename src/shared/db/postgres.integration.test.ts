@@ -148,6 +148,24 @@ describe("the pool", () => {
     await away.close();
   });
 
+  test("who waits for a connection when the database is closed here, or asks for one later, is told", async () => {
+    const single = createPostgresDb(database.url, { maxConnections: 1 });
+    const inside = Promise.withResolvers<void>();
+    const holding = single.transaction(async (tx) => {
+      await tx.sql`select 1`;
+      inside.resolve();
+      await tx.sql`select pg_sleep(60)`;
+    });
+    await inside.promise;
+    const waiting = thrownBy(() => single.transaction(async (tx) => tx.sql`select 1`));
+    const held = thrownBy(() => holding);
+    await single.close();
+    expect(hasCode(await waiting, "DATABASE_UNAVAILABLE")).toBe(true);
+    expect(hasCode(await held, "DATABASE_UNAVAILABLE")).toBe(true);
+    const late = thrownBy(() => single.transaction(async (tx) => tx.sql`select 1`));
+    expect(hasCode(await late, "DATABASE_UNAVAILABLE")).toBe(true);
+  });
+
   test("many transactions at once share the pool", async () => {
     await database.db.sql`insert into things values (80, 0, 0)`;
     await Promise.all(

@@ -1,4 +1,5 @@
 import postgres from "postgres";
+import { AppError } from "#shared/errors/app-error.ts";
 import type { Db } from "./db.ts";
 import { hookedSql } from "./postgres-query.ts";
 import { runTransaction } from "./postgres-transaction.ts";
@@ -48,15 +49,21 @@ export function createPool(url: string, options: PostgresOptions = {}): postgres
 export function createPostgresDb(url: string, options: PostgresOptions = {}): Db {
   const pool = createPool(url, options);
   const sql = hookedSql(pool, {});
+  const closed = Promise.withResolvers<never>();
+  closed.promise.catch(() => {
+    // Only those who wait for a connection in this moment hear it.
+  });
   return {
     sql,
-    transaction: (body, transactionOptions = {}) => runTransaction(pool, body, transactionOptions),
+    transaction: (body, transactionOptions = {}) =>
+      runTransaction({ pool, closed: closed.promise }, body, transactionOptions),
     async ping() {
       await sql`select 1`;
     },
     async close() {
       // A pool that waits to connect again only ends by the timeout.
       await pool.end({ timeout: 2 });
+      closed.reject(new AppError("DATABASE_UNAVAILABLE", "outage", "The database was closed here."));
     },
   };
 }

@@ -1,5 +1,4 @@
 import type { Db, Sql, Tx } from "#shared/db/db.ts";
-import { fenced } from "#shared/errors/app-error.ts";
 
 // All SQL of the leadership tables. Times are of the Postgres clock alone.
 
@@ -60,8 +59,10 @@ export async function endLeases(db: Db, holder: string, roles: readonly string[]
     where role = any(${[...roles]}::text[]) and holder = ${holder}`;
 }
 
-/** Holds the epoch to the end of the transaction; FENCED unless it still is this one. */
-export async function fenceEpoch(tx: Tx, role: string, epoch: number): Promise<void> {
-  const rows = await tx.sql`select 1 from leadership.epochs where role = ${role} and epoch = ${epoch} for share`;
-  if (rows.length === 0) throw fenced(role);
+/** Holds the epoch to the end of the transaction; FENCED unless it still is this one. May be left without an await. */
+export function fenceEpoch(tx: Tx, role: string, epoch: number): Promise<void> {
+  const fenced = tx.sql`select leadership.fence(${role}, ${epoch})`.execute().then(() => undefined);
+  // Of one that is not waited for: the transaction fails with it.
+  fenced.catch(() => undefined);
+  return fenced;
 }

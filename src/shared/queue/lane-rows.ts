@@ -57,7 +57,7 @@ export async function insertTask(tx: Tx, task: NewTaskRow, graceMs: number): Pro
     insert into queue.tasks (id, queue, lane, seq, priority, type, payload, traceparent, created_at_ms)
     select ${task.id}, ${task.queue}, ${task.lane}, lane.seq, ${task.priority}, ${task.type},
       ${json(tx, task.payload)}, ${task.traceparent}, queue.epoch_ms(clock_timestamp())
-    from lane`;
+    from lane`.execute();
 }
 
 /** Transaction mode: locks the lane and gives what may be done, at most `limit`. */

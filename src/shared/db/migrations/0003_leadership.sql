@@ -15,3 +15,13 @@ create table leadership.epochs (
   role text primary key,
   epoch bigint not null
 ) with (fillfactor = 50);
+
+-- leadership.fence(role, epoch): holds the epoch to the end of the transaction.
+--   fails   SQLSTATE R3001 (fenced) unless it is this one
+create function leadership.fence(in_role text, in_epoch bigint) returns void language plpgsql as $$
+begin
+  perform 1 from leadership.epochs where role = in_role and epoch = in_epoch for share;
+  if not found then
+    raise exception using errcode = 'R3001', message = format('%s is not led under epoch %s', in_role, in_epoch);
+  end if;
+end $$;

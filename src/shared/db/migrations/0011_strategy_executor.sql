@@ -23,3 +23,25 @@ create table strategy_executor.runs (
   updated_at_ms bigint not null
 );
 create index runs_by_partition on strategy_executor.runs (partition);
+
+-- strategy_executor.advance(session, state, run, from, to, close_at_ms, runtime, signals, signal, at_ms): moves the cursor of a
+-- run on, with all that its strategy remembers after it. The session is locked first, so that a pause or stop stands before or
+-- after this transaction, never within it. Null for close_at_ms or signal: what is there stays.
+--   fails   SQLSTATE R3002 (conflict) when the session is in another state or run, or the cursor does not stand at `from`
+create function strategy_executor.advance(
+  in_session text, in_state text, in_run integer, in_from bigint, in_to bigint, in_close_at_ms bigint,
+  in_runtime jsonb, in_signals bigint, in_signal text, in_at_ms bigint
+) returns void language plpgsql as $$
+begin
+  perform 1 from reference.sessions where id = in_session and state = in_state and run = in_run for share;
+  if not found then
+    raise exception using errcode = 'R3002', message = 'The session has changed meanwhile.';
+  end if;
+  update strategy_executor.runs set
+    candle_n = in_to, candle_close_at_ms = coalesce(in_close_at_ms, candle_close_at_ms), runtime = in_runtime,
+    signals = in_signals, pending_signal = coalesce(in_signal, pending_signal), updated_at_ms = in_at_ms
+  where session_id = in_session and run = in_run and phase = 'READY' and candle_n = in_from;
+  if not found then
+    raise exception using errcode = 'R3002', message = 'The run''s cursor is not where it was.';
+  end if;
+end $$;
