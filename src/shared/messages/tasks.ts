@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { orderRequestSchema } from "#shared/domain/order.ts";
+import { decimalText, epochMs } from "#shared/domain/schemas.ts";
 import { signalSchema } from "#shared/domain/signal.ts";
 import type { TaskType } from "#shared/queue/queue.ts";
 
@@ -14,6 +15,27 @@ export const DECIDE_SIGNAL = taskType({
   lane: "sessionId",
   payload: z.object({ signal: signalSchema }),
 });
+
+/**
+ * order-position-tracker asks risk-manager to close what a session that stops still holds. It may be asked for as often as
+ * it likes: one version of a session leads to one order at most. Lane: the session.
+ */
+export const FLATTEN_POSITION = taskType({
+  queue: "risk-decisions",
+  type: "flatten-position",
+  lane: "sessionId",
+  payload: z.object({
+    sessionId: z.string(),
+    run: z.number().int().positive(),
+    /** Of the session as it was seen STOPPING; another one by now makes the task void. */
+    version: z.number().int().positive(),
+    instrumentId: z.string(),
+    /** What the position is valued at, and since when, in market time. */
+    mark: decimalText,
+    marketAtMs: epochMs,
+  }),
+});
+export type FlattenPosition = z.infer<typeof FLATTEN_POSITION.payload>;
 
 /** risk-manager asks order-position-tracker to place an order that it has decided. Lane: the order. */
 export const PLACE_ORDER = taskType({

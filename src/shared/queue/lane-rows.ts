@@ -60,6 +60,14 @@ export async function insertTask(tx: Tx, task: NewTaskRow, graceMs: number): Pro
     from lane`.execute();
 }
 
+/** Whether a lane has an open task of a type. */
+export async function hasOpenTask(tx: Tx, { queue, lane }: LaneName, type: string): Promise<boolean> {
+  const rows = await tx.sql`
+    select 1 from queue.tasks
+    where queue = ${queue} and lane = ${lane} and state = 'open' and type = ${type} limit 1`;
+  return rows.length > 0;
+}
+
 /** Transaction mode: locks the lane and gives what may be done, at most `limit`. */
 export async function lockLane(tx: Tx, { queue, lane }: LaneName, limit: number): Promise<TaskRow[]> {
   return tx.sql<TaskRow[]>`select * from queue.lock_lane(${queue}, ${lane}, ${limit})`;

@@ -86,6 +86,8 @@ export type WorkerOptions = {
 export interface TaskQueue {
   /** Resolves with the task's id. The lane's row is locked until the transaction ends. */
   enqueue(tx: Tx, task: NewTask): Promise<string>;
+  /** Whether a task of this type is open in a lane, as the transaction sees it. */
+  isWaiting(tx: Tx, task: TaskType, lane: string): Promise<boolean>;
   /** Wakes a lane after the commit of this transaction, as when something outside made its waiting task doable. */
   wake(tx: Tx, queue: string, lane: string): void;
   work(options: WorkerOptions): Running;

@@ -4,9 +4,9 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { createLeaseKeeper, type HeldLease } from "#shared/leader/lease-keeper.ts";
-import { extendLanes, insertTask, type LaneName, type LeasedName } from "./lane-rows.ts";
+import { extendLanes, hasOpenTask, insertTask, type LaneName, type LeasedName } from "./lane-rows.ts";
 import { createLeaseRun } from "./lease-worker.ts";
-import type { NewTask, TaskQueue, WakeInfo, Wakeups, WorkerOptions } from "./queue.ts";
+import type { NewTask, TaskQueue, TaskType, WakeInfo, Wakeups, WorkerOptions } from "./queue.ts";
 import { sweep } from "./sweeper.ts";
 import { createTransactionRun } from "./transaction-worker.ts";
 import type { WorkerContext } from "./worker-context.ts";
@@ -70,6 +70,10 @@ class RowTaskQueue implements TaskQueue {
     const row = { id, queue: task.queue, lane, priority, type: task.type, payload, traceparent: traceparent ?? null };
     await insertTask(tx, row, this.#sweepMs);
     return id;
+  }
+
+  isWaiting(tx: Tx, { queue, type }: TaskType, lane: string): Promise<boolean> {
+    return hasOpenTask(tx, { queue, lane }, type);
   }
 
   wake(tx: Tx, queue: string, lane: string): void {
