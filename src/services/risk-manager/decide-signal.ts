@@ -1,20 +1,13 @@
 import type { Tx } from "#shared/db/db.ts";
-import { decimal, plain } from "#shared/domain/decimal.ts";
+import { decimal } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
-import { PLACE_ORDER } from "#shared/messages/tasks.ts";
-import { event, ORDERS, SIGNALS } from "#shared/messages/topics.ts";
-import { newOrder } from "#shared/orders/new-order.ts";
-import { orderIdOf } from "#shared/orders/order-id.ts";
 import type { TaskOutcome } from "#shared/queue/queue.ts";
 import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
-import type { Deps } from "#shared/service/service.ts";
 import { refuseSignal } from "./admission.ts";
-import { type Budget, openBudget, readContext, writeApproval, writeDenial } from "./store.ts";
-
-type DecideDeps = Pick<Deps, "bus" | "queue" | "clock" | "failpoints" | "log">;
+import { type Budget, openBudget, readContext } from "./store.ts";
+import { approve, type DecideDeps, deny } from "./write-decision.ts";
 
 /**
  * Decides a signal once: the decision, the reservation, the order and its task (or the denial) are all in this
@@ -33,7 +26,7 @@ export async function decideSignal(tx: Tx, deps: DecideDeps, signal: Signal): Pr
   }
   const decision = measure(signal, session, budget, instrument);
   if (decision.kind === "denied") return deny(tx, deps, signal, decision);
-  return approve(tx, deps, { signal, session, budget, decision, marketAtMs });
+  return approve(tx, deps, { cause: signal, session, budget, decision, marketAtMs });
 }
 
 function measure(signal: Signal, session: Session, budget: Budget, instrument: Instrument | null): Approval | Denial {
@@ -43,70 +36,4 @@ function measure(signal: Signal, session: Session, budget: Budget, instrument: I
   }
   const { book, reserved } = budget;
   return decide({ intent: signal.intent, mark: decimal(mark), policy: session.riskPolicy, instrument, book, reserved });
-}
-
-async function deny(tx: Tx, deps: DecideDeps, signal: Signal, denial: Denial): Promise<TaskOutcome> {
-  const { code, reason } = denial;
-  const { id: signalId, sessionId } = signal;
-  deps.bus.publish(tx, [
-    event(SIGNALS, sessionId, "signal.denied", { signalId, sessionId, code, reason }, { causationId: signalId }),
-  ]);
-  await writeDenial(tx, signal, denial, deps.clock.nowMs());
-  tx.afterCommit(() => deps.log.info({ sessionId, signalId, code }, "signal denied"));
-  return { decision: "denied", code };
-}
-
-interface Approved {
-  signal: Signal;
-  session: Session;
-  budget: Budget;
-  decision: Approval;
-  marketAtMs: number;
-}
-
-async function approve(tx: Tx, deps: DecideDeps, approved: Approved): Promise<TaskOutcome> {
-  const { signal, session, budget, decision } = approved;
-  const number = budget.nextOrderNumber;
-  const order = requestOf(approved, number, deps.clock.stampMs());
-  const links = { correlationId: signal.id, causationId: signal.id };
-  const answer = { signalId: signal.id, sessionId: session.id, orderId: order.id };
-  deps.bus.publish(tx, [
-    event(ORDERS, session.id, "order.changed", { from: null, order: newOrder(order) }, links),
-    event(SIGNALS, session.id, "signal.approved", answer, links),
-  ]);
-  await Promise.all([
-    writeApproval(tx, { signal, order, reserve: decision.reserve, atMs: deps.clock.nowMs() }),
-    deps.queue.enqueue(tx, {
-      task: PLACE_ORDER,
-      lane: order.id,
-      payload: { order },
-      priority: decision.reduceOnly ? 0 : 5,
-    }),
-  ]);
-  deps.failpoints.hit("risk.decision-made", { order: number, sessionId: session.id });
-  tx.afterCommit(() =>
-    deps.log.info({ sessionId: session.id, signalId: signal.id, orderId: order.id }, "signal approved"),
-  );
-  return { decision: "approved", order: number, size: order.size };
-}
-
-function requestOf({ signal, session, decision, marketAtMs }: Approved, number: number, stampMs: number): OrderRequest {
-  return {
-    id: orderIdOf(signal.id),
-    clientOrderId: `${session.code}-${number}`,
-    sessionId: session.id,
-    number,
-    signalId: signal.id,
-    accountId: session.accountId,
-    instrumentId: signal.instrumentId,
-    side: decision.side,
-    style: decision.style,
-    size: plain(decision.size),
-    reduceOnly: decision.reduceOnly,
-    marketAtMs,
-    validUntilMs: signal.validUntilMs,
-    receivedAtMs: signal.receivedAtMs,
-    signalAtMs: signal.createdAtMs,
-    decidedAtMs: stampMs,
-  };
 }

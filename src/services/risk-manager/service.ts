@@ -1,8 +1,9 @@
 import type { Running } from "#shared/bus/bus.ts";
-import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
+import { DECIDE_SIGNAL, FLATTEN_POSITION } from "#shared/messages/tasks.ts";
 import { ORDERS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { decideSignal } from "./decide-signal.ts";
+import { flattenPosition } from "./flatten-position.ts";
 import { followOrders } from "./follow-orders.ts";
 import { createRoutes } from "./routes.ts";
 import type { RiskManagerSettings } from "./settings.ts";
@@ -25,14 +26,17 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
         }),
         deps.queue.work({
           queue: DECIDE_SIGNAL.queue,
-          tasks: [DECIDE_SIGNAL],
+          tasks: [DECIDE_SIGNAL, FLATTEN_POSITION],
           concurrency: settings.R3_RISK_MANAGER_CONCURRENCY,
           mode: "transaction",
           async handle(tx, tasks) {
             const outcomes = [];
-            for (const task of tasks) {
-              const { signal } = DECIDE_SIGNAL.payload.parse(task.payload);
-              outcomes.push(await decideSignal(tx, deps, signal));
+            for (const { type, payload } of tasks) {
+              outcomes.push(
+                type === FLATTEN_POSITION.type
+                  ? await flattenPosition(tx, deps, FLATTEN_POSITION.payload.parse(payload))
+                  : await decideSignal(tx, deps, DECIDE_SIGNAL.payload.parse(payload).signal),
+              );
             }
             return outcomes;
           },

@@ -8,10 +8,27 @@ import type { Signal } from "#shared/domain/signal.ts";
 import type { Approval, Denial } from "#shared/risk/decide.ts";
 import type { TradingState } from "./admission.ts";
 
+/** What a decision is made for: a strategy's signal, or the stop of a session (number 0). */
+export type Cause = Pick<
+  Signal,
+  | "id"
+  | "sessionId"
+  | "run"
+  | "number"
+  | "instrumentId"
+  | "marks"
+  | "marketAtMs"
+  | "validUntilMs"
+  | "receivedAtMs"
+  | "createdAtMs"
+>;
+
 /** What a session may still take, with its row locked. */
 export interface Budget {
   book: Book;
   reserved: { quote: Decimal; base: Decimal };
+  /** How many of its orders have not ended yet, as far as their events are known here. None: the book has all their fills. */
+  openOrders: number;
   nextOrderNumber: number;
   /** The newest moment of market time that was seen for the session. */
   marketAtMs: number;
@@ -36,11 +53,13 @@ interface BudgetRow {
  * All that a decision is made from, in one round trip and in lock order: the session is locked against changes of its
  * state, its budget against other decisions. The sum of the reservations is read after the budget is locked.
  */
-export async function readContext(tx: Tx, signal: Signal): Promise<DecisionContext> {
+export async function readContext(
+  tx: Tx,
+  { id, sessionId, instrumentId }: Pick<Cause, "id" | "sessionId" | "instrumentId">,
+): Promise<DecisionContext> {
   const { sql } = tx;
-  const { sessionId, instrumentId } = signal;
-  const [decisions, sessions, accounts, instruments, budgets, reservations] = await Promise.all([
-    sql`select 1 from risk_manager.decisions where signal_id = ${signal.id}`,
+  const [decisions, sessions, accounts, instruments, budgets, orders] = await Promise.all([
+    sql`select 1 from risk_manager.decisions where signal_id = ${id}`,
     sql<{ session: Session }[]>`select session from reference.sessions where id = ${sessionId} for share`,
     sql<{ trading_state: TradingState }[]>`
       select trading_state from reference.accounts
@@ -49,20 +68,27 @@ export async function readContext(tx: Tx, signal: Signal): Promise<DecisionConte
     sql<BudgetRow[]>`
       select capital, book, next_order_number, market_at_ms
       from risk_manager.budgets where session_id = ${sessionId} for update`,
-    sql<{ quote: string | null; base: string | null }[]>`
-      select sum(size_left * quote_per_unit) as quote, sum(size_left * base_per_unit) as base
-      from risk_manager.reservations where session_id = ${sessionId}`,
+    readOrders(tx, sessionId),
   ]);
   const session = sessions[0]?.session ?? null;
   const row = budgets[0];
-  const reserved = { quote: decimal(reservations[0]?.quote ?? "0"), base: decimal(reservations[0]?.base ?? "0") };
   return {
     decided: decisions.length > 0,
     session,
     account: accounts[0]?.trading_state ?? null,
     instrument: instruments[0]?.instrument ?? null,
-    budget: row === undefined ? null : await readBudget(tx, row, session, reserved),
+    budget: row === undefined ? null : await readBudget(tx, row, session, orders),
   };
+}
+
+/** What the orders of a session that have not ended may still take. Send it behind the statement that locks the budget. */
+async function readOrders({ sql }: Tx, sessionId: string): Promise<Pick<Budget, "reserved" | "openOrders">> {
+  const rows = await sql<{ quote: string; base: string; open: number }[]>`
+    select coalesce(sum(size_left * quote_per_unit), 0) as quote, coalesce(sum(size_left * base_per_unit), 0) as base,
+      count(*)::integer as open
+    from risk_manager.reservations where session_id = ${sessionId}`;
+  const { quote = "0", base = "0", open = 0 } = rows[0] ?? {};
+  return { reserved: { quote: decimal(quote), base: decimal(base) }, openOrders: open };
 }
 
 /** A capital that was changed between two runs is paid in or out of the book it keeps. */
@@ -70,7 +96,7 @@ async function readBudget(
   { sql }: Tx,
   row: BudgetRow,
   session: Session | null,
-  reserved: Budget["reserved"],
+  orders: Pick<Budget, "reserved" | "openOrders">,
 ): Promise<Budget> {
   let book = bookFromJson(row.book);
   const paidIn = session === null ? ZERO : decimal(session.capital).minus(row.capital);
@@ -79,13 +105,14 @@ async function readBudget(
     await sql`update risk_manager.budgets set capital = ${session.capital}, book = ${sql.json(bookToJson(book))}
       where session_id = ${session.id}`;
   }
-  return { book, reserved, nextOrderNumber: row.next_order_number, marketAtMs: row.market_at_ms };
+  return { book, ...orders, nextOrderNumber: row.next_order_number, marketAtMs: row.market_at_ms };
 }
 
 /** Opens the budget of a session with its capital; when another decision was quicker, its row is read and locked. */
-export async function openBudget({ sql }: Tx, session: Session, atMs: number): Promise<Budget> {
+export async function openBudget(tx: Tx, session: Session, atMs: number): Promise<Budget> {
+  const { sql } = tx;
   const book = bookToJson(createBook(decimal(session.capital)));
-  const [, rows] = await Promise.all([
+  const [, rows, orders] = await Promise.all([
     sql`
       insert into risk_manager.budgets (session_id, account_id, capital, book, updated_at_ms)
       values (${session.id}, ${session.accountId}, ${session.capital}, ${sql.json(book)}, ${atMs})
@@ -93,12 +120,13 @@ export async function openBudget({ sql }: Tx, session: Session, atMs: number): P
     sql<BudgetRow[]>`
       select capital, book, next_order_number, market_at_ms
       from risk_manager.budgets where session_id = ${session.id} for update`,
+    readOrders(tx, session.id),
   ]);
   const row = rows[0];
   if (row === undefined) throw new RangeError("A budget that was just written is not there.");
   return {
     book: bookFromJson(row.book),
-    reserved: { quote: ZERO, base: ZERO },
+    ...orders,
     nextOrderNumber: row.next_order_number,
     marketAtMs: row.market_at_ms,
   };
@@ -107,16 +135,16 @@ export async function openBudget({ sql }: Tx, session: Session, atMs: number): P
 /** Writes an approval with its reservation and uses up the order's number. */
 export async function writeApproval(
   { sql }: Tx,
-  approval: { signal: Signal; order: OrderRequest; reserve: Approval["reserve"]; atMs: number },
+  approval: { cause: Cause; order: OrderRequest; reserve: Approval["reserve"]; atMs: number },
 ): Promise<void> {
-  const { signal, order, reserve, atMs } = approval;
+  const { cause, order, reserve, atMs } = approval;
   const size = decimal(order.size);
   await Promise.all([
     sql`
       insert into risk_manager.decisions (signal_id, session_id, run, signal_number, kind, order_id, order_number, side,
         size, mark, market_at_ms, decided_at_ms)
-      values (${signal.id}, ${signal.sessionId}, ${signal.run}, ${signal.number}, 'approved', ${order.id},
-        ${order.number}, ${order.side}, ${order.size}, ${signal.marks[signal.instrumentId] ?? null},
+      values (${cause.id}, ${cause.sessionId}, ${cause.run}, ${cause.number}, 'approved', ${order.id},
+        ${order.number}, ${order.side}, ${order.size}, ${cause.marks[cause.instrumentId] ?? null},
         ${order.marketAtMs}, ${atMs})`,
     sql`
       insert into risk_manager.reservations (order_id, session_id, size_left, quote_per_unit, base_per_unit, created_at_ms)
@@ -129,10 +157,10 @@ export async function writeApproval(
   ]);
 }
 
-export async function writeDenial({ sql }: Tx, signal: Signal, denial: Denial, atMs: number): Promise<void> {
+export async function writeDenial({ sql }: Tx, cause: Cause, denial: Denial, atMs: number): Promise<void> {
   await sql`
     insert into risk_manager.decisions (signal_id, session_id, run, signal_number, kind, code, reason, mark,
       market_at_ms, decided_at_ms)
-    values (${signal.id}, ${signal.sessionId}, ${signal.run}, ${signal.number}, 'denied', ${denial.code},
-      ${denial.reason}, ${signal.marks[signal.instrumentId] ?? null}, ${signal.marketAtMs}, ${atMs})`;
+    values (${cause.id}, ${cause.sessionId}, ${cause.run}, ${cause.number}, 'denied', ${denial.code},
+      ${denial.reason}, ${cause.marks[cause.instrumentId] ?? null}, ${cause.marketAtMs}, ${atMs})`;
 }

@@ -1,0 +1,89 @@
+import { positionOf } from "#shared/accounting/book.ts";
+import { closableSize } from "#shared/accounting/flat.ts";
+import type { Tx } from "#shared/db/db.ts";
+import { decimal } from "#shared/domain/decimal.ts";
+import type { Session } from "#shared/domain/session.ts";
+import type { FlattenPosition } from "#shared/messages/tasks.ts";
+import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
+import type { TaskOutcome } from "#shared/queue/queue.ts";
+import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
+import { type Budget, type Cause, type DecisionContext, openBudget, readContext } from "./store.ts";
+import { approve, type DecideDeps, deny } from "./write-decision.ts";
+
+/** The cause of the one order that flattens an instrument in one version of a session. */
+export function flattenCauseOf({ sessionId, run, version, instrumentId }: FlattenPosition): string {
+  return `flatten:${sessionId}:${run}:${version}:${instrumentId}`;
+}
+
+/**
+ * Closes what a session that stops still holds with a reduce-only market order, sized from the session's book. It waits
+ * until all orders of the session have ended, since the book has all their fills only then; order-position-tracker asks
+ * again. A version of a session gets one such order: where that was denied, or has ended with something left, the session
+ * is reported as faulted, and a person may stop it once more.
+ */
+export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenPosition): Promise<TaskOutcome> {
+  const cause = causeOf(wanted, deps.clock.stampMs());
+  const context = await readContext(tx, cause);
+  const { session } = context;
+  if (session === null || !isWanted(session, wanted)) return { decision: "not wanted any more" };
+  const budget = context.budget ?? (await openBudget(tx, session, deps.clock.nowMs()));
+  if (budget.openOrders > 0) return { decision: "orders are under way", orders: budget.openOrders };
+  const decision = measure(wanted, context, { session, budget });
+  if (decision === null) return { decision: "flat already" };
+  if (context.decided) {
+    reportFault(tx, deps, session, "the order that was to close it has ended, and a position is left");
+    return { decision: "failed" };
+  }
+  if (decision.kind === "denied") {
+    reportFault(tx, deps, session, `${decision.code}: ${decision.reason}`);
+    return deny(tx, deps, cause, decision);
+  }
+  const marketAtMs = Math.max(wanted.marketAtMs, budget.marketAtMs);
+  return approve(tx, deps, { cause, session, budget, decision, marketAtMs });
+}
+
+function isWanted(session: Session, { run, version }: FlattenPosition): boolean {
+  const { state, stopPolicy } = session;
+  return state === "STOPPING" && stopPolicy === "flatten" && session.run === run && session.version === version;
+}
+
+function causeOf(wanted: FlattenPosition, stampMs: number): Cause {
+  const { sessionId, run, instrumentId, mark, marketAtMs } = wanted;
+  const what = { sessionId, run, number: 0, instrumentId, marks: { [instrumentId]: mark } };
+  return {
+    ...what,
+    id: flattenCauseOf(wanted),
+    marketAtMs,
+    validUntilMs: null,
+    receivedAtMs: stampMs,
+    createdAtMs: stampMs,
+  };
+}
+
+/** Null: there is nothing that an order could close. */
+function measure(
+  wanted: FlattenPosition,
+  { account, instrument }: DecisionContext,
+  { session, budget }: { session: Session; budget: Budget },
+): Approval | Denial | null {
+  const mark = decimal(wanted.mark);
+  const { book, reserved } = budget;
+  const { size } = positionOf(book, wanted.instrumentId);
+  if (instrument === null) {
+    if (size.isZero()) return null;
+    return { kind: "denied", code: "INSTRUMENT_NOT_TRADING", reason: "The instrument is not known." };
+  }
+  if (closableSize({ size, mark, instrument }) === null) return null;
+  if (account === null || account === "HALTED") {
+    return { kind: "denied", code: "ACCOUNT_HALTED", reason: "The account takes only cancels." };
+  }
+  const intent = { kind: "exit", style: { type: "MARKET" } } as const;
+  return decide({ intent, mark, policy: session.riskPolicy, instrument, book, reserved });
+}
+
+/** May be reported again until the session is FAULTED: then it changes nothing. */
+function reportFault(tx: Tx, { bus, clock }: DecideDeps, session: Session, why: string): void {
+  const { id: sessionId, run } = session;
+  const report = { sessionId, run, atMs: clock.nowMs(), reason: `The position was not flattened: ${why}` };
+  bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.faulted", report)]);
+}

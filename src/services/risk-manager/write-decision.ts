@@ -1,0 +1,84 @@
+import type { Tx } from "#shared/db/db.ts";
+import { plain } from "#shared/domain/decimal.ts";
+import type { OrderRequest } from "#shared/domain/order.ts";
+import type { Session } from "#shared/domain/session.ts";
+import { PLACE_ORDER } from "#shared/messages/tasks.ts";
+import { event, ORDERS, SIGNALS } from "#shared/messages/topics.ts";
+import { newOrder } from "#shared/orders/new-order.ts";
+import { orderIdOf } from "#shared/orders/order-id.ts";
+import type { TaskOutcome } from "#shared/queue/queue.ts";
+import type { Approval, Denial } from "#shared/risk/decide.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { type Budget, type Cause, writeApproval, writeDenial } from "./store.ts";
+
+/** What a decision needs beside its transaction. */
+export type DecideDeps = Pick<Deps, "bus" | "queue" | "clock" | "failpoints" | "log">;
+
+/** Writes a denial with its event: no order is made. */
+export async function deny(tx: Tx, deps: DecideDeps, cause: Cause, denial: Denial): Promise<TaskOutcome> {
+  const { code, reason } = denial;
+  const { id: signalId, sessionId } = cause;
+  deps.bus.publish(tx, [
+    event(SIGNALS, sessionId, "signal.denied", { signalId, sessionId, code, reason }, { causationId: signalId }),
+  ]);
+  await writeDenial(tx, cause, denial, deps.clock.nowMs());
+  tx.afterCommit(() => deps.log.info({ sessionId, signalId, code }, "signal denied"));
+  return { decision: "denied", code };
+}
+
+/** A decision that an order follows from. `marketAtMs` is the newest market time that it knew. */
+export interface Approved {
+  cause: Cause;
+  session: Session;
+  budget: Budget;
+  decision: Approval;
+  marketAtMs: number;
+}
+
+/** Writes an approval: decision, reservation, order and its task. */
+export async function approve(tx: Tx, deps: DecideDeps, approved: Approved): Promise<TaskOutcome> {
+  const { cause, session, budget, decision } = approved;
+  const number = budget.nextOrderNumber;
+  const order = requestOf(approved, number, deps.clock.stampMs());
+  const links = { correlationId: cause.id, causationId: cause.id };
+  const answer = { signalId: cause.id, sessionId: session.id, orderId: order.id };
+  deps.bus.publish(tx, [
+    event(ORDERS, session.id, "order.changed", { from: null, order: newOrder(order) }, links),
+    event(SIGNALS, session.id, "signal.approved", answer, links),
+  ]);
+  await Promise.all([
+    writeApproval(tx, { cause, order, reserve: decision.reserve, atMs: deps.clock.nowMs() }),
+    deps.queue.enqueue(tx, {
+      task: PLACE_ORDER,
+      lane: order.id,
+      payload: { order },
+      priority: decision.reduceOnly ? 0 : 5,
+    }),
+  ]);
+  deps.failpoints.hit("risk.decision-made", { order: number, sessionId: session.id });
+  tx.afterCommit(() =>
+    deps.log.info({ sessionId: session.id, signalId: cause.id, orderId: order.id }, "signal approved"),
+  );
+  return { decision: "approved", order: number, size: order.size };
+}
+
+function requestOf({ cause, session, decision, marketAtMs }: Approved, number: number, stampMs: number): OrderRequest {
+  return {
+    id: orderIdOf(cause.id),
+    clientOrderId: `${session.code}-${number}`,
+    sessionId: session.id,
+    number,
+    signalId: cause.id,
+    accountId: session.accountId,
+    instrumentId: cause.instrumentId,
+    side: decision.side,
+    style: decision.style,
+    size: plain(decision.size),
+    reduceOnly: decision.reduceOnly,
+    marketAtMs,
+    validUntilMs: cause.validUntilMs,
+    receivedAtMs: cause.receivedAtMs,
+    signalAtMs: cause.createdAtMs,
+    decidedAtMs: stampMs,
+  };
+}
