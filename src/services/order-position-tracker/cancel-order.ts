@@ -1,12 +1,12 @@
 import type { Order } from "#shared/domain/order.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import type { VenueOrder } from "#shared/exchange/exchange.ts";
+import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { isTerminal, openStateOf } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
-import { lockOrder } from "./order-store.ts";
+import { forgetCancelRequest, lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import type { NextMove } from "./place-order.ts";
-import { fillsSinceCursor } from "./resolve-order.ts";
+import { absentInMs, fillsSinceCursor, traceOrder } from "./resolve-order.ts";
 import { settleTask } from "./settled.ts";
 
 /** The commit that takes the lane: the order is PENDING_CANCEL before the venue is asked. Closed orders need nothing. */
@@ -25,7 +25,10 @@ export async function beginCancel(
   return { move: "cancel", order: pending };
 }
 
-/** Asks the venue to cancel. Whatever it answers, its fills are booked before the order's end. */
+/**
+ * Asks the venue to cancel. Whatever it answers, its fills are booked before the order's end. An order that it does not
+ * know may be on its way to it yet: only once it is proven absent is it CANCELED.
+ */
 export async function cancelOrder(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<void> {
   const { deps, recorder } = parts;
   const said = await askVenue(parts, order).catch((error: unknown) => messageOf(error));
@@ -37,25 +40,47 @@ export async function cancelOrder(lane: LeasedLane, parts: Parts, task: Task, or
   const word = await recorder.hear(order.accountId, said);
   await lane.step(async (tx) => {
     const recorded = await recorder.record(tx, word);
-    const now = recorded.orders.get(order.id) ?? order;
-    const refused = now.state === "PENDING_CANCEL" && said.stillOpen;
-    const back = refused ? await recorder.change(tx, now, { kind: "state", to: openStateOf(now) }) : now;
-    settleTask(tx, parts, task, back);
+    const now = recorded.orders.get(order.id) ?? (await lockOrder(tx, order.id)) ?? order;
+    settleTask(tx, parts, task, now.state === "PENDING_CANCEL" ? await endCancel(tx, parts, now, said) : now);
   });
 }
 
-async function askVenue(parts: Parts, order: Order) {
+/** What a cancel that is still pending comes to by the venue's word. */
+async function endCancel(tx: LaneTx, { recorder }: Parts, order: Order, { refused, absent }: Said): Promise<Order> {
+  if (absent) {
+    const reason = "It was canceled before it had reached the venue.";
+    return recorder.change(tx, order, { kind: "state", to: "CANCELED", reason });
+  }
+  if (!refused) return order;
+  await forgetCancelRequest(tx, order.id);
+  return recorder.change(tx, order, { kind: "state", to: openStateOf(order) });
+}
+
+/** The venue's word about a cancel. */
+interface Said {
+  orders: VenueOrder[];
+  fills: VenueFill[];
+  /** It says that the order is open all the same. */
+  refused: boolean;
+  /** It does not know the order, and it would not take it any more. */
+  absent: boolean;
+}
+
+async function askVenue(parts: Parts, order: Order): Promise<Said> {
   const account = parts.deps.exchanges.account(order.accountId);
   const instrument = await parts.instruments.byId(order.instrumentId);
   const { clientOrderId } = order;
   const outcome = await account.cancel({ instrument, clientOrderId });
-  const found: VenueOrder | null =
-    outcome.kind === "canceled" ? outcome.order : await account.order({ instrument, clientOrderId });
-  const listed = found === null ? [] : await fillsSinceCursor(parts, account, instrument);
+  if (outcome.kind === "not-open") {
+    const trace = await traceOrder(parts, order);
+    const orders = trace.order === null ? [] : [trace.order];
+    const refused = trace.order?.status === "NEW" || trace.order?.status === "PARTIALLY_FILLED";
+    return { orders, fills: trace.fills, refused, absent: absentInMs(parts, order, trace) === 0 };
+  }
+  const listed = await fillsSinceCursor(parts, account, instrument);
   const fills = listed
-    .filter((fill) => fill.venueOrderId === found?.venueOrderId)
+    .filter((fill) => fill.venueOrderId === outcome.order.venueOrderId)
     .map((fill) => ({ ...fill, clientOrderId }));
   // Binance names a canceled order by the cancel's own id; we asked for ours.
-  const orders = found === null ? [] : [{ ...found, clientOrderId }];
-  return { orders, fills, stillOpen: found?.status === "NEW" || found?.status === "PARTIALLY_FILLED" };
+  return { orders: [{ ...outcome.order, clientOrderId }], fills, refused: false, absent: false };
 }

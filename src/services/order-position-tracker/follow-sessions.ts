@@ -2,15 +2,13 @@ import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { paidIn, writeEntry } from "./money-store.ts";
 import type { Parts } from "./parts.ts";
 import { reconcileInstrument } from "./reconcile.ts";
+import { stopSession } from "./stop-session.ts";
 
 const PAUSE_MS = 200;
-/** Cancels go before entries. */
-const CANCEL_PRIORITY = 0;
 
 /**
  * Carries sessions through STARTING and STOPPING. What is to be done is read from the session's row, never remembered: a
@@ -65,32 +63,6 @@ async function start(parts: Parts, session: Session, unit: OwnedUnit): Promise<b
   return true;
 }
 
-/** Does what the stop policy asks for. False: there are open orders yet. `flatten` cancels; what is held stays, with a warning. */
-async function stop(parts: Parts, session: Session, unit: OwnedUnit): Promise<boolean> {
-  const { deps } = parts;
-  const atMs = deps.clock.nowMs();
-  return deps.db.transaction(async (tx) => {
-    await deps.leader.fence(tx, unit.role, unit.epoch);
-    const open = await tx.sql<{ id: string; cancel_requested: boolean }[]>`
-      select id, cancel_requested from order_position_tracker.orders
-      where account_id = ${session.accountId} and session_id = ${session.id} and is_open for update`;
-    if (session.stopPolicy !== "keep" && open.length > 0) {
-      const wanted = open.filter((order) => !order.cancel_requested).map(({ id }) => id);
-      for (const orderId of wanted) {
-        const payload = { orderId, reason: "The session stops." };
-        await deps.queue.enqueue(tx, { task: CANCEL_ORDER, lane: orderId, payload, priority: CANCEL_PRIORITY });
-      }
-      await tx.sql`update order_position_tracker.orders set cancel_requested = true where id = any(${wanted})`;
-      return false;
-    }
-    await tx.sql`
-      update order_position_tracker.equity_cursors set active = false where session_id = ${session.id}`;
-    const report = { sessionId: session.id, run: session.run, atMs };
-    deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.stopped", report)]);
-    return true;
-  });
-}
-
 export function createSessionFollower(parts: Parts): SessionFollower {
   const { deps } = parts;
   const underWay = new Map<string, Promise<void>>();
@@ -100,7 +72,7 @@ export function createSessionFollower(parts: Parts): SessionFollower {
       try {
         const session = await present(parts, id);
         if (session?.state === "STARTING" && (await start(parts, session, unit))) return;
-        if (session?.state === "STOPPING" && (await stop(parts, session, unit))) return;
+        if (session?.state === "STOPPING" && (await stopSession(parts, session, unit))) return;
         if (session?.state !== "STARTING" && session?.state !== "STOPPING") return;
       } catch (error) {
         if (unit.signal.aborted) return;

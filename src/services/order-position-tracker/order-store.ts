@@ -65,6 +65,17 @@ export async function updateOrder({ sql }: Tx, order: Order, filledQuote: string
     where id = ${order.id}`;
 }
 
+/** Notes that orders are being canceled, so that each is asked for once. */
+export async function requestCancels({ sql }: Tx, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await sql`update order_position_tracker.orders set cancel_requested = true where id = any(${[...ids]})`;
+}
+
+/** A cancel that the venue has refused may be asked for again. */
+export async function forgetCancelRequest({ sql }: Tx, id: string): Promise<void> {
+  await sql`update order_position_tracker.orders set cancel_requested = false where id = ${id}`;
+}
+
 /** Keeps a change of an order as it was published. */
 export async function insertOrderEvent(
   { sql }: Tx,

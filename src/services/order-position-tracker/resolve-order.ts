@@ -10,7 +10,7 @@ import type { Parts } from "./parts.ts";
 import { settleTask } from "./settled.ts";
 
 /** What the venue knows of an order. `askedAtMs`: its server clock before it was asked. */
-interface Trace {
+export interface Trace {
   askedAtMs: number;
   order: VenueOrder | null;
   fills: VenueFill[];
@@ -37,14 +37,25 @@ export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, o
     parts.deps.log.info({ orderId: order.id, state }, "unknown order resolved");
     return null;
   }
-  const { R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS: skewMs } = parts.settings;
-  const absentFromMs = (order.signedAtMs ?? 0) + (order.recvWindowMs ?? 0) + skewMs;
-  if (trace.askedAtMs <= absentFromMs) return putOff(lane, parts, task, order, absentFromMs - trace.askedAtMs + 1);
+  const leftMs = absentInMs(parts, order, trace);
+  if (leftMs === null || leftMs > 0) return putOff(lane, parts, task, order, leftMs ?? undefined);
   parts.deps.log.warn({ orderId: order.id, attempt: order.attempt }, "order proven absent at the venue");
   return sendAgainOrReject(lane, parts, task, order);
 }
 
-async function traceOrder(parts: Parts, order: Order): Promise<Trace> {
+/**
+ * When an order that a trace has not found is proven absent: 0, it is. More: after so many milliseconds, asked again. Null:
+ * the venue knows it.
+ */
+export function absentInMs({ settings }: Parts, order: Order, trace: Trace): number | null {
+  if (trace.order !== null || trace.fills.length > 0) return null;
+  const { R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS: skewMs } = settings;
+  const absentFromMs = (order.signedAtMs ?? 0) + (order.recvWindowMs ?? 0) + skewMs;
+  return Math.max(0, absentFromMs - trace.askedAtMs + 1);
+}
+
+/** Asks the venue for an order and its fills; its server clock first. */
+export async function traceOrder(parts: Parts, order: Order): Promise<Trace> {
   const account = parts.deps.exchanges.account(order.accountId);
   const instrument = await parts.instruments.byId(order.instrumentId);
   const askedAtMs = await account.serverTimeMs();

@@ -1,7 +1,5 @@
 import { z } from "zod";
-import { isFlat } from "#shared/accounting/flat.ts";
-import { decimal, normalize } from "#shared/domain/decimal.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
+import { normalize } from "#shared/domain/decimal.ts";
 import { fillSchema, type Order, orderSchema } from "#shared/domain/order.ts";
 import { decimalText, epochMs } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
@@ -9,6 +7,7 @@ import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { positionSchema } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { closableHoldings } from "./holdings.ts";
 import { readEquity, readFills, readOrders, readPositions } from "./read-store.ts";
 
 const filter = pageQuery.extend({ sessionId: z.string().optional().describe("Only of this session") });
@@ -136,16 +135,9 @@ function accountRoutes(deps: Deps) {
           db.sql<{ count: number }[]>`
             select count(*)::int as count from order_position_tracker.orders
             where session_id = ${query.sessionId} and is_open`,
-          db.sql<{ size: string; mark: string; instrument: Instrument }[]>`
-            select p.size, i.instrument, coalesce((select close from order_position_tracker.equity_points e
-              where e.session_id = p.session_id order by candle_n desc limit 1), p.average_entry, 0) as mark
-            from order_position_tracker.positions p join reference.instruments i on i.id = p.instrument_id
-            where p.session_id = ${query.sessionId}`,
+          closableHoldings(db, query.sessionId),
         ]);
-        const positions = held.filter(
-          ({ size, mark, instrument }) => !isFlat({ size: decimal(size).abs(), mark: decimal(mark), instrument }),
-        );
-        return { openOrders: open[0]?.count ?? 0, positions: positions.length };
+        return { openOrders: open[0]?.count ?? 0, positions: held.length };
       },
       {
         query: z.object({ sessionId: z.string() }),

@@ -1,0 +1,67 @@
+import type { OwnedUnit } from "#shared/bus/bus.ts";
+import type { Tx } from "#shared/db/db.ts";
+import type { Order } from "#shared/domain/order.ts";
+import type { Session } from "#shared/domain/session.ts";
+import { CANCEL_ORDER, FLATTEN_POSITION } from "#shared/messages/tasks.ts";
+import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
+import { closableHoldings } from "./holdings.ts";
+import { requestCancels } from "./order-store.ts";
+import type { Parts } from "./parts.ts";
+
+/** Cancels go before entries, and what closes a position before other decisions of its session. */
+const FIRST = 0;
+
+/**
+ * Does what the stop policy asks for, as far as it can be done now; each call is one transaction, and may be repeated.
+ * keep: nothing. cancel: no order is open. flatten: no order is open and no position is left that an order could close.
+ * True: it is done, and reported. Risk makes the order that flattens, so that this service only asks for it.
+ */
+export async function stopSession(parts: Parts, session: Session, unit: OwnedUnit): Promise<boolean> {
+  const { deps } = parts;
+  return deps.db.transaction(async (tx) => {
+    await deps.leader.fence(tx, unit.role, unit.epoch);
+    if (session.stopPolicy !== "keep" && (await cancelOpenOrders(tx, parts, session))) return false;
+    if (session.stopPolicy === "flatten" && (await askToFlatten(tx, parts, session))) return false;
+    await tx.sql`
+      update order_position_tracker.equity_cursors set active = false where session_id = ${session.id}`;
+    const report = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs() };
+    deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.stopped", report)]);
+    return true;
+  });
+}
+
+/** Whether an order is open. Each is canceled but for those that themselves do what the policy wants. */
+async function cancelOpenOrders(tx: Tx, { deps }: Parts, session: Session): Promise<boolean> {
+  const open = await tx.sql<{ data: Order; cancel_requested: boolean }[]>`
+    select data, cancel_requested from order_position_tracker.orders
+    where account_id = ${session.accountId} and session_id = ${session.id} and is_open order by id for update`;
+  const wanted = open
+    .filter(
+      ({ data, cancel_requested: requested }) => !requested && !(session.stopPolicy === "flatten" && closes(data)),
+    )
+    .map(({ data }) => data.id);
+  await requestCancels(tx, wanted);
+  for (const orderId of wanted) {
+    const payload = { orderId, reason: "The session stops." };
+    await deps.queue.enqueue(tx, { task: CANCEL_ORDER, lane: orderId, payload, priority: FIRST });
+  }
+  return open.length > 0;
+}
+
+/** Market orders that reduce: to cancel one would only lead to another one like it. */
+function closes({ reduceOnly, style }: Order): boolean {
+  return reduceOnly && style.type === "MARKET";
+}
+
+/** Whether a position is left that an order could close. Risk is asked once, and again when it has answered. */
+async function askToFlatten(tx: Tx, { deps }: Parts, session: Session): Promise<boolean> {
+  const left = await closableHoldings(tx, session.id);
+  if (left.length === 0) return false;
+  if (await deps.queue.isWaiting(tx, FLATTEN_POSITION, session.id)) return true;
+  const { id: sessionId, run, version } = session;
+  for (const { instrument, mark, marketAtMs } of left) {
+    const payload = { sessionId, run, version, instrumentId: instrument.id, mark, marketAtMs };
+    await deps.queue.enqueue(tx, { task: FLATTEN_POSITION, lane: sessionId, payload, priority: FIRST });
+  }
+  return true;
+}
