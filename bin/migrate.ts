@@ -1,9 +1,11 @@
 import { loadSettings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
 import { fail } from "#shared/service/run-process.ts";
+import { OWN_SETTINGS } from "./own-settings.ts";
+import { SERVICES } from "./services.ts";
 
 try {
-  const applied = await migrate(loadSettings([]).general.DATABASE_URL);
+  const applied = await migrate(loadSettings([...SERVICES, OWN_SETTINGS]).general.DATABASE_URL);
   process.stdout.write(applied.length === 0 ? "The database is up to date.\n" : `Applied: ${applied.join(", ")}.\n`);
 } catch (error) {
   fail(error);

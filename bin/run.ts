@@ -24,6 +24,7 @@ import { watchServers } from "#shared/service/watch-servers.ts";
 import { sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { createRegistry } from "#shared/telemetry/metrics.ts";
+import { OWN_SETTINGS } from "./own-settings.ts";
 import { SERVICES } from "./services.ts";
 
 const VERSION = packageJson.version;
@@ -104,7 +105,7 @@ function withoutServers(settings: Settings, log: Logger): Ports {
 }
 
 async function makeRunner(chosen: readonly ServiceDefinition[]) {
-  const settings = loadSettings(SERVICES);
+  const settings = loadSettings([...SERVICES, OWN_SETTINGS]);
   const { general } = settings;
   const log = createLogger({
     level: general.R3_LOG_LEVEL,

@@ -1,33 +1,18 @@
 import { z } from "zod";
+import { wholeNumber } from "#shared/config/values.ts";
 
 /** What market-data can be told. */
 export const marketDataSettings = z.object({
-  R3_MARKET_DATA_REPEAT_MS: z.coerce
-    .number()
-    .int()
-    .min(100)
-    .max(60_000)
+  R3_MARKET_DATA_REPEAT_MS: wholeNumber(100, 60_000)
     .default(1_000)
     .describe("How often the newest closed candle of each series is repeated, in milliseconds"),
-  R3_MARKET_DATA_LEAST_HISTORY: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(100_000)
+  R3_MARKET_DATA_LEAST_HISTORY: wholeNumber(1, 100_000)
     .default(1_000)
     .describe("Closed bars of the venue that a new series begins with, where more are not asked for"),
-  R3_MARKET_DATA_INSTRUMENTS_AGE_MS: z.coerce
-    .number()
-    .int()
-    .min(60_000)
-    .max(604_800_000)
+  R3_MARKET_DATA_INSTRUMENTS_AGE_MS: wholeNumber(60_000, 604_800_000)
     .default(86_400_000)
     .describe("How often the instruments of all venues are read again, in milliseconds"),
-  R3_MARKET_DATA_CACHE_MS: z.coerce
-    .number()
-    .int()
-    .min(1_000)
-    .max(3_600_000)
+  R3_MARKET_DATA_CACHE_MS: wholeNumber(1_000, 3_600_000)
     .default(60_000)
     .describe("How long instruments and pages of candles stay in the cache, in milliseconds"),
 });

@@ -63,7 +63,7 @@ export const paperExchangeSettings = z.object({
     .string()
     .min(1)
     .default("data/paper-exchange")
-    .describe("Folder of the SQLite files, one a market"),
+    .describe("Folder of the SQLite files, one a market; from the working directory where it is relative"),
   R3_PAPER_EXCHANGE_CONTROL: flag
     .default(false)
     .describe("Whether /control (state, release, tick) is served; true or false"),

@@ -39,17 +39,21 @@ export const generalSchema = z.object({
     .string()
     .regex(/^postgres(ql)?:\/\//, "must be a URL like postgres://user:password@127.0.0.1:5432/r3edge")
     .default("postgres://postgres@127.0.0.1:5432/r3edge")
-    .describe("Postgres, the only truth. Holds a password: never printed"),
+    .describe("URL of Postgres, the only truth. May hold a password: never printed"),
   REDIS_URL: z
     .string()
     .regex(/^rediss?:\/\//, "must be a URL like redis://127.0.0.1:6379")
     .default("redis://127.0.0.1:6379")
-    .describe("Redis, which carries wake-ups and events. May hold a password: never printed"),
+    .describe("URL of Redis, which carries wake-ups and events. May hold a password: never printed"),
   R3_PREFIX: name.default("r3").describe("First part of every key in Redis, so that systems can share one"),
   R3_PARTITIONS: wholeNumber(1, 256)
     .default(8)
     .describe("Partitions of each topic, and shards of strategy-executor. Never changed once there is data"),
-  R3_HTTP_HOST: z.string().min(1).default("127.0.0.1").describe("Address the HTTP server listens on"),
+  R3_HTTP_HOST: z
+    .string()
+    .min(1)
+    .default("127.0.0.1")
+    .describe("Address the HTTP server listens on; on any other than 127.0.0.1, others can reach it"),
   R3_HTTP_PORT: wholeNumber(0, 65_535).default(7_300).describe("Port of the HTTP server; 0: any that is free"),
   R3_HTTP_MAX_BODY_BYTES: wholeNumber(1_024, 104_857_600)
     .default(1_048_576)
@@ -86,10 +90,20 @@ export const generalSchema = z.object({
     .describe("Accounts: JSON array of {id, venue, apiKey, secret}. Secret: never printed"),
   R3_FAILPOINTS: jsonText(z.array(failpointSettingSchema))
     .default([])
-    .describe("Where this process is to die: JSON array of {point, bar?, order?}. Refused with a real venue"),
-  R3_FAILPOINT_FOLDER: z.string().optional().describe("Folder of the marks that say which failpoint has been used"),
+    .describe(
+      "For tests, where this process is to die: JSON array of {point, bar?, order?}. Refused with a real venue",
+    ),
+  R3_FAILPOINT_FOLDER: z
+    .string()
+    .optional()
+    .describe("Folder of the marks that say which failpoint has been used. Default: none, and no failpoint may be set"),
 });
 export type GeneralSettings = z.infer<typeof generalSchema>;
 
-/** Variables that are known without being settings of a process: those that find the file, and those of the tests. */
-export const OTHER_VARIABLES: readonly string[] = ["R3_SETTINGS_FILE", "R3_TEST_DATABASE_URL", "R3_TEST_REDIS_URL"];
+/** Variables of the environment alone, and what they mean: the one that finds the file, and those of the tests. */
+export const OTHER_VARIABLES: Readonly<Record<string, string>> = {
+  R3_SETTINGS_FILE: "Path of a file of settings like this one; the environment's own variables stand above it",
+  R3_TEST_DATABASE_URL:
+    "Postgres of a single test file, a URL whose user may create databases; bin/test starts its own",
+  R3_TEST_REDIS_URL: "Redis of a single test file, a URL; bin/test starts its own",
+};

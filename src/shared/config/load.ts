@@ -12,6 +12,8 @@ export interface Settings {
   general: GeneralSettings;
   /** The checked settings of a service. */
   of<Schema extends z.ZodObject>(service: { name: string; settings: Schema }): z.infer<Schema>;
+  /** The variables themselves, the environment's above the file's: what was told, and not only the default. */
+  given: Readonly<Record<string, string>>;
 }
 
 interface ServiceSchema {
@@ -41,6 +43,7 @@ export function loadSettings(services: readonly ServiceSchema[], environment: Va
     general: general as GeneralSettings,
     of: <Schema extends z.ZodObject>(service: { name: string; settings: Schema }) =>
       byService.get(service.name) as z.infer<Schema>,
+    given: variables,
   };
 }
 
@@ -79,7 +82,7 @@ function foreignNames(fromFile: Record<string, string>): string[] {
 function unknownNames(variables: Variables, services: readonly ServiceSchema[]): string[] {
   const known = [generalSchema, ...services.map((service) => service.settings)]
     .flatMap((schema) => Object.keys(schema.shape))
-    .concat(OTHER_VARIABLES);
+    .concat(Object.keys(OTHER_VARIABLES));
   return Object.keys(variables)
     .filter((name) => name.startsWith("R3_") && !known.includes(name))
     .toSorted()
