@@ -60,9 +60,6 @@ export function demoSession(run: DemoRun) {
   };
 }
 
-/** Variables that bin/ itself reads; the services do not know them. */
-export const OWN_SETTINGS: readonly string[] = ["R3_DATA_FOLDER", "R3_POSTGRES_PORT", "R3_REDIS_PORT"];
-
 /** A simulated market, and the account there that trades on it. */
 export interface PaperMarket {
   /** The venue's name in the engine. */
@@ -82,6 +79,8 @@ export function demoMarket(run: DemoRun): PaperMarket {
 }
 
 export interface SettingsOptions {
+  /** The variables that were given: the environment's and the settings file's. */
+  given: Readonly<Record<string, string>>;
   markets: readonly PaperMarket[];
   urls: ServiceUrls;
   databaseUrl: string;
@@ -94,12 +93,11 @@ export interface SettingsOptions {
 
 /** The environment of every process of the engine; each gets its own port on top. */
 export function engineSettings(options: SettingsOptions): Record<string, string> {
-  const { markets, urls, databaseUrl, redisUrl, prefix, dataFolder, failpoints } = options;
-  const inherited = Object.entries(process.env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && !OWN_SETTINGS.includes(entry[0]),
-  );
+  const { given, markets, urls, databaseUrl, redisUrl, prefix, dataFolder, failpoints } = options;
+  // The file has been read, and may be named from a folder that is not theirs.
+  const { R3_SETTINGS_FILE: _file, ...inherited } = given;
   return {
-    ...Object.fromEntries(inherited),
+    ...inherited,
     DATABASE_URL: databaseUrl,
     REDIS_URL: redisUrl,
     R3_PREFIX: prefix,

@@ -35,10 +35,8 @@ export interface Engine {
 }
 
 /** One address for all services, or one each. */
-export async function chooseUrls(processes: boolean): Promise<ServiceUrls> {
-  const wanted = process.env["R3_HTTP_PORT"];
-  const first =
-    wanted === undefined || wanted === "" ? await portNear(DEFAULT_PORT) : await portOf("R3_HTTP_PORT", wanted);
+async function chooseUrls(processes: boolean, wanted: string | undefined): Promise<ServiceUrls> {
+  const first = wanted === undefined ? await portNear(DEFAULT_PORT) : await portOf("R3_HTTP_PORT", wanted);
   const entries: [DemoService, string][] = [];
   for (const name of DEMO_SERVICES) {
     const port = entries.length === 0 || !processes ? first : await freePort();
@@ -92,13 +90,16 @@ interface EngineOptions {
   processes: boolean;
   /** Kills at failpoints; each happens once, in whichever process passes its place first. */
   kills: readonly PlannedKill[];
+  /** The variables that were given to bin/up. */
+  given: Readonly<Record<string, string>>;
 }
 
 /** Starts every service, in one process or in one each, and waits until all take work. */
 export async function startEngine(options: EngineOptions, databaseUrl: string): Promise<Engine> {
-  const { supervisor, data, servers, run, processes, kills } = options;
-  const urls = await chooseUrls(processes);
+  const { supervisor, data, servers, run, processes, kills, given } = options;
+  const urls = await chooseUrls(processes, given["R3_HTTP_PORT"]);
   const env = engineSettings({
+    given,
     markets: [demoMarket(run)],
     urls,
     databaseUrl,

@@ -33,9 +33,9 @@ export async function portNear(wanted: number): Promise<number> {
   return (await tryPort(wanted)) ?? (await freePort());
 }
 
-/** The port a setting names, which has to be free; any free one where the setting is not given. */
+/** The port a setting names, which has to be free; any free one where the setting is not given, or 0. */
 export async function portOf(setting: string, value: string | undefined): Promise<number> {
-  if (value === undefined || value === "") return freePort();
+  if (value === undefined || value === "0") return freePort();
   const wanted = Number(value);
   if (!Number.isInteger(wanted) || wanted < 1 || wanted > 65_535)
     throw new Trouble(`${setting} has to be a port number from 1 to 65535.`);

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { say, Trouble } from "./say.ts";
 import type { Program } from "./supervisor.ts";
 
@@ -136,6 +137,19 @@ export function redisAnswers(port: number): Promise<boolean> {
     socket.once("connect", () => socket.write("PING\r\n"));
     socket.once("data", (data) => settle(data.toString().startsWith("+PONG")));
   });
+}
+
+/** Why a Redis does not take commands. Null: it does. */
+export async function redisTrouble(url: string): Promise<string | null> {
+  const broker = createRedisBroker({ url, prefix: "r3", incarnation: "none" });
+  try {
+    await broker.ping();
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    await broker.close();
+  }
 }
 
 /** A Redis of our own: append-only file synced every second, and it refuses writes rather than evicting keys. */

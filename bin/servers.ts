@@ -3,8 +3,8 @@ import { join, resolve } from "node:path";
 import type { DataFolder } from "./data-folder.ts";
 import { portOf } from "./ports.ts";
 import { postgresHome, postgresTrouble, preparePostgres } from "./postgres-server.ts";
-import { findRedis, redisProgram } from "./redis-server.ts";
-import { type Step, step, Trouble } from "./say.ts";
+import { findRedis, redisProgram, redisTrouble } from "./redis-server.ts";
+import { step, Trouble } from "./say.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** The servers that a system stands on. */
@@ -17,40 +17,47 @@ export interface Servers {
   ownRedis: boolean;
 }
 
+interface ServerOptions {
+  /** False: for tests. */
+  durable: boolean;
+  /** The variables that were given: DATABASE_URL, REDIS_URL, R3_POSTGRES_PORT, R3_REDIS_PORT. */
+  given: Readonly<Record<string, string>>;
+}
+
 /** Where unpacked tools are kept between runs: nothing in it belongs to a run. */
 const TOOLS = resolve(import.meta.dir, "../.bun/tools");
 
 /** Starts Postgres, or finds the one DATABASE_URL names. */
-async function startPostgres(supervisor: Supervisor, data: DataFolder, durable: boolean): Promise<string> {
-  const given = process.env["DATABASE_URL"];
-  if (given !== undefined && given !== "") {
-    const trouble = await postgresTrouble(given);
+async function startPostgres(supervisor: Supervisor, data: DataFolder, options: ServerOptions): Promise<string> {
+  const url = options.given["DATABASE_URL"];
+  if (url !== undefined) {
+    const trouble = await postgresTrouble(url);
     if (trouble !== null) throw new Trouble(`The Postgres that DATABASE_URL names cannot be used: ${trouble}.`);
-    return given;
+    return url;
   }
-  const port = await portOf("R3_POSTGRES_PORT", process.env["R3_POSTGRES_PORT"]);
-  const prepared = preparePostgres({ dataFolder: data.path, port, durable });
+  const port = await portOf("R3_POSTGRES_PORT", options.given["R3_POSTGRES_PORT"]);
+  const prepared = preparePostgres({ dataFolder: data.path, port, durable: options.durable });
   await supervisor.start(prepared.program);
   return prepared.url;
 }
 
-async function startRedis(supervisor: Supervisor, data: DataFolder): Promise<string> {
-  const given = process.env["REDIS_URL"];
-  if (given !== undefined && given !== "") return given;
-  const port = await portOf("R3_REDIS_PORT", process.env["R3_REDIS_PORT"]);
+async function startRedis(supervisor: Supervisor, data: DataFolder, { given }: ServerOptions): Promise<string> {
+  const url = given["REDIS_URL"];
+  if (url !== undefined) {
+    const trouble = await redisTrouble(url);
+    if (trouble !== null) throw new Trouble(`The Redis that REDIS_URL names cannot be used: ${trouble}.`);
+    return url;
+  }
+  const port = await portOf("R3_REDIS_PORT", given["R3_REDIS_PORT"]);
   const binary = findRedis(TOOLS);
   await supervisor.start(redisProgram({ binary, folder: join(data.path, "redis"), port }));
   return `redis://127.0.0.1:${port}`;
 }
 
-/** Starts what is not given by DATABASE_URL and REDIS_URL; each step says how long it took. `durable: false` is for tests. */
-export async function startServers(
-  supervisor: Supervisor,
-  data: DataFolder,
-  options: { durable: boolean },
-): Promise<Servers> {
-  const databaseUrl = await step("Postgres", (_line: Step) => startPostgres(supervisor, data, options.durable));
-  const redisUrl = await step("Redis", (_line: Step) => startRedis(supervisor, data));
+/** Starts what is not given by DATABASE_URL and REDIS_URL; each step says how long it took. */
+export async function startServers(supervisor: Supervisor, data: DataFolder, options: ServerOptions): Promise<Servers> {
+  const databaseUrl = await step("Postgres", () => startPostgres(supervisor, data, options));
+  const redisUrl = await step("Redis", () => startRedis(supervisor, data, options));
   return {
     databaseUrl,
     redisUrl,

@@ -34,7 +34,7 @@ async function runTests(
 ): Promise<Counts> {
   const files = testFiles().filter((file) => paths.length === 0 || paths.some((path) => file.includes(path)));
   if (files.length === 0) throw new Trouble(`No test file has ${paths.join(" or ")} in its path.`);
-  const servers = await startServers(supervisor, data, { durable: false });
+  const servers = await startServers(supervisor, data, { durable: false, given: {} });
   const inherited = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !NOT_FOR_TESTS.test(entry[0]),
   );

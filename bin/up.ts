@@ -1,6 +1,7 @@
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import Table from "cli-table3";
 import { Command } from "commander";
+import { loadSettings } from "#shared/config/load.ts";
 import { type DataFolder, takeDataFolder } from "./data-folder.ts";
 import { compareRun, startSession, untilRunning } from "./demo.ts";
 import { beginRun, type DemoRun, demoCloses, demoOrderBars, loadRun, saveRun } from "./demo-run.ts";
@@ -9,9 +10,11 @@ import { type PlannedKill, planKills } from "./kill-plan.ts";
 import { isServerKill, type Kill, ServerKiller } from "./kills.ts";
 import { memoryMb } from "./memory.ts";
 import { wholeNumber } from "./options.ts";
+import { OWN_SETTINGS } from "./own-settings.ts";
 import { endLeftovers } from "./process-record.ts";
 import { beQuiet, report, type Step, say, step, Trouble, took } from "./say.ts";
 import { startServers } from "./servers.ts";
+import { SERVICES } from "./services.ts";
 import { Supervisor } from "./supervisor.ts";
 
 interface Options {
@@ -20,6 +23,15 @@ interface Options {
   processes: boolean;
   kill: number;
   seed: number;
+}
+
+interface UpContext {
+  data: DataFolder;
+  supervisor: Supervisor;
+  /** The variables that were given. */
+  given: Readonly<Record<string, string>>;
+  /** When it began, of performance.now(). */
+  sinceMs: number;
 }
 
 /** How long the run may stand at one bar before it counts as stuck. */
@@ -136,12 +148,12 @@ function showPlaces({ urls, data, run }: Engine): void {
   say("Everything goes on running; Ctrl-C stops all of it.");
 }
 
-async function up(options: Options, data: DataFolder, supervisor: Supervisor, sinceMs: number): Promise<number> {
+async function up(options: Options, { data, supervisor, given, sinceMs }: UpContext): Promise<number> {
   const left = await endLeftovers(data.pids);
   if (left.length > 0) say(`Stopped what an earlier bin/up left running: ${left.join(", ")}.`);
   const plan = planOf(options, demoCloses(options.bars));
   const run = chooseRun(data, options);
-  const servers = await startServers(supervisor, data, { durable: true });
+  const servers = await startServers(supervisor, data, { durable: true, given });
   const serverless = plan.find(
     (kill) => isServerKill(kill) && !(kill.point.startsWith("redis") ? servers.ownRedis : servers.ownPostgres),
   );
@@ -159,6 +171,7 @@ async function up(options: Options, data: DataFolder, supervisor: Supervisor, si
         run,
         processes: options.processes,
         kills: plan.filter((kill) => !isServerKill(kill)),
+        given,
       },
       databaseUrl,
     ),
@@ -174,8 +187,9 @@ async function up(options: Options, data: DataFolder, supervisor: Supervisor, si
 
 async function main(options: Options): Promise<number> {
   const sinceMs = performance.now();
-  const folder = process.env["R3_DATA_FOLDER"] ?? join(import.meta.dir, "../.data");
-  const data = takeDataFolder(resolve(folder), "bin/up");
+  const settings = loadSettings([...SERVICES, OWN_SETTINGS]);
+  const folder = settings.of(OWN_SETTINGS).R3_DATA_FOLDER;
+  const data = takeDataFolder(resolve(import.meta.dir, "..", folder), "bin/up");
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
   let interrupts = 0;
   const interrupt = (): void => {
@@ -189,7 +203,7 @@ async function main(options: Options): Promise<number> {
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
   try {
-    return await up(options, data, supervisor, sinceMs);
+    return await up(options, { data, supervisor, given: settings.given, sinceMs });
   } finally {
     if (interrupts === 0) {
       await step("Everything stopped", () => supervisor.stop());
@@ -212,7 +226,7 @@ const command = new Command("bin/up")
   .option("--json", "say nothing but the last line", false)
   .addHelpText(
     "after",
-    "\nSettings: R3_DATA_FOLDER (default .data), R3_HTTP_PORT, R3_POSTGRES_PORT, R3_REDIS_PORT, DATABASE_URL, REDIS_URL.",
+    "\nSettings: R3_DATA_FOLDER (default .data), R3_HTTP_PORT, R3_POSTGRES_PORT, R3_REDIS_PORT, DATABASE_URL, REDIS_URL,\nand all others of .env.example, from the environment or the file that R3_SETTINGS_FILE names.",
   )
   .parse();
 const given = command.opts<Options & { json: boolean }>();
