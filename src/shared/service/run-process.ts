@@ -8,9 +8,10 @@ import type { Runner } from "./runner.ts";
 export async function runProcess(make: () => Promise<Runner> | Runner): Promise<never> {
   const asked = signalled();
   try {
-    const runner = await make();
-    void asked.then(() => runner.stop());
-    await runner.start();
+    // A signal ends the process also where a server that never answers keeps it from starting.
+    const runner = await Promise.race([make(), asked]);
+    if (runner === undefined) return process.exit(0);
+    await Promise.race([runner.start(), asked]);
     await asked;
     const left = await runner.stop();
     return process.exit(left.length === 0 ? 0 : 1);
