@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import { reasonOf } from "#shared/errors/app-error.ts";
 import { say, Trouble } from "./say.ts";
 import type { Program } from "./supervisor.ts";
 
@@ -146,7 +147,7 @@ export async function redisTrouble(url: string): Promise<string | null> {
     await broker.ping();
     return null;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return reasonOf(error);
   } finally {
     await broker.close();
   }

@@ -20,7 +20,7 @@ import { createFailpoints } from "#shared/service/create-failpoints.ts";
 import { fail, runProcess } from "#shared/service/run-process.ts";
 import { createRunner, type Part } from "#shared/service/runner.ts";
 import type { Deps, ServiceDefinition } from "#shared/service/service.ts";
-import { watchServers } from "#shared/service/watch-servers.ts";
+import { atStart, watchServers } from "#shared/service/watch-servers.ts";
 import { sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { createRegistry } from "#shared/telemetry/metrics.ts";
@@ -28,6 +28,7 @@ import { OWN_SETTINGS } from "./own-settings.ts";
 import { SERVICES } from "./services.ts";
 
 const VERSION = packageJson.version;
+const POSTGRES = { name: "Postgres", setting: "DATABASE_URL" };
 /** The only service that stands outside the engine: it needs neither Postgres nor Redis. */
 const OUTSIDE = "paper-exchange";
 
@@ -46,7 +47,7 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
   const redis = { url: general.REDIS_URL, prefix: general.R3_PREFIX };
   const db = createPostgresDb(general.DATABASE_URL, { maxConnections: general.R3_DATABASE_CONNECTIONS });
   const logStore = createPostgresLogStore(db);
-  const incarnation = await logStore.incarnation();
+  const incarnation = await atStart(POSTGRES, () => logStore.incarnation());
   const broker = createRedisBroker({ ...redis, incarnation });
   const lock = createRedlockLock(redis);
   const leader = createLeader({ db, lock, clock, log, leaseMs: general.R3_LEASE_MS, holder: instance });
@@ -67,8 +68,8 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
   const failpoints = failpointsOf(settings, exchanges.live);
   const watch = watchServers({
     servers: [
-      { name: "Postgres", ping: () => db.ping() },
-      { name: "Redis", ping: () => bus.ping() },
+      { ...POSTGRES, ping: () => db.ping() },
+      { name: "Redis", setting: "REDIS_URL", ping: () => bus.ping() },
     ],
     clock,
     log,
@@ -115,7 +116,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
   let listening: Listening | null = null;
   const ownUrl = (): string => listening?.url ?? `http://${general.R3_HTTP_HOST}:${general.R3_HTTP_PORT}`;
   const outside = chosen.every(({ name }) => name === OUTSIDE);
-  if (!outside) await migrate(general.DATABASE_URL);
+  if (!outside) await atStart(POSTGRES, () => migrate(general.DATABASE_URL));
   const ports = outside ? withoutServers(settings, log) : await connect(settings, log, ownUrl);
   const services = chosen.map((definition) => {
     const deps = { ...ports.deps, log: log.child({ service: definition.name }) };

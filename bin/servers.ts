@@ -32,7 +32,7 @@ async function startPostgres(supervisor: Supervisor, data: DataFolder, options: 
   const url = options.given["DATABASE_URL"];
   if (url !== undefined) {
     const trouble = await postgresTrouble(url);
-    if (trouble !== null) throw new Trouble(`The Postgres that DATABASE_URL names cannot be used: ${trouble}.`);
+    if (trouble !== null) throw new Trouble(`Postgres, which DATABASE_URL names, cannot be used: ${trouble}.`);
     return url;
   }
   const port = await portOf("R3_POSTGRES_PORT", options.given["R3_POSTGRES_PORT"]);
@@ -45,7 +45,7 @@ async function startRedis(supervisor: Supervisor, data: DataFolder, { given }: S
   const url = given["REDIS_URL"];
   if (url !== undefined) {
     const trouble = await redisTrouble(url);
-    if (trouble !== null) throw new Trouble(`The Redis that REDIS_URL names cannot be used: ${trouble}.`);
+    if (trouble !== null) throw new Trouble(`Redis, which REDIS_URL names, cannot be used: ${trouble}.`);
     return url;
   }
   const port = await portOf("R3_REDIS_PORT", given["R3_REDIS_PORT"]);

@@ -140,7 +140,7 @@ function showPlaces({ urls, data, run }: Engine): void {
     ["sessions", `${urls["session-manager"]}/api/session-manager/sessions`],
     ["orders", `${urls["order-position-tracker"]}/api/order-position-tracker/orders?sessionId=${run.sessionId ?? ""}`],
     ["equity", `${urls["order-position-tracker"]}/api/order-position-tracker/equity?sessionId=${run.sessionId ?? ""}`],
-    ["API of each service", `${urls["session-manager"]}/openapi`],
+    ["API of each service", `${urls["session-manager"]}/openapi.json`],
     ["health", `${urls["session-manager"]}/readyz`],
     ["logs", data.logs],
   );

@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import { AppError, messageOf } from "#shared/errors/app-error.ts";
+import { AppError, reasonOf } from "#shared/errors/app-error.ts";
 
 /** Settings of the Redis broker. */
 export interface RedisBrokerOptions {
@@ -31,17 +31,27 @@ export function connect(url: string, deadlineMs: number | null): Redis {
     reconnectOnError: (error) => error.message.startsWith("READONLY"),
     ...(deadlineMs === null ? {} : { commandTimeout: deadlineMs }),
   });
-  redis.on("error", () => {
-    // Each command fails with it; the connection is made again by itself.
-  });
+  // Each command fails with it; the connection is made again by itself.
+  redis.on("error", (error) => lastErrors.set(redis, reasonIn(error.message)));
   return redis;
+}
+
+/** Why a connection is not usable: a command that finds none says only that. */
+const lastErrors = new WeakMap<Redis, string>();
+
+/** What Redis says to one who comes without a password is about its protocol. */
+function reasonIn(message: string): string {
+  return message.startsWith("NOAUTH") ? "it wants a password (redis://:password@host)" : message;
 }
 
 /** Waits until the connection is usable. Throws BROKER_UNAVAILABLE after the deadline. */
 export async function usable(redis: Redis, deadlineMs: number): Promise<void> {
   if (redis.status === "ready") return;
   const ready = Promise.withResolvers<void>();
-  const timer = setTimeout(() => ready.reject(brokerError(new Error(`not connected, ${redis.status}`))), deadlineMs);
+  const timer = setTimeout(
+    () => ready.reject(brokerError(new Error(lastErrors.get(redis) ?? `not connected, ${redis.status}`))),
+    deadlineMs,
+  );
   redis.once("ready", ready.resolve);
   try {
     await ready.promise;
@@ -54,7 +64,7 @@ export async function usable(redis: Redis, deadlineMs: number): Promise<void> {
 /** Anything that Redis or its client threw, as an outage of the broker. */
 export function brokerError(error: unknown): AppError {
   if (error instanceof AppError) return error;
-  return new AppError("BROKER_UNAVAILABLE", "outage", `The broker is not available: ${messageOf(error)}.`, {
+  return new AppError("BROKER_UNAVAILABLE", "outage", `The broker is not available: ${reasonOf(error)}.`, {
     cause: error,
   });
 }

@@ -36,13 +36,17 @@ const serviceUrl = (service: string) =>
 /** What every process may be told. The keys are the names of the variables. */
 export const generalSchema = z.object({
   DATABASE_URL: z
-    .string()
-    .regex(/^postgres(ql)?:\/\//, "must be a URL like postgres://user:password@127.0.0.1:5432/r3edge")
+    .url({
+      protocol: /^postgres(ql)?$/,
+      error: "must be a URL like postgres://user:password@127.0.0.1:5432/r3edge, with %XX for what a URL may not hold",
+    })
     .default("postgres://postgres@127.0.0.1:5432/r3edge")
     .describe("URL of Postgres, the only truth. May hold a password: never printed"),
   REDIS_URL: z
-    .string()
-    .regex(/^rediss?:\/\//, "must be a URL like redis://127.0.0.1:6379")
+    .url({
+      protocol: /^rediss?$/,
+      error: "must be a URL like redis://:password@127.0.0.1:6379, with %XX for what a URL may not hold",
+    })
     .default("redis://127.0.0.1:6379")
     .describe("URL of Redis, which carries wake-ups and events. May hold a password: never printed"),
   R3_PREFIX: name.default("r3").describe("First part of every key in Redis, so that systems can share one"),

@@ -57,6 +57,12 @@ export function hasCode(error: unknown, code: ErrorCode): error is AppError {
   return error instanceof AppError && error.code === code;
 }
 
+/** Why something could not be used, without a dot at its end: the words of the other side where it had any. */
+export function reasonOf(error: unknown): string {
+  const said = error instanceof AppError && error.cause !== undefined ? error.cause : error;
+  return messageOf(said).replace(/\.$/, "");
+}
+
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

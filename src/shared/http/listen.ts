@@ -10,14 +10,24 @@ export interface Listening {
   stop(graceMs?: number): Promise<void>;
 }
 
-/** Listens; port 0 is any that is free. A port that is taken is an AppError PORT_TAKEN: it is never shared. */
+/** Listens; port 0 is any that is free. A port that is taken is an AppError PORT_TAKEN: it is never shared. An address or a port that cannot be had is SETTINGS_INVALID. */
 export function listen(app: AnyElysia, host: string, port: number): Listening {
   try {
     app.listen({ hostname: host, port, reusePort: false, idleTimeout: 60, development: false });
   } catch (error) {
-    if (!isTaken(error)) throw error;
-    const text = `Port ${port} of ${host} is taken: set R3_HTTP_PORT to another one, or end what listens there.`;
-    throw new AppError("PORT_TAKEN", "permanent", text, { cause: error });
+    throw isTaken(error)
+      ? new AppError(
+          "PORT_TAKEN",
+          "permanent",
+          `Port ${port} of ${host} is taken: set R3_HTTP_PORT to another one, or end what listens there.`,
+          { cause: error },
+        )
+      : new AppError(
+          "SETTINGS_INVALID",
+          "permanent",
+          `Nothing can listen on port ${port} of ${host}: R3_HTTP_HOST has to be an address of this machine, R3_HTTP_PORT a port this user may have.`,
+          { cause: error },
+        );
   }
   const server = app.server;
   if (server?.port === undefined) throw new AppError("INTERNAL", "permanent", "The HTTP server did not start.");

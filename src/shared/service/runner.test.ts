@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import pino from "pino";
 import { createManualClock } from "#shared/clock/manual.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import { createRunner, type Part } from "./runner.ts";
 import { watchServers } from "./watch-servers.ts";
 
@@ -62,10 +63,13 @@ describe("the watch over servers", () => {
   test("refuses to start without them, and later says which are away", async () => {
     const clock = createManualClock();
     let up = false;
-    const ping = () => (up ? Promise.resolve() : Promise.reject(new Error("connection refused")));
-    const watch = watchServers({ servers: [{ name: "Postgres", ping }], clock, log });
+    const ping = () => (up ? Promise.resolve() : Promise.reject(refusal));
+    const refusal = new AppError("DATABASE_UNAVAILABLE", "outage", "The database is not available.", {
+      cause: new Error("connection refused"),
+    });
+    const watch = watchServers({ servers: [{ name: "Postgres", setting: "DATABASE_URL", ping }], clock, log });
     const refused = Promise.resolve(watch.start?.(AbortSignal.abort())).catch((error: Error) => error.message);
-    expect(await refused).toBe("connection refused");
+    expect(await refused).toBe("Postgres, which DATABASE_URL names, cannot be used: connection refused.");
     up = true;
     await watch.start?.(new AbortController().signal);
     up = false;
@@ -81,7 +85,7 @@ describe("the watch over servers", () => {
   test("counts a server that hangs as away", async () => {
     const clock = createManualClock();
     const watch = watchServers({
-      servers: [{ name: "Redis", ping: () => new Promise<void>(() => undefined) }],
+      servers: [{ name: "Redis", setting: "REDIS_URL", ping: () => new Promise<void>(() => undefined) }],
       clock,
       log,
     });
@@ -91,6 +95,6 @@ describe("the watch over servers", () => {
       (error: Error) => error.message,
     );
     await clock.advance(3_000);
-    expect(await refused).toBe("Redis did not answer within 3000 ms.");
+    expect(await refused).toBe("Redis, which REDIS_URL names, cannot be used: no answer within 3000 ms.");
   });
 });

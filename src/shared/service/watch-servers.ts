@@ -1,5 +1,5 @@
 import type { Clock } from "#shared/clock/clock.ts";
-import { AppError, messageOf } from "#shared/errors/app-error.ts";
+import { AppError, messageOf, reasonOf } from "#shared/errors/app-error.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Part } from "./runner.ts";
 
@@ -7,6 +7,8 @@ import type { Part } from "./runner.ts";
 export interface WatchedServer {
   /** As a person calls it: "Postgres". */
   name: string;
+  /** The variable that says where it is. */
+  setting: string;
   /** Throws when it does not answer. */
   ping(): Promise<void>;
 }
@@ -49,7 +51,7 @@ export function watchServers(options: WatchOptions): ServerWatch {
     name: "servers",
     away: () => [...away],
     async start() {
-      await Promise.all(servers.map(ask));
+      await Promise.all(servers.map((server) => atStart(server, () => ask(server))));
       loops.push(...servers.map(watch));
     },
     async stop() {
@@ -59,11 +61,26 @@ export function watchServers(options: WatchOptions): ServerWatch {
   };
 }
 
+/** Runs what needs a server at the start; where it is away, the sentence says which setting to look at. */
+export async function atStart<Result>(
+  server: Pick<WatchedServer, "name" | "setting">,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== "outage") throw error;
+    const { name, setting } = server;
+    const text = `${name}, which ${setting} names, cannot be used: ${reasonOf(error)}.`;
+    throw new AppError(error.code, error.kind, text, { cause: error, details: error.details });
+  }
+}
+
 async function within(server: WatchedServer, clock: Clock, timeoutMs: number): Promise<void> {
   const answered = new AbortController();
   const late = clock.sleep(timeoutMs, answered.signal).then(() => {
     if (answered.signal.aborted) return;
-    throw new AppError("SERVICE_UNAVAILABLE", "outage", `${server.name} did not answer within ${timeoutMs} ms.`);
+    throw new AppError("SERVICE_UNAVAILABLE", "outage", `no answer within ${timeoutMs} ms`);
   });
   try {
     await Promise.race([server.ping(), late]);
