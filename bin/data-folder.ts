@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { messageOf } from "#shared/errors/app-error.ts";
 import { identityOf, isAlive } from "./process-record.ts";
 import { Trouble } from "./say.ts";
 
@@ -23,6 +24,10 @@ function ownerOf(file: string): z.infer<typeof ownerSchema> | null {
   }
 }
 
+function cannotWrite(command: string, path: string, error: unknown): Trouble {
+  return new Trouble(`${command} cannot write to its data folder ${path}: ${messageOf(error)}.`);
+}
+
 /** Whether someone alive works in the folder. */
 export function isTaken(path: string): boolean {
   const owner = ownerOf(join(path, "owner.json"));
@@ -38,7 +43,7 @@ export function takeDataFolder(path: string, command: string): DataFolder {
     mkdirSync(pids, { recursive: true });
     mkdirSync(logs, { recursive: true });
   } catch (error) {
-    throw new Trouble(`${command} cannot write to its data folder ${path}: ${String(error)}.`);
+    throw cannotWrite(command, path, error);
   }
   const owner = JSON.stringify({ pid: process.pid, identity: identityOf(process.pid) });
   for (let attempt = 0; attempt < 2; attempt++) {
@@ -47,7 +52,7 @@ export function takeDataFolder(path: string, command: string): DataFolder {
       return { path, pids, logs, release: () => rmSync(file, { force: true }) };
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "EEXIST"))
-        throw new Trouble(`${command} cannot write to its data folder ${path}: ${String(error)}.`);
+        throw cannotWrite(command, path, error);
     }
     const holder = ownerOf(file);
     if (holder !== null && isAlive(holder)) break;

@@ -1,5 +1,6 @@
 import ora from "ora";
 import { AppError } from "#shared/errors/app-error.ts";
+import { systemRefusal } from "#shared/errors/system-error.ts";
 
 let quiet = false;
 
@@ -48,7 +49,7 @@ export class Trouble extends Error {}
 
 /** Ends with the sentence of a trouble, or with the whole error where it is a surprise. */
 export function report(error: unknown): void {
-  const sentence = error instanceof Trouble || error instanceof AppError;
+  const isSentence = error instanceof Trouble || error instanceof AppError;
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`${sentence ? error.message : text}\n`);
+  process.stderr.write(`${isSentence ? error.message : (systemRefusal(error) ?? text)}\n`);
 }

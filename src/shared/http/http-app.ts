@@ -3,7 +3,7 @@ import { type AnyElysia, Elysia } from "elysia";
 import type { Logger } from "pino";
 import { Histogram, type Registry } from "prom-client";
 import { z } from "zod";
-import { AppError } from "#shared/errors/app-error.ts";
+import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { problemResponse } from "./http-base.ts";
 import { problem, problemOf } from "./problem.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
@@ -58,7 +58,10 @@ export function createHttpApp(options: HttpAppOptions) {
         }
       }
       set.status = answer.status;
-      if (answer.status >= 500) log.error({ err: error, requestId: requestIdOf(request) }, "request failed");
+      const requestId = requestIdOf(request);
+      // What is away comes back, and the caller tries again.
+      if (answer.status === 503) log.warn({ requestId, reason: messageOf(error) }, "request refused for now");
+      else if (answer.status >= 500) log.error({ err: error, requestId }, "request failed");
       return problemResponse(answer, request, set.headers);
     })
     .onAfterResponse(({ request, responseValue, route, set }) => {

@@ -1,4 +1,5 @@
 import { AppError } from "#shared/errors/app-error.ts";
+import { systemRefusal } from "#shared/errors/system-error.ts";
 import type { Runner } from "./runner.ts";
 
 /**
@@ -22,10 +23,13 @@ export async function runProcess(make: () => Promise<Runner> | Runner): Promise<
 
 /** Says what went wrong, in one sentence where it is a failure that a person can act on, and exits 1. */
 export function fail(error: unknown): never {
-  const text =
-    error instanceof AppError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${sentenceOf(error)}\n`);
   return process.exit(1);
+}
+
+function sentenceOf(error: unknown): string {
+  if (error instanceof AppError) return error.message;
+  return systemRefusal(error) ?? (error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 
 function signalled(): Promise<void> {
