@@ -23,6 +23,8 @@ const PING_DEADLINE_MS = 1_000;
 const CLOSE_DEADLINE_MS = 2_000;
 const LOCK_MS = 4_000;
 const STALLED_EVERY_MS = 2_000;
+/** The same trouble is logged no more often. */
+const WARN_EVERY_MS = 5_000;
 
 /**
  * The options of the connections that BullMQ makes for itself: its own instances would keep the process alive. Once
@@ -47,6 +49,8 @@ class BullmqWakeups implements Wakeups {
   readonly #workers = new Set<Running>();
   readonly #prefix: string;
   readonly #closed = new AbortController();
+  /** When each warning was last logged. */
+  readonly #warnedAtMs = new Map<string, number>();
   #inFlight = 0;
   #lost = 0;
 
@@ -153,7 +157,11 @@ class BullmqWakeups implements Wakeups {
     return made;
   }
 
+  /** While Redis is away BullMQ says so many times a second, for each worker. */
   #warn(message: string, error: unknown): void {
+    const nowMs = performance.now();
+    if (nowMs - (this.#warnedAtMs.get(message) ?? Number.NEGATIVE_INFINITY) < WARN_EVERY_MS) return;
+    this.#warnedAtMs.set(message, nowMs);
     this.options.log?.warn({ error: messageOf(error) }, message);
   }
 }

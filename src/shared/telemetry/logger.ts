@@ -23,7 +23,7 @@ const SECRETS = ["secret", "apiKey", "password", "signature", "authorization", "
  */
 export function createLogger(options: LoggerOptions): Logger {
   const isPretty = options.format === "pretty" || (options.format === "auto" && options.isTerminal);
-  const output = options.destination ?? pino.destination({ fd: 1, sync: true });
+  const output = options.destination ?? destinationAt(1);
   const stream = isPretty ? forPeople(output, options.isTerminal) : output;
   return pino(
     {
@@ -35,6 +35,16 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     stream,
   );
+}
+
+/** What waits for a full disk, in bytes at most; further lines are lost. */
+const MOST_WAITING_BYTES = 1_048_576;
+
+/** Writes to a file descriptor, at once. A line that cannot be written (a full disk) never ends what it tells of. */
+export function destinationAt(fd: number): DestinationStream {
+  const output = pino.destination({ fd, sync: true, maxLength: MOST_WAITING_BYTES });
+  output.on("error", () => undefined);
+  return output;
 }
 
 function forPeople(output: DestinationStream, colorize: boolean): DestinationStream {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { createLogger } from "./logger.ts";
+import { closeSync, openSync } from "node:fs";
+import { createLogger, destinationAt } from "./logger.ts";
 import { createRegistry } from "./metrics.ts";
 import { nextTraceparent } from "./traceparent.ts";
 
@@ -33,6 +34,21 @@ describe("the log", () => {
     const lines: string[] = [];
     logTo(lines, "pretty").warn({ orderId: "o-1" }, "late");
     expect(lines.join("")).toMatch(/WARN.*late/);
+  });
+});
+
+describe("where the log goes", () => {
+  test("may refuse a line, as a full disk does, without ending what it tells of", () => {
+    const readOnly = openSync(import.meta.path, "r");
+    const log = createLogger({
+      level: "info",
+      format: "json",
+      isTerminal: false,
+      destination: destinationAt(readOnly),
+    });
+    log.info("lost");
+    log.info("lost too");
+    closeSync(readOnly);
   });
 });
 
