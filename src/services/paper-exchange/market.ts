@@ -6,7 +6,14 @@ import { AppError } from "#shared/errors/app-error.ts";
 import type { Failpoints } from "#shared/service/failpoints.ts";
 import type { ReplayBar } from "./bars.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
-import type { AccountEventRow, CursorRow, LedgerState, VenueOrderRow } from "./ledger-types.ts";
+import {
+  type AccountEventRow,
+  type Changes,
+  type CursorRow,
+  type LedgerState,
+  noChanges,
+  type VenueOrderRow,
+} from "./ledger-types.ts";
 import type { Placement } from "./placement.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
 import { lastTradeIdOf, POINTS, type PublicTrade, phaseOf, tradesOf } from "./replay.ts";
@@ -54,6 +61,7 @@ export class Market {
   private readonly listeners = new Set<(shown: readonly Shown[]) => void>();
   /** What the file holds, in memory. Null: the last commit failed, so it is read again before anything else. */
   private inFile: { position: CursorRow; book: Ledger } | null;
+  private isWritable = true;
 
   constructor(options: MarketOptions) {
     this.id = options.id;
@@ -94,6 +102,17 @@ export class Market {
   /** Market clock: of the last price or bar shown; before the first its open. A ticker's is wall time. */
   get nowMs(): number {
     return this.replay === null ? this.clock.nowMs() : this.position.nowMs;
+  }
+
+  /** Whether the file takes commits. Where the last one failed, as on a full disk, an empty one is tried. */
+  canCommit(): boolean {
+    if (this.isWritable) return true;
+    try {
+      this.write(noChanges());
+    } catch {
+      // Whoever asks for more than this hears the reason.
+    }
+    return this.isWritable;
   }
 
   listen(listener: (shown: readonly Shown[]) => void): () => void {
@@ -217,11 +236,17 @@ export class Market {
     const changes = this.book.take();
     const shown = prices ?? changes.events.map((event): Shown => ({ kind: "account", event }));
     if (this.replay === null) for (const one of shown) if (one.kind === "trade") changes.ticks.push(one.trade);
-    this.store.write(changes, this.position);
+    this.write(changes);
     const order = orderNumberOf(clientOrderId ?? changes.fills[0]?.clientOrderId);
     this.failpoints.hit("paper-exchange.committed", { bar: this.barInSight(), ...(order === null ? {} : { order }) });
     const all = this.withForming(shown);
     for (const listener of this.listeners) listener(all);
+  }
+
+  private write(changes: Changes): void {
+    this.isWritable = false;
+    this.store.write(changes, this.position);
+    this.isWritable = true;
   }
 
   /** The bar that prices belong to now: the one in progress, else the last closed one. */

@@ -13,9 +13,9 @@ const MAX_PAUSE_MS = 30_000;
 export async function pace(
   market: Market,
   speed: number,
-  run: { clock: Clock; log: Logger; signal: AbortSignal; onState: (waitsFor: string | null) => void },
+  run: { clock: Clock; log: Logger; signal: AbortSignal },
 ): Promise<void> {
-  const { clock, log, signal, onState } = run;
+  const { clock, log, signal } = run;
   const third = timeFrameMs(market.replay?.timeFrame ?? "1d") / 3 / speed;
   let pauseMs = 0;
   while (!signal.aborted && !market.finished) {
@@ -25,12 +25,10 @@ export async function pace(
     if (signal.aborted) return;
     try {
       market.showNext();
-      if (pauseMs > 0) onState(null);
       pauseMs = 0;
     } catch (error) {
       pauseMs = Math.min(MAX_PAUSE_MS, Math.max(500, pauseMs * 2));
       log.warn({ err: error, marketId: market.id, pauseMs }, "market could not be committed; trying again");
-      onState(`the file of market ${market.id}`);
     }
   }
 }

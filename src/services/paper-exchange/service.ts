@@ -12,7 +12,6 @@ export type PaperExchangeDeps = Pick<Deps, "clock" | "log" | "failpoints">;
 export function createPaperExchange(deps: PaperExchangeDeps, settings: PaperExchangeSettings): Service {
   const log = deps.log.child({ service: "paper-exchange" });
   const markets = new Map<string, HostedMarket>();
-  const waiting = new Map<string, string>();
   const ending = new AbortController();
   let running: Promise<void>[] = [];
   let ready = false;
@@ -20,10 +19,7 @@ export function createPaperExchange(deps: PaperExchangeDeps, settings: PaperExch
   function drive(hosted: HostedMarket): Promise<void> | null {
     const speed = speedOf(hosted.settings);
     if (speed === null) return null;
-    const { id } = hosted.settings;
-    const onState = (waitsFor: string | null) =>
-      void (waitsFor === null ? waiting.delete(id) : waiting.set(id, waitsFor));
-    return pace(hosted.market, speed, { clock: deps.clock, log, signal: ending.signal, onState });
+    return pace(hosted.market, speed, { clock: deps.clock, log, signal: ending.signal });
   }
 
   return {
@@ -45,9 +41,13 @@ export function createPaperExchange(deps: PaperExchangeDeps, settings: PaperExch
       for (const hosted of markets.values()) closeMarket(hosted);
       markets.clear();
     },
-    notReady: () => (ready ? [...waiting.values()] : ["its markets"]),
+    notReady: () => (ready ? [...markets.values()].flatMap(waitsFor) : ["its markets"]),
     routes: createRoutes({ markets, ready: () => ready, control: settings.R3_PAPER_EXCHANGE_CONTROL, log }),
   };
+}
+
+function waitsFor({ market }: HostedMarket): string[] {
+  return market.canCommit() ? [] : [`the file of market ${market.id}`];
 }
 
 /** Null: no timer drives this market. */

@@ -1,4 +1,4 @@
-import { Database } from "bun:sqlite";
+import { Database, SQLiteError } from "bun:sqlite";
 import { AppError, fenced, messageOf } from "#shared/errors/app-error.ts";
 import type {
   AccountEventRow,
@@ -38,7 +38,7 @@ create table if not exists ticks (id integer primary key, price text not null, a
 export interface Store {
   /** Null: the market never began. */
   load(): LedgerState | null;
-  /** One transaction. Throws FENCED when another process opened the file since: this one must not go on. */
+  /** One transaction. Throws FENCED when another process opened the file since: this one must not go on. SERVICE_UNAVAILABLE on a full disk. */
   write(changes: Changes, cursor: CursorRow): void;
   /** Prices a ticker market showed, from this id on. */
   ticks(fromId: number, limit: number): TickRow[];
@@ -77,7 +77,15 @@ export function openStore(path: string, identity: string): Store {
   });
   return {
     load: () => load(db),
-    write: (changes, cursor) => transaction.immediate(changes, cursor),
+    write(changes, cursor) {
+      try {
+        transaction.immediate(changes, cursor);
+      } catch (error) {
+        if (!(error instanceof SQLiteError)) throw error;
+        const sentence = `The file of a simulated market cannot be written: ${error.message}.`;
+        throw new AppError("SERVICE_UNAVAILABLE", "outage", sentence, { cause: error, details: { path } });
+      }
+    },
     ticks: (fromId, limit) => ticks.all({ fromId, limit }),
     close: () => db.close(),
   };
