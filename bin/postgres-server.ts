@@ -6,7 +6,9 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -16,6 +18,7 @@ import {
 import { basename, dirname, join, resolve } from "node:path";
 import postgres from "postgres";
 import { z } from "zod";
+import { isZombie } from "./process-record.ts";
 import { say, Trouble } from "./say.ts";
 import type { Program } from "./supervisor.ts";
 
@@ -145,6 +148,32 @@ export async function postgresTrouble(url: string): Promise<string | null> {
   } finally {
     await sql.end({ timeout: 1 });
   }
+}
+
+/** Whether a process works in this folder, as each of Postgres' own does in its data. */
+function isWorkedIn(folder: string): boolean {
+  return readdirSync("/proc").some((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/cwd`) === folder;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/**
+ * Removes the lock of a server that was killed and that nobody has reaped, as in a container without an init: Postgres
+ * takes its process id for a running server. Its children end by themselves, and are waited for; any other lock is for
+ * Postgres to judge.
+ */
+export async function dropDeadLock({ home }: PreparedPostgres, withinMs = 10_000): Promise<void> {
+  const data = join(home, "data");
+  const file = join(data, "postmaster.pid");
+  const pid = existsSync(file) ? Number(readFileSync(file, "utf8").split("\n")[0]) : 0;
+  if (pid <= 0 || !isZombie(pid)) return;
+  const untilMs = performance.now() + withinMs;
+  while (isWorkedIn(data) && performance.now() < untilMs) await Bun.sleep(20);
+  if (!isWorkedIn(data)) rmSync(file, { force: true });
 }
 
 /** Makes binaries and data ready. `durable: false` skips fsync, for the databases of tests. */

@@ -30,6 +30,15 @@ export function identityOf(pid: number): string | null {
   }
 }
 
+/** Whether a process is dead and only its id is left, because its parent does not ask how it ended. Linux alone has to know. */
+export function isZombie(pid: number): boolean {
+  try {
+    return /^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
 /** Whether the process that was recorded is still there. */
 export function isAlive(record: { pid: number; identity: string }): boolean {
   return identityOf(record.pid) === record.identity;

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { DataFolder } from "./data-folder.ts";
 import { portOf } from "./ports.ts";
-import { postgresHome, postgresTrouble, preparePostgres } from "./postgres-server.ts";
+import { dropDeadLock, postgresHome, postgresTrouble, preparePostgres } from "./postgres-server.ts";
 import { findRedis, redisProgram, redisTrouble } from "./redis-server.ts";
 import { step, Trouble } from "./say.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -37,6 +37,7 @@ async function startPostgres(supervisor: Supervisor, data: DataFolder, options: 
   }
   const port = await portOf("R3_POSTGRES_PORT", options.given["R3_POSTGRES_PORT"]);
   const prepared = preparePostgres({ dataFolder: data.path, port, durable: options.durable });
+  await dropDeadLock(prepared);
   await supervisor.start(prepared.program);
   return prepared.url;
 }

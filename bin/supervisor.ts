@@ -42,6 +42,8 @@ interface Kept {
   pauseMs: number;
   startedAtMs: number;
   timer: Timer | null;
+  /** It is being ended, or has ended by itself as it should: it is not started again. */
+  ending: boolean;
 }
 
 /** The last lines of a log, for the sentence that says why a program did not start. */
@@ -76,6 +78,7 @@ export class Supervisor {
       pauseMs: FIRST_PAUSE_MS,
       startedAtMs: 0,
       timer: null,
+      ending: false,
     };
     this.kept.set(program.name, kept);
     this.launch(kept, true);
@@ -109,11 +112,13 @@ export class Supervisor {
   async end(name: string): Promise<void> {
     const kept = this.kept.get(name);
     if (kept === undefined) return;
-    this.kept.delete(name);
+    // It stays known until it is gone: whoever wants everything stopped at once has to find it.
+    kept.ending = true;
     if (kept.timer !== null) clearTimeout(kept.timer);
     const { record } = kept;
     if (record !== null) await end(record, kept.program.graceMs);
     forget(this.folders.pids, name);
+    this.kept.delete(name);
   }
 
   /** Ends everything in reverse order of its start. */
@@ -154,11 +159,15 @@ export class Supervisor {
       if (kept.child !== child) return;
       kept.child = null;
       kept.record = null;
-      if (!this.stopping && this.kept.has(program.name)) this.restartLater(kept, detail);
+      if (!this.stopping && !kept.ending) this.restartLater(kept, detail);
     };
     child.once("error", (error) => gone(error.message));
     child.once("exit", (code, by) => {
-      if (program.ends === true && code === 0) this.kept.delete(program.name);
+      if (program.ends === true && code === 0) {
+        kept.ending = true;
+        this.kept.delete(program.name);
+        forget(this.folders.pids, program.name);
+      }
       gone(by === null ? `exit code ${code}` : by);
     });
     if (child.pid === undefined) return;
