@@ -1,0 +1,198 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { eventually, type RunningProcess, runToEnd, startProcess, untilReady } from "./alone.fixture.ts";
+import { venueSettings } from "./alone-venue.fixture.ts";
+import { WORK } from "./alone-work.fixture.ts";
+import { createWorld, putSession, type World } from "./alone-world.fixture.ts";
+import { layLine } from "./cut-line.fixture.ts";
+
+const SECRET = "hunter2";
+const NOBODY = "127.0.0.1:1";
+const RISK_MANAGER = ["bin/run.ts", "risk-manager"];
+let world: World;
+
+beforeAll(async () => {
+  world = await createWorld();
+});
+afterAll(async () => await world.close());
+
+/** Changes a URL's user and password. */
+function as(url: string | undefined, user: string): string {
+  const changed = new URL(url ?? "");
+  changed.username = user;
+  changed.password = SECRET;
+  return changed.href;
+}
+
+describe("a process that cannot start", () => {
+  const troubles: [what: string, settings: () => Record<string, string>, sentence: RegExp][] = [
+    [
+      "an unreachable Redis",
+      () => ({ REDIS_URL: `redis://:${SECRET}@${NOBODY}` }),
+      /^Redis, which REDIS_URL names, cannot be used: .*ECONNREFUSED.*\.$/,
+    ],
+    [
+      "a Redis that refuses the password",
+      () => ({ REDIS_URL: as(world.settings["REDIS_URL"], "nobody") }),
+      /^Redis, which REDIS_URL names, cannot be used: WRONGPASS .*\.$/,
+    ],
+    [
+      "an unreachable Postgres",
+      () => ({ DATABASE_URL: `postgres://someone:${SECRET}@${NOBODY}/r3` }),
+      /^Postgres, which DATABASE_URL names, cannot be used: .*ECONNREFUSED.*\.$/,
+    ],
+    [
+      "a Postgres that refuses the password",
+      () => ({ DATABASE_URL: as(world.settings["DATABASE_URL"], "r3") }),
+      /^Postgres, which DATABASE_URL names, cannot be used: password authentication failed.*\.$/,
+    ],
+    [
+      "an address that is not of this machine",
+      () => ({ R3_HTTP_HOST: "192.0.2.1" }),
+      /^Nothing can listen on port 0 of 192\.0\.2\.1: R3_HTTP_HOST .*\.$/,
+    ],
+  ];
+
+  test.each(troubles)(
+    "for %s says so in one sentence, without a secret, and exits 1",
+    async (_what, settings, sentence) => {
+      const given = { ...world.settings, R3_HTTP_PORT: "0", ...settings() };
+      const { code, error, out } = await runToEnd(RISK_MANAGER, given);
+      expect(code).toBe(1);
+      expect(error.trimEnd()).toMatch(sentence);
+      expect(`${error}${out}`).not.toContain(SECRET);
+    },
+  );
+
+  test("for a port that is taken says which setting is to be changed", async () => {
+    const listener = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+    const port = String(listener.port);
+    const { code, error } = await runToEnd(RISK_MANAGER, { ...world.settings, R3_HTTP_PORT: port });
+    await listener.stop(true);
+    expect({ code, error }).toEqual({
+      code: 1,
+      error: `Port ${port} of 127.0.0.1 is taken: set R3_HTTP_PORT to another one, or end what listens there.\n`,
+    });
+  });
+
+  test.each([RISK_MANAGER, ["bin/up.ts"], ["bin/migrate.ts"]])(
+    "for faulty settings names all of them at once and no value: %s",
+    async (...args) => {
+      const { code, error, out } = await runToEnd(args, {
+        DATABASE_URL: `mysql://${SECRET}`,
+        R3_ACCOUNTS: `[{"id":"a","venue":"b","apiKey":"${SECRET}"}]`,
+        R3_HTTP_PROT: SECRET,
+        R3_BACKTEST_CONCURRENCY: SECRET,
+        R3_REDIS_PORT: SECRET,
+      });
+      expect(code).toBe(1);
+      const faults = error
+        .trimEnd()
+        .split("\n")
+        .slice(1)
+        .map((line) => line.trim().split(/[: ]/)[0] ?? "");
+      expect(faults.toSorted()).toEqual([
+        "DATABASE_URL",
+        "R3_ACCOUNTS",
+        "R3_BACKTEST_CONCURRENCY",
+        "R3_HTTP_PROT",
+        "R3_REDIS_PORT",
+      ]);
+      expect(error).toContain("is R3_HTTP_PORT meant?");
+      expect(`${error}${out}`).not.toContain(SECRET);
+    },
+  );
+
+  test("for a Postgres that never answers ends on SIGTERM all the same", async () => {
+    let connected = false;
+    const open = () => {
+      connected = true;
+    };
+    const mute = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { open, data() {} } });
+    const child = Bun.spawn([process.execPath, ...RISK_MANAGER], {
+      cwd: `${import.meta.dir}/..`,
+      env: { PATH: process.env["PATH"] ?? "", DATABASE_URL: `postgres://a@127.0.0.1:${mute.port}/b` },
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+    await eventually("it has connected", () => connected);
+    child.kill("SIGTERM");
+    await child.exited;
+    mute.stop(true);
+    expect(child.exitCode ?? child.signalCode).toBe(0);
+  });
+});
+
+describe("a mistyped command", () => {
+  const commands: [args: string[], says: string][] = [
+    [["bin/up.ts", "--bars", "x"], "has to be a whole number above zero"],
+    [["bin/up.ts", "--foo"], "unknown option '--foo'"],
+    [["bin/run.ts", "nosuch"], 'There is no service "nosuch"; there are all, paper-exchange'],
+    [["bin/run.ts"], "missing required argument 'services'"],
+    [["bin/test.ts", "nosuch"], "No test file has nosuch in its path."],
+  ];
+
+  test.each(commands)("is refused in a sentence, and nothing is started: %j", async (args, says) => {
+    const { code, error } = await runToEnd(args, {});
+    expect({ code, error }).toEqual({ code: 1, error: expect.stringContaining(says) });
+    expect(error).not.toContain("    at ");
+  });
+});
+
+describe("a process that runs", () => {
+  async function reaches(service: RunningProcess, host: string): Promise<boolean> {
+    const url = `http://${host}:${new URL(service.url).port}/livez`;
+    return await fetch(url, { signal: AbortSignal.timeout(1_000) }).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  test("listens on 127.0.0.1 alone", async () => {
+    const service = await startProcess(["paper-exchange"], venueSettings(world.folder));
+    const reached = await Promise.all(["127.0.0.1", "127.0.0.2", "[::1]"].map((host) => reaches(service, host)));
+    await service.stop();
+    expect(reached).toEqual([true, false, false]);
+  });
+
+  test("is not ready while a server is away, is ready again by itself, and has lost nothing", async () => {
+    const redis = await layLine(world.settings["REDIS_URL"] ?? "");
+    const postgres = await layLine(world.settings["DATABASE_URL"] ?? "");
+    const settings = { ...world.settings, REDIS_URL: redis.url, DATABASE_URL: postgres.url };
+    await putSession(world);
+    const service = await startProcess(["risk-manager"], settings);
+    const untilWaitingFor = (server: string) =>
+      eventually(`waiting for ${server}`, async () => {
+        const { status, body } = await service.readyz();
+        return status === 503 && Bun.deepEquals(body, notReady([server]));
+      });
+    try {
+      await untilReady(service);
+      await redis.cut();
+      await untilWaitingFor("Redis");
+      // The task comes while nobody can be woken.
+      const work = WORK["risk-manager"];
+      const decided = work?.give(world, service.url, "");
+      await redis.mend();
+      await untilReady(service);
+      expect(await decided).toEqual(work?.comesTo);
+      await postgres.cut();
+      await untilWaitingFor("Postgres");
+      const answer = await fetch(`${service.url}/api/risk-manager/budgets`);
+      expect([answer.status, await answer.json()]).toEqual([
+        503,
+        expect.objectContaining({ code: "DATABASE_UNAVAILABLE" }),
+      ]);
+      await postgres.mend();
+      await untilReady(service);
+    } finally {
+      expect((await service.stop()).code).toBe(0);
+      await redis.cut();
+      await postgres.cut();
+    }
+  });
+
+  const notReady = (waitsFor: string[]) => ({
+    ready: false,
+    services: { "risk-manager": { ready: false, waitsFor } },
+  });
+});
