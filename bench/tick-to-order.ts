@@ -73,7 +73,7 @@ async function floorRound(floor: FloorChain, ticks: number): Promise<Hops[]> {
 }
 
 async function measure(scratch: Scratch, { processes, rounds }: Plan): Promise<{ engine: Hops[]; floor: Hops[] }> {
-  const servers = await startServers(scratch.supervisor, scratch.data, { durable: true });
+  const servers = await startServers(scratch.supervisor, scratch.data, { durable: true, given: {} });
   const where = processes ? "one process each" : "in one process";
   const engine = await step(`Services ${where}, and a session on each of ${MARKETS} markets`, () =>
     startTickerEngine(scratch, servers, { markets: MARKETS, processes }),

@@ -73,7 +73,7 @@ function ticker(markets: readonly PaperMarket[], urls: ServiceUrls) {
 
 /** Starts the services with so many ticker markets, and a session on each. */
 export async function startTickerEngine(
-  { supervisor, data }: Scratch,
+  { supervisor, data, env: given }: Scratch,
   servers: Servers,
   options: { markets: number; processes: boolean },
 ): Promise<TickerEngine> {
@@ -81,6 +81,7 @@ export async function startTickerEngine(
   const markets = Array.from({ length: options.markets }, (_, index) => tickerMarket(index));
   const urls = await chooseUrls(options.processes);
   const env = engineSettings({
+    given,
     markets,
     urls,
     databaseUrl,

@@ -35,7 +35,7 @@ export interface Engine {
 }
 
 /** One address for all services, or one each. */
-async function chooseUrls(processes: boolean, wanted: string | undefined): Promise<ServiceUrls> {
+export async function chooseUrls(processes: boolean, wanted?: string): Promise<ServiceUrls> {
   const first = wanted === undefined ? await portNear(DEFAULT_PORT) : await portOf("R3_HTTP_PORT", wanted);
   const entries: [DemoService, string][] = [];
   for (const name of DEMO_SERVICES) {

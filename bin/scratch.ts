@@ -11,6 +11,8 @@ import { Supervisor } from "./supervisor.ts";
 export interface Scratch {
   data: DataFolder;
   supervisor: Supervisor;
+  /** The environment without any setting of the engine, so that nothing of a person's is touched. */
+  env: Record<string, string>;
 }
 
 export interface ScratchOptions {
@@ -20,6 +22,16 @@ export interface ScratchOptions {
   command: string;
   /** What is to be ended besides at Ctrl-C, before the supervisor's programs. */
   onInterrupt?: () => Promise<void>;
+}
+
+const SETTING = /^(DATABASE_URL|REDIS_URL|R3_.*)$/;
+
+function environment(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined && !SETTING.test(entry[0]),
+    ),
+  );
 }
 
 /** Ends and removes what runs that were killed have left. */
@@ -59,7 +71,7 @@ export async function inScratch<Result>(
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
   try {
-    return await body({ data, supervisor });
+    return await body({ data, supervisor, env: environment() });
   } finally {
     // The interrupt ends the process when everything is gone.
     if (interrupts > 0) await new Promise(() => {});

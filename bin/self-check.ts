@@ -1,6 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { report, step, Trouble } from "./say.ts";
+import type { Scratch } from "./scratch.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const LIMIT_MS = 180_000;
@@ -15,6 +16,12 @@ interface Fault {
   finder: string;
   /** What the output has to say besides. */
   mustSay: readonly string[];
+}
+
+/** Where the copy is, and the environment of what runs in it. */
+interface Place {
+  copy: string;
+  env: Record<string, string>;
 }
 
 const CHECK = ["run", "check"];
@@ -102,9 +109,10 @@ function copyRepository(folder: string): string {
   return copy;
 }
 
-async function run(copy: string, command: readonly string[]): Promise<{ code: number; output: string }> {
+async function run({ copy, env }: Place, command: readonly string[]): Promise<{ code: number; output: string }> {
   const child = Bun.spawn([process.execPath, ...command], {
     cwd: copy,
+    env,
     stdout: "pipe",
     stderr: "pipe",
     timeout: LIMIT_MS,
@@ -120,13 +128,13 @@ function failedTests(output: string): string {
     .join("\n");
 }
 
-async function tryFault(copy: string, fault: Fault): Promise<void> {
-  const file = join(copy, fault.file);
+async function tryFault(place: Place, fault: Fault): Promise<void> {
+  const file = join(place.copy, fault.file);
   const source = readFileSync(file, "utf8");
   const planted = fault.plant(source);
   if (planted === source) throw new Trouble(`There is no place for it any more in ${fault.file}.`);
   writeFileSync(file, planted);
-  const { code, output } = await run(copy, fault.command);
+  const { code, output } = await run(place, fault.command);
   writeFileSync(file, source);
   if (code === 0) throw new Trouble(`Nobody noticed it in ${fault.file}.`);
   const found = fault.command === CHECK ? output : failedTests(output);
@@ -138,9 +146,9 @@ async function tryFault(copy: string, fault: Fault): Promise<void> {
     throw new Trouble(`It turned red without saying "${missing.join('", "')}":\n${output.slice(-3_000)}`);
 }
 
-/** Plants faults in a copy of the repository in `folder`, one after the other; each has to be found by who is meant to find it. */
-export async function selfCheck(folder: string): Promise<{ passed: number; failed: number }> {
-  const copy = copyRepository(folder);
+/** Plants faults in a copy of the repository, one after the other; each has to be found by who is meant to find it. */
+export async function selfCheck({ data, env }: Scratch): Promise<{ passed: number; failed: number }> {
+  const place: Place = { copy: copyRepository(data.path), env };
   const counts = { passed: 0, failed: 0 };
   const count = async (name: string, body: () => Promise<void>): Promise<void> => {
     try {
@@ -153,12 +161,12 @@ export async function selfCheck(folder: string): Promise<{ passed: number; faile
   };
   try {
     await count("Green without a fault", async () => {
-      const { code, output } = await run(copy, CHECK);
+      const { code, output } = await run(place, CHECK);
       if (code !== 0) throw new Trouble(`The check is red before anything was planted:\n${output.slice(-3_000)}`);
     });
-    for (const fault of FAULTS) await count(`"${fault.finder}" finds ${fault.name}`, () => tryFault(copy, fault));
+    for (const fault of FAULTS) await count(`"${fault.finder}" finds ${fault.name}`, () => tryFault(place, fault));
   } finally {
-    rmSync(copy, { recursive: true, force: true });
+    rmSync(place.copy, { recursive: true, force: true });
   }
   return counts;
 }
