@@ -46,23 +46,24 @@ export async function lockOrder({ sql }: Tx, id: string): Promise<Order | null> 
   return rows[0]?.data ?? null;
 }
 
-export async function insertOrder({ sql }: Tx, order: Order, atMs: number): Promise<void> {
-  await sql`
+/** Sent at once; need not be waited for. */
+export function insertOrder({ sql }: Tx, order: Order, atMs: number): Promise<unknown> {
+  return sql`
     insert into order_position_tracker.orders (id, client_order_id, session_id, account_id, instrument_id, number, state,
       is_open, side, size, filled_size, filled_quote, version, data, created_at_ms, updated_at_ms)
     values (${order.id}, ${order.clientOrderId}, ${order.sessionId}, ${order.accountId}, ${order.instrumentId},
       ${order.number}, ${order.state}, ${!isTerminal(order.state)}, ${order.side}, ${order.size}, 0, 0, ${order.version},
-      ${sql.json(order)}, ${atMs}, ${atMs})`;
+      ${sql.json(order)}, ${atMs}, ${atMs})`.execute();
 }
 
-/** Writes an order that is locked. */
-export async function updateOrder({ sql }: Tx, order: Order, filledQuote: string | null, atMs: number): Promise<void> {
-  await sql`
+/** Writes an order that is locked. Sent at once; need not be waited for. */
+export function updateOrder({ sql }: Tx, order: Order, filledQuote: string | null, atMs: number): Promise<unknown> {
+  return sql`
     update order_position_tracker.orders
     set state = ${order.state}, is_open = ${!isTerminal(order.state)}, venue_order_id = ${order.venueOrderId},
       filled_size = ${order.filledSize}, filled_quote = coalesce(${filledQuote}::numeric, filled_quote),
       version = ${order.version}, data = ${sql.json(order)}, updated_at_ms = ${atMs}
-    where id = ${order.id}`;
+    where id = ${order.id}`.execute();
 }
 
 /** Notes that orders are being canceled, so that each is asked for once. */
@@ -76,16 +77,16 @@ export async function forgetCancelRequest({ sql }: Tx, id: string): Promise<void
   await sql`update order_position_tracker.orders set cancel_requested = false where id = ${id}`;
 }
 
-/** Keeps a change of an order as it was published. */
-export async function insertOrderEvent(
+/** Keeps a change of an order as it was published. Sent at once; need not be waited for. */
+export function insertOrderEvent(
   { sql }: Tx,
   change: { order: Order; type: "order.changed" | "order.filled"; from: string | null; fill?: Fill; atMs: number },
-): Promise<void> {
+): Promise<unknown> {
   const { order, type, from, fill, atMs } = change;
   const data = { from, order, ...(fill === undefined ? {} : { fill }) };
-  await sql`
+  return sql`
     insert into order_position_tracker.order_events (order_id, version, type, data, at_ms)
-    values (${order.id}, ${order.version}, ${type}, ${sql.json(data)}, ${atMs})`;
+    values (${order.id}, ${order.version}, ${type}, ${sql.json(data)}, ${atMs})`.execute();
 }
 
 export async function insertFill({ sql }: Tx, fill: Fill, atMs: number): Promise<void> {

@@ -33,7 +33,7 @@ export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request
   }
   const order = found ?? newOrder(request);
   if (!request.reduceOnly && !sessionTrades(sessions[0]?.state)) {
-    await writeFirst(tx, parts, found === null, closedBeforeSend(order, sessions[0]?.state));
+    writeFirst(tx, parts, found === null, closedBeforeSend(order, sessions[0]?.state));
     tx.complete(task, { state: "CANCELED" });
     return { move: "nothing" };
   }
@@ -47,7 +47,7 @@ export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request
     submittedAtMs: deps.clock.stampMs(),
     version: order.version + 1,
   };
-  await writeFirst(tx, parts, found === null, submitted);
+  writeFirst(tx, parts, found === null, submitted);
   return { move: "send", order: submitted };
 }
 
@@ -56,16 +56,15 @@ function closedBeforeSend(order: Order, state: SessionState | undefined): Order 
   return { ...order, state: "CANCELED", stateReason, version: order.version + 1 };
 }
 
-async function writeFirst(tx: LaneTx, { deps }: Parts, isNew: boolean, order: Order): Promise<void> {
+/** Not to be waited for: it travels with the commit. */
+function writeFirst(tx: LaneTx, { deps }: Parts, isNew: boolean, order: Order): void {
   const atMs = deps.clock.nowMs();
   const from = "INITIALIZED";
   deps.bus.publish(tx, [
     event(ORDERS, order.sessionId, "order.changed", { from, order }, { correlationId: order.signalId }),
   ]);
-  await Promise.all([
-    isNew ? insertOrder(tx, order, atMs) : updateOrder(tx, order, null, atMs),
-    insertOrderEvent(tx, { order, type: "order.changed", from, atMs }),
-  ]);
+  void (isNew ? insertOrder(tx, order, atMs) : updateOrder(tx, order, null, atMs));
+  void insertOrderEvent(tx, { order, type: "order.changed", from, atMs });
 }
 
 type Sent = PlaceOutcome | { kind: "lost"; reason: string };

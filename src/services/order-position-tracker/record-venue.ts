@@ -117,7 +117,7 @@ class Recording {
   private readonly booked: { fill: Fill; order: Order }[] = [];
   private readonly foreign = { orders: [] as VenueOrder[], fills: [] as VenueFill[] };
   private readonly events: OutgoingEvent[] = [];
-  private readonly writes: (() => Promise<void>)[] = [];
+  private readonly writes: (() => Promise<unknown>)[] = [];
   private fillsMissing = false;
   private readonly atMs: number;
 

@@ -132,29 +132,27 @@ export async function openBudget(tx: Tx, session: Session, atMs: number): Promis
   };
 }
 
-/** Writes an approval with its reservation and uses up the order's number. */
-export async function writeApproval(
+/** Writes an approval with its reservation and uses up the order's number. Not to be waited for: it travels with the commit. */
+export function writeApproval(
   { sql }: Tx,
   approval: { cause: Cause; order: OrderRequest; reserve: Approval["reserve"]; atMs: number },
-): Promise<void> {
+): void {
   const { cause, order, reserve, atMs } = approval;
   const size = decimal(order.size);
-  await Promise.all([
-    sql`
-      insert into risk_manager.decisions (signal_id, session_id, run, signal_number, kind, order_id, order_number, side,
-        size, mark, market_at_ms, decided_at_ms)
-      values (${cause.id}, ${cause.sessionId}, ${cause.run}, ${cause.number}, 'approved', ${order.id},
-        ${order.number}, ${order.side}, ${order.size}, ${cause.marks[cause.instrumentId] ?? null},
-        ${order.marketAtMs}, ${atMs})`,
-    sql`
-      insert into risk_manager.reservations (order_id, session_id, size_left, quote_per_unit, base_per_unit, created_at_ms)
-      values (${order.id}, ${order.sessionId}, ${order.size}, ${plain(reserve.quote.div(size))},
-        ${plain(reserve.base.div(size))}, ${atMs})`,
-    sql`
-      update risk_manager.budgets
-      set next_order_number = ${order.number + 1}, market_at_ms = ${order.marketAtMs}, updated_at_ms = ${atMs}
-      where session_id = ${order.sessionId}`,
-  ]);
+  void sql`
+    insert into risk_manager.decisions (signal_id, session_id, run, signal_number, kind, order_id, order_number, side,
+      size, mark, market_at_ms, decided_at_ms)
+    values (${cause.id}, ${cause.sessionId}, ${cause.run}, ${cause.number}, 'approved', ${order.id},
+      ${order.number}, ${order.side}, ${order.size}, ${cause.marks[cause.instrumentId] ?? null},
+      ${order.marketAtMs}, ${atMs})`.execute();
+  void sql`
+    insert into risk_manager.reservations (order_id, session_id, size_left, quote_per_unit, base_per_unit, created_at_ms)
+    values (${order.id}, ${order.sessionId}, ${order.size}, ${plain(reserve.quote.div(size))},
+      ${plain(reserve.base.div(size))}, ${atMs})`.execute();
+  void sql`
+    update risk_manager.budgets
+    set next_order_number = ${order.number + 1}, market_at_ms = ${order.marketAtMs}, updated_at_ms = ${atMs}
+    where session_id = ${order.sessionId}`.execute();
 }
 
 export async function writeDenial({ sql }: Tx, cause: Cause, denial: Denial, atMs: number): Promise<void> {

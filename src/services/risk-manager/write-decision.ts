@@ -35,8 +35,8 @@ export interface Approved {
   marketAtMs: number;
 }
 
-/** Writes an approval: decision, reservation, order and its task. */
-export async function approve(tx: Tx, deps: DecideDeps, approved: Approved): Promise<TaskOutcome> {
+/** Writes an approval: decision, reservation, order and its task. No statement is waited for: they travel with the commit. */
+export function approve(tx: Tx, deps: DecideDeps, approved: Approved): TaskOutcome {
   const { cause, session, budget, decision } = approved;
   const number = budget.nextOrderNumber;
   const order = requestOf(approved, number, deps.clock.stampMs());
@@ -46,15 +46,9 @@ export async function approve(tx: Tx, deps: DecideDeps, approved: Approved): Pro
     event(ORDERS, session.id, "order.changed", { from: null, order: newOrder(order) }, links),
     event(SIGNALS, session.id, "signal.approved", answer, links),
   ]);
-  await Promise.all([
-    writeApproval(tx, { cause, order, reserve: decision.reserve, atMs: deps.clock.nowMs() }),
-    deps.queue.enqueue(tx, {
-      task: PLACE_ORDER,
-      lane: order.id,
-      payload: { order },
-      priority: decision.reduceOnly ? 0 : 5,
-    }),
-  ]);
+  writeApproval(tx, { cause, order, reserve: decision.reserve, atMs: deps.clock.nowMs() });
+  const priority = decision.reduceOnly ? 0 : 5;
+  void deps.queue.enqueue(tx, { task: PLACE_ORDER, lane: order.id, payload: { order }, priority });
   deps.failpoints.hit("risk.decision-made", { order: number, sessionId: session.id });
   tx.afterCommit(() =>
     deps.log.info({ sessionId: session.id, signalId: cause.id, orderId: order.id }, "signal approved"),

@@ -98,10 +98,9 @@ export interface Advance {
  */
 export function advanceRun({ sql }: Tx, to: Advance): void {
   const { id, state, run } = to.session;
-  const advanced = sql`
+  void sql`
     select strategy_executor.advance(${id}, ${state}, ${run}, ${to.fromN}, ${to.candleN}, ${to.closeAtMs},
       ${sql.json(to.runtime as never)}, ${to.signals}, ${to.signalId}, ${to.atMs})`.execute();
-  advanced.catch(() => undefined);
 }
 
 /** Ends the warm-up of a run. False: it was over, or another run has begun. */
