@@ -138,6 +138,18 @@ describe("a mistyped command", () => {
   });
 });
 
+/** A body in pieces, whose length nobody knows beforehand. */
+function piecewise(text: string): ReadableStream {
+  const letters = [...text];
+  return new ReadableStream({
+    async pull(controller) {
+      const letter = await Promise.resolve(letters.shift());
+      if (letter === undefined) controller.close();
+      else controller.enqueue(new TextEncoder().encode(letter));
+    },
+  });
+}
+
 describe("a process that runs", () => {
   async function reaches(service: RunningProcess, host: string): Promise<boolean> {
     const url = `http://${host}:${new URL(service.url).port}/livez`;
@@ -146,6 +158,24 @@ describe("a process that runs", () => {
       () => false,
     );
   }
+
+  test("refuses a body that is too long, or does not say how long it is, with problem details", async () => {
+    const service = await startProcess(["paper-exchange"], venueSettings(world.folder));
+    const url = `${service.url}/api/paper-exchange/markets/alone/control/release`;
+    const headers = { "content-type": "application/json" };
+    const send = async (body: string | ReadableStream) => {
+      const answer = await fetch(url, { method: "POST", headers, body });
+      return [answer.status, answer.headers.get("content-type"), await answer.json()];
+    };
+    const long = await send("a".repeat(1_048_577));
+    const chunked = await send(piecewise("{}"));
+    await service.stop();
+    const problemOf = (code: string) => expect.objectContaining({ code });
+    expect([long, chunked]).toEqual([
+      [413, "application/problem+json", problemOf("BODY_TOO_LARGE")],
+      [411, "application/problem+json", problemOf("LENGTH_REQUIRED")],
+    ]);
+  });
 
   test("listens on 127.0.0.1 alone", async () => {
     const service = await startProcess(["paper-exchange"], venueSettings(world.folder));

@@ -5,7 +5,7 @@ import { Histogram, type Registry } from "prom-client";
 import { z } from "zod";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { problemResponse } from "./http-base.ts";
-import { problem, problemOf } from "./problem.ts";
+import { type Problem, problem, problemOf } from "./problem.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
 
 /** What the HTTP side of a process needs to know of a service in it. */
@@ -38,13 +38,13 @@ export function createHttpApp(options: HttpAppOptions) {
   const { services, log } = options;
   const startedAt = new WeakMap<Request, number>();
   const durations = durationsIn(options.registry);
-  const app = new Elysia({ serve: { maxRequestBodySize: options.maxBodyBytes } })
+  // Bun's own limit answers without a body. Below, each body has to say its length, and HTTP lets none be longer than it says.
+  const app = new Elysia({ serve: { maxRequestBodySize: Number.MAX_SAFE_INTEGER } })
     .onRequest(({ request, set }) => {
       startedAt.set(request, performance.now());
       set.headers["x-request-id"] = assignRequestId(request);
-      if (Number(request.headers.get("content-length") ?? "0") <= options.maxBodyBytes) return;
-      const detail = `The body may have ${options.maxBodyBytes} bytes at most.`;
-      return problemResponse(problem(413, "BODY_TOO_LARGE", detail), request, set.headers);
+      const refused = refuseBody(request.headers, options.maxBodyBytes);
+      return refused === null ? undefined : problemResponse(refused, request, set.headers);
     })
     .onError(({ error, code, request, set }) => {
       const answer = problemOf(error);
@@ -75,6 +75,12 @@ export function createHttpApp(options: HttpAppOptions) {
     .use(health(options));
   for (const { routes } of services) if (routes !== undefined) app.use(routes);
   return app;
+}
+
+function refuseBody(headers: Headers, maxBodyBytes: number): Problem | null {
+  if (headers.has("transfer-encoding")) return problem(411, "LENGTH_REQUIRED", "The body has to say its length.");
+  if (Number(headers.get("content-length") ?? "0") <= maxBodyBytes) return null;
+  return problem(413, "BODY_TOO_LARGE", `The body may have ${maxBodyBytes} bytes at most.`);
 }
 
 function health({ services, registry }: HttpAppOptions) {
