@@ -140,7 +140,7 @@ describe("a mistyped command", () => {
 
 /** A body in pieces, whose length nobody knows beforehand. */
 function piecewise(text: string): ReadableStream {
-  const letters = [...text];
+  const letters = text.split("");
   return new ReadableStream({
     async pull(controller) {
       const letter = await Promise.resolve(letters.shift());
