@@ -21,6 +21,7 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
         deps.bus.subscribe({
           group: "risk-manager",
           topics: [ORDERS],
+          keepsBooks: true,
           lingerMs: LINGER_MS,
           handle: (tx, events) => followOrders(tx, deps, events),
         }),

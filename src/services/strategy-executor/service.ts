@@ -52,6 +52,7 @@ export function createStrategyExecutor(place: Workplace): Service {
       const events = deps.bus.subscribe({
         group: GROUP,
         topics: [SESSIONS, ORDERS, SIGNALS],
+        keepsBooks: true,
         lingerMs: LINGER_MS,
         handle: (tx, batch, unit) => handleEvents(deps, tx, batch, shardOf(shards, place, unit)),
         onAcquired: acquire,

@@ -15,7 +15,8 @@ function ended(): AppError {
 
 function beginText(options: TransactionOptions): string {
   const isolation = options.isolation === undefined ? "" : ` isolation level ${options.isolation}`;
-  return `begin${isolation}${options.readOnly === true ? " read only" : ""}`;
+  const relaxed = options.durable === false ? "; set local synchronous_commit to off" : "";
+  return `begin${isolation}${options.readOnly === true ? " read only" : ""}${relaxed}`;
 }
 
 /** What a transaction keeps while it runs. */
