@@ -164,9 +164,10 @@ export const DELIVERY_CASES: Record<string, (world: World) => Promise<void>> = {
       },
     });
     await running.ready;
-    await publishCounts(world, bus, topic, "k", counts(1, 4));
-    await until(async () => (await world.noted(topic.name)).length >= 4);
-    expect(sizes).toEqual([4]);
+    await publishCounts(world, bus, topic, "k", counts(1, 20));
+    await until(async () => (await world.noted(topic.name)).length >= 20);
+    // What a new owner finds in the log does not linger; all else comes together.
+    expect(sizes.length).toBeLessThanOrEqual(2);
   },
 
   async "the handler of a group that keeps books tells others nothing"(world) {
