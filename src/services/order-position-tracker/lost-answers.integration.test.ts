@@ -1,0 +1,216 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import type { PlaceOutcome, VenueAccount } from "#shared/exchange/exchange.ts";
+import { createRedlockLock } from "#shared/leader/redlock.ts";
+import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
+import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
+import {
+  changeSession,
+  fillRows,
+  inState,
+  moneyOf,
+  openTasks,
+  orderRow,
+  place,
+  requestOf,
+  runSession,
+  statesOf,
+  until,
+  venueMoney,
+} from "./tracker-rows.fixture.ts";
+
+let world: World;
+let desk: Desk;
+
+beforeAll(async () => {
+  world = await createWorld(12, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+});
+beforeEach(async () => {
+  desk = await openDesk(world);
+  await desk.tick("100");
+});
+afterEach(async () => {
+  await desk.close();
+});
+afterAll(async () => {
+  await world.close();
+});
+
+const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
+const sends = () => desk.proxy.passed.filter(({ what }) => what === "POST order");
+const venueOrder = (clientOrderId: string) => desk.outside.order({ instrument: desk.instrument, clientOrderId });
+/** The connector with another way to place. */
+function changed(account: VenueAccount, place: VenueAccount["place"]): VenueAccount {
+  return new Proxy(account, {
+    get(target, name: keyof VenueAccount) {
+      const part = name === "place" ? place : target[name];
+      return typeof part === "function" ? part.bind(target) : part;
+    },
+  });
+}
+const venueFills = () => desk.outside.fills({ instrument: desk.instrument, limit: 100 });
+
+describe("an order whose answer is lost", () => {
+  test("is UNKNOWN, then what the venue says it is: one order there and one here", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    desk.proxy.cutStream();
+    desk.proxy.next("POST order", "lose-answer");
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    const resolved = await inState(world, order, "ACCEPTED");
+    expect(await statesOf(world, order)).toEqual(["SUBMITTED", "UNKNOWN", "ACCEPTED"]);
+    expect(resolved).toMatchObject({ attempt: 1, venueOrderId: (await venueOrder(order.clientOrderId))?.venueOrderId });
+    expect(sends()).toHaveLength(1);
+    expect(await desk.outside.openOrders(desk.instrument)).toHaveLength(1);
+    expect(await openTasks(world, order.id)).toBe(0);
+  });
+
+  test("and that has been filled meanwhile is FILLED with its fill booked once", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    desk.proxy.cutStream();
+    desk.proxy.next("POST order", "lose-answer");
+    desk.proxy.next("GET order", () => desk.tick("101"));
+    const order = await place(world, desk, requestOf(session, 1));
+    const filled = await inState(world, order, "FILLED");
+    expect(filled).toMatchObject({ filledSize: "2", averagePrice: "101", attempt: 1 });
+    expect(await fillRows(world, order)).toHaveLength(1);
+    expect(sends()).toHaveLength(1);
+    expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
+  });
+});
+
+describe("an order that never reached the venue", () => {
+  test("is sent again under its id only after window and skew have passed on the venue's clock", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    desk.proxy.next("POST order", "lose-request");
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    const accepted = await inState(world, order, "ACCEPTED");
+    expect(accepted.attempt).toBe(2);
+    expect(await statesOf(world, order)).toEqual(["SUBMITTED", "UNKNOWN", "SUBMITTED", "ACCEPTED"]);
+    const [first, second] = sends().map(({ params }) => params);
+    expect(second?.get("newClientOrderId")).toBe(order.clientOrderId);
+    expect(first?.get("newClientOrderId")).toBe(order.clientOrderId);
+    expect(Number(second?.get("timestamp"))).toBeGreaterThan(Number(first?.get("timestamp")) + 400 + 50);
+    expect(await desk.outside.openOrders(desk.instrument)).toHaveLength(1);
+  });
+
+  test("is REJECTED once its signal is not valid any more", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    desk.proxy.next("POST order", "lose-request");
+    const order = await place(world, desk, requestOf(session, 1, { marketAtMs: 10, validUntilMs: 5 }));
+    const rejected = await inState(world, order, "REJECTED");
+    expect(rejected.stateReason).toContain("ABSENT");
+    expect(sends()).toHaveLength(1);
+    expect(await venueOrder(order.clientOrderId)).toBeNull();
+  });
+
+  test("is REJECTED where its session stops, and a reduce-only one is sent all the same", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    desk.proxy.next("POST order", async () => void (await changeSession(world, desk, session, { state: "PAUSED" })));
+    desk.proxy.next("POST order", "lose-request");
+    desk.proxy.next("POST order", "lose-request");
+    const held = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, held, "ACCEPTED");
+    const entry = await place(world, desk, requestOf(session, 2, { style: LIMIT }));
+    expect((await inState(world, entry, "REJECTED")).stateReason).toContain("PAUSED");
+    await desk.tick("50");
+    await inState(world, held, "FILLED");
+    const exit = await place(world, desk, requestOf(session, 3, { side: "SELL", size: "1", reduceOnly: true }));
+    expect((await inState(world, exit, "ACCEPTED")).attempt).toBe(2);
+  });
+
+  test("and that is to be canceled ends CANCELED once it is proven absent", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    desk.proxy.next("POST order", "lose-request");
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, order, "UNKNOWN");
+    await world.database.db.transaction((tx) =>
+      desk.queue.enqueue(tx, {
+        task: CANCEL_ORDER,
+        lane: order.id,
+        payload: { orderId: order.id, reason: "test" },
+        priority: 0,
+      }),
+    );
+    await inState(world, order, "CANCELED");
+    await until(async () => (await openTasks(world, order.id)) === 0);
+    expect(sends()).toHaveLength(1);
+    expect(await statesOf(world, order)).toEqual(["SUBMITTED", "UNKNOWN", "PENDING_CANCEL", "CANCELED"]);
+  });
+});
+
+describe("a worker that ends between the intent and the send", () => {
+  test("leaves an order that the next one proves absent and sends once", async () => {
+    let crashes = 1;
+    await desk.startTracker({
+      failpoint: (point) => {
+        if (point === "tracker.intent-committed" && crashes-- > 0) throw new Error("It ends here.");
+      },
+    });
+    const session = await runSession(world, desk);
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    expect((await inState(world, order, "ACCEPTED")).attempt).toBe(2);
+    expect(sends()).toHaveLength(1);
+    expect(await desk.outside.openOrders(desk.instrument)).toHaveLength(1);
+  });
+
+  test("or after the send leaves one that the next one finds at the venue", async () => {
+    let crashes = 1;
+    await desk.startTracker({
+      failpoint: (point) => {
+        if (point === "tracker.order-sent" && crashes-- > 0) throw new Error("It ends here.");
+      },
+    });
+    const session = await runSession(world, desk);
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    expect((await inState(world, order, "ACCEPTED")).attempt).toBe(1);
+    expect(sends()).toHaveLength(1);
+  });
+
+  test("that was frozen and wakes up when its lane has been taken over changes nothing", async () => {
+    const frozen = Promise.withResolvers<void>();
+    const woken = Promise.withResolvers<void>();
+    const late = Promise.withResolvers<PlaceOutcome>();
+    let firstAtMs: number | undefined;
+    await desk.startTracker({
+      account: (account) =>
+        changed(account, async (request) => {
+          if (request.signedAtMs !== (firstAtMs ??= request.signedAtMs)) return account.place(request);
+          frozen.resolve();
+          await woken.promise;
+          const outcome = await account.place(request);
+          late.resolve(outcome);
+          return outcome;
+        }),
+    });
+    const session = await runSession(world, desk);
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await frozen.promise;
+    // As if its lease had run out: another worker takes the lane while the first one is asleep.
+    await world.database.db.sql`
+      update queue.lanes set lease_until = null, wake_at = now(), owner = null, epoch = epoch + 1 where lane = ${order.id}`;
+    await desk.startTracker();
+    const accepted = await inState(world, order, "ACCEPTED");
+    expect(accepted.attempt).toBe(2);
+    woken.resolve();
+    expect(await late.promise).toEqual({ kind: "window-passed" });
+    expect(await orderRow(world, order.id)).toEqual(accepted);
+    expect(await desk.outside.openOrders(desk.instrument)).toHaveLength(1);
+  });
+});
+
+describe("an order that the venue refuses", () => {
+  test("is REJECTED with the venue's code, and nothing is at the venue", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    const order = await place(world, desk, requestOf(session, 1, { size: "1000000" }));
+    expect((await inState(world, order, "REJECTED")).stateReason).toMatch(/^-2010: /);
+    expect(await openTasks(world, order.id)).toBe(0);
+    expect(await venueFills()).toEqual([]);
+  });
+});

@@ -1,0 +1,137 @@
+import { systemClock } from "#shared/clock/system.ts";
+import { normalize } from "#shared/domain/decimal.ts";
+import type { Order, OrderRequest } from "#shared/domain/order.ts";
+import type { Session } from "#shared/domain/session.ts";
+import { PLACE_ORDER } from "#shared/messages/tasks.ts";
+import { orderIdOf } from "#shared/orders/order-id.ts";
+import { type Desk, putSession, sessionOf, type World } from "./tracker.fixture.ts";
+
+/** Awaits a condition; gives what it found. */
+export async function until<T>(what: () => Promise<T | null | undefined | false>, deadlineMs = 8_000): Promise<T> {
+  const end = performance.now() + deadlineMs;
+  for (;;) {
+    const found = await what();
+    if (found) return found;
+    if (performance.now() > end) throw new Error(`The condition did not come true in time: ${what}`);
+    await systemClock.sleep(5);
+  }
+}
+
+/** A session that has been started by the tracker and runs. */
+export async function runSession(world: World, desk: Desk, more: Partial<Session> = {}): Promise<Session> {
+  const session = sessionOf(desk, more);
+  await putSession(world, desk, session);
+  await until(async () => (await reportsOf(world, session)).includes("report.reconciled"));
+  return changeSession(world, desk, session, { state: "RUNNING" });
+}
+
+export async function changeSession(
+  world: World,
+  desk: Desk,
+  session: Session,
+  change: Partial<Session>,
+): Promise<Session> {
+  const changed = { ...session, ...change, version: session.version + 1 };
+  await putSession(world, desk, changed);
+  return changed;
+}
+
+/** The types of a topic's events of a session, in order. */
+async function eventsOf({ database }: World, topic: string, key: string) {
+  return database.db.sql<{ type: string; envelope: { data: Record<string, unknown> } }[]>`
+    select type, envelope from bus.log where topic = ${topic} and key = ${key} order by seq`;
+}
+
+export async function reportsOf(world: World, session: Session): Promise<string[]> {
+  return (await eventsOf(world, "session-reports", session.id)).map(({ type }) => type);
+}
+
+/** The codes of the alerts in a scope, in order. */
+export async function alertsIn(world: World, scope: string): Promise<unknown[]> {
+  return (await eventsOf(world, "alerts", scope)).map(({ envelope }) => envelope.data["code"]);
+}
+
+export function requestOf(session: Session, number: number, more: Partial<OrderRequest> = {}): OrderRequest {
+  const cause = `${session.id}:${number}`;
+  return {
+    id: orderIdOf(cause),
+    clientOrderId: `${session.code}-${number}`,
+    sessionId: session.id,
+    number,
+    signalId: cause,
+    accountId: session.accountId,
+    instrumentId: session.instrumentIds[0] ?? "",
+    side: "BUY",
+    style: { type: "MARKET" },
+    size: "2",
+    reduceOnly: false,
+    marketAtMs: 1,
+    validUntilMs: null,
+    receivedAtMs: 1,
+    signalAtMs: 1,
+    decidedAtMs: 1,
+    ...more,
+  };
+}
+
+/** Hands an order over as risk does. */
+export async function place({ database }: World, { queue }: Desk, order: OrderRequest): Promise<OrderRequest> {
+  const priority = order.reduceOnly ? 0 : 5;
+  await database.db.transaction((tx) =>
+    queue.enqueue(tx, { task: PLACE_ORDER, lane: order.id, payload: { order }, priority }),
+  );
+  return order;
+}
+
+export async function orderRow({ database }: World, id: string): Promise<Order | null> {
+  const rows = await database.db.sql<{ data: Order }[]>`
+    select data from order_position_tracker.orders where id = ${id}`;
+  return rows[0]?.data ?? null;
+}
+
+/** Awaits an order's state; gives the order. */
+export function inState(world: World, { id }: { id: string }, state: Order["state"]): Promise<Order> {
+  return until(async () => {
+    const order = await orderRow(world, id);
+    return order?.state === state ? order : null;
+  });
+}
+
+/** The states an order went through. */
+export async function statesOf({ database }: World, { id }: { id: string }): Promise<string[]> {
+  const rows = await database.db.sql<{ state: string }[]>`
+    select data -> 'order' ->> 'state' as state from order_position_tracker.order_events
+    where order_id = ${id} order by version`;
+  return rows.map(({ state }) => state);
+}
+
+export async function openTasks({ database }: World, lane: string): Promise<number> {
+  const rows = await database.db.sql`select 1 from queue.tasks where lane = ${lane} and state = 'open'`;
+  return rows.length;
+}
+
+/** What a session owns by its balances and, beside it, by the sum of its ledger. */
+export async function moneyOf({ database }: World, session: Session): Promise<Record<string, [string, string]>> {
+  const rows = await database.db.sql<{ asset: string; amount: string; booked: string }[]>`
+    select b.asset, b.amount, (select sum(l.amount) from order_position_tracker.ledger l
+      where l.session_id = b.session_id and l.asset = b.asset) as booked
+    from order_position_tracker.balances b where b.session_id = ${session.id} order by b.asset`;
+  return Object.fromEntries(
+    rows.map(({ asset, amount, booked }) => [asset, [normalize(amount), normalize(booked)] as [string, string]]),
+  );
+}
+
+/** The venue's own balances, free and locked together, in the form of `moneyOf`. */
+export async function venueMoney(desk: Desk): Promise<Record<string, [string, string]>> {
+  const balances = await desk.outside.balances();
+  return Object.fromEntries(
+    balances
+      .map(({ asset, free }): [string, [string, string]] => [asset, [normalize(free), normalize(free)]])
+      .toSorted(([one], [other]) => one.localeCompare(other)),
+  );
+}
+
+export async function fillRows({ database }: World, { id }: { id: string }) {
+  return database.db.sql<{ trade_id: string }[]>`
+    select trade_id from order_position_tracker.fills where order_id = ${id}`;
+}

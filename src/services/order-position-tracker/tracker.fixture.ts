@@ -1,0 +1,243 @@
+import { pino } from "pino";
+import type { Bus } from "#shared/bus/bus.ts";
+import { createBus } from "#shared/bus/create-bus.ts";
+import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
+import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import { systemClock } from "#shared/clock/system.ts";
+import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
+import type { Candle } from "#shared/domain/candle.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { Session } from "#shared/domain/session.ts";
+import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
+import type { Exchanges, VenueAccount } from "#shared/exchange/exchange.ts";
+import { createLeader } from "#shared/leader/create-leader.ts";
+import type { AdvisoryLock } from "#shared/leader/leader.ts";
+import { event, SESSIONS } from "#shared/messages/topics.ts";
+import type { TaskQueue, Wakeups } from "#shared/queue/queue.ts";
+import { createTaskQueue } from "#shared/queue/task-queue.ts";
+import { noFailpoints } from "#shared/service/create-failpoints.ts";
+import type { FailpointContext } from "#shared/service/failpoints.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { createOrderPositionTracker } from "./service.ts";
+import { orderPositionTrackerSettings } from "./settings.ts";
+import { DEPOSIT, KEYS, startVenueProcess, type VenueProcess } from "./venue-process.fixture.ts";
+import { startVenueProxy, type VenueProxy } from "./venue-proxy.fixture.ts";
+
+const log = pino({ level: "silent" });
+const LEASE_MS = 600;
+
+/** The adapters that only a test file may name. */
+export interface Adapters {
+  wakeups: (redis: TestRedis) => Wakeups;
+  lock: (redis: TestRedis) => AdvisoryLock;
+}
+
+/** Short windows, so that a test need not wait for them; quick questions, slow timers. */
+const SETTINGS = {
+  R3_ORDER_POSITION_TRACKER_RECV_WINDOW_MS: "400",
+  R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS: "50",
+  R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS: "20",
+  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "3600000",
+  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "3600000",
+};
+
+/** What all tests of a file share: servers, and a venue with a market for each test. */
+export interface World {
+  database: TestDatabase;
+  redis: TestRedis;
+  venue: VenueProcess;
+  adapters: Adapters;
+  /** The next market that no test has used. */
+  take(): string;
+  close(): Promise<void>;
+}
+
+export async function createWorld(markets: number, adapters: Adapters): Promise<World> {
+  const ids = Array.from({ length: markets }, (_, index) => `m${index + 1}`);
+  const [database, venue] = await Promise.all([createTestDatabase(), startVenueProcess(ids)]);
+  const redis = testRedis();
+  return {
+    database,
+    redis,
+    venue,
+    adapters,
+    take() {
+      const id = ids.shift();
+      if (id === undefined) throw new Error("The venue has no more markets.");
+      return id;
+    },
+    async close() {
+      await venue.stop();
+      await redis.cleanup();
+      await database.drop();
+    },
+  };
+}
+
+/** How one tracker differs from the others. */
+export interface TrackerOptions {
+  settings?: Record<string, string>;
+  /** Called at each failpoint; what it throws ends what the tracker is doing there. */
+  failpoint?: (point: string, context: FailpointContext) => void;
+  /** Changes the connector that this tracker uses. */
+  account?: (account: VenueAccount) => VenueAccount;
+}
+
+/** One market of the venue with those who trade on it. */
+export interface Desk {
+  marketId: string;
+  instrument: Instrument;
+  proxy: VenueProxy;
+  /** The same account past the proxy: the witness, and whoever else has its key. */
+  outside: VenueAccount;
+  bus: Bus;
+  queue: TaskQueue;
+  /** What market-data would answer. */
+  candles: Candle[];
+  tick(price: string): Promise<void>;
+  /** Starts a tracker, as a process of its own would be. */
+  startTracker(options?: TrackerOptions): Promise<{ stop(): Promise<void> }>;
+  close(): Promise<void>;
+}
+
+async function portsOf({ database, redis, adapters }: World) {
+  const { db } = database;
+  const incarnation = await createPostgresLogStore(db).incarnation();
+  const leader = createLeader({
+    db,
+    lock: adapters.lock(redis),
+    clock: systemClock,
+    log,
+    leaseMs: LEASE_MS,
+    retryMs: 20,
+  });
+  const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation, blockMs: 100 });
+  const instance = crypto.randomUUID();
+  const bus = createBus({
+    db,
+    logStore: createPostgresLogStore(db),
+    broker,
+    leader,
+    clock: systemClock,
+    log,
+    instance,
+  });
+  const wakeups = adapters.wakeups(redis);
+  const queue = createTaskQueue({ db, wakeups, clock: systemClock, log, leaseMs: LEASE_MS, sweepMs: 50 });
+  const close = async () => {
+    await queue.close();
+    await bus.close();
+    await leader.close();
+  };
+  return { db, leader, bus, queue, close };
+}
+
+function connectorOf(marketId: string, urls: { restUrl: string; wsApiUrl?: string }): Exchanges {
+  return createCcxtExchanges({
+    venues: [{ id: marketId, connector: "binance", ...urls }],
+    accounts: [{ id: marketId, venue: marketId, ...KEYS }],
+    clock: systemClock,
+    log,
+  });
+}
+
+/** Opens a market of the venue with a proxy before it, and stores its instrument as market-data does. */
+export async function openDesk(world: World): Promise<Desk> {
+  const marketId = world.take();
+  const proxy = await startVenueProxy(world.venue.url(marketId));
+  const direct = connectorOf(marketId, { restUrl: world.venue.url(marketId) });
+  const [instrument] = await direct.marketData(marketId).instruments();
+  if (instrument === undefined) throw new Error("The market has no instrument.");
+  const { sql } = world.database.db;
+  await sql`insert into reference.instruments values (${instrument.id}, ${marketId}, ${sql.json(instrument as never)}, 1)`;
+  const own = await portsOf(world);
+  const candles: Candle[] = [];
+  const closers: (() => Promise<void>)[] = [];
+  const marketData = {
+    ensureSeries: async (query: object) => ({ ...query, firstN: 1, headN: 0, headOpenAtMs: null }),
+    candles: async ({ fromN, limit }: { fromN: number; limit: number }) => candles.slice(fromN - 1, fromN - 1 + limit),
+  };
+  return {
+    marketId,
+    instrument,
+    proxy,
+    outside: direct.account(marketId),
+    bus: own.bus,
+    queue: own.queue,
+    candles,
+    tick: (price) => world.venue.tick(marketId, price),
+    async startTracker({ settings = {}, failpoint, account = (given: VenueAccount) => given } = {}) {
+      const ports = await portsOf(world);
+      const exchanges = connectorOf(marketId, proxy);
+      const failpoints = failpoint === undefined ? noFailpoints : { hit: failpoint };
+      const changed: Exchanges = { ...exchanges, account: (id) => account(exchanges.account(id)) };
+      const deps = { ...ports, exchanges: changed, clients: { marketData }, clock: systemClock, log, failpoints };
+      const values = orderPositionTrackerSettings.parse({ ...SETTINGS, ...settings });
+      const service = createOrderPositionTracker(deps as unknown as Deps, values);
+      let stopping: Promise<void> | undefined;
+      const stop = () =>
+        (stopping ??= (async () => {
+          await service.stop();
+          await ports.close();
+          await exchanges.close();
+        })());
+      closers.push(stop);
+      await service.start(new AbortController().signal);
+      return { stop };
+    },
+    async close() {
+      for (const close of closers.toReversed()) await close();
+      await own.close();
+      await direct.close();
+      await proxy.stop();
+    },
+  };
+}
+
+export function sessionOf(desk: Desk, more: Partial<Session> = {}): Session {
+  const id = crypto.randomUUID();
+  return {
+    id,
+    code: id.slice(0, 8),
+    name: "a",
+    strategy: "scripted",
+    strategyVersion: "1",
+    params: {},
+    instrumentIds: [desk.instrument.id],
+    timeFrame: "1m",
+    accountId: desk.marketId,
+    capital: DEPOSIT,
+    riskPolicy: {
+      sizing: { method: "fixed-size", size: "1" },
+      maxOrderNotional: null,
+      maxPositionNotional: null,
+      signalValidityMs: null,
+    },
+    refreshIntervalMs: 1_000,
+    stopPolicy: "keep",
+    state: "STARTING",
+    stateReason: null,
+    degraded: false,
+    run: 1,
+    version: 1,
+    partition: desk.bus.partitionOf(id),
+    createdAtMs: 1,
+    updatedAtMs: 1,
+    ...more,
+  };
+}
+
+/** Writes a session and tells of it, as session-manager does. */
+export async function putSession({ database: { db } }: World, { bus }: Desk, session: Session): Promise<void> {
+  const { id, code, state, run, version, partition, accountId } = session;
+  await db.transaction(async (tx) => {
+    await tx.sql`
+      insert into reference.sessions
+        (id, code, state, run, version, partition, account_id, session, created_at_ms, updated_at_ms)
+      values (${id}, ${code}, ${state}, ${run}, ${version}, ${partition}, ${accountId},
+        ${tx.sql.json(session as never)}, 1, 1)
+      on conflict (id) do update set state = excluded.state, run = excluded.run, version = excluded.version,
+        session = excluded.session`;
+    bus.publish(tx, [event(SESSIONS, id, "session.changed", { from: null, session })]);
+  });
+}

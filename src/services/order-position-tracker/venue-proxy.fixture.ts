@@ -1,0 +1,130 @@
+import { once } from "node:events";
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { type AddressInfo, connect, createServer as createTcpServer, type Server, type Socket } from "node:net";
+
+/**
+ * What becomes of a request. lose-request: the connection breaks before it has reached the venue. lose-answer: the venue
+ * has answered, the answer never comes. A function: it is held on its way until what that gives resolves.
+ */
+export type Fault = "lose-request" | "lose-answer" | (() => Promise<void>);
+
+/** A request as it passed: method and the last part of its path, with its parameters. */
+export interface Passed {
+  what: string;
+  params: URLSearchParams;
+}
+
+/** The network between a connector and one market of the venue. */
+export interface VenueProxy {
+  restUrl: string;
+  wsApiUrl: string;
+  /** Every request in order, also those that were lost. */
+  readonly passed: readonly Passed[];
+  /** The next request like `what` ("POST order") fares so; faults of one kind of request are used up in order. */
+  next(what: string, fault: Fault): void;
+  /** Breaks the user stream and lets no other one through. */
+  cutStream(): void;
+  mendStream(): void;
+  stop(): Promise<void>;
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}
+
+class Proxy implements VenueProxy {
+  restUrl = "";
+  wsApiUrl = "";
+  readonly passed: Passed[] = [];
+  readonly #faults: { what: string; fault: Fault }[] = [];
+  readonly #sockets = new Set<Socket>();
+  #isCut = false;
+  readonly #rest = createHttpServer((request, response) => void this.#forward(request, response));
+  readonly #stream = createTcpServer((socket) => this.#pipe(socket));
+
+  constructor(private readonly target: URL) {}
+
+  async start(): Promise<this> {
+    const { pathname } = this.target;
+    this.restUrl = `http://127.0.0.1:${await listen(this.#rest)}${pathname}`;
+    this.wsApiUrl = `ws://127.0.0.1:${await listen(this.#stream)}${pathname}/ws-api/v3`;
+    return this;
+  }
+
+  next(what: string, fault: Fault): void {
+    this.#faults.push({ what, fault });
+  }
+
+  cutStream(): void {
+    this.#isCut = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  mendStream(): void {
+    this.#isCut = false;
+  }
+
+  async stop(): Promise<void> {
+    this.cutStream();
+    this.#stream.close();
+    this.#rest.closeAllConnections();
+    this.#rest.close();
+  }
+
+  async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = "GET", url = "/" } = request;
+    const body = await bodyOf(request);
+    const { pathname, search } = new URL(url, this.target);
+    const what = `${method} ${pathname.split("/").at(-1)}`;
+    this.passed.push({ what, params: new URLSearchParams(body === "" ? search : body) });
+    const fault = this.#take(what);
+    if (typeof fault === "function") await fault();
+    if (fault === "lose-request") return void request.socket.destroy();
+    const headers = Object.entries(request.headers).filter(
+      ([name]) => name === "x-mbx-apikey" || name === "content-type",
+    );
+    const answer = await fetch(new URL(url, this.target), {
+      method,
+      headers: Object.fromEntries(headers.map(([name, value]) => [name, String(value)])),
+      ...(body === "" ? {} : { body }),
+    });
+    const text = await answer.text();
+    if (fault === "lose-answer") return void request.socket.destroy();
+    response.writeHead(answer.status, { "content-type": "application/json" }).end(text);
+  }
+
+  #take(what: string): Fault | undefined {
+    const index = this.#faults.findIndex((one) => one.what === what);
+    return index < 0 ? undefined : this.#faults.splice(index, 1)[0]?.fault;
+  }
+
+  #pipe(socket: Socket): void {
+    if (this.#isCut) return void socket.destroy();
+    const upstream = connect(Number(this.target.port), this.target.hostname);
+    for (const [one, other] of [
+      [socket, upstream],
+      [upstream, socket],
+    ] as const) {
+      this.#sockets.add(one);
+      one.on("error", () => one.destroy());
+      one.on("close", () => {
+        this.#sockets.delete(one);
+        other.destroy();
+      });
+      one.pipe(other);
+    }
+  }
+}
+
+/** A proxy in front of one market, by the market's base URL. */
+export function startVenueProxy(url: string): Promise<VenueProxy> {
+  return new Proxy(new URL(url)).start();
+}
