@@ -20,6 +20,8 @@ export interface VenueProxy {
   wsApiUrl: string;
   /** Every request in order, also those that were lost. */
   readonly passed: readonly Passed[];
+  /** How often the venue has said something on the user stream: twice once it is subscribed. */
+  readonly heard: number;
   /** The next request like `what` ("POST order") fares so; faults of one kind of request are used up in order. */
   next(what: string, fault: Fault): void;
   /** Breaks the user stream and lets no other one through. */
@@ -44,6 +46,7 @@ class Proxy implements VenueProxy {
   restUrl = "";
   wsApiUrl = "";
   readonly passed: Passed[] = [];
+  heard = 0;
   readonly #faults: { what: string; fault: Fault }[] = [];
   readonly #sockets = new Set<Socket>();
   #isCut = false;
@@ -109,6 +112,7 @@ class Proxy implements VenueProxy {
   #pipe(socket: Socket): void {
     if (this.#isCut) return void socket.destroy();
     const upstream = connect(Number(this.target.port), this.target.hostname);
+    upstream.on("data", () => void (this.heard += 1));
     for (const [one, other] of [
       [socket, upstream],
       [upstream, socket],

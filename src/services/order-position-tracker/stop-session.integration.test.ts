@@ -1,0 +1,183 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import type { Running } from "#shared/bus/bus.ts";
+import type { Session } from "#shared/domain/session.ts";
+import { createRedlockLock } from "#shared/leader/redlock.ts";
+import { FLATTEN_POSITION, type FlattenPosition } from "#shared/messages/tasks.ts";
+import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
+import {
+  changeSession,
+  inState,
+  orderRow,
+  place,
+  reportsOf,
+  requestOf,
+  runSession,
+  until,
+} from "./tracker-rows.fixture.ts";
+
+let world: World;
+let desk: Desk;
+/** What risk was asked for. */
+let wanted: FlattenPosition[];
+/** What risk does about it. */
+let answer: (wanted: FlattenPosition) => Promise<void>;
+let risk: Running;
+
+beforeAll(async () => {
+  world = await createWorld(9, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+});
+beforeEach(async () => {
+  desk = await openDesk(world);
+  await desk.tick("100");
+  wanted = [];
+  answer = async () => undefined;
+  risk = desk.queue.work({
+    queue: FLATTEN_POSITION.queue,
+    tasks: [FLATTEN_POSITION],
+    concurrency: 1,
+    mode: "transaction",
+    async handle(_tx, tasks) {
+      for (const { payload } of tasks) {
+        const asked = FLATTEN_POSITION.payload.parse(payload);
+        // Sessions of earlier tests stop still.
+        if (asked.instrumentId !== desk.instrument.id) continue;
+        wanted.push(asked);
+        await answer(asked);
+      }
+      return tasks.map(() => ({}));
+    },
+  });
+  await risk.ready;
+  await desk.startTracker();
+});
+afterEach(async () => {
+  await risk.close();
+  await desk.close();
+});
+afterAll(async () => {
+  await world.close();
+});
+
+const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
+const isStopped = async (session: Session) => (await reportsOf(world, session)).includes("report.stopped");
+const stop = (session: Session, more: Partial<Session> = {}) =>
+  changeSession(world, desk, session, { state: "STOPPING", ...more });
+
+/** A running session that holds so much of what it bought at 100, less the fee. */
+async function holding(size: string, more: Partial<Session> = {}): Promise<Session> {
+  const session = await runSession(world, desk, { stopPolicy: "flatten", ...more });
+  const buy = await place(world, desk, requestOf(session, 1, { size }));
+  await inState(world, buy, "ACCEPTED");
+  await desk.tick("100");
+  await inState(world, buy, "FILLED");
+  return session;
+}
+
+describe("the stop policy flatten", () => {
+  test("stops at once where nothing is held, and asks risk for nothing", async () => {
+    const session = await runSession(world, desk, { stopPolicy: "flatten" });
+    await stop(session);
+    await until(() => isStopped(session));
+    expect(wanted).toEqual([]);
+  });
+
+  test("waits for the order that risk makes until it is filled; dust of the fee stays", async () => {
+    const session = await holding("2.5");
+    answer = async () => {
+      if ((await orderRow(world, exit.id)) === null) await place(world, desk, exit);
+    };
+    // 2.4975 is held.
+    const exit = requestOf(session, 2, { side: "SELL", size: "2.4975", reduceOnly: true });
+    const stopping = await stop(session);
+    await inState(world, exit, "ACCEPTED");
+    expect(wanted[0]).toEqual({
+      sessionId: session.id,
+      run: 1,
+      version: stopping.version,
+      instrumentId: desk.instrument.id,
+      mark: "100",
+      marketAtMs: expect.any(Number),
+    });
+    // A market order fills at the next price shown: until then the session waits, and nobody cancels it.
+    expect(await isStopped(session)).toBe(false);
+    await desk.tick("103");
+    await until(() => isStopped(session));
+    expect((await orderRow(world, exit.id))?.state).toBe("FILLED");
+    expect(await desk.outside.openOrders(desk.instrument)).toEqual([]);
+  });
+
+  test("cancels what is open before it asks", async () => {
+    const session = await holding("2");
+    const resting = await place(world, desk, requestOf(session, 2, { style: LIMIT }));
+    await inState(world, resting, "ACCEPTED");
+    const states: (string | undefined)[] = [];
+    answer = async () => void states.push((await orderRow(world, resting.id))?.state);
+    await stop(session);
+    await until(async () => wanted.length > 0);
+    expect(states[0]).toBe("CANCELED");
+    expect(await isStopped(session)).toBe(false);
+  });
+
+  test("asks again after each answer while something is left, never twice at once", async () => {
+    const session = await holding("2");
+    await stop(session);
+    await until(async () => wanted.length >= 2);
+    const tasks = await world.database.db.sql`
+      select 1 from queue.tasks where lane = ${session.id} and state = 'open' and type = 'flatten-position'`;
+    expect(tasks.length).toBeLessThanOrEqual(1);
+    expect(await isStopped(session)).toBe(false);
+  });
+
+  test("goes on where the session is FAULTED and asks with the new version once it stops again", async () => {
+    const session = await holding("2");
+    const first = await stop(session);
+    await until(async () => wanted.length > 0);
+    const faulted = await changeSession(world, desk, first, { state: "FAULTED" });
+    const again = await stop(faulted);
+    await until(async () => wanted.some(({ version }) => version === again.version));
+    expect(wanted.map(({ version }) => version)).toContain(first.version);
+  });
+
+  test("leaves dust that no order could close, and stops", async () => {
+    const session = await holding("0.1");
+    // 0.0999 at 100 is below the least notional of 10.
+    await stop(session, { state: "STOPPING" });
+    await until(() => isStopped(session));
+    expect(wanted).toEqual([]);
+  });
+});
+
+describe("the other stop policies", () => {
+  test("keep leaves position and orders", async () => {
+    const session = await holding("2", { stopPolicy: "keep" });
+    const resting = await place(world, desk, requestOf(session, 2, { style: LIMIT }));
+    await inState(world, resting, "ACCEPTED");
+    await stop(session);
+    await until(() => isStopped(session));
+    expect(await desk.outside.openOrders(desk.instrument)).toHaveLength(1);
+  });
+
+  test("cancel ends the orders and leaves the position; an entry that comes after it is never sent", async () => {
+    const session = await holding("2", { stopPolicy: "cancel" });
+    const resting = await place(world, desk, requestOf(session, 2, { style: LIMIT }));
+    await inState(world, resting, "ACCEPTED");
+    await stop(session);
+    const late = await place(world, desk, requestOf(session, 3, { style: LIMIT }));
+    await until(() => isStopped(session));
+    expect((await orderRow(world, resting.id))?.state).toBe("CANCELED");
+    expect((await inState(world, late, "CANCELED")).signedAtMs).toBeNull();
+    expect(wanted).toEqual([]);
+  });
+
+  test("a cancel that the venue does not answer is asked for again until it is", async () => {
+    const session = await runSession(world, desk, { stopPolicy: "cancel" });
+    const resting = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, resting, "ACCEPTED");
+    desk.proxy.next("DELETE order", "lose-request");
+    desk.proxy.next("DELETE order", "lose-answer");
+    await stop(session);
+    await until(() => isStopped(session));
+    expect((await orderRow(world, resting.id))?.state).toBe("CANCELED");
+  });
+});
