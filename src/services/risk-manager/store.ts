@@ -68,7 +68,7 @@ export async function readContext(
     sql<BudgetRow[]>`
       select capital, book, next_order_number, market_at_ms
       from risk_manager.budgets where session_id = ${sessionId} for update`,
-    readOrders(tx, sessionId),
+    selectOpenOrders(tx, sessionId),
   ]);
   const session = sessions[0]?.session ?? null;
   const row = budgets[0];
@@ -77,16 +77,26 @@ export async function readContext(
     session,
     account: accounts[0]?.trading_state ?? null,
     instrument: instruments[0]?.instrument ?? null,
-    budget: row === undefined ? null : await readBudget(tx, row, session, orders),
+    budget: row === undefined ? null : await readBudget(tx, row, session, readOpenOrders(orders)),
   };
 }
 
-/** What the orders of a session that have not ended may still take. Send it behind the statement that locks the budget. */
-async function readOrders({ sql }: Tx, sessionId: string): Promise<Pick<Budget, "reserved" | "openOrders">> {
-  const rows = await sql<{ quote: string; base: string; open: number }[]>`
+/** What the orders of a session that have not ended may still take. */
+interface OpenOrdersRow {
+  quote: string;
+  base: string;
+  open: number;
+}
+
+/** A query, not yet sent: behind the statement that locks the budget, in the same round trip. An async function would overtake it. */
+function selectOpenOrders({ sql }: Tx, sessionId: string) {
+  return sql<OpenOrdersRow[]>`
     select coalesce(sum(size_left * quote_per_unit), 0) as quote, coalesce(sum(size_left * base_per_unit), 0) as base,
       count(*)::integer as open
     from risk_manager.reservations where session_id = ${sessionId}`;
+}
+
+function readOpenOrders(rows: readonly OpenOrdersRow[]): Pick<Budget, "reserved" | "openOrders"> {
   const { quote = "0", base = "0", open = 0 } = rows[0] ?? {};
   return { reserved: { quote: decimal(quote), base: decimal(base) }, openOrders: open };
 }
@@ -120,13 +130,13 @@ export async function openBudget(tx: Tx, session: Session, atMs: number): Promis
     sql<BudgetRow[]>`
       select capital, book, next_order_number, market_at_ms
       from risk_manager.budgets where session_id = ${session.id} for update`,
-    readOrders(tx, session.id),
+    selectOpenOrders(tx, session.id),
   ]);
   const row = rows[0];
   if (row === undefined) throw new RangeError("A budget that was just written is not there.");
   return {
     book: bookFromJson(row.book),
-    ...orders,
+    ...readOpenOrders(orders),
     nextOrderNumber: row.next_order_number,
     marketAtMs: row.market_at_ms,
   };

@@ -1,0 +1,224 @@
+import { pino } from "pino";
+import { createBus } from "#shared/bus/create-bus.ts";
+import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
+import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import { systemClock } from "#shared/clock/system.ts";
+import { createTestDatabase, testRedis } from "#shared/db/test-database.ts";
+import { normalize } from "#shared/domain/decimal.ts";
+import type { Fill, Order, OrderRequest } from "#shared/domain/order.ts";
+import type { Session } from "#shared/domain/session.ts";
+import type { Signal } from "#shared/domain/signal.ts";
+import { createLeader } from "#shared/leader/create-leader.ts";
+import type { AdvisoryLock } from "#shared/leader/leader.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
+import { DECIDE_SIGNAL, FLATTEN_POSITION, type FlattenPosition } from "#shared/messages/tasks.ts";
+import { event, ORDERS } from "#shared/messages/topics.ts";
+import { newOrder, track } from "#shared/orders/new-order.ts";
+import { applyOrderEvent, type OrderEvent, type TrackedOrder } from "#shared/orders/order-state.ts";
+import type { Wakeups } from "#shared/queue/queue.ts";
+import { createTaskQueue } from "#shared/queue/task-queue.ts";
+import { noFailpoints } from "#shared/service/create-failpoints.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { createRiskManager } from "./service.ts";
+import { riskManagerSettings } from "./settings.ts";
+
+const log = pino({ level: "silent" });
+const ACCOUNT = "demo";
+
+/** A decision as its row says it. */
+export interface DecisionRow {
+  signal_id: string;
+  kind: string;
+  code: string | null;
+  order_id: string | null;
+  size: string | null;
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>;
+
+/** The service on real servers; the tests stand for those before and behind it. */
+export async function createWorld(adapters: {
+  wakeups: (redis: { url: string; prefix: string }) => Wakeups;
+  lock: (redis: { url: string; prefix: string }) => AdvisoryLock;
+}) {
+  const database = await createTestDatabase();
+  const redis = testRedis();
+  const { db } = database;
+  const { sql } = db;
+  await sql`insert into reference.instruments values (${spx.id}, 'paper', ${sql.json(spx as never)}, 1)`;
+  await sql`insert into reference.accounts (id, venue, updated_at_ms) values (${ACCOUNT}, 'paper', 1)`;
+  const closers: (() => Promise<void>)[] = [];
+  const portsOf = async () => {
+    const logStore = createPostgresLogStore(db);
+    const leader = createLeader({
+      db,
+      lock: adapters.lock(redis),
+      clock: systemClock,
+      log,
+      leaseMs: 1_000,
+      retryMs: 20,
+    });
+    const incarnation = await logStore.incarnation();
+    const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation, blockMs: 100 });
+    const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance: crypto.randomUUID() });
+    const queue = createTaskQueue({ db, wakeups: adapters.wakeups(redis), clock: systemClock, log, sweepMs: 50 });
+    closers.push(async () => {
+      await queue.close();
+      await bus.close();
+      await leader.close();
+    });
+    return { db, bus, queue, leader, clock: systemClock, log, failpoints: noFailpoints };
+  };
+  const own = await portsOf();
+
+  return {
+    database,
+    /** What a decision is made with, for tests that make one without the queue. */
+    ports: own,
+    /** Starts one more worker, as a process of its own would be. */
+    async start(): Promise<void> {
+      const ports = await portsOf();
+      const service = createRiskManager(ports as unknown as Deps, riskManagerSettings.parse({}));
+      await service.start(new AbortController().signal);
+      closers.push(() => service.stop());
+    },
+    /** Hands a signal over as strategy-executor does, so many times. */
+    async signal(signal: Signal, times = 1): Promise<void> {
+      await db.transaction(async (tx) => {
+        for (let time = 0; time < times; time += 1)
+          await own.queue.enqueue(tx, { task: DECIDE_SIGNAL, lane: signal.sessionId, payload: { signal } });
+      });
+    },
+    async flatten(payload: FlattenPosition): Promise<void> {
+      await db.transaction((tx) =>
+        own.queue.enqueue(tx, { task: FLATTEN_POSITION, lane: payload.sessionId, payload, priority: 0 }),
+      );
+    },
+    /** Tells what became of an order, as order-position-tracker does; gives the order after it. */
+    async tell(tracked: TrackedOrder, orderEvent: OrderEvent): Promise<TrackedOrder> {
+      const change = applyOrderEvent(tracked, orderEvent);
+      if (change.kind !== "changed") throw new Error(`The event was ${change.kind}.`);
+      const { order } = change.tracked;
+      const data = { from: change.from, order };
+      await db.transaction(async (tx) => {
+        own.bus.publish(tx, [
+          orderEvent.kind === "fill"
+            ? event(ORDERS, order.sessionId, "order.filled", { ...data, fill: orderEvent.fill })
+            : event(ORDERS, order.sessionId, "order.changed", data),
+        ]);
+      });
+      return change.tracked;
+    },
+    async putAccount(state: "ACTIVE" | "REDUCING" | "HALTED"): Promise<void> {
+      await sql`update reference.accounts set trading_state = ${state} where id = ${ACCOUNT}`;
+    },
+    async decisions(sessionId: string): Promise<DecisionRow[]> {
+      return sql<DecisionRow[]>`
+        select signal_id, kind, code, order_id, size from risk_manager.decisions
+        where session_id = ${sessionId} order by decided_at_ms, signal_id`;
+    },
+    /** The orders that were handed on, in order. */
+    async placed(sessionId: string): Promise<OrderRequest[]> {
+      const rows = await sql<{ order: OrderRequest }[]>`
+        select payload -> 'order' as "order" from queue.tasks
+        where type = 'place-order' and payload -> 'order' ->> 'sessionId' = ${sessionId} order by created_at_ms, id`;
+      return rows.map(({ order }) => order);
+    },
+    /** The types and data of what was told about a session, in order. */
+    async told(topic: string, sessionId: string) {
+      const rows = await sql<{ type: string; envelope: { data: Record<string, unknown> } }[]>`
+        select type, envelope from bus.log where topic = ${topic} and key = ${sessionId} order by seq`;
+      return rows.map(({ type, envelope }) => ({ type, data: envelope.data }));
+    },
+    /** What an order may still take of the quote and the base. Null: its reservation is gone. */
+    async reserved(orderId: string): Promise<{ quote: string; base: string } | null> {
+      const rows = await sql<{ quote: string; base: string }[]>`
+        select size_left * quote_per_unit as quote, size_left * base_per_unit as base
+        from risk_manager.reservations where order_id = ${orderId}`;
+      const row = rows[0];
+      return row === undefined ? null : { quote: normalize(row.quote), base: normalize(row.base) };
+    },
+    async close(): Promise<void> {
+      for (const close of closers.toReversed()) await close();
+      await redis.cleanup();
+      await database.drop();
+    },
+  };
+}
+
+export function sessionOf(more: Partial<Session> = {}): Session {
+  const id = crypto.randomUUID();
+  const limits = { maxOrderNotional: null, maxPositionNotional: null, signalValidityMs: null };
+  return {
+    id,
+    code: id.slice(0, 8),
+    name: "a",
+    strategy: "scripted",
+    strategyVersion: "1",
+    params: {},
+    instrumentIds: [spx.id],
+    timeFrame: "1m",
+    accountId: ACCOUNT,
+    capital: "10000",
+    riskPolicy: { sizing: { method: "fixed-size", size: "10" }, ...limits },
+    refreshIntervalMs: 1_000,
+    stopPolicy: "flatten",
+    state: "RUNNING",
+    stateReason: null,
+    degraded: false,
+    run: 1,
+    version: 1,
+    partition: 0,
+    createdAtMs: 1,
+    updatedAtMs: 1,
+    ...more,
+  };
+}
+
+/** Writes a session as session-manager does; gives it back. */
+export async function putSession({ database: { db } }: World, session: Session): Promise<Session> {
+  const { id, code, state, run, version, partition, accountId } = session;
+  await db.sql`
+    insert into reference.sessions
+      (id, code, state, run, version, partition, account_id, session, created_at_ms, updated_at_ms)
+    values (${id}, ${code}, ${state}, ${run}, ${version}, ${partition}, ${accountId},
+      ${db.sql.json(session as never)}, 1, 1)
+    on conflict (id) do update set state = excluded.state, run = excluded.run, version = excluded.version,
+      session = excluded.session`;
+  return session;
+}
+
+export function signalOf(session: Session, more: Partial<Signal> = {}): Signal {
+  return {
+    id: crypto.randomUUID(),
+    sessionId: session.id,
+    run: session.run,
+    number: 1,
+    instrumentId: spx.id,
+    intent: { kind: "enter", side: "BUY", style: { type: "MARKET" } },
+    marks: { [spx.id]: "100" },
+    candleN: 1,
+    marketAtMs: 1_000,
+    validUntilMs: null,
+    receivedAtMs: 1,
+    createdAtMs: 1,
+    ...more,
+  };
+}
+
+export const EXIT = { kind: "exit", style: { type: "MARKET" } } as const;
+
+/** An order as order-position-tracker keeps it once it has sent it. */
+export function sent(request: OrderRequest): TrackedOrder {
+  const order: Order = { ...newOrder(request), state: "SUBMITTED", attempt: 1, version: 2 };
+  return track(order);
+}
+
+export function fillOf(order: OrderRequest, tradeId: string, size: string): OrderEvent {
+  const { id: orderId, sessionId, accountId, instrumentId, side } = order;
+  const fill: Fill = {
+    ...{ tradeId, orderId, sessionId, accountId, instrumentId, side },
+    ...{ price: "100", size, fee: "0", feeAsset: side === "BUY" ? spx.base : spx.quote, maker: false, atMs: 2_000 },
+  };
+  return { kind: "fill", fill };
+}

@@ -1,0 +1,258 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import type { OrderRequest } from "#shared/domain/order.ts";
+import type { Session } from "#shared/domain/session.ts";
+import type { Signal } from "#shared/domain/signal.ts";
+import { createRedlockLock } from "#shared/leader/redlock.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
+import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import { until } from "#shared/queue/queue.fixture.ts";
+import { decideSignal } from "./decide-signal.ts";
+import {
+  createWorld,
+  EXIT,
+  fillOf,
+  putSession,
+  sent,
+  sessionOf,
+  signalOf,
+  type World,
+} from "./risk-manager.fixture.ts";
+
+let world: World;
+
+beforeAll(async () => {
+  world = await createWorld({ wakeups: createBullmqWakeups, lock: createRedlockLock });
+  await world.start();
+  await world.start();
+});
+afterEach(async () => {
+  await world.putAccount("ACTIVE");
+});
+afterAll(async () => {
+  await world.close();
+});
+
+/** Awaits the decision of a signal. */
+const decided = (signal: Pick<Signal, "id" | "sessionId">) =>
+  until(async () => (await world.decisions(signal.sessionId)).find(({ signal_id: id }) => id === signal.id));
+
+async function decide(signal: Signal) {
+  await world.signal(signal);
+  return decided(signal);
+}
+
+async function firstOrder(session: Session): Promise<OrderRequest> {
+  const [order] = await world.placed(session.id);
+  if (order === undefined) throw new Error("No order was made.");
+  return order;
+}
+
+/** A session that has bought ten at 100 and been told so. */
+async function holding(): Promise<Session> {
+  const session = await putSession(world, sessionOf());
+  await decide(signalOf(session));
+  const order = await firstOrder(session);
+  await world.tell(sent(order), fillOf(order, session.id, "10"));
+  await until(async () => (await world.reserved(order.id)) === null);
+  return session;
+}
+
+describe("a signal", () => {
+  test("is decided once though its task comes five times to two workers", async () => {
+    const session = await putSession(world, sessionOf());
+    const signal = signalOf(session);
+    await world.signal(signal, 5);
+    await until(async () => {
+      const open = await world.database.db.sql`select 1 from queue.tasks where lane = ${session.id} and state = 'open'`;
+      return open.length === 0;
+    });
+    expect(await world.decisions(session.id)).toMatchObject([{ signal_id: signal.id, kind: "approved", size: "10" }]);
+    expect(await world.placed(session.id)).toMatchObject([
+      { signalId: signal.id, number: 1, clientOrderId: `${session.code}-1`, size: "10", side: "BUY" },
+    ]);
+    expect((await world.told("signals", session.id)).map(({ type }) => type)).toEqual(["signal.approved"]);
+    expect((await world.told("orders", session.id)).map(({ type }) => type)).toEqual(["order.changed"]);
+  });
+
+  test.each<[string, Partial<Session>, Partial<Signal>]>([
+    ["SESSION_PAUSED", { state: "PAUSED" }, {}],
+    ["SESSION_NOT_TRADING", { state: "STOPPING" }, {}],
+    ["SESSION_NOT_TRADING", { state: "STOPPING" }, { intent: EXIT }],
+    ["SIGNAL_STALE_RUN", { run: 2 }, { run: 1 }],
+    ["SIGNAL_EXPIRED", {}, { validUntilMs: 999 }],
+    ["NO_POSITION", {}, { intent: EXIT }],
+    ["SIDE_NOT_SUPPORTED", {}, { intent: { kind: "enter", side: "SELL", style: { type: "MARKET" } } }],
+    ["INSUFFICIENT_BALANCE", { capital: "1000" }, {}],
+    ["INSTRUMENT_NOT_TRADING", {}, { instrumentId: "NDX/USD.paper" }],
+  ])("that is denied as %s has a decision and an event, and no order", async (code, of, more) => {
+    const session = await putSession(world, sessionOf(of));
+    const signal = signalOf(session, more);
+    expect(await decide(signal)).toMatchObject({ kind: "denied", code, order_id: null });
+    expect(await world.told("signals", session.id)).toMatchObject([
+      { type: "signal.denied", data: { signalId: signal.id, code } },
+    ]);
+    expect(await world.told("orders", session.id)).toEqual([]);
+    expect(await world.placed(session.id)).toEqual([]);
+  });
+});
+
+describe("the budget of a session", () => {
+  test("is not exceeded by decisions that run at the same time, also not by the first ones", async () => {
+    // Ten at 100 with the fee cost 1,001: of 2,500 two may be had.
+    const session = await putSession(world, sessionOf({ capital: "2500" }));
+    const { db } = world.database;
+    const outcomes = await Promise.all(
+      [1, 2, 3, 4].map((number) =>
+        db.transaction((tx) => decideSignal(tx, world.ports, signalOf(session, { number }))),
+      ),
+    );
+    expect(outcomes.map(({ decision }) => decision).toSorted()).toEqual(["approved", "approved", "denied", "denied"]);
+    expect((await world.placed(session.id)).map(({ number }) => number).toSorted()).toEqual([1, 2]);
+    const [sum] = await db.sql<{ quote: string }[]>`
+      select sum(size_left * quote_per_unit) as quote from risk_manager.reservations where session_id = ${session.id}`;
+    expect(Number(sum?.quote)).toBe(2_002);
+  });
+
+  test("is reserved by an order, less with each fill, and free when the order ends", async () => {
+    const session = await putSession(world, sessionOf());
+    await decide(signalOf(session));
+    const order = await firstOrder(session);
+    expect(await world.reserved(order.id)).toEqual({ quote: "1001", base: "0" });
+    const part = await world.tell(sent(order), fillOf(order, `${session.id}-1`, "4"));
+    await until(async () => (await world.reserved(order.id))?.quote !== "1001");
+    expect(await world.reserved(order.id)).toEqual({ quote: "600.6", base: "0" });
+    await world.tell(part, { kind: "state", to: "CANCELED" });
+    await until(async () => (await world.reserved(order.id)) === null);
+    const [budget] = await world.database.db.sql<{ book: { cash: string } }[]>`
+      select book from risk_manager.budgets where session_id = ${session.id}`;
+    expect(budget?.book.cash).toBe("9600");
+  });
+
+  test("keeps what an exit closes from a second exit", async () => {
+    const session = await holding();
+    expect(await decide(signalOf(session, { intent: EXIT }))).toMatchObject({ kind: "approved", size: "10" });
+    expect(await decide(signalOf(session, { intent: EXIT }))).toMatchObject({ code: "NO_POSITION" });
+  });
+});
+
+describe("a pause", () => {
+  test("that was committed before the decision denies the entry, and an exit passes", async () => {
+    const session = await holding();
+    await putSession(world, { ...session, state: "PAUSED", version: 2 });
+    expect(await decide(signalOf(session))).toMatchObject({ code: "SESSION_PAUSED" });
+    expect(await decide(signalOf(session, { intent: EXIT }))).toMatchObject({ kind: "approved" });
+  });
+
+  test("waits for a decision that is being made, so that none is made after its answer", async () => {
+    const session = await putSession(world, sessionOf());
+    const order: string[] = [];
+    let paused: Promise<unknown> = Promise.resolve();
+    await world.database.db.transaction(async (tx) => {
+      await decideSignal(tx, world.ports, signalOf(session));
+      paused = putSession(world, { ...session, state: "PAUSED", version: 2 }).then(() => order.push("paused"));
+      await until(async () => {
+        const waiting = await world.database.db.sql`
+          select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%reference.sessions%'
+            and datname = current_database()`;
+        return waiting.length > 0;
+      });
+      order.push("decided");
+    });
+    await paused;
+    expect(order).toEqual(["decided", "paused"]);
+  });
+});
+
+describe("an account", () => {
+  test("that is REDUCING takes exits alone, one that is HALTED nothing", async () => {
+    const session = await holding();
+    await world.putAccount("HALTED");
+    expect(await decide(signalOf(session))).toMatchObject({ code: "ACCOUNT_HALTED" });
+    expect(await decide(signalOf(session, { intent: EXIT }))).toMatchObject({ code: "ACCOUNT_HALTED" });
+    await world.putAccount("REDUCING");
+    expect(await decide(signalOf(session))).toMatchObject({ code: "ACCOUNT_REDUCING" });
+    expect(await decide(signalOf(session, { intent: EXIT }))).toMatchObject({ kind: "approved" });
+  });
+});
+
+describe("the stop of a session that holds something", () => {
+  const wish = ({ id: sessionId, run, version }: Session) => ({
+    ...{ sessionId, run, version, instrumentId: spx.id },
+    ...{ mark: "100", marketAtMs: 3_000 },
+  });
+  const stop = (session: Session, more: Partial<Session> = {}) =>
+    putSession(world, { ...session, state: "STOPPING", version: session.version + 1, ...more });
+  const orders = async ({ id }: Session) => (await world.placed(id)).filter(({ reduceOnly }) => reduceOnly);
+  const faults = async ({ id }: Session) => (await world.told("session-reports", id)).map(({ data }) => data["reason"]);
+  /** Awaits that all the session's tasks here are done; gives what the last came to. */
+  const outcome = ({ id }: Session) =>
+    until(async () => {
+      const tasks = await world.database.db.sql<{ state: string; outcome: Record<string, unknown> }[]>`
+        select state, outcome from queue.tasks where queue = 'risk-decisions' and lane = ${id} order by seq`;
+      return tasks.every(({ state }) => state === "done") ? tasks.at(-1)?.outcome : null;
+    });
+
+  test("leads to one reduce-only market order for all of it, however often it is asked for", async () => {
+    const session = await stop(await holding());
+    for (let time = 0; time < 3; time += 1) await world.flatten(wish(session));
+    expect(await outcome(session)).toEqual({ decision: "orders are under way", orders: 1 });
+    expect(await orders(session)).toMatchObject([
+      { side: "SELL", size: "10", style: { type: "MARKET" }, reduceOnly: true, number: 2, validUntilMs: null },
+    ]);
+  });
+
+  test("waits for orders whose end is not known yet, and is sized by all their fills", async () => {
+    const held = await holding();
+    await decide(signalOf(held));
+    const entry = (await world.placed(held.id)).at(-1) as OrderRequest;
+    const session = await stop(held);
+    await world.flatten(wish(session));
+    expect(await outcome(session)).toEqual({ decision: "orders are under way", orders: 1 });
+    const part = await world.tell(sent(entry), fillOf(entry, `${held.id}-2`, "3.00005"));
+    await world.tell(part, { kind: "state", to: "CANCELED" });
+    await until(async () => (await world.reserved(entry.id)) === null);
+    await world.flatten(wish(session));
+    expect(await outcome(session)).toMatchObject({ decision: "approved", size: "13" });
+  });
+
+  test("does nothing where what is left is dust, or the session does not stop so", async () => {
+    const held = await holding();
+    const running = wish(held);
+    await world.flatten(running);
+    expect(await outcome(held)).toEqual({ decision: "not wanted any more" });
+    const keeping = await stop(held, { stopPolicy: "keep" });
+    await world.flatten(wish(keeping));
+    expect(await outcome(held)).toEqual({ decision: "not wanted any more" });
+    const session = await stop(keeping, { stopPolicy: "flatten" });
+    await world.flatten({ ...wish(session), mark: "0.9" });
+    expect(await outcome(session)).toEqual({ decision: "flat already" });
+    expect(await orders(session)).toEqual([]);
+  });
+
+  test("is a fault where risk may not make the order, and may be tried again by a new stop", async () => {
+    const session = await stop(await holding());
+    await world.putAccount("HALTED");
+    await world.flatten(wish(session));
+    expect(await outcome(session)).toEqual({ decision: "denied", code: "ACCOUNT_HALTED" });
+    expect(await faults(session)).toEqual([expect.stringContaining("ACCOUNT_HALTED")]);
+    await world.putAccount("ACTIVE");
+    await world.flatten(wish(session));
+    expect(await outcome(session)).toEqual({ decision: "failed" });
+    const again = await stop(session);
+    await world.flatten(wish(again));
+    expect(await outcome(again)).toMatchObject({ decision: "approved", size: "10" });
+  });
+
+  test("is a fault where the venue has rejected the order", async () => {
+    const session = await stop(await holding());
+    await world.flatten(wish(session));
+    await outcome(session);
+    const [order] = await orders(session);
+    await world.tell(sent(order as OrderRequest), { kind: "state", to: "REJECTED", reason: "-2010: no" });
+    await until(async () => (await world.reserved((order as OrderRequest).id)) === null);
+    await world.flatten(wish(session));
+    expect(await outcome(session)).toEqual({ decision: "failed" });
+    expect(await faults(session)).toHaveLength(1);
+    expect(await orders(session)).toHaveLength(1);
+  });
+});
