@@ -195,9 +195,8 @@ describe("a worker that ends between the intent and the send", () => {
     await world.database.db.sql`
       update queue.lanes set lease_until = null, wake_at = now(), owner = null, epoch = epoch + 1 where lane = ${order.id}`;
     await desk.startTracker();
-    const accepted = await inState(world, order, "ACCEPTED");
+    const accepted = await inState(world, order, "ACCEPTED").finally(woken.resolve);
     expect(accepted.attempt).toBe(2);
-    woken.resolve();
     expect(await late.promise).toEqual({ kind: "window-passed" });
     expect(await orderRow(world, order.id)).toEqual(accepted);
     expect(await desk.outside.openOrders(desk.instrument)).toHaveLength(1);

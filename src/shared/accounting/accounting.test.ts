@@ -12,7 +12,7 @@ import {
   positionOf,
 } from "#shared/accounting/book.ts";
 import { feeOf } from "#shared/accounting/fees.ts";
-import { isFlat } from "#shared/accounting/flat.ts";
+import { closableSize, isFlat } from "#shared/accounting/flat.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 
@@ -162,5 +162,19 @@ describe("isFlat", () => {
     ["-0.1", "100", false],
   ])("%s at %s: %p", (held, mark, flat) => {
     expect(isFlat({ size: decimal(held), mark: decimal(mark), instrument: SPX })).toBe(flat);
+  });
+});
+
+describe("closableSize", () => {
+  test.each([
+    ["0", "100", null],
+    ["0.0999", "100", null],
+    ["2.49756", "100", "2.4975"],
+    ["-2.49756", "100", "-2.4975"],
+    // Not flat as it stands, but what an order could close of it would be below the least notional.
+    ["0.10005", "99.99", null],
+  ])("of %s at %s: %p", (held, mark, closable) => {
+    const size = closableSize({ size: decimal(held), mark: decimal(mark), instrument: SPX });
+    expect(size === null ? null : plain(size)).toBe(closable);
   });
 });

@@ -30,7 +30,7 @@ export const SESSION_REPORTS = topic({
   version: 1,
   key: "sessionId",
   onDead: "block",
-  description: "What strategy-executor and order-position-tracker tell session-manager.",
+  description: "What strategy-executor, order-position-tracker and risk-manager tell session-manager.",
   schemas: {
     /** strategy-executor: warmed up; `candleN` is the newest candle it has seen. */
     "report.warm": z.object({ ...report, candleN: z.number().int().nonnegative() }),
