@@ -37,9 +37,8 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "flatten-"));
   base = `http://127.0.0.1:${await freePort()}`;
   urls = Object.fromEntries(DEMO_SERVICES.map((name) => [name, base])) as ServiceUrls;
-  const settings = engineSettings({
-    ...{ run: RUN, urls, databaseUrl: database.url, redisUrl: redis.url, dataFolder: folder, failpoints: [] },
-  });
+  const servers = { databaseUrl: database.url, redisUrl: redis.url, dataFolder: folder };
+  const settings = engineSettings({ run: RUN, urls, ...servers, failpoints: [] });
   const env = Object.fromEntries(Object.entries(settings).filter(([name]) => !name.startsWith("R3_TEST_")));
   engine = Bun.spawn([process.execPath, "bin/run.ts", "all"], {
     cwd: ROOT,

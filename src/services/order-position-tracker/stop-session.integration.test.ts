@@ -25,7 +25,7 @@ let answer: (wanted: FlattenPosition) => Promise<void>;
 let risk: Running;
 
 beforeAll(async () => {
-  world = await createWorld(9, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(10, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -117,6 +117,21 @@ describe("the stop policy flatten", () => {
     await until(async () => wanted.length > 0);
     expect(states[0]).toBe("CANCELED");
     expect(await isStopped(session)).toBe(false);
+  });
+
+  test("leaves a market order that reduces alone while it cancels the others", async () => {
+    const session = await holding("2");
+    const exit = requestOf(session, 2, { side: "SELL", size: "1.998", reduceOnly: true });
+    await inState(world, await place(world, desk, exit), "ACCEPTED");
+    const resting = await place(world, desk, requestOf(session, 3, { style: LIMIT }));
+    await inState(world, resting, "ACCEPTED");
+    await stop(session);
+    await inState(world, resting, "CANCELED");
+    expect((await orderRow(world, exit.id))?.state).toBe("ACCEPTED");
+    await desk.tick("100");
+    await until(() => isStopped(session));
+    expect((await orderRow(world, exit.id))?.state).toBe("FILLED");
+    expect(wanted).toEqual([]);
   });
 
   test("asks again after each answer while something is left, never twice at once", async () => {

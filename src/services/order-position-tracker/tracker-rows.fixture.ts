@@ -12,7 +12,7 @@ export async function until<T>(what: () => Promise<T | null | undefined | false>
   for (;;) {
     const found = await what();
     if (found) return found;
-    if (performance.now() > end) throw new Error(`The condition did not come true in time: ${what}`);
+    if (performance.now() > end) throw new Error(`The condition did not come true in time: ${what.toString()}`);
     await systemClock.sleep(5);
   }
 }

@@ -3,9 +3,9 @@ import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { systemClock } from "#shared/clock/system.ts";
-import { createTestDatabase, testRedis } from "#shared/db/test-database.ts";
+import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import { normalize } from "#shared/domain/decimal.ts";
-import type { Fill, Order, OrderRequest } from "#shared/domain/order.ts";
+import type { Order, OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
@@ -34,116 +34,134 @@ export interface DecisionRow {
   size: string | null;
 }
 
-export type World = Awaited<ReturnType<typeof createWorld>>;
+/** The adapters that only a test file may name. */
+interface Adapters {
+  wakeups: (redis: TestRedis) => Wakeups;
+  lock: (redis: TestRedis) => AdvisoryLock;
+}
+
+/** The ports of a process of its own. */
+async function openPorts(database: TestDatabase, redis: TestRedis, adapters: Adapters) {
+  const { db } = database;
+  const logStore = createPostgresLogStore(db);
+  const leader = createLeader({ db, lock: adapters.lock(redis), clock: systemClock, log, leaseMs: 1_000, retryMs: 20 });
+  const incarnation = await logStore.incarnation();
+  const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation, blockMs: 100 });
+  const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance: crypto.randomUUID() });
+  const queue = createTaskQueue({ db, wakeups: adapters.wakeups(redis), clock: systemClock, log, sweepMs: 50 });
+  return { db, bus, queue, leader, clock: systemClock, log, failpoints: noFailpoints };
+}
+type Ports = Awaited<ReturnType<typeof openPorts>>;
 
 /** The service on real servers; the tests stand for those before and behind it. */
-export async function createWorld(adapters: {
-  wakeups: (redis: { url: string; prefix: string }) => Wakeups;
-  lock: (redis: { url: string; prefix: string }) => AdvisoryLock;
-}) {
-  const database = await createTestDatabase();
-  const redis = testRedis();
-  const { db } = database;
-  const { sql } = db;
-  await sql`insert into reference.instruments values (${spx.id}, 'paper', ${sql.json(spx as never)}, 1)`;
-  await sql`insert into reference.accounts (id, venue, updated_at_ms) values (${ACCOUNT}, 'paper', 1)`;
-  const closers: (() => Promise<void>)[] = [];
-  const portsOf = async () => {
-    const logStore = createPostgresLogStore(db);
-    const leader = createLeader({
-      db,
-      lock: adapters.lock(redis),
-      clock: systemClock,
-      log,
-      leaseMs: 1_000,
-      retryMs: 20,
+export class World {
+  readonly #closers: (() => Promise<void>)[] = [];
+
+  private constructor(
+    readonly database: TestDatabase,
+    private readonly redis: TestRedis,
+    private readonly adapters: Adapters,
+    /** What a decision is made with, for tests that make one without the queue. */
+    readonly ports: Ports,
+  ) {
+    this.#keep(ports);
+  }
+
+  static async create(adapters: Adapters): Promise<World> {
+    const database = await createTestDatabase();
+    const redis = testRedis();
+    const { sql } = database.db;
+    await sql`insert into reference.instruments values (${spx.id}, 'paper', ${sql.json(spx as never)}, 1)`;
+    await sql`insert into reference.accounts (id, venue, updated_at_ms) values (${ACCOUNT}, 'paper', 1)`;
+    return new World(database, redis, adapters, await openPorts(database, redis, adapters));
+  }
+
+  /** Starts one more worker. */
+  async start(): Promise<void> {
+    const ports = await openPorts(this.database, this.redis, this.adapters);
+    this.#keep(ports);
+    const service = createRiskManager(ports as unknown as Deps, riskManagerSettings.parse({}));
+    await service.start(new AbortController().signal);
+    this.#closers.push(() => service.stop());
+  }
+
+  /** Hands a signal over as strategy-executor does, so many times. */
+  async signal(signal: Signal, times = 1): Promise<void> {
+    const task = { task: DECIDE_SIGNAL, lane: signal.sessionId, payload: { signal } };
+    await this.database.db.transaction(async (tx) => {
+      for (let time = 0; time < times; time += 1) await this.ports.queue.enqueue(tx, task);
     });
-    const incarnation = await logStore.incarnation();
-    const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation, blockMs: 100 });
-    const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance: crypto.randomUUID() });
-    const queue = createTaskQueue({ db, wakeups: adapters.wakeups(redis), clock: systemClock, log, sweepMs: 50 });
-    closers.push(async () => {
+  }
+
+  async flatten(payload: FlattenPosition): Promise<void> {
+    const task = { task: FLATTEN_POSITION, lane: payload.sessionId, payload, priority: 0 };
+    await this.database.db.transaction((tx) => this.ports.queue.enqueue(tx, task));
+  }
+
+  /** Tells what became of an order, as order-position-tracker does; gives the order after it. */
+  async tell(tracked: TrackedOrder, orderEvent: OrderEvent): Promise<TrackedOrder> {
+    const change = applyOrderEvent(tracked, orderEvent);
+    if (change.kind !== "changed") throw new Error(`The event was ${change.kind}.`);
+    const { order } = change.tracked;
+    const data = { from: change.from, order };
+    await this.database.db.transaction(async (tx) => {
+      this.ports.bus.publish(tx, [
+        orderEvent.kind === "fill"
+          ? event(ORDERS, order.sessionId, "order.filled", { ...data, fill: orderEvent.fill })
+          : event(ORDERS, order.sessionId, "order.changed", data),
+      ]);
+    });
+    return change.tracked;
+  }
+
+  async putAccount(state: "ACTIVE" | "REDUCING" | "HALTED"): Promise<void> {
+    await this.database.db.sql`update reference.accounts set trading_state = ${state} where id = ${ACCOUNT}`;
+  }
+
+  async decisions(sessionId: string): Promise<DecisionRow[]> {
+    return this.database.db.sql<DecisionRow[]>`
+      select signal_id, kind, code, order_id, size from risk_manager.decisions
+      where session_id = ${sessionId} order by decided_at_ms, signal_id`;
+  }
+
+  /** The orders that were handed on, in order of their numbers. */
+  async placed(sessionId: string): Promise<OrderRequest[]> {
+    const rows = await this.database.db.sql<{ order: OrderRequest }[]>`
+      select payload -> 'order' as "order" from queue.tasks
+      where type = 'place-order' and payload -> 'order' ->> 'sessionId' = ${sessionId}
+      order by (payload -> 'order' ->> 'number')::integer`;
+    return rows.map(({ order }) => order);
+  }
+
+  /** The types and data of what was told about a session, in order. */
+  async told(topic: string, sessionId: string) {
+    const rows = await this.database.db.sql<{ type: string; envelope: { data: Record<string, unknown> } }[]>`
+      select type, envelope from bus.log where topic = ${topic} and key = ${sessionId} order by seq`;
+    return rows.map(({ type, envelope }) => ({ type, data: envelope.data }));
+  }
+
+  /** What an order may still take of the quote and the base. Null: its reservation is gone. */
+  async reserved(orderId: string): Promise<{ quote: string; base: string } | null> {
+    const rows = await this.database.db.sql<{ quote: string; base: string }[]>`
+      select size_left * quote_per_unit as quote, size_left * base_per_unit as base
+      from risk_manager.reservations where order_id = ${orderId}`;
+    const row = rows[0];
+    return row === undefined ? null : { quote: normalize(row.quote), base: normalize(row.base) };
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.toReversed()) await close();
+    await this.redis.cleanup();
+    await this.database.drop();
+  }
+
+  #keep({ queue, bus, leader }: Ports): void {
+    this.#closers.push(async () => {
       await queue.close();
       await bus.close();
       await leader.close();
     });
-    return { db, bus, queue, leader, clock: systemClock, log, failpoints: noFailpoints };
-  };
-  const own = await portsOf();
-
-  return {
-    database,
-    /** What a decision is made with, for tests that make one without the queue. */
-    ports: own,
-    /** Starts one more worker, as a process of its own would be. */
-    async start(): Promise<void> {
-      const ports = await portsOf();
-      const service = createRiskManager(ports as unknown as Deps, riskManagerSettings.parse({}));
-      await service.start(new AbortController().signal);
-      closers.push(() => service.stop());
-    },
-    /** Hands a signal over as strategy-executor does, so many times. */
-    async signal(signal: Signal, times = 1): Promise<void> {
-      await db.transaction(async (tx) => {
-        for (let time = 0; time < times; time += 1)
-          await own.queue.enqueue(tx, { task: DECIDE_SIGNAL, lane: signal.sessionId, payload: { signal } });
-      });
-    },
-    async flatten(payload: FlattenPosition): Promise<void> {
-      await db.transaction((tx) =>
-        own.queue.enqueue(tx, { task: FLATTEN_POSITION, lane: payload.sessionId, payload, priority: 0 }),
-      );
-    },
-    /** Tells what became of an order, as order-position-tracker does; gives the order after it. */
-    async tell(tracked: TrackedOrder, orderEvent: OrderEvent): Promise<TrackedOrder> {
-      const change = applyOrderEvent(tracked, orderEvent);
-      if (change.kind !== "changed") throw new Error(`The event was ${change.kind}.`);
-      const { order } = change.tracked;
-      const data = { from: change.from, order };
-      await db.transaction(async (tx) => {
-        own.bus.publish(tx, [
-          orderEvent.kind === "fill"
-            ? event(ORDERS, order.sessionId, "order.filled", { ...data, fill: orderEvent.fill })
-            : event(ORDERS, order.sessionId, "order.changed", data),
-        ]);
-      });
-      return change.tracked;
-    },
-    async putAccount(state: "ACTIVE" | "REDUCING" | "HALTED"): Promise<void> {
-      await sql`update reference.accounts set trading_state = ${state} where id = ${ACCOUNT}`;
-    },
-    async decisions(sessionId: string): Promise<DecisionRow[]> {
-      return sql<DecisionRow[]>`
-        select signal_id, kind, code, order_id, size from risk_manager.decisions
-        where session_id = ${sessionId} order by decided_at_ms, signal_id`;
-    },
-    /** The orders that were handed on, in order. */
-    async placed(sessionId: string): Promise<OrderRequest[]> {
-      const rows = await sql<{ order: OrderRequest }[]>`
-        select payload -> 'order' as "order" from queue.tasks
-        where type = 'place-order' and payload -> 'order' ->> 'sessionId' = ${sessionId} order by created_at_ms, id`;
-      return rows.map(({ order }) => order);
-    },
-    /** The types and data of what was told about a session, in order. */
-    async told(topic: string, sessionId: string) {
-      const rows = await sql<{ type: string; envelope: { data: Record<string, unknown> } }[]>`
-        select type, envelope from bus.log where topic = ${topic} and key = ${sessionId} order by seq`;
-      return rows.map(({ type, envelope }) => ({ type, data: envelope.data }));
-    },
-    /** What an order may still take of the quote and the base. Null: its reservation is gone. */
-    async reserved(orderId: string): Promise<{ quote: string; base: string } | null> {
-      const rows = await sql<{ quote: string; base: string }[]>`
-        select size_left * quote_per_unit as quote, size_left * base_per_unit as base
-        from risk_manager.reservations where order_id = ${orderId}`;
-      const row = rows[0];
-      return row === undefined ? null : { quote: normalize(row.quote), base: normalize(row.base) };
-    },
-    async close(): Promise<void> {
-      for (const close of closers.toReversed()) await close();
-      await redis.cleanup();
-      await database.drop();
-    },
-  };
+  }
 }
 
 export function sessionOf(more: Partial<Session> = {}): Session {
@@ -216,9 +234,7 @@ export function sent(request: OrderRequest): TrackedOrder {
 
 export function fillOf(order: OrderRequest, tradeId: string, size: string): OrderEvent {
   const { id: orderId, sessionId, accountId, instrumentId, side } = order;
-  const fill: Fill = {
-    ...{ tradeId, orderId, sessionId, accountId, instrumentId, side },
-    ...{ price: "100", size, fee: "0", feeAsset: side === "BUY" ? spx.base : spx.quote, maker: false, atMs: 2_000 },
-  };
-  return { kind: "fill", fill };
+  const of = { tradeId, orderId, sessionId, accountId, instrumentId, side };
+  const feeAsset = side === "BUY" ? spx.base : spx.quote;
+  return { kind: "fill", fill: { ...of, price: "100", size, fee: "0", feeAsset, maker: false, atMs: 2_000 } };
 }
