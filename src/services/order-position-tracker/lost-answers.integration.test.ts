@@ -96,6 +96,19 @@ describe("an order that never reached the venue", () => {
     expect(await desk.outside.openOrders(desk.instrument)).toHaveLength(1);
   });
 
+  test("before its window was over is sent again, as the venue refuses what comes too late", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    const lateFromMs = (await desk.outside.serverTimeMs()) + 600;
+    desk.proxy.next("POST order", async () => {
+      await until(async () => (await desk.outside.serverTimeMs()) > lateFromMs);
+    });
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    expect((await inState(world, order, "ACCEPTED")).attempt).toBe(2);
+    expect(sends()).toHaveLength(2);
+    expect(await desk.outside.openOrders(desk.instrument)).toHaveLength(1);
+  });
+
   test("is REJECTED once its signal is not valid any more", async () => {
     await desk.startTracker();
     const session = await runSession(world, desk);

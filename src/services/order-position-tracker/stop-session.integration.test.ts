@@ -13,6 +13,7 @@ import {
   reportsOf,
   requestOf,
   runSession,
+  statesOf,
   until,
 } from "./tracker-rows.fixture.ts";
 
@@ -25,7 +26,7 @@ let answer: (wanted: FlattenPosition) => Promise<void>;
 let risk: Running;
 
 beforeAll(async () => {
-  world = await createWorld(10, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(11, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -114,7 +115,7 @@ describe("the stop policy flatten", () => {
     const states: (string | undefined)[] = [];
     answer = async () => void states.push((await orderRow(world, resting.id))?.state);
     await stop(session);
-    await until(async () => wanted.length > 0);
+    await until(async () => states.length > 0);
     expect(states[0]).toBe("CANCELED");
     expect(await isStopped(session)).toBe(false);
   });
@@ -183,6 +184,23 @@ describe("the other stop policies", () => {
     expect((await orderRow(world, resting.id))?.state).toBe("CANCELED");
     expect((await inState(world, late, "CANCELED")).signedAtMs).toBeNull();
     expect(wanted).toEqual([]);
+  });
+
+  test("a cancel that the venue refuses though the order is open is asked for again", async () => {
+    const session = await runSession(world, desk, { stopPolicy: "cancel" });
+    const resting = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, resting, "ACCEPTED");
+    desk.proxy.next("DELETE order", { code: -2011, msg: "Unknown order sent." });
+    await stop(session);
+    await until(() => isStopped(session));
+    expect(await statesOf(world, resting)).toEqual([
+      "SUBMITTED",
+      "ACCEPTED",
+      "PENDING_CANCEL",
+      "ACCEPTED",
+      "PENDING_CANCEL",
+      "CANCELED",
+    ]);
   });
 
   test("a cancel that the venue does not answer is asked for again until it is", async () => {

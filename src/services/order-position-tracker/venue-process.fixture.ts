@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { execPath } from "node:process";
 import { z } from "zod";
+import { systemClock } from "#shared/clock/system.ts";
 
 const ROOT = resolve(import.meta.dir, "../../..");
 export const KEYS = { apiKey: "paper-key", secret: "paper-secret" };
@@ -61,6 +62,8 @@ export async function startVenueProcess(marketIds: readonly string[]): Promise<V
     stderr: "ignore",
   });
   const address = await addressOf(child.stdout);
+  // It listens before its markets are open.
+  while (!(await fetch(`${address}/readyz`)).ok) await systemClock.sleep(10);
   const url = (marketId: string) => `${address}/api/paper-exchange/markets/${marketId}`;
   return {
     url,

@@ -4,9 +4,10 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Server
 
 /**
  * What becomes of a request. lose-request: the connection breaks before it has reached the venue. lose-answer: the venue
- * has answered, the answer never comes. A function: it is held on its way until what that gives resolves.
+ * has answered, the answer never comes. A function: it is held on its way until what that gives resolves. A refusal: the
+ * venue is said to have answered so, and hears nothing.
  */
-export type Fault = "lose-request" | "lose-answer" | (() => Promise<void>);
+export type Fault = "lose-request" | "lose-answer" | (() => Promise<void>) | { code: number; msg: string };
 
 /** A request as it passed: method and the last part of its path, with its parameters. */
 export interface Passed {
@@ -94,6 +95,10 @@ class Proxy implements VenueProxy {
     const headers = Object.entries(request.headers).filter(
       ([name]) => name === "x-mbx-apikey" || name === "content-type",
     );
+    if (typeof fault === "object") {
+      response.writeHead(400, { "content-type": "application/json" }).end(JSON.stringify(fault));
+      return;
+    }
     const answer = await fetch(new URL(url, this.target), {
       method,
       headers: Object.fromEntries(headers.map(([name, value]) => [name, String(value)])),
