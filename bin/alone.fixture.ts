@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { environment } from "./environment.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 
@@ -18,14 +19,6 @@ export async function eventually<Answer>(
     if (performance.now() > untilMs) throw new Error(`Not within ${withinMs} ms: ${what}`);
     await Bun.sleep(10);
   }
-}
-
-/** The environment without anything that could be a setting, and these settings. */
-export function environment(settings: Record<string, string>): Record<string, string> {
-  const inherited = Object.entries(process.env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && !/^(R3_|DATABASE_URL|REDIS_URL)/.test(entry[0]),
-  );
-  return { ...Object.fromEntries(inherited), ...settings };
 }
 
 /** A command that ran to its end. */

@@ -2,6 +2,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { environment } from "./environment.ts";
 import { endLeftovers } from "./process-record.ts";
 import { removeData } from "./servers.ts";
 
@@ -48,8 +49,7 @@ async function firstLine(stream: ReadableStream<Uint8Array>, onEnd: () => Promis
  */
 export async function runDemo(args: readonly string[]): Promise<RanDemo> {
   const folder = mkdtempSync(join(tmpdir(), "demo-"));
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("R3_"));
-  const env = { ...Object.fromEntries(inherited), R3_DATA_FOLDER: folder };
+  const env = environment({ R3_DATA_FOLDER: folder });
   const up = Bun.spawn([process.execPath, "bin/up.ts", ...args], { cwd: ROOT, env, stdout: "pipe", stderr: "pipe" });
   const said = new Response(up.stderr).text();
   try {

@@ -5,7 +5,15 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { DemoRun } from "./demo-run.ts";
-import { DEMO_SERVICES, demoSession, engineSettings, type ServiceUrls, venueAccess } from "./demo-settings.ts";
+import {
+  DEMO_SERVICES,
+  demoMarket,
+  demoSession,
+  engineSettings,
+  type ServiceUrls,
+  venueAccess,
+} from "./demo-settings.ts";
+import { environment } from "./environment.ts";
 import { freePort } from "./ports.ts";
 import { getJson, postJson } from "./rest.ts";
 import { venueOrders } from "./venue-client.ts";
@@ -38,11 +46,17 @@ beforeAll(async () => {
   base = `http://127.0.0.1:${await freePort()}`;
   urls = Object.fromEntries(DEMO_SERVICES.map((name) => [name, base])) as ServiceUrls;
   const servers = { databaseUrl: database.url, redisUrl: redis.url, dataFolder: folder };
-  const settings = engineSettings({ run: RUN, urls, ...servers, failpoints: [] });
-  const env = Object.fromEntries(Object.entries(settings).filter(([name]) => !name.startsWith("R3_TEST_")));
+  const settings = engineSettings({
+    given: environment(),
+    markets: [demoMarket(RUN)],
+    urls,
+    prefix: redis.prefix,
+    ...servers,
+    failpoints: [],
+  });
   engine = Bun.spawn([process.execPath, "bin/run.ts", "all"], {
     cwd: ROOT,
-    env: { ...env, R3_PREFIX: redis.prefix, R3_HTTP_PORT: new URL(base).port, R3_LOG_LEVEL: "error" },
+    env: { ...settings, R3_HTTP_PORT: new URL(base).port, R3_LOG_LEVEL: "error" },
     stdout: "ignore",
     stderr: "ignore",
   });

@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DataFolder, isTaken, takeDataFolder } from "./data-folder.ts";
+import { environment } from "./environment.ts";
 import { endLeftovers } from "./process-record.ts";
 import { say } from "./say.ts";
 import { removeData } from "./servers.ts";
@@ -22,16 +23,6 @@ export interface ScratchOptions {
   command: string;
   /** What is to be ended besides at Ctrl-C, before the supervisor's programs. */
   onInterrupt?: () => Promise<void>;
-}
-
-const SETTING = /^(DATABASE_URL|REDIS_URL|R3_.*)$/;
-
-function environment(): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(
-      (entry): entry is [string, string] => entry[1] !== undefined && !SETTING.test(entry[0]),
-    ),
-  );
 }
 
 /** Ends and removes what runs that were killed have left. */

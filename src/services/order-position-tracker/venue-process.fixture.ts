@@ -24,6 +24,7 @@ function marketOf(id: string) {
     id,
     symbol: "SPX/USD",
     pace: "manual",
+    firstPrice: "next",
     rules: { priceStep: "0.01", sizeStep: "0.0001", minSize: "0.0001", minNotional: "10", feeDecimals: 8 },
     fees: { maker: "0.0005", taker: "0.001" },
     account: { ...KEYS, balances: { USD: DEPOSIT } },

@@ -33,6 +33,7 @@ export async function openMarket(
       instrument: instrumentOf(settings),
       account: settings.account,
       replay: read,
+      firstPrice: settings.kind === "ticker" ? settings.firstPrice : "next",
       store,
       clock: deps.clock,
       failpoints: deps.failpoints,

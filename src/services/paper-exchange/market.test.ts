@@ -15,6 +15,7 @@ describe("a market whose file cannot be written", () => {
     const file = openStore(":memory:", "a market");
     let isFull = false;
     const market = new Market({
+      firstPrice: "next",
       id: settings.id,
       instrument: instrumentOf(settings),
       account: settings.account,

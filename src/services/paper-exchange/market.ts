@@ -37,6 +37,8 @@ export interface MarketOptions {
   instrument: Instrument;
   account: { apiKey: string; secret: string; balances: Record<string, string> };
   replay: Replay | null;
+  /** Whether an order meets the last price shown at once, or waits for the next one. A replay's orders wait. */
+  firstPrice: "last" | "next";
   store: Store;
   clock: Clock;
   failpoints: Failpoints;
@@ -57,6 +59,7 @@ export class Market {
   readonly clock: Clock;
   private readonly store: Store;
   private readonly failpoints: Failpoints;
+  private readonly firstPrice: "last" | "next";
   private readonly balancesAtStart: Record<string, string>;
   private readonly listeners = new Set<(shown: readonly Shown[]) => void>();
   /** What the file holds, in memory. Null: the last commit failed, so it is read again before anything else. */
@@ -71,6 +74,7 @@ export class Market {
     this.clock = options.clock;
     this.store = options.store;
     this.failpoints = options.failpoints;
+    this.firstPrice = options.firstPrice;
     this.balancesAtStart = options.account.balances;
     this.inFile = this.load();
   }
@@ -120,14 +124,13 @@ export class Market {
     return () => this.listeners.delete(listener);
   }
 
-  /** In a replay an order waits for the next price shown. A ticker stands at its last price, so an order meets that at once. */
   place(placement: Placement): VenueOrderRow | Refusal {
     return this.attempt(() => {
       const { nowMs } = this;
       const { lastPrice } = this.position;
       const order = this.book.place(placement, { nowMs, lastPrice });
       if (isRefusal(order)) return order;
-      if (this.replay === null && lastPrice !== null) this.book.show(lastPrice, nowMs);
+      if (this.firstPrice === "last" && lastPrice !== null) this.book.show(lastPrice, nowMs);
       this.commit(null, order.clientOrderId);
       return order;
     });

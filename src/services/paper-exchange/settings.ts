@@ -36,7 +36,13 @@ const replaySchema = z.strictObject({
   limit: z.number().int().positive().optional(),
 });
 
-const tickerSchema = z.strictObject({ kind: z.literal("ticker"), ...common, pace: z.literal("manual") });
+const tickerSchema = z.strictObject({
+  kind: z.literal("ticker"),
+  ...common,
+  pace: z.literal("manual"),
+  /** When an order meets its first price: the last one shown, at once, or the next one, as in a replay. */
+  firstPrice: z.enum(["last", "next"]).default("last"),
+});
 
 export type ReplaySettings = z.infer<typeof replaySchema>;
 
