@@ -190,7 +190,7 @@ describe("a worker that ends between the intent and the send", () => {
     const woken = Promise.withResolvers<void>();
     const late = Promise.withResolvers<PlaceOutcome>();
     let firstAtMs: number | undefined;
-    await desk.startTracker({
+    const first = await desk.startTracker({
       account: (account) =>
         changed(account, async (request) => {
           if (request.signedAtMs !== (firstAtMs ??= request.signedAtMs)) return account.place(request);
@@ -208,9 +208,12 @@ describe("a worker that ends between the intent and the send", () => {
     await world.database.db.sql`
       update queue.lanes set lease_until = null, wake_at = now(), owner = null, epoch = epoch + 1 where lane = ${order.id}`;
     await desk.startTracker();
-    const accepted = await inState(world, order, "ACCEPTED").finally(woken.resolve);
+    await until(async () => (await openTasks(world, order.id)) === 0).finally(woken.resolve);
+    const accepted = await inState(world, order, "ACCEPTED");
     expect(accepted.attempt).toBe(2);
     expect(await late.promise).toEqual({ kind: "window-passed" });
+    // Its end waits for what it is doing.
+    await first.stop();
     expect(await orderRow(world, order.id)).toEqual(accepted);
     expect(await desk.outside.openOrders(desk.instrument)).toHaveLength(1);
   });
