@@ -61,7 +61,7 @@ export async function engineSnapshot(
       coalesce((select candle_n from strategy_executor.runs where session_id = ${session.id}), 0)::int as "candleN",
       coalesce((select candle_n from order_position_tracker.equity_cursors where session_id = ${session.id}), 0)::int as "equityN",
       (select count(*)::int from order_position_tracker.fills where account_id = ${session.accountId}) as "fills",
-      (select equity::text from order_position_tracker.equity_points where session_id = ${session.id}
+      (select trim_scale(equity)::text from order_position_tracker.equity_points where session_id = ${session.id}
         order by candle_n desc limit 1) as "equity",
       pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() as "onDisk",
       o.terminal as "terminalOrders", o.open as "openOrders", o.total as "orders"

@@ -27,6 +27,8 @@ export interface BookFill {
   size: Decimal;
   fee: Decimal;
   feeAsset: string;
+  /** Size times price, where it is known already. */
+  quote?: Decimal;
 }
 
 /** What a session holds of an instrument before its first fill. */
@@ -47,7 +49,7 @@ export function positionOf(book: Book, instrumentId: string): PositionState {
  * zero is a close and an open: it realises the whole old position, and the rest enters at its price.
  */
 export function applyFill(book: Book, fill: BookFill, instrument: Instrument): Book {
-  const amount = fill.price.times(fill.size);
+  const amount = fill.quote ?? fill.price.times(fill.size);
   const moved = fill.side === "BUY" ? book.cash.minus(amount) : book.cash.plus(amount);
   const cash = fill.feeAsset === instrument.quote ? moved.minus(fill.fee) : moved;
   const positions = new Map(book.positions);
@@ -75,7 +77,10 @@ function trade(position: PositionState, fill: BookFill) {
   const { averageEntry: average, realizedProfit } = position;
   if (average === null) return { size, averageEntry: fill.price, realizedProfit };
   if (position.size.isNegative() === change.isNegative()) {
-    const cost = position.size.abs().times(average).plus(fill.size.times(fill.price));
+    const cost = position.size
+      .abs()
+      .times(average)
+      .plus(fill.quote ?? fill.size.times(fill.price));
     return { size, averageEntry: averagePriceOf(cost, size.abs()), realizedProfit };
   }
   const flips = fill.size.gt(position.size.abs());
