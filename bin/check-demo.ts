@@ -41,15 +41,14 @@ for (const [index, bar] of bars.entries()) {
 }
 if (open !== null) orders.push(`${orders.length + 1} ${open.side} MARKET ${open.size.toFixed()} 0 - - - -`);
 
-const get = async <Answer>(url: string, headers = {}): Promise<Answer> =>
-  (await (await fetch(url, { headers })).json()) as Answer;
+const get = async <T>(url: string, headers = {}): Promise<T> => (await (await fetch(url, { headers })).json()) as T;
 async function pages<Item>(path: string): Promise<Item[]> {
   const items: Item[] = [];
   const base = `${urls["order-position-tracker"]}/api/order-position-tracker/${path}?sessionId=${run.sessionId}&limit=1000`;
   for (let at: string | null = ""; at !== null; ) {
-    const page: { items: Item[]; nextCursor: string | null } = await get(at === "" ? base : `${base}&cursor=${at}`);
+    const page: { items: Item[]; nextCursor: string | null } = await get(`${base}${at && `&cursor=${at}`}`);
     items.push(...page.items);
-    at = page.nextCursor === null ? null : encodeURIComponent(page.nextCursor);
+    at = page.nextCursor && encodeURIComponent(page.nextCursor);
   }
   return items;
 }
@@ -60,7 +59,6 @@ const ledger = (path: string): Promise<Row[]> => {
   return get(`${url}?${query}&signature=${signature}`, { "X-MBX-APIKEY": run.apiKey });
 };
 const plain = (text = ""): string => new Decimal(text).toFixed();
-
 const trades = await ledger("myTrades");
 const booked = (await ledger("allOrders")).map((order) => {
   const trade = trades.find(({ orderId }) => orderId === order["orderId"]);
@@ -75,7 +73,7 @@ const engine = (await pages<Row & { style: Row; fees: Row }>("orders")).map((ord
   return `${order["number"]} ${order["side"]} ${order.style["type"]} ${order["size"]} ${order["filledSize"]} ${fill}`;
 });
 const points = (await pages<Row>("equity")).map((point) => `${point["closeAtMs"]} ${point["equity"]}`);
-const byNumber = (a: string, b: string): number => Number.parseInt(a) - Number.parseInt(b);
+const byNumber = (a: string, b: string): number => Number.parseInt(a, 10) - Number.parseInt(b, 10);
 deepStrictEqual(booked.toSorted(byNumber), orders, "the venue's ledger is another one");
 deepStrictEqual(engine.toSorted(byNumber), orders, "the engine's orders are others");
 deepStrictEqual(points, equity, "the engine's equity is another one");
