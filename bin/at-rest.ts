@@ -28,7 +28,6 @@ const snapshotSchema = z.object({
   openOrders: z.array(z.string()),
   orders: z.number(),
   equity: z.string().nullable(),
-  onDisk: z.boolean(),
 });
 /** One snapshot of the engine's database. */
 export type EngineSnapshot = z.infer<typeof snapshotSchema>;
@@ -63,7 +62,6 @@ export async function engineSnapshot(
       (select count(*)::int from order_position_tracker.fills where account_id = ${session.accountId}) as "fills",
       (select trim_scale(equity)::text from order_position_tracker.equity_points where session_id = ${session.id}
         order by candle_n desc limit 1) as "equity",
-      pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() as "onDisk",
       o.terminal as "terminalOrders", o.open as "openOrders", o.total as "orders"
     from (
       select count(*) filter (where state in ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED'))::int as terminal,
@@ -72,14 +70,6 @@ export async function engineSnapshot(
       from order_position_tracker.orders where account_id = ${session.accountId}
     ) o`;
   return snapshotSchema.parse(row);
-}
-
-/**
- * Brings to the disk what is committed. Books are kept by commits that do not wait for it: a server that is killed takes them
- * back and they are made again, but by then the venue would have gone on.
- */
-export async function toDisk(sql: postgres.Sql): Promise<void> {
-  await sql`select pg_logical_emit_message(true, 'at-rest', '')`;
 }
 
 /** Why the engine is not at rest with the venue, one phrase; null: it is. */

@@ -5,7 +5,7 @@ import postgres from "postgres";
 import { z } from "zod";
 import { failpointSettingSchema } from "#shared/config/general.ts";
 import { createFailpoints } from "#shared/service/create-failpoints.ts";
-import { engineSnapshot, type Progress, restlessness, toDisk, venueStateSchema } from "./at-rest.ts";
+import { engineSnapshot, type Progress, restlessness, venueStateSchema } from "./at-rest.ts";
 import { getJson, postJson } from "./rest.ts";
 import { say } from "./say.ts";
 
@@ -106,7 +106,6 @@ async function conduct(options: Options): Promise<void> {
       }
       if (done) break;
       if (waitsFor === null) {
-        if (!engine.onDisk) await toDisk(sql);
         const release = { step: state.step };
         const answer = await postJson(`${options.venue}/control/release?${COUNTS_ALONE}`, release, { accept: [409] });
         // The venue has gone on, and nothing here knows it yet.

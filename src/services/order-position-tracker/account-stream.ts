@@ -1,4 +1,3 @@
-import { TELLS } from "#shared/db/db.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
 import type { AccountEvent } from "#shared/exchange/exchange.ts";
 import type { Leadership } from "#shared/leader/leader.ts";
@@ -90,8 +89,6 @@ async function bookEvents(
     const [, recorded] = await Promise.all([fence(tx), recorder.record(tx, word)]);
     await reportForeign(tx, parts, { accountId, foreign: recorded.foreign, silent: false });
     const first = recorded.fills[0];
-    // What was known already is no news to the disk.
-    if (!tx.scope.has(TELLS)) void tx.sql`set local synchronous_commit to off`.execute();
     if (first === undefined) return;
     deps.failpoints.hit("tracker.fill-received", { order: first.order.number, sessionId: first.order.sessionId });
   });

@@ -1,4 +1,4 @@
-import type { Running } from "#shared/bus/bus.ts";
+import { ORDER_LINGER_MS, type Running } from "#shared/bus/bus.ts";
 import { DECIDE_SIGNAL, FLATTEN_POSITION } from "#shared/messages/tasks.ts";
 import { ORDERS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
@@ -7,9 +7,6 @@ import { flattenPosition } from "./flatten-position.ts";
 import { followOrders } from "./follow-orders.ts";
 import { createRoutes } from "./routes.ts";
 import type { RiskManagerSettings } from "./settings.ts";
-
-/** An order's events come milliseconds apart: together they are one commit. */
-const LINGER_MS = 5;
 
 /** Decides signals as tasks, a session at a time, and keeps each session's book from the orders topic. */
 export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Service {
@@ -21,8 +18,7 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
         deps.bus.subscribe({
           group: "risk-manager",
           topics: [ORDERS],
-          keepsBooks: true,
-          lingerMs: LINGER_MS,
+          lingerMs: ORDER_LINGER_MS,
           handle: (tx, events) => followOrders(tx, deps, events),
         }),
         deps.queue.work({

@@ -1,4 +1,4 @@
-import type { OwnedUnit, Running } from "#shared/bus/bus.ts";
+import { ORDER_LINGER_MS, type OwnedUnit, type Running } from "#shared/bus/bus.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { MARKET_CANDLES, ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
 import type { Service } from "#shared/service/service.ts";
@@ -7,8 +7,6 @@ import { createRoutes } from "./routes.ts";
 import type { Workplace } from "./session-runner.ts";
 import { Shard } from "./shard.ts";
 
-export /** An order's events come milliseconds apart: together they are one commit. */
-const LINGER_MS = 5;
 const GROUP = "strategy-executor";
 
 /** Leads the shards whose units this process owns, and tails the candles their sessions wait for. */
@@ -52,8 +50,7 @@ export function createStrategyExecutor(place: Workplace): Service {
       const events = deps.bus.subscribe({
         group: GROUP,
         topics: [SESSIONS, ORDERS, SIGNALS],
-        keepsBooks: true,
-        lingerMs: LINGER_MS,
+        lingerMs: ORDER_LINGER_MS,
         handle: (tx, batch, unit) => handleEvents(deps, tx, batch, shardOf(shards, place, unit)),
         onAcquired: acquire,
         onReleased: release,

@@ -58,6 +58,9 @@ export interface OwnedUnit {
   signal: AbortSignal;
 }
 
+/** The linger of groups that keep books of orders: the events of one order come milliseconds apart. */
+export const ORDER_LINGER_MS = 5;
+
 export interface SubscribeOptions {
   group: string;
   topics: readonly Topic[];
@@ -66,12 +69,6 @@ export interface SubscribeOptions {
    * position and the epoch's fence; what it throws rolls the batch back. Events of one key come in order and exactly once in effect.
    */
   handle?: (tx: Tx, events: readonly BusEvent[], unit: OwnedUnit) => Promise<void>;
-  /**
-   * The handler only keeps books of what the events say: it publishes nothing and enqueues nothing (INTERNAL where it does).
-   * Its commits then do not wait for the disk: what a crash of the server takes back comes again from the log, since the
-   * position goes back with it. Default false.
-   */
-  keepsBooks?: boolean;
   /**
    * How long the first durable event that waits is left to find company, in milliseconds. Default 0: a batch is what is
    * there. For a group that keeps books: an order's events, milliseconds apart, are then one commit, off the order's path.

@@ -170,25 +170,6 @@ export const DELIVERY_CASES: Record<string, (world: World) => Promise<void>> = {
     expect(sizes.length).toBeLessThanOrEqual(2);
   },
 
-  async "the handler of a group that keeps books tells others nothing"(world) {
-    const { bus } = await world.join();
-    const [topic, other] = [topicFor("books"), topicFor("told")];
-    let tells = true;
-    const running = noting(world, bus, topic.name, [topic], {
-      keepsBooks: true,
-      handle: async (tx, events) => {
-        for (const event of events) await world.note(tx, { group: topic.name, key: event.key, n: countOf(event) });
-        if (tells) bus.publish(tx, [{ topic: other, key: "k", type: "counted", data: { n: 1 } }]);
-        tells = false;
-      },
-    });
-    await running.ready;
-    await publishCounts(world, bus, topic, "k", counts(1, 4));
-    await until(async () => (await world.noted(topic.name)).length >= 4);
-    expect(await countsByKey(world, topic.name)).toEqual({ k: counts(1, 4) });
-    expect((await world.logStore.heads([other.name])).size).toBe(0);
-  },
-
   async "a backlog that is larger than any buffer is worked off in order"(world) {
     const { bus } = await world.join();
     const topic = topicFor("backlog");

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
-import { TELLS, type Tx } from "#shared/db/db.ts";
+import type { Tx } from "#shared/db/db.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { Broker, Push, VolatilePush } from "./broker.ts";
 import type { OutgoingEvent, Topic } from "./bus.ts";
@@ -98,7 +98,7 @@ export class Publisher {
     const known = tx.scope.get(PENDING) as Pending | undefined;
     if (known !== undefined) return known;
     const pending: Pending = { streams: new Map(), isAppended: false };
-    tx.scope.set(PENDING, pending).set(TELLS, true);
+    tx.scope.set(PENDING, pending);
     let batch: NewEntries[] = [];
     let firsts: Promise<readonly number[]> = Promise.resolve([]);
     const append = (): Promise<void> => {

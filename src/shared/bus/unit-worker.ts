@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
-import { type Db, TELLS } from "#shared/db/db.ts";
-import { AppError, hasCode } from "#shared/errors/app-error.ts";
+import type { Db } from "#shared/db/db.ts";
+import { hasCode } from "#shared/errors/app-error.ts";
 import type { Assignment, Delivery, GroupReader } from "./broker.ts";
 import type { BusEvent, OwnedUnit, SubscribeOptions, Topic } from "./bus.ts";
 import { decode } from "./envelope.ts";
@@ -161,19 +161,11 @@ export class UnitWorker {
       before: this.positions.get(topic.name) ?? 0,
       after: entries.at(-1)?.seq ?? 0,
     }));
-    const { keepsBooks = false } = subscription;
-    await db.transaction(
-      async (tx) => {
-        // First in the transaction: fences, deduplicates and locks. Not awaited: its failure is the transaction's.
-        logStore.advance(tx, { group, part, epoch }, steps).catch(() => undefined);
-        await subscription.handle?.(tx, events, this.unit);
-        // Readers would go on from an event, and workers from a task, that a crash takes back.
-        if (keepsBooks && tx.scope.has(TELLS)) {
-          throw new AppError("INTERNAL", "permanent", `The group ${group} keeps books, but its handler tells others.`);
-        }
-      },
-      { durable: !keepsBooks },
-    );
+    await db.transaction(async (tx) => {
+      // First in the transaction: fences, deduplicates and locks. Not awaited: its failure is the transaction's.
+      logStore.advance(tx, { group, part, epoch }, steps).catch(() => undefined);
+      await subscription.handle?.(tx, events, this.unit);
+    });
     for (const { topic, after } of steps) this.positions.set(topic, after);
     for (const { topic, entries } of batches) this.acknowledge(topic.name, entries);
   }

@@ -17,17 +17,9 @@ export interface Tx {
   readonly scope: Map<symbol, unknown>;
 }
 
-/** Set in the scope of a transaction that publishes or enqueues: others go on from its commit. */
-export const TELLS = Symbol("what this transaction commits is told to others");
-
 export interface TransactionOptions {
   isolation?: "read committed" | "repeatable read";
   readOnly?: boolean;
-  /**
-   * False: the commit does not wait for the disk. A crash of the server may take it back whole, together with every such
-   * commit behind it; a later commit that waits brings it to the disk too. Only for what can be made again. Default true.
-   */
-  durable?: boolean;
 }
 
 /** The database. Failures to reach it are AppErrors of kind outage (DATABASE_UNAVAILABLE). */

@@ -15,8 +15,7 @@ function ended(): AppError {
 
 function beginText(options: TransactionOptions): string {
   const isolation = options.isolation === undefined ? "" : ` isolation level ${options.isolation}`;
-  const relaxed = options.durable === false ? "; set local synchronous_commit to off" : "";
-  return `begin${isolation}${options.readOnly === true ? " read only" : ""}${relaxed}`;
+  return `begin${isolation}${options.readOnly === true ? " read only" : ""}`;
 }
 
 /** What a transaction keeps while it runs. */

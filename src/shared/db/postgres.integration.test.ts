@@ -103,14 +103,6 @@ describe("a transaction", () => {
     expect(await idsFrom(50)).toEqual([50]);
   });
 
-  test("waits for the disk at its commit unless it is told not to", async () => {
-    const settingOf = (durable: boolean) =>
-      database.db.transaction(async (tx) => (await tx.sql`show synchronous_commit`)[0]?.["synchronous_commit"], {
-        durable,
-      });
-    expect([await settingOf(false), await settingOf(true)]).toEqual(["off", "on"]);
-  });
-
   test("refuses statements of a transaction that is over", async () => {
     let kept: Tx | undefined;
     await database.db.transaction(async (tx) => {

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Running } from "#shared/bus/bus.ts";
 import type { Clock } from "#shared/clock/clock.ts";
-import { type Db, TELLS, type Tx } from "#shared/db/db.ts";
+import type { Db, Tx } from "#shared/db/db.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { createLeaseKeeper, type HeldLease } from "#shared/leader/lease-keeper.ts";
 import { extendLanes, hasOpenTask, insertTask, type LaneName, type LeasedName } from "./lane-rows.ts";
@@ -118,7 +118,7 @@ class RowTaskQueue implements TaskQueue {
     let wakes = tx.scope.get(WAKES) as Map<string, LaneName & { info: WakeInfo }> | undefined;
     if (wakes === undefined) {
       const collected: Map<string, LaneName & { info: WakeInfo }> = new Map();
-      tx.scope.set(WAKES, collected).set(TELLS, true);
+      tx.scope.set(WAKES, collected);
       tx.afterCommit(() => {
         for (const wake of collected.values()) this.options.wakeups.wake(wake.queue, wake.lane, wake.info);
       });
