@@ -26,6 +26,7 @@ function tickerMarket(index: number): PaperMarket {
     id,
     apiKey,
     secret,
+    marketClock: "wall",
     settings: {
       id,
       symbol: "BTC/USDT",

@@ -68,6 +68,7 @@ export interface PaperMarket {
   id: string;
   apiKey: string;
   secret: string;
+  marketClock: "wall" | "replay";
   /** What paper-exchange is told of it. */
   settings: object;
 }
@@ -75,7 +76,7 @@ export interface PaperMarket {
 /** The market of a demo run. */
 export function demoMarket(run: DemoRun): PaperMarket {
   const { id, apiKey, secret } = run;
-  return { venue: "paper", id, apiKey, secret, settings: marketOf(run) };
+  return { venue: "paper", id, apiKey, secret, marketClock: "replay", settings: marketOf(run) };
 }
 
 export interface SettingsOptions {
@@ -116,8 +117,9 @@ export function engineSettings(options: SettingsOptions): Record<string, string>
   };
 }
 
-function venueOf({ venue, id }: PaperMarket, urls: ServiceUrls) {
+function venueOf({ venue, id, marketClock }: PaperMarket, urls: ServiceUrls) {
   const restUrl = marketUrl(id, urls);
   const streams = restUrl.replace(/^http/, "ws");
-  return { id: venue, connector: "binance", restUrl, wsUrl: `${streams}/ws`, wsApiUrl: `${streams}/ws-api/v3` };
+  const addresses = { restUrl, wsUrl: `${streams}/ws`, wsApiUrl: `${streams}/ws-api/v3` };
+  return { id: venue, connector: "binance", ...addresses, marketClock };
 }

@@ -146,6 +146,7 @@ export async function startReplica(database: TestDatabase, redis: TestRedis, ven
       throw new AppError("NOT_FOUND", "permanent", "There is no account.");
     },
     live: false,
+    marketNowMs: () => null,
     close: async () => undefined,
   };
   const failpoints: Deps["failpoints"] = { hit: (_point, context) => void hits.push(context) };

@@ -33,11 +33,22 @@ export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request
   }
   const order = found ?? newOrder(request);
   if (!request.reduceOnly && !sessionTrades(sessions[0]?.state)) {
-    writeFirst(tx, parts, found === null, closedBeforeSend(order, sessions[0]?.state));
+    writeFirst(
+      tx,
+      parts,
+      found === null,
+      closedBeforeSend(order, "CANCELED", `The session is ${sessions[0]?.state ?? "gone"}`),
+    );
     tx.complete(task, { state: "CANCELED" });
     return { move: "nothing" };
   }
   const { deps, settings, serverClocks } = parts;
+  const marketNowMs = deps.exchanges.marketNowMs(deps.exchanges.account(order.accountId).venue);
+  if (request.validUntilMs !== null && marketNowMs !== null && marketNowMs > request.validUntilMs) {
+    writeFirst(tx, parts, found === null, closedBeforeSend(order, "EXPIRED", "Its signal is not valid any more"));
+    tx.complete(task, { state: "EXPIRED" });
+    return { move: "nothing" };
+  }
   const submitted: Order = {
     ...order,
     state: "SUBMITTED",
@@ -51,9 +62,8 @@ export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request
   return { move: "send", order: submitted };
 }
 
-function closedBeforeSend(order: Order, state: SessionState | undefined): Order {
-  const stateReason = `The session is ${state ?? "gone"}: the order was not sent.`;
-  return { ...order, state: "CANCELED", stateReason, version: order.version + 1 };
+function closedBeforeSend(order: Order, state: "CANCELED" | "EXPIRED", why: string): Order {
+  return { ...order, state, stateReason: `${why}: the order was not sent.`, version: order.version + 1 };
 }
 
 /** Not to be waited for: it travels with the commit. */

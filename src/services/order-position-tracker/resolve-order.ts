@@ -141,7 +141,9 @@ async function whyNotAgain({ sql }: LaneTx, parts: Parts, order: Order): Promise
   ]);
   const state = sessions[0]?.state;
   if (!order.reduceOnly && state !== "RUNNING") return `ABSENT: the session is ${state ?? "gone"}.`;
-  const marketAtMs = Math.max(order.marketAtMs, times[0]?.at_ms ?? 0);
+  const { exchanges } = parts.deps;
+  const marketNowMs = exchanges.marketNowMs(exchanges.account(order.accountId).venue);
+  const marketAtMs = Math.max(order.marketAtMs, times[0]?.at_ms ?? 0, marketNowMs ?? 0);
   const expired = order.validUntilMs !== null && marketAtMs > order.validUntilMs;
   return expired ? "ABSENT: its signal is not valid any more." : null;
 }

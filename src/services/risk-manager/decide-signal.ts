@@ -3,6 +3,7 @@ import { decimal } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import type { TaskOutcome } from "#shared/queue/queue.ts";
 import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
 import { refuseSignal } from "./admission.ts";
@@ -11,19 +12,24 @@ import { approve, type DecideDeps, deny } from "./write-decision.ts";
 
 /**
  * Decides a signal once: the decision, the reservation, the order and its task (or the denial) are all in this
- * transaction. A task that comes again finds the decision and does nothing.
+ * transaction. A task that comes again finds the decision and does nothing. CONFLICT (transient) while the book is behind
+ * the session's orders: it is kept from their events, by a group of its own.
  */
 export async function decideSignal(tx: Tx, deps: DecideDeps, signal: Signal): Promise<TaskOutcome> {
   const context = await readContext(tx, signal);
   if (context.decided) return { decision: "already made" };
   const { session, instrument } = context;
   const budget = context.budget ?? (session === null ? null : await openBudget(tx, session, deps.clock.nowMs()));
-  const marketAtMs = Math.max(signal.marketAtMs, budget?.marketAtMs ?? 0);
+  const marketNowMs = instrument === null ? null : deps.exchanges.marketNowMs(instrument.venue);
+  const marketAtMs = Math.max(signal.marketAtMs, budget?.marketAtMs ?? 0, marketNowMs ?? 0);
   const refusal = refuseSignal(signal, session, context.account, marketAtMs);
   if (refusal !== null || session === null || budget === null) {
     const { code, reason } = refusal ?? { code: "SESSION_NOT_TRADING", reason: "There is no such session." };
     return deny(tx, deps, signal, { kind: "denied", code, reason });
   }
+  // A session signals only when its orders have ended: one that is open here has fills that the book does not have yet.
+  if (budget.openOrders > 0)
+    throw new AppError("CONFLICT", "transient", "The book does not have all fills of the session yet.");
   const decision = measure(signal, session, budget, instrument);
   if (decision.kind === "denied") return deny(tx, deps, signal, decision);
   return approve(tx, deps, { cause: signal, session, budget, decision, marketAtMs });

@@ -40,6 +40,9 @@ interface Adapters {
   lock: (redis: TestRedis) => AdvisoryLock;
 }
 
+/** The venue's market clock; null: a replay. */
+export const MARKET: { nowMs: number | null } = { nowMs: null };
+
 /** The ports of a process of its own. */
 async function openPorts(database: TestDatabase, redis: TestRedis, adapters: Adapters) {
   const { db } = database;
@@ -49,7 +52,8 @@ async function openPorts(database: TestDatabase, redis: TestRedis, adapters: Ada
   const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation, blockMs: 100 });
   const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance: crypto.randomUUID() });
   const queue = createTaskQueue({ db, wakeups: adapters.wakeups(redis), clock: systemClock, log, sweepMs: 50 });
-  return { db, bus, queue, leader, clock: systemClock, log, failpoints: noFailpoints };
+  const exchanges = { marketNowMs: () => MARKET.nowMs };
+  return { db, bus, queue, leader, exchanges, clock: systemClock, log, failpoints: noFailpoints };
 }
 type Ports = Awaited<ReturnType<typeof openPorts>>;
 

@@ -7,7 +7,7 @@ import { spx } from "#shared/matching/spx.fixture.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { until } from "#shared/queue/queue.fixture.ts";
 import { decideSignal } from "./decide-signal.ts";
-import { EXIT, fillOf, putSession, sent, sessionOf, signalOf, World } from "./risk-manager.fixture.ts";
+import { EXIT, fillOf, MARKET, putSession, sent, sessionOf, signalOf, World } from "./risk-manager.fixture.ts";
 
 let world: World;
 
@@ -87,22 +87,45 @@ describe("a signal", () => {
   });
 });
 
+describe("a signal that waited", () => {
+  test("is denied once the market's wall clock has passed its time, though no event told of it", async () => {
+    const session = await putSession(world, sessionOf());
+    MARKET.nowMs = 5_000;
+    expect(await decide(signalOf(session, { validUntilMs: 4_999 }))).toMatchObject({ code: "SIGNAL_EXPIRED" });
+    expect(await decide(signalOf(session, { validUntilMs: 5_000 }))).toMatchObject({ kind: "approved" });
+    MARKET.nowMs = null;
+  });
+});
+
 describe("the budget of a session", () => {
   test("is not exceeded by decisions that run at the same time, also not by the first ones", async () => {
-    // Ten at 100 with the fee cost 1,001: of 2,500 two may be had.
     const session = await putSession(world, sessionOf({ capital: "2500" }));
     const { db } = world.database;
-    const outcomes = await Promise.all(
+    const outcomes = await Promise.allSettled(
       [1, 2, 3, 4].map((number) =>
         db.transaction((tx) => decideSignal(tx, world.ports, signalOf(session, { number }))),
       ),
     );
-    expect(outcomes.filter(({ decision }) => decision === "approved")).toHaveLength(2);
-    expect(outcomes.filter(({ code }) => code === "INSUFFICIENT_BALANCE")).toHaveLength(2);
-    expect((await world.placed(session.id)).map(({ number }) => number)).toEqual([1, 2]);
-    const [sum] = await db.sql<{ quote: string }[]>`
-      select sum(size_left * quote_per_unit) as quote from risk_manager.reservations where session_id = ${session.id}`;
-    expect(Number(sum?.quote)).toBe(2_002);
+    const [made, ...put] = outcomes.toSorted((a, b) => a.status.localeCompare(b.status));
+    expect(made).toMatchObject({ status: "fulfilled", value: { decision: "approved" } });
+    // Whoever comes second sees an order whose fills are not in the book yet.
+    for (const other of put) expect(other).toMatchObject({ status: "rejected", reason: { code: "CONFLICT" } });
+    expect((await world.placed(session.id)).map(({ number }) => number)).toEqual([1]);
+  });
+
+  test("is decided on when the book has all fills: until then a signal waits", async () => {
+    const session = await putSession(world, sessionOf());
+    await decide(signalOf(session));
+    const entry = await firstOrder(session);
+    const exit = signalOf(session, { intent: EXIT });
+    await world.signal(exit);
+    await until(async () => {
+      const [task] = await world.database.db.sql<{ error: string | null }[]>`
+        select error from queue.tasks where lane = ${session.id} and state = 'open'`;
+      return task?.error?.includes("does not have all fills") === true;
+    });
+    await world.tell(sent(entry), fillOf(entry, session.id, "10"));
+    expect(await decided(exit)).toMatchObject({ kind: "approved", size: "10" });
   });
 
   test("is reserved by an order, less with each fill, and free when the order ends", async () => {
@@ -123,7 +146,11 @@ describe("the budget of a session", () => {
   test("keeps what an exit closes from a second exit", async () => {
     const session = await holding();
     expect(await decide(signalOf(session, { intent: EXIT }))).toMatchObject({ kind: "approved", size: "10" });
-    expect(await decide(signalOf(session, { intent: EXIT }))).toMatchObject({ code: "NO_POSITION" });
+    const second = signalOf(session, { intent: EXIT });
+    await world.signal(second);
+    const exit = (await world.placed(session.id)).at(-1) as OrderRequest;
+    await world.tell(sent(exit), fillOf(exit, `${session.id}-exit`, "10"));
+    expect(await decided(second)).toMatchObject({ code: "NO_POSITION" });
   });
 });
 

@@ -2,6 +2,7 @@ import type { Tx } from "#shared/db/db.ts";
 import { plain } from "#shared/domain/decimal.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
+import type { Exchanges } from "#shared/exchange/exchange.ts";
 import { PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { event, ORDERS, SIGNALS } from "#shared/messages/topics.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
@@ -12,7 +13,9 @@ import type { Deps } from "#shared/service/service.ts";
 import { type Budget, type Cause, writeApproval, writeDenial } from "./store.ts";
 
 /** What a decision needs beside its transaction. */
-export type DecideDeps = Pick<Deps, "bus" | "queue" | "clock" | "failpoints" | "log">;
+export type DecideDeps = Pick<Deps, "bus" | "queue" | "clock" | "failpoints" | "log"> & {
+  exchanges: Pick<Exchanges, "marketNowMs">;
+};
 
 /** Writes a denial with its event: no order is made. */
 export async function deny(tx: Tx, deps: DecideDeps, cause: Cause, denial: Denial): Promise<TaskOutcome> {

@@ -58,8 +58,8 @@ describe("creating a session", () => {
   test.each([
     [{ strategy: "gold" }, ["strategy"]],
     [{ params: { fast: "5" } }, ["params.fast"]],
-    [{ instrumentIds: ["SPX/USD.paper", "ABC/USD.nowhere"] }, ["instrumentIds.1"]],
-    [{ instrumentIds: ["SPX/USD.paper", "SPX/USD.paper"] }, ["instrumentIds.1"]],
+    [{ instrumentIds: ["ABC/USD.nowhere"] }, ["instrumentIds.0"]],
+    [{ instrumentIds: ["SPX/USD.paper", "BTC/USDT.binance"] }, ["instrumentIds"]],
     [{ instrumentIds: ["BTC/USDT.binance"] }, ["instrumentIds.0"]],
     [{ accountId: "nobody", strategy: "gold" }, ["accountId", "strategy"]],
     [{ capital: "-1" }, ["capital"]],

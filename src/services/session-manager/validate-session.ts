@@ -30,7 +30,7 @@ export async function validateSession(input: Checked, clients: ServiceClients): 
     Promise.all(input.instrumentIds.map((id) => clients.marketData.instrument(id))),
     clients.orderPositionTracker.account(input.accountId),
   ]);
-  const errors = [...instrumentFaults(input.instrumentIds, instruments, account?.venue)];
+  const errors = [...instrumentFaults(instruments, account?.venue)];
   if (account === null) errors.push({ field: "accountId", message: "is no known account" });
   if (strategy.kind === "unknown-strategy") {
     errors.push({ field: "strategy", message: `must be one of ${strategy.known.join(", ")}` });
@@ -48,18 +48,11 @@ export function checkRiskPolicy(policy: Session["riskPolicy"]): void {
   throw invalid([{ field: "riskPolicy.sizing.percent", message: "must be 100 at most" }]);
 }
 
-function instrumentFaults(
-  ids: readonly string[],
-  instruments: readonly (Instrument | null)[],
-  venue: string | undefined,
-): FieldError[] {
-  const quote = instruments.find((instrument) => instrument !== null)?.quote;
+function instrumentFaults(instruments: readonly (Instrument | null)[], venue: string | undefined): FieldError[] {
   return instruments.flatMap((instrument, index) => {
     const field = `instrumentIds.${index}`;
-    if (ids.indexOf(ids[index] ?? "") !== index) return [{ field, message: "is named twice" }];
     if (instrument === null) return [{ field, message: "is unknown to every venue" }];
     if (venue !== undefined && instrument.venue !== venue) return [{ field, message: "is not of the account's venue" }];
-    if (instrument.quote !== quote) return [{ field, message: "must have the quote asset of the first" }];
     return [];
   });
 }

@@ -13,6 +13,8 @@ export const venueSettingSchema = z.strictObject({
   restUrl: httpUrl.optional(),
   wsUrl: wsUrl.optional(),
   wsApiUrl: wsUrl.optional(),
+  /** What time it is for strategies and signals there: wall time, or (a replay) the time in its events alone. */
+  marketClock: z.enum(["wall", "replay"]).default("wall"),
 });
 
 /** An account at a venue and the keys to it. */
@@ -87,7 +89,7 @@ export const generalSchema = z.object({
   R3_VENUES: jsonText(z.array(venueSettingSchema))
     .default([])
     .describe(
-      'Venues: JSON array of {id, connector: "binance", restUrl?, wsUrl?, wsApiUrl?}; without URLs the real one',
+      'Venues: JSON array of {id, connector: "binance", restUrl?, wsUrl?, wsApiUrl?, marketClock?: "wall" or "replay"}; without URLs the real one, without a clock wall time',
     ),
   R3_ACCOUNTS: jsonText(z.array(accountSettingSchema))
     .default([])

@@ -32,6 +32,8 @@ function hook(value: unknown, hooks: QueryHooks): unknown {
     try {
       hooks.beforeSend?.();
     } catch (error) {
+      // Nobody may take a transaction for done that has a statement which was not sent.
+      hooks.onFailure?.(error);
       reject(error);
       return;
     }

@@ -58,7 +58,8 @@ export const sessionSchema = z.object({
   strategy: z.string(),
   strategyVersion: z.string(),
   params: z.record(z.string(), z.json()),
-  instrumentIds: z.array(z.string()).min(1).max(20),
+  /** One for now: strategies see one series, and one position. */
+  instrumentIds: z.array(z.string()).length(1, "must name one instrument: a session trades one for now"),
   timeFrame: timeFrameSchema,
   accountId: z.string(),
   /** In the quote asset of its instruments. */

@@ -11,6 +11,8 @@ import type { Exchanges, VenueAccount, VenueMarketData } from "./exchange.ts";
 interface VenueSettings extends BinanceUrls {
   id: string;
   connector: "binance";
+  /** Wall time where it is not given. */
+  marketClock?: "wall" | "replay";
 }
 
 interface AccountSettings {
@@ -63,6 +65,7 @@ export function createCcxtExchanges({ venues, accounts, clock, log }: CcxtOption
     venues: venues.map(({ id }) => id),
     accounts: accounts.map(({ id, venue }) => ({ id, venue })),
     live: venues.some(isLive),
+    marketNowMs: (id) => (venueById.get(id)?.marketClock === "replay" ? null : clock.nowMs()),
     marketData(id) {
       const venue = venueById.get(id);
       if (venue === undefined) throw notFound("venue", id);

@@ -118,6 +118,8 @@ export interface Exchanges {
   /** Ids of the accounts whose keys this process was given. */
   readonly accounts: readonly { id: string; venue: string }[];
   account(accountId: string): VenueAccount;
+  /** Now by a venue's market clock where that is wall time; null in a replay, whose time is in its events alone. */
+  marketNowMs(venue: string): number | null;
   /** True when any venue is a real one: failpoints are refused then. */
   readonly live: boolean;
   close(): Promise<void>;

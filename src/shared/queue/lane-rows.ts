@@ -117,8 +117,9 @@ export async function finishTasks(
   done: readonly DoneTask[],
   later: readonly LaterTask[],
 ): Promise<boolean> {
+  // Sent at once: who does not wait for it sends the commit next.
   const [row] = await tx.sql<{ more: boolean }[]>`
-    select queue.finish(${queue}, ${lane}, ${json(tx, done)}, ${json(tx, later)}) as more`;
+    select queue.finish(${queue}, ${lane}, ${json(tx, done)}, ${json(tx, later)}) as more`.execute();
   return row?.more === true;
 }
 
