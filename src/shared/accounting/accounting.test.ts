@@ -14,26 +14,7 @@ import {
 import { feeOf } from "#shared/accounting/fees.ts";
 import { closableSize, isFlat } from "#shared/accounting/flat.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
-
-const SPX: Instrument = {
-  id: "SPX/USD.paper",
-  symbol: "SPX/USD",
-  venue: "paper",
-  venueSymbol: "SPXUSD",
-  base: "SPX",
-  quote: "USD",
-  priceStep: "0.000001",
-  sizeStep: "0.0001",
-  minSize: "0.0001",
-  maxSize: null,
-  minNotional: "10",
-  maxNotional: null,
-  makerFee: "0.0005",
-  takerFee: "0.001",
-  feeDecimals: 8,
-  status: "TRADING",
-};
+import { spx as SPX } from "#shared/matching/spx.fixture.ts";
 
 const price = fc.integer({ min: 1, max: 5_000_000_000 }).map((ticks) => decimal(String(ticks)).times("0.000001"));
 const size = fc.integer({ min: 1, max: 1_000_000 }).map((steps) => decimal(String(steps)).times("0.0001"));

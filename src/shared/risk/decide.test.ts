@@ -5,26 +5,10 @@ import { type Decimal, decimal, isMultipleOf, plain, ZERO } from "#shared/domain
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { RiskPolicy } from "#shared/domain/session.ts";
 import type { Intent } from "#shared/domain/signal.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
 import { type DecisionInput, decide } from "#shared/risk/decide.ts";
 
-const SPX: Instrument = {
-  id: "SPX/USD.paper",
-  symbol: "SPX/USD",
-  venue: "paper",
-  venueSymbol: "SPXUSD",
-  base: "SPX",
-  quote: "USD",
-  priceStep: "0.01",
-  sizeStep: "0.0001",
-  minSize: "0.0001",
-  maxSize: null,
-  minNotional: "10",
-  maxNotional: null,
-  makerFee: "0.001",
-  takerFee: "0.001",
-  feeDecimals: 8,
-  status: "TRADING",
-};
+const SPX: Instrument = { ...spx, priceStep: "0.01" };
 const POLICY: RiskPolicy = {
   sizing: { method: "percent-of-equity", percent: "95" },
   maxOrderNotional: null,

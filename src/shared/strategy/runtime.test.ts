@@ -3,28 +3,9 @@ import fc from "fast-check";
 import { z } from "zod";
 import { isFlat } from "#shared/accounting/flat.ts";
 import { decimal } from "#shared/domain/decimal.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
+import { spx as instrument } from "#shared/matching/spx.fixture.ts";
 import { createStrategyRuntime, type StrategyRuntime, type TradingMode, type Wish } from "./runtime.ts";
 import { defineStrategy, type StrategyBar } from "./strategy.ts";
-
-const instrument: Instrument = {
-  id: "SPX/USD.paper",
-  symbol: "SPX/USD",
-  venue: "paper",
-  venueSymbol: "SPXUSD",
-  base: "SPX",
-  quote: "USD",
-  priceStep: "0.000001",
-  sizeStep: "0.0001",
-  minSize: "0.0001",
-  maxSize: null,
-  minNotional: "10",
-  maxNotional: null,
-  makerFee: "0.001",
-  takerFee: "0.001",
-  feeDecimals: 8,
-  status: "TRADING",
-};
 
 /** Wishes what each bar's volume says: 1 long, -1 flat, 0 nothing; and counts its bars. */
 const scripted = defineStrategy({
