@@ -54,13 +54,21 @@ export async function followAccount(parts: Parts, accountId: string, leadership:
     }
   };
 
+  /** One that fails does not keep the others from their turn. */
+  const reconcileOne = async (instrumentId: string): Promise<void> => {
+    try {
+      await reconcileInstrument(parts, accountId, await parts.instruments.byId(instrumentId), fence);
+    } catch (error) {
+      if (hasCode(error, "FENCED")) throw error;
+      deps.log.warn({ accountId, instrumentId, error: messageOf(error) }, "instrument not reconciled");
+    }
+  };
+
   const reconcile = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
         await parts.serverClocks.measure(accountId);
-        for (const instrumentId of await followedInstruments(deps.db, accountId)) {
-          await reconcileInstrument(parts, accountId, await parts.instruments.byId(instrumentId), fence);
-        }
+        for (const instrumentId of await followedInstruments(deps.db, accountId)) await reconcileOne(instrumentId);
       } catch (error) {
         if (hasCode(error, "FENCED")) return;
         deps.log.warn({ accountId, error: messageOf(error) }, "account not reconciled");

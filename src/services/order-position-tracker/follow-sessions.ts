@@ -19,8 +19,8 @@ export interface SessionFollower {
   look(session: Session, unit: OwnedUnit): void;
   /** All sessions of a partition that are on their way, for a new owner. */
   lookAll(unit: OwnedUnit): Promise<void>;
-  /** Resolves when nothing is on its way here any more. */
-  drained(): Promise<void>;
+  /** Resolves when no session of this unit's partition is on its way here any more. */
+  drained(unit: OwnedUnit): Promise<void>;
 }
 
 async function present({ deps }: Parts, id: string): Promise<Session | null> {
@@ -28,7 +28,7 @@ async function present({ deps }: Parts, id: string): Promise<Session | null> {
   return rows[0]?.session ?? null;
 }
 
-/** The orders, fills and balances agree with the venue, the capital stands in the ledger, the equity curve begins. */
+/** Orders and fills agree with the venue, the capital stands in the ledger, the equity curve begins. */
 async function start(parts: Parts, session: Session, unit: OwnedUnit): Promise<boolean> {
   const { deps } = parts;
   const { accountId, timeFrame } = session;
@@ -65,7 +65,7 @@ async function start(parts: Parts, session: Session, unit: OwnedUnit): Promise<b
 
 export function createSessionFollower(parts: Parts): SessionFollower {
   const { deps } = parts;
-  const underWay = new Map<string, Promise<void>>();
+  const underWay = new Map<string, { partition: number; run: Promise<void> }>();
 
   const carry = async (id: string, unit: OwnedUnit): Promise<void> => {
     while (!unit.signal.aborted) {
@@ -85,11 +85,11 @@ export function createSessionFollower(parts: Parts): SessionFollower {
   const look = (session: Session, unit: OwnedUnit): void => {
     if (session.state !== "STARTING" && session.state !== "STOPPING") return;
     // One after the other: a stop that comes during a start is seen by the next look at the row.
-    const before = underWay.get(session.id) ?? Promise.resolve();
+    const before = underWay.get(session.id)?.run ?? Promise.resolve();
     const run = before.then(() => carry(session.id, unit));
-    underWay.set(session.id, run);
+    underWay.set(session.id, { partition: unit.partition, run });
     void run.finally(() => {
-      if (underWay.get(session.id) === run) underWay.delete(session.id);
+      if (underWay.get(session.id)?.run === run) underWay.delete(session.id);
     });
   };
 
@@ -101,8 +101,9 @@ export function createSessionFollower(parts: Parts): SessionFollower {
         where partition = ${unit.partition} and state in ('STARTING', 'STOPPING')`;
       for (const { session } of rows) look(session, unit);
     },
-    async drained() {
-      await Promise.all(underWay.values());
+    async drained({ partition }) {
+      const own = [...underWay.values()].filter((carried) => carried.partition === partition);
+      await Promise.all(own.map(({ run }) => run));
     },
   };
 }

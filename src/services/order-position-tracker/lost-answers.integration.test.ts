@@ -5,6 +5,7 @@ import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
 import {
+  alertsIn,
   changeSession,
   fillRows,
   inState,
@@ -23,7 +24,7 @@ let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(12, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(14, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -80,6 +81,18 @@ describe("an order whose answer is lost", () => {
   });
 });
 
+describe("an order whose signal is stale", () => {
+  test("by the market's wall clock is EXPIRED before it is sent", async () => {
+    await desk.startTracker({ marketNowMs: 6 });
+    const session = await runSession(world, desk);
+    const stale = await place(world, desk, requestOf(session, 1, { validUntilMs: 5 }));
+    expect((await inState(world, stale, "EXPIRED")).stateReason).toContain("was not sent");
+    const fresh = await place(world, desk, requestOf(session, 2, { validUntilMs: 6, style: LIMIT }));
+    await inState(world, fresh, "ACCEPTED");
+    expect(sends()).toHaveLength(1);
+  });
+});
+
 describe("an order that never reached the venue", () => {
   test("is sent again under its id only after window and skew have passed on the venue's clock", async () => {
     await desk.startTracker();
@@ -118,6 +131,28 @@ describe("an order that never reached the venue", () => {
     expect(rejected.stateReason).toContain("ABSENT");
     expect(sends()).toHaveLength(1);
     expect(await venueOrder(order.clientOrderId)).toBeNull();
+  });
+
+  test("counts all the same where it fills late, though only the list of fills tells of it", async () => {
+    const often = {
+      R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
+      R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
+    };
+    await desk.startTracker({ settings: often });
+    const session = await runSession(world, desk);
+    desk.proxy.next("POST order", "lose-request");
+    const order = await place(world, desk, requestOf(session, 1, { marketAtMs: 10, validUntilMs: 5 }));
+    await inState(world, order, "REJECTED");
+    desk.proxy.cutStream();
+    const { instrument, outside } = desk;
+    const { clientOrderId, side, style, size } = order;
+    const signed = { signedAtMs: await outside.serverTimeMs(), recvWindowMs: 5_000 };
+    await outside.place({ instrument, clientOrderId, side, style, size, ...signed });
+    await desk.tick("100");
+    await until(async () => (await fillRows(world, order)).length === 1);
+    expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
+    expect(await alertsIn(world, `external:${desk.marketId}`)).toEqual([]);
+    expect(await alertsIn(world, session.id)).toHaveLength(1);
   });
 
   test("is REJECTED where its session stops, and a reduce-only one is sent all the same", async () => {

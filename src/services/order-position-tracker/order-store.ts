@@ -66,10 +66,9 @@ export function updateOrder({ sql }: Tx, order: Order, filledQuote: string | nul
     where id = ${order.id}`.execute();
 }
 
-/** Notes that orders are being canceled, so that each is asked for once. */
-export async function requestCancels({ sql }: Tx, ids: readonly string[]): Promise<void> {
-  if (ids.length === 0) return;
-  await sql`update order_position_tracker.orders set cancel_requested = true where id = any(${[...ids]})`;
+/** Notes that an order is being canceled, so that it is asked for once. */
+export async function requestCancel({ sql }: Tx, id: string): Promise<void> {
+  await sql`update order_position_tracker.orders set cancel_requested = true where id = ${id}`;
 }
 
 /** A cancel that the venue has refused may be asked for again. */
@@ -105,12 +104,18 @@ export async function openOrders({ sql }: Db, accountId: string, instrumentId: s
   return rows.map(({ data }) => data);
 }
 
-/** Orders that were sent, or may have been, and whose id at the venue nobody here has learnt. */
-export async function ordersWithoutVenueId({ sql }: Db, accountId: string, instrumentId: string): Promise<Order[]> {
+/**
+ * Orders that were sent, or may have been, and whose id at the venue nobody here has learnt: those that are open, and those that
+ * have ended since `sinceMs` as if they had never arrived. A late fill of one of these counts all the same.
+ */
+export async function ordersWithoutVenueId(
+  { sql }: Db,
+  { accountId, instrumentId, sinceMs }: { accountId: string; instrumentId: string; sinceMs: number },
+): Promise<Order[]> {
   const rows = await sql<{ data: Order }[]>`
     select data from order_position_tracker.orders
-    where account_id = ${accountId} and is_open and instrument_id = ${instrumentId} and venue_order_id is null
-      and state <> 'INITIALIZED'`;
+    where account_id = ${accountId} and instrument_id = ${instrumentId} and venue_order_id is null
+      and (is_open or updated_at_ms >= ${sinceMs}) and (data ->> 'attempt')::integer > 0`;
   return rows.map(({ data }) => data);
 }
 

@@ -23,6 +23,9 @@ export async function reconcileInstrument(parts: Parts, accountId: string, instr
   }
 }
 
+/** For so long an order that ended as if it had never reached the venue is asked for when a fill belongs to no other. */
+const LATE_FILLS_MS = 86_400_000;
+
 async function reconcileFills(
   parts: Parts,
   account: VenueAccount,
@@ -36,14 +39,15 @@ async function reconcileFills(
     const from = cursor?.tradeId ?? null;
     const page = await account.fills({ instrument, limit: PAGE, ...(from === null ? {} : { fromId: from }) });
     const fills = page.filter((fill) => fill.tradeId !== from);
-    if (fills.length === 0 && cursor !== null) return;
+    const caughtUp = cursor?.caughtUp === true;
+    if (fills.length === 0 && caughtUp) return;
     const word = await recorder.hear(accountId, { fills: await attribute(parts, account, instrument, fills) });
     await deps.db.transaction(async (tx) => {
       await fence(tx);
       const recorded = await recorder.record(tx, word);
-      await reportForeign(tx, parts, { accountId, foreign: recorded.foreign, silent: cursor === null });
+      await reportForeign(tx, parts, { accountId, foreign: recorded.foreign, silent: !caughtUp });
       const to = fills.at(-1)?.tradeId ?? from;
-      await moveFillCursor(tx, { accountId, instrumentId: instrument.id, from, to });
+      await moveFillCursor(tx, { accountId, instrumentId: instrument.id, from, to, atEnd: page.length < PAGE });
     });
     if (page.length < PAGE) return;
   }
@@ -63,7 +67,11 @@ async function attribute(
   const known = await knownIds(deps.db, { accountId, clientOrderIds: [], instrumentIds, venueOrderIds });
   if (venueOrderIds.every((id) => known.venue.has(id))) return [...fills];
   const learnt = new Map<string, string>();
-  for (const { clientOrderId } of await ordersWithoutVenueId(deps.db, accountId, instrument.id)) {
+  for (const { clientOrderId } of await ordersWithoutVenueId(deps.db, {
+    accountId,
+    instrumentId: instrument.id,
+    sinceMs: deps.clock.nowMs() - LATE_FILLS_MS,
+  })) {
     const found = await account.order({ instrument, clientOrderId });
     if (found !== null) learnt.set(found.venueOrderId, clientOrderId);
   }

@@ -60,7 +60,7 @@ function followTopics(parts: Parts): Running {
     },
     handleVolatile: (events) => equity.follow(events.map((one) => candleSchema.parse(one.data))),
     onAcquired: (unit) => sessions.lookAll(unit),
-    onReleased: () => sessions.drained(),
+    onReleased: (unit) => sessions.drained(unit),
   });
   return running;
 }

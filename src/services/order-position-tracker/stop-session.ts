@@ -5,7 +5,7 @@ import type { Session } from "#shared/domain/session.ts";
 import { CANCEL_ORDER, FLATTEN_POSITION } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { closableHoldings } from "./holdings.ts";
-import { requestCancels } from "./order-store.ts";
+import { requestCancel } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 
 /** Cancels go before entries, and what closes a position before other decisions of its session. */
@@ -30,20 +30,23 @@ export async function stopSession(parts: Parts, session: Session, unit: OwnedUni
   });
 }
 
-/** Whether an order is open. Each is canceled but for those that themselves do what the policy wants. */
+/**
+ * Whether an order is open. Each is canceled but for those that themselves do what the policy wants. The lane is locked before
+ * the order's row, order by order of their ids, as workers do: the other way round a stop and an answer wait for each other.
+ */
 async function cancelOpenOrders(tx: Tx, { deps }: Parts, session: Session): Promise<boolean> {
   const open = await tx.sql<{ data: Order; cancel_requested: boolean }[]>`
     select data, cancel_requested from order_position_tracker.orders
-    where account_id = ${session.accountId} and session_id = ${session.id} and is_open order by id for update`;
+    where account_id = ${session.accountId} and session_id = ${session.id} and is_open order by id`;
   const wanted = open
     .filter(
       ({ data, cancel_requested: requested }) => !requested && !(session.stopPolicy === "flatten" && closes(data)),
     )
     .map(({ data }) => data.id);
-  await requestCancels(tx, wanted);
   for (const orderId of wanted) {
     const payload = { orderId, reason: "The session stops." };
     await deps.queue.enqueue(tx, { task: CANCEL_ORDER, lane: orderId, payload, priority: FIRST });
+    await requestCancel(tx, orderId);
   }
   return open.length > 0;
 }

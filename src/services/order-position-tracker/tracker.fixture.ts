@@ -81,6 +81,8 @@ export interface TrackerOptions {
   failpoint?: (point: string, context: FailpointContext) => void;
   /** Changes the connector that this tracker uses. */
   account?: (account: VenueAccount) => VenueAccount;
+  /** The venue's market clock; null (the default): a replay. */
+  marketNowMs?: number | null;
 }
 
 /** One market of the venue with those who trade on it. */
@@ -166,11 +168,20 @@ export async function openDesk(world: World): Promise<Desk> {
     queue: own.queue,
     candles,
     tick: (price) => world.venue.tick(marketId, price),
-    async startTracker({ settings = {}, failpoint, account = (given: VenueAccount) => given } = {}) {
+    async startTracker({
+      settings = {},
+      failpoint,
+      account = (given: VenueAccount) => given,
+      marketNowMs = null,
+    } = {}) {
       const ports = await portsOf(world);
       const exchanges = connectorOf(marketId, proxy);
       const failpoints = failpoint === undefined ? noFailpoints : { hit: failpoint };
-      const changed: Exchanges = { ...exchanges, account: (id) => account(exchanges.account(id)) };
+      const changed: Exchanges = {
+        ...exchanges,
+        account: (id) => account(exchanges.account(id)),
+        marketNowMs: () => marketNowMs,
+      };
       const deps = { ...ports, exchanges: changed, clients: { marketData }, clock: systemClock, log, failpoints };
       const values = orderPositionTrackerSettings.parse({ ...SETTINGS, ...settings });
       const service = createOrderPositionTracker(deps as unknown as Deps, values);

@@ -63,6 +63,8 @@ create table order_position_tracker.fill_cursors (
   account_id text not null,
   instrument_id text not null,
   trade_id text,
+  -- Whether the list was once read to its end: what stands before that is an account's history, not news.
+  caught_up boolean not null default false,
   primary key (account_id, instrument_id)
 );
 
