@@ -209,3 +209,58 @@ describe("the connector on the simulated venue", () => {
     await end;
   });
 });
+
+describe.each([
+  ["ahead", 5_000],
+  ["behind", -20_000],
+])("a host whose clock is %s of the venue's", (_name, offMs) => {
+  const host = (offNowMs: () => number) =>
+    createCcxtExchanges({
+      venues: [{ id: "paper", connector: "binance", restUrl: url }],
+      accounts: [{ id: "demo", venue: "paper", ...KEYS }],
+      clock: { ...systemClock, nowMs: () => systemClock.nowMs() + offNowMs() },
+      log: pino({ level: "silent" }),
+    });
+
+  test("asks, cancels and follows its account all the same", async () => {
+    const off = host(() => offMs);
+    const demo = off.account("demo");
+    const stop = new AbortController();
+    const events: AccountEvent[] = [];
+    let connected = 0;
+    const end = demo.follow({
+      signal: stop.signal,
+      onEvent: (event) => events.push(event),
+      onConnected: () => (connected += 1),
+    });
+    try {
+      await until(() => connected === 1);
+      const clientOrderId = `clock${offMs}`.replace("-", "m");
+      const style = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
+      const query = { instrument, clientOrderId };
+      expect(await demo.place(orderOf({ clientOrderId, size: "1", style }))).toMatchObject({ kind: "accepted" });
+      expect(await demo.order(query)).toMatchObject({ status: "NEW" });
+      expect(await demo.openOrders(instrument)).toMatchObject([{ clientOrderId }]);
+      expect(await demo.cancel(query)).toMatchObject({ kind: "canceled" });
+      expect(await demo.balances()).toContainEqual({ asset: "SPX", free: "9.99", locked: "0" });
+      await until(() => events.some((event) => event.kind === "order" && event.order.status === "CANCELED"));
+    } finally {
+      stop.abort();
+      await end;
+      await off.close();
+    }
+  });
+
+  test("finds its way back when the clock steps while it runs", async () => {
+    let stepMs = 0;
+    const off = host(() => stepMs);
+    const demo = off.account("demo");
+    expect(await demo.balances()).not.toEqual([]);
+    stepMs = offMs;
+    expect(await demo.balances()).not.toEqual([]);
+    // An order's own window is committed: it is never moved.
+    const late = orderOf({ clientOrderId: "demo0000-9", signedAtMs: Date.now() - 60_000 });
+    expect(await demo.place(late)).toEqual({ kind: "window-passed" });
+    await off.close();
+  });
+});

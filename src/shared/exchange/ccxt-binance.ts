@@ -2,7 +2,9 @@ import Binance, { type StreamClient } from "ccxt/binance-pro";
 import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import { classifyAnswer, type VenueAnswer } from "./ccxt-answers.ts";
+import { classifyAnswer, OUTSIDE_WINDOW, type VenueAnswer } from "./ccxt-answers.ts";
+import { serverTimeOf } from "./ccxt-mapping.ts";
+import { ServerClock } from "./ccxt-server-clock.ts";
 import { klineStream, tradeStream, USER_STREAM } from "./ccxt-streams.ts";
 
 /** Where a Binance stands. Without URLs it is the real one. */
@@ -43,6 +45,8 @@ export interface StreamRequest {
 }
 
 const REQUEST_TIMEOUT_MS = 10_000;
+/** The venue's time is a help: what waits for it goes on by the clock as it is known. */
+const TIME_TIMEOUT_MS = 2_000;
 /** A connection without an answer to two pings is dead. */
 const PING_EVERY_MS = 5_000;
 const SHORTEST_PAUSE_MS = 100;
@@ -60,6 +64,7 @@ function isLoopback(url: string | undefined): boolean {
 export class BinanceConnection extends Binance {
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #serverClock: ServerClock;
   readonly #onFrame = new Map<string, (frame: unknown) => void>();
 
   constructor(options: BinanceOptions) {
@@ -75,6 +80,7 @@ export class BinanceConnection extends Binance {
     });
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#serverClock = new ServerClock(options.clock, () => this.#askTime());
     if (options.restUrl !== undefined) this.#moveTo(options.restUrl, options);
   }
 
@@ -90,12 +96,38 @@ export class BinanceConnection extends Binance {
     this.urls.api = api;
   }
 
+  /** ccxt's name for the timestamp of what is signed. */
   override nonce(): number {
-    return this.#clock.nowMs();
+    return this.#serverClock.nowMs();
   }
 
-  /** Sends one request and sorts what comes back. Never throws for anything the venue or the network does. */
+  /**
+   * Sends one request and sorts what comes back. Never throws for anything the venue or the network does. What is signed
+   * with the venue's time is sent once more when that was wrong: the refusal says that it did nothing. A request that
+   * carries a timestamp of its own is sent once.
+   */
   async send(request: VenueRequest): Promise<VenueAnswer> {
+    if (request.api === "public" || request.params?.["timestamp"] !== undefined) return await this.#sendOnce(request);
+    if (!this.#serverClock.isMeasured) await this.#serverClock.measure();
+    const answer = await this.#sendOnce(request);
+    const isOutside = answer.kind === "refused" && answer.code === OUTSIDE_WINDOW;
+    if (!isOutside || !(await this.#serverClock.measure())) return answer;
+    this.#log.warn({ path: request.path }, "venue's clock measured again, request sent again");
+    return await this.#sendOnce(request);
+  }
+
+  async #askTime(): Promise<number | null> {
+    const answer = await this.#sendOnce({ api: "public", method: "GET", path: "time" }, TIME_TIMEOUT_MS);
+    try {
+      if (answer.kind === "answer") return serverTimeOf(answer.body);
+      this.#log.warn({ reason: answer.reason }, "venue's time not told");
+    } catch (error) {
+      this.#log.warn({ reason: messageOf(error) }, "venue's time not understood");
+    }
+    return null;
+  }
+
+  async #sendOnce(request: VenueRequest, timeoutMs = REQUEST_TIMEOUT_MS): Promise<VenueAnswer> {
     const { api, method, path, params = {}, onSent } = request;
     try {
       if (this.enableRateLimit) await this.throttle(this.#costOf(api, method, path, params));
@@ -105,7 +137,7 @@ export class BinanceConnection extends Binance {
         headers: headers ?? {},
         ...(body === undefined ? {} : { body }),
         redirect: "error",
-        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       });
       onSent?.();
       const response = await answer;
@@ -152,6 +184,8 @@ export class BinanceConnection extends Binance {
 
   /** One connection's life; resolves with the reason of its end. The stream's future is never resolved, only rejected. */
   async #followOnce(stream: string, acknowledged: () => void, signal: AbortSignal): Promise<string> {
+    // Each time, since a refusal of the subscription does not tell in a reliable form that the clock was why.
+    if (stream === USER_STREAM) await this.#serverClock.measure();
     const url = this.#streamUrl(stream);
     const client = this.client(url);
     const id = this.requestId(url);
