@@ -19,6 +19,8 @@ export interface BarFeedOptions {
 const PAGE = 1_000;
 /** More days than any market has seen: to count them. */
 const ALL_DAYS = 50_000;
+/** Frames that may wait at most. When they are more, the venue's list is the shorter way to them. */
+const MOST_WAITING = 1_000;
 
 /**
  * The closed bars of one series, from the venue's frames to `market.bars`. A frame does not name the bar before it; the
@@ -31,25 +33,32 @@ export class BarFeed {
   #number: number | null = null;
   /** Frames that came while a hole is being closed; null: none is. */
   #waiting: VenueBar[] | null = [];
+  /** Frames have been dropped since the venue was last asked: its list has them. */
+  #dropped = false;
   /** Grows with each connection: a catch-up of an earlier one stops. */
   #connection = 0;
+  /** Aborts with the failure of a catch-up. */
+  readonly #failing = new AbortController();
+  readonly #ending: AbortSignal;
 
   constructor(options: BarFeedOptions) {
     this.#options = options;
+    this.#ending = AbortSignal.any([options.signal, this.#failing.signal]);
   }
 
-  /** Follows until the signal aborts. */
+  /** Follows until the signal aborts; rejects when the venue refuses to tell the bars, since then no frame could go out. */
   async run(): Promise<void> {
-    const { deps, instrument, timeFrame, signal, log } = this.#options;
+    const { deps, instrument, timeFrame, signal } = this.#options;
     await deps.exchanges.marketData(instrument.venue).followBars({
       instrument,
       timeFrame,
-      signal,
+      signal: this.#ending,
       onBar: (bar) => this.#onBar(bar),
       onConnected: () => {
-        this.#catchUp().catch((error: unknown) => log.error({ reason: messageOf(error) }, "bars not caught up"));
+        this.#catchUp().catch((error: unknown) => this.#failing.abort(error));
       },
     });
+    if (!signal.aborted) this.#failing.signal.throwIfAborted();
   }
 
   /** Publishes the newest bar again, so that the loss of its first message is noticed. */
@@ -58,18 +67,29 @@ export class BarFeed {
   }
 
   #onBar(bar: VenueBar): void {
-    if (this.#waiting === null) this.#accept({ ...bar, prevOpenAtMs: this.#last?.openAtMs ?? null });
-    else this.#waiting.push(bar);
+    if (this.#waiting === null) {
+      this.#accept({ ...bar, prevOpenAtMs: this.#last?.openAtMs ?? null });
+      return;
+    }
+    if (this.#waiting.length >= MOST_WAITING) {
+      this.#waiting = [];
+      this.#dropped = true;
+    }
+    this.#waiting.push(bar);
   }
 
   async #catchUp(): Promise<void> {
     this.#connection += 1;
     const connection = this.#connection;
     this.#waiting ??= [];
-    const isStale = (): boolean => connection !== this.#connection || this.#options.signal.aborted;
-    if (this.#last === null) await this.#readNewest(isStale);
-    else await this.#closeHole(this.#last.openAtMs, isStale);
-    if (isStale()) return;
+    const isStale = (): boolean => connection !== this.#connection || this.#ending.aborted;
+    do {
+      // What is dropped from here on may be missing in the answer, and is asked for again.
+      this.#dropped = false;
+      if (this.#last === null) await this.#readNewest(isStale);
+      else await this.#closeHole(this.#last.openAtMs, isStale);
+      if (isStale()) return;
+    } while (this.#dropped);
     const waiting = this.#waiting ?? [];
     this.#waiting = null;
     for (const bar of waiting) this.#accept({ ...bar, prevOpenAtMs: this.#last?.openAtMs ?? null });
@@ -96,9 +116,9 @@ export class BarFeed {
   }
 
   async #bars(range: { fromMs?: number; limit: number }): Promise<VenueBar[]> {
-    const { deps, instrument, timeFrame, signal, log } = this.#options;
+    const { deps, instrument, timeFrame, log } = this.#options;
     const market = deps.exchanges.marketData(instrument.venue);
-    return await askUntilTold(() => market.bars({ instrument, timeFrame, ...range }), { signal, log });
+    return await askUntilTold(() => market.bars({ instrument, timeFrame, ...range }), { signal: this.#ending, log });
   }
 
   #accept(bar: VenueBar): void {
