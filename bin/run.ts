@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import packageJson from "#package" with { type: "json" };
 import { createBus } from "#shared/bus/create-bus.ts";
+import { deleteOldEvents } from "#shared/bus/old-events.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { createRedisCache } from "#shared/cache/redis.ts";
@@ -15,7 +16,9 @@ import { type Listening, listen } from "#shared/http/listen.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import { deleteOldTasks } from "#shared/queue/old-tasks.ts";
 import { createTaskQueue } from "#shared/queue/task-queue.ts";
+import { deleteOldRows } from "#shared/retention/retention.ts";
 import { createFailpoints } from "#shared/service/create-failpoints.ts";
 import { fail, runProcess } from "#shared/service/run-process.ts";
 import { createRunner, type Part } from "#shared/service/runner.ts";
@@ -28,6 +31,7 @@ import { OWN_SETTINGS } from "./own-settings.ts";
 import { SERVICES } from "./services.ts";
 
 const VERSION = packageJson.version;
+const DAY_MS = 86_400_000;
 const POSTGRES = { name: "Postgres", setting: "DATABASE_URL" };
 /** The only service that stands outside the engine: it needs neither Postgres nor Redis. */
 const OUTSIDE = "paper-exchange";
@@ -81,12 +85,32 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
     { name: "queue", stop: () => queue.close() },
     { name: "bus", stop: () => bus.close() },
     { name: "exchanges", stop: () => exchanges.close() },
+    retentionOf(general, { db, leader, clock, log }),
     watch,
   ];
   return {
     deps: { db, bus, queue, leader, cache, exchanges, clients, clock, log, failpoints },
     parts,
     away: () => watch.away(),
+  };
+}
+
+/** Deletes old rows in one of the processes. */
+function retentionOf(
+  general: Settings["general"],
+  { db, leader, clock, log }: Pick<Deps, "db" | "leader" | "clock" | "log">,
+): Part {
+  const sweeps = {
+    events: () => deleteOldEvents(db, log, general.R3_LOG_KEEP_DAYS * DAY_MS),
+    tasks: () => deleteOldTasks(db, general.R3_TASKS_KEEP_DAYS * DAY_MS),
+  };
+  let sweeping: Promise<void> | undefined;
+  return {
+    name: "retention",
+    start: (signal) => {
+      sweeping = deleteOldRows({ leader, clock, log, sweeps }, signal);
+    },
+    stop: () => sweeping,
   };
 }
 

@@ -85,6 +85,10 @@ export const generalSchema = z.object({
   R3_LEASE_MS: wholeNumber(500, 600_000)
     .default(5_000)
     .describe("How long a leader's lease lasts without being extended, in milliseconds"),
+  R3_LOG_KEEP_DAYS: wholeNumber(1, 3_650)
+    .default(7)
+    .describe("How long events stay in the log once every group has them, in days"),
+  R3_TASKS_KEEP_DAYS: wholeNumber(1, 3_650).default(7).describe("How long tasks stay once they are done, in days"),
   R3_DATABASE_CONNECTIONS: wholeNumber(2, 500).default(10).describe("Connections to Postgres at most, a process"),
   R3_VENUES: jsonText(z.array(venueSettingSchema))
     .default([])

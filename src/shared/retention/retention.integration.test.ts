@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { pino } from "pino";
+import { deleteOldEvents } from "#shared/bus/old-events.ts";
+import { systemClock } from "#shared/clock/system.ts";
+import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
+import { createLeader } from "#shared/leader/create-leader.ts";
+import { createMemoryLock, type MemoryLocks } from "#shared/leader/memory.ts";
+import { deleteOldTasks } from "#shared/queue/old-tasks.ts";
+import { deleteOldRows } from "./retention.ts";
+
+const DAY_MS = 86_400_000;
+const AGE_MS = 7 * DAY_MS;
+const silent = pino({ level: "silent" });
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+beforeEach(async () => {
+  await database.db.sql`truncate bus.log, bus.partitions, bus.positions, queue.tasks, queue.lanes`;
+});
+afterAll(() => database.drop());
+
+/** Events 1 to `count` of a partition, the first `old` of them written eight days ago. */
+async function putEvents(topic: string, count: number, old: number): Promise<void> {
+  const { sql } = database.db;
+  await sql`insert into bus.partitions (topic, part, next_seq) values (${topic}, 0, ${count + 1})`;
+  await sql`
+    insert into bus.log (topic, part, seq, key, type, version, envelope, created_at)
+    select ${topic}, 0, n, 'k', 't', 1, '{}',
+      clock_timestamp() - case when n <= ${old}::integer then interval '8 days' else interval '1 day' end
+    from generate_series(1, ${count}::integer) as n`;
+}
+
+async function putPosition(group: string, topic: string, seq: number): Promise<void> {
+  await database.db.sql`
+    insert into bus.positions (group_name, topic, part, seq) values (${group}, ${topic}, 0, ${seq})`;
+}
+
+async function eventsOf(topic: string): Promise<{ count: number; first: number | null }> {
+  const [row] = await database.db.sql<{ count: number; first: number | null }[]>`
+    select count(*)::integer as count, min(seq)::integer as first from bus.log where topic = ${topic}`;
+  return row ?? { count: 0, first: null };
+}
+
+async function totalOf(sweep: AsyncIterable<number>): Promise<number> {
+  let total = 0;
+  for await (const rows of sweep) total += rows;
+  return total;
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = systemClock.monotonicMs() + 5_000;
+  while (!(await condition())) {
+    if (systemClock.monotonicMs() > deadlineMs) throw new Error("The condition did not come true in time.");
+    await systemClock.sleep(5);
+  }
+}
+
+describe("old events", () => {
+  test("go in batches by age; a topic without groups too", async () => {
+    await putEvents("orders", 2_600, 2_500);
+    await putPosition("books", "orders", 2_600);
+    await putEvents("alerts", 10, 4);
+    expect(await totalOf(deleteOldEvents(database.db, silent, AGE_MS))).toBe(2_504);
+    expect(await eventsOf("orders")).toEqual({ count: 100, first: 2_501 });
+    expect(await eventsOf("alerts")).toEqual({ count: 6, first: 5 });
+  });
+
+  test("stay above the slowest group, which is named", async () => {
+    await putEvents("orders", 10, 8);
+    await putPosition("fast", "orders", 10);
+    await putPosition("slow", "orders", 3);
+    const lines: string[] = [];
+    const log = pino({ level: "error" }, { write: (line: string) => void lines.push(line) });
+    expect(await totalOf(deleteOldEvents(database.db, log, AGE_MS))).toBe(3);
+    expect(await eventsOf("orders")).toEqual({ count: 7, first: 4 });
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([{ group: "slow", topic: "orders" }]);
+  });
+});
+
+describe("old tasks", () => {
+  const putTask = async (lane: string, state: "open" | "done", ageDays: { made: number; done?: number }) => {
+    const nowMs = Date.now();
+    const madeAtMs = nowMs - ageDays.made * DAY_MS;
+    const doneAtMs = ageDays.done === undefined ? null : nowMs - ageDays.done * DAY_MS;
+    await database.db.sql`
+      insert into queue.tasks (id, queue, lane, seq, priority, type, payload, state, created_at_ms, done_at_ms)
+      values (${Bun.randomUUIDv7("hex", madeAtMs)}, 'q', ${lane}, 1, 5, 't', '{}', ${state}, ${madeAtMs}, ${doneAtMs})`;
+  };
+
+  test("go when they were done long ago; open ones and lanes stay", async () => {
+    await putTask("old", "done", { made: 9, done: 8 });
+    await putTask("long open", "done", { made: 9, done: 1 });
+    await putTask("new", "done", { made: 1, done: 1 });
+    await putTask("still open", "open", { made: 9 });
+    await database.db.sql`insert into queue.lanes (queue, lane, next_seq, epoch) values ('q', 'old', 2, 5)`;
+    expect(await totalOf(deleteOldTasks(database.db, AGE_MS))).toBe(1);
+    const rows = await database.db.sql<{ lane: string }[]>`select lane from queue.tasks order by lane`;
+    expect(rows.map(({ lane }) => lane)).toEqual(["long open", "new", "still open"]);
+    expect(await database.db.sql`select epoch from queue.lanes`).toHaveLength(1);
+  });
+});
+
+describe("retention", () => {
+  test("sweeps in one process of two, and in the other once that one has ended", async () => {
+    await putEvents("orders", 10, 4);
+    const locks: MemoryLocks = new Map();
+    const swept: string[] = [];
+    const begin = (name: string) => {
+      const clock = systemClock;
+      const leader = createLeader({ db: database.db, lock: createMemoryLock(locks), clock, log: silent, retryMs: 20 });
+      const stop = new AbortController();
+      const events = () => {
+        swept.push(name);
+        return deleteOldEvents(database.db, silent, AGE_MS);
+      };
+      const ended = deleteOldRows({ leader, clock, log: silent, sweeps: { events } }, stop.signal);
+      return async () => {
+        stop.abort();
+        await ended;
+        await leader.close();
+      };
+    };
+    const endFirst = begin("first");
+    await until(async () => (await eventsOf("orders")).count === 6);
+    const endSecond = begin("second");
+    expect(swept).toEqual(["first"]);
+    await endFirst();
+    await until(() => Promise.resolve(swept.length === 2));
+    expect(swept).toEqual(["first", "second"]);
+    await endSecond();
+  });
+});
