@@ -75,6 +75,34 @@ describe("the bus over Postgres and Redis, in trouble", () => {
     expect(await countsByKey(world, topic.name)).toEqual({ k: counts(1, 30) });
   });
 
+  test("a volatile group keeps no consumer of earlier owners, and loses nothing of theirs", async () => {
+    const world = await worldOf();
+    const topic = topicFor("earlier", { class: "volatile", maxLength: 1_000 });
+    const { bus: publisher } = await world.join();
+    const key = world.keyOf(topic.name, publisher.partitionOf("k"));
+    const send = (n: number) => publisher.publishVolatile([{ topic, key: "k", type: "counted", data: { n } }]);
+    await send(1);
+    await world.redis.xgroup("CREATE", key, topic.name, "0");
+    for (const name of ["idle-1", "idle-2"]) await world.redis.xgroup("CREATECONSUMER", key, topic.name, name);
+    await world.redis.call("XREADGROUP", "GROUP", topic.name, "died", "COUNT", 1, "STREAMS", key, ">");
+    const seen: number[] = [];
+    const { bus } = await world.join();
+    bus.subscribe({
+      group: topic.name,
+      topics: [topic],
+      handleVolatile: async (events) => {
+        seen.push(...events.map(countOf));
+        await Promise.resolve();
+      },
+    });
+    await until(() => seen.includes(1));
+    await send(2);
+    await until(() => seen.includes(2));
+    const consumers = (await world.redis.xinfo("CONSUMERS", key, topic.name)) as unknown[][];
+    expect(consumers).toHaveLength(1);
+    expect(seen).toEqual([1, 2]);
+  });
+
   test("events come from the log while Redis cannot be reached", async () => {
     const world = await worldOf({ redisUrl: "redis://127.0.0.1:1" });
     const { bus } = await world.join();

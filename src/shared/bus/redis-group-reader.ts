@@ -3,6 +3,21 @@ import type { Stream } from "./log-store.ts";
 import { BlockingConnection, type RedisContext } from "./redis-blocking-read.ts";
 import { brokerError, type RawEntry, runPipeline, seqOf } from "./redis-connection.ts";
 
+/**
+ * Removes consumers that have nothing pending, in one step with the look at them: removing one drops its pending entries,
+ * and an earlier owner may still be reading. One that reads on is made again by Redis.
+ *
+ * KEYS[1] the stream, ARGV[1] the group, ARGV[2] the consumer that stays. Result: nothing.
+ */
+const REMOVE_EMPTY_CONSUMERS = `
+for _, fields in ipairs(redis.call("XINFO", "CONSUMERS", KEYS[1], ARGV[1])) do
+  local consumer = {}
+  for place = 1, #fields, 2 do consumer[fields[place]] = fields[place + 1] end
+  if consumer.name ~= ARGV[2] and consumer.pending == 0 then
+    redis.call("XGROUP", "DELCONSUMER", KEYS[1], ARGV[1], consumer.name)
+  end
+end`;
+
 function needsGroup(error: unknown): boolean {
   return error instanceof Error && (error.message.startsWith("NOGROUP") || error.message.startsWith("UNBLOCKED"));
 }
@@ -105,7 +120,10 @@ export class RedisGroupReader implements GroupReader {
     await this.removeOthers(open);
     const claimed: Delivery[] = [];
     for (const [key, stream] of open) {
-      if (!stream.durable) claimed.push(...(await this.claim(key)));
+      if (!stream.durable) {
+        claimed.push(...(await this.claim(key)));
+        await this.context.commands.eval(REMOVE_EMPTY_CONSUMERS, 1, key, this.group, this.member);
+      }
       this.prepared.set(key, this.markOf(stream));
     }
     return claimed;
@@ -131,7 +149,7 @@ export class RedisGroupReader implements GroupReader {
     for (const [error] of await runPipeline(moving)) if (error !== null) throw brokerError(error);
   }
 
-  /** SETID alone leaves the entries pending that were given to earlier owners. */
+  /** Of durable streams, whose entries come from the log: SETID alone leaves those pending that were given to earlier owners. */
   private async removeOthers(open: readonly [string, Assignment][]): Promise<void> {
     const durable = open.filter(([, stream]) => stream.durable);
     const asking = this.context.commands.pipeline();
