@@ -1,7 +1,8 @@
 import { applyToPosition, NO_POSITION, type PositionState } from "#shared/accounting/book.ts";
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import type { Fill, Order, OrderState } from "#shared/domain/order.ts";
+import type { Fill, Order } from "#shared/domain/order.ts";
+import { isTerminal } from "#shared/orders/order-state.ts";
 
 /** What a session holds and waits for, as its strategy is to see it. */
 export interface Holding {
@@ -14,8 +15,6 @@ export interface Holding {
 
 /** A session before its first signal. */
 export const NOTHING_HELD: Holding = { position: NO_POSITION, pendingSignal: null, openOrders: [] };
-
-const TERMINAL: ReadonlySet<OrderState> = new Set(["DENIED", "FILLED", "CANCELED", "EXPIRED", "REJECTED"]);
 
 /** Whether a wish has to wait: a signal is undecided or an order on its way. */
 export function isBusy(holding: Holding): boolean {
@@ -31,7 +30,7 @@ export function afterOrder(holding: Holding, order: Pick<Order, "id" | "signalId
   return {
     position: holding.position,
     pendingSignal: holding.pendingSignal === order.signalId ? null : holding.pendingSignal,
-    openOrders: TERMINAL.has(order.state) ? others : [...others, order.id],
+    openOrders: isTerminal(order.state) ? others : [...others, order.id],
   };
 }
 

@@ -9,7 +9,8 @@ import { FED_STATES, readFedSessions } from "./store.ts";
 /** The sessions of one partition, led by this process for as long as it owns the unit. */
 export class Shard {
   readonly #runners = new Map<string, SessionRunner>();
-  readonly #closing: Promise<void>[] = [];
+  /** Sessions that are over and still end what they are doing. */
+  readonly #closing = new Set<Promise<void>>();
 
   constructor(
     private readonly place: Workplace,
@@ -29,7 +30,7 @@ export class Shard {
     if (runner !== undefined && session.version < runner.session.version) return;
     if (!FED_STATES.includes(session.state)) {
       this.#runners.delete(session.id);
-      if (runner !== undefined) this.#closing.push(runner.close());
+      if (runner !== undefined) this.#end(runner);
     } else if (runner !== undefined) {
       runner.applySession(session);
     } else {
@@ -57,5 +58,10 @@ export class Shard {
     const runners = [...this.#runners.values()];
     this.#runners.clear();
     await Promise.all([...runners.map((runner) => runner.close()), ...this.#closing]);
+  }
+
+  #end(runner: SessionRunner): void {
+    const closing = runner.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
   }
 }
