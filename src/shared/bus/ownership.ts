@@ -42,7 +42,8 @@ interface Held {
  */
 export class Ownership {
   private readonly held = new Map<number, Held>();
-  private readonly trying = new Set<number>();
+  /** Takeovers under way, by unit. One may wait for a row that a frozen owner holds. */
+  private readonly trying = new Map<number, Promise<void>>();
   private readonly failures = new Map<number, { count: number; notBeforeMs: number }>();
   private readonly stopping = new AbortController();
   private readonly settled = Promise.withResolvers<void>();
@@ -59,7 +60,10 @@ export class Ownership {
     this.loop ??= this.pulse();
   }
 
-  /** Leaves the group: says so first, so that the others stand by, then gives the units up as their work ends. */
+  /**
+   * Leaves the group: says so first, so that the others stand by, then gives the units up as their work ends. What a
+   * takeover under way still wins is given back.
+   */
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.loop;
@@ -69,10 +73,11 @@ export class Ownership {
     });
     const all = [...this.held.values()];
     for (const { giveUp } of all) giveUp.abort();
-    await Promise.all(all.map(({ ended }) => ended));
+    await Promise.all([...this.trying.values(), ...all.map(({ ended }) => ended)]);
     this.settled.resolve();
   }
 
+  /** Announces and looks, and waits for no takeover: a member that waits must not count as gone. */
   private async pulse(): Promise<void> {
     const { group, member, members, leader, clock, log, pulseMs = 250 } = this.options;
     const { signal } = this.stopping;
@@ -80,8 +85,7 @@ export class Ownership {
       try {
         const present = await members.beat(group, member, leader.leaseMs);
         const tries = this.share([...new Set([member, ...present])]);
-        if (tries.length > 0) await Promise.all(tries);
-        this.settled.resolve();
+        void Promise.all(tries).then(() => this.settled.resolve());
       } catch (error) {
         log.warn({ group, error: messageOf(error) }, "The members of a group cannot be read; units stay as they are");
       }
@@ -99,7 +103,7 @@ export class Ownership {
       const held = this.held.get(partition);
       if (held === undefined) {
         if (target === member && nowMs >= (this.failures.get(partition)?.notBeforeMs ?? 0)) {
-          tries.push(this.tryFor(partition));
+          tries.push(this.trying.get(partition) ?? this.beginTry(partition));
         }
       } else if (target === member) {
         held.away = undefined;
@@ -112,11 +116,15 @@ export class Ownership {
     return tries;
   }
 
+  private beginTry(partition: number): Promise<void> {
+    const ended = this.tryFor(partition).finally(() => this.trying.delete(partition));
+    this.trying.set(partition, ended);
+    return ended;
+  }
+
   private async tryFor(partition: number): Promise<void> {
     const { group, leader, log } = this.options;
     const role = `unit:${group}:${partition}`;
-    if (this.trying.has(partition)) return;
-    this.trying.add(partition);
     try {
       const leadership = await leader.tryLead(role, (tx, epoch) => this.options.onTaken(tx, partition, epoch));
       if (leadership === null) return;
@@ -124,8 +132,6 @@ export class Ownership {
       else this.hold(partition, leadership);
     } catch (error) {
       log.warn({ role, error: messageOf(error) }, "A unit could not be taken; it is tried again");
-    } finally {
-      this.trying.delete(partition);
     }
   }
 
