@@ -44,12 +44,15 @@ const json = (tx: Tx, value: unknown) => tx.sql.json(value as Json);
 
 export type NewTaskRow = Omit<TaskRow, "seq" | "attempts" | "created_at_ms">;
 
-/** One statement: the lane gives the number, the task is written under it. The lane's row stays locked to the commit. */
+/**
+ * One statement: the lane gives the number, the task is written under it. The lane's row stays locked to the commit. A new
+ * lane's epoch begins with the time in milliseconds, above all epochs of a lane of this name that was deleted.
+ */
 export async function insertTask(tx: Tx, task: NewTaskRow, graceMs: number): Promise<void> {
   await tx.sql`
     with lane as (
-      insert into queue.lanes as l (queue, lane, next_seq, wake_at)
-      values (${task.queue}, ${task.lane}, 2, clock_timestamp() + ${graceMs}::float8 * interval '1 ms')
+      insert into queue.lanes as l (queue, lane, next_seq, epoch, wake_at)
+      values (${task.queue}, ${task.lane}, 2, queue.epoch_ms(clock_timestamp()), clock_timestamp() + ${graceMs}::float8 * interval '1 ms')
       on conflict (queue, lane) do update
       set next_seq = l.next_seq + 1, wake_at = least(l.wake_at, excluded.wake_at)
       returning next_seq - 1 as seq

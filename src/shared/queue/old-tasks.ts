@@ -4,8 +4,9 @@ import type { Db } from "#shared/db/db.ts";
 const BATCH = 1_000;
 
 /**
- * Deletes tasks that were done longer than `ageMs` ago by the database's clock; gives the rows of each batch. Open tasks
- * stay however old they are. Lanes stay too: a lane's epoch must not begin anew while a worker of an earlier one may wake up.
+ * Deletes tasks that were done longer than `ageMs` ago by the database's clock, and with a lane's newest task the lane, if
+ * nothing is open in it and no one holds it; gives the tasks of each batch. Open tasks stay however old they are. A lane that is
+ * made again numbers its tasks from 1, and its epoch is above all earlier ones, so that a worker of then stays fenced.
  */
 export async function* deleteOldTasks({ sql }: Pick<Db, "sql">, ageMs: number): AsyncGenerator<number> {
   for (let rows = BATCH; rows === BATCH; ) {
@@ -19,7 +20,17 @@ export async function* deleteOldTasks({ sql }: Pick<Db, "sql">, ageMs: number): 
           and state = 'done' and done_at_ms < (select at_ms from cut)
         order by id limit ${BATCH}
       ), deleted as (
-        delete from queue.tasks t using old where t.id = old.id returning 1
+        delete from queue.tasks t using old where t.id = old.id returning t.queue, t.lane, t.seq
+      ), newest as (
+        select queue, lane, max(seq) as seq from deleted group by queue, lane
+      ), empty as (
+        -- A lane that has come into use meanwhile is locked, or its row, read anew under the lock, says another number.
+        select l.queue, l.lane from queue.lanes l join newest n using (queue, lane)
+        where l.next_seq = n.seq + 1 and l.owner is null and l.wake_at is null and not exists (
+          select from queue.tasks t where t.queue = l.queue and t.lane = l.lane and t.state = 'open')
+        for update of l skip locked
+      ), gone as (
+        delete from queue.lanes l using empty where l.queue = empty.queue and l.lane = empty.lane
       )
       select count(*)::integer as rows from deleted`;
     rows = batch?.rows ?? 0;

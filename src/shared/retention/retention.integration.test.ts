@@ -5,6 +5,7 @@ import { systemClock } from "#shared/clock/system.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createMemoryLock, type MemoryLocks } from "#shared/leader/memory.ts";
+import { holdLane, insertTask, leaseLane } from "#shared/queue/lane-rows.ts";
 import { deleteOldTasks } from "#shared/queue/old-tasks.ts";
 import { deleteOldRows } from "./retention.ts";
 
@@ -80,25 +81,77 @@ describe("old events", () => {
 });
 
 describe("old tasks", () => {
-  const putTask = async (lane: string, state: "open" | "done", ageDays: { made: number; done?: number }) => {
+  const putTask = async (
+    lane: string,
+    state: "open" | "done",
+    at: { madeDays: number; doneDays?: number; seq?: number },
+  ) => {
     const nowMs = Date.now();
-    const madeAtMs = nowMs - ageDays.made * DAY_MS;
-    const doneAtMs = ageDays.done === undefined ? null : nowMs - ageDays.done * DAY_MS;
+    const madeAtMs = nowMs - at.madeDays * DAY_MS;
+    const doneAtMs = at.doneDays === undefined ? null : nowMs - at.doneDays * DAY_MS;
     await database.db.sql`
       insert into queue.tasks (id, queue, lane, seq, priority, type, payload, state, created_at_ms, done_at_ms)
-      values (${Bun.randomUUIDv7("hex", madeAtMs)}, 'q', ${lane}, 1, 5, 't', '{}', ${state}, ${madeAtMs}, ${doneAtMs})`;
+      values (${Bun.randomUUIDv7("hex", madeAtMs)}, 'q', ${lane}, ${at.seq ?? 1}, 5, 't', '{}', ${state}, ${madeAtMs},
+        ${doneAtMs})`;
+  };
+  const putLane = async (lane: string, nextSeq: number, owner: string | null = null) => {
+    await database.db.sql`
+      insert into queue.lanes (queue, lane, next_seq, epoch, owner) values ('q', ${lane}, ${nextSeq}, 5, ${owner})`;
+  };
+  const lanesOf = async (table: "tasks" | "lanes") => {
+    const { sql } = database.db;
+    const rows = await sql<{ lane: string }[]>`select lane from ${sql(`queue.${table}`)} order by lane`;
+    return rows.map(({ lane }) => lane);
   };
 
-  test("go when they were done long ago; open ones and lanes stay", async () => {
-    await putTask("old", "done", { made: 9, done: 8 });
-    await putTask("long open", "done", { made: 9, done: 1 });
-    await putTask("new", "done", { made: 1, done: 1 });
-    await putTask("still open", "open", { made: 9 });
-    await database.db.sql`insert into queue.lanes (queue, lane, next_seq, epoch) values ('q', 'old', 2, 5)`;
+  test("go when they were done long ago; open ones stay", async () => {
+    await putTask("old", "done", { madeDays: 9, doneDays: 8 });
+    await putTask("long open", "done", { madeDays: 9, doneDays: 1 });
+    await putTask("new", "done", { madeDays: 1, doneDays: 1 });
+    await putTask("still open", "open", { madeDays: 9 });
     expect(await totalOf(deleteOldTasks(database.db, AGE_MS))).toBe(1);
-    const rows = await database.db.sql<{ lane: string }[]>`select lane from queue.tasks order by lane`;
-    expect(rows.map(({ lane }) => lane)).toEqual(["long open", "new", "still open"]);
-    expect(await database.db.sql`select epoch from queue.lanes`).toHaveLength(1);
+    expect(await lanesOf("tasks")).toEqual(["long open", "new", "still open"]);
+  });
+
+  test("take their lane with them when it is at rest and has given no later number", async () => {
+    const long = { madeDays: 9, doneDays: 8 };
+    for (const lane of ["held", "in use", "over", "owed"]) await putTask(lane, "done", { ...long, seq: 2 });
+    await putTask("owed", "open", { madeDays: 9 });
+    await putTask("in use", "done", { madeDays: 1, doneDays: 1, seq: 3 });
+    await putLane("held", 3, "worker");
+    await putLane("in use", 4);
+    await putLane("over", 3);
+    await putLane("owed", 3);
+    expect(await totalOf(deleteOldTasks(database.db, AGE_MS))).toBe(4);
+    expect(await lanesOf("lanes")).toEqual(["held", "in use", "owed"]);
+  });
+
+  test("leave a lane alone that is being used in this moment", async () => {
+    await putTask("busy", "done", { madeDays: 9, doneDays: 8 });
+    await putLane("busy", 2);
+    await database.db.transaction(async (tx) => {
+      const row = { id: Bun.randomUUIDv7(), queue: "q", lane: "busy", priority: 5, type: "t", payload: {} };
+      await insertTask(tx, { ...row, traceparent: null }, 1_000);
+      expect(await totalOf(deleteOldTasks(database.db, AGE_MS))).toBe(1);
+    });
+    expect(await lanesOf("tasks")).toEqual(["busy"]);
+    expect(await lanesOf("lanes")).toEqual(["busy"]);
+  });
+
+  test("a lane that is made again is under a later epoch than all before", async () => {
+    const { db } = database;
+    const at = { queue: "q", lane: "again" };
+    const row = { ...at, priority: 5, type: "t", payload: {}, traceparent: null };
+    const lease = async (): Promise<number> => {
+      await db.transaction((tx) => insertTask(tx, { ...row, id: Bun.randomUUIDv7() }, 1_000));
+      const request = { owner: "worker", leaseMs: 60_000, epoch: null };
+      const leased = await db.transaction((tx) => leaseLane(tx, at, request));
+      return leased?.epoch ?? expect.unreachable();
+    };
+    const before = await lease();
+    await db.sql`truncate queue.tasks, queue.lanes`;
+    expect(await lease()).toBeGreaterThan(before);
+    expect(await db.transaction((tx) => holdLane(tx, at, before))).toBe(false);
   });
 });
 
