@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { VenueBar } from "#shared/domain/candle.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import {
   barOf,
@@ -82,6 +83,23 @@ describe("data-collect", () => {
     expect([...new Set(order)]).toEqual([0, 1, 2, 3, 4]);
     expect(firsts(heard.bars).at(-1)).toEqual([4 * MINUTE_MS, 3 * MINUTE_MS]);
   });
+
+  test("starts a feed again whose bars the venue refused to tell", async () => {
+    await putSession(database, "RUNNING", "1m");
+    const bars = venue.bars.bind(venue);
+    let refusals = 0;
+    venue.bars = async () => {
+      refusals += 1;
+      venue.bars = bars;
+      throw new AppError("VENUE_REFUSED", "permanent", "The venue refuses.");
+    };
+    const { bus } = await start();
+    const heard = await listen(bus);
+    await until(() => refusals === 1 && venue.followers.size === 0);
+    await venue.close(barOf("1m", 0, 1));
+    await until(() => heard.bars.length > 0);
+    expect(venue.followers.size).toBe(1);
+  }, 20_000);
 
   test("passes the failpoint with the number of the day's bar before it publishes", async () => {
     await putSession(database, "RUNNING", "1d");

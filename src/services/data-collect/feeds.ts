@@ -6,6 +6,9 @@ import type { Instruments } from "./instruments.ts";
 import { type Feed, feedKey, wantedFeeds } from "./store.ts";
 import { TradeFeed } from "./trade-feed.ts";
 
+/** A venue counts connections: a feed that it refuses is not asked for at each comparison. */
+const REFUSED_PAUSE_MS = 5_000;
+
 interface RunningFeed {
   feed: Feed;
   controller: AbortController;
@@ -83,8 +86,9 @@ export class Feeds {
           ? new BarFeed({ deps: this.#deps, log, instrument, timeFrame: feed.timeFrame, signal })
           : null;
       const source = bars ?? new TradeFeed({ deps: this.#deps, log, instrument, signal });
-      const ended = source.run().catch((error: unknown) => {
-        log.error({ reason: messageOf(error) }, "feed ended");
+      const ended = source.run().catch(async (error: unknown) => {
+        log.error({ reason: messageOf(error), pauseMs: REFUSED_PAUSE_MS }, "feed ended, it is started again");
+        await this.#deps.clock.sleep(REFUSED_PAUSE_MS, signal);
         if (this.#running.get(key)?.controller === controller) this.#running.delete(key);
       });
       this.#running.set(key, { feed, controller, bars, ended });
