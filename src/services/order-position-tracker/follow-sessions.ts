@@ -19,7 +19,7 @@ export interface SessionFollower {
   look(session: Session, unit: OwnedUnit): void;
   /** All sessions of a partition that are on their way, for a new owner. */
   lookAll(unit: OwnedUnit): Promise<void>;
-  /** Resolves when no session of this unit's partition is on its way here any more. */
+  /** Resolves when no session of this partition is on its way here any more; the other partitions go on. */
   drained(unit: OwnedUnit): Promise<void>;
 }
 
@@ -102,8 +102,7 @@ export function createSessionFollower(parts: Parts): SessionFollower {
       for (const { session } of rows) look(session, unit);
     },
     async drained({ partition }) {
-      const own = [...underWay.values()].filter((carried) => carried.partition === partition);
-      await Promise.all(own.map(({ run }) => run));
+      await Promise.all([...underWay.values()].filter((one) => one.partition === partition).map(({ run }) => run));
     },
   };
 }
