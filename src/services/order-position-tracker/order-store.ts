@@ -66,9 +66,12 @@ export function updateOrder({ sql }: Tx, order: Order, filledQuote: string | nul
     where id = ${order.id}`.execute();
 }
 
-/** Notes that an order is being canceled, so that it is asked for once. */
-export async function requestCancel({ sql }: Tx, id: string): Promise<void> {
-  await sql`update order_position_tracker.orders set cancel_requested = true where id = ${id}`;
+/** Notes that a cancel of an order is asked for. False: it is closed, or was asked for before. */
+export async function requestCancel({ sql }: Tx, id: string): Promise<boolean> {
+  const rows = await sql`
+    update order_position_tracker.orders set cancel_requested = true
+    where id = ${id} and is_open and not cancel_requested returning 1`;
+  return rows.length > 0;
 }
 
 /** A cancel that the venue has refused may be asked for again. */

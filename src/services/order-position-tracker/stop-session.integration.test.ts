@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { Running } from "#shared/bus/bus.ts";
+import type { Tx } from "#shared/db/db.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { FLATTEN_POSITION, type FlattenPosition } from "#shared/messages/tasks.ts";
@@ -26,7 +27,7 @@ let answer: (wanted: FlattenPosition) => Promise<void>;
 let risk: Running;
 
 beforeAll(async () => {
-  world = await createWorld(11, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(13, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -212,5 +213,54 @@ describe("the other stop policies", () => {
     await stop(session);
     await until(() => isStopped(session));
     expect((await orderRow(world, resting.id))?.state).toBe("CANCELED");
+  });
+});
+
+describe("a cancel that the stop asks for while the order's worker writes", () => {
+  /** Holds the order's lane as its worker does, until the stop waits for it; then does the rest of the worker's step. */
+  async function whileLaneIsHeld(session: Session, orderId: string, rest: (tx: Tx) => Promise<unknown>): Promise<void> {
+    await world.database.db.transaction(async (tx) => {
+      await tx.sql`select 1 from queue.lanes where lane = ${orderId} for no key update`;
+      await tx.sql`set local lock_timeout = '500ms'`;
+      await stop(session);
+      await until(async () => {
+        const waiting = await tx.sql`
+          select 1 from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))`;
+        return waiting.length > 0;
+      });
+      await rest(tx);
+    });
+  }
+  const cancels = async (orderId: string) => {
+    const rows = await world.database.db.sql`
+      select 1 from queue.tasks where lane = ${orderId} and type = 'cancel-order'`;
+    return rows.length;
+  };
+
+  test("waits for it, lane before order, and is asked for once", async () => {
+    const session = await runSession(world, desk, { stopPolicy: "cancel" });
+    const resting = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, resting, "ACCEPTED");
+    await whileLaneIsHeld(
+      session,
+      resting.id,
+      (tx) => tx.sql`select 1 from order_position_tracker.orders where id = ${resting.id} for update`,
+    );
+    await until(() => isStopped(session));
+    expect(await cancels(resting.id)).toBe(1);
+  });
+
+  test("is not asked for where the worker's step has left nothing to cancel", async () => {
+    const session = await runSession(world, desk, { stopPolicy: "cancel" });
+    const resting = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, resting, "ACCEPTED");
+    await whileLaneIsHeld(
+      session,
+      resting.id,
+      (tx) => tx.sql`
+        update order_position_tracker.orders set is_open = false, state = 'CANCELED' where id = ${resting.id}`,
+    );
+    await until(() => isStopped(session));
+    expect(await cancels(resting.id)).toBe(0);
   });
 });

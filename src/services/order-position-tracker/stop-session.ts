@@ -1,7 +1,8 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
-import type { Tx } from "#shared/db/db.ts";
+import type { Sql, Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
+import { AppError, hasCode } from "#shared/errors/app-error.ts";
 import { CANCEL_ORDER, FLATTEN_POSITION } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { closableHoldings } from "./holdings.ts";
@@ -12,15 +13,18 @@ import type { Parts } from "./parts.ts";
 const FIRST = 0;
 
 /**
- * Does what the stop policy asks for, as far as it can be done now; each call is one transaction, and may be repeated.
- * keep: nothing. cancel: no order is open. flatten: no order is open and no position is left that an order could close.
- * True: it is done, and reported. Risk makes the order that flattens, so that this service only asks for it.
+ * Does what the stop policy asks for, as far as it can be done now, and may be repeated. keep: nothing. cancel: no order
+ * is open. flatten: no order is open and no position is left that an order could close. True: it is done, and reported.
+ * Risk makes the order that flattens, so that this service only asks for it.
  */
 export async function stopSession(parts: Parts, session: Session, unit: OwnedUnit): Promise<boolean> {
   const { deps } = parts;
+  if (session.stopPolicy !== "keep") {
+    for (const id of await ordersToCancel(deps.db, session)) await askToCancel(parts, id, unit);
+  }
   return deps.db.transaction(async (tx) => {
     await deps.leader.fence(tx, unit.role, unit.epoch);
-    if (session.stopPolicy !== "keep" && (await cancelOpenOrders(tx, parts, session))) return false;
+    if (session.stopPolicy !== "keep" && (await ordersOpen(tx, session)).length > 0) return false;
     if (session.stopPolicy === "flatten" && (await askToFlatten(tx, parts, session))) return false;
     await tx.sql`
       update order_position_tracker.equity_cursors set active = false where session_id = ${session.id}`;
@@ -30,25 +34,37 @@ export async function stopSession(parts: Parts, session: Session, unit: OwnedUni
   });
 }
 
-/**
- * Whether an order is open. Each is canceled but for those that themselves do what the policy wants. The lane is locked before
- * the order's row, order by order of their ids, as workers do: the other way round a stop and an answer wait for each other.
- */
-async function cancelOpenOrders(tx: Tx, { deps }: Parts, session: Session): Promise<boolean> {
-  const open = await tx.sql<{ data: Order; cancel_requested: boolean }[]>`
+/** The session's open orders by their ids, without a lock: each may be another one by the time it is looked at. */
+async function ordersOpen({ sql }: { sql: Sql }, session: Session) {
+  return sql<{ data: Order; cancel_requested: boolean }[]>`
     select data, cancel_requested from order_position_tracker.orders
     where account_id = ${session.accountId} and session_id = ${session.id} and is_open order by id`;
-  const wanted = open
+}
+
+/** The open orders that are still to be canceled: all but those that themselves do what the policy wants. */
+async function ordersToCancel(db: { sql: Sql }, session: Session): Promise<string[]> {
+  return (await ordersOpen(db, session))
     .filter(
       ({ data, cancel_requested: requested }) => !requested && !(session.stopPolicy === "flatten" && closes(data)),
     )
     .map(({ data }) => data.id);
-  for (const orderId of wanted) {
-    const payload = { orderId, reason: "The session stops." };
+}
+
+/**
+ * Asks for the cancel of one order, once. The lane is locked before the order's row, as the order's worker does it: the
+ * other way round each would wait for the other. An order that has closed meanwhile takes the task back with it.
+ */
+async function askToCancel({ deps }: Parts, orderId: string, unit: OwnedUnit): Promise<void> {
+  const payload = { orderId, reason: "The session stops." };
+  const asked = deps.db.transaction(async (tx) => {
+    await deps.leader.fence(tx, unit.role, unit.epoch);
     await deps.queue.enqueue(tx, { task: CANCEL_ORDER, lane: orderId, payload, priority: FIRST });
-    await requestCancel(tx, orderId);
-  }
-  return open.length > 0;
+    if (await requestCancel(tx, orderId)) return;
+    throw new AppError("PRECONDITION_FAILED", "permanent", `The order ${orderId} has no cancel to ask for any more.`);
+  });
+  await asked.catch((error: unknown) => {
+    if (!hasCode(error, "PRECONDITION_FAILED")) throw error;
+  });
 }
 
 /** Market orders that reduce: to cancel one would only lead to another one like it. */
