@@ -1,28 +1,35 @@
 import type { Sql } from "#shared/db/db.ts";
 
-/** How far the venue's list of fills was read, and whether it was once read to its end. Null: never. */
+/** How far the venue's list of fills was read. */
+export interface FillCursor {
+  tradeId: string | null;
+  /** Whether the list's end was reached once: what lies beyond the cursor has come since then. */
+  reachedEnd: boolean;
+}
+
+/** Null: the list was never read. */
 export async function readFillCursor(
   { sql }: { sql: Sql },
   accountId: string,
   instrumentId: string,
-): Promise<{ tradeId: string | null; caughtUp: boolean } | null> {
-  const rows = await sql<{ trade_id: string | null; caught_up: boolean }[]>`
-    select trade_id, caught_up from order_position_tracker.fill_cursors
+): Promise<FillCursor | null> {
+  const rows = await sql<FillCursor[]>`
+    select trade_id as "tradeId", reached_end as "reachedEnd" from order_position_tracker.fill_cursors
     where account_id = ${accountId} and instrument_id = ${instrumentId}`;
-  return rows[0] === undefined ? null : { tradeId: rows[0].trade_id, caughtUp: rows[0].caught_up };
+  return rows[0] ?? null;
 }
 
-/** Moves the cursor from where it was; when someone else has moved it, theirs stands. */
+/** Moves the cursor from where it was; when someone else has moved it, theirs stands. An end that was reached stays so. */
 export async function moveFillCursor(
   { sql }: { sql: Sql },
-  move: { accountId: string; instrumentId: string; from: string | null; to: string | null; atEnd: boolean },
+  move: { accountId: string; instrumentId: string; from: string | null; to: string | null; reachedEnd: boolean },
 ): Promise<void> {
-  const { accountId, instrumentId, from, to, atEnd } = move;
+  const { accountId, instrumentId, from, to, reachedEnd } = move;
   await sql`
-    insert into order_position_tracker.fill_cursors as c (account_id, instrument_id, trade_id, caught_up)
-    values (${accountId}, ${instrumentId}, ${to}, ${atEnd})
-    on conflict (account_id, instrument_id) do update set trade_id = excluded.trade_id,
-      caught_up = c.caught_up or excluded.caught_up
+    insert into order_position_tracker.fill_cursors as c (account_id, instrument_id, trade_id, reached_end)
+    values (${accountId}, ${instrumentId}, ${to}, ${reachedEnd})
+    on conflict (account_id, instrument_id) do update
+    set trade_id = excluded.trade_id, reached_end = c.reached_end or excluded.reached_end
     where c.trade_id is not distinct from ${from}`;
 }
 

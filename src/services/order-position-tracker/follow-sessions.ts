@@ -1,8 +1,10 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
-import { decimal } from "#shared/domain/decimal.ts";
+import type { Tx } from "#shared/db/db.ts";
+import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
+import { heldAtVenue, ownedBySessions } from "./balances.ts";
 import { paidIn, writeEntry } from "./money-store.ts";
 import type { Parts } from "./parts.ts";
 import { reconcileInstrument } from "./reconcile.ts";
@@ -28,8 +30,12 @@ async function present({ deps }: Parts, id: string): Promise<Session | null> {
   return rows[0]?.session ?? null;
 }
 
-/** Orders and fills agree with the venue, the capital stands in the ledger, the equity curve begins. */
-async function start(parts: Parts, session: Session, unit: OwnedUnit): Promise<boolean> {
+/**
+ * Orders and fills are compared with the venue's, the capital is put into the ledger where the venue's balance covers it,
+ * the equity curve begins. Null: that is done, or the session is reported as faulted. A sentence: why it cannot be done;
+ * faulted only where it was `short` for the very same reason before, since an execution may have overtaken one reading.
+ */
+async function start(parts: Parts, session: Session, unit: OwnedUnit, short: string | null): Promise<string | null> {
   const { deps } = parts;
   const { accountId, timeFrame } = session;
   const instrumentId = session.instrumentIds[0] ?? "";
@@ -37,30 +43,59 @@ async function start(parts: Parts, session: Session, unit: OwnedUnit): Promise<b
   const instrument = await parts.instruments.byId(instrumentId);
   await parts.serverClocks.measure(accountId);
   await reconcileInstrument(parts, accountId, instrument, (tx) => deps.leader.fence(tx, unit.role, unit.epoch));
-  const atMs = deps.clock.nowMs();
-  const closeAtMs = session.createdAtMs;
-  await deps.db.transaction(async (tx) => {
+  const held = (await heldAtVenue(deps.exchanges.account(accountId))).get(instrument.quote) ?? ZERO;
+  const run = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs() };
+  return deps.db.transaction(async (tx) => {
     await deps.leader.fence(tx, unit.role, unit.epoch);
-    const venue = deps.exchanges.account(accountId).venue;
-    await tx.sql`
-      insert into reference.accounts (id, venue, updated_at_ms) values (${accountId}, ${venue}, ${atMs})
-      on conflict (id) do nothing`;
-    const missing = decimal(session.capital).minus(await paidIn(tx, session.id));
-    if (!missing.isZero()) {
-      const entry = { asset: instrument.quote, kind: "capital", amount: missing } as const;
-      await writeEntry(tx, { ...entry, sessionId: session.id, accountId, reference: `run-${session.run}`, atMs });
+    const reason = await payIn(tx, parts, { session, asset: instrument.quote, held });
+    if (reason !== null) {
+      if (reason !== short) return reason;
+      deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.faulted", { ...run, reason })]);
+      return null;
     }
     await tx.sql`
       insert into order_position_tracker.equity_cursors as c
         (session_id, instrument_id, time_frame, quote, active, candle_n, candle_close_at_ms)
-      values (${session.id}, ${instrumentId}, ${timeFrame}, ${instrument.quote}, true, ${head.headN}, ${closeAtMs})
+      values (${session.id}, ${instrumentId}, ${timeFrame}, ${instrument.quote}, true, ${head.headN},
+        ${session.createdAtMs})
       on conflict (session_id) do update set instrument_id = excluded.instrument_id, time_frame = excluded.time_frame,
         quote = excluded.quote, active = true, candle_n = case when c.active then c.candle_n else excluded.candle_n end`;
-    deps.bus.publish(tx, [
-      event(SESSION_REPORTS, session.id, "report.reconciled", { sessionId: session.id, run: session.run, atMs }),
-    ]);
+    deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.reconciled", run)]);
+    return null;
   });
-  return true;
+}
+
+/**
+ * Brings what was paid into a session to its capital. Only one session of an account at a time, and only where the venue has
+ * what all of them own with it. Else a sentence for a person, and nothing is paid in.
+ */
+async function payIn(
+  tx: Tx,
+  { deps }: Parts,
+  of: { session: Session; asset: string; held: Decimal },
+): Promise<string | null> {
+  const { session, asset, held } = of;
+  const { accountId } = session;
+  const atMs = deps.clock.nowMs();
+  const venue = deps.exchanges.account(accountId).venue;
+  await tx.sql`
+    insert into reference.accounts (id, venue, updated_at_ms) values (${accountId}, ${venue}, ${atMs})
+    on conflict (id) do nothing`;
+  await tx.sql`select 1 from reference.accounts where id = ${accountId} for no key update`;
+  const missing = decimal(session.capital).minus(await paidIn(tx, session.id));
+  const owned = (await ownedBySessions(tx, accountId)).get(asset) ?? ZERO;
+  if (owned.plus(missing).gt(held)) {
+    return (
+      `The account ${accountId} has ${plain(held)} ${asset} at its venue, but its sessions own ${plain(owned)} ${asset} ` +
+      `and this one still needs ${plain(missing)} ${asset}: pay in what is missing, give it less capital, or delete a ` +
+      "session that has stopped."
+    );
+  }
+  if (!missing.isZero()) {
+    const entry = { asset, kind: "capital", amount: missing } as const;
+    await writeEntry(tx, { ...entry, sessionId: session.id, accountId, reference: `run-${session.run}`, atMs });
+  }
+  return null;
 }
 
 export function createSessionFollower(parts: Parts): SessionFollower {
@@ -68,10 +103,14 @@ export function createSessionFollower(parts: Parts): SessionFollower {
   const underWay = new Map<string, { partition: number; run: Promise<void> }>();
 
   const carry = async (id: string, unit: OwnedUnit): Promise<void> => {
+    let short: string | null = null;
     while (!unit.signal.aborted) {
       try {
         const session = await present(parts, id);
-        if (session?.state === "STARTING" && (await start(parts, session, unit))) return;
+        if (session?.state === "STARTING") {
+          short = await start(parts, session, unit, short);
+          if (short === null) return;
+        }
         if (session?.state === "STOPPING" && (await stopSession(parts, session, unit))) return;
         if (session?.state !== "STARTING" && session?.state !== "STOPPING") return;
       } catch (error) {

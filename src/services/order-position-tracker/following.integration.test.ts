@@ -1,17 +1,21 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { Candle } from "#shared/domain/candle.ts";
+import type { VenueFill } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import { event, MARKET_CANDLES } from "#shared/messages/topics.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { readFillCursor } from "./fill-cursor.ts";
-import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
+import { createWorld, type Desk, openDesk, putSession, sessionOf, type World } from "./tracker.fixture.ts";
 import {
   alertsIn,
+  changed,
   fillRows,
   inState,
   moneyOf,
   place,
+  reportedReason,
+  reportsOf,
   requestOf,
   runSession,
   statesOf,
@@ -23,7 +27,7 @@ let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(9, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(16, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -49,6 +53,13 @@ function outsider(clientOrderId: string, more: object = {}) {
   const { instrument, outside } = desk;
   const order = { instrument, clientOrderId, side: "BUY", style: LIMIT, size: "1" } as const;
   return outside.place({ ...order, signedAtMs: Date.now(), recvWindowMs: 5_000, ...more });
+}
+
+/** An execution that somebody else's order has had. */
+function strangeFill(number: number): VenueFill {
+  const { venueSymbol } = desk.instrument;
+  const ids = { tradeId: String(number), venueOrderId: `strange-${number}`, venueSymbol };
+  return { ...ids, side: "BUY", price: "100", size: "1", fee: "0", feeAsset: "USD", maker: false, atMs: number };
 }
 
 async function cancel(orderId: string): Promise<void> {
@@ -120,6 +131,43 @@ describe("fills", () => {
     await inState(world, order, "FILLED");
     expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
   });
+
+  test("are found by the timer although another instrument of the account can not be compared", async () => {
+    await world.database.db.sql`
+      insert into order_position_tracker.fill_cursors values (${desk.marketId}, 'AAA-UNKNOWN.nowhere', null, true)`;
+    await desk.startTracker({ settings: OFTEN });
+    const session = await runSession(world, desk);
+    desk.proxy.cutStream();
+    const order = await place(world, desk, requestOf(session, 1));
+    await inState(world, order, "ACCEPTED");
+    await desk.tick("102");
+    await inState(world, order, "FILLED");
+  });
+
+  test("that the user stream garbles are left out with an alert; the later ones and the venue's list are booked", async () => {
+    let garbled = 0;
+    await desk.startTracker({
+      account: (account) =>
+        changed(account, {
+          follow: (follow) =>
+            account.follow({
+              ...follow,
+              onEvent(told) {
+                if (told.kind !== "order" || told.fill === undefined || garbled++ > 0) return follow.onEvent(told);
+                follow.onEvent({ ...told, fill: { ...told.fill, price: "a price" } });
+              },
+            }),
+        }),
+    });
+    const session = await runSession(world, desk);
+    await until(async () => desk.proxy.heard >= 2);
+    const orders = [1, 2].map((number) => requestOf(session, number, { size: "1" }));
+    for (const order of orders) await inState(world, await place(world, desk, order), "ACCEPTED");
+    await desk.tick("101");
+    for (const order of orders) await inState(world, order, "FILLED");
+    expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
+    expect(await alertsIn(world, `account:${desk.marketId}`)).toEqual(["EXECUTION_NOT_BOOKED"]);
+  });
 });
 
 describe("a cancel", () => {
@@ -153,7 +201,7 @@ describe("what others do with the account", () => {
     await outsider("before-1", { style: { type: "MARKET" } });
     await desk.tick("100");
     await desk.startTracker({ settings: OFTEN });
-    const session = await runSession(world, desk);
+    const session = await runSession(world, desk, { capital: "990000" });
     await until(async () => desk.proxy.heard >= 2);
     expect(await alertsIn(world, `external:${desk.marketId}`)).toEqual([]);
     await outsider("other-1");
@@ -167,6 +215,68 @@ describe("what others do with the account", () => {
     expect(alerts.filter((code) => code === "FOREIGN_FILL")).toHaveLength(1);
     expect(alerts).toHaveLength(3);
     expect((await moneyOf(world, session))["SPX"]).toBeUndefined();
+  });
+
+  test("is silent about a history of several pages, and not about what comes after it", async () => {
+    const history = Array.from({ length: 1_001 }, (_, index) => strangeFill(index + 1));
+    await desk.startTracker({
+      settings: OFTEN,
+      account: (account) =>
+        changed(account, {
+          fills: async ({ fromId = "1", limit }) => history.slice(Number(fromId) - 1, Number(fromId) - 1 + limit),
+        }),
+    });
+    await runSession(world, desk);
+    expect((await readFillCursor(world.database.db, desk.marketId, desk.instrument.id))?.tradeId).toBe("1001");
+    expect(await alertsIn(world, `external:${desk.marketId}`)).toEqual([]);
+    history.push(strangeFill(1_002));
+    await until(async () => (await alertsIn(world, `external:${desk.marketId}`)).length > 0);
+    expect(await alertsIn(world, `external:${desk.marketId}`)).toEqual(["FOREIGN_FILL"]);
+  });
+});
+
+describe("the account's balances", () => {
+  const account = () => `account:${desk.marketId}`;
+
+  test("have to cover a session's capital: else it is faulted, with the amounts, and nothing is paid in", async () => {
+    await desk.startTracker();
+    const session = sessionOf(desk, { capital: "1000000.01" });
+    await putSession(world, desk, session);
+    await until(async () => (await reportsOf(world, session)).length > 0);
+    expect(await reportsOf(world, session)).toEqual(["report.faulted"]);
+    expect(await reportedReason(world, session)).toContain(
+      "has 1000000 USD at its venue, but its sessions own 0 USD and this one still needs 1000000.01 USD: pay in",
+    );
+    expect(await moneyOf(world, session)).toEqual({});
+  });
+
+  test("cover it with what orders lock, less what the account's other sessions own", async () => {
+    await outsider("before-1");
+    await desk.startTracker();
+    await runSession(world, desk, { capital: "600000" });
+    await runSession(world, desk, { capital: "400000" });
+    const third = sessionOf(desk, { capital: "0.01" });
+    await putSession(world, desk, third);
+    await until(async () => (await reportsOf(world, third)).includes("report.faulted"));
+    expect(await reportedReason(world, third)).toContain("its sessions own 1000000 USD");
+  });
+
+  test("are an alert where the venue has less than the sessions own, once for the same values", async () => {
+    await desk.startTracker({ settings: OFTEN });
+    await runSession(world, desk, { capital: "999950" });
+    // Someone's own money, and more of it than the sessions own: no alert.
+    const before = asked("GET account");
+    await until(async () => asked("GET account") >= before + 3);
+    expect(await alertsIn(world, account())).toEqual([]);
+    await outsider("other-1", { style: { type: "MARKET" } });
+    await desk.tick("100");
+    await until(async () => (await alertsIn(world, account())).length > 0);
+    const then = asked("GET account");
+    await until(async () => asked("GET account") >= then + 3);
+    expect(await alertsIn(world, account())).toEqual(["BALANCE_MISMATCH"]);
+    await outsider("other-2", { style: { type: "MARKET" } });
+    await desk.tick("100");
+    await until(async () => (await alertsIn(world, account())).length > 1);
   });
 });
 

@@ -1,11 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import type { PlaceOutcome, VenueAccount } from "#shared/exchange/exchange.ts";
+import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
 import {
   alertsIn,
+  changed,
   changeSession,
   fillRows,
   inState,
@@ -40,15 +41,6 @@ afterAll(async () => {
 const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
 const sends = () => desk.proxy.passed.filter(({ what }) => what === "POST order");
 const venueOrder = (clientOrderId: string) => desk.outside.order({ instrument: desk.instrument, clientOrderId });
-/** The connector with another way to place. */
-function changed(account: VenueAccount, place: VenueAccount["place"]): VenueAccount {
-  return new Proxy(account, {
-    get(target, name: keyof VenueAccount) {
-      const part = name === "place" ? place : target[name];
-      return typeof part === "function" ? part.bind(target) : part;
-    },
-  });
-}
 const venueFills = () => desk.outside.fills({ instrument: desk.instrument, limit: 100 });
 
 describe("an order whose answer is lost", () => {
@@ -133,26 +125,27 @@ describe("an order that never reached the venue", () => {
     expect(await venueOrder(order.clientOrderId)).toBeNull();
   });
 
-  test("counts all the same where it fills late, though only the list of fills tells of it", async () => {
-    const often = {
-      R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
-      R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
-    };
-    await desk.startTracker({ settings: often });
+  test("and that is REJECTED as absent although the venue executes it later changes the position, with an alert", async () => {
+    // One question, once the window is over.
+    await desk.startTracker({ settings: { R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS: "1000" } });
     const session = await runSession(world, desk);
-    desk.proxy.next("POST order", "lose-request");
-    const order = await place(world, desk, requestOf(session, 1, { marketAtMs: 10, validUntilMs: 5 }));
-    await inState(world, order, "REJECTED");
+    await until(async () => desk.proxy.heard >= 2);
     desk.proxy.cutStream();
-    const { instrument, outside } = desk;
-    const { clientOrderId, side, style, size } = order;
-    const signed = { signedAtMs: await outside.serverTimeMs(), recvWindowMs: 5_000 };
-    await outside.place({ instrument, clientOrderId, side, style, size, ...signed });
-    await desk.tick("100");
-    await until(async () => (await fillRows(world, order)).length === 1);
+    desk.proxy.next("POST order", "lose-answer");
+    desk.proxy.next("GET order", { code: -2013, msg: "Order does not exist." });
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT, marketAtMs: 10, validUntilMs: 5 }));
+    const rejected = await inState(world, order, "REJECTED");
+    expect(rejected).toMatchObject({ attempt: 1, venueOrderId: null, stateReason: expect.stringContaining("ABSENT") });
+    await desk.tick("50");
+    expect(await venueFills()).toHaveLength(1);
+    // From here on only the venue's list tells of it.
+    desk.proxy.mendStream();
+    const filled = await inState(world, order, "FILLED");
+    expect(filled.venueOrderId).toBe((await venueOrder(order.clientOrderId))?.venueOrderId ?? "");
+    expect(await fillRows(world, order)).toHaveLength(1);
     expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
+    expect(await alertsIn(world, session.id)).toEqual(["LATE_FILL"]);
     expect(await alertsIn(world, `external:${desk.marketId}`)).toEqual([]);
-    expect(await alertsIn(world, session.id)).toHaveLength(1);
   });
 
   test("is REJECTED where its session stops, and a reduce-only one is sent all the same", async () => {
@@ -227,13 +220,15 @@ describe("a worker that ends between the intent and the send", () => {
     let firstAtMs: number | undefined;
     const first = await desk.startTracker({
       account: (account) =>
-        changed(account, async (request) => {
-          if (request.signedAtMs !== (firstAtMs ??= request.signedAtMs)) return account.place(request);
-          frozen.resolve();
-          await woken.promise;
-          const outcome = await account.place(request);
-          late.resolve(outcome);
-          return outcome;
+        changed(account, {
+          async place(request) {
+            if (request.signedAtMs !== (firstAtMs ??= request.signedAtMs)) return account.place(request);
+            frozen.resolve();
+            await woken.promise;
+            const outcome = await account.place(request);
+            late.resolve(outcome);
+            return outcome;
+          },
         }),
     });
     const session = await runSession(world, desk);

@@ -107,18 +107,30 @@ export async function openOrders({ sql }: Db, accountId: string, instrumentId: s
   return rows.map(({ data }) => data);
 }
 
+/** Whether an order of an account is open here. */
+export async function anyOrderOpen({ sql }: Db, accountId: string): Promise<boolean> {
+  const rows = await sql`
+    select 1 from order_position_tracker.orders where account_id = ${accountId} and is_open limit 1`;
+  return rows.length > 0;
+}
+
+/** How long an order that has ended without an id of the venue may still be the one that a fill belongs to. */
+const LATE_WITHIN_MS = 24 * 60 * 60 * 1_000;
+
 /**
- * Orders that were sent, or may have been, and whose id at the venue nobody here has learnt: those that are open, and those that
- * have ended since `sinceMs` as if they had never arrived. A late fill of one of these counts all the same.
+ * Orders that were sent, or may have been, and whose id at the venue nobody here has learnt, the one that changed last
+ * first. Also those that have ended as proven absent, or refused: should the venue have executed one all the same, the
+ * position is to follow.
  */
 export async function ordersWithoutVenueId(
   { sql }: Db,
-  { accountId, instrumentId, sinceMs }: { accountId: string; instrumentId: string; sinceMs: number },
+  { accountId, instrumentId, nowMs }: { accountId: string; instrumentId: string; nowMs: number },
 ): Promise<Order[]> {
   const rows = await sql<{ data: Order }[]>`
     select data from order_position_tracker.orders
     where account_id = ${accountId} and instrument_id = ${instrumentId} and venue_order_id is null
-      and (is_open or updated_at_ms >= ${sinceMs}) and (data ->> 'attempt')::integer > 0`;
+      and (data ->> 'attempt')::integer > 0 and (is_open or updated_at_ms >= ${nowMs - LATE_WITHIN_MS})
+    order by updated_at_ms desc`;
   return rows.map(({ data }) => data);
 }
 

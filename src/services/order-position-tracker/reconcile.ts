@@ -23,9 +23,6 @@ export async function reconcileInstrument(parts: Parts, accountId: string, instr
   }
 }
 
-/** For so long an order that ended as if it had never reached the venue is asked for when a fill belongs to no other. */
-const LATE_FILLS_MS = 86_400_000;
-
 async function reconcileFills(
   parts: Parts,
   account: VenueAccount,
@@ -39,17 +36,18 @@ async function reconcileFills(
     const from = cursor?.tradeId ?? null;
     const page = await account.fills({ instrument, limit: PAGE, ...(from === null ? {} : { fromId: from }) });
     const fills = page.filter((fill) => fill.tradeId !== from);
-    const caughtUp = cursor?.caughtUp === true;
-    if (fills.length === 0 && caughtUp) return;
+    const isFirstReading = cursor?.reachedEnd !== true;
+    if (fills.length === 0 && !isFirstReading) return;
+    const reachedEnd = page.length < PAGE;
     const word = await recorder.hear(accountId, { fills: await attribute(parts, account, instrument, fills) });
     await deps.db.transaction(async (tx) => {
       await fence(tx);
       const recorded = await recorder.record(tx, word);
-      await reportForeign(tx, parts, { accountId, foreign: recorded.foreign, silent: !caughtUp });
+      await reportForeign(tx, parts, { accountId, foreign: recorded.foreign, silent: isFirstReading });
       const to = fills.at(-1)?.tradeId ?? from;
-      await moveFillCursor(tx, { accountId, instrumentId: instrument.id, from, to, atEnd: page.length < PAGE });
+      await moveFillCursor(tx, { accountId, instrumentId: instrument.id, from, to, reachedEnd });
     });
-    if (page.length < PAGE) return;
+    if (reachedEnd) return;
   }
 }
 
@@ -65,15 +63,20 @@ async function attribute(
   if (venueOrderIds.length === 0) return [];
   const instrumentIds = [instrument.id];
   const known = await knownIds(deps.db, { accountId, clientOrderIds: [], instrumentIds, venueOrderIds });
-  if (venueOrderIds.every((id) => known.venue.has(id))) return [...fills];
+  const strange = new Set(venueOrderIds.filter((id) => !known.venue.has(id)));
+  if (strange.size === 0) return [...fills];
   const learnt = new Map<string, string>();
+  const nowMs = deps.clock.nowMs();
   for (const { clientOrderId } of await ordersWithoutVenueId(deps.db, {
     accountId,
     instrumentId: instrument.id,
-    sinceMs: deps.clock.nowMs() - LATE_FILLS_MS,
+    nowMs,
   })) {
     const found = await account.order({ instrument, clientOrderId });
-    if (found !== null) learnt.set(found.venueOrderId, clientOrderId);
+    if (found === null) continue;
+    learnt.set(found.venueOrderId, clientOrderId);
+    strange.delete(found.venueOrderId);
+    if (strange.size === 0) break;
   }
   return fills.map((fill) => {
     const clientOrderId = fill.clientOrderId ?? learnt.get(fill.venueOrderId);

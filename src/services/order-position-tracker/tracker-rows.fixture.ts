@@ -2,6 +2,7 @@ import { systemClock } from "#shared/clock/system.ts";
 import { normalize } from "#shared/domain/decimal.ts";
 import type { Order, OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
+import type { VenueAccount } from "#shared/exchange/exchange.ts";
 import { PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { orderIdOf } from "#shared/orders/order-id.ts";
 import { type Desk, putSession, sessionOf, type World } from "./tracker.fixture.ts";
@@ -15,6 +16,16 @@ export async function until<T>(what: () => Promise<T | null | undefined | false>
     if (performance.now() > end) throw new Error(`The condition did not come true in time: ${what.toString()}`);
     await systemClock.sleep(5);
   }
+}
+
+/** A connector of which some parts are others. */
+export function changed(account: VenueAccount, parts: Partial<VenueAccount>): VenueAccount {
+  return new Proxy(account, {
+    get(target, name: keyof VenueAccount) {
+      const part = parts[name] ?? target[name];
+      return typeof part === "function" ? part.bind(target) : part;
+    },
+  });
 }
 
 /** A session that has been started by the tracker and runs. */
@@ -44,6 +55,12 @@ async function eventsOf({ database }: World, topic: string, key: string) {
 
 export async function reportsOf(world: World, session: Session): Promise<string[]> {
   return (await eventsOf(world, "session-reports", session.id)).map(({ type }) => type);
+}
+
+/** Why a session was last reported as faulted. */
+export async function reportedReason(world: World, session: Session): Promise<unknown> {
+  const reports = await eventsOf(world, "session-reports", session.id);
+  return reports.findLast(({ type }) => type === "report.faulted")?.envelope.data["reason"];
 }
 
 /** The codes of the alerts in a scope, in order. */

@@ -58,13 +58,13 @@ create table order_position_tracker.fills (
 create index fills_by_order on order_position_tracker.fills (order_id);
 create index fills_by_session on order_position_tracker.fills (session_id, at_ms, trade_id);
 
--- Up to which trade id the venue's own list of fills was read. Only reading the list moves it, never the stream.
+-- Up to which trade id the venue's own list of fills was read. Only reading the list moves it, never the stream. Until the
+-- list's end was reached for the first time, strange fills in it are what was there before, and no alert.
 create table order_position_tracker.fill_cursors (
   account_id text not null,
   instrument_id text not null,
   trade_id text,
-  -- Whether the list was once read to its end: what stands before that is an account's history, not news.
-  caught_up boolean not null default false,
+  reached_end boolean not null,
   primary key (account_id, instrument_id)
 );
 
@@ -98,6 +98,15 @@ create table order_position_tracker.balances (
   account_id text not null,
   amount numeric not null,
   primary key (session_id, asset)
+);
+
+-- Where the venue had less of an asset than the sessions of an account own: the values that were told last.
+create table order_position_tracker.balance_alerts (
+  account_id text not null,
+  asset text not null,
+  owned numeric not null,
+  held numeric not null,
+  primary key (account_id, asset)
 );
 
 -- Every change of a balance. `reference` makes an entry unique: the trade for trades and fees, the run for capital.
