@@ -64,6 +64,11 @@ describe("creating a session", () => {
     [{ accountId: "nobody", strategy: "gold" }, ["accountId", "strategy"]],
     [{ capital: "-1" }, ["capital"]],
     [{ riskPolicy: { sizing: { method: "percent-of-equity", percent: "100.1" } } }, ["riskPolicy.sizing.percent"]],
+    [
+      { riskPolicy: { sizing: { method: "percent-of-equity", percent: "95" }, maxOrderNotionl: "1" } },
+      ["riskPolicy.maxOrderNotionl"],
+    ],
+    [{ riskPolicy: { sizing: { method: "percent-of-equity", percent: "95", size: "1" } } }, ["riskPolicy.sizing.size"]],
     [{ colour: "red", shape: 1 } as object, ["colour", "shape"]],
   ])("refuses %p and names %p", async (more, fields) => {
     const called = await replica.create({}, more as object);

@@ -33,12 +33,12 @@ export const SESSION_TRANSITIONS: Readonly<Record<SessionState, readonly Session
 
 /** How a decision finds its size. Percent: of the session's equity at the mark, fee included. Fixed: in the base asset. */
 export const sizingSchema = z.discriminatedUnion("method", [
-  z.object({ method: z.literal("percent-of-equity"), percent: positiveDecimal }),
-  z.object({ method: z.literal("fixed-size"), size: positiveDecimal }),
+  z.strictObject({ method: z.literal("percent-of-equity"), percent: positiveDecimal }),
+  z.strictObject({ method: z.literal("fixed-size"), size: positiveDecimal }),
 ]);
 
 /** What a session's risk decisions are measured against. Notional limits are in the quote asset; null: no limit. */
-export const riskPolicySchema = z.object({
+export const riskPolicySchema = z.strictObject({
   sizing: sizingSchema,
   maxOrderNotional: positiveDecimal.nullable().default(null),
   maxPositionNotional: positiveDecimal.nullable().default(null),
