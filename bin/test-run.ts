@@ -89,8 +89,12 @@ async function endChild(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Ends every command that runs. */
+/** Set for good by endCommands: no file is begun any more. */
+let ending = false;
+
+/** Ends every command that runs; no other one is begun. */
 export async function endCommands(): Promise<void> {
+  ending = true;
   await Promise.all([...children].map(endChild));
 }
 
@@ -152,7 +156,7 @@ export async function runStage(stage: Stage, files: readonly string[], env: Reco
   await step(`${stage.name}: ${all} files`, async (line) => {
     const timer = setInterval(() => tell(line), process.stderr.isTTY ? 500 : PROGRESS_EVERY_MS);
     const work = async (): Promise<void> => {
-      for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      for (let file = waiting.shift(); file !== undefined && !ending; file = waiting.shift()) {
         running.add(file);
         const command = [process.execPath, "test", `./${file}`, "--timeout", "60000"];
         const outcome = await runCommand(command, env, stage.limitMs);
