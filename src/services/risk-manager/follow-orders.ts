@@ -4,7 +4,6 @@ import type { Tx } from "#shared/db/db.ts";
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
-import { ORDERS } from "#shared/messages/topics.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import type { Deps } from "#shared/service/service.ts";
 
@@ -20,6 +19,11 @@ interface BudgetRow {
   market_at_ms: number;
 }
 
+/** Whether an event moves money or a reservation: a fill, or an order's end. */
+export function concernsBook({ type, data }: BusEvent): boolean {
+  return type === "order.filled" || isTerminal((data as { order: Order }).order.state);
+}
+
 /**
  * Keeps books and reservations by the orders' own events: a fill changes the book and shrinks its order's reservation, an
  * end removes it. The bus gives each event once in effect.
@@ -29,8 +33,7 @@ export async function followOrders(
   deps: Pick<Deps, "clock" | "log">,
   events: readonly BusEvent[],
 ): Promise<void> {
-  const steps = events.map(readStep).filter((step) => step !== null);
-  if (steps.length === 0) return;
+  const steps = events.filter(concernsBook).map(readStep);
   const { sql } = tx;
   const sessionIds = [...new Set(steps.map(({ order }) => order.sessionId))].sort();
   const instrumentIds = [...new Set(steps.map(({ order }) => order.instrumentId))];
@@ -48,14 +51,9 @@ export async function followOrders(
   ]);
 }
 
-/** What an event means here; null for one that moves neither money nor a reservation. */
-function readStep(event: BusEvent): Step | null {
-  if (event.type === "order.filled") {
-    const { order, fill } = ORDERS.schemas["order.filled"].parse(event.data);
-    return { order, fill };
-  }
-  const { order } = ORDERS.schemas["order.changed"].parse(event.data);
-  return isTerminal(order.state) ? { order, fill: null } : null;
+function readStep({ data }: BusEvent): Step {
+  const { order, fill = null } = data as { order: Order; fill?: Fill };
+  return { order, fill };
 }
 
 function applySteps(row: BudgetRow, steps: readonly Step[], instruments: ReadonlyMap<string, Instrument>) {

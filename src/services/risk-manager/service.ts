@@ -4,7 +4,7 @@ import { ORDERS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { decideSignal } from "./decide-signal.ts";
 import { flattenPosition } from "./flatten-position.ts";
-import { followOrders } from "./follow-orders.ts";
+import { concernsBook, followOrders } from "./follow-orders.ts";
 import { createRoutes } from "./routes.ts";
 import type { RiskManagerSettings } from "./settings.ts";
 
@@ -19,6 +19,7 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
           group: "risk-manager",
           topics: [ORDERS],
           lingerMs: ORDER_LINGER_MS,
+          concerns: concernsBook,
           handle: (tx, events) => followOrders(tx, deps, events),
         }),
         deps.queue.work({

@@ -4,6 +4,7 @@ import type { Fill, Order } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
+import { isTerminal } from "#shared/orders/order-state.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { afterDenial, afterFill, afterOrder, type Holding } from "./holding.ts";
 import type { Shard } from "./shard.ts";
@@ -13,6 +14,12 @@ import { beginRun, forgetRun, lockHoldings, readInstrument, writeHolding } from 
 type HoldingEvent =
   | { kind: "order"; sessionId: string; order: Order; fill: Fill | null }
   | { kind: "denied"; sessionId: string; signalId: string };
+
+/** Whether an event changes what a session is or holds. Of an order on its way only its fills and its end do. */
+export function concernsShard({ topic, type, data }: BusEvent): boolean {
+  if (topic === SIGNALS.name) return type === "signal.denied";
+  return type !== "order.changed" || isTerminal((data as { order: Order }).order.state);
+}
 
 /**
  * The events of a shard, in the bus' transaction: session changes begin and end runs, order events and denials change what
@@ -41,7 +48,8 @@ async function handleHoldings(tx: Tx, events: readonly HoldingEvent[], shard: Sh
     if (before === undefined) continue;
     held.set(event.sessionId, await after(tx, before, event));
     changed.add(event.sessionId);
-    cleared.add(event.kind === "order" ? event.order.signalId : event.signalId);
+    if (event.kind === "denied") cleared.add(event.signalId);
+    else if (isTerminal(event.order.state)) cleared.add(event.order.signalId);
   }
   await Promise.all([...changed].map((id) => writeHolding(tx, id, held.get(id) as Holding)));
   tx.afterCommit(() => {

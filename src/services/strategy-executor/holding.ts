@@ -7,31 +7,21 @@ import { isTerminal } from "#shared/orders/order-state.ts";
 /** What a session holds and waits for, as its strategy is to see it. */
 export interface Holding {
   readonly position: PositionState;
-  /** The signal that risk has not decided yet. */
+  /** The signal that risk has not denied and whose order has not ended, as far as it is known here. */
   readonly pendingSignal: string | null;
-  /** Ids of its orders that are not terminal. */
-  readonly openOrders: readonly string[];
 }
 
 /** A session before its first signal. */
-export const NOTHING_HELD: Holding = { position: NO_POSITION, pendingSignal: null, openOrders: [] };
+export const NOTHING_HELD: Holding = { position: NO_POSITION, pendingSignal: null };
 
-/** Whether a wish has to wait: a signal is undecided or an order on its way. */
+/** Whether a wish has to wait: a signal is undecided or its order on its way. */
 export function isBusy(holding: Holding): boolean {
-  return holding.pendingSignal !== null || holding.openOrders.length > 0;
+  return holding.pendingSignal !== null;
 }
 
-/**
- * The holding after an event of an order. An order takes the place of the signal it came from, so that the session is busy
- * from the signal to the order's end without a gap.
- */
-export function afterOrder(holding: Holding, order: Pick<Order, "id" | "signalId" | "state">): Holding {
-  const others = holding.openOrders.filter((id) => id !== order.id);
-  return {
-    position: holding.position,
-    pendingSignal: holding.pendingSignal === order.signalId ? null : holding.pendingSignal,
-    openOrders: isTerminal(order.state) ? others : [...others, order.id],
-  };
+/** The holding after an event of an order: with its end the signal it came from is done. */
+export function afterOrder(holding: Holding, order: Pick<Order, "signalId" | "state">): Holding {
+  return isTerminal(order.state) ? withoutSignal(holding, order.signalId) : holding;
 }
 
 /** The holding after an execution, exact. It counts whatever became of its order. */
@@ -48,5 +38,9 @@ export function afterFill(holding: Holding, fill: Fill, instrument: Instrument):
 
 /** The holding after risk has said no to a signal. */
 export function afterDenial(holding: Holding, signalId: string): Holding {
+  return withoutSignal(holding, signalId);
+}
+
+function withoutSignal(holding: Holding, signalId: string): Holding {
   return holding.pendingSignal === signalId ? { ...holding, pendingSignal: null } : holding;
 }

@@ -2,7 +2,7 @@ import { ORDER_LINGER_MS, type OwnedUnit, type Running } from "#shared/bus/bus.t
 import type { Candle } from "#shared/domain/candle.ts";
 import { MARKET_CANDLES, ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
 import type { Service } from "#shared/service/service.ts";
-import { handleEvents } from "./handlers.ts";
+import { concernsShard, handleEvents } from "./handlers.ts";
 import { createRoutes } from "./routes.ts";
 import type { Workplace } from "./session-runner.ts";
 import { Shard } from "./shard.ts";
@@ -51,6 +51,7 @@ export function createStrategyExecutor(place: Workplace): Service {
         group: GROUP,
         topics: [SESSIONS, ORDERS, SIGNALS],
         lingerMs: ORDER_LINGER_MS,
+        concerns: concernsShard,
         handle: (tx, batch, unit) => handleEvents(deps, tx, batch, shardOf(shards, place, unit)),
         onAcquired: acquire,
         onReleased: release,

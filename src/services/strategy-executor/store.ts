@@ -28,7 +28,6 @@ interface StoredRow {
   signals: number;
   runtime: RuntimeSnapshot | null;
   pending_signal: string | null;
-  open_orders: string[];
   position: PositionJson | null;
 }
 
@@ -40,14 +39,14 @@ function runOf(row: StoredRow): RunRow {
     candleN: row.candle_n,
     signals: row.signals,
     runtime: row.runtime,
-    holding: { position, pendingSignal: row.pending_signal, openOrders: row.open_orders },
+    holding: { position, pendingSignal: row.pending_signal },
   };
 }
 
 /** A session with its run. Null: no such session, or it was never started. */
 export async function readRun(sql: Sql, sessionId: string): Promise<{ session: Session; row: RunRow } | null> {
   const rows = await sql<(StoredRow & { session: unknown })[]>`
-    select r.run, r.phase, r.candle_n, r.signals, r.runtime, r.pending_signal, r.open_orders, r.position, s.session
+    select r.run, r.phase, r.candle_n, r.signals, r.runtime, r.pending_signal, r.position, s.session
     from strategy_executor.runs r join reference.sessions s on s.id = r.session_id
     where r.session_id = ${sessionId}`;
   const row = rows[0];
@@ -61,7 +60,7 @@ export async function readFedSessions(sql: Sql, partition: number): Promise<Sess
   return rows.map(({ session }) => sessionSchema.parse(session));
 }
 
-/** Begins a run where there is no such run yet; position, open orders and the number of signals go on. */
+/** Begins a run where there is no such run yet; position, pending signal and the number of signals go on. */
 export async function beginRun(tx: Tx, session: Session, atMs: number): Promise<void> {
   await tx.sql`
     insert into strategy_executor.runs (session_id, partition, run, updated_at_ms)
@@ -137,7 +136,7 @@ export async function faultRun(
 /** Locks the holdings of sessions, by session id. Those that were never started are left out. */
 export async function lockHoldings(tx: Tx, sessionIds: readonly string[]): Promise<Map<string, Holding>> {
   const rows = await tx.sql<(StoredRow & { session_id: string })[]>`
-    select session_id, run, phase, candle_n, signals, null as runtime, pending_signal, open_orders, position
+    select session_id, run, phase, candle_n, signals, null as runtime, pending_signal, position
     from strategy_executor.runs where session_id in ${tx.sql([...sessionIds])} order by session_id for update`;
   return new Map(rows.map((row) => [row.session_id, runOf(row).holding]));
 }
@@ -145,8 +144,7 @@ export async function lockHoldings(tx: Tx, sessionIds: readonly string[]): Promi
 export async function writeHolding(tx: Tx, sessionId: string, holding: Holding): Promise<void> {
   await tx.sql`
     update strategy_executor.runs set
-      position = ${tx.sql.json(positionToJson(holding.position) as never)}, pending_signal = ${holding.pendingSignal},
-      open_orders = ${tx.sql.json([...holding.openOrders])}
+      position = ${tx.sql.json(positionToJson(holding.position) as never)}, pending_signal = ${holding.pendingSignal}
     where session_id = ${sessionId}`;
 }
 
@@ -184,7 +182,7 @@ export interface RunListing {
 export async function listRuns(sql: Sql): Promise<RunListing[]> {
   return await sql<RunListing[]>`
     select r.session_id as "sessionId", r.partition, r.run, r.phase, s.state, r.candle_n as "candleN",
-      r.pending_signal is not null or r.open_orders <> '[]' as busy
+      r.pending_signal is not null as busy
     from strategy_executor.runs r join reference.sessions s on s.id = r.session_id
     where s.state in ${sql(FED_STATES)} order by r.session_id`;
 }

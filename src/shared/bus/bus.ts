@@ -70,6 +70,11 @@ export interface SubscribeOptions {
    */
   handle?: (tx: Tx, events: readonly BusEvent[], unit: OwnedUnit) => Promise<void>;
   /**
+   * Which durable events the handler does something with. A batch without one is not handed over, and the position passes
+   * it in one statement that does not wait for the disk: a crash of the server brings such events again. Default: all.
+   */
+  concerns?: (event: BusEvent) => boolean;
+  /**
    * How long the first durable event that waits is left to find company, in milliseconds. Default 0: a batch is what is
    * there. For a group that keeps books: an order's events, milliseconds apart, are then one commit, off the order's path.
    */

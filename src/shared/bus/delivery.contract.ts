@@ -11,6 +11,7 @@ import {
   until,
   type World,
 } from "./bus-world.fixture.ts";
+import { headOf } from "./log-store.ts";
 
 const KEYS = Array.from({ length: 16 }, (_, index) => `key-${index}`);
 
@@ -168,6 +169,26 @@ export const DELIVERY_CASES: Record<string, (world: World) => Promise<void>> = {
     await until(async () => (await world.noted(topic.name)).length >= 20);
     // What a new owner finds in the log does not linger; all else comes together.
     expect(sizes.length).toBeLessThanOrEqual(2);
+  },
+
+  async "a group passes what does not concern it, and is handed whole batches"(world) {
+    const { bus } = await world.join();
+    const topic = topicFor("concerns");
+    const batches: number[][] = [];
+    const running = noting(world, bus, topic.name, [topic], {
+      concerns: (event) => countOf(event) % 10 === 0,
+      handle: async (tx, events) => {
+        tx.afterCommit(() => batches.push(events.map(countOf)));
+        await Promise.resolve();
+      },
+    });
+    await running.ready;
+    await publishCounts(world, bus, topic, "k", counts(1, 25));
+    const place = headOf({ topic: topic.name, part: bus.partitionOf("k") });
+    await until(async () => (await world.logStore.standing(topic.name, [topic.name])).get(place) === 25);
+    const tens = batches.flat().filter((n) => n % 10 === 0);
+    expect(tens).toEqual([10, 20]);
+    expect(batches.every((batch) => batch.some((n) => n % 10 === 0))).toBe(true);
   },
 
   async "a backlog that is larger than any buffer is worked off in order"(world) {

@@ -150,6 +150,29 @@ export const FAULT_CASES: Record<string, (world: World) => Promise<void>> = {
     await expectCounts(world, topic.name, { k: [1, 2, 3] });
   },
 
+  async "events come again whose position a crash of the database took back"(world) {
+    const { bus } = await world.join();
+    const topic = topicFor("taken-back");
+    const seen: number[] = [];
+    let owned: OwnedUnit | undefined;
+    const running = noting(world, bus, topic.name, [topic], {
+      handle: async (tx, events, unit) => {
+        owned = unit;
+        tx.afterCommit(() => seen.push(...events.map(countOf)));
+        await Promise.resolve();
+      },
+    });
+    await running.ready;
+    await publishCounts(world, bus, topic, "k", counts(1, 5));
+    await until(() => seen.length >= 5);
+    const { partition: part, epoch } = owned ?? expect.unreachable();
+    await world.logStore.pass({ group: topic.name, part, epoch }, [{ topic: topic.name, before: 5, after: 3 }]);
+    await until(() => seen.length >= 7);
+    await publishCounts(world, bus, topic, "k", [6]);
+    await until(() => seen.length >= 8);
+    expect(seen).toEqual([1, 2, 3, 4, 5, 4, 5, 6]);
+  },
+
   async "a takeover waits for the commit in flight"(world) {
     const { bus } = await world.join();
     const topic = topicFor("in-flight");

@@ -63,6 +63,13 @@ export interface LogStore {
   take(tx: Tx, unit: UnitEpoch, topics: readonly string[]): Promise<Position[]>;
   /** Moves positions on. FENCED when the epoch is another one or a position is not where it should be. */
   advance(tx: Tx, unit: UnitEpoch, steps: readonly Advance[]): Promise<void>;
+  /**
+   * `advance` in a transaction of its own whose commit does not wait for the disk: a crash of the server may take it back.
+   * Only past events that change nothing.
+   */
+  pass(unit: UnitEpoch, steps: readonly Advance[]): Promise<void>;
+  /** Where a group stands by topic and partition (`headOf`), whatever the epoch. */
+  standing(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Where the unit stands; undefined when it has another epoch by now. */
   positions(unit: UnitEpoch, topics: readonly string[]): Promise<Position[] | undefined>;
   /** The smallest position of any group by topic and partition (`headOf`). */

@@ -64,23 +64,41 @@ class MemoryLogStore implements LogStore {
     return Promise.resolve(taken.map(({ topic, seq }) => ({ topic, seq })));
   }
 
-  advance(tx: Tx, { group, part, epoch }: UnitEpoch, steps: readonly Advance[]): Promise<void> {
-    const isMine = steps.every(({ topic, before }) => {
-      const position = this.places.get(positionName(group, topic, part));
-      return position?.epoch === epoch && position.seq === before;
-    });
-    if (!isMine) {
-      const failure = fenced(`${group}:${part}`);
+  advance(tx: Tx, unit: UnitEpoch, steps: readonly Advance[]): Promise<void> {
+    if (!this.isAt(unit, steps)) {
+      const failure = fenced(`${unit.group}:${unit.part}`);
       // As with a database: who did not wait for the failure fails at the commit.
       tx.beforeCommit(Symbol("fenced"), () => Promise.reject(failure));
       return Promise.reject(failure);
     }
-    changeAtCommit(tx, () => {
-      for (const { topic, after } of steps) {
-        this.places.set(positionName(group, topic, part), { topic, part, seq: after, epoch });
-      }
-    });
+    changeAtCommit(tx, () => this.move(unit, steps));
     return Promise.resolve();
+  }
+
+  pass(unit: UnitEpoch, steps: readonly Advance[]): Promise<void> {
+    if (!this.isAt(unit, steps)) return Promise.reject(fenced(`${unit.group}:${unit.part}`));
+    this.move(unit, steps);
+    return Promise.resolve();
+  }
+
+  standing(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const own = [...this.places].filter(([name, { topic, part }]) => {
+      return topics.includes(topic) && name === positionName(group, topic, part);
+    });
+    return Promise.resolve(new Map(own.map(([, position]) => [headOf(position), position.seq])));
+  }
+
+  private isAt({ group, part, epoch }: UnitEpoch, steps: readonly Advance[]): boolean {
+    return steps.every(({ topic, before }) => {
+      const position = this.places.get(positionName(group, topic, part));
+      return position?.epoch === epoch && position.seq === before;
+    });
+  }
+
+  private move({ group, part, epoch }: UnitEpoch, steps: readonly Advance[]): void {
+    for (const { topic, after } of steps) {
+      this.places.set(positionName(group, topic, part), { topic, part, seq: after, epoch });
+    }
   }
 
   positions({ group, part, epoch }: UnitEpoch, topics: readonly string[]): Promise<Position[] | undefined> {

@@ -1,5 +1,5 @@
-import type { Db } from "#shared/db/db.ts";
-import { headOf, type LogStore, type NewEntries, type Position } from "./log-store.ts";
+import type { Db, Sql } from "#shared/db/db.ts";
+import { type Advance, headOf, type LogStore, type NewEntries, type Position, type UnitEpoch } from "./log-store.ts";
 
 /** The batch as one JSON text for bus.append. The envelopes are JSON already and are put in as they are. */
 function batchText(batch: readonly NewEntries[]): string {
@@ -15,6 +15,11 @@ function batchText(batch: readonly NewEntries[]): string {
 
 function byStream(rows: readonly { topic: string; part: number; seq: number }[]): Map<string, number> {
   return new Map(rows.map((row) => [headOf(row), row.seq]));
+}
+
+function advance(sql: Sql, { group, part, epoch }: UnitEpoch, steps: readonly Advance[]) {
+  return sql`bus.advance(${group}, ${part}, ${epoch}, ${steps.map(({ topic }) => topic)}::text[],
+    ${steps.map(({ before }) => before)}::bigint[], ${steps.map(({ after }) => after)}::bigint[])`;
 }
 
 /** The log in the tables of schema `bus`. */
@@ -46,11 +51,18 @@ export function createPostgresLogStore(db: Db): LogStore {
         returning topic, seq`;
       return [...rows];
     },
-    advance(tx, { group, part, epoch }, steps) {
-      const statement =
-        tx.sql`select bus.advance(${group}, ${part}, ${epoch}, ${steps.map((step) => step.topic)}::text[],
-        ${steps.map((step) => step.before)}::bigint[], ${steps.map((step) => step.after)}::bigint[])`.execute();
+    advance(tx, unit, steps) {
+      const statement = tx.sql`select ${advance(tx.sql, unit, steps)}`.execute();
       return statement.then(() => undefined);
+    },
+    async pass(unit, steps) {
+      await db.sql`select set_config('synchronous_commit', 'off', true), ${advance(db.sql, unit, steps)}`;
+    },
+    async standing(group, topics) {
+      return byStream(
+        await db.sql<{ topic: string; part: number; seq: number }[]>`
+          select topic, part, seq from bus.positions where group_name = ${group} and topic = any(${[...topics]}::text[])`,
+      );
     },
     async positions({ group, part, epoch }, topics) {
       const rows = await db.sql<Position[]>`

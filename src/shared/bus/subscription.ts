@@ -160,7 +160,11 @@ export class Subscription implements Running {
 
   private async compare(): Promise<void> {
     if (this.workers.size === 0 || this.durableTopics.length === 0) return;
-    const heads = await this.context.logStore.heads(this.durableTopics);
-    for (const worker of this.workers.values()) worker.compare(heads);
+    const { logStore } = this.context;
+    const [heads, standing] = await Promise.all([
+      logStore.heads(this.durableTopics),
+      logStore.standing(this.options.group, this.durableTopics),
+    ]);
+    for (const worker of this.workers.values()) worker.compare(heads, standing);
   }
 }

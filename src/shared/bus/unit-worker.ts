@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Db } from "#shared/db/db.ts";
-import { hasCode } from "#shared/errors/app-error.ts";
+import { fenced, hasCode } from "#shared/errors/app-error.ts";
 import type { Assignment, Delivery, GroupReader } from "./broker.ts";
 import type { BusEvent, OwnedUnit, SubscribeOptions, Topic } from "./bus.ts";
 import { decode } from "./envelope.ts";
@@ -42,6 +42,8 @@ export class UnitWorker {
   private readonly byName: ReadonlyMap<string, Topic>;
   private wake = Promise.withResolvers<void>();
   private working = false;
+  /** The database may have other positions than are known here. */
+  private inDoubt = false;
 
   constructor(
     private readonly options: UnitWorkerOptions,
@@ -73,14 +75,19 @@ export class UnitWorker {
     this.wake.resolve();
   }
 
-  /** The log's heads. Counts only while nothing is under way: then the broker has nothing more to give. */
-  compare(heads: ReadonlyMap<string, number>): void {
+  /**
+   * The log's heads, and where the group stands there. Counts only while nothing is under way: then the broker has nothing
+   * more to give, and what the database has behind what is known here was taken back by a crash.
+   */
+  compare(heads: ReadonlyMap<string, number>, standing: ReadonlyMap<string, number>): void {
     if (this.working || !this.inbox.isEmpty) return;
     for (const { name } of this.durable) {
-      const head = heads.get(headOf({ topic: name, part: this.unit.partition })) ?? 0;
-      if (head > (this.positions.get(name) ?? 0)) this.behind.add(name);
+      const place = headOf({ topic: name, part: this.unit.partition });
+      const known = this.positions.get(name) ?? 0;
+      if ((heads.get(place) ?? 0) > known) this.behind.add(name);
+      if ((standing.get(place) ?? 0) < known) this.inDoubt = true;
     }
-    if (this.behind.size > 0) this.wake.resolve();
+    if (this.behind.size > 0 || this.inDoubt) this.wake.resolve();
   }
 
   /** Works until the unit's signal aborts, or throws FENCED when another owner is there. */
@@ -93,19 +100,20 @@ export class UnitWorker {
     while (!signal.aborted) {
       this.working = true;
       try {
+        if (this.inDoubt) await this.readPositions();
         await this.step(pause);
         pause.reset();
       } catch (error) {
         this.report(error, pause.count);
-        if (hasCode(error, "FENCED") && !(await this.stillOwned())) throw error;
-        await pause.wait(signal);
+        // Said when the positions were read: they are another owner's.
+        if (hasCode(error, "FENCED") && this.inDoubt) throw error;
         // The commit's outcome may be unknown, and what was taken from the inbox is gone: the log has both.
-        await this.stillOwned().catch((failure: unknown) => this.report(failure, pause.count));
-        this.suspectHoles();
+        this.inDoubt = true;
+        await pause.wait(signal);
       }
       this.working = false;
       this.options.onFlow();
-      if (this.inbox.isEmpty && this.behind.size === 0 && !signal.aborted) {
+      if (this.inbox.isEmpty && this.behind.size === 0 && !this.inDoubt && !signal.aborted) {
         await this.wake.promise;
         this.wake = Promise.withResolvers();
       }
@@ -161,11 +169,15 @@ export class UnitWorker {
       before: this.positions.get(topic.name) ?? 0,
       after: entries.at(-1)?.seq ?? 0,
     }));
-    await db.transaction(async (tx) => {
-      // First in the transaction: fences, deduplicates and locks. Not awaited: its failure is the transaction's.
-      logStore.advance(tx, { group, part, epoch }, steps).catch(() => undefined);
-      await subscription.handle?.(tx, events, this.unit);
-    });
+    const unit = { group, part, epoch };
+    if (!events.some((event) => subscription.concerns?.(event) ?? true)) await logStore.pass(unit, steps);
+    else {
+      await db.transaction(async (tx) => {
+        // First in the transaction: fences, deduplicates and locks. Not awaited: its failure is the transaction's.
+        logStore.advance(tx, unit, steps).catch(() => undefined);
+        await subscription.handle?.(tx, events, this.unit);
+      });
+    }
     for (const { topic, after } of steps) this.positions.set(topic, after);
     for (const { topic, entries } of batches) this.acknowledge(topic.name, entries);
   }
@@ -213,14 +225,15 @@ export class UnitWorker {
     for (const { name } of this.durable) this.behind.add(name);
   }
 
-  /** Reads the positions anew; false when they are of another owner. */
-  private async stillOwned(): Promise<boolean> {
-    if (this.durable.length === 0) return true;
-    const { group, partition: part, epoch } = this.unit;
+  /** Reads the positions anew, and then what the log has behind them. FENCED when they are of another owner. */
+  private async readPositions(): Promise<void> {
+    const { group, partition: part, epoch, role } = this.unit;
     const names = this.durable.map((topic) => topic.name);
     const positions = await this.options.logStore.positions({ group, part, epoch }, names);
-    if (positions !== undefined) this.place(positions);
-    return positions !== undefined;
+    if (positions === undefined) throw fenced(role);
+    this.place(positions);
+    this.suspectHoles();
+    this.inDoubt = false;
   }
 
   private place(positions: readonly Position[]): void {

@@ -5,7 +5,7 @@ create schema strategy_executor;
 -- phase: WARMING (no candle was decided on yet), READY, FAULTED (its strategy failed; `fault` says how).
 -- candle_n: number of the newest closed candle the strategy has seen; `runtime` is what it remembered after it.
 -- signals: number of the session's newest signal, over all runs.
--- pending_signal: the signal risk has not decided yet. open_orders: ids of orders that are not terminal. Either makes it busy.
+-- pending_signal: the signal that risk has not denied and whose order has not ended. It makes the session busy.
 -- position: what its fills came to (src/shared/accounting/book.ts, PositionJson).
 create table strategy_executor.runs (
   session_id text primary key,
@@ -18,7 +18,6 @@ create table strategy_executor.runs (
   runtime jsonb,
   signals bigint not null default 0,
   pending_signal text,
-  open_orders jsonb not null default '[]',
   position jsonb,
   updated_at_ms bigint not null
 );
