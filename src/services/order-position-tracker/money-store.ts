@@ -4,7 +4,7 @@ import {
   type PositionState,
   positionFromJson,
   positionToJson,
-} from "#shared/accounting/book.ts";
+} from "#shared/accounting/position.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { type Decimal, plain } from "#shared/domain/decimal.ts";
 import type { Position } from "#shared/messages/topics.ts";

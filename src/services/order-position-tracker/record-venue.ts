@@ -1,7 +1,8 @@
-import { applyToPosition, type PositionState } from "#shared/accounting/book.ts";
+import { moneyOf } from "#shared/accounting/book.ts";
+import { applyToPosition, type PositionState } from "#shared/accounting/position.ts";
 import type { OutgoingEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
-import { decimal, normalize } from "#shared/domain/decimal.ts";
+import { normalize } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
@@ -216,9 +217,7 @@ class Recording {
     const { sessionId, accountId, instrumentId } = order;
     const key = `${sessionId} ${instrumentId}`;
     const before = this.positions.get(key) ?? this.input.positionBefore(sessionId, instrumentId);
-    const { side, feeAsset, tradeId } = fill;
-    const money = { side, price: decimal(fill.price), size: decimal(fill.size), fee: decimal(fill.fee), feeAsset };
-    const after = applyToPosition(before, money, instrument);
+    const after = applyToPosition(before, moneyOf(fill), instrument);
     this.positions.set(key, after);
     this.booked.push({ fill, order });
     const position = toPosition(after, { sessionId, accountId, instrumentId, updatedAtMs: fill.atMs });
@@ -226,7 +225,7 @@ class Recording {
       event(ORDERS, sessionId, "order.filled", { from, order, fill }, links(order)),
       event(POSITIONS, sessionId, positionEvent(before.size, after.size), position, links(order)),
     );
-    const reference = `${instrumentId}:${tradeId}`;
+    const reference = `${instrumentId}:${fill.tradeId}`;
     this.writes.push(
       () => insertFill(this.tx, fill, this.atMs),
       () => insertOrderEvent(this.tx, { order, type: "order.filled", from, fill, atMs: this.atMs }),

@@ -1,4 +1,4 @@
-import { positionOf } from "#shared/accounting/book.ts";
+import { heldOf } from "#shared/accounting/book.ts";
 import { closableSize } from "#shared/accounting/flat.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { decimal } from "#shared/domain/decimal.ts";
@@ -68,7 +68,7 @@ function measure(
 ): Approval | Denial | null {
   const mark = decimal(wanted.mark);
   const { book, reserved } = budget;
-  const { size } = positionOf(book, wanted.instrumentId);
+  const size = heldOf(book, wanted.instrumentId);
   if (instrument === null) {
     if (size.isZero()) return null;
     return { kind: "denied", code: "INSTRUMENT_NOT_TRADING", reason: "The instrument is not known." };

@@ -1,7 +1,6 @@
-import { applyFill, type Book, type BookJson, bookFromJson, bookToJson } from "#shared/accounting/book.ts";
+import { applyFill, type Book, type BookJson, bookFromJson, bookToJson, moneyOf } from "#shared/accounting/book.ts";
 import type { BusEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
-import { decimal } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
@@ -67,9 +66,7 @@ function applySteps(row: BudgetRow, steps: readonly Step[], instruments: Readonl
     const instrument = instruments.get(fill.instrumentId);
     if (instrument === undefined) throw new RangeError(`A fill of ${fill.instrumentId}, which nobody knows.`);
     marketAtMs = Math.max(marketAtMs, fill.atMs);
-    const { side, feeAsset } = fill;
-    const money = { side, price: decimal(fill.price), size: decimal(fill.size), fee: decimal(fill.fee), feeAsset };
-    book = applyFill(book, money, instrument);
+    book = applyFill(book, moneyOf(fill), instrument);
   }
   return { sessionId: row.session_id, book, nextOrderNumber, marketAtMs };
 }

@@ -26,18 +26,11 @@ const decisionSchema = z.object({
 });
 type Decision = z.infer<typeof decisionSchema>;
 
-const positionSchema = z.object({
-  size: decimalText,
-  averageEntry: decimalText.nullable(),
-  realizedProfit: decimalText,
-  fees: z.record(z.string(), decimalText),
-});
-
 const budgetSchema = z.object({
   sessionId: z.string(),
   accountId: z.string(),
   capital: decimalText,
-  book: z.object({ cash: decimalText, positions: z.record(z.string(), positionSchema) }),
+  book: z.object({ cash: decimalText, sizes: z.record(z.string(), decimalText) }),
   reserved: z.object({ quote: decimalText, base: decimalText }),
   nextOrderNumber: z.number().int(),
   updatedAtMs: epochMs,

@@ -136,7 +136,7 @@ test("over the real bus: a session is warmed up, trades, and goes on with the ne
   await database.db.transaction(async (tx) => {
     bus.publish(tx, [event(ORDERS, id, "order.filled", { from: "SUBMITTED", order: filled, fill })]);
   });
-  await until(async () => ((await runRow(world, id)) as unknown as { position: unknown })?.position !== null);
+  await until(async () => ((await runRow(world, id)) as unknown as { held: string })?.held !== "0");
   await show(bus, candleOf(2, "101"), async () => signals.length === 2);
   await untilCandle(world, id, 2);
   expect(signals.map(({ number, candleN, intent }) => [number, candleN, intent.kind])).toEqual([

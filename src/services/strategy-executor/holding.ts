@@ -1,18 +1,19 @@
-import { applyToPosition, NO_POSITION, type PositionState } from "#shared/accounting/book.ts";
-import { decimal } from "#shared/domain/decimal.ts";
+import { heldAfter, moneyOf } from "#shared/accounting/book.ts";
+import { type Decimal, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 
 /** What a session holds and waits for, as its strategy is to see it. */
 export interface Holding {
-  readonly position: PositionState;
+  /** Signed, in the base asset, exact. */
+  readonly size: Decimal;
   /** The signal that risk has not denied and whose order has not ended, as far as it is known here. */
   readonly pendingSignal: string | null;
 }
 
 /** A session before its first signal. */
-export const NOTHING_HELD: Holding = { position: NO_POSITION, pendingSignal: null };
+export const NOTHING_HELD: Holding = { size: ZERO, pendingSignal: null };
 
 /** Whether a wish has to wait: a signal is undecided or its order on its way. */
 export function isBusy(holding: Holding): boolean {
@@ -26,14 +27,7 @@ export function afterOrder(holding: Holding, order: Pick<Order, "signalId" | "st
 
 /** The holding after an execution, exact. It counts whatever became of its order. */
 export function afterFill(holding: Holding, fill: Fill, instrument: Instrument): Holding {
-  const booked = {
-    side: fill.side,
-    price: decimal(fill.price),
-    size: decimal(fill.size),
-    fee: decimal(fill.fee),
-    feeAsset: fill.feeAsset,
-  };
-  return { ...holding, position: applyToPosition(holding.position, booked, instrument) };
+  return { ...holding, size: heldAfter(holding.size, moneyOf(fill), instrument) };
 }
 
 /** The holding after risk has said no to a signal. */

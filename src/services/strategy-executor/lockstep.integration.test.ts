@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { applyFill, createBook, positionOf } from "#shared/accounting/book.ts";
+import { applyFill, createBook, heldOf } from "#shared/accounting/book.ts";
 import { barsOf, percentPolicy } from "#shared/backtest/backtest.fixture.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
 import { columnsOf } from "#shared/candles/columns.ts";
@@ -81,7 +81,7 @@ function createMarket(sessionId: string) {
       matcher.submit({ orderId: order.id, side: decision.side, style: decision.style, size: decision.size });
       return event("order.changed", order, "INITIALIZED");
     },
-    position: () => positionOf(book, spx.id).size,
+    position: () => heldOf(book, spx.id),
   };
 }
 
@@ -142,6 +142,6 @@ test("with leaders that die in their transactions, its orders are the backtest's
     orders.map(({ side, size }) => `${side} ${plain(size)}`);
   expect(words(market.orders)).toEqual(words(expected.orders));
   expect(market.orders.length).toBeGreaterThan(30);
-  expect(plain(market.position())).toBe(plain(positionOf(expected.book, spx.id).size));
+  expect(plain(market.position())).toBe(plain(heldOf(expected.book, spx.id)));
   expect(dies.size).toBe(0);
 }, 30_000);

@@ -56,7 +56,7 @@ describe("a holding", () => {
       maker: false,
       atMs: 1,
     };
-    expect(plain(afterFill(NOTHING_HELD, fill, spx).position.size)).toBe("6.5315619");
+    expect(plain(afterFill(NOTHING_HELD, fill, spx).size)).toBe("6.5315619");
   });
 });
 

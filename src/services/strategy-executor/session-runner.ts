@@ -262,7 +262,7 @@ export class SessionRunner {
     const loaded = this.#loaded;
     if (loaded === null) return;
     loaded.row.holding = holding;
-    loaded.runtime.setPosition(holding.position.size);
+    loaded.runtime.setPosition(holding.size);
     loaded.runtime.setBusy(isBusy(holding));
   }
 

@@ -1,9 +1,9 @@
-import { type PositionJson, positionFromJson, positionToJson } from "#shared/accounting/book.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
+import { decimal, plain } from "#shared/domain/decimal.ts";
 import { type Instrument, instrumentSchema } from "#shared/domain/instrument.ts";
 import { type Session, type SessionState, sessionSchema } from "#shared/domain/session.ts";
 import type { RuntimeSnapshot } from "#shared/strategy/runtime.ts";
-import { type Holding, NOTHING_HELD } from "./holding.ts";
+import type { Holding } from "./holding.ts";
 
 /** States in which a session's strategy sees candles. */
 export const FED_STATES: readonly SessionState[] = ["STARTING", "RUNNING", "PAUSED", "STOPPING"];
@@ -28,25 +28,24 @@ interface StoredRow {
   signals: number;
   runtime: RuntimeSnapshot | null;
   pending_signal: string | null;
-  position: PositionJson | null;
+  held: string;
 }
 
 function runOf(row: StoredRow): RunRow {
-  const position = row.position === null ? NOTHING_HELD.position : positionFromJson(row.position);
   return {
     run: row.run,
     phase: row.phase,
     candleN: row.candle_n,
     signals: row.signals,
     runtime: row.runtime,
-    holding: { position, pendingSignal: row.pending_signal },
+    holding: { size: decimal(row.held), pendingSignal: row.pending_signal },
   };
 }
 
 /** A session with its run. Null: no such session, or it was never started. */
 export async function readRun(sql: Sql, sessionId: string): Promise<{ session: Session; row: RunRow } | null> {
   const rows = await sql<(StoredRow & { session: unknown })[]>`
-    select r.run, r.phase, r.candle_n, r.signals, r.runtime, r.pending_signal, r.position, s.session
+    select r.run, r.phase, r.candle_n, r.signals, r.runtime, r.pending_signal, r.held, s.session
     from strategy_executor.runs r join reference.sessions s on s.id = r.session_id
     where r.session_id = ${sessionId}`;
   const row = rows[0];
@@ -60,7 +59,7 @@ export async function readFedSessions(sql: Sql, partition: number): Promise<Sess
   return rows.map(({ session }) => sessionSchema.parse(session));
 }
 
-/** Begins a run where there is no such run yet; position, pending signal and the number of signals go on. */
+/** Begins a run where there is no such run yet; what is held, the pending signal and the number of signals go on. */
 export async function beginRun(tx: Tx, session: Session, atMs: number): Promise<void> {
   await tx.sql`
     insert into strategy_executor.runs (session_id, partition, run, updated_at_ms)
@@ -136,7 +135,7 @@ export async function faultRun(
 /** Locks the holdings of sessions, by session id. Those that were never started are left out. */
 export async function lockHoldings(tx: Tx, sessionIds: readonly string[]): Promise<Map<string, Holding>> {
   const rows = await tx.sql<(StoredRow & { session_id: string })[]>`
-    select session_id, run, phase, candle_n, signals, null as runtime, pending_signal, position
+    select session_id, run, phase, candle_n, signals, null as runtime, pending_signal, held
     from strategy_executor.runs where session_id in ${tx.sql([...sessionIds])} order by session_id for update`;
   return new Map(rows.map((row) => [row.session_id, runOf(row).holding]));
 }
@@ -144,7 +143,7 @@ export async function lockHoldings(tx: Tx, sessionIds: readonly string[]): Promi
 export async function writeHolding(tx: Tx, sessionId: string, holding: Holding): Promise<void> {
   await tx.sql`
     update strategy_executor.runs set
-      position = ${tx.sql.json(positionToJson(holding.position) as never)}, pending_signal = ${holding.pendingSignal}
+      held = ${plain(holding.size)}, pending_signal = ${holding.pendingSignal}
     where session_id = ${sessionId}`;
 }
 

@@ -8,11 +8,11 @@ import {
   bookFromJson,
   bookToJson,
   createBook,
-  equityOf,
-  positionOf,
+  heldOf,
 } from "#shared/accounting/book.ts";
 import { feeOf } from "#shared/accounting/fees.ts";
 import { closableSize, isFlat } from "#shared/accounting/flat.ts";
+import { applyToPosition, NO_POSITION, positionFromJson, positionToJson } from "#shared/accounting/position.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import { spx as SPX } from "#shared/matching/spx.fixture.ts";
 
@@ -24,6 +24,10 @@ const fill: fc.Arbitrary<BookFill> = fc
 
 function book(fills: readonly BookFill[]): Book {
   return fills.reduce((state, next) => applyFill(state, next, SPX), createBook(decimal("10000")));
+}
+
+function position(fills: readonly BookFill[]) {
+  return fills.reduce((state, next) => applyToPosition(state, next, SPX), NO_POSITION);
 }
 
 function buy(at: string, amount: string, fee = "0"): BookFill {
@@ -52,7 +56,7 @@ describe("feeOf", () => {
   });
 });
 
-describe("applyFill", () => {
+describe("a book and a position", () => {
   test("cash and size are exact sums over all fills", () => {
     fc.assert(
       fc.property(fc.array(fill, { maxLength: 30 }), (fills) => {
@@ -65,7 +69,8 @@ describe("applyFill", () => {
           held = held.plus(one.size.times(sign)).minus(one.feeAsset === "SPX" ? one.fee : 0);
         }
         expect(plain(state.cash)).toBe(plain(cash));
-        expect(plain(positionOf(state, SPX.id).size)).toBe(plain(held));
+        expect(plain(heldOf(state, SPX.id))).toBe(plain(held));
+        expect(plain(position(fills).size)).toBe(plain(held));
       }),
     );
   });
@@ -75,9 +80,9 @@ describe("applyFill", () => {
       fc.property(fc.array(fill, { minLength: 1, maxLength: 30 }), price, (fills, mark) => {
         const free = fills.map((one) => ({ ...one, fee: ZERO }));
         const state = book(free);
-        const { size: held, averageEntry, realizedProfit } = positionOf(state, SPX.id);
+        const { size: held, averageEntry, realizedProfit } = position(free);
         const open = averageEntry === null ? ZERO : mark.minus(averageEntry).times(held);
-        const profit = equityOf(state, new Map([[SPX.id, mark]])).minus("10000");
+        const profit = state.cash.plus(heldOf(state, SPX.id).times(mark)).minus("10000");
         expect(profit.minus(realizedProfit).minus(open).abs().lt("0.0000000001")).toBe(true);
       }),
     );
@@ -86,7 +91,7 @@ describe("applyFill", () => {
   test("an average entry exists exactly while there is a position, between the prices paid", () => {
     fc.assert(
       fc.property(fc.array(fill, { maxLength: 30 }), (fills) => {
-        const { size: held, averageEntry } = positionOf(book(fills), SPX.id);
+        const { size: held, averageEntry } = position(fills);
         expect(averageEntry === null).toBe(held.isZero());
         if (averageEntry === null) return;
         expect(fills.some((one) => one.price.lte(averageEntry.plus("1e-17")))).toBe(true);
@@ -96,35 +101,31 @@ describe("applyFill", () => {
   });
 
   test("a fee in the base asset leaves the position, not its average", () => {
-    const held = positionOf(book([buy("100", "2", "0.002")]), SPX.id);
+    const held = position([buy("100", "2", "0.002")]);
     expect([plain(held.size), held.averageEntry?.toFixed()]).toEqual(["1.998", "100"]);
   });
 
   test("a fill through zero realises the whole old position and enters at its own price", () => {
     const sell: BookFill = { ...buy("120", "5"), side: "SELL", feeAsset: "USD" };
-    const held = positionOf(book([buy("100", "2"), sell]), SPX.id);
+    const held = position([buy("100", "2"), sell]);
     expect([plain(held.size), held.averageEntry?.toFixed(), plain(held.realizedProfit)]).toEqual(["-3", "120", "40"]);
   });
 
   test("a fee in a third asset is only counted", () => {
-    const state = book([{ ...buy("100", "1", "0.3"), feeAsset: "BNB" }]);
-    expect([plain(state.cash), plain(positionOf(state, SPX.id).size)]).toEqual(["9900", "1"]);
-    expect(positionOf(state, SPX.id).fees.get("BNB")?.toFixed()).toBe("0.3");
+    const fills = [{ ...buy("100", "1", "0.3"), feeAsset: "BNB" }];
+    expect([plain(book(fills).cash), plain(position(fills).size)]).toEqual(["9900", "1"]);
+    expect(position(fills).fees.get("BNB")?.toFixed()).toBe("0.3");
   });
 
-  test("a book survives JSON", () => {
+  test("a book and a position survive JSON", () => {
     fc.assert(
       fc.property(fc.array(fill, { maxLength: 10 }), (fills) => {
         const json = bookToJson(book(fills));
         expect(bookToJson(bookFromJson(JSON.parse(JSON.stringify(json))))).toEqual(json);
+        const stored = positionToJson(position(fills));
+        expect(positionToJson(positionFromJson(JSON.parse(JSON.stringify(stored))))).toEqual(stored);
       }),
     );
-  });
-});
-
-describe("equityOf", () => {
-  test("needs a mark for each position", () => {
-    expect(() => equityOf(book([buy("100", "1")]), new Map())).toThrow(/no mark/);
   });
 });
 

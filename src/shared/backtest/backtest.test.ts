@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { z } from "zod";
-import { positionOf } from "#shared/accounting/book.ts";
+import { heldOf } from "#shared/accounting/book.ts";
 import { columnsOf } from "#shared/candles/columns.ts";
 import { decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
@@ -91,7 +91,7 @@ describe("money", () => {
           cash = side === "BUY" ? cash.minus(quote) : cash.plus(quote).minus(fee);
           held = side === "BUY" ? held.plus(size).minus(fee) : held.minus(size);
         }
-        const position = positionOf(book, spx.id).size;
+        const position = heldOf(book, spx.id);
         if (!cash.eq(book.cash) || !held.eq(position)) throw new Error("the book is not the sum of its fills");
         if (cash.isNegative() || held.isNegative()) throw new Error("more was spent than there was");
         const points = [...equityPoints(source)];

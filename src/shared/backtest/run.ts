@@ -1,4 +1,4 @@
-import { applyFill, type Book, createBook, positionOf } from "#shared/accounting/book.ts";
+import { applyFill, type Book, createBook, heldOf } from "#shared/accounting/book.ts";
 import type { CandleColumns } from "#shared/candles/columns.ts";
 import { type Decimal, decimal, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
@@ -162,13 +162,13 @@ function show(simulation: Simulation, at: { bar: number; price: Decimal; atMs: n
 function settle(simulation: Simulation, execution: MatchedFill, bar: number): void {
   const { book, runtime, fills } = simulation;
   const { instrument } = simulation.input;
-  const available = { base: positionOf(book, instrument.id).size, quote: book.cash };
+  const available = { base: heldOf(book, instrument.id), quote: book.cash };
   if (!canSettle(execution, available)) {
     end(simulation, execution.orderId, "EXPIRED");
     return;
   }
   simulation.book = applyFill(book, execution, instrument);
-  const { size } = positionOf(simulation.book, instrument.id);
+  const size = heldOf(simulation.book, instrument.id);
   const fill = { bar, execution, cash: simulation.book.cash, size };
   fills.push(fill);
   runtime.setPosition(size);

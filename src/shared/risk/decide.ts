@@ -1,4 +1,4 @@
-import { type Book, positionOf } from "#shared/accounting/book.ts";
+import { type Book, heldOf } from "#shared/accounting/book.ts";
 import { Decimal, decimal, isMultipleOf, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { floorToSizeStep, rulesOf } from "#shared/domain/instrument-rules.ts";
@@ -62,7 +62,7 @@ function decideEntry(input: DecisionInput, side: Side): Approval | Denial {
     return deny("MAX_ORDER_NOTIONAL", `The order of ${plain(notional)} is above the limit ${policy.maxOrderNotional}.`);
   }
   if (policy.maxPositionNotional !== null) {
-    const holding = positionOf(book, instrument.id).size.times(mark).plus(reserved.quote);
+    const holding = heldOf(book, instrument.id).times(mark).plus(reserved.quote);
     if (holding.plus(notional).gt(policy.maxPositionNotional)) {
       return deny("MAX_POSITION_NOTIONAL", `The position would go above the limit ${policy.maxPositionNotional}.`);
     }
@@ -80,7 +80,7 @@ function entrySize(input: DecisionInput, costOfOne: Decimal): Decimal {
   const { policy, instrument, mark, book } = input;
   const rules = rulesOf(instrument);
   if (policy.sizing.method === "fixed-size") return floorToSizeStep(decimal(policy.sizing.size), rules);
-  const equity = book.cash.plus(positionOf(book, instrument.id).size.times(mark));
+  const equity = book.cash.plus(heldOf(book, instrument.id).times(mark));
   if (equity.isNegative()) return ZERO;
   // Both sides times 100, so that nothing is divided but once.
   const hundredfold = equity.times(policy.sizing.percent);
@@ -89,7 +89,7 @@ function entrySize(input: DecisionInput, costOfOne: Decimal): Decimal {
 
 function decideExit(input: DecisionInput): Approval | Denial {
   const { instrument, mark, book, reserved, intent } = input;
-  const held = positionOf(book, instrument.id).size.minus(reserved.base);
+  const held = heldOf(book, instrument.id).minus(reserved.base);
   if (held.lte(0)) return deny("NO_POSITION", "There is nothing to close that is not already being closed.");
   const size = floorToSizeStep(held, rulesOf(instrument));
   const broken = breaksInstrument(size, size.times(mark), instrument);

@@ -6,7 +6,7 @@ create schema strategy_executor;
 -- candle_n: number of the newest closed candle the strategy has seen; `runtime` is what it remembered after it.
 -- signals: number of the session's newest signal, over all runs.
 -- pending_signal: the signal that risk has not denied and whose order has not ended. It makes the session busy.
--- position: what its fills came to (src/shared/accounting/book.ts, PositionJson).
+-- held: what its fills came to, signed, in the base asset.
 create table strategy_executor.runs (
   session_id text primary key,
   partition integer not null,
@@ -18,7 +18,7 @@ create table strategy_executor.runs (
   runtime jsonb,
   signals bigint not null default 0,
   pending_signal text,
-  position jsonb,
+  held numeric not null default 0,
   updated_at_ms bigint not null
 );
 create index runs_by_partition on strategy_executor.runs (partition);
