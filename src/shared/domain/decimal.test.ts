@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { ceilToStep, decimal, floorToStep, isMultipleOf, normalize, plain } from "./decimal.ts";
+import { ceilToStep, decimal, floorToStep, isMultipleOf, normalize, plain, timesWithin } from "./decimal.ts";
 
 const amountText = fc
   .tuple(fc.bigInt({ min: 0n, max: 10n ** 24n }), fc.integer({ min: 0, max: 18 }))
@@ -55,6 +55,21 @@ describe("decimal", () => {
         expect(ceil.gte(value) && ceil.minus(value).lt(step)).toBe(true);
         expect(ceil.eq(floor)).toBe(isMultipleOf(value, step));
       }),
+    );
+  });
+
+  test("count how often a divisor goes in, on its multiples and one unit beside them", () => {
+    const count = fc.oneof(fc.bigInt({ min: 0n, max: 1_000n }), fc.bigInt({ min: 0n, max: 2n ** 60n }));
+    fc.assert(
+      fc.property(amountText, amountText, count, fc.constantFrom(-1n, 0n, 1n), (divisor, value, times, beside) => {
+        fc.pre(scaled(divisor) > 0n);
+        const near = scaled(divisor) * times + beside;
+        const texts = near < 0n ? [value] : [value, plain(decimal(String(near)).times("1e-18"))];
+        for (const text of texts) {
+          expect(plain(timesWithin(decimal(text), decimal(divisor)))).toBe(String(scaled(text) / scaled(divisor)));
+        }
+      }),
+      { numRuns: 500 },
     );
   });
 });

@@ -1,5 +1,5 @@
 import { type Book, heldOf } from "#shared/accounting/book.ts";
-import { Decimal, decimal, isMultipleOf, plain, ZERO } from "#shared/domain/decimal.ts";
+import { Decimal, decimal, isMultipleOf, plain, timesWithin, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { floorToSizeStep, rulesOf } from "#shared/domain/instrument-rules.ts";
 import type { RiskPolicy } from "#shared/domain/session.ts";
@@ -84,7 +84,7 @@ function entrySize(input: DecisionInput, costOfOne: Decimal): Decimal {
   if (equity.isNegative()) return ZERO;
   // Both sides times 100, so that nothing is divided but once.
   const hundredfold = equity.times(policy.sizing.percent);
-  return hundredfold.divToInt(costOfOne.times(rules.hundredSteps)).times(rules.sizeStep);
+  return timesWithin(hundredfold, costOfOne.times(rules.hundredSteps)).times(rules.sizeStep);
 }
 
 function decideExit(input: DecisionInput): Approval | Denial {

@@ -119,8 +119,8 @@ function createHolding(instrument: Instrument): { set(size: Decimal): void; isFl
   return {
     set(value) {
       size = value.isNegative() ? value.negated() : value;
-      approximate = size.toNumber();
       alwaysFlat = size.isZero() || size.lt(minSize);
+      if (!alwaysFlat) approximate = size.toNumber();
     },
     isFlatAt(close) {
       if (alwaysFlat) return true;
