@@ -47,18 +47,6 @@ describe("sma-cross", () => {
     ]);
   });
 
-  test("goes on the same from a snapshot", () => {
-    const closes = Array.from({ length: 200 }, (_, index) => 100 + 7 * Math.sin(index / 5) + (index % 7));
-    const whole = smaCross.create({ fast: 5, slow: 20 });
-    let resumed = smaCross.create({ fast: 5, slow: 20 });
-    for (const close of closes) {
-      const snapshot = JSON.stringify(resumed.snapshot());
-      resumed = smaCross.create({ fast: 5, slow: 20 });
-      resumed.restore(JSON.parse(snapshot));
-      expect(wishOf(resumed, close)).toBe(wishOf(whole, close));
-    }
-  });
-
   test("is asked for no warm-up and has the demo's lengths as defaults", () => {
     expect(smaCross.warmupBars({ fast: 10, slow: 30 })).toBe(0);
     expect(checkParams(smaCross, {})).toEqual({ kind: "valid", params: { fast: 10, slow: 30 } });
@@ -80,6 +68,23 @@ test("flip turns around, and leaves an order on its way alone", () => {
   expect(wishOf(strategy, 1, { position: "long" })).toBe("flat");
   expect(wishOf(strategy, 1, { position: "long", busy: true })).toBe("nothing");
 });
+
+test.each(STRATEGIES.map((definition) => [definition.name, definition] as const))(
+  "%s has a default for each parameter and goes on the same from a snapshot",
+  (_name, definition) => {
+    const checked = checkParams(definition, {});
+    const params = checked.kind === "valid" ? checked.params : expect.unreachable();
+    const whole = definition.create(params);
+    let resumed = definition.create(params);
+    for (let index = 0; index < 300; index += 1) {
+      const close = 100 + 7 * Math.sin(index / 5) + (index % 7);
+      const snapshot = JSON.stringify(resumed.snapshot());
+      resumed = definition.create(params);
+      resumed.restore(JSON.parse(snapshot));
+      expect(wishOf(resumed, close)).toBe(wishOf(whole, close));
+    }
+  },
+);
 
 test("every strategy is found by its own name", () => {
   for (const definition of STRATEGIES) expect(findStrategy(STRATEGIES, definition.name)).toBe(definition);
