@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import { z } from "zod";
+import { settingsInvalid } from "#shared/config/load.ts";
 import { BARS_FILE, type DemoRun } from "./demo-run.ts";
 import type { VenueAccess } from "./venue-client.ts";
 
@@ -70,7 +72,7 @@ export interface PaperMarket {
   secret: string;
   marketClock: "wall" | "replay";
   /** What paper-exchange is told of it. */
-  settings: object;
+  settings: { id: string; [name: string]: unknown };
 }
 
 /** The market of a demo run. */
@@ -92,7 +94,12 @@ export interface SettingsOptions {
   failpoints: readonly object[];
 }
 
-/** The environment of every process of the engine; each gets its own port on top. */
+/**
+ * The environment of every process of the engine; each gets its own port on top. The given venues, accounts and simulated
+ * markets stand beside those of the demo.
+ *
+ * @throws AppError SETTINGS_INVALID where one has the name of the demo's.
+ */
 export function engineSettings(options: SettingsOptions): Record<string, string> {
   const { given, markets, urls, databaseUrl, redisUrl, prefix, dataFolder, failpoints } = options;
   // The file has been read, and may be named from a folder that is not theirs.
@@ -107,14 +114,34 @@ export function engineSettings(options: SettingsOptions): Record<string, string>
     R3_MARKET_DATA_URL: urls["market-data"],
     R3_STRATEGY_EXECUTOR_URL: urls["strategy-executor"],
     R3_ORDER_POSITION_TRACKER_URL: urls["order-position-tracker"],
-    R3_VENUES: JSON.stringify(markets.map((market) => venueOf(market, urls))),
-    R3_ACCOUNTS: JSON.stringify(markets.map(({ id, venue, apiKey, secret }) => ({ id, venue, apiKey, secret }))),
-    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify(markets.map(({ settings }) => settings)),
+    R3_VENUES: beside(
+      given,
+      "R3_VENUES",
+      markets.map((market) => venueOf(market, urls)),
+    ),
+    R3_ACCOUNTS: beside(
+      given,
+      "R3_ACCOUNTS",
+      markets.map(({ id, venue, apiKey, secret }) => ({ id, venue, apiKey, secret })),
+    ),
+    R3_PAPER_EXCHANGE_MARKETS: beside(
+      given,
+      "R3_PAPER_EXCHANGE_MARKETS",
+      markets.map(({ settings }) => settings),
+    ),
     R3_PAPER_EXCHANGE_FOLDER: join(dataFolder, "paper-exchange"),
     R3_PAPER_EXCHANGE_CONTROL: "true",
     R3_FAILPOINTS: JSON.stringify(failpoints),
     R3_FAILPOINT_FOLDER: join(dataFolder, "failpoints"),
   };
+}
+
+/** The demo's entries of a list and the given ones, as JSON text. */
+function beside(given: SettingsOptions["given"], name: string, entries: readonly { id: string }[]): string {
+  const own = z.array(z.looseObject({ id: z.string() })).parse(JSON.parse(given[name] ?? "[]"));
+  const taken = own.find(({ id }) => entries.some((entry) => entry.id === id));
+  if (taken !== undefined) throw settingsInvalid([`${name}: "${taken.id}" is the demo's own; choose another id`]);
+  return JSON.stringify([...entries, ...own]);
 }
 
 function venueOf({ venue, id, marketClock }: PaperMarket, urls: ServiceUrls) {
