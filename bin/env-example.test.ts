@@ -55,3 +55,10 @@ describe("a setting", () => {
       expect([name, descriptionOf(schema)]).toEqual([name, expect.stringContaining("Default: ")]);
   });
 });
+
+test("the settings of docs/first-session.md are valid", async () => {
+  const guide = await Bun.file(`${import.meta.dir}/../docs/first-session.md`).text();
+  const blocks = [...guide.matchAll(/```settings\n([^`]+)```/g)].map((match) => match[1] ?? "");
+  expect(blocks).toHaveLength(2);
+  for (const block of blocks) expect(() => loadSettings([...SERVICES, OWN_SETTINGS], parseEnv(block))).not.toThrow();
+});
