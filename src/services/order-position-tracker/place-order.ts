@@ -1,14 +1,14 @@
 import type { Order, OrderRequest } from "#shared/domain/order.ts";
-import type { SessionState } from "#shared/domain/session.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
 import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
 import { event, ORDERS } from "#shared/messages/topics.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
+import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { insertOrder, insertOrderEvent, lockOrder, updateOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { resolveOrder, sendAgainOrReject } from "./resolve-order.ts";
-import { sessionTrades, settleTask } from "./settled.ts";
+import { lockStates, sessionTrades, settleTask } from "./settled.ts";
 
 /** What the first step of a task found to be done. */
 export type NextMove = { move: "nothing" } | { move: "send" | "resolve" | "cancel"; order: Order };
@@ -18,11 +18,7 @@ export type NextMove = { move: "nothing" } | { move: "send" | "resolve" | "cance
  * order that is there already was in someone else's hands: it is UNKNOWN and has to be asked for.
  */
 export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request: OrderRequest): Promise<NextMove> {
-  const [found, sessions] = await Promise.all([
-    lockOrder(tx, request.id),
-    tx.sql<{ state: SessionState }[]>`
-      select state from reference.sessions where id = ${request.sessionId} for share`,
-  ]);
+  const [states, found] = await Promise.all([lockStates(tx, request), lockOrder(tx, request.id)]);
   if (found !== null && found.state !== "INITIALIZED") {
     if (found.state !== "SUBMITTED" && found.state !== "UNKNOWN") {
       tx.complete(task, { state: found.state });
@@ -32,21 +28,12 @@ export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request
     return { move: "resolve", order: unknown };
   }
   const order = found ?? newOrder(request);
-  if (!request.reduceOnly && !sessionTrades(sessions[0]?.state)) {
-    writeFirst(
-      tx,
-      parts,
-      found === null,
-      closedBeforeSend(order, "CANCELED", `The session is ${sessions[0]?.state ?? "gone"}`),
-    );
-    tx.complete(task, { state: "CANCELED" });
-    return { move: "nothing" };
-  }
   const { deps, settings, serverClocks } = parts;
-  const marketNowMs = deps.exchanges.marketNowMs(deps.exchanges.account(order.accountId).venue);
-  if (request.validUntilMs !== null && marketNowMs !== null && marketNowMs > request.validUntilMs) {
-    writeFirst(tx, parts, found === null, closedBeforeSend(order, "EXPIRED", "Its signal is not valid any more"));
-    tx.complete(task, { state: "EXPIRED" });
+  const closed = closedUnsent(parts, request, states);
+  if (closed !== null) {
+    const stateReason = `${closed.why} The order was not sent.`;
+    writeFirst(tx, parts, found === null, { ...order, state: closed.state, stateReason, version: order.version + 1 });
+    tx.complete(task, { state: closed.state });
     return { move: "nothing" };
   }
   const submitted: Order = {
@@ -62,8 +49,18 @@ export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request
   return { move: "send", order: submitted };
 }
 
-function closedBeforeSend(order: Order, state: "CANCELED" | "EXPIRED", why: string): Order {
-  return { ...order, state, stateReason: `${why}: the order was not sent.`, version: order.version + 1 };
+/** How an order ends that is not to be sent any more: what risk saw may have changed since. Null: it is to be sent. */
+function closedUnsent(
+  { deps: { exchanges } }: Parts,
+  { accountId, reduceOnly, validUntilMs }: OrderRequest,
+  { session, account }: Awaited<ReturnType<typeof lockStates>>,
+): { state: "CANCELED" | "DENIED" | "EXPIRED"; why: string } | null {
+  if (!reduceOnly && !sessionTrades(session)) return { state: "CANCELED", why: `The session is ${session ?? "gone"}.` };
+  const refused = refuseByAccount(account, reduceOnly);
+  if (refused !== null) return { state: "DENIED", why: `${refused.code}: ${refused.reason}` };
+  const marketNowMs = exchanges.marketNowMs(exchanges.account(accountId).venue);
+  const stale = validUntilMs !== null && marketNowMs !== null && marketNowMs > validUntilMs;
+  return stale ? { state: "EXPIRED", why: "Its signal is not valid any more." } : null;
 }
 
 /** Not to be waited for: it travels with the commit. */

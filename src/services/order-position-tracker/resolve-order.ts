@@ -1,13 +1,13 @@
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Order } from "#shared/domain/order.ts";
-import type { SessionState } from "#shared/domain/session.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
+import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { readFillCursor } from "./fill-cursor.ts";
 import { lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
-import { settleTask } from "./settled.ts";
+import { lockStates, settleTask } from "./settled.ts";
 
 /** What the venue knows of an order. `askedAtMs`: its server clock before it was asked. */
 export interface Trace {
@@ -107,13 +107,13 @@ export async function sendAgainOrReject(
   order: Order,
 ): Promise<Order | null> {
   return lane.step(async (tx) => {
+    const reason = await whyNotAgain(tx, parts, order);
     const now = (await lockOrder(tx, order.id)) ?? order;
     if (now.state !== "SUBMITTED" && now.state !== "UNKNOWN") {
       settleTask(tx, parts, task, now);
       return null;
     }
     const { recorder, deps, settings, serverClocks } = parts;
-    const reason = await whyNotAgain(tx, parts, now);
     if (reason !== null) {
       settleTask(tx, parts, task, await recorder.change(tx, now, { kind: "state", to: "REJECTED", reason }));
       return null;
@@ -129,18 +129,19 @@ export async function sendAgainOrReject(
   });
 }
 
-async function whyNotAgain({ sql }: LaneTx, parts: Parts, order: Order): Promise<string | null> {
+async function whyNotAgain(tx: LaneTx, parts: Parts, order: Order): Promise<string | null> {
   if (order.attempt >= parts.settings.R3_ORDER_POSITION_TRACKER_MAX_ATTEMPTS)
     return "ABSENT: no attempt reached the venue.";
-  const [sessions, times] = await Promise.all([
-    sql<{ state: SessionState }[]>`select state from reference.sessions where id = ${order.sessionId} for share`,
-    sql<{ at_ms: number | null }[]>`
+  const [{ session, account }, times] = await Promise.all([
+    lockStates(tx, order),
+    tx.sql<{ at_ms: number | null }[]>`
       select greatest(
         (select candle_close_at_ms from order_position_tracker.equity_cursors where session_id = ${order.sessionId}),
         (select max(at_ms) from order_position_tracker.fills where session_id = ${order.sessionId})) as at_ms`,
   ]);
-  const state = sessions[0]?.state;
-  if (!order.reduceOnly && state !== "RUNNING") return `ABSENT: the session is ${state ?? "gone"}.`;
+  if (!order.reduceOnly && session !== "RUNNING") return `ABSENT: the session is ${session ?? "gone"}.`;
+  const refused = refuseByAccount(account, order.reduceOnly);
+  if (refused !== null) return `ABSENT, ${refused.code}: ${refused.reason}`;
   const { exchanges } = parts.deps;
   const marketNowMs = exchanges.marketNowMs(exchanges.account(order.accountId).venue);
   const marketAtMs = Math.max(order.marketAtMs, times[0]?.at_ms ?? 0, marketNowMs ?? 0);

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { normalize } from "#shared/domain/decimal.ts";
+import { type TradingState, tradingStateSchema } from "#shared/domain/account.ts";
+import { plain } from "#shared/domain/decimal.ts";
 import { fillSchema, type Order, orderSchema } from "#shared/domain/order.ts";
 import { decimalText, epochMs } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
@@ -7,6 +8,7 @@ import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { positionSchema } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { ownedBySessions } from "./balances.ts";
 import { closableHoldings } from "./holdings.ts";
 import { readEquity, readFills, readOrders, readPositions } from "./read-store.ts";
 
@@ -24,9 +26,10 @@ const equityPointSchema = z.object({
 const accountSchema = z.object({
   id: z.string(),
   venue: z.string(),
-  tradingState: z.enum(["ACTIVE", "REDUCING", "HALTED"]),
-  /** What its sessions own of each asset: the sum of their ledgers. */
-  balances: z.record(z.string(), decimalText),
+  tradingState: tradingStateSchema,
+  balances: z
+    .record(z.string(), decimalText)
+    .describe("What its sessions own of each asset by their ledgers; a deleted session owns nothing any more"),
 });
 
 function notFound(what: string): AppError {
@@ -94,16 +97,15 @@ function accountRoutes(deps: Deps) {
   const { db, exchanges } = deps;
   const read = async (id: string, venue: string): Promise<z.infer<typeof accountSchema>> => {
     const [states, balances] = await Promise.all([
-      db.sql<{ trading_state: "ACTIVE" | "REDUCING" | "HALTED" }[]>`
+      db.sql<{ trading_state: TradingState }[]>`
         select trading_state from reference.accounts where id = ${id}`,
-      db.sql<{ asset: string; amount: string }[]>`
-        select asset, sum(amount) as amount from order_position_tracker.balances where account_id = ${id} group by asset`,
+      ownedBySessions(db, id),
     ]);
     return {
       id,
       venue,
       tradingState: states[0]?.trading_state ?? "ACTIVE",
-      balances: Object.fromEntries(balances.map(({ asset, amount }) => [asset, normalize(amount)])),
+      balances: Object.fromEntries([...balances].map(([asset, amount]) => [asset, plain(amount)])),
     };
   };
   return equityRoutes(deps)

@@ -1,4 +1,5 @@
-import type { Order, OrderState } from "#shared/domain/order.ts";
+import type { TradingState } from "#shared/domain/account.ts";
+import type { Order, OrderRequest, OrderState } from "#shared/domain/order.ts";
 import type { SessionState } from "#shared/domain/session.ts";
 import type { LaneTx, Task } from "#shared/queue/queue.ts";
 import type { Parts } from "./parts.ts";
@@ -23,4 +24,20 @@ export function settleTask(tx: LaneTx, { settings }: Parts, task: Task, order: O
 /** Whether orders that do not reduce may still be sent for a session in this state. */
 export function sessionTrades(state: SessionState | undefined): boolean {
   return state === "RUNNING" || state === "PAUSED";
+}
+
+/**
+ * The states that let an order be sent or not, locked until the transaction ends: a halt waits for an intent that is being
+ * committed, and none is committed after it. Called before the order's own row is locked.
+ */
+export async function lockStates(
+  { sql }: LaneTx,
+  { sessionId, accountId }: Pick<OrderRequest, "sessionId" | "accountId">,
+): Promise<{ session: SessionState | undefined; account: TradingState | null }> {
+  const [sessions, accounts] = await Promise.all([
+    sql<{ state: SessionState }[]>`select state from reference.sessions where id = ${sessionId} for share`,
+    sql<{ trading_state: TradingState }[]>`
+      select trading_state from reference.accounts where id = ${accountId} for share`,
+  ]);
+  return { session: sessions[0]?.state, account: accounts[0]?.trading_state ?? null };
 }

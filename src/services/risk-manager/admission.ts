@@ -1,17 +1,16 @@
+import type { TradingState } from "#shared/domain/account.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { DenialCode, Signal } from "#shared/domain/signal.ts";
-
-/** The trading state of an account; null: no such account is known. */
-export type TradingState = "ACTIVE" | "REDUCING" | "HALTED" | null;
+import { refuseByAccount } from "#shared/risk/account-rule.ts";
 
 /**
- * Whether a signal may be decided at all, before any sizing: the session and its run, the account, the signal's validity.
- * `marketAtMs` is the newest market time that is known for the session. Null: it may.
+ * Whether a signal may be decided at all, before any sizing: the session and its run, the account (null: none is
+ * known), the signal's validity. `marketAtMs` is the newest market time that is known for the session. Null: it may.
  */
 export function refuseSignal(
   signal: Signal,
   session: Session | null,
-  account: TradingState,
+  account: TradingState | null,
   marketAtMs: number,
 ): { code: DenialCode; reason: string } | null {
   const exit = signal.intent.kind === "exit";
@@ -25,11 +24,8 @@ export function refuseSignal(
   if (session.state !== "RUNNING" && session.state !== "PAUSED") {
     return { code: "SESSION_NOT_TRADING", reason: `The session is ${session.state}.` };
   }
-  if (account === null) return { code: "ACCOUNT_HALTED", reason: "The account is not known here." };
-  if (account === "HALTED") return { code: "ACCOUNT_HALTED", reason: "The account takes only cancels." };
-  if (account === "REDUCING" && !exit) {
-    return { code: "ACCOUNT_REDUCING", reason: "The account takes only orders that reduce." };
-  }
+  const refused = refuseByAccount(account, exit);
+  if (refused !== null) return refused;
   if (signal.validUntilMs !== null && marketAtMs > signal.validUntilMs) {
     return { code: "SIGNAL_EXPIRED", reason: `The signal was valid until ${signal.validUntilMs}.` };
   }

@@ -6,6 +6,7 @@ import type { Session } from "#shared/domain/session.ts";
 import type { FlattenPosition } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { TaskOutcome } from "#shared/queue/queue.ts";
+import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
 import { type Budget, type Cause, type DecisionContext, openBudget, readContext } from "./store.ts";
 import { approve, type DecideDeps, deny } from "./write-decision.ts";
@@ -74,9 +75,8 @@ function measure(
     return { kind: "denied", code: "INSTRUMENT_NOT_TRADING", reason: "The instrument is not known." };
   }
   if (closableSize({ size, mark, instrument }) === null) return null;
-  if (account === null || account === "HALTED") {
-    return { kind: "denied", code: "ACCOUNT_HALTED", reason: "The account takes only cancels." };
-  }
+  const refused = refuseByAccount(account, true);
+  if (refused !== null) return { kind: "denied", ...refused };
   const intent = { kind: "exit", style: { type: "MARKET" } } as const;
   return decide({ intent, mark, policy: session.riskPolicy, instrument, book, reserved });
 }

@@ -1,12 +1,12 @@
 import { type Book, type BookJson, bookFromJson, bookToJson, createBook } from "#shared/accounting/book.ts";
 import type { Tx } from "#shared/db/db.ts";
+import type { TradingState } from "#shared/domain/account.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
 import type { Approval, Denial } from "#shared/risk/decide.ts";
-import type { TradingState } from "./admission.ts";
 
 /** What a decision is made for: a strategy's signal, or the stop of a session (number 0). */
 export type Cause = Pick<
@@ -37,7 +37,8 @@ export interface Budget {
 export interface DecisionContext {
   decided: boolean;
   session: Session | null;
-  account: TradingState;
+  /** Null: no such account is known. */
+  account: TradingState | null;
   instrument: Instrument | null;
   budget: Budget | null;
 }
