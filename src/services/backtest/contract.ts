@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { instrumentSchema } from "#shared/domain/instrument.ts";
 import { decimalText, epochMs, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
 import { sessionSchema } from "#shared/domain/session.ts";
 
@@ -7,7 +8,7 @@ export const requestSchema = sessionSchema
   .pick({ strategy: true, timeFrame: true, capital: true, riskPolicy: true })
   .extend({
     params: z.record(z.string(), z.json()).default({}),
-    instrumentId: z.string().min(3).max(80),
+    instrumentId: instrumentSchema.shape.id,
     /** Number of the first candle. Default: the first one that is kept. */
     fromN: z.number().int().positive().optional(),
     /** Number of the last candle. Default: the newest one. */

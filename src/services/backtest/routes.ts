@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { AppError } from "#shared/errors/app-error.ts";
+import { invalidInput } from "#shared/errors/field-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
@@ -84,9 +85,9 @@ export function createRoutes({ deps, strategies }: { deps: Deps; strategies: rea
 /** The parameters with their defaults. Throws INVALID_INPUT (422) that names each field which is wrong. */
 function checkRequest(strategies: readonly StrategyDefinition[], request: RunRequest): RunRequest["params"] {
   const definition = findStrategy(strategies, request.strategy);
-  if (definition === null) throw invalid([{ field: "strategy", message: "is not a strategy that is known here" }]);
+  if (definition === null) throw invalidInput([{ field: "strategy", message: "is not a strategy that is known here" }]);
   const check = checkParams(definition, request.params);
-  if (check.kind === "invalid") throw invalid(check.errors);
+  if (check.kind === "invalid") throw invalidInput(check.errors);
   return check.params as RunRequest["params"];
 }
 
@@ -102,15 +103,11 @@ async function createRun(deps: Deps, request: RunRequest, key: string | null): P
   if (inserted) return id;
   const found = key === null ? null : await findByKey(deps.db.sql, key);
   if (found?.fingerprint === fingerprint) return found.id;
-  throw invalid([{ field: "headers.idempotency-key", message: "was used for another request" }]);
+  throw invalidInput([{ field: "headers.idempotency-key", message: "was used for another request" }]);
 }
 
 async function runOf(deps: Deps, id: string): Promise<Run> {
   const run = await readRun(deps.db.sql, id);
   if (run !== null) return run;
   throw new AppError("NOT_FOUND", "permanent", "There is no run of this id.");
-}
-
-function invalid(errors: { field: string; message: string }[]): AppError {
-  return new AppError("INVALID_INPUT", "permanent", "Some fields are not as they should be.", { details: { errors } });
 }

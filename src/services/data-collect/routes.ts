@@ -4,6 +4,7 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Db } from "#shared/db/db.ts";
 import { venueBarSchema, venueTradeSchema } from "#shared/domain/candle.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
+import { idText } from "#shared/domain/schemas.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
 import type { Exchanges } from "#shared/exchange/exchange.ts";
 import { httpBase } from "#shared/http/http-base.ts";
@@ -23,16 +24,17 @@ export interface RouteOptions {
 
 const limit = z.coerce.number().int().min(1).max(5_000).default(1_000).describe("How many at most");
 const listOf = <Item extends z.ZodType>(item: Item) => z.object({ items: z.array(item) });
+const instrumentId = instrumentSchema.shape.id;
 const feedSchema = z.discriminatedUnion("kind", [
-  z.object({ instrumentId: z.string(), kind: z.literal("trades") }),
-  z.object({ instrumentId: z.string(), kind: z.literal("bars"), timeFrame: timeFrameSchema }),
+  z.strictObject({ instrumentId, kind: z.literal("trades") }),
+  z.strictObject({ instrumentId, kind: z.literal("bars"), timeFrame: timeFrameSchema }),
 ]);
 
 /** Internal REST, for market-data: what closes a hole, straight from the venue. */
 export function createRoutes({ db, clock, log, exchanges, instruments, onAsked }: RouteOptions) {
   return httpBase("data-collect", log)
     .get("/instruments", async ({ query }) => ({ items: await instruments.ofVenue(query.venue, 60_000) }), {
-      query: z.object({ venue: z.string() }),
+      query: z.strictObject({ venue: idText }),
       response: { 200: listOf(instrumentSchema), 404: problemSchema },
       detail: { summary: "Lists the instruments of a venue", tags: ["data-collect"] },
     })
@@ -45,8 +47,8 @@ export function createRoutes({ db, clock, log, exchanges, instruments, onAsked }
         return { items: await exchanges.marketData(instrument.venue).bars({ instrument, timeFrame, ...range }) };
       },
       {
-        query: z.object({
-          instrumentId: z.string(),
+        query: z.strictObject({
+          instrumentId,
           timeFrame: timeFrameSchema,
           fromMs: z.coerce.number().int().nonnegative().optional().describe("Bars that open then or later"),
           limit,
@@ -66,8 +68,8 @@ export function createRoutes({ db, clock, log, exchanges, instruments, onAsked }
         return { items: await exchanges.marketData(instrument.venue).trades({ instrument, ...range }) };
       },
       {
-        query: z.object({
-          instrumentId: z.string(),
+        query: z.strictObject({
+          instrumentId,
           fromId: z.string().regex(/^\d+$/).optional().describe("Trades with this id or a later one"),
           limit,
         }),

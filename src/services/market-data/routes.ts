@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { candleSchema, candleSourceSchema } from "#shared/domain/candle.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
+import { idText } from "#shared/domain/schemas.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
 import type { SeriesHead } from "#shared/http/clients.ts";
 import { seriesHeadSchema } from "#shared/http/create-clients.ts";
@@ -23,16 +24,17 @@ export interface RouteOptions {
 }
 
 const tags = ["market-data"];
-const seriesBody = z.object({
-  instrumentId: z.string().max(80),
+const instrumentId = instrumentSchema.shape.id;
+const seriesBody = z.strictObject({
+  instrumentId,
   timeFrame: timeFrameSchema,
   source: candleSourceSchema,
   history: z.number().int().min(0).max(100_000).describe("Closed bars of the venue to begin with"),
   forming: z.boolean().optional().describe("Whether the candle that forms is published with each trade"),
 });
 const candlesQuery = z
-  .object({
-    instrumentId: z.string().max(80),
+  .strictObject({
+    instrumentId,
     timeFrame: timeFrameSchema,
     fromN: z.coerce.number().int().positive().optional().describe("Candles with this number or a later one"),
     fromMs: z.coerce.number().int().nonnegative().optional().describe("Candles that opened then or later"),
@@ -60,8 +62,8 @@ export function createRoutes({ log, store, pages, instruments, ensure }: RouteOp
       },
       {
         query: pageQuery.extend({
-          id: z.string().max(80).optional().describe("This one alone, asked for at its venue where it is not known"),
-          venue: z.string().max(40).optional(),
+          id: instrumentId.optional().describe("This one alone, asked for at its venue where it is not known"),
+          venue: idText.optional().describe("Only of this venue"),
         }),
         response: { 200: pageSchema(instrumentSchema), 422: problemSchema },
         detail: { summary: "Lists instruments", tags },

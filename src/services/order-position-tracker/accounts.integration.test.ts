@@ -12,7 +12,7 @@ let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(4, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(8, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -77,6 +77,17 @@ describe("an account that is REDUCING", () => {
     expect((await inState(world, entry, "DENIED")).stateReason).toStartWith("ACCOUNT_REDUCING: ");
     const exit = await place(world, desk, requestOf(session, 2, { style: LIMIT, reduceOnly: true }));
     await inState(world, exit, "ACCEPTED");
+  });
+});
+
+describe("a query", () => {
+  test.each([
+    ["/equity?sessionId=", "query.sessionId", "must not be empty"],
+    ["/equity", "query.sessionId", "is missing"],
+    ["/orders?sesionId=x", "query.sesionId", "is not known here; known: limit, cursor, sessionId"],
+    ["/accounts?id=x", "query.id", "is not known here; nothing may stand here"],
+  ])("%s is refused", async (path, field, message) => {
+    expect(await rest(path)).toMatchObject({ status: 422, body: { errors: [{ field, message }] } });
   });
 });
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type TradingState, tradingStateSchema } from "#shared/domain/account.ts";
 import { plain } from "#shared/domain/decimal.ts";
 import { fillSchema, type Order, orderSchema } from "#shared/domain/order.ts";
-import { decimalText, epochMs } from "#shared/domain/schemas.ts";
+import { decimalText, epochMs, idText } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
@@ -12,7 +12,7 @@ import { ownedBySessions } from "./balances.ts";
 import { closableHoldings } from "./holdings.ts";
 import { readEquity, readFills, readOrders, readPositions } from "./read-store.ts";
 
-const filter = pageQuery.extend({ sessionId: z.string().optional().describe("Only of this session") });
+const filter = pageQuery.extend({ sessionId: idText.optional().describe("Only of this session") });
 const orderEventSchema = z.object({ version: z.number().int(), type: z.string(), atMs: epochMs, data: z.unknown() });
 const equityPointSchema = z.object({
   sessionId: z.string(),
@@ -142,7 +142,7 @@ function accountRoutes(deps: Deps) {
         return { openOrders: open[0]?.count ?? 0, positions: held.length };
       },
       {
-        query: z.object({ sessionId: z.string() }),
+        query: z.strictObject({ sessionId: idText }),
         response: { 200: z.object({ openOrders: z.number().int(), positions: z.number().int() }) },
         detail: { summary: "How many orders and positions of a session are open" },
       },
@@ -159,7 +159,7 @@ function equityRoutes({ db, log }: Deps) {
       ]);
     },
     {
-      query: pageQuery.extend({ sessionId: z.string() }),
+      query: pageQuery.extend({ sessionId: idText.describe("Of this session") }),
       response: { 200: pageSchema(equityPointSchema) },
       detail: { summary: "A session's equity at the close of each candle" },
     },

@@ -3,7 +3,7 @@ import type { VenueFillRow } from "./ledger-types.ts";
 import type { Market } from "./market.ts";
 
 /** Only what is newer than these: a trade id, and a terminal order's number. 0: all of the run. */
-export const stateQuery = z.object({
+export const stateQuery = z.strictObject({
   sinceTradeId: z.coerce.number().int().nonnegative().default(0),
   sinceTerminal: z.coerce.number().int().nonnegative().default(0),
 });

@@ -81,7 +81,7 @@ function controlRoutes(options: RouteOptions) {
       {
         params: marketParams,
         query: stateQuery,
-        body: z.object({ step: z.number().int().nonnegative() }),
+        body: z.strictObject({ step: z.number().int().nonnegative() }),
         response: { 200: stateSchema, 404: problemSchema, 409: z.union([stateSchema, problemSchema]) },
         detail: { summary: "Lets a lockstep market go on from a step; another step is 409 with the present state" },
       },
@@ -95,7 +95,7 @@ function controlRoutes(options: RouteOptions) {
       },
       {
         params: marketParams,
-        body: z.object({ price: positiveDecimal }),
+        body: z.strictObject({ price: positiveDecimal }),
         response: {
           200: z.object({ id: z.number(), price: z.string(), size: z.string(), atMs: z.number() }),
           404: problemSchema,

@@ -62,6 +62,9 @@ describe("creating a session", () => {
     [{ instrumentIds: ["SPX/USD.paper", "BTC/USDT.binance"] }, ["instrumentIds"]],
     [{ instrumentIds: ["BTC/USDT.binance"] }, ["instrumentIds.0"]],
     [{ accountId: "nobody", strategy: "gold" }, ["accountId", "strategy"]],
+    [{ accountId: "" }, ["accountId"]],
+    [{ accountId: ".." }, ["accountId"]],
+    [{ strategy: "", instrumentIds: [""] }, ["strategy", "instrumentIds.0"]],
     [{ capital: "-1" }, ["capital"]],
     [{ riskPolicy: { sizing: { method: "percent-of-equity", percent: "100.1" } } }, ["riskPolicy.sizing.percent"]],
     [

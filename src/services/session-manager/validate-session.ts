@@ -2,14 +2,9 @@ import { z } from "zod";
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Session } from "#shared/domain/session.ts";
-import { AppError } from "#shared/errors/app-error.ts";
+import { type FieldError, invalidInput } from "#shared/errors/field-error.ts";
 import type { ServiceClients } from "#shared/http/clients.ts";
 import type { CreateSession } from "./contract.ts";
-
-interface FieldError {
-  field: string;
-  message: string;
-}
 
 /** What the strategy says of itself, and the parameters with their defaults. */
 export interface ValidatedStrategy {
@@ -38,14 +33,14 @@ export async function validateSession(input: Checked, clients: ServiceClients): 
   if (strategy.kind === "invalid-params") {
     errors.push(...strategy.errors.map(({ field, message }) => ({ field: paramsField(field), message })));
   }
-  if (errors.length > 0 || strategy.kind !== "valid") throw invalid(errors);
+  if (errors.length > 0 || strategy.kind !== "valid") throw invalidInput(errors);
   return { strategyVersion: strategy.strategyVersion, params: z.record(z.string(), z.json()).parse(strategy.params) };
 }
 
 /** What can be seen of a risk policy alone: more than the whole equity can never be bought. */
 export function checkRiskPolicy(policy: Session["riskPolicy"]): void {
   if (policy.sizing.method !== "percent-of-equity" || decimal(policy.sizing.percent).lte(100)) return;
-  throw invalid([{ field: "riskPolicy.sizing.percent", message: "must be 100 at most" }]);
+  throw invalidInput([{ field: "riskPolicy.sizing.percent", message: "must be 100 at most" }]);
 }
 
 function instrumentFaults(instruments: readonly (Instrument | null)[], venue: string | undefined): FieldError[] {
@@ -59,8 +54,4 @@ function instrumentFaults(instruments: readonly (Instrument | null)[], venue: st
 
 function paramsField(field: string): string {
   return field === "" || field === "params" || field.startsWith("params.") ? field || "params" : `params.${field}`;
-}
-
-function invalid(errors: FieldError[]): AppError {
-  return new AppError("INVALID_INPUT", "permanent", "Some fields are not as they should be.", { details: { errors } });
 }

@@ -40,7 +40,7 @@ test.each([
   ],
   [
     { strategy: "flip", params: { a: 1 } },
-    { kind: "invalid-params", errors: [{ field: "params.a", message: "is not a parameter of this strategy" }] },
+    { kind: "invalid-params", errors: [{ field: "params.a", message: "is not known here; nothing may stand here" }] },
   ],
 ])("POST /strategies/validate of %p", async (body, expected) => {
   expect(await call("/strategies/validate", body)).toEqual({ status: 200, body: expected });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { idText } from "#shared/domain/schemas.ts";
 import { sessionStateSchema } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { validationSchema } from "#shared/http/create-clients.ts";
@@ -70,7 +71,7 @@ export function createRoutes({ deps, strategies }: { deps: Deps; strategies: rea
         return { kind: "valid", strategyVersion: definition.version, params: check.params };
       },
       {
-        body: z.object({ strategy: z.string().max(100), params: z.unknown() }),
+        body: z.strictObject({ strategy: idText, params: z.unknown() }),
         response: { 200: validationSchema },
         detail: { summary: "Checks a strategy's parameters and fills in their defaults" },
       },

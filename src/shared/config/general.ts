@@ -1,10 +1,10 @@
 import { z } from "zod";
+import { shortName as name } from "#shared/domain/schemas.ts";
 import { FAILPOINTS } from "#shared/service/failpoints.ts";
 import { jsonText, wholeNumber } from "./values.ts";
 
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be a URL like http://127.0.0.1:7300" });
 const wsUrl = z.url({ protocol: /^wss?$/, error: "must be a URL like ws://127.0.0.1:7300/ws" });
-const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be of a-z, 0-9 and dashes, 40 at most");
 
 /** A venue and where it is. Without URLs it is the real one. */
 export const venueSettingSchema = z.strictObject({

@@ -1,10 +1,16 @@
 import { z } from "zod";
 
+const DECIMAL = 'must be a decimal number written as text, like "12.5"';
+
 /** A decimal as text: optional sign, digits, optional fraction; never an exponent. */
 export const decimalText = z
-  .string()
+  .string({ error: ({ input }) => (input === undefined ? undefined : DECIMAL) })
   .max(80)
-  .regex(/^-?\d+(\.\d+)?$/, 'must be a decimal number written as text, like "12.5"');
+  .regex(/^-?\d+(\.\d+)?$/, DECIMAL);
+/** An id or a name as it stands in a request: something, and not without end. */
+export const idText = z.string().min(1).max(200);
+/** A name that a person gives in the settings: a venue's, an account's. */
+export const shortName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be of a-z, 0-9 and dashes, 40 at most");
 /** A decimal above zero. */
 export const positiveDecimal = decimalText.refine(
   (text) => !text.startsWith("-") && /[1-9]/.test(text),

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { decimalText, epochMs, positiveDecimal } from "./schemas.ts";
+import { instrumentSchema } from "./instrument.ts";
+import { decimalText, epochMs, idText, positiveDecimal, shortName } from "./schemas.ts";
 import { timeFrameSchema } from "./time-frame.ts";
 
 export const SESSION_STATES = [
@@ -55,13 +56,13 @@ export const sessionSchema = z.object({
   /** Eight characters of [a-z0-9]: the beginning of each of its client order ids. */
   code: z.string().regex(/^[a-z0-9]{8}$/),
   name: z.string().min(1).max(100),
-  strategy: z.string(),
+  strategy: idText,
   strategyVersion: z.string(),
   params: z.record(z.string(), z.json()),
   /** One for now: strategies see one series, and one position. */
-  instrumentIds: z.array(z.string()).length(1, "must name one instrument: a session trades one for now"),
+  instrumentIds: z.array(instrumentSchema.shape.id).length(1, "must name one instrument: a session trades one for now"),
   timeFrame: timeFrameSchema,
-  accountId: z.string(),
+  accountId: shortName,
   /** In the quote asset of its instruments. */
   capital: positiveDecimal,
   riskPolicy: riskPolicySchema,

@@ -3,6 +3,7 @@ import { candleSchema, candleSourceSchema, venueBarSchema, venueTradeSchema } fr
 import { instrumentSchema } from "#shared/domain/instrument.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
 import { AppError } from "#shared/errors/app-error.ts";
+import { fieldErrorSchema } from "#shared/errors/field-error.ts";
 import type {
   DataCollectClient,
   MarketDataClient,
@@ -11,7 +12,6 @@ import type {
   StrategyExecutorClient,
 } from "./clients.ts";
 import { createJsonClient, type JsonClient } from "./json-client.ts";
-import { fieldErrorSchema } from "./problem.ts";
 
 /** The base URL of a process, without a slash at the end; a function where it is known only once the process listens. */
 export type BaseUrl = string | (() => string);

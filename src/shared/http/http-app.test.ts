@@ -15,7 +15,7 @@ function createApp(waitsFor: string[] = []) {
   const routes = httpBase("things", log)
     .post("/", ({ body, status }) => status(201, body), { body: thing, response: { 201: thing } })
     .get("/", ({ query }) => ({ limit: query.limit }), {
-      query: z.object({ limit: z.coerce.number().int().max(10).default(5) }),
+      query: z.strictObject({ limit: z.coerce.number().int().max(10).default(5) }),
       response: { 200: z.object({ limit: z.number() }) },
     })
     .get("/wrong", () => ({ size: "text" }) as never, { response: { 200: thing } })
@@ -75,7 +75,17 @@ describe("the HTTP app", () => {
   test("says that a field of the query is meant", async () => {
     const { answer, json } = await call("/api/things?limit=99");
     expect(answer.status).toBe(422);
-    expect(json.errors[0].field).toBe("query.limit");
+    expect(json.errors).toEqual([{ field: "query.limit", message: "must be at most 10" }]);
+  });
+
+  test.each([
+    ["/api/things?limt=1", {}, "is not known here; known: limit"],
+    ["/api/things/missing?limt=1", {}, "is not known here; nothing may stand here"],
+    ["/api/things?limt=1", post('{"size":1}'), "is not known here; nothing may stand here"],
+  ])("refuses a name in the query that it does not know: %s %p", async (path, init, message) => {
+    const { answer, json } = await call(path, init);
+    expect(answer.status).toBe(422);
+    expect(json.errors).toEqual([{ field: "query.limt", message }]);
   });
 
   test.each([

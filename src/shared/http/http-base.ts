@@ -1,5 +1,7 @@
-import { Elysia } from "elysia";
+import { type AnyElysia, Elysia } from "elysia";
 import type { Logger } from "pino";
+import { z } from "zod";
+import { faultsOf, invalidInput } from "#shared/errors/field-error.ts";
 import { PROBLEM_TYPE, type Problem, problemOf } from "./problem.ts";
 import { requestIdOf } from "./request-id.ts";
 
@@ -11,7 +13,8 @@ export interface HttpBaseOptions {
 /**
  * The base of a service's routes: prefix `/api/<service>`, failures as problem details (RFC 9457), JSON bodies alone.
  * Schemas are zod: Elysia checks with them, types the handler by them and OpenAPI is made from them. A query's values
- * are text: `z.coerce`. Failures are thrown as AppErrors: NOT_FOUND 404, CONFLICT 409, INVALID_INPUT 422 and so on.
+ * are text: `z.coerce`; it is a `z.strictObject`, so that a name which is not known is refused and not overlooked, and a
+ * route without one takes no query. Failures are thrown as AppErrors: NOT_FOUND 404, CONFLICT 409, INVALID_INPUT 422 and so on.
  *
  * ```ts
  * export function createRoutes(store: Store, log: Logger) {
@@ -39,18 +42,31 @@ export interface HttpBaseOptions {
  */
 export function httpBase(service: string, log: Logger, options: HttpBaseOptions = {}) {
   const jsonOnly = (options.bodies ?? "json") === "json";
-  return new Elysia({ prefix: `/api/${service}` })
+  const base = new Elysia({ prefix: `/api/${service}` })
     .onError(({ error, request, set }) => {
       const answer = problemOf(error);
       if (answer.status >= 500)
         log.error({ err: error, path: pathOf(request), requestId: requestIdOf(request) }, "request failed");
       return problemResponse(answer, request, set.headers);
     })
-    .onTransform(({ request, set }) => {
-      if (!jsonOnly || !hasBody(request) || isJson(request)) return;
+    .onTransform(({ request, route, set }) => {
+      if (!jsonOnly) return;
+      const names = [...new URL(request.url).searchParams.keys()];
+      // Its own schema says what a route takes; one without a schema would take anything.
+      if (names.length > 0 && !takesQuery(base.routes, request.method, route)) {
+        throw invalidInput(
+          faultsOf(z.strictObject({}), Object.fromEntries(names.map((name) => [name, ""])), ["query"]),
+        );
+      }
+      if (!hasBody(request) || isJson(request)) return;
       set.status = 415;
       throw new UnsupportedMediaType();
     });
+  return base;
+}
+
+function takesQuery(routes: AnyElysia["routes"], method: string, path: string): boolean {
+  return routes.some((route) => route.method === method && route.path === path && route.hooks.query !== undefined);
 }
 
 /** Writes problem details with the request's id; `headers` are those already set for the answer. */

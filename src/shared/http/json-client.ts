@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { PROBLEM_TYPE, problemSchema } from "./problem.ts";
 
@@ -35,7 +35,7 @@ export function createJsonClient(options: JsonClientOptions): JsonClient {
       if (!answer.ok) throw await refusal(options.service, answer);
       const parsed = request.answer.safeParse(await bodyOf(options.service, answer));
       if (parsed.success) return parsed.data;
-      throw unavailable(options.service, "gave an answer that is not as agreed", z.prettifyError(parsed.error));
+      throw unavailable(options.service, "gave an answer that is not as agreed", { cause: parsed.error });
     },
   };
 }
@@ -53,7 +53,7 @@ async function send<Answer extends z.ZodType>(options: JsonClientOptions, reques
   try {
     return await fetch(url, init);
   } catch (error) {
-    throw unavailable(options.service, "does not answer", error);
+    throw unavailable(options.service, `does not answer (${messageOf(error)})`, { cause: error });
   }
 }
 
@@ -61,7 +61,7 @@ async function bodyOf(service: string, answer: Response): Promise<unknown> {
   try {
     return await answer.json();
   } catch (error) {
-    throw unavailable(service, "gave an answer that is not JSON", error);
+    throw unavailable(service, "gave an answer that is not JSON", { cause: error });
   }
 }
 
@@ -76,9 +76,9 @@ async function refusal(service: string, answer: Response): Promise<AppError> {
   return new AppError(code, "permanent", `The service ${service} refused: ${detail}`, { details });
 }
 
-function unavailable(service: string, what: string, cause?: unknown): AppError {
-  const reason = cause === undefined ? "" : ` (${messageOf(cause)})`;
-  return new AppError("SERVICE_UNAVAILABLE", "transient", `The service ${service} ${what}${reason}.`, {
+/** The message reaches whoever asked; the cause is for the log alone. */
+function unavailable(service: string, what: string, { cause }: { cause?: unknown } = {}): AppError {
+  return new AppError("SERVICE_UNAVAILABLE", "transient", `The service ${service} ${what}.`, {
     cause,
     details: { service },
   });

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { AppError } from "#shared/errors/app-error.ts";
+import { invalidInput } from "#shared/errors/field-error.ts";
 
 /** The query of every list: how many at most, and where the page before ended. Extend it with the list's own filters. */
-export const pageQuery = z.object({
+export const pageQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1_000).default(100).describe("How many at most"),
   cursor: z.string().max(500).optional().describe("nextCursor of the page before"),
 });
@@ -40,9 +40,7 @@ export function readCursor<Parts extends CursorPart[]>(
   if (cursor === undefined) return null;
   const parsed = parts.safeParse(parseJson(Buffer.from(cursor, "base64url").toString()));
   if (parsed.success) return parsed.data;
-  throw new AppError("INVALID_INPUT", "permanent", "Some fields are not as they should be.", {
-    details: { errors: [{ field: "query.cursor", message: "must be the nextCursor of a page before" }] },
-  });
+  throw invalidInput([{ field: "query.cursor", message: "must be the nextCursor of a page before" }]);
 }
 
 function parseJson(text: string): unknown {

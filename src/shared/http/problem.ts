@@ -1,10 +1,7 @@
 import { ValidationError } from "elysia";
 import { z } from "zod";
 import { AppError, type ErrorCode } from "#shared/errors/app-error.ts";
-
-/** One field that was wrong: where it stands and what it should be. Never the value. */
-export const fieldErrorSchema = z.object({ field: z.string(), message: z.string() });
-export type FieldError = z.infer<typeof fieldErrorSchema>;
+import { faultsOf, fieldErrorSchema, invalidInput } from "#shared/errors/field-error.ts";
 
 /** Problem details (RFC 9457, application/problem+json). `code` is the engine's stable word for it. */
 export const problemSchema = z.looseObject({
@@ -89,24 +86,9 @@ function statusOf(error: unknown): number | undefined {
 /** An answer of ours that breaks its own contract is our fault, not the caller's. */
 function invalid(error: ValidationError): Problem {
   if (error.type === "response") return internal();
+  // Elysia's own list repeats the input and loses what zod knows: the schema is asked again.
+  const known: unknown = error.validator;
+  const schema = typeof known === "object" && known !== null && "schema" in known ? known.schema : known;
   const at = error.type === "body" ? [] : [error.type];
-  const errors = issuesOf(error).flatMap((issue) => fieldErrorsOf(at, issue));
-  return problem(422, "INVALID_INPUT", "Some fields are not as they should be.", { errors });
-}
-
-function fieldErrorsOf(at: readonly string[], issue: z.core.$ZodIssue): FieldError[] {
-  const field = (more: readonly string[]) => [...at, ...issue.path.map(String), ...more].join(".") || "body";
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({ field: field([key]), message: "is not known here" }));
-  }
-  return [{ field: field([]), message: issue.message }];
-}
-
-/** Elysia's own list repeats the input and loses what zod knows: the schema is asked again. */
-function issuesOf({ validator, value }: ValidationError): readonly z.core.$ZodIssue[] {
-  const known: unknown = validator;
-  const inner = typeof known === "object" && known !== null && "schema" in known ? known.schema : known;
-  const schema = inner instanceof z.ZodType ? inner : undefined;
-  const result = schema?.safeParse(value);
-  return result?.error?.issues ?? [];
+  return problemOf(invalidInput(schema instanceof z.ZodType ? faultsOf(schema, error.value, at) : []));
 }

@@ -1,0 +1,83 @@
+import { z } from "zod";
+import { AppError } from "./app-error.ts";
+
+/** One field that was wrong: where it stands and what it should be. Never the value. */
+export const fieldErrorSchema = z.object({ field: z.string(), message: z.string() });
+export type FieldError = z.infer<typeof fieldErrorSchema>;
+
+const SENTENCE = "Some fields are not as they should be.";
+
+/** INVALID_INPUT (422) that names each wrong field. */
+export function invalidInput(errors: readonly FieldError[]): AppError {
+  return new AppError("INVALID_INPUT", "permanent", SENTENCE, { details: { errors } });
+}
+
+/** Every field that a schema refuses, with words for whoever sent the value. `at`: where the value stands. Empty: it is taken. */
+export function faultsOf(schema: z.ZodType, value: unknown, at: readonly string[] = []): FieldError[] {
+  const issues = schema.safeParse(value, { error: speak }).error?.issues ?? [];
+  return issues.flatMap((issue) => {
+    const path = [...at, ...issue.path.map(String)];
+    const paths = issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...path, key]) : [path];
+    return paths.map((one) => ({ field: one.join(".") || "body", message: issue.message }));
+  });
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  tuple: "a list",
+  object: "an object",
+  record: "an object",
+};
+
+/** zod's finding in our words, where the schema has none of its own. It never repeats the value. */
+const speak: z.core.$ZodErrorMap = (issue) => {
+  if (issue.input === undefined) return "is missing";
+  switch (issue.code) {
+    case "invalid_type":
+      return `must be ${KINDS[issue.expected] ?? issue.expected}`;
+    case "invalid_value":
+      return `must be ${oneOf(issue.values)}`;
+    case "invalid_union":
+      return `must be ${"options" in issue && Array.isArray(issue.options) ? oneOf(issue.options) : "of another kind"}`;
+    case "too_small":
+      return limit(issue, issue.minimum, { inclusive: "at least", exclusive: "above" });
+    case "too_big":
+      return limit(issue, issue.maximum, { inclusive: "at most", exclusive: "below" });
+    case "not_multiple_of":
+      return `must be a multiple of ${issue.divisor}`;
+    case "invalid_format":
+      return issue.format === "uuid"
+        ? "must be a UUID like 01234567-89ab-4cde-8f01-23456789abcd"
+        : "does not have the right form";
+    case "unrecognized_keys":
+      return `is not known here; ${knownNames(issue.inst)}`;
+    case "custom":
+    case "invalid_key":
+    case "invalid_element":
+      return "is not as it should be";
+  }
+};
+
+function oneOf(values: readonly unknown[]): string {
+  return values.length === 1 ? String(values[0]) : `one of ${values.join(", ")}`;
+}
+
+function limit(
+  { origin, exact, inclusive }: { origin: string; exact?: boolean | undefined; inclusive?: boolean | undefined },
+  bound: number | bigint,
+  words: { inclusive: string; exclusive: string },
+): string {
+  if (origin === "string" && words.inclusive === "at least" && bound === 1) return "must not be empty";
+  const counted = origin === "string" ? " characters" : origin === "array" ? " items" : null;
+  const how = exact ? "exactly" : inclusive === false ? words.exclusive : words.inclusive;
+  return `must ${counted === null ? "be" : "have"} ${how} ${bound}${counted ?? ""}`;
+}
+
+function knownNames(schema: unknown): string {
+  const names = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+  return names.length === 0 ? "nothing may stand here" : `known: ${names.join(", ")}`;
+}

@@ -1,0 +1,29 @@
+import { afterAll, expect, test } from "bun:test";
+import { z } from "zod";
+import type { AppError } from "#shared/errors/app-error.ts";
+import { createJsonClient } from "./json-client.ts";
+import { problemOf } from "./problem.ts";
+
+const ANSWERS: Record<string, () => Response> = {
+  "/api/things/other": () => Response.json({ items: [] }),
+  "/api/things/text": () => new Response("<html>"),
+  "/api/things/missing": () => new Response(null, { status: 404 }),
+};
+const server = Bun.serve({ port: 0, fetch: ({ url }) => ANSWERS[new URL(url).pathname]?.() ?? Response.json({}) });
+afterAll(() => server.stop(true));
+
+const client = createJsonClient({ service: "things", baseUrl: () => server.url.origin, timeoutMs: 2_000 });
+const ask = (path: string) => client.ask({ path, answer: z.object({ id: z.string() }) });
+
+test.each([
+  ["/other", "The service things gave an answer that is not as agreed."],
+  ["/text", "The service things gave an answer that is not JSON."],
+])("an answer of %s is SERVICE_UNAVAILABLE, and what was wrong in it is for the log alone", async (path, detail) => {
+  const error = await ask(path).catch((thrown: unknown) => thrown);
+  expect(problemOf(error)).toMatchObject({ status: 503, code: "SERVICE_UNAVAILABLE", detail });
+  expect((error as AppError).cause).toBeInstanceOf(Error);
+});
+
+test("a 404 is null", async () => {
+  expect(await ask("/missing")).toBeNull();
+});
