@@ -28,6 +28,7 @@ const instrument: Instrument = {
   takerFee: "0.001",
   feeDecimals: 8,
   status: "TRADING",
+  timeFrames: ["1m"],
 };
 
 /** One-minute bars of a random walk in steps of a cent, the same on every run. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { checkParams, findStrategy } from "#shared/strategy/registry.ts";
+import { checkStrategy, faultsOfStrategy, findStrategy } from "#shared/strategy/registry.ts";
 import type { StrategyBar, StrategyContext, StrategyInstance } from "#shared/strategy/strategy.ts";
 import { flip } from "./flip.ts";
 import { STRATEGIES } from "./index.ts";
@@ -35,6 +35,8 @@ function wishOf(instance: StrategyInstance, close: number, seen: Partial<Strateg
 }
 
 describe("sma-cross", () => {
+  const check = (params: unknown) => checkStrategy(STRATEGIES, { strategy: "sma-cross", params });
+
   test("wants nothing before bar `slow`, then long above and flat at or below", () => {
     const strategy = smaCross.create({ fast: 1, slow: 3 });
     expect([5, 5, 5, 6, 5, 4].map((close) => wishOf(strategy, close))).toEqual([
@@ -49,7 +51,7 @@ describe("sma-cross", () => {
 
   test("is asked for no warm-up and has the demo's lengths as defaults", () => {
     expect(smaCross.warmupBars({ fast: 10, slow: 30 })).toBe(0);
-    expect(checkParams(smaCross, {})).toEqual({ kind: "valid", params: { fast: 10, slow: 30 } });
+    expect(check({})).toMatchObject({ kind: "valid", params: { fast: 10, slow: 30 } });
   });
 
   test.each([
@@ -57,8 +59,7 @@ describe("sma-cross", () => {
     [{ fast: 0, slow: "x" }, ["params.fast", "params.slow"]],
     [{ fast: 1, slow: 2, other: 3, more: 4 }, ["params.other", "params.more"]],
   ])("refuses %p and names each field", (params, fields) => {
-    const check = checkParams(smaCross, params);
-    expect(check.kind === "invalid" && check.errors.map((error) => error.field)).toEqual(fields);
+    expect(faultsOfStrategy(check(params)).map(({ field }) => field)).toEqual(fields);
   });
 });
 

@@ -42,7 +42,7 @@ let service: Service;
 let failures = 0;
 
 const marketData: MarketDataClient = {
-  instrument: async (id) => (id === spx.id || id === LONG ? { ...spx, id } : null),
+  instrument: async (id) => (id === spx.id || id === LONG ? { ...spx, id, timeFrames: ["1d"] } : null),
   async ensureSeries(query) {
     failures -= 1;
     if (failures >= 0) throw new AppError("SERVICE_UNAVAILABLE", "transient", "It is away.");
@@ -196,7 +196,6 @@ describe("a run", () => {
 
   test.each([
     ["too many candles", { instrumentId: LONG }, /more than 6000/],
-    ["an unknown instrument", { instrumentId: "NO/NO.paper" }, /not known/],
     ["an empty range", { fromN: 9_000_000 }, /no candles/],
   ])("with %s fails and says why", async (_what, change, reason) => {
     const { body } = await call("/runs", { ...WANTED, ...change });
@@ -217,6 +216,10 @@ describe("a request", () => {
     [{ strategy: "none" }, ["strategy"]],
     [{ params: { fast: 50, slow: "x", more: 1 } }, ["params.slow", "params.more"]],
     [{ capital: "0", timeFrame: "1y" }, ["timeFrame", "capital"]],
+    [{ instrumentId: "NO/NO.paper", strategy: "none" }, ["instrumentId", "strategy"]],
+    [{ timeFrame: "1h" }, ["timeFrame"]],
+    [{ riskPolicy: { sizing: { method: "percent-of-equity", percent: "500" } } }, ["riskPolicy.sizing.percent"]],
+    [{ riskPolicy: { sizing: { method: "fixed-size", size: "0.00015" } } }, ["riskPolicy.sizing.size"]],
     [{ fromN: 5, toN: 4 }, ["toN"]],
   ])("with %p is refused and names its fields", async (change, fields) => {
     const { status, body } = await call("/runs", { ...WANTED, ...change });

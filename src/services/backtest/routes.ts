@@ -5,8 +5,9 @@ import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
+import { faultsOfRequest } from "#shared/risk/check-request.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { checkParams, findStrategy } from "#shared/strategy/registry.ts";
+import { checkStrategy, faultsOfStrategy } from "#shared/strategy/registry.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import { equityPointSchema, orderSchema, type Run, type RunRequest, requestSchema, runSchema } from "./contract.ts";
 import { findByKey, insertRun, listEquity, listOrders, listRuns, readRun } from "./store.ts";
@@ -21,7 +22,7 @@ export function createRoutes({ deps, strategies }: { deps: Deps; strategies: rea
     .post(
       "/runs",
       async ({ body, headers, status }) => {
-        const params = checkRequest(strategies, body);
+        const params = await checkRequest(deps, strategies, body);
         const id = await createRun(deps, { ...body, params }, headers["idempotency-key"] ?? null);
         return status(202, await runOf(deps, id));
       },
@@ -83,12 +84,16 @@ export function createRoutes({ deps, strategies }: { deps: Deps; strategies: rea
 }
 
 /** The parameters with their defaults. Throws INVALID_INPUT (422) that names each field which is wrong. */
-function checkRequest(strategies: readonly StrategyDefinition[], request: RunRequest): RunRequest["params"] {
-  const definition = findStrategy(strategies, request.strategy);
-  if (definition === null) throw invalidInput([{ field: "strategy", message: "is not a strategy that is known here" }]);
-  const check = checkParams(definition, request.params);
-  if (check.kind === "invalid") throw invalidInput(check.errors);
-  return check.params as RunRequest["params"];
+async function checkRequest(
+  { clients }: Deps,
+  strategies: readonly StrategyDefinition[],
+  request: RunRequest,
+): Promise<RunRequest["params"]> {
+  const instrument = await clients.marketData.instrument(request.instrumentId);
+  const strategy = checkStrategy(strategies, request);
+  const errors = [...faultsOfRequest({ ...request, instrument }, "instrumentId"), ...faultsOfStrategy(strategy)];
+  if (errors.length > 0 || strategy.kind !== "valid") throw invalidInput(errors);
+  return strategy.params as RunRequest["params"];
 }
 
 /** The run and its task in one transaction. A key that stands already gives its run, or 422 with another request. */

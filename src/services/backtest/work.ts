@@ -2,7 +2,7 @@ import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { checkParams, findStrategy } from "#shared/strategy/registry.ts";
+import { checkStrategy, faultsOfStrategy } from "#shared/strategy/registry.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import type { RunRequest } from "./contract.ts";
 import { loadCandles } from "./load-candles.ts";
@@ -51,11 +51,9 @@ export async function workRun(
 
 /** Why a request cannot be run here. Null: it can. */
 export function problemOf(strategies: readonly StrategyDefinition[], request: RunRequest): string | null {
-  const definition = findStrategy(strategies, request.strategy);
-  if (definition === null) return `There is no strategy "${request.strategy}" here.`;
-  const check = checkParams(definition, request.params);
-  if (check.kind === "valid") return null;
-  return `The strategy refuses its parameters: ${check.errors.map(({ field, message }) => `${field} ${message}`).join("; ")}.`;
+  const faults = faultsOfStrategy(checkStrategy(strategies, request));
+  if (faults.length === 0) return null;
+  return `Here the request cannot be run: ${faults.map(({ field, message }) => `${field} ${message}`).join("; ")}.`;
 }
 
 /** Failures that stay are how a run ends; the others go back to the queue, which tries again. */

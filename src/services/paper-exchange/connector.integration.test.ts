@@ -87,6 +87,7 @@ describe("the connector on the simulated venue", () => {
       takerFee: "0.001",
       feeDecimals: 8,
       status: "TRADING",
+      timeFrames: ["1d"],
     });
     expect(exchanges.live).toBe(false);
   });

@@ -1,4 +1,5 @@
 import { type Instrument, instrumentId } from "#shared/domain/instrument.ts";
+import { TIME_FRAMES } from "#shared/domain/time-frame.ts";
 import type { MarketSettings } from "./settings.ts";
 
 /** Above any price or size a simulation needs. */
@@ -24,6 +25,7 @@ export function instrumentOf(settings: MarketSettings): Instrument {
     takerFee: settings.fees.taker,
     feeDecimals: settings.rules.feeDecimals,
     status: "TRADING",
+    timeFrames: settings.kind === "replay" ? [settings.timeFrame] : [...TIME_FRAMES],
   };
 }
 
@@ -56,6 +58,8 @@ export function exchangeInfoOf(instrument: Instrument, serverTimeMs: number): ob
         isSpotTradingAllowed: true,
         isMarginTradingAllowed: false,
         filters: filtersOf(instrument),
+        // Not Binance's, whose symbols have bars of every length.
+        timeFrames: instrument.timeFrames,
         permissions: ["SPOT"],
         permissionSets: [["SPOT"]],
         defaultSelfTradePreventionMode: "NONE",

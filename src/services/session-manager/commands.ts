@@ -20,7 +20,7 @@ import {
   remove,
 } from "./session-rules.ts";
 import type { Store } from "./store.ts";
-import { checkRiskPolicy, validateSession } from "./validate-session.ts";
+import { CHECKED, validateSession } from "./validate-session.ts";
 
 /** How a change is asked for: the version that is meant, and the key under which its answer is kept. */
 export interface Conditions {
@@ -42,8 +42,6 @@ export interface Commands {
   remove(id: string, conditions: Conditions): Promise<Answer>;
 }
 
-/** What is asked of a session that other services have to be asked about. */
-const CHECKED_ELSEWHERE = ["strategy", "params", "instrumentIds", "accountId"];
 /** What a session with a position cannot leave behind. */
 const BOUND_TO_POSITION = ["instrumentIds", "accountId"];
 
@@ -65,8 +63,9 @@ export function createCommands(context: CommandDeps): Commands {
 
 async function create(context: CommandDeps, input: CreateSession, conditions: Conditions): Promise<Answer> {
   const { clients, clock, bus } = context.deps;
-  checkRiskPolicy(input.riskPolicy);
-  const { strategyVersion, params } = await validateSession(input, clients);
+  const checked = await validateSession(input, CHECKED, clients);
+  if (checked === null) throw new AppError("INTERNAL", "permanent", "The strategy was not asked about.");
+  const { strategyVersion, params } = checked;
   const id = crypto.randomUUID();
   const known = { id, partition: bus.partitionOf(id), strategyVersion };
   return once(context, conditions, async (tx) => {
@@ -86,15 +85,13 @@ async function changeSession(
   const read = await findSession(context, id);
   checkIfMatch(read, conditions.ifMatch);
   refuseLocked(read.state, lockedFields(read.state, change));
-  if (change.riskPolicy !== undefined) checkRiskPolicy(change.riskPolicy);
   const fields = fieldsOf(change);
   if (read.state === "STOPPED" && BOUND_TO_POSITION.some((field) => fields.includes(field))) {
     await refuseExposed(context, id);
   }
-  const asks = CHECKED_ELSEWHERE.some((field) => fields.includes(field));
   // Parameters of another strategy are not this one's.
   const params = change.params ?? (change.strategy === undefined ? read.params : {});
-  const checked = asks ? await validateSession({ ...read, ...defined(change), params }, context.deps.clients) : {};
+  const checked = await validateSession({ ...read, ...defined(change), params }, fields, context.deps.clients);
   return once(context, conditions, async (tx) => {
     const session = await lockSession(context, tx, { id, ifMatch: `"${read.version}"` });
     return save(context, tx, session, changed(session, { ...change, ...checked }, context.deps.clock.nowMs()));

@@ -15,6 +15,7 @@ import { sessionManager } from "./index.ts";
 export interface World {
   exposure: { openOrders: number; positions: number };
   down: boolean;
+  strategyVersion: string;
 }
 
 /** What a test asks for. */
@@ -64,7 +65,7 @@ export const WANTED = {
 
 /** Makes a replica that is not started: its routes work. */
 export function createReplica(db: Db, bus: Bus): Replica {
-  const world: World = { exposure: { openOrders: 0, positions: 0 }, down: false };
+  const world: World = { exposure: { openOrders: 0, positions: 0 }, down: false, strategyVersion: "1.0.0" };
   const clock = createManualClock(1_700_000_000_000);
   const clients = clientsOf(world);
   const deps = { db, bus, clients, clock, log: pino({ level: "silent" }) } as unknown as Deps;
@@ -103,9 +104,13 @@ function clientsOf(world: World): Partial<ServiceClients> {
         if (strategy !== "sma-cross") return answer({ kind: "unknown-strategy", known: ["sma-cross"] });
         const given = params as Record<string, unknown>;
         if (typeof (given["fast"] ?? 0) !== "number") {
-          return answer({ kind: "invalid-params", errors: [{ field: "fast", message: "must be a number" }] });
+          return answer({ kind: "invalid-params", errors: [{ field: "params.fast", message: "must be a number" }] });
         }
-        return answer({ kind: "valid", strategyVersion: "1.0.0", params: { fast: 10, slow: 30, ...given } });
+        return answer({
+          kind: "valid",
+          strategyVersion: world.strategyVersion,
+          params: { fast: 10, slow: 30, ...given },
+        });
       },
     },
     orderPositionTracker: {
@@ -135,5 +140,6 @@ function instrument(id: string): Instrument {
     takerFee: "0.001",
     feeDecimals: 8,
     status: "TRADING",
+    timeFrames: ["1d"],
   });
 }

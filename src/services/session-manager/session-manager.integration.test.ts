@@ -66,7 +66,9 @@ describe("creating a session", () => {
     [{ accountId: ".." }, ["accountId"]],
     [{ strategy: "", instrumentIds: [""] }, ["strategy", "instrumentIds.0"]],
     [{ capital: "-1" }, ["capital"]],
+    [{ timeFrame: "1h" }, ["timeFrame"]],
     [{ riskPolicy: { sizing: { method: "percent-of-equity", percent: "100.1" } } }, ["riskPolicy.sizing.percent"]],
+    [{ riskPolicy: { sizing: { method: "fixed-size", size: "0.00015" } } }, ["riskPolicy.sizing.size"]],
     [
       { riskPolicy: { sizing: { method: "percent-of-equity", percent: "95" }, maxOrderNotionl: "1" } },
       ["riskPolicy.maxOrderNotionl"],
@@ -171,10 +173,23 @@ describe("changing a session", () => {
     expect((await change(id, { refreshIntervalMs: 250 }, "*")).body.refreshIntervalMs).toBe(250);
   });
 
+  test("measures a running session's new policy at its instrument, and does not ask about its strategy", async () => {
+    const { id } = (await replica.create()).body;
+    await force(id, "RUNNING");
+    replica.world.strategyVersion = "2.0.0";
+    const fixed = (size: string) => ({ riskPolicy: { sizing: { method: "fixed-size", size } } });
+    expect(fieldsOf(await change(id, fixed("0.00015"), "*"))).toEqual(["riskPolicy.sizing.size"]);
+    expect((await change(id, fixed("0.0002"), "*")).body).toMatchObject({
+      ...fixed("0.0002"),
+      strategyVersion: "1.0.0",
+    });
+  });
+
   test("asks again about what other services know", async () => {
     const { id } = (await replica.create()).body;
     expect(fieldsOf(await change(id, { params: { fast: "x" } }, "*"))).toEqual(["params.fast"]);
     expect((await change(id, { params: { slow: 40 } }, "*")).body.params).toEqual({ fast: 10, slow: 40 });
+    expect(fieldsOf(await change(id, { timeFrame: "1h" }, "*"))).toEqual(["timeFrame"]);
     expect((await change(id, {}, "*")).status).toBe(422);
   });
 

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { decimal } from "#shared/domain/decimal.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { type FieldError, invalidInput } from "#shared/errors/field-error.ts";
 import type { ServiceClients } from "#shared/http/clients.ts";
+import { faultsOfRequest } from "#shared/risk/check-request.ts";
+import { faultsOfStrategy } from "#shared/strategy/registry.ts";
 import type { CreateSession } from "./contract.ts";
 
 /** What the strategy says of itself, and the parameters with their defaults. */
@@ -12,46 +12,46 @@ export interface ValidatedStrategy {
   params: Session["params"];
 }
 
+const STRATEGY = ["strategy", "params"] as const;
+const TRADING = ["instrumentIds", "timeFrame", "accountId", "riskPolicy"] as const;
+
 /** The part of a session that other services have to know. */
-export type Checked = Pick<CreateSession, "strategy" | "params" | "instrumentIds" | "accountId">;
+export type Checked = Pick<CreateSession, (typeof STRATEGY)[number] | (typeof TRADING)[number]>;
+export const CHECKED: readonly string[] = [...STRATEGY, ...TRADING];
 
 /**
- * Asks the services that know: strategy and parameters (strategy-executor), instruments (market-data), the account
- * (order-position-tracker). INVALID_INPUT with every wrong field at once; SERVICE_UNAVAILABLE when one cannot be asked.
+ * Asks the services that know about `fields`: strategy and parameters (strategy-executor), instruments (market-data), the
+ * account (order-position-tracker). INVALID_INPUT with every wrong field at once; SERVICE_UNAVAILABLE when one cannot be
+ * asked. The answer is null where neither the strategy nor its parameters were asked about.
  */
-export async function validateSession(input: Checked, clients: ServiceClients): Promise<ValidatedStrategy> {
-  const [strategy, instruments, account] = await Promise.all([
-    clients.strategyExecutor.validate({ strategy: input.strategy, params: input.params }),
-    Promise.all(input.instrumentIds.map((id) => clients.marketData.instrument(id))),
-    clients.orderPositionTracker.account(input.accountId),
+export async function validateSession(
+  input: Checked,
+  fields: readonly string[],
+  clients: ServiceClients,
+): Promise<ValidatedStrategy | null> {
+  const about = (names: readonly string[]) => fields.some((field) => names.includes(field));
+  const { strategy: name, params } = input;
+  const [strategy, faults] = await Promise.all([
+    about(STRATEGY) ? clients.strategyExecutor.validate({ strategy: name, params }) : null,
+    about(TRADING) ? tradingFaults(input, clients) : [],
   ]);
-  const errors = [...instrumentFaults(instruments, account?.venue)];
-  if (account === null) errors.push({ field: "accountId", message: "is no known account" });
-  if (strategy.kind === "unknown-strategy") {
-    errors.push({ field: "strategy", message: `must be one of ${strategy.known.join(", ")}` });
-  }
-  if (strategy.kind === "invalid-params") {
-    errors.push(...strategy.errors.map(({ field, message }) => ({ field: paramsField(field), message })));
-  }
-  if (errors.length > 0 || strategy.kind !== "valid") throw invalidInput(errors);
+  const errors = [...faults, ...(strategy === null ? [] : faultsOfStrategy(strategy))];
+  if (errors.length > 0) throw invalidInput(errors);
+  if (strategy?.kind !== "valid") return null;
   return { strategyVersion: strategy.strategyVersion, params: z.record(z.string(), z.json()).parse(strategy.params) };
 }
 
-/** What can be seen of a risk policy alone: more than the whole equity can never be bought. */
-export function checkRiskPolicy(policy: Session["riskPolicy"]): void {
-  if (policy.sizing.method !== "percent-of-equity" || decimal(policy.sizing.percent).lte(100)) return;
-  throw invalidInput([{ field: "riskPolicy.sizing.percent", message: "must be 100 at most" }]);
-}
-
-function instrumentFaults(instruments: readonly (Instrument | null)[], venue: string | undefined): FieldError[] {
-  return instruments.flatMap((instrument, index) => {
+async function tradingFaults(input: Checked, clients: ServiceClients): Promise<FieldError[]> {
+  const { accountId, instrumentIds, timeFrame, riskPolicy } = input;
+  const [account, ...instruments] = await Promise.all([
+    clients.orderPositionTracker.account(accountId),
+    ...instrumentIds.map((id) => clients.marketData.instrument(id)),
+  ]);
+  const faults = instruments.flatMap((instrument, index) => {
     const field = `instrumentIds.${index}`;
-    if (instrument === null) return [{ field, message: "is unknown to every venue" }];
-    if (venue !== undefined && instrument.venue !== venue) return [{ field, message: "is not of the account's venue" }];
-    return [];
+    const strange = instrument !== null && account !== null && instrument.venue !== account.venue;
+    const elsewhere = strange ? [{ field, message: "is not of the account's venue" }] : [];
+    return [...elsewhere, ...faultsOfRequest({ instrument, timeFrame, riskPolicy }, field)];
   });
-}
-
-function paramsField(field: string): string {
-  return field === "" || field === "params" || field.startsWith("params.") ? field || "params" : `params.${field}`;
+  return account === null ? [...faults, { field: "accountId", message: "is no known account" }] : faults;
 }

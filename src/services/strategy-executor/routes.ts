@@ -7,7 +7,7 @@ import { httpBase } from "#shared/http/http-base.ts";
 import { pageSchema } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { checkParams, findStrategy } from "#shared/strategy/registry.ts";
+import { checkStrategy, findStrategy } from "#shared/strategy/registry.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import { listRuns, readShards } from "./store.ts";
 
@@ -61,21 +61,11 @@ export function createRoutes({ deps, strategies }: { deps: Deps; strategies: rea
         detail: { summary: "Describes a strategy" },
       },
     )
-    .post(
-      "/strategies/validate",
-      ({ body }): z.infer<typeof validationSchema> => {
-        const definition = findStrategy(strategies, body.strategy);
-        if (definition === null) return { kind: "unknown-strategy", known: strategies.map(({ name }) => name) };
-        const check = checkParams(definition, body.params);
-        if (check.kind === "invalid") return { kind: "invalid-params", errors: check.errors };
-        return { kind: "valid", strategyVersion: definition.version, params: check.params };
-      },
-      {
-        body: z.strictObject({ strategy: idText, params: z.unknown() }),
-        response: { 200: validationSchema },
-        detail: { summary: "Checks a strategy's parameters and fills in their defaults" },
-      },
-    )
+    .post("/strategies/validate", ({ body }): z.infer<typeof validationSchema> => checkStrategy(strategies, body), {
+      body: z.strictObject({ strategy: idText, params: z.unknown() }),
+      response: { 200: validationSchema },
+      detail: { summary: "Checks a strategy's parameters and fills in their defaults" },
+    })
     .get("/shards", async () => ({ items: await shardsOf(deps), nextCursor: null }), {
       response: { 200: pageSchema(shardSchema) },
       detail: { summary: "Lists the shards, whether they are led, and how far their sessions are" },

@@ -21,6 +21,7 @@ const instrument: Instrument = {
   takerFee: "0.001",
   feeDecimals: 8,
   status: "TRADING",
+  timeFrames: ["1m"],
 };
 
 test("the numbers of an instrument are read once, and are its own", () => {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { nonNegativeDecimal, positiveDecimal } from "./schemas.ts";
+import { TIME_FRAMES, timeFrameSchema } from "./time-frame.ts";
 
 /**
  * What can be traded at a venue, with the rules an order has to keep. `id` is `SYMBOL.VENUE` ("SPX/USD.paper");
@@ -23,6 +24,11 @@ export const instrumentSchema = z.object({
   /** Decimals that a fee is rounded down to. */
   feeDecimals: z.number().int().min(0).max(18),
   status: z.enum(["TRADING", "HALTED"]),
+  /** Those that the venue makes bars of. */
+  timeFrames: z
+    .array(timeFrameSchema)
+    .min(1)
+    .default([...TIME_FRAMES]),
 });
 export type Instrument = z.infer<typeof instrumentSchema>;
 

@@ -38,6 +38,7 @@ describe("instruments", () => {
       takerFee: "0.001",
       feeDecimals: 8,
       status: "TRADING",
+      timeFrames: ["1s", "1m", "1h", "1d"],
     });
   });
 

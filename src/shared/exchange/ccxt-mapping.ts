@@ -21,6 +21,8 @@ const symbolSchema = z.looseObject({
   baseAsset: z.string(),
   quoteAsset: z.string(),
   filters: z.array(filterSchema),
+  /** Of the simulated venue alone, which may have fewer; Binance makes bars of every time frame here. */
+  timeFrames: z.array(z.string()).optional(),
 });
 const exchangeInfoSchema = z.looseObject({ symbols: z.array(symbolSchema) });
 
@@ -66,6 +68,7 @@ function instrumentOf(symbol: z.infer<typeof symbolSchema>, venue: string, fees:
     takerFee: fee?.taker ?? DEFAULT_FEE,
     feeDecimals: FEE_DECIMALS,
     status: symbol.status === "TRADING" ? "TRADING" : "HALTED",
+    timeFrames: symbol.timeFrames,
   });
   return parsed.success ? parsed.data : null;
 }

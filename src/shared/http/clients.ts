@@ -1,6 +1,7 @@
 import type { Candle, CandleSource, VenueBar, VenueTrade } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import type { StrategyCheck } from "#shared/strategy/registry.ts";
 
 /** The numbers of a stored series: its first and its newest closed candle. 0: it has none yet. */
 export interface SeriesHead {
@@ -43,15 +44,8 @@ export interface MarketDataClient {
 
 /** strategy-executor's internal REST. */
 export interface StrategyExecutorClient {
-  /** Null: it knows the strategy and the parameters are right; the answer carries the parameters with their defaults. */
-  validate(query: {
-    strategy: string;
-    params: unknown;
-  }): Promise<
-    | { kind: "valid"; strategyVersion: string; params: Record<string, unknown> }
-    | { kind: "unknown-strategy"; known: string[] }
-    | { kind: "invalid-params"; errors: { field: string; message: string }[] }
-  >;
+  /** Whether it knows the strategy, and whether that takes the parameters. */
+  validate(query: { strategy: string; params: unknown }): Promise<StrategyCheck>;
 }
 
 /** order-position-tracker's internal REST. */

@@ -1,4 +1,5 @@
 import type { Instrument } from "#shared/domain/instrument.ts";
+import { TIME_FRAMES } from "#shared/domain/time-frame.ts";
 
 /** The demo's instrument, for tests. */
 export const spx: Instrument = {
@@ -18,4 +19,5 @@ export const spx: Instrument = {
   takerFee: "0.001",
   feeDecimals: 8,
   status: "TRADING",
+  timeFrames: [...TIME_FRAMES],
 };

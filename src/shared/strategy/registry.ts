@@ -1,17 +1,32 @@
 import { type FieldError, faultsOf } from "#shared/errors/field-error.ts";
 import type { StrategyDefinition } from "./strategy.ts";
 
-/** Whether a strategy takes these parameters; the answer carries them with their defaults. */
-export type ParamCheck = { kind: "valid"; params: Record<string, unknown> } | { kind: "invalid"; errors: FieldError[] };
+/** Whether a strategy is known and takes these parameters; the answer carries them with their defaults. */
+export type StrategyCheck =
+  | { kind: "valid"; strategyVersion: string; params: Record<string, unknown> }
+  | { kind: "unknown-strategy"; known: string[] }
+  | { kind: "invalid-params"; errors: FieldError[] };
 
 /** The strategy of this name. Null: there is none. */
 export function findStrategy(strategies: readonly StrategyDefinition[], name: string): StrategyDefinition | null {
   return strategies.find((definition) => definition.name === name) ?? null;
 }
 
-/** Checks parameters against a strategy's schema. */
-export function checkParams(definition: StrategyDefinition, params: unknown): ParamCheck {
+/** Looks a strategy up and checks parameters against its schema. */
+export function checkStrategy(
+  strategies: readonly StrategyDefinition[],
+  { strategy, params }: { strategy: string; params?: unknown },
+): StrategyCheck {
+  const definition = findStrategy(strategies, strategy);
+  if (definition === null) return { kind: "unknown-strategy", known: strategies.map(({ name }) => name) };
   const result = definition.params.safeParse(params);
-  if (result.success) return { kind: "valid", params: result.data };
-  return { kind: "invalid", errors: faultsOf(definition.params, params, ["params"]) };
+  if (result.success) return { kind: "valid", strategyVersion: definition.version, params: result.data };
+  return { kind: "invalid-params", errors: faultsOf(definition.params, params, ["params"]) };
+}
+
+/** The fields of a request that a check refuses. Empty: it is valid. */
+export function faultsOfStrategy(check: StrategyCheck): FieldError[] {
+  if (check.kind === "invalid-params") return check.errors;
+  if (check.kind === "valid") return [];
+  return [{ field: "strategy", message: `must be one of ${check.known.join(", ")}` }];
 }
