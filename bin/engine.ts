@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import postgres from "postgres";
+import { z } from "zod";
 import { migrate } from "#shared/db/migrate.ts";
 import { type Progress, progressSchema } from "./at-rest.ts";
 import type { DataFolder } from "./data-folder.ts";
@@ -73,10 +74,14 @@ export async function prepareDatabase(servers: Servers, run: DemoRun): Promise<s
   return url.href;
 }
 
-async function isReady(url: string): Promise<boolean> {
+const readySchema = z.object({ ready: z.boolean(), pid: z.number() });
+
+/** Whether this process, and no other one that listens there, takes work. */
+export async function isReady(url: string, pid: number): Promise<boolean> {
   try {
     const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) });
-    return answer.ok;
+    const said = readySchema.parse(await answer.json());
+    return said.ready && said.pid === pid;
   } catch {
     return false;
   }
@@ -128,7 +133,7 @@ export async function startServices(
         env: { ...env, R3_HTTP_PORT: new URL(url).port },
         stopSignal: "SIGTERM",
         graceMs: 12_000,
-        ready: () => isReady(url),
+        ready: (pid) => isReady(url, pid),
         readyWithinMs: 60_000,
       });
     }),

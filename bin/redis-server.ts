@@ -125,8 +125,8 @@ function libraryPath(binary: string): Record<string, string> {
   return { LD_LIBRARY_PATH: [folder, ...names.map((name) => join(folder, name))].join(":") };
 }
 
-/** Whether a Redis on this port takes commands: it refuses them while it reads its file. */
-export function redisAnswers(port: number): Promise<boolean> {
+/** Whether this process, and no other Redis on this port, takes commands: it refuses them while it reads its file. */
+function redisAnswers(port: number, pid: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: "127.0.0.1" });
     const settle = (answer: boolean): void => {
@@ -135,8 +135,13 @@ export function redisAnswers(port: number): Promise<boolean> {
     };
     socket.setTimeout(1_000, () => settle(false));
     socket.once("error", () => settle(false));
-    socket.once("connect", () => socket.write("PING\r\n"));
-    socket.once("data", (data) => settle(data.toString().startsWith("+PONG")));
+    socket.once("connect", () => socket.write("PING\r\nINFO server\r\n"));
+    let said = "";
+    socket.on("data", (data) => {
+      said += data.toString();
+      const answering = /^process_id:(\d+)\r$/m.exec(said)?.[1];
+      if (answering !== undefined) settle(said.startsWith("+PONG") && Number(answering) === pid);
+    });
   });
 }
 
@@ -168,7 +173,7 @@ export function redisProgram(options: { binary: string; folder: string; port: nu
     env: { PATH: "/usr/bin:/bin", LC_ALL: "C", ...libraryPath(binary) },
     stopSignal: "SIGTERM",
     graceMs: 10_000,
-    ready: () => redisAnswers(port),
+    ready: (pid) => redisAnswers(port, pid),
     readyWithinMs: 60_000,
   };
 }

@@ -160,6 +160,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
   const app = createHttpApp({
     services,
     version: VERSION,
+    pid: process.pid,
     log,
     registry: createRegistry({ services: chosen.length === SERVICES.length ? "all" : (chosen[0]?.name ?? "") }),
     maxBodyBytes: general.R3_HTTP_MAX_BODY_BYTES,

@@ -15,8 +15,8 @@ export interface Program {
   stopSignal: ProcessRecord["stopSignal"];
   /** How long it may take to end before it is killed. */
   graceMs: number;
-  /** Whether it takes work. */
-  ready(): Promise<boolean>;
+  /** Whether it, the process with this id and no other one at its port, takes work. */
+  ready(pid: number): Promise<boolean>;
   readyWithinMs: number;
   /** It has an end of its own: with exit code 0 it is not started again. */
   ends?: boolean;
@@ -42,6 +42,8 @@ interface Kept {
   pauseMs: number;
   startedAtMs: number;
   timer: Timer | null;
+  /** It has taken work once: before, its end says that it cannot be started, and starting it again would not help. */
+  started: boolean;
   /** It is being ended, or has ended by itself as it should: it is not started again. */
   ending: boolean;
 }
@@ -70,6 +72,7 @@ export class Supervisor {
 
   /** Starts a program and waits until it takes work. Throws a Trouble with the end of its log where it does not. */
   async start(program: Program): Promise<void> {
+    if (this.stopping) throw new Trouble("Stopped.");
     const kept: Kept = {
       program,
       rank: this.kept.size,
@@ -78,14 +81,17 @@ export class Supervisor {
       pauseMs: FIRST_PAUSE_MS,
       startedAtMs: 0,
       timer: null,
+      started: false,
       ending: false,
     };
     this.kept.set(program.name, kept);
     this.launch(kept, true);
     const untilMs = performance.now() + program.readyWithinMs;
-    while (!(await program.ready())) {
+    for (;;) {
+      kept.started = kept.record !== null && (await program.ready(kept.record.pid));
       if (this.stopping) throw new Trouble("Stopped.");
       if (kept.child === null) throw new Trouble(this.whyNot(kept, "ended while starting"));
+      if (kept.started) return;
       if (performance.now() > untilMs)
         throw new Trouble(this.whyNot(kept, `did not take work within ${program.readyWithinMs / 1_000} s`));
       await Bun.sleep(20);
@@ -159,7 +165,7 @@ export class Supervisor {
       if (kept.child !== child) return;
       kept.child = null;
       kept.record = null;
-      if (!this.stopping && !kept.ending) this.restartLater(kept, detail);
+      if (kept.started && !this.stopping && !kept.ending) this.restartLater(kept, detail);
     };
     child.once("error", (error) => gone(error.message));
     child.once("exit", (code, by) => {

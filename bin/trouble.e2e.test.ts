@@ -193,7 +193,7 @@ describe("a process that runs", () => {
     const untilWaitingFor = (server: string) =>
       eventually(`waiting for ${server}`, async () => {
         const { status, body } = await service.readyz();
-        return status === 503 && Bun.deepEquals(body, notReady([server]));
+        return status === 503 && Bun.deepEquals(body, notReady(service.pid, [server]));
       });
     try {
       await untilReady(service);
@@ -221,8 +221,9 @@ describe("a process that runs", () => {
     }
   });
 
-  const notReady = (waitsFor: string[]) => ({
+  const notReady = (pid: number, waitsFor: string[]) => ({
     ready: false,
+    pid,
     services: { "risk-manager": { ready: false, waitsFor } },
   });
 });

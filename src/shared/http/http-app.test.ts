@@ -34,6 +34,7 @@ function createApp(waitsFor: string[] = []) {
   return createHttpApp({
     services: [{ name: "things", description: "Things", notReady: () => waitsFor, routes }],
     version: "1.2.3",
+    pid: 7,
     log,
     registry: new Registry(),
     maxBodyBytes: 1_000,
@@ -132,7 +133,8 @@ describe("the process' own routes", () => {
   });
 
   test("is ready once every service is, and says what is waited for", async () => {
-    expect((await call("/readyz")).answer.status).toBe(200);
+    const ready = await call("/readyz");
+    expect([ready.answer.status, ready.json.pid]).toEqual([200, 7]);
     const waiting = await call("/readyz", {}, createApp(["the database"]));
     expect(waiting.answer.status).toBe(503);
     expect(waiting.json.services.things).toEqual({ ready: false, waitsFor: ["the database"] });

@@ -19,6 +19,8 @@ export interface HostedService {
 export interface HttpAppOptions {
   services: readonly HostedService[];
   version: string;
+  /** The process' id. */
+  pid: number;
   log: Logger;
   registry: Registry;
   /** Bodies above this are 413. */
@@ -27,6 +29,8 @@ export interface HttpAppOptions {
 
 const readySchema = z.object({
   ready: z.boolean(),
+  /** Tells a process from another one that has taken its port. */
+  pid: z.number().int(),
   services: z.record(z.string(), z.object({ ready: z.boolean(), waitsFor: z.array(z.string()) })),
 });
 
@@ -83,7 +87,7 @@ function refuseBody(headers: Headers, maxBodyBytes: number): Problem | null {
   return problem(413, "BODY_TOO_LARGE", `The body may have ${maxBodyBytes} bytes at most.`);
 }
 
-function health({ services, registry }: HttpAppOptions) {
+function health({ services, registry, pid }: HttpAppOptions) {
   return new Elysia()
     .get("/livez", () => ({ alive: true as const }), {
       response: { 200: z.object({ alive: z.literal(true) }) },
@@ -96,6 +100,7 @@ function health({ services, registry }: HttpAppOptions) {
         const ready = states.every(({ waitsFor }) => waitsFor.length === 0);
         const answer = {
           ready,
+          pid,
           services: Object.fromEntries(
             states.map(({ name, waitsFor }) => [name, { ready: waitsFor.length === 0, waitsFor }]),
           ),
