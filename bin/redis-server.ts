@@ -10,15 +10,22 @@ const NAMES = ["redis-server", "valkey-server"];
 const ADVICE =
   "No redis-server was found or could be installed; install Redis 7 (or Valkey) so that redis-server is on PATH, or set REDIS_URL.";
 
-function run(command: string[], options: { cwd?: string; env?: Record<string, string> } = {}): string | null {
-  const done = Bun.spawnSync(command, {
+/** Runs a tool of the system, which may take minutes, and keeps what it prints. Null: it failed. */
+async function run(
+  command: string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<string | null> {
+  const child = Bun.spawn(command, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", ...options.env },
     stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
     timeout: 180_000,
   });
-  if (done.exitCode === 0) return done.stdout.toString();
-  say(`  ${command.slice(0, 3).join(" ")} failed: ${done.stderr.toString().trim().split("\n").slice(-1).join("")}`);
+  const [out, error] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  if ((await child.exited) === 0) return out;
+  say(`  ${command.slice(0, 3).join(" ")} failed: ${error.trim().split("\n").slice(-1).join("")}`);
   return null;
 }
 
@@ -27,7 +34,7 @@ function onPath(): string | null {
 }
 
 /** Installs for the whole machine, which root may; the service that comes with the package is not started. */
-function installForAll(): string | null {
+async function installForAll(): Promise<string | null> {
   const ways: [tool: string, commands: string[][]][] = [
     [
       "apt-get",
@@ -42,15 +49,15 @@ function installForAll(): string | null {
   for (const [tool, commands] of ways) {
     if (Bun.which(tool) === null) continue;
     say(`  No Redis on PATH: installing it with ${tool} ...`);
-    for (const command of commands) run(command, { env: { RUNLEVEL: "1" } });
+    for (const command of commands) await run(command, { env: { RUNLEVEL: "1" } });
     return onPath();
   }
   return null;
 }
 
 /** The package's own needs and those of what it needs, without what every system has. */
-function debianPackages(options: string[]): string[] {
-  const text = run([
+async function debianPackages(options: string[]): Promise<string[]> {
+  const text = await run([
     "apt-cache",
     ...options,
     "depends",
@@ -70,7 +77,7 @@ function debianPackages(options: string[]): string[] {
 }
 
 /** Without root: the packages are fetched and unpacked into a private folder. */
-function unpackPrivately(folder: string): string | null {
+async function unpackPrivately(folder: string): Promise<string | null> {
   if (Bun.which("apt-get") === null || Bun.which("dpkg") === null) return null;
   say(`  No Redis on PATH: unpacking it with apt-get and dpkg into ${folder} ...`);
   const lists = join(folder, "lists");
@@ -86,32 +93,33 @@ function unpackPrivately(folder: string): string | null {
     "Debug::NoLocking=1",
   ];
   for (const options of [[], own]) {
-    if (options.length > 0) run(["apt-get", ...options, "update", "-qq"]);
-    if (run(["apt-get", ...options, "download", "-qq", ...debianPackages(options)], { cwd: folder }) === null) continue;
+    if (options.length > 0) await run(["apt-get", ...options, "update", "-qq"]);
+    const packages = await debianPackages(options);
+    if ((await run(["apt-get", ...options, "download", "-qq", ...packages], { cwd: folder })) === null) continue;
     for (const file of readdirSync(folder).filter((name) => name.endsWith(".deb")))
-      run(["dpkg", "-x", join(folder, file), join(folder, "root")]);
+      await run(["dpkg", "-x", join(folder, file), join(folder, "root")]);
     const found = join(folder, "root/usr/bin/redis-server");
     if (existsSync(found)) return found;
   }
   return null;
 }
 
-function withBrew(): string | null {
+async function withBrew(): Promise<string | null> {
   if (Bun.which("brew") === null) return null;
   say("  No Redis on PATH: installing it with brew ...");
-  run(["brew", "install", "--quiet", "redis"]);
+  await run(["brew", "install", "--quiet", "redis"]);
   return onPath();
 }
 
 /** A redis-server: on PATH, unpacked here before, else by the system's package manager. Throws a Trouble where there is no way. */
-export function findRedis(toolsFolder: string): string {
+export async function findRedis(toolsFolder: string): Promise<string> {
   const unpacked = join(toolsFolder, "redis/root/usr/bin/redis-server");
   const found =
     onPath() ??
     (existsSync(unpacked) ? unpacked : null) ??
-    (process.platform === "darwin" ? withBrew() : null) ??
-    (process.getuid?.() === 0 ? installForAll() : null) ??
-    unpackPrivately(join(toolsFolder, "redis"));
+    (process.platform === "darwin" ? await withBrew() : null) ??
+    (process.getuid?.() === 0 ? await installForAll() : null) ??
+    (await unpackPrivately(join(toolsFolder, "redis")));
   if (found === null) throw new Trouble(ADVICE);
   return found;
 }

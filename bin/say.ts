@@ -1,6 +1,6 @@
-import ora from "ora";
 import { AppError } from "#shared/errors/app-error.ts";
 import { systemRefusal } from "#shared/errors/system-error.ts";
+import { type Ending, endLine, inLines, type Shown, withSpinner } from "./show-step.ts";
 
 let quiet = false;
 
@@ -14,32 +14,63 @@ export function say(line: string): void {
   if (!quiet) process.stderr.write(`${line}\n`);
 }
 
-/** Seconds since `sinceMs` (of performance.now()), as people read them. */
-export function took(sinceMs: number): string {
-  return `${((performance.now() - sinceMs) / 1_000).toFixed(1)} s`;
-}
-
 /** A step that a person waits for. `say` shows how far it is. */
 export interface Step {
   say(progress: string): void;
 }
 
-/** Runs a step, showing its name, its progress and how long it took; off a terminal as plain lines. Throws what the step throws. */
+let interrupted = false;
+let endCurrent: ((ending: Ending) => void) | null = null;
+
+/** Somebody wants it to end: the step that runs is neither done nor failed, and no other one is begun or ended any more. */
+export function beInterrupted(): void {
+  interrupted = true;
+  if (endCurrent !== null) endCurrent("interrupted");
+  // After the ^C that the terminal shows.
+  else if (process.stderr.isTTY) say("");
+}
+
+/**
+ * Runs a step, showing its name, its progress and how long it took; off a terminal as plain lines. Throws what the step
+ * throws. Never resolves once the program was interrupted: whoever interrupts it ends it.
+ */
 export async function step<Result>(name: string, run: (step: Step) => Promise<Result>): Promise<Result> {
+  if (!interrupted) {
+    try {
+      const result = await closingStep(name, run);
+      if (!interrupted) return result;
+    } catch (error) {
+      if (!interrupted) throw error;
+    }
+  }
+  return new Promise(() => {});
+}
+
+/** A step like any other one, also after an interruption. */
+export async function closingStep<Result>(name: string, run: (step: Step) => Promise<Result>): Promise<Result> {
   const sinceMs = performance.now();
-  const spinner = ora({ text: name, stream: process.stderr, discardStdin: false, isSilent: quiet }).start();
-  const line: Step = {
-    say: (progress) => {
-      if (process.stderr.isTTY) spinner.text = `${name}: ${progress}`;
-      else say(`  ${progress}`);
-    },
+  const shown: Shown | null = quiet ? null : (withSpinner(name) ?? inLines(name, say));
+  let progress = "";
+  let ended = false;
+  const end = (ending: Ending): void => {
+    if (ended) return;
+    ended = true;
+    endCurrent = null;
+    shown?.end();
+    say(endLine({ name, progress, ending, sinceMs }));
   };
+  endCurrent = end;
   try {
-    const result = await run(line);
-    spinner.succeed(`${name} (${took(sinceMs)})`);
+    const result = await run({
+      say: (text) => {
+        progress = text;
+        shown?.say(text);
+      },
+    });
+    end("done");
     return result;
   } catch (error) {
-    spinner.fail(`${name} (${took(sinceMs)})`);
+    end("failed");
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type DataFolder, isTaken, takeDataFolder } from "./data-folder.ts";
 import { environment } from "./environment.ts";
 import { endLeftovers } from "./process-record.ts";
-import { say } from "./say.ts";
+import { beInterrupted, closingStep, say } from "./say.ts";
 import { removeData } from "./servers.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -57,8 +57,12 @@ export async function inScratch<Result>(
   const interrupt = (): void => {
     interrupts += 1;
     if (interrupts > 1) return;
-    say("\nStopping.");
-    void (onInterrupt?.() ?? Promise.resolve()).then(end).then(() => process.exit(130));
+    beInterrupted();
+    const ended = closingStep("Interrupted: everything ended and removed", async () => {
+      await onInterrupt?.();
+      await end();
+    });
+    void ended.then(() => process.exit(130));
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
   try {

@@ -50,7 +50,7 @@ async function startRedis(supervisor: Supervisor, data: DataFolder, { given }: S
     return url;
   }
   const port = await portOf("R3_REDIS_PORT", given["R3_REDIS_PORT"]);
-  const binary = findRedis(TOOLS);
+  const binary = await findRedis(TOOLS);
   await supervisor.start(redisProgram({ binary, folder: join(data.path, "redis"), port }));
   return `redis://127.0.0.1:${port}`;
 }

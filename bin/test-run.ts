@@ -140,8 +140,6 @@ function shortened(output: string): string {
     .join("\n");
 }
 
-const PROGRESS_EVERY_MS = 20_000;
-
 /** Each file is a process of its own: what one leaves open or slows down is its own. */
 export async function runStage(stage: Stage, files: readonly string[], env: Record<string, string>): Promise<Counts> {
   const total: Counts = { passed: 0, failed: 0 };
@@ -149,12 +147,13 @@ export async function runStage(stage: Stage, files: readonly string[], env: Reco
   if (waiting.length === 0) return total;
   const all = waiting.length;
   const running = new Set<string>();
-  const tell = (line: Step): void =>
-    line.say(
-      `${all - waiting.length - running.size}/${all} files, ${total.passed} passed, ${total.failed} failed; ${[...running].join(", ")}`,
-    );
-  await step(`${stage.name}: ${all} files`, async (line) => {
-    const timer = setInterval(() => tell(line), process.stderr.isTTY ? 500 : PROGRESS_EVERY_MS);
+  const tell = (line: Step): void => {
+    const done = `${all - waiting.length - running.size} of ${all} files, ${total.passed} passed, ${total.failed} failed`;
+    line.say(running.size === 0 ? done : `${done}; ${[...running].join(", ")}`);
+  };
+  await step(stage.name, async (line) => {
+    tell(line);
+    const timer = setInterval(() => tell(line), 500);
     const work = async (): Promise<void> => {
       for (let file = waiting.shift(); file !== undefined && !ending; file = waiting.shift()) {
         running.add(file);
@@ -162,14 +161,14 @@ export async function runStage(stage: Stage, files: readonly string[], env: Reco
         const outcome = await runCommand(command, env, stage.limitMs);
         running.delete(file);
         const counts = countsOf(outcome);
-        if (counts.failed > 0) say(`\n${file}\n${shortened(outcome.output)}`);
+        if (counts.failed > 0 && !ending) say(`\n${file}\n${shortened(outcome.output)}`);
         total.passed += counts.passed;
         total.failed += counts.failed;
       }
     };
     await Promise.all(Array.from({ length: stage.atOnce }, work));
     clearInterval(timer);
-    line.say(`${total.passed} passed, ${total.failed} failed`);
+    tell(line);
   });
   return total;
 }

@@ -12,9 +12,10 @@ import { memoryMb } from "./memory.ts";
 import { wholeNumber } from "./options.ts";
 import { OWN_SETTINGS } from "./own-settings.ts";
 import { endLeftovers } from "./process-record.ts";
-import { beQuiet, report, type Step, say, step, Trouble, took } from "./say.ts";
+import { beQuiet, report, type Step, say, step, Trouble } from "./say.ts";
 import { startServers } from "./servers.ts";
 import { SERVICES } from "./services.ts";
+import { took } from "./show-step.ts";
 import { Supervisor } from "./supervisor.ts";
 
 interface Options {
@@ -61,7 +62,6 @@ async function untilLastBar(line: Step, engine: Engine, killer: ServerKiller, on
   let said = "";
   let ordered = false;
   let stuckAtMs = performance.now() + STUCK_AFTER_MS;
-  let saidAtMs = 0;
   for (;;) {
     await killer.look();
     const now = progressOf(engine.data);
@@ -69,18 +69,14 @@ async function untilLastBar(line: Step, engine: Engine, killer: ServerKiller, on
       ordered = true;
       onFirstOrder();
     }
-    if (now?.done === true) return;
     const text =
       now === null
         ? "the first bar"
         : `bar ${now.bar} of ${engine.run.bars}, ${now.orders} orders, equity ${now.equity ?? "-"}`;
     if (text !== said) stuckAtMs = performance.now() + STUCK_AFTER_MS;
-    const pauseMs = process.stderr.isTTY ? 200 : 5_000;
-    if (text !== said && performance.now() - saidAtMs > pauseMs) {
-      line.say(text);
-      saidAtMs = performance.now();
-    }
     said = text;
+    line.say(text);
+    if (now?.done === true) return;
     if (performance.now() > stuckAtMs)
       throw new Trouble(
         `The demo stands at ${text}: ${now?.waitsFor ?? "nothing is known"}; the logs are in ${engine.data.logs}.`,

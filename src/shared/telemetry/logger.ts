@@ -1,5 +1,5 @@
 import { type DestinationStream, type Logger, pino } from "pino";
-import { prettyFactory } from "pino-pretty";
+import { isColorSupported, prettyFactory } from "pino-pretty";
 
 export type { Logger } from "pino";
 
@@ -24,7 +24,7 @@ const SECRETS = ["secret", "apiKey", "password", "signature", "authorization", "
 export function createLogger(options: LoggerOptions): Logger {
   const isPretty = options.format === "pretty" || (options.format === "auto" && options.isTerminal);
   const output = options.destination ?? destinationAt(1);
-  const stream = isPretty ? forPeople(output, options.isTerminal) : output;
+  const stream = isPretty ? forPeople(output, options.isTerminal && isColorSupported) : output;
   return pino(
     {
       level: options.level,
