@@ -1,13 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import type { VenueBar } from "#shared/domain/candle.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { Exchanges } from "#shared/exchange/exchange.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { BarFeed } from "./bar-feed.ts";
-import { barOf, FakeVenue, MINUTE_MS, until } from "./data-collect.fixture.ts";
+import { barOf, FakeVenue, MINUTE_MS } from "./data-collect.fixture.ts";
 
 /** A feed of minutes on a venue, and the openings that it publishes, in minutes. */
 function feedOn(venue: FakeVenue) {

@@ -193,11 +193,3 @@ export async function putSession(database: TestDatabase, state: SessionState, ti
     values ('s', 'c', ${state}, 1, 1, 0, 'a', ${sql.json({ instrumentIds: [spx.id], timeFrame })}, 1, 1)
     on conflict (id) do update set state = excluded.state, session = excluded.session`;
 }
-
-export async function until(condition: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
-  const deadline = performance.now() + withinMs;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error("The condition did not come true.");
-    await Bun.sleep(5);
-  }
-}

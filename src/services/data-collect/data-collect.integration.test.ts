@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { VenueBar } from "#shared/domain/candle.ts";
 import { AppError } from "#shared/errors/app-error.ts";
@@ -13,7 +14,6 @@ import {
   type Replica,
   startReplica,
   tradeOf,
-  until,
 } from "./data-collect.fixture.ts";
 
 let database: TestDatabase;

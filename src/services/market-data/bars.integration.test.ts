@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
-import { FakeVenue, listen, MINUTE_MS, type Replica, showBars, startReplica, until } from "./market-data.fixture.ts";
+import { FakeVenue, listen, MINUTE_MS, type Replica, showBars, startReplica } from "./market-data.fixture.ts";
 import { numbered } from "./series.ts";
 import { Store } from "./store.ts";
 

@@ -188,11 +188,3 @@ export async function showBars(bus: Bus, ...bars: VenueBar[]): Promise<void> {
 export async function showTrades(bus: Bus, ...trades: VenueTrade[]): Promise<void> {
   await bus.publishVolatile(trades.map((trade) => event(MARKET_TRADES, trade.instrumentId, "market.trade", trade)));
 }
-
-export async function until(condition: () => boolean | Promise<boolean>, withinMs = 4_000): Promise<void> {
-  const deadline = performance.now() + withinMs;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error("The condition did not come true.");
-    await Bun.sleep(5);
-  }
-}

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Cache } from "#shared/cache/cache.ts";
 import { createRedisCache } from "#shared/cache/redis.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
-import { FakeVenue, MINUTE_MS, type Replica, startReplica, until } from "./market-data.fixture.ts";
+import { FakeVenue, MINUTE_MS, type Replica, startReplica } from "./market-data.fixture.ts";
 
 let database: TestDatabase;
 let redis: TestRedis;

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
-import { FakeVenue, listen, MINUTE_MS, type Replica, showTrades, startReplica, until } from "./market-data.fixture.ts";
+import { FakeVenue, listen, MINUTE_MS, type Replica, showTrades, startReplica } from "./market-data.fixture.ts";
 
 let database: TestDatabase;
 let redis: TestRedis;

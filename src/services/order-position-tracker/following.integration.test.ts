@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import type { VenueFill } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
@@ -19,7 +20,6 @@ import {
   requestOf,
   runSession,
   statesOf,
-  until,
   venueMoney,
 } from "./tracker-rows.fixture.ts";
 

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
 import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
@@ -17,7 +18,6 @@ import {
   requestOf,
   runSession,
   statesOf,
-  until,
   venueMoney,
 } from "./tracker-rows.fixture.ts";
 

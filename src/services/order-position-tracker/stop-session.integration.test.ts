@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { Running } from "#shared/bus/bus.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
@@ -15,7 +16,6 @@ import {
   requestOf,
   runSession,
   statesOf,
-  until,
 } from "./tracker-rows.fixture.ts";
 
 let world: World;

@@ -1,4 +1,4 @@
-import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { normalize } from "#shared/domain/decimal.ts";
 import type { Order, OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
@@ -6,17 +6,6 @@ import type { VenueAccount } from "#shared/exchange/exchange.ts";
 import { PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { orderIdOf } from "#shared/orders/order-id.ts";
 import { type Desk, putSession, sessionOf, type World } from "./tracker.fixture.ts";
-
-/** Awaits a condition; gives what it found. */
-export async function until<T>(what: () => Promise<T | null | undefined | false>, deadlineMs = 8_000): Promise<T> {
-  const end = performance.now() + deadlineMs;
-  for (;;) {
-    const found = await what();
-    if (found) return found;
-    if (performance.now() > end) throw new Error(`The condition did not come true in time: ${what.toString()}`);
-    await systemClock.sleep(5);
-  }
-}
 
 /** A connector of which some parts are others. */
 export function changed(account: VenueAccount, parts: Partial<VenueAccount>): VenueAccount {

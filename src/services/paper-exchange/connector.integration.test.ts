@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
@@ -22,14 +23,6 @@ let market: VenueMarketData;
 let account: VenueAccount;
 let instrument: Instrument;
 let url: string;
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 5_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error("The condition did not come true.");
-    await Bun.sleep(5);
-  }
-}
 
 function orderOf(more: Partial<PlaceRequest> = {}): PlaceRequest {
   return {

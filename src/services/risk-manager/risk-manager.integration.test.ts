@@ -1,11 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
-import { until } from "#shared/queue/queue.fixture.ts";
+
 import { decideSignal } from "./decide-signal.ts";
 import { EXIT, fillOf, MARKET, putSession, sent, sessionOf, signalOf, World } from "./risk-manager.fixture.ts";
 

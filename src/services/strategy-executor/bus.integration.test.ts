@@ -5,6 +5,7 @@ import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import type { Order } from "#shared/domain/order.ts";
@@ -17,16 +18,7 @@ import { createTaskQueue } from "#shared/queue/task-queue.ts";
 import { noFailpoints } from "#shared/service/create-failpoints.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { flip } from "#strategies/flip.ts";
-import {
-  candleOf,
-  putInstrument,
-  putSession,
-  runRow,
-  sessionOf,
-  until,
-  untilCandle,
-  type World,
-} from "./executor.fixture.ts";
+import { candleOf, putInstrument, putSession, runRow, sessionOf, untilCandle, type World } from "./executor.fixture.ts";
 import { strategyExecutor } from "./index.ts";
 
 const log = pino({ level: "silent" });

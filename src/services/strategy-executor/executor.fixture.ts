@@ -2,6 +2,7 @@ import { pino } from "pino";
 import type { Bus, BusEvent, OutgoingEvent, OwnedUnit, SubscribeOptions, TailOptions } from "#shared/bus/bus.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import type { TestDatabase } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import type { Session } from "#shared/domain/session.ts";
@@ -133,16 +134,6 @@ export function sessionChanged(session: Session) {
 export function signalsOf(world: World, sessionId: string): Signal[] {
   const own = world.published.filter(({ type, key }) => type === "signal.created" && key === sessionId);
   return own.map(({ data }) => data as Signal);
-}
-
-export async function until<T>(what: () => Promise<T | null | undefined | false>, deadlineMs = 5_000): Promise<T> {
-  const end = performance.now() + deadlineMs;
-  for (;;) {
-    const found = await what();
-    if (found) return found;
-    if (performance.now() > end) throw new Error("The condition did not come true in time.");
-    await systemClock.sleep(3);
-  }
 }
 
 /** The row of a run. */

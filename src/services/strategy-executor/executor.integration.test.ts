@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { z } from "zod";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
 import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { defineStrategy } from "#shared/strategy/strategy.ts";
@@ -15,7 +16,6 @@ import {
   sessionOf,
   signalsOf,
   startReplica,
-  until,
   untilCandle,
   type World,
 } from "./executor.fixture.ts";

@@ -3,6 +3,7 @@ import { applyFill, createBook, heldOf } from "#shared/accounting/book.ts";
 import { barsOf, percentPolicy } from "#shared/backtest/backtest.fixture.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
 import { columnsOf } from "#shared/candles/columns.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import { createMatcher, type MatchedFill } from "#shared/matching/matcher.ts";
@@ -18,7 +19,6 @@ import {
   sessionOf,
   signalsOf,
   startReplica,
-  until,
   untilCandle,
   type World,
 } from "./executor.fixture.ts";

@@ -87,15 +87,6 @@ export function noting(
   });
 }
 
-/** Waits until a condition holds; fails after `withinMs`. */
-export async function until(condition: () => boolean | Promise<boolean>, withinMs = 12_000): Promise<void> {
-  const endMs = performance.now() + withinMs;
-  while (!(await condition())) {
-    if (performance.now() > endMs) throw new Error(`Not so within ${withinMs} ms: ${condition.toString()}`);
-    await Bun.sleep(5);
-  }
-}
-
 /** Counts from first to last. */
 export function counts(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index);

@@ -1,16 +1,8 @@
 import { expect } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { BusEvent } from "./bus.ts";
-import {
-  countOf,
-  counts,
-  countsByKey,
-  noting,
-  publishCounts,
-  topicFor,
-  until,
-  type World,
-} from "./bus-world.fixture.ts";
+import { countOf, counts, countsByKey, noting, publishCounts, topicFor, type World } from "./bus-world.fixture.ts";
 import { headOf } from "./log-store.ts";
 
 const KEYS = Array.from({ length: 16 }, (_, index) => `key-${index}`);

@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
 import type { OwnedUnit } from "./bus.ts";
 import {
   countOf,
@@ -8,7 +9,6 @@ import {
   noting,
   publishCounts,
   topicFor,
-  until,
   type World,
 } from "./bus-world.fixture.ts";
 

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
 import { hasCode } from "#shared/errors/app-error.ts";
-import { countOf, counts, countsByKey, noting, publishCounts, topicFor, until } from "./bus-world.fixture.ts";
+import { countOf, counts, countsByKey, noting, publishCounts, topicFor } from "./bus-world.fixture.ts";
 import { createRedisWorld } from "./redis-world.fixture.ts";
 
 type RedisWorld = Awaited<ReturnType<typeof createRedisWorld>>;

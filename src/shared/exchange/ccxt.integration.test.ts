@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import type { ServerWebSocket } from "bun";
 import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import type { VenueBar } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { createCcxtExchanges } from "./ccxt.ts";
@@ -43,14 +44,6 @@ const server = Bun.serve({
     },
   },
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error("The condition did not come true.");
-    await Bun.sleep(5);
-  }
-}
 
 async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   return await promise.then(

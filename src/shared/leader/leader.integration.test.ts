@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { createPostgresDb } from "#shared/db/postgres.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
@@ -24,16 +25,6 @@ afterAll(async () => {
   await redis.cleanup();
   await database.drop();
 });
-
-async function until<T>(what: () => Promise<T | null | undefined | false>, deadlineMs = 5_000): Promise<T> {
-  const end = systemClock.monotonicMs() + deadlineMs;
-  for (;;) {
-    const found = await what();
-    if (found) return found;
-    if (systemClock.monotonicMs() > end) throw new Error("The condition did not come true in time.");
-    await systemClock.sleep(10);
-  }
-}
 
 function contender(lock: AdvisoryLock): Leader {
   const leader = createLeader({ db: database.db, lock, clock: systemClock, log, leaseMs: LEASE_MS, retryMs: 50 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { hasCode } from "#shared/errors/app-error.ts";
 import { holdLane, leaseLane } from "./lane-rows.ts";
 import { createMemoryWakeups } from "./memory.ts";
@@ -10,7 +11,6 @@ import {
   type NumberTask,
   numberTask,
   type QueueFixture,
-  until,
 } from "./queue.fixture.ts";
 import type { LaneTx, LeasedLane, Task, TaskQueue } from "./queue.ts";
 

@@ -20,17 +20,6 @@ export function numberTask(queue: string): NumberTask {
   return { queue, type: "number", lane: "a lane of the test", payload: z.object({ n: z.number() }) };
 }
 
-/** Awaits a condition. */
-export async function until<T>(what: () => Promise<T> | T, deadlineMs = 15_000): Promise<NonNullable<T>> {
-  const end = systemClock.monotonicMs() + deadlineMs;
-  for (;;) {
-    const found = await what();
-    if (found) return found;
-    if (systemClock.monotonicMs() > end) throw new Error("The condition did not come true in time.");
-    await systemClock.sleep(5);
-  }
-}
-
 /** Wake-ups that are all lost, and that count them. */
 export function deafWakeups(): Wakeups & { woken: string[] } {
   const memory = createMemoryWakeups();

@@ -1,16 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Redis } from "ioredis";
+import { until } from "#shared/clock/until.fixture.ts";
 import { AppError, hasCode } from "#shared/errors/app-error.ts";
 import { lockLane } from "./lane-rows.ts";
 import { createMemoryWakeups } from "./memory.ts";
-import {
-  createQueueFixture,
-  deafWakeups,
-  type NumberTask,
-  numberTask,
-  type QueueFixture,
-  until,
-} from "./queue.fixture.ts";
+import { createQueueFixture, deafWakeups, type NumberTask, numberTask, type QueueFixture } from "./queue.fixture.ts";
 import type { Task, TaskQueue } from "./queue.ts";
 
 let fixture: QueueFixture;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import { createBullmqWakeups } from "./bullmq.ts";
 import { createMemoryWakeups } from "./memory.ts";
@@ -10,14 +10,6 @@ beforeAll(() => {
   redis = testRedis();
 });
 afterAll(() => redis.cleanup());
-
-async function until(what: () => boolean, deadlineMs = 5_000): Promise<void> {
-  const end = systemClock.monotonicMs() + deadlineMs;
-  while (!what()) {
-    if (systemClock.monotonicMs() > end) throw new Error("The condition did not come true in time.");
-    await systemClock.sleep(5);
-  }
-}
 
 const makers: [string, () => Wakeups][] = [
   ["bullmq", () => createBullmqWakeups({ url: redis.url, prefix: redis.prefix })],

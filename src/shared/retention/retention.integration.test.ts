@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { pino } from "pino";
 import { deleteOldEvents } from "#shared/bus/old-events.ts";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createMemoryLock, type MemoryLocks } from "#shared/leader/memory.ts";
@@ -48,14 +49,6 @@ async function totalOf(sweep: AsyncIterable<number>): Promise<number> {
   let total = 0;
   for await (const rows of sweep) total += rows;
   return total;
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = systemClock.monotonicMs() + 5_000;
-  while (!(await condition())) {
-    if (systemClock.monotonicMs() > deadlineMs) throw new Error("The condition did not come true in time.");
-    await systemClock.sleep(5);
-  }
 }
 
 describe("old events", () => {
