@@ -1,44 +1,14 @@
+import { orderRequestOf, signalOf } from "#shared/domain/domain.fixture.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { DECIDE_SIGNAL, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { event, MARKET_BARS, MARKET_CANDLES } from "#shared/messages/topics.ts";
 import { eventually, type RunningProcess } from "./alone.fixture.ts";
 import { barOf, candleOf } from "./alone-neighbours.fixture.ts";
 import { callVenue, release, startVenue, venueSettings } from "./alone-venue.fixture.ts";
-import { putSession, SESSION, type World } from "./alone-world.fixture.ts";
+import { putReferences, SESSION, type World } from "./alone-world.fixture.ts";
 
-const SIGNAL = {
-  id: "0199f5c6-0000-7000-8000-000000000001",
-  sessionId: SESSION.id,
-  run: SESSION.run,
-  number: 1,
-  instrumentId: spx.id,
-  intent: { kind: "enter", side: "BUY", style: { type: "MARKET" } },
-  marks: { [spx.id]: "100" },
-  candleN: 1,
-  marketAtMs: 1,
-  validUntilMs: null,
-  receivedAtMs: 1,
-  createdAtMs: 1,
-};
-
-const ORDER = {
-  id: "0199f5c6-0000-7000-8000-000000000002",
-  clientOrderId: `${SESSION.code}-1`,
-  sessionId: SESSION.id,
-  number: 1,
-  signalId: SIGNAL.id,
-  accountId: SESSION.accountId,
-  instrumentId: spx.id,
-  side: "BUY",
-  style: { type: "MARKET" },
-  size: "2",
-  reduceOnly: false,
-  marketAtMs: 1,
-  validUntilMs: null,
-  receivedAtMs: 1,
-  signalAtMs: 1,
-  decidedAtMs: 1,
-};
+const SIGNAL = signalOf(SESSION, { marketAtMs: 1 });
+const ORDER = orderRequestOf(SESSION, 1, { signalId: SIGNAL.id });
 
 /** What a service is given to do, and what is seen of it afterwards. */
 export interface Work {
@@ -57,11 +27,11 @@ async function json(url: string, body?: unknown): Promise<Record<string, unknown
 const itemsOf = async (url: string) => (await json(url))["items"] as Record<string, unknown>[];
 
 async function sessionAlone(world: World): Promise<undefined> {
-  await putSession(world);
+  await putReferences(world);
 }
 
 async function sessionAtVenue(world: World): Promise<RunningProcess> {
-  await putSession(world);
+  await putReferences(world);
   return await startVenue(world);
 }
 

@@ -9,7 +9,9 @@ import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import type { Db } from "#shared/db/db.ts";
+import { putAccount, putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, testRedis } from "#shared/db/test-database.ts";
+import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
@@ -66,44 +68,16 @@ export async function createWorld(): Promise<World> {
 }
 
 /** The session of these tests. */
-export const SESSION: Session = {
-  id: "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
-  code: "abcd1234",
-  name: "alone",
+export const SESSION: Session = sessionOf({
   strategy: "sma-cross",
   strategyVersion: "1.0.0",
   params: { fast: 1, slow: 2 },
-  instrumentIds: [spx.id],
   timeFrame: "1d",
-  accountId: "demo",
-  capital: "10000",
-  riskPolicy: {
-    sizing: { method: "percent-of-equity", percent: "95" },
-    maxOrderNotional: null,
-    maxPositionNotional: null,
-    signalValidityMs: null,
-  },
-  refreshIntervalMs: 1_000,
-  stopPolicy: "keep",
-  state: "RUNNING",
-  stateReason: null,
-  degraded: false,
-  run: 1,
-  version: 1,
-  partition: 0,
-  createdAtMs: 1,
-  updatedAtMs: 1,
-};
+});
 
 /** Writes what other services would have written: the instrument, the account and the session, which trades. */
-export async function putSession({ db, bus }: World): Promise<void> {
-  const { sql } = db;
-  const session = { ...SESSION, partition: bus.partitionOf(SESSION.id) };
-  await sql`insert into reference.instruments values (${spx.id}, ${spx.venue}, ${sql.json(spx as never)}, 1)`;
-  await sql`insert into reference.accounts (id, venue, updated_at_ms) values (${session.accountId}, ${spx.venue}, 1)`;
-  await sql`
-    insert into reference.sessions
-      (id, code, state, run, version, partition, account_id, session, created_at_ms, updated_at_ms)
-    values (${session.id}, ${session.code}, ${session.state}, ${session.run}, ${session.version}, ${session.partition},
-      ${session.accountId}, ${sql.json(session as never)}, 1, 1)`;
+export async function putReferences({ db, bus }: World): Promise<void> {
+  await putInstrument(db.sql, spx);
+  await putAccount(db.sql, SESSION.accountId, spx.venue);
+  await putSession(db.sql, { ...SESSION, partition: bus.partitionOf(SESSION.id) });
 }

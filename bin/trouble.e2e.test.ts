@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eventually, type RunningProcess, runToEnd, startProcess, untilReady } from "./alone.fixture.ts";
 import { venueSettings } from "./alone-venue.fixture.ts";
 import { WORK } from "./alone-work.fixture.ts";
-import { createWorld, putSession, type World } from "./alone-world.fixture.ts";
+import { createWorld, putReferences, type World } from "./alone-world.fixture.ts";
 import { layLine } from "./cut-line.fixture.ts";
 
 const SECRET = "hunter2";
@@ -188,7 +188,7 @@ describe("a process that runs", () => {
     const redis = await layLine(world.settings["REDIS_URL"] ?? "");
     const postgres = await layLine(world.settings["DATABASE_URL"] ?? "");
     const settings = { ...world.settings, REDIS_URL: redis.url, DATABASE_URL: postgres.url };
-    await putSession(world);
+    await putReferences(world);
     const service = await startProcess(["risk-manager"], settings);
     const untilWaitingFor = (server: string) =>
       eventually(`waiting for ${server}`, async () => {

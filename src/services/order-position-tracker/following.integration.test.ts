@@ -7,7 +7,7 @@ import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import { event, MARKET_CANDLES } from "#shared/messages/topics.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { readFillCursor } from "./fill-cursor.ts";
-import { createWorld, type Desk, openDesk, putSession, sessionOf, type World } from "./tracker.fixture.ts";
+import { createWorld, type Desk, deskSession, openDesk, tellSession, type World } from "./tracker.fixture.ts";
 import {
   alertsIn,
   changed,
@@ -240,8 +240,8 @@ describe("the account's balances", () => {
 
   test("have to cover a session's capital: else it is faulted, with the amounts, and nothing is paid in", async () => {
     await desk.startTracker();
-    const session = sessionOf(desk, { capital: "1000000.01" });
-    await putSession(world, desk, session);
+    const session = deskSession(desk, { capital: "1000000.01" });
+    await tellSession(world, desk, session);
     await until(async () => (await reportsOf(world, session)).length > 0);
     expect(await reportsOf(world, session)).toEqual(["report.faulted"]);
     expect(await reportedReason(world, session)).toContain(
@@ -255,8 +255,8 @@ describe("the account's balances", () => {
     await desk.startTracker();
     await runSession(world, desk, { capital: "600000" });
     await runSession(world, desk, { capital: "400000" });
-    const third = sessionOf(desk, { capital: "0.01" });
-    await putSession(world, desk, third);
+    const third = deskSession(desk, { capital: "0.01" });
+    await tellSession(world, desk, third);
     await until(async () => (await reportsOf(world, third)).includes("report.faulted"));
     expect(await reportedReason(world, third)).toContain("its sessions own 1000000 USD");
   });

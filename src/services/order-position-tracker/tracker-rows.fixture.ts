@@ -1,11 +1,12 @@
 import { until } from "#shared/clock/until.fixture.ts";
 import { normalize } from "#shared/domain/decimal.ts";
+import { orderRequestOf } from "#shared/domain/domain.fixture.ts";
 import type { Order, OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
 import { PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { orderIdOf } from "#shared/orders/order-id.ts";
-import { type Desk, putSession, sessionOf, type World } from "./tracker.fixture.ts";
+import { type Desk, deskSession, tellSession, type World } from "./tracker.fixture.ts";
 
 /** A connector of which some parts are others. */
 export function changed(account: VenueAccount, parts: Partial<VenueAccount>): VenueAccount {
@@ -19,8 +20,8 @@ export function changed(account: VenueAccount, parts: Partial<VenueAccount>): Ve
 
 /** A session that has been started by the tracker and runs. */
 export async function runSession(world: World, desk: Desk, more: Partial<Session> = {}): Promise<Session> {
-  const session = sessionOf(desk, more);
-  await putSession(world, desk, session);
+  const session = deskSession(desk, more);
+  await tellSession(world, desk, session);
   await until(async () => (await reportsOf(world, session)).includes("report.reconciled"));
   return changeSession(world, desk, session, { state: "RUNNING" });
 }
@@ -32,7 +33,7 @@ export async function changeSession(
   change: Partial<Session>,
 ): Promise<Session> {
   const changed = { ...session, ...change, version: session.version + 1 };
-  await putSession(world, desk, changed);
+  await tellSession(world, desk, changed);
   return changed;
 }
 
@@ -57,27 +58,9 @@ export async function alertsIn(world: World, scope: string): Promise<unknown[]> 
   return (await eventsOf(world, "alerts", scope)).map(({ envelope }) => envelope.data["code"]);
 }
 
+/** The order that risk makes of a session's signal of this number, the same at each call. */
 export function requestOf(session: Session, number: number, more: Partial<OrderRequest> = {}): OrderRequest {
-  const cause = `${session.id}:${number}`;
-  return {
-    id: orderIdOf(cause),
-    clientOrderId: `${session.code}-${number}`,
-    sessionId: session.id,
-    number,
-    signalId: cause,
-    accountId: session.accountId,
-    instrumentId: session.instrumentIds[0] ?? "",
-    side: "BUY",
-    style: { type: "MARKET" },
-    size: "2",
-    reduceOnly: false,
-    marketAtMs: 1,
-    validUntilMs: null,
-    receivedAtMs: 1,
-    signalAtMs: 1,
-    decidedAtMs: 1,
-    ...more,
-  };
+  return orderRequestOf(session, number, { id: orderIdOf(`${session.id}:${number}`), ...more });
 }
 
 /** Hands an order over as risk does. */

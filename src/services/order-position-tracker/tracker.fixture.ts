@@ -4,8 +4,10 @@ import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { systemClock } from "#shared/clock/system.ts";
+import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
+import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
@@ -150,8 +152,7 @@ export async function openDesk(world: World): Promise<Desk> {
   const direct = connectorOf(marketId, { restUrl: world.venue.url(marketId) });
   const [instrument] = await direct.marketData(marketId).instruments();
   if (instrument === undefined) throw new Error("The market has no instrument.");
-  const { sql } = world.database.db;
-  await sql`insert into reference.instruments values (${instrument.id}, ${marketId}, ${sql.json(instrument as never)}, 1)`;
+  await putInstrument(world.database.db.sql, instrument);
   const own = await portsOf(world);
   const candles: Candle[] = [];
   const closers: (() => Promise<void>)[] = [];
@@ -205,50 +206,26 @@ export async function openDesk(world: World): Promise<Desk> {
   };
 }
 
-export function sessionOf(desk: Desk, more: Partial<Session> = {}): Session {
-  const id = crypto.randomUUID();
-  return {
+/** A session at a desk's market, not yet reconciled. */
+export function deskSession(desk: Desk, more: Partial<Session> = {}): Session {
+  const { id } = sessionOf();
+  const limits = { maxOrderNotional: null, maxPositionNotional: null, signalValidityMs: null };
+  return sessionOf({
     id,
-    code: id.slice(0, 8),
-    name: "a",
-    strategy: "scripted",
-    strategyVersion: "1",
-    params: {},
     instrumentIds: [desk.instrument.id],
-    timeFrame: "1m",
     accountId: desk.marketId,
     capital: DEPOSIT,
-    riskPolicy: {
-      sizing: { method: "fixed-size", size: "1" },
-      maxOrderNotional: null,
-      maxPositionNotional: null,
-      signalValidityMs: null,
-    },
-    refreshIntervalMs: 1_000,
-    stopPolicy: "keep",
+    riskPolicy: { sizing: { method: "fixed-size", size: "1" }, ...limits },
     state: "STARTING",
-    stateReason: null,
-    degraded: false,
-    run: 1,
-    version: 1,
     partition: desk.bus.partitionOf(id),
-    createdAtMs: 1,
-    updatedAtMs: 1,
     ...more,
-  };
+  });
 }
 
 /** Writes a session and tells of it, as session-manager does. */
-export async function putSession({ database: { db } }: World, { bus }: Desk, session: Session): Promise<void> {
-  const { id, code, state, run, version, partition, accountId } = session;
+export async function tellSession({ database: { db } }: World, { bus }: Desk, session: Session): Promise<void> {
   await db.transaction(async (tx) => {
-    await tx.sql`
-      insert into reference.sessions
-        (id, code, state, run, version, partition, account_id, session, created_at_ms, updated_at_ms)
-      values (${id}, ${code}, ${state}, ${run}, ${version}, ${partition}, ${accountId},
-        ${tx.sql.json(session as never)}, 1, 1)
-      on conflict (id) do update set state = excluded.state, run = excluded.run, version = excluded.version,
-        session = excluded.session`;
-    bus.publish(tx, [event(SESSIONS, id, "session.changed", { from: null, session })]);
+    await putSession(tx.sql, session);
+    bus.publish(tx, [event(SESSIONS, session.id, "session.changed", { from: null, session })]);
   });
 }

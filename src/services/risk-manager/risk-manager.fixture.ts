@@ -3,8 +3,10 @@ import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { systemClock } from "#shared/clock/system.ts";
+import { putAccount, putInstrument } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import { normalize } from "#shared/domain/decimal.ts";
+import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import type { Order, OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
@@ -75,8 +77,8 @@ export class World {
     const database = await createTestDatabase();
     const redis = testRedis();
     const { sql } = database.db;
-    await sql`insert into reference.instruments values (${spx.id}, 'paper', ${sql.json(spx as never)}, 1)`;
-    await sql`insert into reference.accounts (id, venue, updated_at_ms) values (${ACCOUNT}, 'paper', 1)`;
+    await putInstrument(sql, spx);
+    await putAccount(sql, ACCOUNT, "paper");
     return new World(database, redis, adapters, await openPorts(database, redis, adapters));
   }
 
@@ -168,64 +170,11 @@ export class World {
   }
 }
 
-export function sessionOf(more: Partial<Session> = {}): Session {
-  const id = crypto.randomUUID();
+/** A session that may buy ten a signal, and sells all when it stops. */
+export function riskSession(more: Partial<Session> = {}): Session {
   const limits = { maxOrderNotional: null, maxPositionNotional: null, signalValidityMs: null };
-  return {
-    id,
-    code: id.slice(0, 8),
-    name: "a",
-    strategy: "scripted",
-    strategyVersion: "1",
-    params: {},
-    instrumentIds: [spx.id],
-    timeFrame: "1m",
-    accountId: ACCOUNT,
-    capital: "10000",
-    riskPolicy: { sizing: { method: "fixed-size", size: "10" }, ...limits },
-    refreshIntervalMs: 1_000,
-    stopPolicy: "flatten",
-    state: "RUNNING",
-    stateReason: null,
-    degraded: false,
-    run: 1,
-    version: 1,
-    partition: 0,
-    createdAtMs: 1,
-    updatedAtMs: 1,
-    ...more,
-  };
-}
-
-/** Writes a session as session-manager does; gives it back. */
-export async function putSession({ database: { db } }: World, session: Session): Promise<Session> {
-  const { id, code, state, run, version, partition, accountId } = session;
-  await db.sql`
-    insert into reference.sessions
-      (id, code, state, run, version, partition, account_id, session, created_at_ms, updated_at_ms)
-    values (${id}, ${code}, ${state}, ${run}, ${version}, ${partition}, ${accountId},
-      ${db.sql.json(session as never)}, 1, 1)
-    on conflict (id) do update set state = excluded.state, run = excluded.run, version = excluded.version,
-      session = excluded.session`;
-  return session;
-}
-
-export function signalOf(session: Session, more: Partial<Signal> = {}): Signal {
-  return {
-    id: crypto.randomUUID(),
-    sessionId: session.id,
-    run: session.run,
-    number: 1,
-    instrumentId: spx.id,
-    intent: { kind: "enter", side: "BUY", style: { type: "MARKET" } },
-    marks: { [spx.id]: "100" },
-    candleN: 1,
-    marketAtMs: 1_000,
-    validUntilMs: null,
-    receivedAtMs: 1,
-    createdAtMs: 1,
-    ...more,
-  };
+  const riskPolicy = { sizing: { method: "fixed-size", size: "10" }, ...limits } as const;
+  return sessionOf({ accountId: ACCOUNT, riskPolicy, stopPolicy: "flatten", ...more });
 }
 
 export const EXIT = { kind: "exit", style: { type: "MARKET" } } as const;

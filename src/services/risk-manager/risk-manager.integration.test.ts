@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
+import { putSession } from "#shared/db/reference-rows.fixture.ts";
+import { signalOf } from "#shared/domain/domain.fixture.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
@@ -8,7 +10,7 @@ import { spx } from "#shared/matching/spx.fixture.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 
 import { decideSignal } from "./decide-signal.ts";
-import { EXIT, fillOf, MARKET, putSession, sent, sessionOf, signalOf, World } from "./risk-manager.fixture.ts";
+import { EXIT, fillOf, MARKET, riskSession, sent, World } from "./risk-manager.fixture.ts";
 
 let world: World;
 
@@ -41,7 +43,7 @@ async function firstOrder(session: Session): Promise<OrderRequest> {
 
 /** A session that has bought ten at 100 and been told so. */
 async function holding(): Promise<Session> {
-  const session = await putSession(world, sessionOf());
+  const session = await putSession(world.database.db.sql, riskSession());
   await decide(signalOf(session));
   const order = await firstOrder(session);
   await world.tell(sent(order), fillOf(order, session.id, "10"));
@@ -51,7 +53,7 @@ async function holding(): Promise<Session> {
 
 describe("a signal", () => {
   test("is decided once though its task comes five times to two workers", async () => {
-    const session = await putSession(world, sessionOf());
+    const session = await putSession(world.database.db.sql, riskSession());
     const signal = signalOf(session);
     await world.signal(signal, 5);
     await until(async () => {
@@ -77,7 +79,7 @@ describe("a signal", () => {
     ["INSUFFICIENT_BALANCE", { capital: "1000" }, {}],
     ["INSTRUMENT_NOT_TRADING", {}, { instrumentId: "NDX/USD.paper" }],
   ])("that is denied as %s has a decision and an event, and no order", async (code, of, more) => {
-    const session = await putSession(world, sessionOf(of));
+    const session = await putSession(world.database.db.sql, riskSession(of));
     const signal = signalOf(session, more);
     expect(await decide(signal)).toMatchObject({ kind: "denied", code, order_id: null });
     expect(await world.told("signals", session.id)).toMatchObject([
@@ -90,7 +92,7 @@ describe("a signal", () => {
 
 describe("a signal that waited", () => {
   test("is denied once the market's wall clock has passed its time, though no event told of it", async () => {
-    const session = await putSession(world, sessionOf());
+    const session = await putSession(world.database.db.sql, riskSession());
     MARKET.nowMs = 5_000;
     expect(await decide(signalOf(session, { validUntilMs: 4_999 }))).toMatchObject({ code: "SIGNAL_EXPIRED" });
     expect(await decide(signalOf(session, { validUntilMs: 5_000 }))).toMatchObject({ kind: "approved" });
@@ -100,7 +102,7 @@ describe("a signal that waited", () => {
 
 describe("the budget of a session", () => {
   test("is not exceeded by decisions that run at the same time, also not by the first ones", async () => {
-    const session = await putSession(world, sessionOf({ capital: "2500" }));
+    const session = await putSession(world.database.db.sql, riskSession({ capital: "2500" }));
     const { db } = world.database;
     const outcomes = await Promise.allSettled(
       [1, 2, 3, 4].map((number) =>
@@ -115,7 +117,7 @@ describe("the budget of a session", () => {
   });
 
   test("is decided on when the book has all fills: until then a signal waits", async () => {
-    const session = await putSession(world, sessionOf());
+    const session = await putSession(world.database.db.sql, riskSession());
     await decide(signalOf(session));
     const entry = await firstOrder(session);
     const exit = signalOf(session, { intent: EXIT });
@@ -130,7 +132,7 @@ describe("the budget of a session", () => {
   });
 
   test("is reserved by an order, less with each fill, and free when the order ends", async () => {
-    const session = await putSession(world, sessionOf());
+    const session = await putSession(world.database.db.sql, riskSession());
     await decide(signalOf(session));
     const order = await firstOrder(session);
     expect(await world.reserved(order.id)).toEqual({ quote: "1001", base: "0" });
@@ -158,18 +160,20 @@ describe("the budget of a session", () => {
 describe("a pause", () => {
   test("that was committed before the decision denies the entry, and an exit passes", async () => {
     const session = await holding();
-    await putSession(world, { ...session, state: "PAUSED", version: 2 });
+    await putSession(world.database.db.sql, { ...session, state: "PAUSED", version: 2 });
     expect(await decide(signalOf(session))).toMatchObject({ code: "SESSION_PAUSED" });
     expect(await decide(signalOf(session, { intent: EXIT }))).toMatchObject({ kind: "approved" });
   });
 
   test("waits for a decision that is being made, so that none is made after its answer", async () => {
-    const session = await putSession(world, sessionOf());
+    const session = await putSession(world.database.db.sql, riskSession());
     const order: string[] = [];
     let paused: Promise<unknown> = Promise.resolve();
     await world.database.db.transaction(async (tx) => {
       await decideSignal(tx, world.ports, signalOf(session));
-      paused = putSession(world, { ...session, state: "PAUSED", version: 2 }).then(() => order.push("paused"));
+      paused = putSession(world.database.db.sql, { ...session, state: "PAUSED", version: 2 }).then(() =>
+        order.push("paused"),
+      );
       await until(async () => {
         const waiting = await world.database.db.sql`
           select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%reference.sessions%'
@@ -200,7 +204,7 @@ describe("the stop of a session that holds something", () => {
     return { sessionId, run, version, instrumentId: spx.id, mark: "100", marketAtMs: 3_000 };
   };
   const stop = (session: Session, more: Partial<Session> = {}) =>
-    putSession(world, { ...session, state: "STOPPING", version: session.version + 1, ...more });
+    putSession(world.database.db.sql, { ...session, state: "STOPPING", version: session.version + 1, ...more });
   const orders = async ({ id }: Session) => (await world.placed(id)).filter(({ reduceOnly }) => reduceOnly);
   const faults = async ({ id }: Session) => (await world.told("session-reports", id)).map(({ data }) => data["reason"]);
   /** Awaits that all the session's tasks here are done; gives what the last came to. */

@@ -6,19 +6,21 @@ import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
+import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import type { Order } from "#shared/domain/order.ts";
 import type { Signal } from "#shared/domain/signal.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createMemoryLock, type MemoryLocks } from "#shared/leader/memory.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
 import { event, MARKET_CANDLES, ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
 import { createMemoryWakeups } from "#shared/queue/memory.ts";
 import { createTaskQueue } from "#shared/queue/task-queue.ts";
 import { noFailpoints } from "#shared/service/create-failpoints.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { flip } from "#strategies/flip.ts";
-import { candleOf, putInstrument, putSession, runRow, sessionOf, untilCandle, type World } from "./executor.fixture.ts";
+import { candleOf, runRow, shardSession, untilCandle, type World } from "./executor.fixture.ts";
 import { strategyExecutor } from "./index.ts";
 
 const log = pino({ level: "silent" });
@@ -33,7 +35,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   redis = testRedis();
   incarnation = await createPostgresLogStore(database.db).incarnation();
-  await putInstrument({ database } as World);
+  await putInstrument(database.db.sql, spx);
 });
 afterAll(async () => {
   // Also what a test that failed has left running.
@@ -107,15 +109,15 @@ test("over the real bus: a session is warmed up, trades, and goes on with the ne
   const world = { database } as World;
   const id = crypto.randomUUID();
   const base = { id, partition: bus.partitionOf(id), strategy: flip.name, strategyVersion: flip.version };
-  const session = sessionOf({ ...base, state: "STARTING" });
+  const session = shardSession({ ...base, state: "STARTING" });
   let stop = await startExecutor("one");
-  await putSession(world, session);
+  await putSession(world.database.db.sql, session);
   await database.db.transaction(async (tx) => {
     bus.publish(tx, [event(SESSIONS, id, "session.changed", { from: "CREATED", session })]);
   });
   await until(async () => (await runRow(world, id))?.phase === "READY");
   const running = { ...session, state: "RUNNING" as const, version: 2 };
-  await putSession(world, running);
+  await putSession(world.database.db.sql, running);
   await database.db.transaction(async (tx) => {
     bus.publish(tx, [event(SESSIONS, id, "session.changed", { from: "STARTING", session: running })]);
   });

@@ -5,6 +5,7 @@ import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { TestDatabase } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
+import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
 import { AppError } from "#shared/errors/app-error.ts";
@@ -77,53 +78,9 @@ export function candleOf(n: number, close: string, more: Partial<Candle> = {}): 
   };
 }
 
-export function sessionOf(more: Partial<Session> = {}): Session {
-  return {
-    id: crypto.randomUUID(),
-    code: crypto.randomUUID().slice(0, 8),
-    name: "a",
-    strategy: "scripted",
-    strategyVersion: "1",
-    params: {},
-    instrumentIds: [spx.id],
-    timeFrame: "1m",
-    accountId: "demo",
-    capital: "10000",
-    riskPolicy: {
-      sizing: { method: "percent-of-equity", percent: "95" },
-      maxOrderNotional: null,
-      maxPositionNotional: null,
-      signalValidityMs: null,
-    },
-    refreshIntervalMs: 1_000,
-    stopPolicy: "keep",
-    state: "RUNNING",
-    stateReason: null,
-    degraded: false,
-    run: 1,
-    version: 1,
-    partition: PARTITION,
-    createdAtMs: 1,
-    updatedAtMs: 1,
-    ...more,
-  };
-}
-
-/** Writes a session as session-manager does. */
-export async function putSession(world: World, session: Session): Promise<void> {
-  const { sql } = world.database.db;
-  await sql`
-    insert into reference.sessions
-      (id, code, state, run, version, partition, account_id, session, created_at_ms, updated_at_ms)
-    values (${session.id}, ${session.code}, ${session.state}, ${session.run}, ${session.version}, ${session.partition},
-      ${session.accountId}, ${sql.json(session as never)}, 1, 1)
-    on conflict (id) do update set state = excluded.state, run = excluded.run, version = excluded.version,
-      session = excluded.session`;
-}
-
-export async function putInstrument(world: World): Promise<void> {
-  const { sql } = world.database.db;
-  await sql`insert into reference.instruments values (${spx.id}, 'paper', ${sql.json(spx as never)}, 1)`;
+/** A session of the shard of these tests. */
+export function shardSession(more: Partial<Session> = {}): Session {
+  return sessionOf({ partition: PARTITION, ...more });
 }
 
 /** The event of a session's change. */

@@ -2,18 +2,18 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { z } from "zod";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
+import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
 import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { defineStrategy } from "#shared/strategy/strategy.ts";
 import {
   candleOf,
-  putInstrument,
-  putSession,
   type Replica,
   ROLE,
   runRow,
   sessionChanged,
-  sessionOf,
+  shardSession,
   signalsOf,
   startReplica,
   untilCandle,
@@ -57,7 +57,7 @@ let replicas: Replica[] = [];
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  await putInstrument({ database } as World);
+  await putInstrument(database.db.sql, spx);
 });
 afterAll(async () => database.drop());
 beforeEach(() => {
@@ -83,9 +83,9 @@ async function start(): Promise<Replica> {
   return replica;
 }
 
-async function running(more: Parameters<typeof sessionOf>[0] = {}) {
-  const session = sessionOf(more);
-  await putSession(world, session);
+async function running(more: Parameters<typeof shardSession>[0] = {}) {
+  const session = shardSession(more);
+  await putSession(world.database.db.sql, session);
   const replica = await start();
   await until(async () => (await runRow(world, session.id))?.phase === "READY");
   return { session, replica };
@@ -97,8 +97,8 @@ const reports = (type: string) => world.published.filter((event) => event.type =
 describe("warm-up", () => {
   test("shows the wanted history, sets the cursor to the head and reports it, once", async () => {
     world.candles = Array.from({ length: 10 }, (_, index) => candleOf(index + 1, "100", LONG));
-    const session = sessionOf({ state: "STARTING", params: { warmup: 4 } });
-    await putSession(world, session);
+    const session = shardSession({ state: "STARTING", params: { warmup: 4 } });
+    await putSession(world.database.db.sql, session);
     const replica = await start();
     await replica.deliver([sessionChanged(session)]);
     await until(async () => reports("report.warm").length > 0);
@@ -128,7 +128,7 @@ describe("warm-up", () => {
       [3, "STARTING"],
     ] as const) {
       const next = { ...session, state, version, run: state === "STARTING" ? 2 : 1 };
-      await putSession(world, next);
+      await putSession(world.database.db.sql, next);
       await replica.deliver([sessionChanged(next)]);
     }
     await until(async () => reports("report.warm").length === 2);
@@ -137,7 +137,7 @@ describe("warm-up", () => {
     const denied = { signalId: first?.id, sessionId: session.id, code: "SIGNAL_STALE_RUN", reason: "old" };
     await replica.deliver([{ topic: "signals", type: "signal.denied", key: session.id, data: denied }]);
     const resumed = { ...session, version: 4, run: 2 };
-    await putSession(world, resumed);
+    await putSession(world.database.db.sql, resumed);
     await replica.deliver([sessionChanged(resumed)]);
     replica.show(candleOf(3, "100", LONG));
     await until(async () => signalsOf(world, session.id).length === 2);
@@ -198,7 +198,9 @@ describe("closed candles", () => {
 
 describe("a signal", () => {
   test("comes with cursor, snapshot and risk task in one commit", async () => {
-    const { session, replica } = await running({ riskPolicy: { ...sessionOf().riskPolicy, signalValidityMs: 90_000 } });
+    const { session, replica } = await running({
+      riskPolicy: { ...shardSession().riskPolicy, signalValidityMs: 90_000 },
+    });
     let open = 0;
     world.failpoint = ({ bar, sessionId }) => {
       expect([bar, sessionId]).toEqual([1, session.id]);
@@ -305,12 +307,12 @@ describe("a session's state", () => {
 
   test("is read in the transaction: after the commit of a pause no entry is made, though no event has come", async () => {
     const { session, replica } = await running();
-    await putSession(world, { ...session, state: "PAUSED", version: 2 });
+    await putSession(world.database.db.sql, { ...session, state: "PAUSED", version: 2 });
     replica.show(candleOf(1, "100", LONG));
     await untilCandle(world, session.id, 1);
     expect([signalsOf(world, session.id).length, (await tasks()).length]).toEqual([0, 0]);
     const resumed = { ...session, version: 3 };
-    await putSession(world, resumed);
+    await putSession(world.database.db.sql, resumed);
     await replica.deliver([sessionChanged(resumed)]);
     replica.show(candleOf(2, "100"));
     await untilCandle(world, session.id, 2);
@@ -330,8 +332,8 @@ describe("a strategy that fails", () => {
     ["overruns its time budget", "5", /took 10\d\d ms for candle 1; its budget is 500 ms/],
   ])("because it %s faults its session, and its session alone", async (_what, volume, reason) => {
     world.clock = clock;
-    const other = sessionOf({ timeFrame: "1h" });
-    await putSession(world, other);
+    const other = shardSession({ timeFrame: "1h" });
+    await putSession(world.database.db.sql, other);
     const { session, replica } = await running();
     await until(async () => (await runRow(world, other.id))?.phase === "READY");
     replica.show(candleOf(1, "100", { volume }));
@@ -349,8 +351,8 @@ describe("a strategy that fails", () => {
     [{ strategyVersion: "0" }, /version 0, but here is 1/],
     [{ params: { warmup: "x" } }, /could not begin/],
   ])("%p: faulted at its start", async (more, reason) => {
-    const session = sessionOf(more);
-    await putSession(world, session);
+    const session = shardSession(more);
+    await putSession(world.database.db.sql, session);
     await start();
     await until(async () => reports("report.faulted").length > 0);
     expect((await runRow(world, session.id))?.fault).toMatch(reason);

@@ -4,6 +4,7 @@ import { barsOf, percentPolicy } from "#shared/backtest/backtest.fixture.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
 import { columnsOf } from "#shared/candles/columns.ts";
 import { until } from "#shared/clock/until.fixture.ts";
+import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import { createMatcher, type MatchedFill } from "#shared/matching/matcher.ts";
@@ -12,11 +13,9 @@ import { decide } from "#shared/risk/decide.ts";
 import { smaCross } from "#strategies/sma-cross.ts";
 import {
   candleOf,
-  putInstrument,
-  putSession,
   type Replica,
   runRow,
-  sessionOf,
+  shardSession,
   signalsOf,
   startReplica,
   untilCandle,
@@ -101,14 +100,14 @@ test("with leaders that die in their transactions, its orders are the backtest's
     died.push(bar);
     throw new Error("died");
   };
-  await putInstrument(world);
-  const session = sessionOf({
+  await putInstrument(world.database.db.sql, spx);
+  const session = shardSession({
     strategy: "sma-cross",
     strategyVersion: smaCross.version,
     params: PARAMS,
     riskPolicy: POLICY,
   });
-  await putSession(world, session);
+  await putSession(world.database.db.sql, session);
   let replica: Replica = await startReplica(world);
   await until(async () => (await runRow(world, session.id))?.phase === "READY");
   const market = createMarket(session.id);
