@@ -1,13 +1,15 @@
 import type { Logger } from "pino";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { createFailureRow, type FailureRow } from "#shared/telemetry/failure-row.ts";
 import { BarFeed } from "./bar-feed.ts";
 import type { Instruments } from "./instruments.ts";
 import { type Feed, feedKey, wantedFeeds } from "./store.ts";
 import { TradeFeed } from "./trade-feed.ts";
 
-/** A venue counts connections: a feed that it refuses is not asked for at each comparison. */
+/** A venue counts connections: a feed that it refuses is asked for again with pauses that grow from the one to the other. */
 const REFUSED_PAUSE_MS = 5_000;
+const LONGEST_REFUSED_PAUSE_MS = 60_000;
 
 interface RunningFeed {
   feed: Feed;
@@ -26,6 +28,8 @@ export class Feeds {
   readonly #instruments: Instruments;
   readonly #owned = new Set<number>();
   readonly #running = new Map<string, RunningFeed>();
+  /** By feed: how often in a row it could not be started, and how often it was refused. */
+  readonly #failures = new Map<string, { starting: FailureRow; running: FailureRow }>();
   #syncing: Promise<void> = Promise.resolve();
 
   constructor(deps: Deps, log: Logger, instruments: Instruments) {
@@ -77,6 +81,8 @@ export class Feeds {
     const log = this.#log.child({ feed: key });
     const controller = new AbortController();
     const { signal } = controller;
+    const failures = this.#failures.get(key) ?? { starting: createFailureRow(), running: createFailureRow() };
+    this.#failures.set(key, failures);
     try {
       const instrument = await this.#instruments.get(feed.instrumentId);
       // The partition may have gone while the venue was asked.
@@ -86,15 +92,22 @@ export class Feeds {
           ? new BarFeed({ deps: this.#deps, log, instrument, timeFrame: feed.timeFrame, signal })
           : null;
       const source = bars ?? new TradeFeed({ deps: this.#deps, log, instrument, signal });
+      const beganMs = this.#deps.clock.monotonicMs();
       const ended = source.run().catch(async (error: unknown) => {
-        log.error({ reason: messageOf(error), pauseMs: REFUSED_PAUSE_MS }, "feed ended, it is started again");
-        await this.#deps.clock.sleep(REFUSED_PAUSE_MS, signal);
+        if (this.#deps.clock.monotonicMs() - beganMs > LONGEST_REFUSED_PAUSE_MS) failures.running.clear();
+        failures.running.note(messageOf(error));
+        const pauseMs = Math.min(REFUSED_PAUSE_MS * 2 ** (failures.running.count - 1), LONGEST_REFUSED_PAUSE_MS);
+        log.error({ reason: messageOf(error), pauseMs }, "feed ended, it is started again");
+        await this.#deps.clock.sleep(pauseMs, signal);
         if (this.#running.get(key)?.controller === controller) this.#running.delete(key);
       });
       this.#running.set(key, { feed, controller, bars, ended });
+      failures.starting.clear();
       log.info("feed started");
     } catch (error) {
-      log.warn({ reason: messageOf(error) }, "feed not started, trying again");
+      const reason = messageOf(error);
+      if (!failures.starting.note(reason)) return;
+      log.warn({ reason, failures: failures.starting.count }, "feed not started, trying again");
     }
   }
 
@@ -102,6 +115,7 @@ export class Feeds {
     const leaving = [...this.#running].filter(([, { feed }]) => which(feed));
     for (const [key, { controller }] of leaving) {
       this.#running.delete(key);
+      this.#failures.delete(key);
       controller.abort();
       this.#log.info({ feed: key }, "feed stopped");
     }

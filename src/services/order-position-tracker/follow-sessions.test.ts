@@ -4,6 +4,7 @@ import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { createManualClock } from "#shared/clock/manual.ts";
 import { createMemoryDb } from "#shared/db/memory.ts";
 import type { Session } from "#shared/domain/session.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import { createSessionFollower } from "./follow-sessions.ts";
 import type { Parts } from "./parts.ts";
 
@@ -37,5 +38,59 @@ describe("a session follower", () => {
     other.giveUp();
     await gone;
     expect(drained).toEqual(["a", "b"]);
+  });
+});
+
+describe("a session that can not be started", () => {
+  let failure: unknown;
+  const session = { id: "a", state: "STARTING", run: 1, instrumentIds: ["X/Y.paper"], accountId: "demo" } as Session;
+
+  function begin() {
+    const clock = createManualClock();
+    const lines: { failures: number }[] = [];
+    const reports: unknown[] = [];
+    const row = { session };
+    const deps = {
+      db: {
+        sql: async () => [row],
+        transaction: (body: (tx: unknown) => unknown) => Promise.resolve(body({})),
+      },
+      clock,
+      log: pino({ level: "warn" }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
+      leader: { fence: async () => undefined },
+      bus: { publish: (_tx: unknown, events: { data: unknown }[]) => reports.push(...events.map(({ data }) => data)) },
+      clients: { marketData: { ensureSeries: () => Promise.reject(failure) } },
+    };
+    const follower = createSessionFollower({ deps } as unknown as Parts);
+    const { unit, giveUp } = unitOf(1);
+    follower.look(session, unit);
+    return { clock, lines, reports, row, follower, unit, giveUp };
+  }
+
+  test("is tried and logged with pauses that grow, and says once why it waits", async () => {
+    failure = new AppError("VENUE_REFUSED", "permanent", "The venue has no such bars.");
+    const { clock, lines, reports, giveUp } = begin();
+    await clock.advance(60_000);
+    expect(lines.map(({ failures }) => failures)).toEqual([1, 2, 4, 8, 16]);
+    const report = { sessionId: "a", run: 1, until: "reconciled" };
+    expect(reports).toEqual([{ ...report, atMs: 0, reason: "The venue has no such bars." }]);
+    failure = new TypeError("x is not a function");
+    await clock.advance(5_000);
+    expect(reports.slice(1)).toMatchObject([{ ...report, reason: "Something went wrong here; the log says what." }]);
+    giveUp();
+  });
+
+  test("does not wait for its pause to be stopped, and its own report is no reason to try", async () => {
+    failure = new AppError("VENUE_UNAVAILABLE", "transient", "The venue is away.");
+    const { clock, lines, row, follower, unit } = begin();
+    await clock.advance(10_000);
+    const before = lines.length;
+    follower.look({ ...session, version: 2, stateReason: "The venue is away." } as Session, unit);
+    await clock.advance(0);
+    expect(lines.length).toBe(before);
+    row.session = { ...session, state: "STOPPED" };
+    follower.look({ ...session, state: "STOPPING" } as Session, unit);
+    await follower.drained(unit);
+    expect(clock.sleeping).toBe(0);
   });
 });

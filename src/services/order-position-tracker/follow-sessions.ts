@@ -1,9 +1,10 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
-import type { Session } from "#shared/domain/session.ts";
-import { messageOf } from "#shared/errors/app-error.ts";
+import type { Session, SessionState } from "#shared/domain/session.ts";
+import { messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
+import { createFailureRow } from "#shared/telemetry/failure-row.ts";
 import { heldAtVenue, ownedBySessions } from "./balances.ts";
 import { paidIn, writeEntry } from "./money-store.ts";
 import type { Parts } from "./parts.ts";
@@ -11,6 +12,7 @@ import { reconcileInstrument } from "./reconcile.ts";
 import { stopSession } from "./stop-session.ts";
 
 const PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 5_000;
 
 /**
  * Carries sessions through STARTING and STOPPING. What is to be done is read from the session's row, never remembered: a
@@ -98,37 +100,81 @@ async function payIn(
   return null;
 }
 
+/** Tells why a session is still STARTING. False: it could not be told, and is with the next failure. */
+async function tellWaiting({ deps }: Parts, session: Session, unit: OwnedUnit, reason: string): Promise<boolean> {
+  const { id: sessionId, run } = session;
+  const report = { sessionId, run, atMs: deps.clock.nowMs(), until: "reconciled" as const, reason };
+  try {
+    await deps.db.transaction(async (tx) => {
+      await deps.leader.fence(tx, unit.role, unit.epoch);
+      deps.bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.waiting", report)]);
+    });
+    return true;
+  } catch (error) {
+    deps.log.debug({ sessionId, error: messageOf(error) }, "wait not told");
+    return false;
+  }
+}
+
+/** A session that is carried through one state of one run. */
+interface Walk {
+  unit: OwnedUnit;
+  state: SessionState;
+  run: number;
+  /** Aborted when the session is in another state or run. */
+  over: AbortController;
+  done: Promise<void>;
+}
+
 export function createSessionFollower(parts: Parts): SessionFollower {
   const { deps } = parts;
-  const underWay = new Map<string, { partition: number; run: Promise<void> }>();
+  const underWay = new Map<string, Walk>();
 
-  const carry = async (id: string, unit: OwnedUnit): Promise<void> => {
+  const carry = async (id: string, { unit, over }: Pick<Walk, "unit" | "over">): Promise<void> => {
+    const ended = AbortSignal.any([unit.signal, over.signal]);
+    const failures = createFailureRow();
     let short: string | null = null;
-    while (!unit.signal.aborted) {
+    let told: string | null = null;
+    while (!ended.aborted) {
+      let session: Session | null = null;
+      let pauseMs = PAUSE_MS;
       try {
-        const session = await present(parts, id);
+        session = await present(parts, id);
         if (session?.state === "STARTING") {
           short = await start(parts, session, unit, short);
           if (short === null) return;
         }
         if (session?.state === "STOPPING" && (await stopSession(parts, session, unit))) return;
         if (session?.state !== "STARTING" && session?.state !== "STOPPING") return;
+        failures.clear();
       } catch (error) {
         if (unit.signal.aborted) return;
-        deps.log.warn({ sessionId: id, error: messageOf(error) }, "session waits");
+        const isWorthALine = failures.note(messageOf(error));
+        const context = { sessionId: id, error: messageOf(error), failures: failures.count };
+        if (isWorthALine) deps.log.warn(context, "session waits");
+        const reason = sentenceOf(error);
+        if (session?.state === "STARTING" && reason !== told && (await tellWaiting(parts, session, unit, reason))) {
+          told = reason;
+        }
+        pauseMs = Math.min(PAUSE_MS * 2 ** (failures.count - 1), LONGEST_PAUSE_MS);
       }
-      await deps.clock.sleep(PAUSE_MS, unit.signal);
+      await deps.clock.sleep(pauseMs, ended);
     }
   };
 
   const look = (session: Session, unit: OwnedUnit): void => {
-    if (session.state !== "STARTING" && session.state !== "STOPPING") return;
-    // One after the other: a stop that comes during a start is seen by the next look at the row.
-    const before = underWay.get(session.id)?.run ?? Promise.resolve();
-    const run = before.then(() => carry(session.id, unit));
-    underWay.set(session.id, { partition: unit.partition, run });
-    void run.finally(() => {
-      if (underWay.get(session.id)?.run === run) underWay.delete(session.id);
+    const { id, state, run } = session;
+    if (state !== "STARTING" && state !== "STOPPING") return;
+    const before = underWay.get(id);
+    // Told of its own report why it waits: that walk goes on by itself.
+    if (state === "STARTING" && before?.state === state && before.run === run && before.unit === unit) return;
+    // One after the other: what is under way ends before its next pause.
+    before?.over.abort();
+    const over = new AbortController();
+    const done = (before?.done ?? Promise.resolve()).then(() => carry(id, { unit, over }));
+    underWay.set(id, { unit, state, run, over, done });
+    void done.finally(() => {
+      if (underWay.get(id)?.done === done) underWay.delete(id);
     });
   };
 
@@ -141,7 +187,8 @@ export function createSessionFollower(parts: Parts): SessionFollower {
       for (const { session } of rows) look(session, unit);
     },
     async drained({ partition }) {
-      await Promise.all([...underWay.values()].filter((one) => one.partition === partition).map(({ run }) => run));
+      const here = [...underWay.values()].filter(({ unit }) => unit.partition === partition);
+      await Promise.all(here.map(({ done }) => done));
     },
   };
 }

@@ -31,6 +31,10 @@ function readReport({ type, data }: BusEvent): Report {
     case "report.reconciled":
     case "report.stopped":
       return { type, run: SESSION_REPORTS.schemas[type].parse(data).run };
+    case "report.waiting": {
+      const { run, until, reason } = SESSION_REPORTS.schemas[type].parse(data);
+      return { type, run, until, reason };
+    }
     default: {
       const { run, reason } = SESSION_REPORTS.schemas["report.faulted"].parse(data);
       return { type: "report.faulted", run, reason };

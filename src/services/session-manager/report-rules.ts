@@ -1,10 +1,12 @@
 import { mayTransition, type Session } from "#shared/domain/session.ts";
-import { moved } from "./session-rules.ts";
+import type { StartStep } from "#shared/messages/topics.ts";
+import { moved, STARTING_REASON } from "./session-rules.ts";
 
 /** What a service tells of one run of a session. */
 export type Report =
   | { type: "report.warm"; run: number }
   | { type: "report.reconciled"; run: number }
+  | { type: "report.waiting"; run: number; until: StartStep; reason: string }
   | { type: "report.stopped"; run: number }
   | { type: "report.faulted"; run: number; reason: string };
 
@@ -13,7 +15,10 @@ export interface Readiness {
   run: number;
   warm: boolean;
   reconciled: boolean;
+  /** Why a step has not been reached yet, in a sentence, where that was told. */
+  waits: Partial<Record<StartStep, string>>;
 }
+export const NOTHING_REACHED: Readiness = { run: 0, warm: false, reconciled: false, waits: {} };
 
 /** What a report changes: the readiness, the session, or nothing. */
 export interface ReportEffect {
@@ -23,7 +28,7 @@ export interface ReportEffect {
 
 /**
  * STARTING becomes RUNNING when strategy-executor is warm and order-position-tracker has reconciled, both in the present
- * run. STOPPING becomes STOPPED when the stop policy is done. A fault counts in every state that may fault. A report of
+ * run; until then its reason says what it waits for. STOPPING becomes STOPPED when the stop policy is done. A fault counts in every state that may fault. A report of
  * another run, or one that comes again, changes nothing.
  */
 export function applyReport(session: Session, readiness: Readiness, report: Report, nowMs: number): ReportEffect {
@@ -31,7 +36,8 @@ export function applyReport(session: Session, readiness: Readiness, report: Repo
   switch (report.type) {
     case "report.warm":
     case "report.reconciled":
-      return session.state === "STARTING" ? readier(session, readiness, report.type, nowMs) : {};
+    case "report.waiting":
+      return session.state === "STARTING" ? readier(session, readiness, report, nowMs) : {};
     case "report.stopped":
       return session.state === "STOPPING" ? { session: moved(session, "STOPPED", null, nowMs) } : {};
     case "report.faulted":
@@ -41,9 +47,23 @@ export function applyReport(session: Session, readiness: Readiness, report: Repo
   }
 }
 
-function readier(session: Session, before: Readiness, type: Report["type"], nowMs: number): ReportEffect {
-  const present = before.run === session.run ? before : { run: session.run, warm: false, reconciled: false };
-  const readiness = type === "report.warm" ? { ...present, warm: true } : { ...present, reconciled: true };
-  const isReady = readiness.warm && readiness.reconciled;
-  return isReady ? { readiness, session: moved(session, "RUNNING", null, nowMs) } : { readiness };
+type StartReport = Extract<Report, { type: "report.warm" | "report.reconciled" | "report.waiting" }>;
+
+function readier(session: Session, before: Readiness, report: StartReport, nowMs: number): ReportEffect {
+  const readiness = reached(before.run === session.run ? before : { ...NOTHING_REACHED, run: session.run }, report);
+  if (readiness.warm && readiness.reconciled) return { readiness, session: moved(session, "RUNNING", null, nowMs) };
+  const reasons = new Set(Object.values(readiness.waits));
+  const reason = reasons.size === 0 ? STARTING_REASON : [...reasons].join(" ");
+  if (reason === session.stateReason) return { readiness };
+  return { readiness, session: moved(session, "STARTING", reason, nowMs) };
+}
+
+function reached(before: Readiness, report: StartReport): Readiness {
+  if (report.type === "report.waiting") {
+    const { until, reason } = report;
+    return before[until] ? before : { ...before, waits: { ...before.waits, [until]: reason } };
+  }
+  const step = report.type === "report.warm" ? "warm" : "reconciled";
+  const { [step]: _over, ...waits } = before.waits;
+  return { ...before, [step]: true, waits };
 }

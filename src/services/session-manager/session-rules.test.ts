@@ -7,9 +7,18 @@ import {
   type SessionState,
   sessionSchema,
 } from "#shared/domain/session.ts";
-import { applyReport, type Readiness, type Report } from "./report-rules.ts";
+import { applyReport, NOTHING_REACHED, type Report } from "./report-rules.ts";
 import { sessionIn } from "./session.fixture.ts";
-import { ACTIONS, type Action, act, allowedCommands, changed, lockedFields, remove } from "./session-rules.ts";
+import {
+  ACTIONS,
+  type Action,
+  act,
+  allowedCommands,
+  changed,
+  lockedFields,
+  remove,
+  STARTING_REASON,
+} from "./session-rules.ts";
 
 const ACTION_NAMES = Object.keys(ACTIONS) as Action[];
 const EXPECTED: Record<SessionState, string[]> = {
@@ -22,7 +31,7 @@ const EXPECTED: Record<SessionState, string[]> = {
   FAULTED: ["start", "stop"],
   DELETED: [],
 };
-const NOT_READY: Readiness = { run: 0, warm: false, reconciled: false };
+const NOT_READY = NOTHING_REACHED;
 
 describe("what may be asked of a session", () => {
   test.each(SESSION_STATES.map((state) => [state, EXPECTED[state]] as const))("in %s: %p", (state, expected) => {
@@ -42,7 +51,7 @@ describe("what may be asked of a session", () => {
   test("a start is a new run and clears what an old one left", () => {
     const before = { ...sessionIn("FAULTED"), stateReason: "it threw", degraded: true };
     const outcome = act(before, "start", 9);
-    expect(outcome).toMatchObject({ session: { run: before.run + 1, stateReason: null, degraded: false } });
+    expect(outcome).toMatchObject({ session: { run: before.run + 1, stateReason: STARTING_REASON, degraded: false } });
     expect(act(sessionIn("RUNNING"), "pause", 9)).toMatchObject({ session: { run: before.run } });
   });
 });
@@ -68,7 +77,7 @@ describe("changing a session", () => {
 
 describe("reports", () => {
   test("make a session RUNNING once both have come, in either order", () => {
-    const session = sessionIn("STARTING");
+    const session = { ...sessionIn("STARTING"), stateReason: STARTING_REASON };
     for (const [first, second] of [
       ["report.warm", "report.reconciled"],
       ["report.reconciled", "report.warm"],
@@ -83,10 +92,37 @@ describe("reports", () => {
   });
 
   test("do not count what an earlier run had reached", () => {
-    const session = sessionIn("STARTING");
-    const earlier = { run: session.run - 1, warm: true, reconciled: true };
+    const session = { ...sessionIn("STARTING"), stateReason: STARTING_REASON };
+    const earlier = { run: session.run - 1, warm: true, reconciled: true, waits: { reconciled: "Long over." } };
     const effect = applyReport(session, earlier, { type: "report.warm", run: session.run }, 9);
-    expect(effect).toEqual({ readiness: { run: session.run, warm: true, reconciled: false } });
+    expect(effect).toEqual({ readiness: { run: session.run, warm: true, reconciled: false, waits: {} } });
+  });
+
+  test("say what a start waits for, until it waits for it no more", () => {
+    const started = act(sessionIn("STOPPED"), "start", 1);
+    if (started.kind !== "changed") throw new Error("It was not started.");
+    let { session } = started;
+    expect(session.stateReason).toBe(STARTING_REASON);
+    let readiness = NOT_READY;
+    const hear = (report: object) => {
+      const effect = applyReport(session, readiness, { run: session.run, ...report } as Report, 9);
+      readiness = effect.readiness ?? readiness;
+      session = effect.session ?? session;
+      return session.stateReason;
+    };
+    const waits = (until: string, reason: string) => hear({ type: "report.waiting", until, reason });
+    expect(waits("warm", "No candles.")).toBe("No candles.");
+    expect(waits("reconciled", "The venue is away.")).toBe("No candles. The venue is away.");
+    expect(waits("reconciled", "No candles.")).toBe("No candles.");
+    const { version } = session;
+    waits("reconciled", "No candles.");
+    expect(session.version).toBe(version);
+    expect(hear({ type: "report.reconciled" })).toBe("No candles.");
+    expect(waits("reconciled", "Too late.")).toBe("No candles.");
+    expect(waits("warm", "Soon.")).toBe("Soon.");
+    expect(hear({ type: "report.warm" })).toBeNull();
+    expect(session.state).toBe("RUNNING");
+    expect(waits("warm", "Too late.")).toBeNull();
   });
 
   test("of another run change nothing", () => {
@@ -116,7 +152,7 @@ const step = fc.oneof(
   fc.constantFrom(...ACTION_NAMES).map((action) => ({ action })),
   fc.constant({ action: "delete" as const }),
   fc.record({
-    type: fc.constantFrom("report.warm", "report.reconciled", "report.stopped", "report.faulted"),
+    type: fc.constantFrom("report.warm", "report.reconciled", "report.waiting", "report.stopped", "report.faulted"),
     runsBack: fc.integer({ min: 0, max: 2 }),
   }),
 );
@@ -135,7 +171,7 @@ describe("whatever happens to a session", () => {
             if (outcome.kind === "changed") session = outcome.session;
           } else {
             const run = session.run - next.runsBack;
-            const report = { type: next.type, run, reason: "x" } as Report;
+            const report = { type: next.type, run, until: "warm", reason: "x" } as Report;
             if (session.state === "STARTING") seen.add(`${run} ${next.type}`);
             const effect = applyReport(session, readiness, report, index);
             session = effect.session ?? session;

@@ -7,6 +7,9 @@ export type Action = keyof typeof ACTIONS;
 /** What may be asked of a session in one of its states. */
 export type Command = Action | "delete";
 
+/** Why a session is in STARTING, as long as nothing more is told. */
+export const STARTING_REASON = "Waits until its strategy is warm and its account is compared with the venue's.";
+
 /** What became of something asked for. */
 export type Outcome = { kind: "changed"; session: Session } | { kind: "refused"; allowed: readonly Command[] };
 
@@ -48,7 +51,8 @@ export function act(session: Session, action: Action, nowMs: number): Outcome {
   if (!mayAct(session.state, action)) return { kind: "refused", allowed: allowedCommands(session.state) };
   const run = action === "start" ? session.run + 1 : session.run;
   const degraded = action === "start" ? false : session.degraded;
-  return { kind: "changed", session: moved({ ...session, run, degraded }, ACTIONS[action], null, nowMs) };
+  const reason = action === "start" ? STARTING_REASON : null;
+  return { kind: "changed", session: moved({ ...session, run, degraded }, ACTIONS[action], reason, nowMs) };
 }
 
 /** Deletes a session that is at rest. Whether it still has a position or an open order is asked before. */

@@ -1,6 +1,6 @@
 import type { Db, Sql, Tx } from "#shared/db/db.ts";
 import { type Session, sessionSchema } from "#shared/domain/session.ts";
-import type { Readiness } from "./report-rules.ts";
+import { NOTHING_REACHED, type Readiness } from "./report-rules.ts";
 
 /** Where a page of sessions begins: after this one, in the order of creation. */
 export type SessionsAfter = [createdAtMs: number, id: string];
@@ -61,14 +61,15 @@ export function createStore(db: Db): Store {
     },
     async readiness(tx, sessionId) {
       const rows = await tx.sql<Readiness[]>`
-        select run, warm, reconciled from session_manager.readiness where session_id = ${sessionId}`;
-      return rows[0] ?? { run: 0, warm: false, reconciled: false };
+        select run, warm, reconciled, waits from session_manager.readiness where session_id = ${sessionId}`;
+      return rows[0] ?? NOTHING_REACHED;
     },
-    async saveReadiness(tx, sessionId, { run, warm, reconciled }) {
+    async saveReadiness(tx, sessionId, { run, warm, reconciled, waits }) {
       await tx.sql`
-        insert into session_manager.readiness (session_id, run, warm, reconciled)
-        values (${sessionId}, ${run}, ${warm}, ${reconciled})
-        on conflict (session_id) do update set run = excluded.run, warm = excluded.warm, reconciled = excluded.reconciled`;
+        insert into session_manager.readiness (session_id, run, warm, reconciled, waits)
+        values (${sessionId}, ${run}, ${warm}, ${reconciled}, ${tx.sql.json(waits)})
+        on conflict (session_id) do update set run = excluded.run, warm = excluded.warm, reconciled = excluded.reconciled,
+          waits = excluded.waits`;
     },
   };
 }

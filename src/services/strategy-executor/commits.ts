@@ -58,6 +58,19 @@ export async function commitWarmUp(
   });
 }
 
+/** Why a session's warm-up is not done yet. */
+export async function commitWaiting(
+  deps: Deps,
+  unit: OwnedUnit,
+  { session, reason }: { session: Session; reason: string },
+): Promise<void> {
+  const report = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs(), until: "warm" as const, reason };
+  await deps.db.transaction(async (tx) => {
+    await deps.leader.fence(tx, unit.role, unit.epoch);
+    deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.waiting", report)]);
+  });
+}
+
 /** A strategy's failure, and the report of it. Its other sessions go on. */
 export async function commitFault(
   deps: Deps,

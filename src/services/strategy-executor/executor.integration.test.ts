@@ -114,8 +114,11 @@ describe("warm-up", () => {
 
   test("waits for market-data when it is away", async () => {
     world.failures = 3;
-    await running();
+    const { session } = await running({ state: "STARTING" });
     expect(reports("report.warm").length).toBe(1);
+    expect(reports("report.waiting")).toEqual([
+      { sessionId: session.id, run: 1, atMs: expect.any(Number), until: "warm", reason: "It is away." },
+    ]);
   });
 
   test("of the next run begins anew; the number of signals goes on", async () => {

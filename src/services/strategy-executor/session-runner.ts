@@ -2,12 +2,13 @@ import type { OwnedUnit } from "#shared/bus/bus.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Session } from "#shared/domain/session.ts";
-import { AppError, hasCode, messageOf } from "#shared/errors/app-error.ts";
+import { AppError, hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
 import type { StrategyRuntime } from "#shared/strategy/runtime.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
+import { createFailureRow } from "#shared/telemetry/failure-row.ts";
 import { type CandleInbox, createCandleInbox } from "./candle-inbox.ts";
-import { commitFault, commitProgress, commitWarmUp, type Progress } from "./commits.ts";
+import { commitFault, commitProgress, commitWaiting, commitWarmUp, type Progress } from "./commits.ts";
 import { type Holding, isBusy } from "./holding.ts";
 import type { Settings } from "./settings.ts";
 import { signalOf } from "./signal.ts";
@@ -48,7 +49,9 @@ export class SessionRunner {
   #catchUp = true;
   #working: Promise<void> | null = null;
   #again = false;
-  #failures = 0;
+  readonly #failures = createFailureRow();
+  /** What was told last of why the warm-up is not done. */
+  #told: string | null = null;
 
   constructor(
     private readonly place: Workplace,
@@ -116,7 +119,7 @@ export class SessionRunner {
     while (this.#again && !this.#stopped.aborted) {
       this.#again = false;
       try {
-        while (!this.#stopped.aborted && (await this.#step())) this.#failures = 0;
+        while (!this.#stopped.aborted && (await this.#step())) this.#failures.clear();
       } catch (error) {
         await this.#recover(error);
       }
@@ -285,14 +288,30 @@ export class SessionRunner {
         () => false,
       );
       if (done) return;
-    } else if (!hasCode(error, "CONFLICT")) {
-      deps.log.warn(log, "a session could not go on; trying again");
     }
-    this.#failures += 1;
+    const isWorthALine = this.#failures.note(log.error);
+    const { count } = this.#failures;
     // A copy that was behind its row is read again at once.
-    if (this.#failures === 1 && hasCode(error, "CONFLICT")) return;
-    const pause = settings.R3_STRATEGY_EXECUTOR_RETRY_MS * Math.min(50, 2 ** (this.#failures - 1));
+    if (count === 1 && hasCode(error, "CONFLICT")) return;
+    if (isWorthALine && !hasCode(error, "CONFLICT")) {
+      deps.log.warn({ ...log, failures: count }, "a session could not go on; trying again");
+    }
+    if (this.known.state === "STARTING") await this.#tellWaiting(sentenceOf(error));
+    const pause = settings.R3_STRATEGY_EXECUTOR_RETRY_MS * Math.min(50, 2 ** (count - 1));
     await deps.clock.sleep(pause, this.#stopped);
+  }
+
+  /** Best effort: what could not be told is told with the next failure. */
+  async #tellWaiting(reason: string): Promise<void> {
+    const { deps } = this.place;
+    const said = `${this.known.run} ${reason}`;
+    if (said === this.#told) return;
+    await commitWaiting(deps, this.unit, { session: this.known, reason }).then(
+      () => {
+        this.#told = said;
+      },
+      (error: unknown) => deps.log.debug({ sessionId: this.known.id, error: messageOf(error) }, "wait not told"),
+    );
   }
 }
 

@@ -63,6 +63,11 @@ export function reasonOf(error: unknown): string {
   return messageOf(said).replace(/\.$/, "");
 }
 
+/** Why something failed, for a person: an error that is not ours speaks of our inside, and its words are for the log alone. */
+export function sentenceOf(error: unknown): string {
+  return error instanceof AppError ? error.message : "Something went wrong here; the log says what.";
+}
+
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -62,7 +62,8 @@ const speak: z.core.$ZodErrorMap = (issue) => {
   }
 };
 
-function oneOf(values: readonly unknown[]): string {
+/** A choice in words: "1d", or "one of 1m, 1h". */
+export function oneOf(values: readonly unknown[]): string {
   return values.length === 1 ? String(values[0]) : `one of ${values.join(", ")}`;
 }
 

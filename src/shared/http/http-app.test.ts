@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import pino from "pino";
+import pino, { type Logger } from "pino";
 import { Registry } from "prom-client";
 import { z } from "zod";
 import { AppError } from "#shared/errors/app-error.ts";
@@ -7,10 +7,10 @@ import { createHttpApp } from "./http-app.ts";
 import { httpBase } from "./http-base.ts";
 import { problemSchema } from "./problem.ts";
 
-const log = pino({ level: "silent" });
+const silent = pino({ level: "silent" });
 const SECRET = "hunter2-is-no-number";
 
-function createApp(waitsFor: string[] = []) {
+function createApp(waitsFor: string[] = [], log: Logger = silent) {
   const thing = z.object({ size: z.number(), tags: z.array(z.string().max(3)).default([]) });
   const routes = httpBase("things", log)
     .post("/", ({ body, status }) => status(201, body), { body: thing, response: { 201: thing } })
@@ -108,6 +108,16 @@ describe("the HTTP app", () => {
     expect(problemSchema.parse(json).status).toBe(status);
     expect(json.requestId).toBe(answer.headers.get("x-request-id"));
     expect(text).not.toContain(SECRET);
+  });
+});
+
+describe("the log", () => {
+  test("has ever fewer lines of a refusal that goes on, and all of it of a bug", async () => {
+    const lines: { msg: string; failures?: number }[] = [];
+    const app = createApp([], pino({ level: "warn" }, { write: (line: string) => void lines.push(JSON.parse(line)) }));
+    for (let time = 0; time < 10; time += 1) await call("/api/things/outage", {}, app);
+    for (let time = 0; time < 3; time += 1) await call("/api/things/bug", {}, app);
+    expect(lines.map(({ msg, failures }) => failures ?? msg)).toEqual([1, 2, 4, 8, ...Array(3).fill("request failed")]);
   });
 });
 

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { Histogram, type Registry } from "prom-client";
 import { z } from "zod";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
+import { createFailureRow, type FailureRow } from "#shared/telemetry/failure-row.ts";
 import { problemResponse } from "./http-base.ts";
 import { type Problem, problem, problemOf } from "./problem.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
@@ -42,6 +43,7 @@ export function createHttpApp(options: HttpAppOptions) {
   const { services, log } = options;
   const startedAt = new WeakMap<Request, number>();
   const durations = durationsIn(options.registry);
+  const refusals = new Map<string, FailureRow>();
   // Bun's own limit answers without a body. Below, each body has to say its length, and HTTP lets none be longer than it says.
   const app = new Elysia({ serve: { maxRequestBodySize: Number.MAX_SAFE_INTEGER } })
     .onRequest(({ request, set }) => {
@@ -50,7 +52,7 @@ export function createHttpApp(options: HttpAppOptions) {
       const refused = refuseBody(request.headers, options.maxBodyBytes);
       return refused === null ? undefined : problemResponse(refused, request, set.headers);
     })
-    .onError(({ error, code, request, set }) => {
+    .onError(({ error, code, request, route, set }) => {
       const answer = problemOf(error);
       if (code === "NOT_FOUND" && !(error instanceof AppError)) {
         const allowed = allowedMethods(app.routes, new URL(request.url).pathname);
@@ -63,15 +65,22 @@ export function createHttpApp(options: HttpAppOptions) {
       }
       set.status = answer.status;
       const requestId = requestIdOf(request);
-      // What is away comes back, and the caller tries again.
-      if (answer.status === 503) log.warn({ requestId, reason: messageOf(error) }, "request refused for now");
-      else if (answer.status >= 500) log.error({ err: error, requestId }, "request failed");
+      // What is away comes back, and the caller tries again: its lines come ever more rarely.
+      if (answer.status > 500) {
+        const failures = refusals.get(route) ?? createFailureRow();
+        refusals.set(route, failures);
+        const reason = messageOf(error);
+        const isWorthALine = failures.note(reason);
+        const context = { requestId, route, reason, cause: causeOf(error), failures: failures.count };
+        if (isWorthALine) log.warn(context, "request refused for now");
+      } else if (answer.status === 500) log.error({ err: error, requestId }, "request failed");
       return problemResponse(answer, request, set.headers);
     })
     .onAfterResponse(({ request, responseValue, route, set }) => {
       const began = startedAt.get(request);
       if (began === undefined) return;
       const status = responseValue instanceof Response ? responseValue.status : (set.status ?? 200);
+      if (Number(status) < 500) refusals.get(route)?.clear();
       const labels = { method: request.method, route: route || "none", status: String(status) };
       durations.observe(labels, (performance.now() - began) / 1_000);
     })
@@ -79,6 +88,11 @@ export function createHttpApp(options: HttpAppOptions) {
     .use(health(options));
   for (const { routes } of services) if (routes !== undefined) app.use(routes);
   return app;
+}
+
+/** What the answer does not say, since it speaks of our inside. */
+function causeOf(error: unknown): string | undefined {
+  return error instanceof AppError && error.cause !== undefined ? messageOf(error.cause) : undefined;
 }
 
 function refuseBody(headers: Headers, maxBodyBytes: number): Problem | null {

@@ -1,12 +1,19 @@
 import { afterAll, expect, test } from "bun:test";
 import { z } from "zod";
-import type { AppError } from "#shared/errors/app-error.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import { createJsonClient } from "./json-client.ts";
-import { problemOf } from "./problem.ts";
+import { PROBLEM_TYPE, problemOf } from "./problem.ts";
+
+function refusal(error: unknown): Response {
+  const problem = problemOf(error);
+  return Response.json(problem, { status: problem.status, headers: { "content-type": PROBLEM_TYPE } });
+}
 
 const ANSWERS: Record<string, () => Response> = {
   "/api/things/other": () => Response.json({ items: [] }),
   "/api/things/text": () => new Response("<html>"),
+  "/api/things/waits": () => refusal(new AppError("VENUE_REFUSED", "permanent", "The venue has no such bars.")),
+  "/api/things/broken": () => refusal(new TypeError("x is not a function")),
   "/api/things/missing": () => new Response(null, { status: 404 }),
 };
 const server = Bun.serve({ port: 0, fetch: ({ url }) => ANSWERS[new URL(url).pathname]?.() ?? Response.json({}) });
@@ -22,6 +29,13 @@ test.each([
   const error = await ask(path).catch((thrown: unknown) => thrown);
   expect(problemOf(error)).toMatchObject({ status: 503, code: "SERVICE_UNAVAILABLE", detail });
   expect((error as AppError).cause).toBeInstanceOf(Error);
+});
+
+test.each([
+  ["/waits", "The service things answered with 502: The venue has no such bars."],
+  ["/broken", "The service things answered with 500."],
+])("what a service waits for itself is passed on, its inside is not: %s", async (path, detail) => {
+  expect(problemOf(await ask(path).catch((thrown: unknown) => thrown))).toMatchObject({ status: 503, detail });
 });
 
 test("a 404 is null", async () => {

@@ -65,11 +65,17 @@ async function bodyOf(service: string, answer: Response): Promise<unknown> {
   }
 }
 
-/** A refusal keeps its problem's code and words; what is the service's own trouble is SERVICE_UNAVAILABLE. */
+/**
+ * A refusal keeps its problem's code and words; what is the service's own trouble is SERVICE_UNAVAILABLE, with the words for
+ * what it waits for itself.
+ */
 async function refusal(service: string, answer: Response): Promise<AppError> {
-  if (answer.status >= 500) return unavailable(service, `answered with ${answer.status}`);
   const isProblem = answer.headers.get("content-type")?.startsWith(PROBLEM_TYPE) ?? false;
   const problem = isProblem ? problemSchema.safeParse(await bodyOf(service, answer)) : undefined;
+  if (answer.status >= 500) {
+    const told = problem?.data === undefined || problem.data.code === "INTERNAL" ? null : problem.data.detail;
+    return unavailable(service, `answered with ${answer.status}${told === null ? "" : `: ${told.replace(/\.$/, "")}`}`);
+  }
   const detail = problem?.data?.detail ?? `It answered with ${answer.status}.`;
   const details = { service, status: answer.status, ...(problem?.data?.errors && { errors: problem.data.errors }) };
   const code = answer.status === 409 ? "CONFLICT" : answer.status === 412 ? "PRECONDITION_FAILED" : "INVALID_INPUT";

@@ -23,6 +23,10 @@ export const SESSIONS = topic({
 
 const report = { sessionId: z.string(), run: z.number().int().positive(), atMs: epochMs };
 
+/** What a session waits for in STARTING: its strategy's warm-up, and the comparison of its account with the venue. */
+export const startStepSchema = z.enum(["warm", "reconciled"]);
+export type StartStep = z.infer<typeof startStepSchema>;
+
 /** What the services that carry a session out tell session-manager about one run of it. */
 export const SESSION_REPORTS = topic({
   name: "session-reports",
@@ -36,6 +40,8 @@ export const SESSION_REPORTS = topic({
     "report.warm": z.object({ ...report, candleN: z.number().int().nonnegative() }),
     /** order-position-tracker: orders, fills and balances agree with the venue. */
     "report.reconciled": z.object(report),
+    /** Why the report `until` has not been made yet: a sentence for a person. Told when the sentence changes. */
+    "report.waiting": z.object({ ...report, until: startStepSchema, reason: z.string() }),
     /** order-position-tracker: what the stop policy asks for is done. */
     "report.stopped": z.object(report),
     "report.faulted": z.object({ ...report, reason: z.string() }),

@@ -3,7 +3,7 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import { rulesOf } from "#shared/domain/instrument-rules.ts";
 import type { RiskPolicy } from "#shared/domain/session.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
-import type { FieldError } from "#shared/errors/field-error.ts";
+import { type FieldError, oneOf } from "#shared/errors/field-error.ts";
 
 /** What a session and a backtest both ask for, on an instrument as its venue has it (null: no venue knows it). */
 export interface TradingRequest {
@@ -19,8 +19,8 @@ export interface TradingRequest {
 export function faultsOfRequest({ instrument, timeFrame, riskPolicy }: TradingRequest, field: string): FieldError[] {
   const faults = instrument === null ? [{ field, message: "is unknown to every venue" }] : [];
   if (instrument !== null && !instrument.timeFrames.includes(timeFrame)) {
-    const known = instrument.timeFrames.join(", ");
-    faults.push({ field: "timeFrame", message: `must be one of ${known}: ${instrument.id} has no other bars` });
+    const known = oneOf(instrument.timeFrames);
+    faults.push({ field: "timeFrame", message: `must be ${known}: ${instrument.id} has no other bars` });
   }
   const add = (name: string, message: string | null) => {
     if (message !== null) faults.push({ field: `riskPolicy.${name}`, message });
