@@ -12,7 +12,7 @@ program
   .command("tick-to-order")
   .description("from a trade's frame to the order request, beside the bare chain of the same commits and wake-ups")
   .option("--one-process", "all services in one process", false)
-  .option("--rounds <n>", "rounds of 420 orders", wholeNumber, 5)
+  .option("--rounds <n>", "rounds of 420 orders", wholeNumber(1_000), 5)
   .action((options: { oneProcess: boolean; rounds: number }) => benchTickToOrder(options));
 
 program

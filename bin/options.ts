@@ -1,8 +1,10 @@
 import { InvalidArgumentError } from "commander";
 
-/** Reads a command line's whole number above zero. */
-export function wholeNumber(text: string): number {
-  if (!/^\d{1,6}$/.test(text) || Number(text) < 1)
-    throw new InvalidArgumentError("has to be a whole number above zero.");
-  return Number(text);
+/** Reads a command line's whole number from 1 to `most`. */
+export function wholeNumber(most: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : 0;
+    if (value < 1 || value > most) throw new InvalidArgumentError(`It has to be a whole number from 1 to ${most}.`);
+    return value;
+  };
 }

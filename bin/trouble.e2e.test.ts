@@ -124,7 +124,11 @@ describe("a process that cannot start", () => {
 
 describe("a mistyped command", () => {
   const commands: [args: string[], says: string][] = [
-    [["bin/up.ts", "--bars", "x"], "has to be a whole number above zero"],
+    [["bin/up.ts", "--bars", "x"], "has to be a whole number from 1 to 5105"],
+    [["bin/up.ts", "--bars", "5106"], "has to be a whole number from 1 to 5105"],
+    [["bin/up.ts", "--kill", "99"], "has to be a whole number from 1 to 11"],
+    [["bin/up.ts", "--kill", "1", "--bars", "30"], "The first 30 bars hold 0 orders, too few for 1 kills."],
+    [["bin/up.ts", "--seed", "1"], "--seed draws the kills that --kill asks for; give both or neither."],
     [["bin/up.ts", "--foo"], "unknown option '--foo'"],
     [["bin/run.ts", "nosuch"], 'There is no service "nosuch"; there are all, paper-exchange'],
     [["bin/run.ts"], "missing required argument 'services'"],

@@ -1,15 +1,13 @@
 import { resolve } from "node:path";
 import Table from "cli-table3";
-import { Command } from "commander";
 import { loadSettings } from "#shared/config/load.ts";
 import { type DataFolder, takeDataFolder } from "./data-folder.ts";
 import { compareRun, startSession, untilRunning } from "./demo.ts";
 import { beginRun, type DemoRun, demoCloses, demoOrderBars, loadRun, saveRun } from "./demo-run.ts";
 import { type Engine, prepareDatabase, progressOf, startConductor, startEngine, writePlaces } from "./engine.ts";
-import { type PlannedKill, planKills } from "./kill-plan.ts";
+import type { PlannedKill } from "./kill-plan.ts";
 import { isServerKill, type Kill, ServerKiller } from "./kills.ts";
 import { memoryMb } from "./memory.ts";
-import { wholeNumber } from "./options.ts";
 import { OWN_SETTINGS } from "./own-settings.ts";
 import { endLeftovers } from "./process-record.ts";
 import { beQuiet, report, type Step, say, step, Trouble } from "./say.ts";
@@ -17,14 +15,7 @@ import { startServers } from "./servers.ts";
 import { SERVICES } from "./services.ts";
 import { took } from "./show-step.ts";
 import { Supervisor } from "./supervisor.ts";
-
-interface Options {
-  untilDemoEnds: boolean;
-  bars: number;
-  processes: boolean;
-  kill: number;
-  seed: number;
-}
+import { readUpOptions, type UpOptions } from "./up-options.ts";
 
 interface UpContext {
   data: DataFolder;
@@ -39,21 +30,21 @@ interface UpContext {
 const STUCK_AFTER_MS = 120_000;
 
 /** The run to go on with: an unfinished one is taken up again; asked for a demo to its end, a finished one makes room. */
-function chooseRun(data: DataFolder, options: Options): DemoRun {
+function chooseRun(data: DataFolder, options: UpOptions): DemoRun {
   const found = loadRun(data.path);
-  const fresh =
-    found === null || options.kill > 0 || (found.done ? options.untilDemoEnds : found.bars !== options.bars);
-  if (fresh) return beginRun(data.path, options.bars);
+  const bars = options.bars ?? demoCloses().length;
+  const fresh = found === null || options.plan.length > 0 || (found.done ? options.untilDemoEnds : found.bars !== bars);
+  if (fresh) return beginRun(data.path, bars);
   if (!found.done) say(`An unfinished demo of ${found.bars} bars is in ${data.path}: it goes on.`);
   return found;
 }
 
-function planOf(options: Options, closes: readonly number[]): PlannedKill[] {
-  if (options.kill === 0) return [];
-  try {
-    return planKills({ seed: options.seed, kills: options.kill, bars: options.bars, orderBars: demoOrderBars(closes) });
-  } catch (error) {
-    throw new Trouble(error instanceof Error ? error.message : String(error));
+/** A server that is someone else's is not killed. */
+function refuseForeignKills(plan: readonly PlannedKill[], given: Readonly<Record<string, string>>): void {
+  for (const { point } of plan.filter(isServerKill)) {
+    const setting = point.startsWith("redis") ? "REDIS_URL" : "DATABASE_URL";
+    if (given[setting] !== undefined)
+      throw new Trouble(`The seed kills a server that ${setting} names; it has to be bin/up's own.`);
   }
 }
 
@@ -144,19 +135,12 @@ function showPlaces({ urls, data, run }: Engine): void {
   say("Everything goes on running; Ctrl-C stops all of it.");
 }
 
-async function up(options: Options, { data, supervisor, given, sinceMs }: UpContext): Promise<number> {
+async function up(options: UpOptions, { data, supervisor, given, sinceMs }: UpContext): Promise<number> {
   const left = await endLeftovers(data.pids);
   if (left.length > 0) say(`Stopped what an earlier bin/up left running: ${left.join(", ")}.`);
-  const plan = planOf(options, demoCloses(options.bars));
+  const { plan } = options;
   const run = chooseRun(data, options);
   const servers = await startServers(supervisor, data, { durable: true, given });
-  const serverless = plan.find(
-    (kill) => isServerKill(kill) && !(kill.point.startsWith("redis") ? servers.ownRedis : servers.ownPostgres),
-  );
-  if (serverless !== undefined)
-    throw new Trouble(
-      `Seed ${options.seed} kills a server that was given by DATABASE_URL or REDIS_URL; it has to be bin/up's own.`,
-    );
   const databaseUrl = await step("Database migrated", () => prepareDatabase(servers, run));
   const engine = await step(options.processes ? "Services, one process each" : "Services, in one process", () =>
     startEngine(
@@ -181,9 +165,10 @@ async function up(options: Options, { data, supervisor, given, sinceMs }: UpCont
   return equal ? 0 : 1;
 }
 
-async function main(options: Options): Promise<number> {
+async function main(options: UpOptions): Promise<number> {
   const sinceMs = performance.now();
   const settings = loadSettings([...SERVICES, OWN_SETTINGS]);
+  refuseForeignKills(options.plan, settings.given);
   const folder = settings.of(OWN_SETTINGS).R3_DATA_FOLDER;
   const data = takeDataFolder(resolve(import.meta.dir, "..", folder), "bin/up");
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
@@ -210,25 +195,10 @@ async function main(options: Options): Promise<number> {
   }
 }
 
-const command = new Command("bin/up")
-  .description(
-    "Starts Postgres, Redis and every service, and runs the demo session on twenty years of real market data.",
-  )
-  .option("--until-demo-ends", "stop when the demo has ended; exit 0 only if all accounts of it are equal", false)
-  .option("--bars <n>", "play the first bars only", wholeNumber, demoCloses().length)
-  .option("--processes", "one process for each service", false)
-  .option("--kill <k>", "kill this many times on the way, at places the seed draws", wholeNumber, 0)
-  .option("--seed <n>", "draws the kills", wholeNumber, 1)
-  .option("--json", "say nothing but the last line", false)
-  .addHelpText(
-    "after",
-    "\nSettings: R3_DATA_FOLDER (default .data), R3_HTTP_PORT, R3_POSTGRES_PORT, R3_REDIS_PORT, DATABASE_URL, REDIS_URL,\nand all others of .env.example, from the environment or the file that R3_SETTINGS_FILE names.",
-  )
-  .parse();
-const given = command.opts<Options & { json: boolean }>();
-if (given.json) beQuiet();
+const options = readUpOptions(process.argv);
+if (options.json) beQuiet();
 try {
-  process.exitCode = await main({ ...given, bars: Math.min(given.bars, demoCloses().length) });
+  process.exitCode = await main(options);
 } catch (error) {
   report(error);
   process.exitCode = 1;

@@ -1,0 +1,48 @@
+import { Command } from "commander";
+import { demoCloses, demoOrderBars } from "./demo-run.ts";
+import { KILL_POINTS, type PlannedKill, planKills } from "./kill-plan.ts";
+import { wholeNumber } from "./options.ts";
+
+/** What bin/up was asked for. */
+export interface UpOptions {
+  untilDemoEnds: boolean;
+  /** Undefined: not said. */
+  bars?: number;
+  processes: boolean;
+  /** The kills on the way. Empty: none. */
+  plan: readonly PlannedKill[];
+  json: boolean;
+}
+
+const DEFAULT_SEED = 1;
+
+/** Reads bin/up's command line. What cannot be is one sentence, and exit code 1, before anything is started. */
+export function readUpOptions(argv: readonly string[]): UpOptions {
+  const closes = demoCloses();
+  const command = new Command("bin/up")
+    .description(
+      "Starts Postgres, Redis and every service, and runs the demo session on twenty years of real market data.",
+    )
+    .option("--until-demo-ends", "stop when the demo has ended; exit 0 only if all accounts of it are equal", false)
+    .option("--bars <n>", `play the first bars only, of ${closes.length}`, wholeNumber(closes.length))
+    .option("--processes", "one process for each service", false)
+    .option("--kill <k>", "kill this many times on the way, at places the seed draws", wholeNumber(KILL_POINTS.length))
+    .option("--seed <n>", `draws the kills (default: ${DEFAULT_SEED})`, wholeNumber(1_000_000_000))
+    .option("--json", "say nothing but the last line", false)
+    .addHelpText(
+      "after",
+      "\nSettings: R3_DATA_FOLDER (default .data), R3_HTTP_PORT, R3_POSTGRES_PORT, R3_REDIS_PORT, DATABASE_URL, REDIS_URL,\nand all others of .env.example, from the environment or the file that R3_SETTINGS_FILE names.",
+    )
+    .parse(argv);
+  const { kill, seed, ...given } = command.opts<Omit<UpOptions, "plan"> & { kill?: number; seed?: number }>();
+  if (kill === undefined && seed !== undefined)
+    command.error("error: --seed draws the kills that --kill asks for; give both or neither.");
+  try {
+    const bars = given.bars ?? closes.length;
+    const orderBars = demoOrderBars(closes.slice(0, bars));
+    return { ...given, plan: planKills({ seed: seed ?? DEFAULT_SEED, kills: kill ?? 0, bars, orderBars }) };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return command.error(`error: ${error.message}`);
+  }
+}
