@@ -5,7 +5,7 @@ import { sessionStateSchema } from "#shared/domain/session.ts";
 import { type ComparedOrder, type EquityPoint, firstDifference, ordersOfVenue, worthOf } from "./demo-compare.ts";
 import type { DemoRun } from "./demo-run.ts";
 import { DEMO_INSTRUMENT, demoSession, type ServiceUrls, venueAccess } from "./demo-settings.ts";
-import { getJson, postJson } from "./rest.ts";
+import { getJson, postJson, Refused } from "./rest.ts";
 import { Trouble } from "./say.ts";
 import { venueOrders, venueTrades } from "./venue-client.ts";
 
@@ -19,6 +19,17 @@ export async function startSession(run: DemoRun, urls: ServiceUrls): Promise<str
   const { state } = sessionView.parse(await getJson(`${sessions}/${id}`));
   if (state === "CREATED" || state === "STOPPED") await postJson(`${sessions}/${id}/start`, {}, { accept: [409] });
   return id;
+}
+
+/** Whether the session is still there: who looks around may have deleted it. */
+export async function isThere(urls: ServiceUrls, sessionId: string): Promise<boolean> {
+  try {
+    await getJson(`${urls["session-manager"]}/api/session-manager/sessions/${sessionId}`);
+    return true;
+  } catch (error) {
+    if (error instanceof Refused && error.status === 404) return false;
+    throw error;
+  }
 }
 
 /** Waits until the session trades. */

@@ -1,8 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import postgres from "postgres";
 import { z } from "zod";
-import { migrate } from "#shared/db/migrate.ts";
 import { type Progress, progressSchema } from "./at-rest.ts";
 import type { DataFolder } from "./data-folder.ts";
 import { type DemoRun, PROGRESS_FILE } from "./demo-run.ts";
@@ -16,7 +14,6 @@ import {
 } from "./demo-settings.ts";
 import type { PlannedKill } from "./kill-plan.ts";
 import { freePort, portNear, portOf } from "./ports.ts";
-import { Trouble } from "./say.ts";
 import type { Servers } from "./servers.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -44,34 +41,6 @@ export async function chooseUrls(processes: boolean, wanted?: string): Promise<S
     entries.push([name, `http://127.0.0.1:${port}`]);
   }
   return Object.fromEntries(entries) as ServiceUrls;
-}
-
-/**
- * Makes the run's database and migrates it. On a Postgres of our own each run has a database of its own, and those of
- * runs before it go; one that DATABASE_URL names is used as it is, and must not hold another run.
- */
-export async function prepareDatabase(servers: Servers, run: DemoRun): Promise<string> {
-  if (!servers.ownPostgres) {
-    await migrate(servers.databaseUrl);
-    const sql = postgres(servers.databaseUrl, { max: 1, onnotice: () => {} });
-    const others = await sql`select 1 from reference.sessions where account_id <> ${run.id} limit 1`;
-    await sql.end();
-    if (others.length > 0)
-      throw new Trouble(
-        "The database that DATABASE_URL names holds sessions of another run; give the demo one of its own.",
-      );
-    return servers.databaseUrl;
-  }
-  const sql = postgres(servers.databaseUrl, { max: 1, onnotice: () => {} });
-  const name = `r3_${run.id}`;
-  const found = await sql<{ datname: string }[]>`select datname from pg_database where datname like 'r3\\_demo%'`;
-  for (const { datname } of found) if (datname !== name) await sql`drop database ${sql(datname)} with (force)`;
-  if (!found.some(({ datname }) => datname === name)) await sql`create database ${sql(name)}`;
-  await sql.end();
-  const url = new URL(servers.databaseUrl);
-  url.pathname = `/${name}`;
-  await migrate(url.href);
-  return url.href;
 }
 
 const readySchema = z.object({ ready: z.boolean(), pid: z.number() });

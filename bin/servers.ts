@@ -7,15 +7,20 @@ import { findRedis, redisProgram, redisTrouble } from "./redis-server.ts";
 import { step, Trouble } from "./say.ts";
 import type { Supervisor } from "./supervisor.ts";
 
-/** The servers that a system stands on. */
-export interface Servers {
+/** A Postgres: one started here, which may be killed and removed, or someone else's. */
+export interface PostgresServer {
   /** A database in which others may be made. */
   databaseUrl: string;
-  redisUrl: string;
-  /** Whether they were started here (and may be killed and removed), or are someone else's. */
   ownPostgres: boolean;
+}
+
+interface RedisServer {
+  redisUrl: string;
   ownRedis: boolean;
 }
+
+/** The servers that a system stands on. */
+export type Servers = PostgresServer & RedisServer;
 
 interface ServerOptions {
   /** False: for tests. */
@@ -27,8 +32,7 @@ interface ServerOptions {
 /** Where unpacked tools are kept between runs: nothing in it belongs to a run. */
 const TOOLS = resolve(import.meta.dir, "../.bun/tools");
 
-/** Starts Postgres, or finds the one DATABASE_URL names. */
-async function startPostgres(supervisor: Supervisor, data: DataFolder, options: ServerOptions): Promise<string> {
+async function postgresUrl(supervisor: Supervisor, data: DataFolder, options: ServerOptions): Promise<string> {
   const url = options.given["DATABASE_URL"];
   if (url !== undefined) {
     const trouble = await postgresTrouble(url);
@@ -42,7 +46,7 @@ async function startPostgres(supervisor: Supervisor, data: DataFolder, options: 
   return prepared.url;
 }
 
-async function startRedis(supervisor: Supervisor, data: DataFolder, { given }: ServerOptions): Promise<string> {
+async function redisUrl(supervisor: Supervisor, data: DataFolder, { given }: ServerOptions): Promise<string> {
   const url = given["REDIS_URL"];
   if (url !== undefined) {
     const trouble = await redisTrouble(url);
@@ -55,15 +59,31 @@ async function startRedis(supervisor: Supervisor, data: DataFolder, { given }: S
   return `redis://127.0.0.1:${port}`;
 }
 
+/** Starts Postgres, or finds the one that DATABASE_URL names. */
+export async function startPostgres(
+  supervisor: Supervisor,
+  data: DataFolder,
+  options: ServerOptions,
+): Promise<PostgresServer> {
+  const databaseUrl = await step("Postgres", () => postgresUrl(supervisor, data, options));
+  return { databaseUrl, ownPostgres: options.given["DATABASE_URL"] === undefined };
+}
+
+/** Starts Redis, or finds the one that REDIS_URL names. */
+export async function startRedis(
+  supervisor: Supervisor,
+  data: DataFolder,
+  options: ServerOptions,
+): Promise<RedisServer> {
+  const url = await step("Redis", () => redisUrl(supervisor, data, options));
+  return { redisUrl: url, ownRedis: options.given["REDIS_URL"] === undefined };
+}
+
 /** Starts what is not given by DATABASE_URL and REDIS_URL; each step says how long it took. */
 export async function startServers(supervisor: Supervisor, data: DataFolder, options: ServerOptions): Promise<Servers> {
-  const databaseUrl = await step("Postgres", () => startPostgres(supervisor, data, options));
-  const redisUrl = await step("Redis", () => startRedis(supervisor, data, options));
   return {
-    databaseUrl,
-    redisUrl,
-    ownPostgres: supervisor.pidOf("postgres") !== null,
-    ownRedis: supervisor.pidOf("redis") !== null,
+    ...(await startPostgres(supervisor, data, options)),
+    ...(await startRedis(supervisor, data, options)),
   };
 }
 

@@ -8,6 +8,7 @@ export interface UpOptions {
   untilDemoEnds: boolean;
   /** Undefined: not said. */
   bars?: number;
+  fresh: boolean;
   processes: boolean;
   /** The kills on the way. Empty: none. */
   plan: readonly PlannedKill[];
@@ -25,6 +26,7 @@ export function readUpOptions(argv: readonly string[]): UpOptions {
     )
     .option("--until-demo-ends", "stop when the demo has ended; exit 0 only if all accounts of it are equal", false)
     .option("--bars <n>", `play the first bars only, of ${closes.length}`, wholeNumber(closes.length))
+    .option("--fresh", "play a new demo; the one before goes, with every session in the data folder", false)
     .option("--processes", "one process for each service", false)
     .option("--kill <k>", "kill this many times on the way, at places the seed draws", wholeNumber(KILL_POINTS.length))
     .option("--seed <n>", `draws the kills (default: ${DEFAULT_SEED})`, wholeNumber(1_000_000_000))

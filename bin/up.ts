@@ -1,19 +1,20 @@
 import { resolve } from "node:path";
 import Table from "cli-table3";
 import { loadSettings } from "#shared/config/load.ts";
+import { chooseRun } from "./choose-run.ts";
 import { type DataFolder, takeDataFolder } from "./data-folder.ts";
-import { compareRun, startSession, untilRunning } from "./demo.ts";
-import { beginRun, type DemoRun, demoCloses, demoOrderBars, loadRun, saveRun } from "./demo-run.ts";
-import { type Engine, prepareDatabase, progressOf, startConductor, startEngine, writePlaces } from "./engine.ts";
+import { isThere } from "./demo.ts";
+import { prepareDatabase, refuseOtherRuns, refuseToDropSessions } from "./demo-database.ts";
+import { beginRun, type DemoRun, demoCloses, loadRun } from "./demo-run.ts";
+import { type Engine, startEngine, writePlaces } from "./engine.ts";
 import type { PlannedKill } from "./kill-plan.ts";
-import { isServerKill, type Kill, ServerKiller } from "./kills.ts";
-import { memoryMb } from "./memory.ts";
+import { isServerKill } from "./kills.ts";
 import { OWN_SETTINGS } from "./own-settings.ts";
+import { playDemo } from "./play-demo.ts";
 import { endLeftovers } from "./process-record.ts";
-import { beQuiet, report, type Step, say, step, Trouble } from "./say.ts";
-import { startServers } from "./servers.ts";
+import { beInterrupted, beQuiet, closingStep, report, say, step, Trouble } from "./say.ts";
+import { type PostgresServer, startPostgres, startRedis } from "./servers.ts";
 import { SERVICES } from "./services.ts";
-import { took } from "./show-step.ts";
 import { Supervisor } from "./supervisor.ts";
 import { readUpOptions, type UpOptions } from "./up-options.ts";
 
@@ -26,17 +27,18 @@ interface UpContext {
   sinceMs: number;
 }
 
-/** How long the run may stand at one bar before it counts as stuck. */
-const STUCK_AFTER_MS = 120_000;
-
-/** The run to go on with: an unfinished one is taken up again; asked for a demo to its end, a finished one makes room. */
-function chooseRun(data: DataFolder, options: UpOptions): DemoRun {
+/** The run to go on with, or a new one, which may take nothing away that a person has not given up. */
+async function takeRun(data: DataFolder, options: UpOptions, server: PostgresServer): Promise<DemoRun> {
   const found = loadRun(data.path);
-  const bars = options.bars ?? demoCloses().length;
-  const fresh = found === null || options.plan.length > 0 || (found.done ? options.untilDemoEnds : found.bars !== bars);
-  if (fresh) return beginRun(data.path, bars);
-  if (!found.done) say(`An unfinished demo of ${found.bars} bars is in ${data.path}: it goes on.`);
-  return found;
+  const choice = chooseRun(found, options);
+  if (choice.kind === "begin") {
+    await refuseOtherRuns(server, null);
+    if (!options.fresh) await refuseToDropSessions(server, found);
+  }
+  if (choice.says !== null) say(choice.says);
+  if (choice.kind === "begin") return beginRun(data.path, options.bars ?? demoCloses().length);
+  await refuseOtherRuns(server, choice.run);
+  return choice.run;
 }
 
 /** A server that is someone else's is not killed. */
@@ -46,79 +48,6 @@ function refuseForeignKills(plan: readonly PlannedKill[], given: Readonly<Record
     if (given[setting] !== undefined)
       throw new Trouble(`The seed kills a server that ${setting} names; it has to be bin/up's own.`);
   }
-}
-
-/** Watches the conductor until the last bar is done, killing servers on the way where the plan says so. */
-async function untilLastBar(line: Step, engine: Engine, killer: ServerKiller, onFirstOrder: () => void): Promise<void> {
-  let said = "";
-  let ordered = false;
-  let stuckAtMs = performance.now() + STUCK_AFTER_MS;
-  for (;;) {
-    await killer.look();
-    const now = progressOf(engine.data);
-    if (now !== null && now.orders > 0 && !ordered) {
-      ordered = true;
-      onFirstOrder();
-    }
-    const text =
-      now === null
-        ? "the first bar"
-        : `bar ${now.bar} of ${engine.run.bars}, ${now.orders} orders, equity ${now.equity ?? "-"}`;
-    if (text !== said) stuckAtMs = performance.now() + STUCK_AFTER_MS;
-    said = text;
-    line.say(text);
-    if (now?.done === true) return;
-    if (performance.now() > stuckAtMs)
-      throw new Trouble(
-        `The demo stands at ${text}: ${now?.waitsFor ?? "nothing is known"}; the logs are in ${engine.data.logs}.`,
-      );
-    await Bun.sleep(25);
-  }
-}
-
-function showMemory({ supervisor, programs }: Engine): void {
-  const of = (names: readonly string[]): string => {
-    const pids = names.map((name) => supervisor.pidOf(name)).filter((pid) => pid !== null);
-    return pids.length === 0 ? "not ours" : `${Math.round(pids.reduce((sum, pid) => sum + memoryMb(pid), 0))} MB`;
-  };
-  const table = new Table({ head: ["memory", ""], style: { head: [], border: [] } });
-  table.push(["Bun", of(programs)], ["Redis", of(["redis"])], ["Postgres", of(["postgres"])]);
-  say(table.toString());
-}
-
-/** Runs the session to its last bar and compares the three accounts of it. Answers what the last line says. */
-async function demo(engine: Engine, plan: readonly PlannedKill[], sinceMs: number): Promise<{ equal: boolean }> {
-  const { data, run, urls } = engine;
-  const killer = new ServerKiller(engine, plan);
-  const sessionId = await step("Demo session created and started over REST", async () => {
-    const id = await startSession(run, urls);
-    run.sessionId = id;
-    saveRun(data.path, run);
-    writePlaces(engine);
-    await untilRunning(urls, id, 60_000);
-    return id;
-  });
-  let firstOrder = "none";
-  await startConductor(engine, sessionId);
-  await step(`${run.bars} daily bars in lockstep`, (line) =>
-    untilLastBar(line, engine, killer, () => {
-      firstOrder = took(sinceMs);
-    }),
-  );
-  say(`  Time to the first order: ${firstOrder}`);
-  showMemory(engine);
-  const { result, differences } = await step("Engine, backtest and the venue's ledger compared", () =>
-    compareRun(run, urls, sessionId),
-  );
-  for (const difference of differences) say(`  Different: ${difference}`);
-  const kills: Kill[] = killer.happened(demoOrderBars(demoCloses(run.bars)));
-  const missing = plan.filter(({ point }) => !kills.some((kill) => kill.point === point));
-  for (const { point } of missing) say(`  A planned kill did not happen: ${point}`);
-  run.done = true;
-  saveRun(data.path, run);
-  const whole = plan.length === 0 ? result : { ...result, equal: result.equal && missing.length === 0, kills };
-  process.stdout.write(`${JSON.stringify(whole)}\n`);
-  return whole;
 }
 
 function showPlaces({ urls, data, run }: Engine): void {
@@ -138,53 +67,61 @@ function showPlaces({ urls, data, run }: Engine): void {
 async function up(options: UpOptions, { data, supervisor, given, sinceMs }: UpContext): Promise<number> {
   const left = await endLeftovers(data.pids);
   if (left.length > 0) say(`Stopped what an earlier bin/up left running: ${left.join(", ")}.`);
-  const { plan } = options;
-  const run = chooseRun(data, options);
-  const servers = await startServers(supervisor, data, { durable: true, given });
+  const server = await startPostgres(supervisor, data, { durable: true, given });
+  const run = await takeRun(data, options, server);
+  const servers = { ...server, ...(await startRedis(supervisor, data, { durable: true, given })) };
   const databaseUrl = await step("Database migrated", () => prepareDatabase(servers, run));
-  const engine = await step(options.processes ? "Services, one process each" : "Services, in one process", () =>
-    startEngine(
-      {
-        supervisor,
-        data,
-        servers,
-        run,
-        processes: options.processes,
-        kills: plan.filter((kill) => !isServerKill(kill)),
-        given,
-      },
-      databaseUrl,
-    ),
+  const { processes } = options;
+  const kills = options.plan.filter((kill) => !isServerKill(kill));
+  const engine = await step(processes ? "Services, one process each" : "Services, in one process", () =>
+    startEngine({ supervisor, data, servers, run, processes, kills, given }, databaseUrl),
   );
-  const equal = run.done || (await demo(engine, plan, sinceMs)).equal;
+  writePlaces(engine);
+  let equal = run.done;
+  if (run.sessionId !== null && !(await isThere(engine.urls, run.sessionId))) {
+    const gone = "The demo's session was deleted; `bin/up --fresh` plays a new demo.";
+    if (options.untilDemoEnds) throw new Trouble(gone);
+    say(gone);
+  } else if (!run.done) equal = await playDemo(engine, options.plan, sinceMs);
   if (!options.untilDemoEnds) {
-    if (run.sessionId !== null) await startSession(run, engine.urls);
     showPlaces(engine);
     await new Promise(() => {});
   }
   return equal ? 0 : 1;
 }
 
+/** What stays when everything was stopped, and how to go on with it. */
+function sayWhatStays(data: DataFolder): void {
+  const run = loadRun(data.path);
+  const next = run?.done === false ? "goes on with the demo" : "starts from there again";
+  say(`Data and logs stay in ${data.path}; \`bin/up\` ${next}.`);
+}
+
 async function main(options: UpOptions): Promise<number> {
   const sinceMs = performance.now();
   const settings = loadSettings([...SERVICES, OWN_SETTINGS]);
-  refuseForeignKills(options.plan, settings.given);
+  const { given } = settings;
+  refuseForeignKills(options.plan, given);
   const folder = settings.of(OWN_SETTINGS).R3_DATA_FOLDER;
   const data = takeDataFolder(resolve(import.meta.dir, "..", folder), "bin/up");
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
   let interrupts = 0;
   const interrupt = (): void => {
     interrupts += 1;
-    if (interrupts === 1) say("\nStopping; once more stops at once.");
-    const stopped = interrupts === 1 ? supervisor.stop() : supervisor.stopNow();
+    beInterrupted();
+    if (interrupts === 1) say("Interrupted: stopping everything; Ctrl-C once more stops at once.");
+    const stopped = closingStep(interrupts === 1 ? "Everything stopped" : "Everything stopped at once", () =>
+      interrupts === 1 ? supervisor.stop() : supervisor.stopNow(),
+    );
     void stopped.then(() => {
       data.release();
+      sayWhatStays(data);
       process.exit(loadRun(data.path)?.done === true && !options.untilDemoEnds ? 0 : 130);
     });
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
   try {
-    return await up(options, { data, supervisor, given: settings.given, sinceMs });
+    return await up(options, { data, supervisor, given, sinceMs });
   } finally {
     if (interrupts === 0) {
       await step("Everything stopped", () => supervisor.stop());

@@ -1,0 +1,22 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createWorld, putSession, SESSION, type World } from "./alone-world.fixture.ts";
+import { refuseOtherRuns } from "./demo-database.ts";
+import type { DemoRun } from "./demo-run.ts";
+
+let world: World;
+
+beforeAll(async () => {
+  world = await createWorld();
+});
+afterAll(async () => await world.close());
+
+test("a database that is someone else's is refused where it holds another run's sessions, or any for a new run", async () => {
+  const databaseUrl = world.settings["DATABASE_URL"] ?? "";
+  const refused = async (run: { id: string } | null) =>
+    await refuseOtherRuns({ databaseUrl, ownPostgres: false }, run as DemoRun | null).catch(String);
+  expect(await refused(null)).toBeUndefined();
+  await putSession(world);
+  expect(await refused(null)).toContain("holds sessions of another demo or of yours");
+  expect(await refused({ id: "another" })).toContain("holds sessions of another demo or of yours");
+  expect(await refused({ id: SESSION.accountId })).toBeUndefined();
+});

@@ -1,0 +1,79 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { eventually } from "./alone.fixture.ts";
+import { loadRun } from "./demo-run.ts";
+import { demoSession } from "./demo-settings.ts";
+import { environment } from "./environment.ts";
+import { endLeftovers } from "./process-record.ts";
+import { getJson, postJson } from "./rest.ts";
+import { removeData } from "./servers.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "up-again-"));
+const LOOK_AROUND = "Everything goes on running";
+
+afterAll(async () => {
+  await endLeftovers(join(folder, "processes"));
+  removeData(folder);
+});
+
+/** Runs bin/up on the folder. Once it says that one can look around, it is interrupted after `look`. */
+async function up(args: readonly string[], look?: (sessionsUrl: string) => Promise<void>) {
+  const child = Bun.spawn([process.execPath, "bin/up.ts", ...args], {
+    cwd: resolve(import.meta.dir, ".."),
+    env: environment({ R3_DATA_FOLDER: folder }),
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  let said = "";
+  const read = (async () => {
+    for await (const part of child.stderr.pipeThrough(new TextDecoderStream())) said += part;
+  })();
+  if (look !== undefined) {
+    try {
+      await eventually(LOOK_AROUND, () => said.includes(LOOK_AROUND), 60_000);
+      const places: unknown = JSON.parse(readFileSync(join(folder, "places.json"), "utf8"));
+      const { urls } = z.object({ urls: z.record(z.string(), z.string()) }).parse(places);
+      await look(`${urls["session-manager"]}/api/session-manager/sessions`);
+    } finally {
+      child.kill("SIGINT");
+    }
+  }
+  const code = await child.exited;
+  await read;
+  return { code, said };
+}
+
+const names = z.object({ items: z.array(z.object({ name: z.string() })) });
+const view = z.object({ state: z.string() });
+
+test("bin/up goes on with what a person made of the demo's engine, and removes nothing of it unasked", async () => {
+  const first = await up(["--bars", "20"], async (sessions) => {
+    const run = loadRun(folder);
+    if (run === null) throw new Error("There is no run.");
+    await postJson(sessions, { ...demoSession(run), name: "mine" });
+    const url = `${sessions}/${run.sessionId}`;
+    await postJson(`${url}/stop`, {});
+    await eventually("stopped", async () => view.parse(await getJson(url)).state === "STOPPED");
+    expect((await fetch(url, { method: "DELETE" })).status).toBe(204);
+  });
+  expect(first.code).toBe(0);
+  expect(first.said).toContain("Interrupted: stopping everything");
+  expect(first.said).toEndWith(`Data and logs stay in ${folder}; \`bin/up\` starts from there again.\n`);
+
+  const again = await up([], async (sessions) => {
+    expect(names.parse(await getJson(sessions)).items).toEqual([{ name: "mine" }]);
+  });
+  expect(again.code).toBe(0);
+  expect(again.said).toContain("The demo's session was deleted; `bin/up --fresh` plays a new demo.\n");
+
+  const other = await up(["--bars", "21"]);
+  expect(other.code).toBe(1);
+  expect(other.said).toContain('A new demo would remove your sessions ("mine"): `bin/up` goes on with them');
+  expect(loadRun(folder)?.bars).toBe(20);
+
+  const fresh = await up(["--bars", "21", "--fresh", "--until-demo-ends"]);
+  expect(fresh).toEqual({ code: 0, said: expect.stringContaining("bar 21 of 21") });
+}, 180_000);
