@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createWorld, putSession, SESSION, type World } from "./alone-world.fixture.ts";
+import { createWorld, putReferences, SESSION, type World } from "./alone-world.fixture.ts";
 import { refuseOtherRuns } from "./demo-database.ts";
 import type { DemoRun } from "./demo-run.ts";
 
@@ -15,7 +15,7 @@ test("a database that is someone else's is refused where it holds another run's 
   const refused = async (run: { id: string } | null) =>
     await refuseOtherRuns({ databaseUrl, ownPostgres: false }, run as DemoRun | null).catch(String);
   expect(await refused(null)).toBeUndefined();
-  await putSession(world);
+  await putReferences(world);
   expect(await refused(null)).toContain("holds sessions of another demo or of yours");
   expect(await refused({ id: "another" })).toContain("holds sessions of another demo or of yours");
   expect(await refused({ id: SESSION.accountId })).toBeUndefined();
