@@ -6,7 +6,8 @@ const DECIMAL = 'must be a decimal number written as text, like "12.5"';
 export const decimalText = z
   .string({ error: ({ input }) => (input === undefined ? undefined : DECIMAL) })
   .max(80)
-  .regex(/^-?\d+(\.\d+)?$/, DECIMAL);
+  .regex(/^-?\d+(\.\d+)?$/, DECIMAL)
+  .describe("A decimal number as text");
 /** An id or a name as it stands in a request: something, and not without end. */
 export const idText = z.string().min(1).max(200);
 /** A name that a person gives in the settings: a venue's, an account's. */
@@ -18,7 +19,10 @@ export const positiveDecimal = decimalText.refine(
 );
 /** A decimal of zero or more. */
 export const nonNegativeDecimal = decimalText.refine((text) => !text.startsWith("-"), "must not be below zero");
-/** A point in time: UTC epoch milliseconds. */
-export const epochMs = z.number().int().nonnegative();
-/** A wall-clock stamp with a fraction of a millisecond, for latency figures alone. */
-export const stampMs = z.number().nonnegative();
+/** A point in time: UTC epoch milliseconds, whole. */
+export const epochMs = z.number().int().nonnegative().describe("UTC epoch milliseconds");
+/**
+ * A wall-clock stamp of the path from a frame to its order: UTC epoch milliseconds *with a fraction*, comparable between the
+ * processes of one machine. For latency figures alone, whose hops take less than a millisecond; everything else is `epochMs`.
+ */
+export const stampMs = z.number().nonnegative().describe("UTC epoch milliseconds with a fraction, for latency figures");
