@@ -6,6 +6,7 @@ import { decimalText, epochMs, idText } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
+import { problemSchema } from "#shared/http/problem.ts";
 import { positionSchema } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { ownedBySessions } from "./balances.ts";
@@ -65,7 +66,7 @@ export function createRoutes(deps: Deps) {
       },
       {
         params: z.object({ id: z.string() }),
-        response: { 200: orderSchema.extend({ events: z.array(orderEventSchema) }) },
+        response: { 200: orderSchema.extend({ events: z.array(orderEventSchema) }), 404: problemSchema },
         detail: { summary: "An order with everything that happened to it" },
       },
     )
@@ -126,7 +127,7 @@ function accountRoutes(deps: Deps) {
       },
       {
         params: z.object({ id: z.string() }),
-        response: { 200: accountSchema },
+        response: { 200: accountSchema, 404: problemSchema },
         detail: { summary: "An account and what its sessions own" },
       },
     )

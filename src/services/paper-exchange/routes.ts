@@ -34,7 +34,8 @@ function venueRoutes(options: RouteOptions) {
         if (!isRefusal(answer)) return Response.json(answer);
         return Response.json({ code: answer.code, msg: answer.msg }, { status: answer.status });
       },
-      { parse: "text", detail: { summary: "Binance spot's REST protocol of one simulated market" } },
+      // Binance's protocol, which its own papers describe: no part of this API.
+      { parse: "text", detail: { hide: true } },
     )
     .ws("/markets/:marketId/ws", {
       beforeHandle: ({ params }) => void find(options, params.marketId),

@@ -5,7 +5,7 @@ import { settings } from "./settings.ts";
 /** Owns sessions and their state machine. Stateless: any number of replicas. */
 export const sessionManager = defineService({
   name: "session-manager",
-  description: "creates, starts, pauses, resumes, stops and deletes sessions; owns their state machine",
+  description: "Creates, starts, pauses, resumes, stops and deletes sessions; owns their state machine",
   settings,
   create: createSessionManager,
 });

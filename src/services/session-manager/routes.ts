@@ -94,7 +94,10 @@ function createChanges(commands: Commands, log: Logger) {
       {
         params: byId,
         headers: changeHeaders,
-        detail: detail("Deletes a session that is at rest, without a position or an open order"),
+        detail: {
+          ...detail("Deletes a session that is at rest, without a position or an open order"),
+          responses: { 204: { description: "It is deleted" } },
+        },
       },
     );
 }

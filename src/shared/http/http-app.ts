@@ -1,4 +1,3 @@
-import { openapi } from "@elysiajs/openapi";
 import { type AnyElysia, Elysia } from "elysia";
 import type { Logger } from "pino";
 import { Histogram, type Registry } from "prom-client";
@@ -6,6 +5,9 @@ import { z } from "zod";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { createFailureRow, type FailureRow } from "#shared/telemetry/failure-row.ts";
 import { problemResponse } from "./http-base.ts";
+import { indexPage } from "./index-page.ts";
+import { documentOf, type OpenApiDocument } from "./openapi-document.ts";
+import { apiPage } from "./openapi-page.ts";
 import { type Problem, problem, problemOf } from "./problem.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
 
@@ -37,7 +39,8 @@ const readySchema = z.object({
 
 /**
  * The one HTTP server of a process: the routes of its services, `/livez` (the process answers), `/readyz` (503 with what
- * each service waits for), `/metrics` (Prometheus), `/openapi.json`. Every answer carries X-Request-Id.
+ * each service waits for), `/metrics` (Prometheus), `/openapi.json`, and for a person `/` and `/openapi`. Every answer
+ * carries X-Request-Id.
  */
 export function createHttpApp(options: HttpAppOptions) {
   const { services, log } = options;
@@ -84,10 +87,9 @@ export function createHttpApp(options: HttpAppOptions) {
       const labels = { method: request.method, route: route || "none", status: String(status) };
       durations.observe(labels, (performance.now() - began) / 1_000);
     })
-    .use(documents(options))
     .use(health(options));
   for (const { routes } of services) if (routes !== undefined) app.use(routes);
-  return app;
+  return app.use(documents(app, options));
 }
 
 /** What the answer does not say, since it speaks of our inside. */
@@ -105,7 +107,7 @@ function health({ services, registry, pid }: HttpAppOptions) {
   return new Elysia()
     .get("/livez", () => ({ alive: true as const }), {
       response: { 200: z.object({ alive: z.literal(true) }) },
-      detail: { summary: "Whether the process answers", tags: ["process"] },
+      detail: { summary: "Whether the process answers" },
     })
     .get(
       "/readyz",
@@ -123,28 +125,30 @@ function health({ services, registry, pid }: HttpAppOptions) {
       },
       {
         response: { 200: readySchema, 503: readySchema },
-        detail: { summary: "Whether every service here takes work, and what it waits for", tags: ["process"] },
+        detail: { summary: "Whether every service here takes work, and what it waits for" },
       },
     )
     .get(
       "/metrics",
       async () => new Response(await registry.metrics(), { headers: { "content-type": registry.contentType } }),
-      { detail: { summary: "Metrics in Prometheus' text format", tags: ["process"] } },
+      {
+        detail: {
+          summary: "Metrics in Prometheus' text format",
+          responses: { 200: { description: "As asked", content: { "text/plain": { schema: { type: "string" } } } } },
+        },
+      },
     );
 }
 
-/** The contract of all routes here. No page: a viewer would load its script from elsewhere. */
-function documents({ services, version }: HttpAppOptions) {
-  return openapi({
-    provider: null,
-    path: "/openapi",
-    specPath: "/openapi.json",
-    documentation: {
-      info: { title: "r3edge-engine", version, description: "The REST side of the services in this process." },
-      tags: services.map(({ name, description }) => ({ name, description })),
-    },
-    mapJsonSchema: { zod: (schema: z.ZodType) => z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) },
-  });
+/** The contract of all routes of the app, for programs and for people: pages of its own, since a viewer loads its script from elsewhere. */
+function documents(app: AnyElysia, options: HttpAppOptions) {
+  let made: OpenApiDocument | null = null;
+  const document = () => (made ??= documentOf(app, options));
+  const hidden = { detail: { hide: true } };
+  return new Elysia()
+    .get("/", () => indexPage(document()), hidden)
+    .get("/openapi", () => apiPage(document()), hidden)
+    .get("/openapi.json", () => document(), hidden);
 }
 
 function durationsIn(registry: Registry) {

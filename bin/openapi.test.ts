@@ -1,0 +1,103 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { pino } from "pino";
+import { Registry } from "prom-client";
+import { z } from "zod";
+import { systemClock } from "#shared/clock/system.ts";
+import { createMemoryDb } from "#shared/db/memory.ts";
+import { createHttpApp } from "#shared/http/http-app.ts";
+import type { OpenApiDocument, Operation } from "#shared/http/openapi-document.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { SERVICES } from "./services.ts";
+
+const log = pino({ level: "silent" });
+const deps = { log, clock: systemClock, db: createMemoryDb(), exchanges: { accounts: [], venues: [] }, clients: {} };
+const services = SERVICES.map((definition) => ({
+  ...definition,
+  ...definition.create(deps as unknown as Deps, definition.settings.parse({})),
+}));
+const app = createHttpApp({ services, version: "1.2.3", log, registry: new Registry(), maxBodyBytes: 1_000 });
+const get = async (path: string) => app.handle(new Request(`http://localhost${path}`));
+
+let document: OpenApiDocument;
+let operations: [name: string, operation: Operation][];
+
+beforeAll(async () => {
+  document = (await (await get("/openapi.json")).json()) as OpenApiDocument;
+  operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]): [string, Operation] => [`${method} ${path}`, operation]),
+  );
+});
+
+describe("the OpenAPI document of all services", () => {
+  test("is valid", async () => {
+    const { valid, errors } = await new Validator().validate(
+      structuredClone(document) as unknown as Record<string, unknown>,
+    );
+    expect({ valid, errors }).toEqual({ valid: true, errors: undefined });
+  });
+
+  test("refers to nothing that is not there", () => {
+    const refs = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map(([, ref]) => ref as string);
+    expect(refs.length).toBeGreaterThan(0);
+    for (const ref of new Set(refs)) {
+      const parts = ref.replace(/^#\//, "").split("/");
+      const found = parts.reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], document);
+      expect([ref, typeof found]).toEqual([ref, "object"]);
+    }
+  });
+
+  test("has operations of HTTP alone, each with a summary and a tag that is explained", () => {
+    const tags = document.tags.map(({ name }) => name);
+    for (const [name, operation] of operations) {
+      expect(name).toMatch(/^(get|post|put|patch|delete) \//);
+      expect([name, operation.summary]).toEqual([name, expect.stringMatching(/^[A-Z].{10,}/)]);
+      expect([name, tags]).toEqual([name, expect.arrayContaining(operation.tags)]);
+    }
+    expect(new Set(operations.flatMap(([, { tags: own }]) => own))).toEqual(new Set(tags));
+  });
+
+  test("says of each what it answers, and what comes where it is refused", () => {
+    for (const [name, { responses }] of operations) {
+      const good = Object.entries(responses).filter(([status]) => status.startsWith("2"));
+      expect([name, good.length]).toEqual([name, 1]);
+      for (const [status, { content = {} }] of good) {
+        const schemas = Object.values(content).filter(({ schema }) => schema !== undefined);
+        expect([name, schemas.length]).toEqual([name, status === "204" ? 0 : 1]);
+      }
+      expect([name, responses["default"]]).toEqual([name, { $ref: "#/components/responses/Problem" }]);
+    }
+  });
+
+  test("takes JSON bodies alone", () => {
+    for (const [name, { requestBody }] of operations) {
+      if (requestBody === undefined) continue;
+      expect([name, Object.keys(requestBody.content)]).toEqual([name, ["application/json"]]);
+    }
+  });
+});
+
+test("every route of a service refuses names in the query that it does not know", () => {
+  // The simulated venue's own protocol reads its parameters itself.
+  const routes = app.routes.filter(({ path, method }) => path.startsWith("/api/") && !["ALL", "WS"].includes(method));
+  expect(routes.length).toBeGreaterThan(25);
+  for (const { path, hooks } of routes) {
+    const query: unknown = hooks.query;
+    const accepts = query instanceof z.ZodObject && query.safeParse({ no_such_name: "1" }).error?.issues;
+    const refused = query === undefined || JSON.stringify(accepts).includes("unrecognized_keys");
+    expect([path, refused]).toEqual([path, true]);
+  }
+});
+
+describe("the pages for a person", () => {
+  test.each([
+    ["/", ["session-manager", 'href="/api/session-manager/sessions"', 'href="/openapi"', 'href="/metrics"']],
+    ["/openapi", ["/api/backtest/runs/{id}/orders", "riskPolicy.sizing.method", "Idempotency-Key".toLowerCase()]],
+  ])("%s needs no script and nothing from elsewhere", async (path, said) => {
+    const answer = await get(path);
+    expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+    const html = await answer.text();
+    for (const text of said) expect(html).toContain(text);
+    expect(html).not.toMatch(/<script|<link|https?:\/\//);
+  });
+});

@@ -1,0 +1,38 @@
+/** Text as HTML shows it. */
+export function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
+}
+
+const STYLE = `
+:root { color-scheme: light dark; --line: light-dark(#d8dce2, #3a3f47); --soft: light-dark(#f5f6f8, #22262c); --dim: light-dark(#5c6470, #9aa3af); }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; margin-bottom: 0; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 0.2rem; }
+p { margin: 0.3rem 0; }
+.dim { color: var(--dim); }
+nav { display: flex; flex-wrap: wrap; gap: 0.3rem 1rem; margin: 1rem 0; }
+code, .method { font-family: ui-monospace, monospace; font-size: 0.92em; }
+details { border: 1px solid var(--line); border-radius: 6px; margin: 0.4rem 0; }
+summary { cursor: pointer; padding: 0.35rem 0.7rem; }
+details[open] > summary { background: var(--soft); border-bottom: 1px solid var(--line); border-radius: 6px 6px 0 0; }
+details > div { padding: 0.3rem 0.7rem 0.7rem; overflow-x: auto; }
+.method { display: inline-block; min-width: 4.2em; font-weight: 600; }
+.GET { color: light-dark(#1a6f3c, #6fce94); } .POST { color: light-dark(#1d5fa8, #7db8f5); }
+.PATCH { color: light-dark(#8a5a00, #e2b45c); } .DELETE { color: light-dark(#a82a2a, #f08a8a); }
+h3 { font-size: 0.95rem; margin: 0.8rem 0 0.2rem; }
+table { border-collapse: collapse; width: 100%; font-size: 0.93em; }
+th, td { text-align: left; vertical-align: top; padding: 0.2rem 0.9rem 0.2rem 0; border-bottom: 1px solid var(--line); }
+th { font-weight: 500; color: var(--dim); }
+`;
+
+/** A page that needs nothing but itself: no script, nothing from elsewhere, readable without a network. `body` is HTML. */
+export function pageOf(title: string, body: string): Response {
+  const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">`;
+  const html = `<!doctype html><html lang="en"><head>${head}<title>${escaped(title)}</title><style>${STYLE}</style></head>`;
+  return new Response(`${html}<body>${body}</body></html>`, {
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    },
+  });
+}

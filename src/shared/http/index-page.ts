@@ -1,0 +1,34 @@
+import { escaped, pageOf } from "./html.ts";
+import { type OpenApiDocument, type Operation, PROCESS } from "./openapi-document.ts";
+
+const LINKS = [
+  ["/openapi", "the API of these services, to read"],
+  ["/openapi.json", "the same for programs (OpenAPI 3.1)"],
+  ["/readyz", "whether every service here takes work, and what it waits for"],
+  ["/livez", "whether the process answers"],
+  ["/metrics", "metrics in Prometheus' text format"],
+] as const;
+
+/** What stands at the address itself: the services of the process, and the lists of each that can be looked at with a click. */
+export function indexPage({ info, tags, paths }: OpenApiDocument): Response {
+  const links = LINKS.map(([path, what]) => `<tr><td><a href="${path}">${path}</a></td><td>${what}</td></tr>`);
+  const services = tags
+    .filter(({ name }) => name !== PROCESS)
+    .map(({ name, description }) => {
+      const lists = Object.entries(paths)
+        .filter(([path, { get }]) => get?.tags.includes(name) === true && isAskedForAlone(path, get))
+        .map(([path]) => `<a href="${path}">${path.slice(`/api/${name}`.length)}</a>`);
+      const api = `<a href="/openapi#${name}">API</a>`;
+      return `<tr><td>${name}</td><td>${escaped(description)}</td><td>${[api, ...lists].join(" ")}</td></tr>`;
+    });
+  const table = (rows: readonly string[]) => `<table>${rows.join("")}</table>`;
+  return pageOf(
+    info.title,
+    `<h1>${info.title} <span class="dim">${info.version}</span></h1>${table(links)}` +
+      `<h2>Services of this process</h2>${table(services)}`,
+  );
+}
+
+function isAskedForAlone(path: string, { parameters = [] }: Operation): boolean {
+  return !path.includes("{") && parameters.every(({ required }) => !required);
+}

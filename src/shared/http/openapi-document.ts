@@ -1,0 +1,115 @@
+import { toOpenAPISchema } from "@elysiajs/openapi/openapi";
+import type { AnyElysia } from "elysia";
+import { z } from "zod";
+import { PROBLEM_TYPE, problemSchema } from "./problem.ts";
+
+/** The part of a JSON Schema that is read here. */
+export interface JsonSchema {
+  $ref?: string;
+  type?: string | string[];
+  format?: string;
+  description?: string;
+  default?: unknown;
+  const?: unknown;
+  enum?: unknown[];
+  required?: string[];
+  properties?: Record<string, JsonSchema>;
+  additionalProperties?: boolean | JsonSchema;
+  items?: JsonSchema;
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+}
+
+type Content = Record<string, { schema?: JsonSchema }>;
+
+export interface Operation {
+  tags: string[];
+  summary?: string;
+  parameters?: { name: string; in: string; required: boolean; description?: string; schema: JsonSchema }[];
+  requestBody?: { required: boolean; content: Content };
+  responses: Record<string, { $ref?: string; description?: string; content?: Content }>;
+}
+
+export interface OpenApiDocument {
+  openapi: string;
+  info: { title: string; version: string; description: string };
+  tags: { name: string; description: string }[];
+  paths: Record<string, Record<string, Operation>>;
+  components: object;
+}
+
+export interface DocumentOptions {
+  services: readonly { name: string; description: string }[];
+  version: string;
+}
+
+/** The tag of what belongs to no service. */
+export const PROCESS = "process";
+const PROBLEM = "#/components/schemas/Problem";
+const PROBLEM_RESPONSE = "#/components/responses/Problem";
+const JSON_TYPE = "application/json";
+
+/**
+ * The contract of all routes of an app (OpenAPI 3.1). Elysia's plugin reads them; what it leaves out or cannot know is put
+ * right here: bodies are JSON alone, each answer that is refused is problem details, and nothing refers to what is not there.
+ */
+export function documentOf(app: AnyElysia, { services, version }: DocumentOptions): OpenApiDocument {
+  // WebSockets are no operations of OpenAPI.
+  const read = toOpenAPISchema(app, { methods: ["options", "ws"] }, undefined, { zod: jsonSchemaOf });
+  const paths = read.paths as OpenApiDocument["paths"];
+  for (const [path, operations] of Object.entries(paths)) {
+    for (const operation of Object.values(operations)) putRight(path, operation);
+  }
+  const process = { name: PROCESS, description: "The process that the services run in" };
+  return {
+    openapi: "3.1.1",
+    info: { title: "r3edge-engine", version, description: "The REST side of the services in this process." },
+    tags: [...services.map(({ name, description }) => ({ name, description })), process],
+    paths,
+    components: {
+      schemas: { Problem: plainSchemaOf(problemSchema) },
+      responses: {
+        Problem: {
+          description: "Refused or failed: problem details (RFC 9457) with a stable code",
+          content: { [PROBLEM_TYPE]: { schema: { $ref: PROBLEM } } },
+        },
+      },
+    },
+  };
+}
+
+function putRight(path: string, operation: Operation): void {
+  operation.tags ??= [/^\/api\/([^/]+)/.exec(path)?.[1] ?? PROCESS];
+  for (const parameter of operation.parameters ?? []) {
+    const { description } = parameter.schema;
+    if (description !== undefined) parameter.description = description;
+  }
+  const body = operation.requestBody?.content;
+  if (body !== undefined && JSON_TYPE in body) {
+    for (const type of Object.keys(body)) if (type !== JSON_TYPE) delete body[type];
+  }
+  operation.responses ??= {};
+  for (const [status, { content }] of Object.entries(operation.responses)) {
+    if (content?.[JSON_TYPE]?.schema?.$ref === PROBLEM) operation.responses[status] = { $ref: PROBLEM_RESPONSE };
+    else if (content !== undefined) operation.responses[status] = { description: wordsFor(status), content };
+  }
+  operation.responses["default"] ??= { $ref: PROBLEM_RESPONSE };
+}
+
+function wordsFor(status: string): string {
+  return status.startsWith("2") ? "As asked" : "Not now: the present state";
+}
+
+function jsonSchemaOf(schema: z.ZodType): JsonSchema {
+  return schema === problemSchema ? { $ref: PROBLEM } : plainSchemaOf(schema);
+}
+
+/** What refers to itself would refer to its own root, which is not the document's: only z.json() does, and that is anything. */
+function plainSchemaOf(schema: z.ZodType): JsonSchema {
+  const made = JSON.stringify(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }));
+  return JSON.parse(made, (key, value: unknown) => {
+    if (key === "$schema" || key === "$defs") return undefined;
+    const refers = typeof value === "object" && value !== null && "$ref" in value;
+    return refers && String(value.$ref).startsWith("#/$defs/") ? { description: "Any JSON" } : value;
+  }) as JsonSchema;
+}
