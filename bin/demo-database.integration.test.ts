@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { putSession } from "#shared/db/reference-rows.fixture.ts";
+import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import { createWorld, putReferences, SESSION, type World } from "./alone-world.fixture.ts";
 import { refuseOtherRuns } from "./demo-database.ts";
 import type { DemoRun } from "./demo-run.ts";
@@ -18,5 +20,7 @@ test("a database that is someone else's is refused where it holds another run's 
   await putReferences(world);
   expect(await refused(null)).toContain("holds sessions of another demo or of yours");
   expect(await refused({ id: "another" })).toContain("holds sessions of another demo or of yours");
+  expect(await refused({ id: SESSION.accountId })).toBeUndefined();
+  await putSession(world.db.sql, sessionOf({ accountId: "me" }));
   expect(await refused({ id: SESSION.accountId })).toBeUndefined();
 });

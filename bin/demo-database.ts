@@ -68,8 +68,8 @@ export async function refuseToDropSessions(
 }
 
 /**
- * A database that DATABASE_URL names is used as it is, and must not hold another run: its sessions would start here.
- * `run` null: one that is to be begun.
+ * A database that DATABASE_URL names is used as it is, and must not be another run's: its sessions would start here, on
+ * accounts that are not known. `run` null: one that is to be begun.
  */
 export async function refuseOtherRuns(
   { databaseUrl, ownPostgres }: PostgresServer,
@@ -77,7 +77,8 @@ export async function refuseOtherRuns(
 ): Promise<void> {
   if (ownPostgres) return;
   const sessions = await sessionsIn(databaseUrl);
-  if (sessions.some(({ account_id }) => account_id !== run?.id))
+  // Beside the demo's there may be a person's own.
+  if (sessions.length > 0 && !sessions.some(({ account_id }) => account_id === run?.id))
     throw new Trouble(
       "The database that DATABASE_URL names holds sessions of another demo or of yours; give a new demo a database of its own.",
     );
