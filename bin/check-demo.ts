@@ -1,20 +1,24 @@
 // An independent check of a demo that runs: it recomputes every order, fee and equity point from the CSV and docs/demo.md, imports
 // nothing of the engine, and compares with the venue's own ledger and the engine's REST. Usage: check-demo.ts [bin/up's data folder]
-import { deepStrictEqual } from "node:assert";
-import { createHmac } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { parse } from "csv-parse/sync";
 import { Decimal } from "decimal.js";
 
 Decimal.set({ precision: 100, rounding: Decimal.ROUND_DOWN, toExpNeg: -1000, toExpPos: 1000 });
 type Row = Record<string, string>;
-const root = `${import.meta.dir}/..`;
-const { run, urls } = JSON.parse(readFileSync(`${process.argv[2] ?? `${root}/.data`}/places.json`, "utf8"));
-const csv = readFileSync(`${root}/node_modules/vega-datasets/data/sp500-2000.csv`, "utf8");
+const folder = resolve(process.argv[2] ?? `${import.meta.dir}/../.data`);
+const fail = (why: string): never => (process.stderr.write(`${why}\n`), process.exit(1));
+async function get(url: string, headers = {}) {
+  const answer = await fetch(url, { headers }).catch(() => null);
+  const text = answer?.ok === true ? await answer.text().catch(() => null) : null;
+  return text === null ? fail(`No demo runs on ${folder}: start bin/up first.`) : JSON.parse(text);
+}
+const { run, urls } = await get(`file://${folder}/places.json`);
+if (!(await get(`file://${folder}/progress.json`)).done) fail("The demo is still playing: check when it has ended.");
+const csv = await Bun.file(`${import.meta.dir}/../node_modules/vega-datasets/data/sp500-2000.csv`).text();
 const bars: { date: string; open: string; close: string }[] = parse(csv, { columns: true, to: run.bars });
-const closes = bars.map(({ close }) => Number(close));
 const average = (index: number, length: number): number =>
-  closes.slice(index - length + 1, index + 1).reduce((sum, close) => sum + close, 0) / length;
+  bars.slice(index - length + 1, index + 1).reduce((sum, { close }) => sum + Number(close), 0) / length;
 
 // One text an order: number, side, type, size, filled, average price, fee, its asset, market time of the fill.
 const [orders, equity]: [string[], string[]] = [[], []];
@@ -40,32 +44,24 @@ for (const [index, bar] of bars.entries()) {
   if (size.times(bar.close).gte(10)) open = { side: long ? "SELL" : "BUY", size };
 }
 if (open !== null) orders.push(`${orders.length + 1} ${open.side} MARKET ${open.size.toFixed()} 0 - - - -`);
-
-const get = async <T>(url: string, headers = {}): Promise<T> => (await (await fetch(url, { headers })).json()) as T;
-async function pages<Item>(path: string): Promise<Item[]> {
-  const items: Item[] = [];
-  const base = `${urls["order-position-tracker"]}/api/order-position-tracker/${path}?sessionId=${run.sessionId}&limit=1000`;
-  for (let at: string | null = ""; at !== null; ) {
-    const page: { items: Item[]; nextCursor: string | null } = await get(`${base}${at && `&cursor=${at}`}`);
-    items.push(...page.items);
-    at = page.nextCursor && encodeURIComponent(page.nextCursor);
-  }
-  return items;
+async function pages<Item>(path: string, from = ""): Promise<Item[]> {
+  const url = `${urls["order-position-tracker"]}/api/order-position-tracker/${path}?sessionId=${run.sessionId}&limit=1000`;
+  const { items, nextCursor: at }: { items: Item[]; nextCursor: string | null } = await get(`${url}${from}`);
+  return at === null ? items : items.concat(await pages<Item>(path, `&cursor=${encodeURIComponent(at)}`));
 }
 const ledger = (path: string): Promise<Row[]> => {
   const query = `symbol=SPXUSD&limit=1000&timestamp=${Date.now()}`;
-  const signature = createHmac("sha256", run.secret).update(query).digest("hex");
+  const signature = new Bun.CryptoHasher("sha256", run.secret).update(query).digest("hex");
   const url = `${urls["paper-exchange"]}/api/paper-exchange/markets/${run.id}/api/v3/${path}`;
   return get(`${url}?${query}&signature=${signature}`, { "X-MBX-APIKEY": run.apiKey });
 };
 const plain = (text = ""): string => new Decimal(text).toFixed();
 const trades = await ledger("myTrades");
 const booked = (await ledger("allOrders")).map((order) => {
-  const trade = trades.find(({ orderId }) => orderId === order["orderId"]);
-  const fill =
-    trade && `${plain(trade["price"])} ${plain(trade["commission"])} ${trade["commissionAsset"]} ${trade["time"]}`;
+  const { price, commission, commissionAsset, time } = trades.find((it) => it["orderId"] === order["orderId"]) ?? {};
+  const fill = price ? `${plain(price)} ${plain(commission)} ${commissionAsset} ${time}` : "- - - -";
   const sizes = `${plain(order["origQty"])} ${plain(order["executedQty"])}`;
-  return `${order["clientOrderId"]?.split("-").at(-1)} ${order["side"]} ${order["type"]} ${sizes} ${fill ?? "- - - -"}`;
+  return `${order["clientOrderId"]?.split("-").at(-1)} ${order["side"]} ${order["type"]} ${sizes} ${fill}`;
 });
 const engine = (await pages<Row & { style: Row; fees: Row }>("orders")).map((order) => {
   const [asset = "-", fee = "-"] = Object.entries(order.fees)[0] ?? [];
@@ -73,8 +69,12 @@ const engine = (await pages<Row & { style: Row; fees: Row }>("orders")).map((ord
   return `${order["number"]} ${order["side"]} ${order.style["type"]} ${order["size"]} ${order["filledSize"]} ${fill}`;
 });
 const points = (await pages<Row>("equity")).map((point) => `${point["closeAtMs"]} ${point["equity"]}`);
+function same(what: string, found: string[], right: string[]): void {
+  const at = [...right, "none"].findIndex((text, index) => text !== (found[index] ?? "none"));
+  if (at >= 0) fail(`${what} ${at + 1} is "${found[at] ?? "none"}"; it has to be "${right[at] ?? "none"}".`);
+}
 const byNumber = (a: string, b: string): number => Number.parseInt(a, 10) - Number.parseInt(b, 10);
-deepStrictEqual(booked.toSorted(byNumber), orders, "the venue's ledger is another one");
-deepStrictEqual(engine.toSorted(byNumber), orders, "the engine's orders are others");
-deepStrictEqual(points, equity, "the engine's equity is another one");
+same("The venue's order", booked.toSorted(byNumber), orders);
+same("The engine's order", engine.toSorted(byNumber), orders);
+same("The engine's equity point", points, equity);
 process.stdout.write(`${orders.length} orders, ${trades.length} fills, ${equity.length} equity points agree.\n`);

@@ -133,6 +133,7 @@ describe("a mistyped command", () => {
     [["bin/run.ts", "nosuch"], 'There is no service "nosuch"; there are all, paper-exchange'],
     [["bin/run.ts"], "missing required argument 'services'"],
     [["bin/test.ts", "nosuch"], "No test file has nosuch in its path."],
+    [["bin/check-demo.ts", "/no/such/folder"], "No demo runs on /no/such/folder: start bin/up first.\n"],
   ];
 
   test.each(commands)("is refused in a sentence, and nothing is started: %j", async (args, says) => {
