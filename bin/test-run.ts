@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
-import { type Step, say, step } from "./say.ts";
+import { join, normalize, relative, resolve } from "node:path";
+import { type Step, say, step, Trouble } from "./say.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const TEST_FOLDERS = ["src", "strategies", "bin", "bench", "chaos"];
@@ -26,7 +26,7 @@ const END_TO_END = /\.(e2e|full)\.test\.ts$/;
 const INTEGRATION = /\.integration\.test\.ts$/;
 const CONTRACT = /\.contract\.(integration\.)?test\.ts$/;
 
-/** The ladder, from what is quick to what is whole. */
+/** The ladder, from what is quick to what is whole; the last rung is climbed with `--full` alone. */
 export const STAGES: readonly Stage[] = [
   {
     name: "Unit tests",
@@ -42,15 +42,25 @@ export const STAGES: readonly Stage[] = [
     limitMs: 180_000,
   },
   { name: "End-to-end tests", matches: (file) => file.endsWith(".e2e.test.ts"), atOnce: 1, limitMs: 240_000 },
+  { name: "Full demos", matches: isLong, atOnce: 1, limitMs: 420_000 },
 ];
 
-/** The long runs of `--full`. */
-export const FULL_STAGE: Stage = {
-  name: "Full demos",
-  matches: (file) => file.endsWith(".full.test.ts"),
-  atOnce: 1,
-  limitMs: 420_000,
-};
+function isLong(file: string): boolean {
+  return file.endsWith(".full.test.ts");
+}
+
+/** The files with one of these in their path, or all. Long runs are among them with `full`, or when named in full. */
+export function filesToRun(files: readonly string[], paths: readonly string[], full: boolean): string[] {
+  const wanted = paths.map((path) => normalize(path));
+  const found = files.filter((file) => wanted.length === 0 || wanted.some((path) => file.includes(path)));
+  const chosen = found.filter(
+    (file) => full || !isLong(file) || wanted.some((path) => `/${file}`.endsWith(`/${path}`)),
+  );
+  if (found.length === 0) throw new Trouble(`No test file has ${paths.join(" or ")} in its path.`);
+  if (chosen.length === 0)
+    throw new Trouble(`Only long runs have ${paths.join(" or ")} in their path; --full plays them as well.`);
+  return chosen;
+}
 
 /** Every test file, as a path from the root. */
 export function testFiles(): string[] {

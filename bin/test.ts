@@ -1,9 +1,9 @@
 import { Command } from "commander";
-import { report, say, step, Trouble } from "./say.ts";
+import { report, say, step } from "./say.ts";
 import { inScratch, type Scratch } from "./scratch.ts";
 import { selfCheck } from "./self-check.ts";
 import { startServers } from "./servers.ts";
-import { type Counts, endCommands, FULL_STAGE, runCommand, runStage, STAGES, testFiles } from "./test-run.ts";
+import { type Counts, endCommands, filesToRun, runCommand, runStage, STAGES, testFiles } from "./test-run.ts";
 
 const CHECK_LIMIT_MS = 240_000;
 
@@ -22,8 +22,7 @@ async function check(env: Record<string, string>): Promise<Counts> {
 }
 
 async function runTests(paths: readonly string[], options: Options, scratch: Scratch): Promise<Counts> {
-  const files = testFiles().filter((file) => paths.length === 0 || paths.some((path) => file.includes(path)));
-  if (files.length === 0) throw new Trouble(`No test file has ${paths.join(" or ")} in its path.`);
+  const files = filesToRun(testFiles(), paths, options.full);
   const servers = await startServers(scratch.supervisor, scratch.data, { durable: false, given: {} });
   const env = {
     ...scratch.env,
@@ -32,8 +31,7 @@ async function runTests(paths: readonly string[], options: Options, scratch: Scr
     TMPDIR: scratch.data.path,
   };
   const total: Counts = paths.length === 0 ? await check(env) : { passed: 0, failed: 0 };
-  const stages = options.full || paths.length > 0 ? [...STAGES, FULL_STAGE] : STAGES;
-  for (const stage of stages) {
+  for (const stage of STAGES) {
     const counts = await runStage(stage, files, env);
     total.passed += counts.passed;
     total.failed += counts.failed;
@@ -52,7 +50,10 @@ async function main(paths: readonly string[], options: Options): Promise<number>
 
 const program = new Command("bin/test")
   .description("Runs every check and test on a Postgres and a Redis of its own.")
-  .argument("[paths...]", "only test files with one of these in their path, without the checks")
+  .argument(
+    "[paths...]",
+    "only test files with one of these in their path, without the checks; a long run has to be named in full",
+  )
   .option("--full", "also the long runs: a full demo, and a full demo with kills", false)
   .option("--self-check", "plant faults in a copy of the repository; each has to be found", false)
   .parse();
