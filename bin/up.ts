@@ -52,16 +52,17 @@ function refuseForeignKills(plan: readonly PlannedKill[], given: Readonly<Record
 
 function showPlaces({ urls, data, run }: Engine): void {
   const table = new Table({ head: ["where to look", ""], style: { head: [], border: [] } });
+  const isOneProcess = new Set(Object.values(urls)).size === 1;
+  const pages = isOneProcess ? [["services and their API", `${urls["session-manager"]}/`]] : Object.entries(urls);
   table.push(
+    ...pages,
     ["sessions", `${urls["session-manager"]}/api/session-manager/sessions`],
     ["orders", `${urls["order-position-tracker"]}/api/order-position-tracker/orders?sessionId=${run.sessionId ?? ""}`],
     ["equity", `${urls["order-position-tracker"]}/api/order-position-tracker/equity?sessionId=${run.sessionId ?? ""}`],
-    ["API of each service", `${urls["session-manager"]}/openapi.json`],
-    ["health", `${urls["session-manager"]}/readyz`],
     ["logs", data.logs],
   );
   say(table.toString());
-  say("Everything goes on running; Ctrl-C stops all of it.");
+  say("Everything goes on running; Ctrl-C stops all of it. A session of your own: docs/first-session.md.");
 }
 
 async function up(options: UpOptions, { data, supervisor, given, sinceMs }: UpContext): Promise<number> {
