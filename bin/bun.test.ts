@@ -1,0 +1,67 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "clone-"));
+  mkdirSync(join(root, "bin"));
+  copyFileSync(join(import.meta.dir, "bun"), join(root, "bin/bun"));
+  writeFileSync(join(root, "bun.lock"), "{}");
+});
+afterEach(() => {
+  rmSync(root, { recursive: true });
+});
+
+/** Runs bin/bun in a fresh clone, with a Bun that notes how it was called, and whose installation is this. */
+function run(args: readonly string[], installation = "mkdir -p node_modules") {
+  const stub = join(root, "stub");
+  mkdirSync(stub, { recursive: true });
+  const source = `case "$1" in --version) echo 1.4.5 && exit ;; esac
+    echo "$@" >> "${root}/calls"
+    case "$1" in install) ${installation} ;; esac`;
+  writeFileSync(join(stub, "bun"), `#!/bin/sh\n${source}\n`);
+  chmodSync(join(stub, "bun"), 0o755);
+  const env = { PATH: `${stub}:/usr/bin:/bin`, HOME: root };
+  const done = Bun.spawnSync([join(root, "bin/bun"), ...args], { env });
+  const calls = existsSync(join(root, "calls")) ? readFileSync(join(root, "calls"), "utf8").trim().split("\n") : [];
+  return { code: done.exitCode, said: done.stderr.toString(), calls };
+}
+
+describe("bin/bun in a fresh clone", () => {
+  test("installs from the lockfile once, says so in a line, and leaves out Bun's summary", () => {
+    expect(run(["bin/up.ts"])).toEqual({
+      code: 0,
+      said: "Installing packages from bun.lock ...\n",
+      calls: ["install --frozen-lockfile --no-summary", "bin/up.ts"],
+    });
+    expect(run(["bin/up.ts"]).said).toBe("");
+  });
+
+  test("shows in full why an installation failed, and does not go on", () => {
+    const { code, said, calls } = run(["bin/up.ts"], "echo error: no such host >&2; exit 1");
+    expect({ code, calls }).toEqual({ code: 1, calls: ["install --frozen-lockfile --no-summary"] });
+    expect(said.split("\n")).toEqual([
+      "Installing packages from bun.lock ...",
+      "error: no such host",
+      "bin/bun: bun install --frozen-lockfile failed; its message stands above.",
+      "",
+    ]);
+  });
+
+  test("leaves the summary out as well when only the installation was asked for", () => {
+    const { said, calls } = run(["install"]);
+    expect({ said, calls }).toEqual({ said: "Installing packages ...\n", calls: ["install --no-summary"] });
+  });
+});
