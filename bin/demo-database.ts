@@ -63,7 +63,8 @@ export async function refuseToDropSessions(
   if (names.length === 0) return;
   const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
   throw new Trouble(
-    `A new demo would remove your sessions (${names.slice(0, 3).join(", ")}${more}): \`bin/up\` goes on with them, \`bin/up --fresh\` removes them, and another R3_DATA_FOLDER keeps them apart.`,
+    `A new demo would remove your sessions (${names.slice(0, 3).join(", ")}${more}): \`bin/up\` goes on with them, ` +
+      "`bin/up --fresh` removes them, and another R3_DATA_FOLDER keeps them apart.",
   );
 }
 

@@ -33,7 +33,8 @@ export function readUpOptions(argv: readonly string[]): UpOptions {
     .option("--json", "say nothing but the last line", false)
     .addHelpText(
       "after",
-      "\nSettings: R3_DATA_FOLDER (default .data), R3_HTTP_PORT, R3_POSTGRES_PORT, R3_REDIS_PORT, DATABASE_URL, REDIS_URL,\nand all others of .env.example, from the environment or the file that R3_SETTINGS_FILE names.",
+      "\nSettings: R3_DATA_FOLDER (default .data), R3_HTTP_PORT, R3_POSTGRES_PORT, R3_REDIS_PORT, DATABASE_URL, REDIS_URL,\n" +
+        "and all others of .env.example, from the environment or the file that R3_SETTINGS_FILE names.",
     )
     .parse(argv);
   const { kill, seed, ...given } = command.opts<Omit<UpOptions, "plan"> & { kill?: number; seed?: number }>();
