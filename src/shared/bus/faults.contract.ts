@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import type { OwnedUnit } from "./bus.ts";
 import {
   countOf,
@@ -171,6 +172,29 @@ export const FAULT_CASES: Record<string, (world: World) => Promise<void>> = {
     await publishCounts(world, bus, topic, "k", [6]);
     await until(() => seen.length >= 8);
     expect(seen).toEqual([1, 2, 3, 4, 5, 4, 5, 6]);
+  },
+
+  async "a unit is taken anew where a commit's answer was lost, and its events count once"(world) {
+    const { bus } = await world.join();
+    const topic = topicFor("answer-lost");
+    let acquired = 0;
+    let losses = 1;
+    const running = noting(world, bus, topic.name, [topic], {
+      onAcquired: async (unit) => void (acquired += unit.partition === bus.partitionOf("k") ? 1 : 0),
+      handle: async (tx, events) => {
+        for (const event of events) await world.note(tx, { group: topic.name, key: event.key, n: countOf(event) });
+        // It has committed, and the transaction fails all the same.
+        tx.afterCommit(() => {
+          losses -= 1;
+          if (losses >= 0) throw new AppError("DATABASE_UNAVAILABLE", "outage", "The answer was lost.");
+        });
+      },
+    });
+    await running.ready;
+    await publishCounts(world, bus, topic, "k", [1]);
+    await until(() => acquired === 2);
+    await publishCounts(world, bus, topic, "k", [2]);
+    await expectCounts(world, topic.name, { k: [1, 2] });
   },
 
   async "a takeover waits for the commit in flight"(world) {

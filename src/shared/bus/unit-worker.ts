@@ -90,7 +90,10 @@ export class UnitWorker {
     if (this.behind.size > 0 || this.inDoubt) this.wake.resolve();
   }
 
-  /** Works until the unit's signal aborts, or throws FENCED when another owner is there. */
+  /**
+   * Works until the unit's signal aborts, or throws FENCED when another owner is there. Ends by itself where a commit went
+   * through whose answer was lost: what follows the events in memory never heard of them, and has to be made anew.
+   */
   async run(): Promise<void> {
     const pause = new GrowingPause(this.options.clock);
     const { signal } = this.unit;
@@ -100,7 +103,7 @@ export class UnitWorker {
     while (!signal.aborted) {
       this.working = true;
       try {
-        if (this.inDoubt) await this.readPositions();
+        if (this.inDoubt && !(await this.readPositions())) return;
         await this.step(pause);
         pause.reset();
       } catch (error) {
@@ -225,15 +228,23 @@ export class UnitWorker {
     for (const { name } of this.durable) this.behind.add(name);
   }
 
-  /** Reads the positions anew, and then what the log has behind them. FENCED when they are of another owner. */
-  private async readPositions(): Promise<void> {
+  /**
+   * Reads the positions anew, and then what the log has behind them. FENCED when they are of another owner; false when one
+   * is further than what was done here.
+   */
+  private async readPositions(): Promise<boolean> {
     const { group, partition: part, epoch, role } = this.unit;
     const names = this.durable.map((topic) => topic.name);
     const positions = await this.options.logStore.positions({ group, part, epoch }, names);
     if (positions === undefined) throw fenced(role);
+    if (positions.some(({ topic, seq }) => seq > (this.positions.get(topic) ?? 0))) {
+      this.options.log.warn({ group, partition: part, epoch }, "A commit's answer was lost; the unit is taken anew");
+      return false;
+    }
     this.place(positions);
     this.suspectHoles();
     this.inDoubt = false;
+    return true;
   }
 
   private place(positions: readonly Position[]): void {
