@@ -1,5 +1,6 @@
 import type { Candle } from "#shared/domain/candle.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
 
 const PAGE = 500;
@@ -11,7 +12,10 @@ type Series = Pick<Candle, "instrumentId" | "timeFrame">;
  * the statement that writes the point, so that of any number of replicas one writes it, once and in order.
  */
 export interface EquityCurve {
-  /** Candles as they come: forming ones and repeated ones change nothing, holes are closed by market-data. */
+  /**
+   * Candles as they come: forming ones and repeated ones change nothing, holes are closed by market-data. What fails is left
+   * to the next candle of its series, or to market-data's repeating of the newest one.
+   */
   follow(candles: readonly Candle[]): Promise<void>;
 }
 
@@ -41,7 +45,7 @@ async function slowest({ sql }: Deps["db"], series: Series): Promise<number | nu
   return rows[0]?.n ?? null;
 }
 
-export function createEquityCurve({ db, clients }: Deps): EquityCurve {
+export function createEquityCurve({ db, clients, log }: Deps): EquityCurve {
   /** Up to which candle every session of a series was brought; only to leave repeated heads alone. */
   const done = new Map<string, number>();
 
@@ -54,20 +58,29 @@ export function createEquityCurve({ db, clients }: Deps): EquityCurve {
     }
   };
 
+  const take = async (candle: Candle): Promise<void> => {
+    const { instrumentId, timeFrame, n } = candle;
+    const key = `${instrumentId} ${timeFrame}`;
+    const before = done.get(key);
+    if (before !== n - 1) {
+      const at = await slowest(db, candle);
+      if (at === null || at >= n) return;
+      if (at < n - 1) await catchUp({ instrumentId, timeFrame }, at + 1, n - 1);
+    }
+    await writePoints(db, candle);
+    done.set(key, n);
+  };
+
   return {
     async follow(candles) {
-      for (const candle of candles) {
-        const { instrumentId, timeFrame, n } = candle;
-        const key = `${instrumentId} ${timeFrame}`;
-        if (!candle.closed) continue;
-        const before = done.get(key);
-        if (before !== n - 1) {
-          const at = await slowest(db, candle);
-          if (at === null || at >= n) continue;
-          if (at < n - 1) await catchUp({ instrumentId, timeFrame }, at + 1, n - 1);
+      for (const candle of candles.filter(({ closed }) => closed)) {
+        try {
+          await take(candle);
+        } catch (error) {
+          // Not given back to the bus: sessions of this unit would wait behind it to be stopped. The repeated head shows the hole again.
+          const { instrumentId, timeFrame, n } = candle;
+          log.warn({ instrumentId, timeFrame, n, reason: messageOf(error) }, "equity not written yet");
         }
-        await writePoints(db, candle);
-        done.set(key, n);
       }
     },
   };

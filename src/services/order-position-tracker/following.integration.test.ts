@@ -1,11 +1,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { pino } from "pino";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { Candle } from "#shared/domain/candle.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import type { VenueFill } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import { event, MARKET_CANDLES } from "#shared/messages/topics.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { createEquityCurve } from "./equity.ts";
 import { readFillCursor } from "./fill-cursor.ts";
 import { createWorld, type Desk, deskSession, openDesk, tellSession, type World } from "./tracker.fixture.ts";
 import {
@@ -303,7 +307,24 @@ describe("the equity curve", () => {
     // 10 bought at 100, 0.01 of them the fee: cash 999,000 and 9.99 at the close of candle 12.
     expect(Number(points.at(-1)?.equity)).toBe(999_000 + 9.99 * 112);
   });
+
+  test("keeps nobody waiting while a hole can not be closed, and closes it with the candle that is repeated", async () => {
+    const away = () => Promise.reject(new AppError("SERVICE_UNAVAILABLE", "transient", "market-data is away."));
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    const { db } = world.database;
+    const curve = createEquityCurve({ db, log: silent, clients: { marketData: { candles: away } } } as unknown as Deps);
+    const countPoints = async () =>
+      (await db.sql`select from order_position_tracker.equity_points where session_id = ${session.id}`).count;
+    await curve.follow([candleOf(3)]);
+    expect(await countPoints()).toBe(0);
+    for (let n = 1; n <= 3; n += 1) desk.candles.push(candleOf(n));
+    await desk.bus.publishVolatile([event(MARKET_CANDLES, desk.instrument.id, "market.candle", candleOf(3))]);
+    await until(async () => (await countPoints()) === 3);
+  });
 });
+
+const silent = pino({ level: "silent" });
 
 function candleOf(n: number): Candle {
   const price = String(100 + n);
