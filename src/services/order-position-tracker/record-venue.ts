@@ -6,7 +6,6 @@ import { normalize } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
-import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import { ALERTS, event, ORDERS, POSITIONS } from "#shared/messages/topics.ts";
 import { applyOrderEvent, type OrderAlert, type OrderEvent, type TrackedOrder } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
@@ -48,7 +47,7 @@ export interface Recorder {
   change(tx: Tx, order: Order, event: OrderEvent, patch?: Partial<Order>): Promise<Order>;
 }
 
-type RecordDeps = Pick<Deps, "bus" | "queue" | "clock" | "log" | "exchanges">;
+type RecordDeps = Pick<Deps, "bus" | "clock" | "log" | "exchanges">;
 
 export function createRecorder(deps: RecordDeps, instruments: Instruments): Recorder {
   return {
@@ -206,10 +205,6 @@ class Recording {
     else {
       this.events.push(event(ORDERS, order.sessionId, "order.changed", { from, order }, links(order)));
       this.writes.push(() => insertOrderEvent(this.tx, { order, type: "order.changed", from, atMs: this.atMs }));
-    }
-    // Only then does a task wait for a time that is not over yet; a worker that is sending looks for itself.
-    if (order.state !== from && (from === "UNKNOWN" || from === "PENDING_CANCEL")) {
-      this.deps.queue.wake(this.tx, CANCEL_ORDER.queue, id);
     }
   }
 

@@ -88,8 +88,6 @@ export interface TaskQueue {
   enqueue(tx: Tx, task: NewTask): Promise<string>;
   /** Whether a task of this type is open in a lane, as the transaction sees it. */
   isWaiting(tx: Tx, task: TaskType, lane: string): Promise<boolean>;
-  /** Wakes a lane after the commit of this transaction, as when something outside made its waiting task doable. */
-  wake(tx: Tx, queue: string, lane: string): void;
   work(options: WorkerOptions): Running;
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -67,10 +67,11 @@ describe("enqueue", () => {
 
   test("a payload that breaks its contract is refused", async () => {
     const queue = fixture.process(deafWakeups());
-    const refused = fixture.database.db.transaction((tx) =>
-      queue.enqueue(tx, { task: numberTask("refused"), lane: "lane", payload: { n: "one" } }),
-    );
-    expect(hasCode(await refused.catch((error: unknown) => error), "INVALID_INPUT")).toBe(true);
+    const wrong = { task: numberTask("refused"), lane: "lane", payload: { n: "one" } };
+    const awaited = fixture.database.db.transaction((tx) => queue.enqueue(tx, wrong));
+    expect(hasCode(await awaited.catch((error: unknown) => error), "INVALID_INPUT")).toBe(true);
+    const left = fixture.database.db.transaction(async (tx) => void queue.enqueue(tx, wrong));
+    expect(hasCode(await left.catch((error: unknown) => error), "INVALID_INPUT")).toBe(true);
   });
 
   test("it may be left without an await: the commit carries it", async () => {
@@ -185,9 +186,10 @@ describe("wake-ups that are lost", () => {
 
   test("waking a lane without tasks does no harm", async () => {
     const task = numberTask("woken");
-    const queue = fixture.process();
+    const wakeups = createMemoryWakeups();
+    const queue = fixture.process(wakeups);
     work(queue, task);
-    await fixture.database.db.transaction(async (tx) => queue.wake(tx, task.queue, "nobody"));
+    wakeups.wake(task.queue, "nobody", { priority: 5 });
     await fixture.enqueue(queue, task, "lane", 1);
     await until(async () => (await fixture.openTasks(task)) === 0);
     expect(await effects(task, "lane")).toEqual([1]);

@@ -61,7 +61,10 @@ class RowTaskQueue implements TaskQueue {
     const checked = task.payload.safeParse(payload);
     if (!checked.success) {
       const message = `The payload of a task "${task.type}" is not what its contract says.`;
-      throw new AppError("INVALID_INPUT", "permanent", message, { cause: checked.error });
+      const failure = new AppError("INVALID_INPUT", "permanent", message, { cause: checked.error });
+      // No statement has failed that the transaction would fail with.
+      tx.beforeCommit(Symbol("refused task"), () => Promise.reject(failure));
+      throw failure;
     }
     const id = Bun.randomUUIDv7();
     const info: WakeInfo = { priority, taskId: id, type: task.type };
@@ -74,10 +77,6 @@ class RowTaskQueue implements TaskQueue {
 
   isWaiting(tx: Tx, { queue, type }: TaskType, lane: string): Promise<boolean> {
     return hasOpenTask(tx, { queue, lane }, type);
-  }
-
-  wake(tx: Tx, queue: string, lane: string): void {
-    this.#wakeAfterCommit(tx, { queue, lane }, { priority: DEFAULT_PRIORITY });
   }
 
   work(options: WorkerOptions): Running {
