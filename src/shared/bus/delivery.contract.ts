@@ -3,7 +3,7 @@ import { until } from "#shared/clock/until.fixture.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { BusEvent } from "./bus.ts";
 import { countOf, counts, countsByKey, noting, publishCounts, topicFor, type World } from "./bus-world.fixture.ts";
-import { headOf } from "./log-store.ts";
+import { streamKey } from "./log-store.ts";
 
 const KEYS = Array.from({ length: 16 }, (_, index) => `key-${index}`);
 
@@ -176,7 +176,7 @@ export const DELIVERY_CASES: Record<string, (world: World) => Promise<void>> = {
     });
     await running.ready;
     await publishCounts(world, bus, topic, "k", counts(1, 25));
-    const place = headOf({ topic: topic.name, part: bus.partitionOf("k") });
+    const place = streamKey({ topic: topic.name, part: bus.partitionOf("k") });
     await until(async () => (await world.logStore.standing(topic.name, [topic.name])).get(place) === 25);
     const tens = batches.flat().filter((n) => n % 10 === 0);
     expect(tens).toEqual([10, 20]);

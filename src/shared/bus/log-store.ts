@@ -57,7 +57,7 @@ export interface LogStore {
   append(tx: Tx, batch: readonly NewEntries[]): Promise<readonly number[]>;
   /** The first `limit` events after `afterSeq`, in order, without a hole. */
   read(stream: Stream, afterSeq: number, limit: number): Promise<StoredEntry[]>;
-  /** The number of the newest event by topic and partition (`headOf`); those without an event are left out. */
+  /** The number of the newest event by topic and partition (`streamKey`); those without an event are left out. */
   heads(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Writes the epoch into the unit's positions, made at 0 where missing; waits for the old owner's commit. */
   take(tx: Tx, unit: UnitEpoch, topics: readonly string[]): Promise<Position[]>;
@@ -68,11 +68,11 @@ export interface LogStore {
    * Only past events that change nothing.
    */
   pass(unit: UnitEpoch, steps: readonly Advance[]): Promise<void>;
-  /** Where a group stands by topic and partition (`headOf`), whatever the epoch. */
+  /** Where a group stands by topic and partition (`streamKey`), whatever the epoch. */
   standing(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Where the unit stands; undefined when it has another epoch by now. */
   positions(unit: UnitEpoch, topics: readonly string[]): Promise<Position[] | undefined>;
-  /** The smallest position of any group by topic and partition (`headOf`). */
+  /** The smallest position of any group by topic and partition (`streamKey`). */
   slowest(): Promise<ReadonlyMap<string, number>>;
   /** Says that the member is there and gives all members of the group whose last word is younger than their lease. */
   beat(group: string, member: string, leaseMs: number): Promise<string[]>;
@@ -83,6 +83,6 @@ export interface LogStore {
 }
 
 /** The key of a partition in the maps of this port. */
-export function headOf({ topic, part }: Stream): string {
+export function streamKey({ topic, part }: Stream): string {
   return `${topic}:${part}`;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Assignment, Broker, Delivery, GroupReader, TailReader } from "./broker.ts";
-import { headOf, type Stream } from "./log-store.ts";
+import { type Stream, streamKey } from "./log-store.ts";
 
 /** How long a read waits, as with a server. */
 const BLOCK_MS = 1_000;
@@ -23,10 +23,10 @@ export class MemoryStreams {
   private changed = Promise.withResolvers<void>();
 
   of(stream: Stream): MemoryStream {
-    const known = this.byName.get(headOf(stream));
+    const known = this.byName.get(streamKey(stream));
     if (known !== undefined) return known;
     const made: MemoryStream = { entries: [], lastPlace: 0, groups: new Map() };
-    this.byName.set(headOf(stream), made);
+    this.byName.set(streamKey(stream), made);
     return made;
   }
 
@@ -93,8 +93,8 @@ class MemoryGroupReader implements GroupReader {
       const group = known ?? { delivered: durable ? assignment.position() : 0, pending: new Map<number, Entry>() };
       stream.groups.set(this.group, group);
       let entries: Entry[] = [];
-      if (this.epochs.get(headOf(assignment)) !== epoch) {
-        this.epochs.set(headOf(assignment), epoch);
+      if (this.epochs.get(streamKey(assignment)) !== epoch) {
+        this.epochs.set(streamKey(assignment), epoch);
         if (durable) group.delivered = assignment.position();
         else entries = [...group.pending.values()];
       }

@@ -4,12 +4,12 @@ import { changeAtCommit } from "#shared/db/memory.ts";
 import { fenced } from "#shared/errors/app-error.ts";
 import {
   type Advance,
-  headOf,
   type LogStore,
   type NewEntries,
   type Position,
   type StoredEntry,
   type Stream,
+  streamKey,
   type UnitEpoch,
 } from "./log-store.ts";
 
@@ -33,11 +33,11 @@ class MemoryLogStore implements LogStore {
   constructor(private readonly clock: Clock) {}
 
   append(tx: Tx, batch: readonly NewEntries[]): Promise<readonly number[]> {
-    const firsts = batch.map((stream) => (this.log.get(headOf(stream))?.length ?? 0) + 1);
+    const firsts = batch.map((stream) => (this.log.get(streamKey(stream))?.length ?? 0) + 1);
     changeAtCommit(tx, () => {
       batch.forEach((stream, place) => {
-        const kept = this.log.get(headOf(stream)) ?? [];
-        this.log.set(headOf(stream), kept);
+        const kept = this.log.get(streamKey(stream)) ?? [];
+        this.log.set(streamKey(stream), kept);
         stream.entries.forEach(({ json }, index) => kept.push({ seq: (firsts[place] ?? 1) + index, json }));
       });
     });
@@ -45,7 +45,7 @@ class MemoryLogStore implements LogStore {
   }
 
   read(stream: Stream, afterSeq: number, limit: number): Promise<StoredEntry[]> {
-    return Promise.resolve((this.log.get(headOf(stream)) ?? []).slice(afterSeq, afterSeq + limit));
+    return Promise.resolve((this.log.get(streamKey(stream)) ?? []).slice(afterSeq, afterSeq + limit));
   }
 
   heads(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
@@ -85,7 +85,7 @@ class MemoryLogStore implements LogStore {
     const own = [...this.places].filter(([name, { topic, part }]) => {
       return topics.includes(topic) && name === positionName(group, topic, part);
     });
-    return Promise.resolve(new Map(own.map(([, position]) => [headOf(position), position.seq])));
+    return Promise.resolve(new Map(own.map(([, position]) => [streamKey(position), position.seq])));
   }
 
   private isAt({ group, part, epoch }: UnitEpoch, steps: readonly Advance[]): boolean {
@@ -111,7 +111,7 @@ class MemoryLogStore implements LogStore {
   slowest(): Promise<ReadonlyMap<string, number>> {
     const slowest = new Map<string, number>();
     for (const position of this.places.values()) {
-      const name = headOf(position);
+      const name = streamKey(position);
       slowest.set(name, Math.min(position.seq, slowest.get(name) ?? Number.POSITIVE_INFINITY));
     }
     return Promise.resolve(slowest);

@@ -1,5 +1,5 @@
 import type { Db, Sql } from "#shared/db/db.ts";
-import { type Advance, headOf, type LogStore, type NewEntries, type Position, type UnitEpoch } from "./log-store.ts";
+import { type Advance, type LogStore, type NewEntries, type Position, streamKey, type UnitEpoch } from "./log-store.ts";
 
 /** The batch as one JSON text for bus.append. The envelopes are JSON already and are put in as they are. */
 function batchText(batch: readonly NewEntries[]): string {
@@ -14,7 +14,7 @@ function batchText(batch: readonly NewEntries[]): string {
 }
 
 function byStream(rows: readonly { topic: string; part: number; seq: number }[]): Map<string, number> {
-  return new Map(rows.map((row) => [headOf(row), row.seq]));
+  return new Map(rows.map((row) => [streamKey(row), row.seq]));
 }
 
 function advance(sql: Sql, { group, part, epoch }: UnitEpoch, steps: readonly Advance[]) {

@@ -5,7 +5,7 @@ import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { Broker, Push, VolatilePush } from "./broker.ts";
 import type { OutgoingEvent, Topic } from "./bus.ts";
 import { encode } from "./envelope.ts";
-import { headOf, type LogStore, type NewEntries, type NewEntry } from "./log-store.ts";
+import { type LogStore, type NewEntries, type NewEntry, streamKey } from "./log-store.ts";
 import { partitionOf } from "./murmur2.ts";
 
 export interface PublisherOptions {
@@ -54,8 +54,8 @@ export class Publisher {
     for (const event of events) {
       checkClass(event.topic, "durable");
       const stream = { topic: event.topic.name, part: partitionOf(event.key, this.options.partitions) };
-      const entries = pending.streams.get(headOf(stream)) ?? { ...stream, entries: [] };
-      pending.streams.set(headOf(stream), entries);
+      const entries = pending.streams.get(streamKey(stream)) ?? { ...stream, entries: [] };
+      pending.streams.set(streamKey(stream), entries);
       const json = this.encode(event);
       entries.entries.push({ key: event.key, type: event.type, version: event.topic.version, json });
     }

@@ -2,7 +2,7 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { Delivery, TailReader } from "./broker.ts";
 import type { BusEvent, Running, TailOptions } from "./bus.ts";
 import { decode } from "./envelope.ts";
-import { headOf, type StoredEntry } from "./log-store.ts";
+import { type StoredEntry, streamKey } from "./log-store.ts";
 import { GrowingPause } from "./pause.ts";
 import type { BusContext } from "./subscription.ts";
 
@@ -68,7 +68,7 @@ export class Tail implements Running {
     if (this.isDurable && this.positions.size === 0) {
       const heads = await this.context.logStore.heads([topic.name]);
       for (const part of parts) {
-        this.positions.set(part, from === "start" ? 0 : (heads.get(headOf({ topic: topic.name, part })) ?? 0));
+        this.positions.set(part, from === "start" ? 0 : (heads.get(streamKey({ topic: topic.name, part })) ?? 0));
       }
       if (from === "start") await this.compare();
     }
@@ -102,7 +102,8 @@ export class Tail implements Running {
     if (!this.isDurable) return;
     const { name } = this.options.topic;
     const heads = await this.context.logStore.heads([name]);
-    for (const part of this.positions.keys()) await this.catchUp(part, heads.get(headOf({ topic: name, part })) ?? 0);
+    for (const part of this.positions.keys())
+      await this.catchUp(part, heads.get(streamKey({ topic: name, part })) ?? 0);
   }
 
   private async catchUp(part: number, head: number): Promise<void> {

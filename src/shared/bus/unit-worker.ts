@@ -6,7 +6,7 @@ import type { Assignment, Delivery, GroupReader } from "./broker.ts";
 import type { BusEvent, OwnedUnit, SubscribeOptions, Topic } from "./bus.ts";
 import { decode } from "./envelope.ts";
 import { Inbox } from "./inbox.ts";
-import { headOf, type LogStore, type Position, type StoredEntry } from "./log-store.ts";
+import { type LogStore, type Position, type StoredEntry, streamKey } from "./log-store.ts";
 import { GrowingPause, passesByItself } from "./pause.ts";
 
 /** Events of one transaction at most. */
@@ -82,7 +82,7 @@ export class UnitWorker {
   compare(heads: ReadonlyMap<string, number>, standing: ReadonlyMap<string, number>): void {
     if (this.working || !this.inbox.isEmpty) return;
     for (const { name } of this.durable) {
-      const place = headOf({ topic: name, part: this.unit.partition });
+      const place = streamKey({ topic: name, part: this.unit.partition });
       const known = this.positions.get(name) ?? 0;
       if ((heads.get(place) ?? 0) > known) this.behind.add(name);
       if ((standing.get(place) ?? 0) < known) this.inDoubt = true;
