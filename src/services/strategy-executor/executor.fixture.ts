@@ -47,6 +47,8 @@ export interface World {
   failpoint: (context: FailpointContext) => void;
   /** How often market-data still fails. */
   failures: number;
+  /** Called when market-data is asked for candles. */
+  asked?: () => void;
   strategies: StrategyDefinition[];
   clock?: Clock;
 }
@@ -187,6 +189,9 @@ function marketDataOf(world: World): MarketDataClient {
     instrument: (id) => answer(id === spx.id ? spx : null),
     ensureSeries: (query) =>
       answer({ ...query, firstN: world.candles.length === 0 ? 0 : 1, headN: world.candles.length, headOpenAtMs: null }),
-    candles: ({ fromN, limit }) => answer(world.candles.slice(fromN - 1, fromN - 1 + limit)),
+    candles: ({ fromN, limit }) => {
+      world.asked?.();
+      return answer(world.candles.slice(fromN - 1, fromN - 1 + limit));
+    },
   };
 }

@@ -193,6 +193,8 @@ export class SessionRunner {
         closeAtMs = candle.closeAtMs;
       }
     }
+    // Cut short: whoever leads next, or the next start, warms up anew.
+    if (candleN < head.headN) return;
     const done = { session, candleN: head.headN, closeAtMs, runtime: snapshotOf(runtime) };
     await commitWarmUp(this.place.deps, this.unit, done);
     this.#loaded = null;
