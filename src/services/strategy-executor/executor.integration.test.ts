@@ -360,4 +360,27 @@ describe("a strategy that fails", () => {
     await until(async () => reports("report.faulted").length > 0);
     expect((await runRow(world, session.id))?.fault).toMatch(reason);
   });
+  test("is not tried again when its faulted session is stopped", async () => {
+    let lookups = 0;
+    const counted = Object.defineProperty({ ...scripted }, "name", {
+      get: () => {
+        lookups += 1;
+        return "scripted";
+      },
+    });
+    world.strategies = [counted];
+    const session = shardSession({ strategy: "gone" });
+    await putSession(world.database.db.sql, session);
+    const replica = await start();
+    await until(() => reports("report.faulted").length > 0);
+    const stopping = { ...session, state: "STOPPING", version: 2 } as const;
+    await putSession(world.database.db.sql, stopping);
+    lookups = 0;
+    await replica.deliver([sessionChanged(stopping)]);
+    // What it began with the event is over once the replica has ended.
+    await replica.kill();
+    replicas = [];
+    expect(lookups).toBe(0);
+    expect(reports("report.faulted")).toHaveLength(1);
+  });
 });

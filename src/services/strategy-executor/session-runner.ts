@@ -130,7 +130,7 @@ export class SessionRunner {
   async #step(): Promise<boolean> {
     if (!FED_STATES.includes(this.known.state)) return false;
     const loaded = this.#loaded ?? (await this.#load());
-    if (loaded === null || loaded.row.phase === "FAULTED") return false;
+    if (loaded === null) return false;
     if (loaded.row.phase === "WARMING") {
       await this.#warmUp(loaded);
       return true;
@@ -154,6 +154,8 @@ export class SessionRunner {
       // It was never started, or its newest run is not known to this row yet: an event will tell.
       if (found === null || found.row.run !== found.session.run) return null;
       const { session, row } = found;
+      // Told already. It is not made once more: what failed then, as a strategy that is gone, would fail again at once.
+      if (row.phase === "FAULTED") return null;
       const instrument = await this.#instrument(session.instrumentIds[0] as string);
       // Something came in meanwhile that this copy may not have.
       if (before !== this.#changes) continue;
