@@ -232,12 +232,13 @@ describe("a signal", () => {
 
   test("is made by the next leader when this one dies in its transaction, with the same id", async () => {
     const { session, replica } = await running();
-    const ids: unknown[] = [];
+    let tries = 0;
     world.failpoint = () => {
+      tries += 1;
       throw new Error("died");
     };
     replica.show(candleOf(1, "100", LONG));
-    await until(async () => ids.push(0) > 3);
+    await until(() => tries > 1);
     await replica.kill();
     replicas = [];
     expect((await runRow(world, session.id))?.candle_n).toBe(0);
