@@ -221,6 +221,7 @@ describe("a request", () => {
     [{ riskPolicy: { sizing: { method: "percent-of-equity", percent: "500" } } }, ["riskPolicy.sizing.percent"]],
     [{ riskPolicy: { sizing: { method: "fixed-size", size: "0.00015" } } }, ["riskPolicy.sizing.size"]],
     [{ fromN: 5, toN: 4 }, ["toN"]],
+    [{ history: 100_001 }, ["history"]],
   ])("with %p is refused and names its fields", async (change, fields) => {
     const { status, body } = await call("/runs", { ...WANTED, ...change });
     expect(status).toBe(422);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MOST_HISTORY } from "#shared/candles/limits.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
 import { decimalText, epochMs, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
 import { sessionSchema } from "#shared/domain/session.ts";
@@ -14,7 +15,7 @@ export const requestSchema = sessionSchema
     /** Number of the last candle. Default: the newest one. */
     toN: z.number().int().positive().optional(),
     /** How much history to fetch from the venue first, in candles, where it is not kept yet. */
-    history: z.number().int().nonnegative().max(1_000_000).default(0),
+    history: z.number().int().nonnegative().max(MOST_HISTORY).default(0),
   })
   .strict()
   .refine(({ fromN, toN }) => fromN === undefined || toN === undefined || fromN <= toN, {

@@ -75,14 +75,14 @@ export class FakeVenue implements VenueMarketData {
     return [spx];
   }
 
-  async bars(query: { timeFrame: TimeFrame; fromMs?: number; limit: number }): Promise<VenueBar[]> {
+  async bars(query: { timeFrame: TimeFrame; fromMs?: number; toMs?: number; limit: number }): Promise<VenueBar[]> {
     if (this.failures > 0) {
       this.failures -= 1;
       throw new AppError("VENUE_UNAVAILABLE", "transient", "The venue is away.");
     }
     const all = this.#bars.get(query.timeFrame) ?? [];
-    const { fromMs } = query;
-    if (fromMs === undefined) return all.slice(-query.limit);
+    const { fromMs, toMs = Number.POSITIVE_INFINITY } = query;
+    if (fromMs === undefined) return all.filter(({ openAtMs }) => openAtMs < toMs).slice(-query.limit);
     return all.filter(({ openAtMs }) => openAtMs >= fromMs).slice(0, query.limit);
   }
 

@@ -161,6 +161,9 @@ describe("REST of data-collect", () => {
     const id = encodeURIComponent(spx.id);
     const bars = await ask(`/bars?instrumentId=${id}&timeFrame=1m&fromMs=60000&limit=1`);
     expect(await bars.json()).toMatchObject({ items: [{ openAtMs: MINUTE_MS, prevOpenAtMs: 0 }] });
+    const before = await ask(`/bars?instrumentId=${id}&timeFrame=1m&toMs=120000&limit=1`);
+    expect(await before.json()).toMatchObject({ items: [{ openAtMs: MINUTE_MS, prevOpenAtMs: 0 }] });
+    expect((await ask(`/bars?instrumentId=${id}&timeFrame=1m&fromMs=0&toMs=120000`)).status).toBe(422);
     const trades = await ask(`/trades?instrumentId=${id}&fromId=2`);
     expect(await trades.json()).toMatchObject({ items: [{ tradeId: "2" }, { tradeId: "3" }] });
     expect(await (await ask("/instruments?venue=paper")).json()).toEqual({ items: [spx] });

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { z } from "zod";
+import { MOST_A_PAGE } from "#shared/candles/limits.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Db } from "#shared/db/db.ts";
 import { venueBarSchema, venueTradeSchema } from "#shared/domain/candle.ts";
@@ -22,9 +23,21 @@ export interface RouteOptions {
   onAsked: () => void;
 }
 
-const limit = z.coerce.number().int().min(1).max(5_000).default(1_000).describe("How many at most");
+const limit = z.coerce.number().int().min(1).max(MOST_A_PAGE).default(1_000).describe("How many at most");
 const listOf = <Item extends z.ZodType>(item: Item) => z.object({ items: z.array(item) });
 const instrumentId = instrumentSchema.shape.id;
+const barsQuery = z
+  .strictObject({
+    instrumentId,
+    timeFrame: timeFrameSchema,
+    fromMs: z.coerce.number().int().nonnegative().optional().describe("Bars that open then or later"),
+    toMs: z.coerce.number().int().nonnegative().optional().describe("The newest bars that open before"),
+    limit,
+  })
+  .refine(({ fromMs, toMs }) => fromMs === undefined || toMs === undefined, {
+    path: ["toMs"],
+    message: "goes without fromMs",
+  });
 const feedSchema = z.discriminatedUnion("kind", [
   z.strictObject({ instrumentId, kind: z.literal("trades") }),
   z.strictObject({ instrumentId, kind: z.literal("bars"), timeFrame: timeFrameSchema }),
@@ -41,21 +54,17 @@ export function createRoutes({ db, clock, log, exchanges, instruments, onAsked }
     .get(
       "/bars",
       async ({ query }) => {
-        const { instrumentId, timeFrame, fromMs } = query;
+        const { instrumentId, timeFrame, fromMs, toMs } = query;
         const instrument = await instruments.get(instrumentId);
-        const range = { limit: query.limit, ...(fromMs === undefined ? {} : { fromMs }) };
+        const start = { ...(fromMs === undefined ? {} : { fromMs }), ...(toMs === undefined ? {} : { toMs }) };
+        const range = { limit: query.limit, ...start };
         return { items: await exchanges.marketData(instrument.venue).bars({ instrument, timeFrame, ...range }) };
       },
       {
-        query: z.strictObject({
-          instrumentId,
-          timeFrame: timeFrameSchema,
-          fromMs: z.coerce.number().int().nonnegative().optional().describe("Bars that open then or later"),
-          limit,
-        }),
-        response: { 200: listOf(venueBarSchema), 404: problemSchema },
+        query: barsQuery,
+        response: { 200: listOf(venueBarSchema), 404: problemSchema, 422: problemSchema },
         detail: {
-          summary: "Closed bars of the venue, oldest first; without fromMs the newest",
+          summary: "Closed bars of the venue, oldest first; without fromMs the newest (before toMs)",
           tags: ["data-collect"],
         },
       },

@@ -81,6 +81,26 @@ describe("a series from the venue's bars", () => {
     expect(heard.find(({ n }) => n === 3)).toMatchObject({ closed: true, close: "10.123456789012345678" });
   });
 
+  test("begins with a history of several pages, counted back over holes, and tells of none of it", async () => {
+    // A market that rests two days of seven.
+    for (let minute = 0; venue.bars_.length < 7_000; minute += 1) if (minute % 7 < 5) venue.bar(minute, "10");
+    const { ensure, candles, hits } = await start();
+    expect(await ensure({ history: 6_000 })).toMatchObject({ firstN: 1, headN: 6_000 });
+    expect((await candles("fromN=1&limit=1"))[0]?.openAtMs).toBe(venue.bars_[1_000]?.openAtMs);
+    expect((await candles("fromN=6000"))[0]?.openAtMs).toBe(venue.bars_.at(-1)?.openAtMs);
+    expect(hits).toEqual([]);
+  });
+
+  test("that was asked for twice at once reads its history once", async () => {
+    for (let minute = 0; minute < 3_000; minute += 1) venue.bar(minute, "10");
+    const { ensure } = await start();
+    await until(() => venue.asked > 0);
+    venue.asked = 0;
+    await Promise.all([ensure({ history: 2_500 }), ensure({ history: 2_500 })]);
+    // Three pages back, three forth, and the second one's look at what is new.
+    expect(venue.asked).toBe(7);
+  });
+
   test("takes the venue's first bar as number 1", async () => {
     const { bus, ensure, candles } = await start();
     expect(await ensure()).toMatchObject({ firstN: 0, headN: 0, headOpenAtMs: null });

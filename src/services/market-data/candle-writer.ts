@@ -16,7 +16,7 @@ export interface WriterOptions {
   log: Logger;
 }
 
-/** Bars asked for at once when a hole is closed. */
+/** Bars asked for at once: when history is read and when a hole is closed. */
 const PAGE = 1_000;
 
 /** Stores closed candles, then tells of them; closes holes of a series with the venue's own bars. */
@@ -71,27 +71,44 @@ export class CandleWriter {
    * without candles begins with its history. Gives the series as it is then.
    */
   async catchUp(series: Series, untilMs = Number.POSITIVE_INFINITY): Promise<Series> {
-    const { instrumentId, timeFrame, history } = series;
+    const { instrumentId, timeFrame, headOpenAtMs } = series;
     let current = series;
-    let fromMs = series.headOpenAtMs === null ? null : series.headOpenAtMs + 1;
+    let fromMs = headOpenAtMs === null ? await this.#beginningOf(series) : headOpenAtMs + 1;
+    if (fromMs === null) return series;
     for (;;) {
-      const range = fromMs === null ? { limit: history } : { fromMs, limit: PAGE };
-      const bars = await this.#options.dataCollect.bars({ instrumentId, timeFrame, ...range });
+      const bars = await this.#options.dataCollect.bars({ instrumentId, timeFrame, fromMs, limit: PAGE });
       const wanted = chained(
         current,
         bars.filter(({ closeAtMs }) => closeAtMs <= untilMs),
       );
       const moved = await this.add(current, wanted, {
         lastTradeId: current.lastTradeId,
-        tell: current.headOpenAtMs !== null,
+        tell: headOpenAtMs !== null,
       });
       const last = bars.at(-1);
-      const isEnd = fromMs === null || bars.length < PAGE || last === undefined || last.closeAtMs > untilMs;
+      const isEnd = bars.length < PAGE || last === undefined || last.closeAtMs > untilMs;
       if (moved !== null && isEnd) return moved;
       current = moved ?? (await this.#reread(current));
-      const head = current.headOpenAtMs;
-      fromMs = moved === null ? (head === null ? null : head + 1) : (last?.openAtMs ?? 0) + 1;
+      const doneAtMs = moved === null ? current.headOpenAtMs : (last?.openAtMs ?? null);
+      if (doneAtMs !== null) fromMs = doneAtMs + 1;
     }
+  }
+
+  /**
+   * When the first bar of a series' history opened. Null: the venue has none. A market has holes, as over a weekend, so
+   * it is counted back from the newest bar and not computed.
+   */
+  async #beginningOf({ instrumentId, timeFrame, history }: Series): Promise<number | null> {
+    let beginsAtMs: number | null = null;
+    for (let missing = history; missing > 0; ) {
+      const range = { limit: Math.min(PAGE, missing), ...(beginsAtMs === null ? {} : { toMs: beginsAtMs }) };
+      const bars = await this.#options.dataCollect.bars({ instrumentId, timeFrame, ...range });
+      const [first] = bars;
+      beginsAtMs = first?.openAtMs ?? beginsAtMs;
+      if (first === undefined || first.prevOpenAtMs === null) break;
+      missing -= bars.length;
+    }
+    return beginsAtMs;
   }
 
   async #reread(series: Series): Promise<Series> {

@@ -51,6 +51,8 @@ export async function ensureSeries(options: EnsureOptions, request: SeriesReques
   if (source === "trades" || series.forming) await dataCollect.follow({ instrumentId, kind: "trades" });
   // Candles made of trades go on from the trade that is stored; only their beginning comes from bars.
   const isBegun = source === "trades" && series.headN > 0;
-  const present = isBegun ? series : await turns.take(instrumentId, () => writer.catchUp(series));
+  // Read again when its turn has come: who asked before may have read the history meanwhile.
+  const catchUp = async () => await writer.catchUp((await store.series(instrumentId, timeFrame)) ?? series);
+  const present = isBegun ? series : await turns.take(instrumentId, catchUp);
   return headOf(present);
 }

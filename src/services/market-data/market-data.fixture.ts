@@ -4,6 +4,7 @@ import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import type { Cache } from "#shared/cache/cache.ts";
+import { MOST_A_PAGE } from "#shared/candles/limits.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import type { TestDatabase, TestRedis } from "#shared/db/test-database.ts";
 import type { Candle, VenueBar, VenueTrade } from "#shared/domain/candle.ts";
@@ -62,11 +63,12 @@ export class FakeVenue implements DataCollectClient {
     return this.known;
   }
 
-  async bars(query: { timeFrame: TimeFrame; fromMs?: number; limit: number }): Promise<VenueBar[]> {
+  async bars(query: { timeFrame: TimeFrame; fromMs?: number; toMs?: number; limit: number }): Promise<VenueBar[]> {
     this.#ask();
-    const { fromMs } = query;
+    if (query.limit > MOST_A_PAGE) throw new AppError("INVALID_INPUT", "permanent", "The limit is too high.");
+    const { fromMs, toMs = Number.POSITIVE_INFINITY } = query;
     const all = this.bars_.filter(({ timeFrame }) => timeFrame === query.timeFrame);
-    if (fromMs === undefined) return all.slice(-query.limit);
+    if (fromMs === undefined) return all.filter(({ openAtMs }) => openAtMs < toMs).slice(-query.limit);
     return all.filter(({ openAtMs }) => openAtMs >= fromMs).slice(0, query.limit);
   }
 

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { z } from "zod";
+import { MOST_HISTORY } from "#shared/candles/limits.ts";
 import { candleSchema, candleSourceSchema } from "#shared/domain/candle.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
 import { idText } from "#shared/domain/schemas.ts";
@@ -29,7 +30,7 @@ const seriesBody = z.strictObject({
   instrumentId,
   timeFrame: timeFrameSchema,
   source: candleSourceSchema,
-  history: z.number().int().min(0).max(100_000).describe("Closed bars of the venue to begin with"),
+  history: z.number().int().min(0).max(MOST_HISTORY).describe("Closed bars of the venue to begin with"),
   forming: z.boolean().optional().describe("Whether the candle that forms is published with each trade"),
 });
 const candlesQuery = z

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MOST_HISTORY } from "#shared/candles/limits.ts";
 import { wholeNumber } from "#shared/config/values.ts";
 
 /** What market-data can be told. */
@@ -6,7 +7,7 @@ export const marketDataSettings = z.object({
   R3_MARKET_DATA_REPEAT_MS: wholeNumber(100, 60_000)
     .default(1_000)
     .describe("How often the newest closed candle of each series is repeated, in milliseconds"),
-  R3_MARKET_DATA_LEAST_HISTORY: wholeNumber(1, 100_000)
+  R3_MARKET_DATA_LEAST_HISTORY: wholeNumber(1, MOST_HISTORY)
     .default(1_000)
     .describe("Closed bars of the venue that a new series begins with, where more are not asked for"),
   R3_MARKET_DATA_INSTRUMENTS_AGE_MS: wholeNumber(60_000, 604_800_000)

@@ -105,6 +105,8 @@ describe("the connector on the simulated venue", () => {
     expect(bars[0]).toMatchObject({ open: "100", high: "103.5", low: "98.25", close: "101.125", volume: "1000003" });
     const later = await market.bars({ instrument, timeFrame: "1d", fromMs: Date.UTC(2000, 0, 2), limit: 1 });
     expect(later).toMatchObject([{ openAtMs: Date.UTC(2000, 0, 2), prevOpenAtMs: Date.UTC(2000, 0, 1) }]);
+    const earlier = await market.bars({ instrument, timeFrame: "1d", toMs: Date.UTC(2000, 0, 3), limit: 1 });
+    expect(earlier).toEqual([{ ...(told[1] as VenueBar), receivedAtMs: expect.any(Number) }]);
     expect(await market.bars({ instrument, timeFrame: "1d", limit: 1 })).toMatchObject([
       { openAtMs: Date.UTC(2000, 0, 3), prevOpenAtMs: Date.UTC(2000, 0, 2) },
     ]);

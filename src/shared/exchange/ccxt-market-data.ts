@@ -71,12 +71,14 @@ export class CcxtMarketData implements VenueMarketData {
     instrument: Instrument;
     timeFrame: TimeFrame;
     fromMs?: number;
+    toMs?: number;
     limit: number;
   }): Promise<VenueBar[]> {
-    const { fromMs, limit, ...series } = query;
+    const { fromMs, toMs, limit, ...series } = query;
     // Asked before the bars: a bar that ends before this moment was closed when they were told.
     const serverMs = await this.#serverTimeMs();
-    const rows = fromMs === undefined ? await this.#newest(series, limit) : await this.#from(series, fromMs, limit);
+    const rows =
+      fromMs === undefined ? await this.#newest(series, toMs, limit) : await this.#from(series, fromMs, limit);
     const receivedAtMs = this.#clock.stampMs();
     const bars: VenueBar[] = [];
     let previous: BarPrices | undefined = rows.before;
@@ -95,17 +97,21 @@ export class CcxtMarketData implements VenueMarketData {
     return fromMs === undefined ? bars.slice(-limit) : bars.slice(0, limit);
   }
 
-  /** The newest bars, the forming one among them, and the one before the first of them. */
-  async #newest(series: Omit<Klines, "limit">, limit: number): Promise<{ before?: BarPrices; bars: BarPrices[] }> {
+  /** The newest bars that open before `toMs`, the forming one among them, and the one before the first of them. */
+  async #newest(
+    series: Omit<Klines, "limit">,
+    toMs: number | undefined,
+    limit: number,
+  ): Promise<{ before?: BarPrices; bars: BarPrices[] }> {
     // Two more: the link of the first, and the forming one.
     const wanted = limit + 2;
     let bars: BarPrices[] = [];
     while (bars.length < wanted) {
-      const first = bars[0];
+      const endMs = bars[0]?.openAtMs ?? toMs;
       const page = await this.#klines({
         ...series,
         limit: Math.min(PAGE, wanted - bars.length),
-        ...(first === undefined ? {} : { endTime: first.openAtMs - 1 }),
+        ...(endMs === undefined ? {} : { endTime: endMs - 1 }),
       });
       if (page.length === 0) return { bars };
       bars = [...page, ...bars];

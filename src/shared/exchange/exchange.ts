@@ -7,8 +7,14 @@ import type { TimeFrame } from "#shared/domain/time-frame.ts";
 export interface VenueMarketData {
   readonly venue: string;
   instruments(): Promise<Instrument[]>;
-  /** Closed bars that open at or after `fromMs`, oldest first, at most `limit`. */
-  bars(query: { instrument: Instrument; timeFrame: TimeFrame; fromMs?: number; limit: number }): Promise<VenueBar[]>;
+  /** Closed bars, oldest first, at most `limit`: those from `fromMs` on; without it the newest that open before `toMs` (none: now). */
+  bars(query: {
+    instrument: Instrument;
+    timeFrame: TimeFrame;
+    fromMs?: number;
+    toMs?: number;
+    limit: number;
+  }): Promise<VenueBar[]>;
   /** Trades from this id on (included), oldest first; without an id the newest. */
   trades(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<VenueTrade[]>;
   /** Calls back with each closed bar until the signal aborts; reconnects by itself; `onConnected` after each (re)connect, when a hole may have opened. */

@@ -16,8 +16,17 @@ export interface SeriesHead {
 /** data-collect's internal REST. */
 export interface DataCollectClient {
   instruments(venue: string): Promise<Instrument[]>;
-  /** Closed bars of the venue that open at or after `fromMs`, oldest first. */
-  bars(query: { instrumentId: string; timeFrame: TimeFrame; fromMs?: number; limit: number }): Promise<VenueBar[]>;
+  /**
+   * Closed bars of the venue, oldest first: those that open at or after `fromMs`; without it the newest that open before
+   * `toMs` (none: now). At most `limit`, which is at most MOST_A_PAGE.
+   */
+  bars(query: {
+    instrumentId: string;
+    timeFrame: TimeFrame;
+    fromMs?: number;
+    toMs?: number;
+    limit: number;
+  }): Promise<VenueBar[]>;
   trades(query: { instrumentId: string; fromId?: string; limit: number }): Promise<VenueTrade[]>;
   /** Asks for a feed beside the bars of the sessions; it runs while a session that runs names the instrument. */
   follow(

@@ -1,0 +1,5 @@
+/** How many bars or trades of a venue one page of data-collect's REST has at most. */
+export const MOST_A_PAGE = 5_000;
+
+/** How many closed bars a series may be asked to begin with at most. Some 600 questions to a venue. */
+export const MOST_HISTORY = 100_000;
