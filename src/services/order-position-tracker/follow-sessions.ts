@@ -60,8 +60,8 @@ async function start(parts: Parts, session: Session, unit: OwnedUnit, short: str
         (session_id, instrument_id, time_frame, quote, active, candle_n, candle_close_at_ms)
       values (${session.id}, ${instrumentId}, ${timeFrame}, ${instrument.quote}, true, ${head.headN},
         ${session.createdAtMs})
-      on conflict (session_id) do update set instrument_id = excluded.instrument_id, time_frame = excluded.time_frame,
-        quote = excluded.quote, active = true, candle_n = case when c.active then c.candle_n else excluded.candle_n end`;
+      on conflict (session_id) do update
+      set active = true, candle_n = case when c.active then c.candle_n else excluded.candle_n end`;
     deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.reconciled", run)]);
     return null;
   });

@@ -13,6 +13,7 @@ import {
   allowedCommands,
   type Command,
   changed,
+  FIXED_BY_START,
   fieldsOf,
   lockedFields,
   newSession,
@@ -41,9 +42,6 @@ export interface Commands {
   act(id: string, action: Action, conditions: Conditions): Promise<Answer>;
   remove(id: string, conditions: Conditions): Promise<Answer>;
 }
-
-/** What a session with a position cannot leave behind. */
-const BOUND_TO_POSITION = ["instrumentIds", "accountId"];
 
 /** Makes the commands of sessions. */
 export function createCommands(context: CommandDeps): Commands {
@@ -86,9 +84,6 @@ async function changeSession(
   checkIfMatch(read, conditions.ifMatch);
   refuseLocked(read.state, lockedFields(read.state, change));
   const fields = fieldsOf(change);
-  if (read.state === "STOPPED" && BOUND_TO_POSITION.some((field) => fields.includes(field))) {
-    await refuseExposed(context, id);
-  }
   // Parameters of another strategy are not this one's.
   const params = change.params ?? (change.strategy === undefined ? read.params : {});
   const checked = await validateSession({ ...read, ...defined(change), params }, fields, context.deps.clients);
@@ -144,8 +139,13 @@ function settled(session: Session, outcome: Outcome): Session {
 
 function refuseLocked(state: SessionState, fields: readonly string[]): void {
   if (fields.length === 0) return;
-  const text = `The session is ${state}: ${fields.join(", ")} may change while it is CREATED or STOPPED only.`;
-  throw new AppError("CONFLICT", "permanent", text, {
+  const fixed = fields.filter((field) => FIXED_BY_START.includes(field));
+  const others = fields.filter((field) => !FIXED_BY_START.includes(field));
+  const reasons = [
+    ...(fixed.length > 0 ? [`${fixed.join(", ")} may change before its first start only: make a new session`] : []),
+    ...(others.length > 0 ? [`${others.join(", ")} may change while it is CREATED or STOPPED only`] : []),
+  ];
+  throw new AppError("CONFLICT", "permanent", `The session is ${state}: ${reasons.join("; ")}.`, {
     details: { state, fields, allowed: allowedCommands(state) },
   });
 }

@@ -82,7 +82,10 @@ function createChanges(commands: Commands, log: Logger) {
         body: changeSessionSchema,
         headers: changeHeaders,
         response: { 200: sessionSchema, ...refusals, 428: problemSchema },
-        detail: detail("Changes a session; name, risk policy and refresh interval in any state. Needs If-Match"),
+        detail: detail(
+          "Changes a session; name, risk policy and refresh interval in any state, instrument, account and time frame " +
+            "before its first start only, all else while it is CREATED or STOPPED. Needs If-Match",
+        ),
       },
     )
     .delete(

@@ -33,6 +33,7 @@ export interface Called {
   /** The session, or problem details. */
   body: Session & {
     code: string;
+    detail?: string;
     allowed?: string[];
     errors?: { field: string }[];
     items: Session[];

@@ -193,11 +193,18 @@ describe("changing a session", () => {
     expect((await change(id, {}, "*")).status).toBe(422);
   });
 
-  test("does not leave a position behind", async () => {
+  test.each([
+    ["instrumentIds", ["NDX/USD.paper"]],
+    ["accountId", "other"],
+    ["timeFrame", "1h"],
+  ])("changes %s before the first start alone, also of a session without a position", async (field, value) => {
     const { id } = (await replica.create()).body;
     await force(id, "STOPPED");
-    replica.world.exposure = { openOrders: 1, positions: 0 };
-    expect((await change(id, { instrumentIds: ["NDX/USD.paper"] }, "*")).status).toBe(409);
+    const refused = await change(id, { [field]: value, capital: "7" }, "*");
+    expect(refused.status).toBe(409);
+    expect(refused.body.detail).toBe(
+      `The session is STOPPED: ${field} may change before its first start only: make a new session.`,
+    );
     expect((await change(id, { capital: "7" }, "*")).status).toBe(200);
   });
 

@@ -62,6 +62,9 @@ describe("changing a session", () => {
     const atRest = state === "CREATED" || state === "STOPPED";
     expect(lockedFields(state, change)).toEqual(atRest ? [] : ["capital", "params"]);
     expect(lockedFields(state, { name: "b" })).toEqual([]);
+    const bound = { instrumentIds: ["NDX/USD.paper"], accountId: "other", timeFrame: "1h" } as const;
+    const fixed = state === "CREATED" ? [] : Object.keys(bound);
+    expect(lockedFields(state, { ...bound, name: "b", instrumentIds: [...bound.instrumentIds] })).toEqual(fixed);
   });
 
   test("changes what is named and nothing else", () => {

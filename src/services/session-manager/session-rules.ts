@@ -16,6 +16,11 @@ export type Outcome = { kind: "changed"; session: Session } | { kind: "refused";
 /** The fields that may change whatever the session does; all others only while it is at rest. */
 const ALWAYS_FREE: readonly string[] = ["name", "riskPolicy", "refreshIntervalMs"];
 const AT_REST: readonly SessionState[] = ["CREATED", "STOPPED"];
+/**
+ * Fixed by the first start: a session's position, book, ledger and equity points are kept by the session alone, in assets
+ * and candles of one instrument, account and time frame.
+ */
+export const FIXED_BY_START: readonly string[] = ["instrumentIds", "accountId", "timeFrame"];
 
 /** A new session, in state CREATED. `strategyVersion` and the parameters are what strategy-executor answered. */
 export function newSession(
@@ -63,8 +68,11 @@ export function remove(session: Session, nowMs: number): Outcome {
 
 /** Fields of a change that this state does not let change. Empty: it may be made. */
 export function lockedFields(state: SessionState, change: ChangeSession): string[] {
-  if (AT_REST.includes(state)) return [];
-  return fieldsOf(change).filter((field) => !ALWAYS_FREE.includes(field));
+  // No session comes back to CREATED: it was never started there.
+  if (state === "CREATED") return [];
+  const fields = fieldsOf(change);
+  if (AT_REST.includes(state)) return fields.filter((field) => FIXED_BY_START.includes(field));
+  return fields.filter((field) => !ALWAYS_FREE.includes(field));
 }
 
 /** The session with its new fields, one version on. */
