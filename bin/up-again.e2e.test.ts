@@ -1,50 +1,25 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { z } from "zod";
 import { eventually } from "./alone.fixture.ts";
 import { loadRun } from "./demo-run.ts";
 import { demoSession } from "./demo-settings.ts";
-import { environment } from "./environment.ts";
 import { endLeftovers } from "./process-record.ts";
 import { getJson, postJson } from "./rest.ts";
 import { removeData } from "./servers.ts";
+import { runUp } from "./up.fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "up-again-"));
-const LOOK_AROUND = "Everything goes on running";
 
 afterAll(async () => {
   await endLeftovers(join(folder, "processes"));
   removeData(folder);
 });
 
-/** Runs bin/up on the folder. Once it says that one can look around, it is interrupted after `look`. */
-async function up(args: readonly string[], look?: (sessionsUrl: string) => Promise<void>) {
-  const child = Bun.spawn([process.execPath, "bin/up.ts", ...args], {
-    cwd: resolve(import.meta.dir, ".."),
-    env: environment({ R3_DATA_FOLDER: folder }),
-    stdout: "ignore",
-    stderr: "pipe",
-  });
-  let said = "";
-  const read = (async () => {
-    for await (const part of child.stderr.pipeThrough(new TextDecoderStream())) said += part;
-  })();
-  if (look !== undefined) {
-    try {
-      await eventually(LOOK_AROUND, () => said.includes(LOOK_AROUND), 60_000);
-      const places: unknown = JSON.parse(readFileSync(join(folder, "places.json"), "utf8"));
-      const { urls } = z.object({ urls: z.record(z.string(), z.string()) }).parse(places);
-      await look(`${urls["session-manager"]}/api/session-manager/sessions`);
-    } finally {
-      child.kill("SIGINT");
-    }
-  }
-  const code = await child.exited;
-  await read;
-  return { code, said };
-}
+const up = (args: readonly string[], look?: (sessionsUrl: string) => Promise<void>) =>
+  runUp({ R3_DATA_FOLDER: folder }, args, look && ((api) => look(`${api}/session-manager/sessions`)));
 
 const names = z.object({ items: z.array(z.object({ name: z.string() })) });
 const view = z.object({ state: z.string() });

@@ -1,0 +1,55 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseEnv } from "node:util";
+import { eventually } from "./alone.fixture.ts";
+import { freePort } from "./ports.ts";
+import { endLeftovers } from "./process-record.ts";
+import { getJson, postJson } from "./rest.ts";
+import { removeData } from "./servers.ts";
+import { runUp } from "./up.fixture.ts";
+
+type Answer = Record<string, unknown> & { items: Record<string, unknown>[] };
+
+const folder = mkdtempSync(join(tmpdir(), "first-session-"));
+const guide = await Bun.file(resolve(import.meta.dir, "../docs/first-session.md")).text();
+
+afterAll(async () => {
+  await endLeftovers(join(folder, "processes"));
+  removeData(folder);
+});
+
+/** The settings of the guide's first block, on a port of this test's own and ten days a second. */
+async function settingsOfGuide(): Promise<Record<string, string>> {
+  const block = /```settings\n([^`]+)```/.exec(guide)?.[1] ?? "";
+  const text = block.replaceAll("7300", String(await freePort())).replace('"speed":86400', '"speed":864000');
+  return parseEnv(text) as Record<string, string>;
+}
+
+/** The bodies that the guide sends: the session's and the backtest's. */
+const bodies = [...guide.matchAll(/-d '(\{[^']+\})'/g)].map((match): unknown => JSON.parse(match[1] ?? ""));
+
+test("docs/first-session.md: what it says to type makes a session that trades, and its backtest", async () => {
+  const settings = { ...(await settingsOfGuide()), R3_DATA_FOLDER: folder };
+  const ended = await runUp(settings, ["--bars", "12"], async (api) => {
+    const ask = async (path: string) => (await getJson(`${api}/${path}`)) as Answer;
+    const [session, backtest] = bodies;
+    const { id } = (await postJson(`${api}/session-manager/sessions`, session)).body as { id: string };
+    const url = `session-manager/sessions/${id}`;
+    await postJson(`${api}/${url}/start`, {});
+    await eventually("it runs", async () => (await ask(url))["state"] === "RUNNING", 30_000);
+    const orders = async () => (await ask(`order-position-tracker/orders?sessionId=${id}`)).items;
+    await eventually("an order is filled", async () => (await orders())[0]?.["state"] === "FILLED", 60_000);
+    expect((await ask(`order-position-tracker/positions?sessionId=${id}`)).items).toHaveLength(1);
+    expect((await ask(`order-position-tracker/equity?sessionId=${id}`)).items.length).toBeGreaterThan(3);
+    expect((await ask(`risk-manager/decisions?sessionId=${id}`)).items[0]).toMatchObject({ kind: "approved" });
+    expect(await ask("order-position-tracker/accounts/me")).toMatchObject({ id: "me", venue: "my-paper" });
+    const run = (await postJson(`${api}/backtest/runs`, backtest)).body as { id: string };
+    const done = async () => (await ask(`backtest/runs/${run.id}`))["state"] === "DONE";
+    await eventually("the backtest is done", done, 30_000);
+    await postJson(`${api}/${url}/stop`, {});
+    await eventually("it is stopped", async () => (await ask(url))["state"] === "STOPPED", 30_000);
+  });
+  expect(ended.code).toBe(0);
+}, 180_000);
