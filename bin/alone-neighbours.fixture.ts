@@ -42,6 +42,14 @@ export function candleOf(n: number, price: string): Candle {
 export function serveNeighbours(): Neighbours {
   const bars: VenueBar[] = [];
   const candles: Candle[] = [];
+  const head = () => ({
+    instrumentId: spx.id,
+    timeFrame: "1d",
+    source: "bars",
+    firstN: candles.length === 0 ? 0 : 1,
+    headN: candles.length,
+    headOpenAtMs: candles.at(-1)?.openAtMs ?? null,
+  });
   const json = (body: unknown) => () => Response.json(body);
   const server = Bun.serve({
     hostname: "127.0.0.1",
@@ -58,15 +66,10 @@ export function serveNeighbours(): Neighbours {
       "/api/data-collect/feeds": json({}),
       "/api/data-collect/bars": () => Response.json({ items: bars }),
       "/api/market-data/instruments": json({ items: [spx] }),
-      "/api/market-data/series": () =>
-        Response.json({
-          instrumentId: spx.id,
-          timeFrame: "1d",
-          source: "bars",
-          firstN: candles.length === 0 ? 0 : 1,
-          headN: candles.length,
-          headOpenAtMs: candles.at(-1)?.openAtMs ?? null,
-        }),
+      "/api/market-data/series": {
+        GET: () => Response.json({ items: [head()] }),
+        POST: () => Response.json(head()),
+      },
       "/api/market-data/candles": (request) => {
         const query = new URL(request.url).searchParams;
         const from = Number(query.get("fromN") ?? "1") - 1;

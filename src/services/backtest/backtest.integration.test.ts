@@ -43,6 +43,7 @@ let failures = 0;
 
 const marketData: MarketDataClient = {
   instrument: async (id) => (id === spx.id || id === LONG ? { ...spx, id, timeFrames: ["1d"] } : null),
+  series: async () => null,
   async ensureSeries(query) {
     failures -= 1;
     if (failures >= 0) throw new AppError("SERVICE_UNAVAILABLE", "transient", "It is away.");

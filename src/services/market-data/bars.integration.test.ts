@@ -101,6 +101,29 @@ describe("a series from the venue's bars", () => {
     expect(venue.asked).toBe(7);
   });
 
+  test("that was begun with less history than the venue has refuses who asks for more than it keeps", async () => {
+    for (let minute = 0; minute < 1_500; minute += 1) venue.bar(minute, "10");
+    const { ask, ensure } = await start();
+    const series = { instrumentId: spx.id, timeFrame: "1m", source: "bars" };
+    expect(await ensure({ history: 10 })).toMatchObject({ headN: 1_000 });
+    expect(await ensure({ history: 1_000 })).toMatchObject({ headN: 1_000 });
+    const refused = await ask("/series", { ...series, history: 1_001 });
+    expect(refused.status).toBe(409);
+    expect(await refused.json()).toMatchObject({ detail: expect.stringMatching(/has 1000 bars so far, and 1001 are/) });
+    venue.bar(1_500, "10");
+    expect(await ensure({ history: 1_001 })).toMatchObject({ headN: 1_001 });
+  });
+
+  test("gives what there is where the venue has no more, and takes the most that is asked for before its first bar", async () => {
+    const { ask, ensure } = await start();
+    const found = `/series?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1m`;
+    expect(await (await ask(found)).json()).toMatchObject({ items: [] });
+    expect(await ensure({ history: 10 })).toMatchObject({ headN: 0 });
+    expect(await (await ask(found)).json()).toMatchObject({ items: [{ headN: 0 }] });
+    for (let minute = 0; minute < 1_500; minute += 1) venue.bar(minute, "10");
+    expect(await ensure({ history: 2_000 })).toMatchObject({ headN: 1_500 });
+  });
+
   test("takes the venue's first bar as number 1", async () => {
     const { bus, ensure, candles } = await start();
     expect(await ensure()).toMatchObject({ firstN: 0, headN: 0, headOpenAtMs: null });

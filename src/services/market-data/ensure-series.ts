@@ -6,7 +6,7 @@ import type { DataCollectClient, SeriesHead } from "#shared/http/clients.ts";
 import type { CandleWriter } from "./candle-writer.ts";
 import type { Instruments } from "./instruments.ts";
 import type { KeptSeries } from "./kept-series.ts";
-import { headOf } from "./series.ts";
+import { headOf, type Series } from "./series.ts";
 import type { Store } from "./store.ts";
 import type { Turns } from "./turns.ts";
 
@@ -32,8 +32,8 @@ export interface SeriesRequest {
 
 /**
  * Makes sure that a series is kept and up to the venue's newest closed bar. History comes first: a series without candles
- * takes no live one before its history has the first numbers. What was made with less history stays so, since numbers go
- * upwards only. Another source than the one it was made with is a CONFLICT.
+ * takes no live one before its history has the first numbers. Numbers go upwards only, so a series that was begun with
+ * less history than is asked for, and than the venue has, is a CONFLICT; so is another source than the one it was made with.
  */
 export async function ensureSeries(options: EnsureOptions, request: SeriesRequest): Promise<SeriesHead> {
   const { store, kept, writer, instruments, dataCollect, turns, clock } = options;
@@ -54,5 +54,20 @@ export async function ensureSeries(options: EnsureOptions, request: SeriesReques
   // Read again when its turn has come: who asked before may have read the history meanwhile.
   const catchUp = async () => await writer.catchUp((await store.series(instrumentId, timeFrame)) ?? series);
   const present = isBegun ? series : await turns.take(instrumentId, catchUp);
+  await refuseShort(options, present, request.history);
   return headOf(present);
+}
+
+/** CONFLICT where fewer bars are kept than `wanted`, though the venue has some from before the first. */
+async function refuseShort({ store, dataCollect }: EnsureOptions, series: Series, wanted: number): Promise<void> {
+  if (series.headN >= wanted) return;
+  const { instrumentId, timeFrame, headN } = series;
+  const [first] = await store.candles({ instrumentId, timeFrame, limit: 1 });
+  if (first === undefined) return;
+  const older = await dataCollect.bars({ instrumentId, timeFrame, toMs: first.openAtMs, limit: 1 });
+  if (older.length === 0) return;
+  const message =
+    `The series ${instrumentId} ${timeFrame} has ${headN} bars so far, and ${wanted} are asked for: it was begun with ` +
+    "fewer and grows at its end alone. Ask for no more than it has, or wait until it has grown.";
+  throw new AppError("CONFLICT", "permanent", message, { details: { headN, wanted } });
 }

@@ -30,8 +30,17 @@ const seriesBody = z.strictObject({
   instrumentId,
   timeFrame: timeFrameSchema,
   source: candleSourceSchema,
-  history: z.number().int().min(0).max(MOST_HISTORY).describe("Closed bars of the venue to begin with"),
+  history: z
+    .number()
+    .int()
+    .min(0)
+    .max(MOST_HISTORY)
+    .describe("Closed bars of the venue to begin with; 409 where it was begun with fewer and the venue has more"),
   forming: z.boolean().optional().describe("Whether the candle that forms is published with each trade"),
+});
+const seriesQuery = z.strictObject({
+  instrumentId: instrumentId.optional().describe("Only of this instrument"),
+  timeFrame: timeFrameSchema.optional().describe("Only of this time frame"),
 });
 const candlesQuery = z
   .strictObject({
@@ -70,7 +79,8 @@ export function createRoutes({ log, store, pages, instruments, ensure }: RouteOp
         detail: { summary: "Lists instruments", tags },
       },
     )
-    .get("/series", async () => ({ items: (await store.allSeries()).map(headOf), nextCursor: null }), {
+    .get("/series", async ({ query }) => ({ items: (await store.listSeries(query)).map(headOf), nextCursor: null }), {
+      query: seriesQuery,
       response: { 200: pageSchema(seriesHeadSchema) },
       detail: { summary: "Lists the series that are kept", tags },
     })

@@ -96,20 +96,36 @@ export class Store {
     return rows.map(toSeries);
   }
 
-  async allSeries(): Promise<Series[]> {
-    const rows = await this.#db.sql<SeriesRow[]>`
-      select * from market_data.series order by instrument_id, time_frame`;
+  /** All series, or those of an instrument or a time frame. */
+  async listSeries({
+    instrumentId,
+    timeFrame,
+  }: {
+    instrumentId?: string | undefined;
+    timeFrame?: TimeFrame | undefined;
+  }): Promise<Series[]> {
+    const { sql } = this.#db;
+    const rows = await sql<SeriesRow[]>`
+      select * from market_data.series
+      where ${instrumentId === undefined ? sql`true` : sql`instrument_id = ${instrumentId}`}
+        and ${timeFrame === undefined ? sql`true` : sql`time_frame = ${timeFrame}`}
+      order by instrument_id, time_frame`;
     return rows.map(toSeries);
   }
 
-  /** Makes the series unless it is there, or turns `forming` on. Its source and history stay as they were made. */
+  /**
+   * Makes the series unless it is there, or turns `forming` on. Its source stays as it was made; its history grows with
+   * what is asked for until its first candle has a number.
+   */
   async ensureSeries(series: Series, partition: number, nowMs: number): Promise<Series> {
     const [row] = await this.#db.sql<SeriesRow[]>`
       insert into market_data.series as kept
         (instrument_id, time_frame, source, forming, history, partition, created_at_ms)
       values (${series.instrumentId}, ${series.timeFrame}, ${series.source}, ${series.forming}, ${series.history},
         ${partition}, ${nowMs})
-      on conflict (instrument_id, time_frame) do update set forming = kept.forming or excluded.forming
+      on conflict (instrument_id, time_frame) do update set
+        forming = kept.forming or excluded.forming,
+        history = case when kept.head_n = 0 then greatest(kept.history, excluded.history) else kept.history end
       returning *`;
     return row === undefined ? series : toSeries(row);
   }

@@ -43,6 +43,7 @@ describe("a session follower", () => {
 
 describe("a session that can not be started", () => {
   let failure: unknown;
+  let series: object | null = {};
   const session = { id: "a", state: "STARTING", run: 1, instrumentIds: ["X/Y.paper"], accountId: "demo" } as Session;
 
   function begin() {
@@ -59,7 +60,7 @@ describe("a session that can not be started", () => {
       log: pino({ level: "warn" }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
       leader: { fence: async () => undefined },
       bus: { publish: (_tx: unknown, events: { data: unknown }[]) => reports.push(...events.map(({ data }) => data)) },
-      clients: { marketData: { ensureSeries: () => Promise.reject(failure) } },
+      clients: { marketData: { series: async () => series, ensureSeries: () => Promise.reject(failure) } },
     };
     const follower = createSessionFollower({ deps } as unknown as Parts);
     const { unit, giveUp } = unitOf(1);
@@ -77,6 +78,18 @@ describe("a session that can not be started", () => {
     failure = new TypeError("x is not a function");
     await clock.advance(5_000);
     expect(reports.slice(1)).toMatchObject([{ ...report, reason: "Something went wrong here; the log says what." }]);
+    giveUp();
+  });
+
+  test("leaves it to strategy-executor to begin its series, without a word", async () => {
+    failure = new AppError("VENUE_REFUSED", "permanent", "The venue has no such bars.");
+    series = null;
+    const { clock, lines, reports, giveUp } = begin();
+    await clock.advance(10_000);
+    expect([lines, reports]).toEqual([[], []]);
+    series = {};
+    await clock.advance(1_000);
+    expect(reports).toHaveLength(1);
     giveUp();
   });
 

@@ -33,6 +33,14 @@ async function present({ deps }: Parts, id: string): Promise<Session | null> {
 }
 
 /**
+ * Whether the candles of a session are asked for. strategy-executor does that, which knows how many its strategy takes: a
+ * series has its history from the one who begins it, and never more.
+ */
+async function hasSeries({ deps }: Parts, { instrumentIds, timeFrame }: Session): Promise<boolean> {
+  return (await deps.clients.marketData.series({ instrumentId: instrumentIds[0] ?? "", timeFrame })) !== null;
+}
+
+/**
  * Orders and fills are compared with the venue's, the capital is put into the ledger where the venue's balance covers it,
  * the equity curve begins. Null: that is done, or the session is reported as faulted. A sentence: why it cannot be done;
  * faulted only where it was `short` for the very same reason before, since an execution may have overtaken one reading.
@@ -140,7 +148,7 @@ export function createSessionFollower(parts: Parts): SessionFollower {
       let pauseMs = PAUSE_MS;
       try {
         session = await present(parts, id);
-        if (session?.state === "STARTING") {
+        if (session?.state === "STARTING" && (await hasSeries(parts, session))) {
           short = await start(parts, session, unit, short);
           if (short === null) return;
         }

@@ -157,6 +157,7 @@ export async function openDesk(world: World): Promise<Desk> {
   const candles: Candle[] = [];
   const closers: (() => Promise<void>)[] = [];
   const marketData = {
+    series: async (query: object) => ({ ...query, firstN: 1, headN: 0, headOpenAtMs: null }),
     ensureSeries: async (query: object) => ({ ...query, firstN: 1, headN: 0, headOpenAtMs: null }),
     candles: async ({ fromN, limit }: { fromN: number; limit: number }) => candles.slice(fromN - 1, fromN - 1 + limit),
   };

@@ -47,6 +47,8 @@ export interface World {
   failpoint: (context: FailpointContext) => void;
   /** How often market-data still fails. */
   failures: number;
+  /** What market-data refuses every series with. */
+  refusal?: AppError;
   /** Called when market-data is asked for candles. */
   asked?: () => void;
   strategies: StrategyDefinition[];
@@ -187,8 +189,12 @@ function marketDataOf(world: World): MarketDataClient {
   };
   return {
     instrument: (id) => answer(id === spx.id ? spx : null),
-    ensureSeries: (query) =>
-      answer({ ...query, firstN: world.candles.length === 0 ? 0 : 1, headN: world.candles.length, headOpenAtMs: null }),
+    series: () => answer(null),
+    ensureSeries: (query) => {
+      if (world.refusal !== undefined) return Promise.reject(world.refusal);
+      const headN = world.candles.length;
+      return answer({ ...query, firstN: Math.min(1, headN), headN, headOpenAtMs: null });
+    },
     candles: ({ fromN, limit }) => {
       world.asked?.();
       return answer(world.candles.slice(fromN - 1, fromN - 1 + limit));

@@ -3,6 +3,7 @@ import type { Candle } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { AppError, hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
+import type { MarketDataClient, SeriesHead } from "#shared/http/clients.ts";
 import type { Deps } from "#shared/service/service.ts";
 import type { StrategyRuntime } from "#shared/strategy/runtime.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
@@ -13,7 +14,7 @@ import { type Holding, isBusy } from "./holding.ts";
 import type { Settings } from "./settings.ts";
 import { signalOf } from "./signal.ts";
 import { FED_STATES, type RunRow, readInstrument, readRun } from "./store.ts";
-import { definitionOf, feedCandle, loadRuntime, modeOf, snapshotOf } from "./strategy-feed.ts";
+import { definitionOf, feedCandle, loadRuntime, modeOf, snapshotOf, strategyFailed } from "./strategy-feed.ts";
 
 /** What all sessions of a process share. */
 export interface Workplace {
@@ -179,12 +180,11 @@ export class SessionRunner {
 
   async #warmUp(loaded: Loaded): Promise<void> {
     const { session, definition, runtime } = loaded;
-    const { marketData } = this.place.deps.clients;
     const series = { instrumentId: session.instrumentIds[0] as string, timeFrame: session.timeFrame };
     const wanted = definition.warmupBars(definition.params.parse(session.params));
     // Closed candles are the venue's own for every session of a series; within a bar trades tell.
     const wish = { source: "bars", history: wanted, forming: definition.forming } as const;
-    const head = await marketData.ensureSeries({ ...series, ...wish });
+    const head = await this.#ensureSeries({ ...series, ...wish });
     let candleN = Math.max(head.firstN - 1, head.headN - wanted, 0);
     let closeAtMs: number | null = null;
     while (candleN < head.headN && !this.#stopped.aborted) {
@@ -200,6 +200,16 @@ export class SessionRunner {
     const done = { session, candleN: head.headN, closeAtMs, runtime: snapshotOf(runtime) };
     await commitWarmUp(this.place.deps, this.unit, done);
     this.#loaded = null;
+  }
+
+  /** What market-data refuses is refused for good, and faults the session: a shorter warm-up would be one that no one asked for. */
+  async #ensureSeries(wish: Parameters<MarketDataClient["ensureSeries"]>[0]): Promise<SeriesHead> {
+    try {
+      return await this.place.deps.clients.marketData.ensureSeries(wish);
+    } catch (error) {
+      if (!hasCode(error, "CONFLICT") && !hasCode(error, "INVALID_INPUT")) throw error;
+      throw strategyFailed(`The strategy warms up with ${wish.history} bars. ${error.message}`, error);
+    }
   }
 
   /** Closed candles after the cursor without a gap, read from market-data where some are missing. */

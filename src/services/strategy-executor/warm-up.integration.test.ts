@@ -3,6 +3,7 @@ import { z } from "zod";
 import { until } from "#shared/clock/until.fixture.ts";
 import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { defineStrategy } from "#shared/strategy/strategy.ts";
 import {
@@ -59,6 +60,18 @@ async function start(): Promise<Replica> {
 }
 
 const warm = () => world.published.filter(({ type }) => type === "report.warm");
+
+test("a warm-up that market-data refuses faults its session and says why", async () => {
+  const refused = "The service market-data refused: The series has 1000 bars so far, and 2000 are asked for.";
+  world.refusal = new AppError("CONFLICT", "permanent", refused);
+  const session = shardSession({ state: "STARTING", params: { warmup: 2_000 } });
+  await putSession(database.db.sql, session);
+  const replica = await start();
+  await replica.deliver([sessionChanged(session)]);
+  await until(async () => (await runRow(world, session.id))?.phase === "FAULTED");
+  expect((await runRow(world, session.id))?.fault).toBe(`The strategy warms up with 2000 bars. ${refused}`);
+  expect(world.published.map(({ type }) => type)).toEqual(["report.faulted"]);
+});
 
 describe("a warm-up of several pages", () => {
   test("that is cut short commits nothing; the next leader begins anew", async () => {

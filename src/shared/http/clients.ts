@@ -38,7 +38,12 @@ export interface DataCollectClient {
 export interface MarketDataClient {
   /** Null: unknown to every venue. */
   instrument(instrumentId: string): Promise<Instrument | null>;
-  /** Makes sure that the series is kept, with this much history where the venue has it; the same call twice changes nothing. */
+  /** A series as it is kept, its history perhaps still being read. Null: no one has asked for it yet. */
+  series(query: { instrumentId: string; timeFrame: TimeFrame }): Promise<SeriesHead | null>;
+  /**
+   * Makes sure that the series is kept, with this much history where the venue has it; the same call twice changes nothing.
+   * CONFLICT (permanent): it was begun with less, though the venue has it, or from another source.
+   */
   ensureSeries(query: {
     instrumentId: string;
     timeFrame: TimeFrame;

@@ -91,6 +91,8 @@ function marketDataOver(client: JsonClient, patient: JsonClient): MarketDataClie
       const page = await client.ask({ path: "/instruments", query: { id }, answer: listOf(instrumentSchema) });
       return page?.items.find((instrument) => instrument.id === id) ?? null;
     },
+    series: async (query) =>
+      itemsOf(await client.ask({ path: "/series", query, answer: listOf(seriesHeadSchema) }))[0] ?? null,
     ensureSeries: async (body) =>
       there(await patient.ask({ method: "POST", path: "/series", body, answer: seriesHeadSchema }), body.instrumentId),
     candles: async (query) =>
