@@ -148,19 +148,24 @@ describe("an order that never reached the venue", () => {
     expect(await alertsIn(world, `external:${desk.marketId}`)).toEqual([]);
   });
 
-  test("is REJECTED where its session stops, and a reduce-only one is sent all the same", async () => {
+  test("is REJECTED where its session is paused, as it would not be sent at all, and a reduce-only one is sent", async () => {
     await desk.startTracker();
     const session = await runSession(world, desk);
-    desk.proxy.next("POST order", async () => void (await changeSession(world, desk, session, { state: "PAUSED" })));
-    desk.proxy.next("POST order", "lose-request");
-    desk.proxy.next("POST order", "lose-request");
     const held = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
     await inState(world, held, "ACCEPTED");
+    desk.proxy.next("POST order", "lose-request");
+    desk.proxy.next("GET order", async () => void (await changeSession(world, desk, session, { state: "PAUSED" })));
     const entry = await place(world, desk, requestOf(session, 2, { style: LIMIT }));
     expect((await inState(world, entry, "REJECTED")).stateReason).toContain("PAUSED");
+    const late = await place(world, desk, requestOf(session, 3, { style: LIMIT }));
+    expect(await inState(world, late, "CANCELED")).toMatchObject({
+      signedAtMs: null,
+      stateReason: "The session is PAUSED. The order was not sent.",
+    });
     await desk.tick("50");
     await inState(world, held, "FILLED");
-    const exit = await place(world, desk, requestOf(session, 3, { side: "SELL", size: "1", reduceOnly: true }));
+    desk.proxy.next("POST order", "lose-request");
+    const exit = await place(world, desk, requestOf(session, 4, { side: "SELL", size: "1", reduceOnly: true }));
     expect((await inState(world, exit, "ACCEPTED")).attempt).toBe(2);
   });
 

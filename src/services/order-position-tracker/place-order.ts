@@ -8,7 +8,7 @@ import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { insertOrder, insertOrderEvent, lockOrder, updateOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { resolveOrder, sendAgainOrReject } from "./resolve-order.ts";
-import { lockStates, sessionTrades, settleTask } from "./settled.ts";
+import { lockStates, refuseBySession, settleTask } from "./settled.ts";
 
 /** What the first step of a task found to be done. */
 export type NextMove = { move: "nothing" } | { move: "send" | "resolve" | "cancel"; order: Order };
@@ -55,7 +55,8 @@ function closedUnsent(
   { accountId, reduceOnly, validUntilMs }: OrderRequest,
   { session, account }: Awaited<ReturnType<typeof lockStates>>,
 ): { state: "CANCELED" | "DENIED" | "EXPIRED"; why: string } | null {
-  if (!reduceOnly && !sessionTrades(session)) return { state: "CANCELED", why: `The session is ${session ?? "gone"}.` };
+  const why = refuseBySession(session, reduceOnly);
+  if (why !== null) return { state: "CANCELED", why };
   const refused = refuseByAccount(account, reduceOnly);
   if (refused !== null) return { state: "DENIED", why: `${refused.code}: ${refused.reason}` };
   const marketNowMs = exchanges.marketNowMs(exchanges.account(accountId).venue);

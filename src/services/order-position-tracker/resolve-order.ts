@@ -7,7 +7,7 @@ import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { readFillCursor } from "./fill-cursor.ts";
 import { lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
-import { lockStates, settleTask } from "./settled.ts";
+import { lockStates, refuseBySession, settleTask } from "./settled.ts";
 
 /** What the venue knows of an order. `askedAtMs`: its server clock before it was asked. */
 export interface Trace {
@@ -139,7 +139,8 @@ async function whyNotAgain(tx: LaneTx, parts: Parts, order: Order): Promise<stri
         (select candle_close_at_ms from order_position_tracker.equity_cursors where session_id = ${order.sessionId}),
         (select max(at_ms) from order_position_tracker.fills where session_id = ${order.sessionId})) as at_ms`,
   ]);
-  if (!order.reduceOnly && session !== "RUNNING") return `ABSENT: the session is ${session ?? "gone"}.`;
+  const notNow = refuseBySession(session, order.reduceOnly);
+  if (notNow !== null) return `ABSENT: ${notNow}`;
   const refused = refuseByAccount(account, order.reduceOnly);
   if (refused !== null) return `ABSENT, ${refused.code}: ${refused.reason}`;
   const { exchanges } = parts.deps;

@@ -21,9 +21,13 @@ export function settleTask(tx: LaneTx, { settings }: Parts, task: Task, order: O
   return order.state;
 }
 
-/** Whether orders that do not reduce may still be sent for a session in this state. */
-export function sessionTrades(state: SessionState | undefined): boolean {
-  return state === "RUNNING" || state === "PAUSED";
+/**
+ * Why an order of a session is not to be sent now, for the first time or again; null: it may be. One that does not reduce is
+ * for a session that runs: after a pause nothing is entered, also where that was approved before. `state` undefined: the
+ * session is gone.
+ */
+export function refuseBySession(state: SessionState | undefined, reduceOnly: boolean): string | null {
+  return reduceOnly || state === "RUNNING" ? null : `The session is ${state ?? "gone"}.`;
 }
 
 /**
