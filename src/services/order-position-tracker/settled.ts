@@ -1,6 +1,6 @@
 import type { TradingState } from "#shared/domain/account.ts";
 import type { Order, OrderRequest, OrderState } from "#shared/domain/order.ts";
-import type { SessionState } from "#shared/domain/session.ts";
+import type { Session } from "#shared/domain/session.ts";
 import type { LaneTx, Task } from "#shared/queue/queue.ts";
 import type { Parts } from "./parts.ts";
 
@@ -21,13 +21,19 @@ export function settleTask(tx: LaneTx, { settings }: Parts, task: Task, order: O
   return order.state;
 }
 
+/** What of a session says whether its orders may be sent. Undefined: it is gone. */
+export type SendingSession = Pick<Session, "state" | "stopPolicy"> | undefined;
+
 /**
  * Why an order of a session is not to be sent now, for the first time or again; null: it may be. One that does not reduce is
- * for a session that runs: after a pause nothing is entered, also where that was approved before. `state` undefined: the
- * session is gone.
+ * for a session that runs: after a pause nothing is entered, also where that was approved before. One that reduces is sent
+ * in every state but after the session's end, and while all its orders are being canceled.
  */
-export function refuseBySession(state: SessionState | undefined, reduceOnly: boolean): string | null {
-  return reduceOnly || state === "RUNNING" ? null : `The session is ${state ?? "gone"}.`;
+export function refuseBySession(session: SendingSession, reduceOnly: boolean): string | null {
+  if (session === undefined) return "The session is gone.";
+  const { state, stopPolicy } = session;
+  const over = state === "STOPPED" || state === "DELETED" || (state === "STOPPING" && stopPolicy === "cancel");
+  return state === "RUNNING" || (reduceOnly && !over) ? null : `The session is ${state}.`;
 }
 
 /**
@@ -37,11 +43,12 @@ export function refuseBySession(state: SessionState | undefined, reduceOnly: boo
 export async function lockStates(
   { sql }: LaneTx,
   { sessionId, accountId }: Pick<OrderRequest, "sessionId" | "accountId">,
-): Promise<{ session: SessionState | undefined; account: TradingState | null }> {
+): Promise<{ session: SendingSession; account: TradingState | null }> {
   const [sessions, accounts] = await Promise.all([
-    sql<{ state: SessionState }[]>`select state from reference.sessions where id = ${sessionId} for share`,
+    sql<Pick<Session, "state" | "stopPolicy">[]>`
+      select state, session ->> 'stopPolicy' as "stopPolicy" from reference.sessions where id = ${sessionId} for share`,
     sql<{ trading_state: TradingState }[]>`
       select trading_state from reference.accounts where id = ${accountId} for share`,
   ]);
-  return { session: sessions[0]?.state, account: accounts[0]?.trading_state ?? null };
+  return { session: sessions[0], account: accounts[0]?.trading_state ?? null };
 }

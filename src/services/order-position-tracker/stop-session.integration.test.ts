@@ -1,11 +1,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import type { Running } from "#shared/bus/bus.ts";
+import type { OwnedUnit, Running } from "#shared/bus/bus.ts";
+import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { Tx } from "#shared/db/db.ts";
+import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
-import { FLATTEN_POSITION, type FlattenPosition } from "#shared/messages/tasks.ts";
+import { FLATTEN_POSITION, type FlattenPosition, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import type { Parts } from "./parts.ts";
+import { stopSession } from "./stop-session.ts";
 import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
 import {
   changeSession,
@@ -27,7 +31,7 @@ let answer: (wanted: FlattenPosition) => Promise<void>;
 let risk: Running;
 
 beforeAll(async () => {
-  world = await createWorld(13, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(17, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -213,6 +217,61 @@ describe("the other stop policies", () => {
     await stop(session);
     await until(() => isStopped(session));
     expect((await orderRow(world, resting.id))?.state).toBe("CANCELED");
+  });
+});
+
+describe("an exit that is decided and not sent yet when the stop comes", () => {
+  /** Keeps an order from being begun, as a worker that is slow does, until `begin` is called. */
+  async function slowly(request: OrderRequest): Promise<{ begin(): Promise<void> }> {
+    const { sql } = world.database.db;
+    await sql`insert into queue.lanes (queue, lane, owner, lease_until)
+      values (${PLACE_ORDER.queue}, ${request.id}, 'slow', now() + interval '1 hour')`;
+    await place(world, desk, request);
+    return {
+      async begin() {
+        await sql`update queue.lanes set owner = null, lease_until = null, wake_at = now() where lane = ${request.id}`;
+      },
+    };
+  }
+  /** One look at a session that stops, beside those of the tracker. */
+  const lookAt = (session: Session) => {
+    const leader = { fence: async () => undefined };
+    const deps = { db: world.database.db, queue: desk.queue, bus: desk.bus, clock: systemClock, leader };
+    return stopSession({ deps } as unknown as Parts, session, { role: "test", epoch: 1 } as OwnedUnit);
+  };
+
+  test.each(["keep", "flatten"] as const)("holds a stop that would %s, and is sent", async (stopPolicy) => {
+    const session = await holding("2", { stopPolicy });
+    const exit = requestOf(session, 2, { side: "SELL", size: "1.998", reduceOnly: true });
+    const { begin } = await slowly(exit);
+    const stopping = await stop(session);
+    expect(await lookAt(stopping)).toBe(false);
+    expect(wanted).toEqual([]);
+    await begin();
+    await inState(world, exit, "ACCEPTED");
+    await desk.tick("100");
+    await until(() => isStopped(session));
+    await inState(world, exit, "FILLED");
+    expect(wanted).toEqual([]);
+  });
+
+  test("holds a stop that cancels, and is canceled unsent", async () => {
+    const session = await holding("2", { stopPolicy: "cancel" });
+    const exit = requestOf(session, 2, { side: "SELL", size: "1.998", reduceOnly: true });
+    const { begin } = await slowly(exit);
+    const stopping = await stop(session);
+    expect(await lookAt(stopping)).toBe(false);
+    expect(await isStopped(session)).toBe(false);
+    await begin();
+    expect((await inState(world, exit, "CANCELED")).signedAtMs).toBeNull();
+    await until(() => isStopped(session));
+  });
+
+  test("is not sent for a session that is STOPPED", async () => {
+    const session = await holding("2", { stopPolicy: "keep" });
+    await changeSession(world, desk, session, { state: "STOPPED" });
+    const exit = await place(world, desk, requestOf(session, 2, { side: "SELL", size: "1.998", reduceOnly: true }));
+    expect((await inState(world, exit, "CANCELED")).signedAtMs).toBeNull();
   });
 });
 

@@ -3,7 +3,7 @@ import type { Sql, Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { AppError, hasCode } from "#shared/errors/app-error.ts";
-import { CANCEL_ORDER, FLATTEN_POSITION } from "#shared/messages/tasks.ts";
+import { CANCEL_ORDER, FLATTEN_POSITION, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { closableHoldings } from "./holdings.ts";
 import { requestCancel } from "./order-store.ts";
@@ -14,8 +14,9 @@ const FIRST = 0;
 
 /**
  * Does what the stop policy asks for, as far as it can be done now, and may be repeated. keep: nothing. cancel: no order
- * is open. flatten: no order is open and no position is left that an order could close. True: it is done, and reported.
- * Risk makes the order that flattens, so that this service only asks for it.
+ * is open. flatten: no order is open and no position is left that an order could close. Whatever the policy, an order that
+ * was decided has its intent or its end first, so that none is sent for a session that is STOPPED. True: it is done, and
+ * reported. Risk makes the order that flattens, so that this service only asks for it.
  */
 export async function stopSession(parts: Parts, session: Session, unit: OwnedUnit): Promise<boolean> {
   const { deps } = parts;
@@ -24,6 +25,8 @@ export async function stopSession(parts: Parts, session: Session, unit: OwnedUni
   }
   return deps.db.transaction(async (tx) => {
     await deps.leader.fence(tx, unit.role, unit.epoch);
+    // Before the open orders: what is begun between the two is open by then.
+    if (await anyUnsent(tx, parts, session)) return false;
     if (session.stopPolicy !== "keep" && (await ordersOpen(tx, session)).length > 0) return false;
     if (session.stopPolicy === "flatten" && (await askToFlatten(tx, parts, session))) return false;
     await tx.sql`
@@ -32,6 +35,17 @@ export async function stopSession(parts: Parts, session: Session, unit: OwnedUni
     deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.stopped", report)]);
     return true;
   });
+}
+
+/**
+ * Whether an order of the session is decided that has no row yet. None is added while it stops, but for the one that
+ * flattens: a decision locks the session's row.
+ */
+async function anyUnsent(tx: Tx, { deps }: Parts, { id: sessionId }: Session): Promise<boolean> {
+  const lanes = await deps.queue.waitingLanes(tx, PLACE_ORDER, { order: { sessionId } });
+  if (lanes.length === 0) return false;
+  const rows = await tx.sql`select 1 from order_position_tracker.orders where id = any(${lanes})`;
+  return rows.length < lanes.length;
 }
 
 /** The session's open orders by their ids, without a lock: each may be another one by the time it is looked at. */

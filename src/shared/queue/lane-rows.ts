@@ -71,6 +71,17 @@ export async function hasOpenTask(tx: Tx, { queue, lane }: LaneName, type: strin
   return rows.length > 0;
 }
 
+/** The lanes with an open task of a type whose payload contains a part. */
+export async function lanesWithOpenTask(
+  tx: Tx,
+  { queue, type, part }: { queue: string; type: string; part: unknown },
+): Promise<string[]> {
+  const rows = await tx.sql<{ lane: string }[]>`
+    select lane from queue.tasks
+    where queue = ${queue} and state = 'open' and type = ${type} and payload @> ${json(tx, part)}`;
+  return rows.map(({ lane }) => lane);
+}
+
 /** Transaction mode: locks the lane and gives what may be done, at most `limit`. */
 export async function lockLane(tx: Tx, { queue, lane }: LaneName, limit: number): Promise<TaskRow[]> {
   return tx.sql<TaskRow[]>`select * from queue.lock_lane(${queue}, ${lane}, ${limit})`;

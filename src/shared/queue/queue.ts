@@ -88,6 +88,8 @@ export interface TaskQueue {
   enqueue(tx: Tx, task: NewTask): Promise<string>;
   /** Whether a task of this type is open in a lane, as the transaction sees it. */
   isWaiting(tx: Tx, task: TaskType, lane: string): Promise<boolean>;
+  /** The lanes with an open task of this type whose payload contains `part`, as the transaction sees it. */
+  waitingLanes(tx: Tx, task: TaskType, part: Record<string, unknown>): Promise<string[]>;
   work(options: WorkerOptions): Running;
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -4,7 +4,14 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { createLeaseKeeper, type HeldLease } from "#shared/leader/lease-keeper.ts";
-import { extendLanes, hasOpenTask, insertTask, type LaneName, type LeasedName } from "./lane-rows.ts";
+import {
+  extendLanes,
+  hasOpenTask,
+  insertTask,
+  type LaneName,
+  type LeasedName,
+  lanesWithOpenTask,
+} from "./lane-rows.ts";
 import { createLeaseRun } from "./lease-worker.ts";
 import type { NewTask, TaskQueue, TaskType, WakeInfo, Wakeups, WorkerOptions } from "./queue.ts";
 import { sweep } from "./sweeper.ts";
@@ -77,6 +84,10 @@ class RowTaskQueue implements TaskQueue {
 
   isWaiting(tx: Tx, { queue, type }: TaskType, lane: string): Promise<boolean> {
     return hasOpenTask(tx, { queue, lane }, type);
+  }
+
+  waitingLanes(tx: Tx, { queue, type }: TaskType, part: Record<string, unknown>): Promise<string[]> {
+    return lanesWithOpenTask(tx, { queue, type, part });
   }
 
   work(options: WorkerOptions): Running {
