@@ -1,7 +1,23 @@
-import type { Tx } from "#shared/db/db.ts";
+import type { Db, Tx } from "#shared/db/db.ts";
+import type { VenueFill } from "#shared/exchange/exchange.ts";
 import { ALERTS, event } from "#shared/messages/topics.ts";
 import type { Parts } from "./parts.ts";
 import type { Recorded } from "./record-venue.ts";
+
+/** The trade ids of those fills that are remembered as someone else's. */
+export async function foreignFills(
+  { sql }: Db,
+  accountId: string,
+  fills: readonly Pick<VenueFill, "tradeId" | "venueSymbol">[],
+): Promise<Set<string>> {
+  if (fills.length === 0) return new Set();
+  const rows = await sql<{ venue_id: string }[]>`
+    select venue_id from order_position_tracker.foreign_activity
+    where account_id = ${accountId} and kind = 'fill'
+      and (instrument_id, venue_id) in (select * from unnest(
+        ${fills.map(({ venueSymbol }) => venueSymbol)}::text[], ${fills.map(({ tradeId }) => tradeId)}::text[]))`;
+  return new Set(rows.map((row) => row.venue_id));
+}
 
 /**
  * Reports orders and fills at the venue that nobody here made, each once, with an alert. `silent`: they were there before

@@ -25,7 +25,7 @@ let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(14, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(16, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -70,6 +70,44 @@ describe("an order whose answer is lost", () => {
     expect(await fillRows(world, order)).toHaveLength(1);
     expect(sends()).toHaveLength(1);
     expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
+  });
+});
+
+describe("an order that the venue denies knowing while its list of fills has one that could be its", () => {
+  /** A market order whose answer is lost, filled, and that the first question after its window does not find. */
+  async function staleAnswer() {
+    await desk.startTracker({ settings: { R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS: "1000" } });
+    const session = await runSession(world, desk);
+    await until(async () => desk.proxy.heard >= 2);
+    desk.proxy.cutStream();
+    desk.proxy.next("POST order", "lose-answer");
+    desk.proxy.next("GET order", { code: -2013, msg: "Order does not exist." });
+    const order = await place(world, desk, requestOf(session, 1));
+    await inState(world, order, "UNKNOWN");
+    return { session, order };
+  }
+
+  test("is asked for again, and not sent again", async () => {
+    const { session, order } = await staleAnswer();
+    await desk.tick("101");
+    const filled = await inState(world, order, "FILLED");
+    expect(filled).toMatchObject({ filledSize: "2", attempt: 1 });
+    expect(sends()).toHaveLength(1);
+    expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
+  });
+
+  test("is proven absent once that fill is known to be someone else's", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    desk.proxy.next("POST order", "lose-request");
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, order, "UNKNOWN");
+    const intent = { signedAtMs: await desk.outside.serverTimeMs(), recvWindowMs: 5_000 };
+    const hand = { clientOrderId: "by-hand", side: "BUY", style: { type: "MARKET" }, size: "1" } as const;
+    await desk.outside.place({ instrument: desk.instrument, ...hand, ...intent });
+    await desk.tick("101");
+    expect((await inState(world, order, "ACCEPTED")).attempt).toBe(2);
+    expect(await alertsIn(world, `external:${desk.marketId}`)).toContain("FOREIGN_FILL");
   });
 });
 

@@ -5,7 +5,8 @@ import type { VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/excha
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { readFillCursor } from "./fill-cursor.ts";
-import { lockOrder } from "./order-store.ts";
+import { foreignFills } from "./foreign.ts";
+import { knownIds, lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { lockStates, refuseBySession, settleTask } from "./settled.ts";
 
@@ -14,12 +15,15 @@ export interface Trace {
   askedAtMs: number;
   order: VenueOrder | null;
   fills: VenueFill[];
+  /** The venue does not know the order, but its list has fills that could be this order's, and whose they are is not known. */
+  doubtful: boolean;
 }
 
 /**
  * Finds out what became of an order that may have been sent. It is absent only when the venue's server clock had passed
- * its window and the allowed skew before the venue was asked for the order and for fills, and both found nothing. Gives the
- * order with a new intent where it is to be sent again.
+ * its window and the allowed skew before the venue was asked for the order and for fills, and both found nothing: an answer
+ * about the order may be older than the list of fills, so that a fill of unknown origin is waited for until it is known
+ * whose it is. Gives the order with a new intent where it is to be sent again.
  */
 export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<Order | null> {
   const trace = await traceOrder(parts, order).catch((error: unknown) => messageOf(error));
@@ -50,6 +54,7 @@ export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, o
 export function absentInMs({ settings }: Parts, order: Order, trace: Trace): number | null {
   if (trace.order !== null || trace.fills.length > 0) return null;
   const { R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS: skewMs } = settings;
+  if (trace.doubtful) return settings.R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS;
   const absentFromMs = (order.signedAtMs ?? 0) + (order.recvWindowMs ?? 0) + skewMs;
   return Math.max(0, absentFromMs - trace.askedAtMs + 1);
 }
@@ -61,14 +66,33 @@ export async function traceOrder(parts: Parts, order: Order): Promise<Trace> {
   const askedAtMs = await account.serverTimeMs();
   const { clientOrderId } = order;
   const found = await account.order({ instrument, clientOrderId });
-  const fills = (await fillsSinceCursor(parts, account, instrument))
+  const listed = await fillsSinceCursor(parts, account, instrument);
+  const fills = listed
     .filter((fill) =>
       fill.clientOrderId === undefined
         ? fill.venueOrderId === found?.venueOrderId
         : fill.clientOrderId === clientOrderId,
     )
     .map((fill) => ({ ...fill, clientOrderId }));
-  return { askedAtMs, order: found, fills };
+  const isUnknown = found === null && fills.length === 0;
+  return { askedAtMs, order: found, fills, doubtful: isUnknown && (await anyOfUnknownOrigin(parts, order, listed)) };
+}
+
+/**
+ * Whether one of these fills could be the order's: on its side, not from before its decision, and neither of an order whose id
+ * at the venue is known here nor taken for someone else's (a reconciliation says so of each within its interval).
+ */
+async function anyOfUnknownOrigin(parts: Parts, order: Order, fills: readonly VenueFill[]): Promise<boolean> {
+  const { accountId, instrumentId, side, marketAtMs } = order;
+  const fromMs = marketAtMs - parts.settings.R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS;
+  const similar = fills.filter((fill) => fill.clientOrderId === undefined && fill.side === side && fill.atMs >= fromMs);
+  if (similar.length === 0) return false;
+  const { db } = parts.deps;
+  const venueOrderIds = similar.map((fill) => fill.venueOrderId);
+  const ours = await knownIds(db, { accountId, clientOrderIds: [], instrumentIds: [instrumentId], venueOrderIds });
+  const strange = similar.filter((fill) => !ours.venue.has(fill.venueOrderId));
+  const others = await foreignFills(db, accountId, strange);
+  return strange.some((fill) => !others.has(fill.tradeId));
 }
 
 /** All fills of an instrument that the venue's list has from the cursor on. */
