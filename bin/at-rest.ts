@@ -24,6 +24,7 @@ const snapshotSchema = z.object({
   candleN: z.number(),
   equityN: z.number(),
   fills: z.number(),
+  /** Of those that the venue has taken: what ended unsent never ends there. */
   terminalOrders: z.number(),
   openOrders: z.array(z.string()),
   orders: z.number(),
@@ -64,8 +65,8 @@ export async function engineSnapshot(
         order by candle_n desc limit 1) as "equity",
       o.terminal as "terminalOrders", o.open as "openOrders", o.total as "orders"
     from (
-      select count(*) filter (where state in ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED'))::int as terminal,
-        coalesce(array_agg(client_order_id) filter (where state not in ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED')), '{}') as open,
+      select count(*) filter (where not is_open and venue_order_id is not null)::int as terminal,
+        coalesce(array_agg(client_order_id) filter (where is_open), '{}') as open,
         count(*)::int as total
       from order_position_tracker.orders where account_id = ${session.accountId}
     ) o`;

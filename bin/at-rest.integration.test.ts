@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createPool } from "#shared/db/postgres.ts";
+import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
+import { engineSnapshot, restlessness, type VenueState } from "./at-rest.ts";
+
+let database: TestDatabase;
+let sql: ReturnType<typeof createPool>;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  sql = createPool(database.url, { maxConnections: 1, applicationName: "test", idleTimeoutMs: 0 });
+});
+afterAll(async () => {
+  await sql.end();
+  await database.drop();
+});
+
+const SESSION = { id: "s", accountId: "a" };
+const AT_REST: VenueState = { step: 1, bar: 0, halted: true, fillCount: 0, terminalCount: 0, openOrders: [] };
+
+async function putOrder(id: string, state: string, isOpen: boolean, venueOrderId: string | null): Promise<void> {
+  await sql`
+    insert into order_position_tracker.orders (id, client_order_id, venue_order_id, session_id, account_id, instrument_id,
+      number, state, is_open, side, size, filled_size, filled_quote, version, data, created_at_ms, updated_at_ms)
+    values (${id}, ${id}, ${venueOrderId}, ${SESSION.id}, ${SESSION.accountId}, 'i', 1, ${state}, ${isOpen}, 'BUY', 1, 0, 0, 1,
+      '{}', 1, 1)`;
+}
+
+describe("the engine's snapshot", () => {
+  test("takes no order that ended unsent for an open one, nor for one that ended at the venue", async () => {
+    await putOrder("denied", "DENIED", false, null);
+    await putOrder("canceled-unsent", "CANCELED", false, null);
+    await putOrder("filled", "FILLED", false, "1");
+    await putOrder("resting", "ACCEPTED", true, "2");
+    const snapshot = await engineSnapshot(sql, SESSION);
+    expect(snapshot).toMatchObject({ terminalOrders: 1, openOrders: ["resting"], orders: 4 });
+    const engine = { ...snapshot, sessionState: "RUNNING" };
+    expect(restlessness({ ...AT_REST, terminalCount: 1, openOrders: ["resting"] }, engine)).toBeNull();
+    expect(restlessness({ ...AT_REST, terminalCount: 2 }, engine)).toBe(
+      "an order that ended at the venue is open here",
+    );
+    expect(restlessness({ ...AT_REST, openOrders: ["denied"] }, engine)).toBe(
+      "an order that is open at the venue is not known here",
+    );
+  });
+});
