@@ -122,8 +122,8 @@ describe("forming candles", () => {
     await showTrades(bus, venue.trade(2 * MINUTE_MS, "14"));
     await until(() => formed().length === 3);
     expect(formed()).toMatchObject([
-      { n: 2, openAtMs: MINUTE_MS, close: "11", receivedAtMs: 77.25 },
-      { n: 2, openAtMs: MINUTE_MS, open: "11", high: "13", close: "13", volume: "1" },
+      { n: 2, openAtMs: MINUTE_MS, close: "11", tradedAtMs: MINUTE_MS, receivedAtMs: 77.25 },
+      { n: 2, openAtMs: MINUTE_MS, open: "11", high: "13", close: "13", volume: "1", tradedAtMs: 1.5 * MINUTE_MS },
       // Minute 1 is not closed yet, so minute 2 will have the number behind it.
       { n: 3, openAtMs: 2 * MINUTE_MS, open: "14", volume: "0.5" },
     ]);

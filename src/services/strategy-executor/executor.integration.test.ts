@@ -283,10 +283,10 @@ describe("a signal", () => {
   test("of a forming candle commits nothing else; forming candles without one commit nothing", async () => {
     const { session, replica } = await running({ strategy: "tick" });
     replica.show(candleOf(1, "100", { closed: false }));
-    replica.show(candleOf(1, "101", { closed: false, ...LONG }));
+    replica.show(candleOf(1, "101", { closed: false, tradedAtMs: 59_000, ...LONG }));
     await until(async () => signalsOf(world, session.id).length === 1);
     expect(signalsOf(world, session.id)[0]).toMatchObject({
-      marketAtMs: 0,
+      marketAtMs: 59_000,
       candleN: 1,
       marks: { "SPX/USD.paper": "101" },
     });

@@ -4,7 +4,7 @@ import type { Intent, Signal } from "#shared/domain/signal.ts";
 
 /**
  * The signal that an intent at a candle becomes. Its id comes from session, run and number alone, so that whoever makes it
- * again makes the same one. A forming candle's market time is its open: its close has not been yet.
+ * again makes the same one. A forming candle's market time is its newest trade's: its close has not been yet.
  */
 export function signalOf(options: {
   session: Session;
@@ -15,7 +15,7 @@ export function signalOf(options: {
   createdAtMs: number;
 }): Signal {
   const { session, number, intent, candle } = options;
-  const marketAtMs = candle.closed ? candle.closeAtMs : candle.openAtMs;
+  const marketAtMs = candle.closed ? candle.closeAtMs : (candle.tradedAtMs ?? candle.openAtMs);
   const validity = session.riskPolicy.signalValidityMs;
   return {
     id: signalId(session.id, session.run, number),

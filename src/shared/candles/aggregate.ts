@@ -13,6 +13,8 @@ export interface TradedCandle {
   close: string;
   volume: string;
   lastTradeId: string;
+  /** When its newest trade happened at the venue. */
+  tradedAtMs: number;
   /** Of the newest trade in it. */
   receivedAtMs: number;
 }
@@ -35,6 +37,7 @@ function openCandle(timeFrame: TimeFrame, trade: VenueTrade): TradedCandle {
     close: trade.price,
     volume: trade.size,
     lastTradeId: trade.tradeId,
+    tradedAtMs: trade.atMs,
     receivedAtMs: trade.receivedAtMs,
   };
 }
@@ -56,6 +59,8 @@ export function addTrade(timeFrame: TimeFrame, forming: TradedCandle | null, tra
       close: trade.price,
       volume: plain(decimal(forming.volume).plus(trade.size)),
       lastTradeId: trade.tradeId,
+      // Ids grow, times may step back: the market's clock does not.
+      tradedAtMs: Math.max(forming.tradedAtMs, trade.atMs),
       receivedAtMs: trade.receivedAtMs,
     },
   };

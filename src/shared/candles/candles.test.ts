@@ -41,6 +41,7 @@ describe("addTrade", () => {
       close: "10",
       volume: "1",
       lastTradeId: "9",
+      tradedAtMs: 5_999,
       receivedAtMs: 5_999.5,
     });
   });
@@ -59,7 +60,7 @@ describe("addTrade", () => {
   test("an earlier time behind a later id counts into the candle that is open", () => {
     const candles = aggregate("1s", [trade(1, 2_000, "1"), trade(2, 1_999, "2")]);
     expect(candles).toHaveLength(1);
-    expect(candles[0]).toMatchObject({ openAtMs: 2_000, close: "2", volume: "2" });
+    expect(candles[0]).toMatchObject({ openAtMs: 2_000, close: "2", volume: "2", tradedAtMs: 2_000 });
   });
 
   test("days open at midnight UTC", () => {

@@ -52,6 +52,8 @@ export const candleSchema = z.object({
   openAtMs: epochMs,
   closeAtMs: epochMs,
   ...prices,
+  /** Of a forming candle: when its newest trade happened at the venue. */
+  tradedAtMs: epochMs.optional(),
   receivedAtMs: stampMs,
 });
 export type Candle = z.infer<typeof candleSchema>;

@@ -43,7 +43,7 @@ export const riskPolicySchema = z.strictObject({
   sizing: sizingSchema,
   maxOrderNotional: positiveDecimal.nullable().default(null),
   maxPositionNotional: positiveDecimal.nullable().default(null),
-  /** How long after its candle closed a signal may still be decided, in market time. Null: no limit. */
+  /** How long after its candle closed, or after the newest trade of a forming one, a signal may still be decided, in market time. Null: no limit. */
   signalValidityMs: z.number().int().positive().nullable().default(null),
 });
 export type RiskPolicy = z.infer<typeof riskPolicySchema>;

@@ -35,7 +35,7 @@ export const signalSchema = z.object({
   marks: marksSchema,
   /** Number of the newest candle it saw. */
   candleN: z.number().int().positive(),
-  /** Market clock: the close of the candle it saw. */
+  /** Market clock: the close of the candle it saw, or the newest trade of one that still forms. */
   marketAtMs: epochMs,
   /** Market clock; null: for ever. */
   validUntilMs: epochMs.nullable(),
