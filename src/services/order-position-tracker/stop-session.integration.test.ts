@@ -222,13 +222,13 @@ describe("the other stop policies", () => {
 
 describe("an exit that is decided and not sent yet when the stop comes", () => {
   /** Keeps an order from being begun, as a worker that is slow does, until `begin` is called. */
-  async function slowly(request: OrderRequest): Promise<{ begin(): Promise<void> }> {
+  async function slowly(request: OrderRequest): Promise<{ begin: () => Promise<void> }> {
     const { sql } = world.database.db;
     await sql`insert into queue.lanes (queue, lane, owner, lease_until)
       values (${PLACE_ORDER.queue}, ${request.id}, 'slow', now() + interval '1 hour')`;
     await place(world, desk, request);
     return {
-      async begin() {
+      begin: async () => {
         await sql`update queue.lanes set owner = null, lease_until = null, wake_at = now() where lane = ${request.id}`;
       },
     };
