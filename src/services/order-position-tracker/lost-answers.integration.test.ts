@@ -25,7 +25,7 @@ let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(16, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(17, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -289,6 +289,22 @@ describe("a worker that ends between the intent and the send", () => {
     await first.stop();
     expect(await orderRow(world, order.id)).toEqual(accepted);
     expect(await desk.outside.openOrders(desk.instrument)).toHaveLength(1);
+  });
+});
+
+describe("an order of a size that only the venue's newest step allows", () => {
+  const setSizeStep = (step: string) =>
+    world.database.db.sql`
+      update reference.instruments set instrument = jsonb_set(instrument, '{sizeStep}', to_jsonb(${step}::text))
+      where id = ${desk.instrument.id}`;
+
+  test("is sent", async () => {
+    await setSizeStep("1");
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    await inState(world, await place(world, desk, requestOf(session, 1, { style: LIMIT, size: "2" })), "ACCEPTED");
+    await setSizeStep(desk.instrument.sizeStep);
+    await inState(world, await place(world, desk, requestOf(session, 2, { style: LIMIT, size: "1.5" })), "ACCEPTED");
   });
 });
 

@@ -18,7 +18,11 @@ export type NextMove = { move: "nothing" } | { move: "send" | "resolve" | "cance
  * order that is there already was in someone else's hands: it is UNKNOWN and has to be asked for.
  */
 export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request: OrderRequest): Promise<NextMove> {
-  const [states, found] = await Promise.all([lockStates(tx, request), lockOrder(tx, request.id)]);
+  const [states, found] = await Promise.all([
+    lockStates(tx, request),
+    lockOrder(tx, request.id),
+    parts.instruments.renew(tx, request.instrumentId),
+  ]);
   if (found !== null && found.state !== "INITIALIZED") {
     if (found.state !== "SUBMITTED" && found.state !== "UNKNOWN") {
       tx.complete(task, { state: found.state });
