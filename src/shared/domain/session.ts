@@ -66,10 +66,12 @@ export const sessionSchema = z.object({
   /** In the quote asset of its instruments. */
   capital: positiveDecimal,
   riskPolicy: riskPolicySchema,
+  /** How often positions are to be revalued and managed, in milliseconds. Nothing reads it yet. */
   refreshIntervalMs: z.number().int().min(100).max(86_400_000),
   stopPolicy: stopPolicySchema,
   state: sessionStateSchema,
   stateReason: z.string().nullable(),
+  /** Whether it runs with something missing. Nothing sets it yet. */
   degraded: z.boolean(),
   /** Which start this is: 0 before the first. Reports of an earlier run are ignored. */
   run: z.number().int().nonnegative(),
