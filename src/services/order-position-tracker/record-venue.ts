@@ -73,6 +73,7 @@ export function createRecorder(deps: RecordDeps, instruments: Instruments): Reco
     async change(tx, order, orderEvent, patch = {}) {
       const atMs = deps.clock.nowMs();
       const change = applyOrderEvent({ order, filledQuote: "0", tradeIds: new Set() }, orderEvent);
+      if (change.kind === "refused") logRefused(tx, deps, order.id, change);
       if (change.kind !== "changed") return order;
       const changed = { ...change.tracked.order, ...patch };
       deps.bus.publish(tx, [
@@ -85,6 +86,10 @@ export function createRecorder(deps: RecordDeps, instruments: Instruments): Reco
       return changed;
     },
   };
+}
+
+function logRefused(tx: Tx, { log }: RecordDeps, orderId: string, { from, to }: { from: string; to: string }): void {
+  tx.afterCommit(() => log.warn({ orderId, from, to }, "order change refused"));
 }
 
 function links(order: Order) {
@@ -191,8 +196,7 @@ class Recording {
     const change = applyOrderEvent(tracked, orderEvent);
     const { id } = tracked.order;
     if (change.kind === "refused") {
-      const { from, to } = change;
-      this.tx.afterCommit(() => this.deps.log.warn({ orderId: id, from, to }, "order change refused"));
+      logRefused(this.tx, this.deps, id, change);
       return;
     }
     for (const alert of change.alerts) this.alert(tracked.order, alert);

