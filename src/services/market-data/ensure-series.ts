@@ -68,6 +68,7 @@ async function refuseShort({ store, dataCollect }: EnsureOptions, series: Series
   if (older.length === 0) return;
   const message =
     `The series ${instrumentId} ${timeFrame} has ${headN} bars so far, and ${wanted} are asked for: it was begun with ` +
-    "fewer and grows at its end alone. Ask for no more than it has, or wait until it has grown.";
+    "fewer and grows at its end alone. Ask for no more than it has; for series that are yet to be begun, a larger " +
+    "R3_MARKET_DATA_LEAST_HISTORY avoids this.";
   throw new AppError("CONFLICT", "permanent", message, { details: { headN, wanted } });
 }

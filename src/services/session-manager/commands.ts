@@ -82,7 +82,7 @@ async function changeSession(
   requireIfMatch(conditions.ifMatch);
   const read = await findSession(context, id);
   checkIfMatch(read, conditions.ifMatch);
-  refuseLocked(read.state, lockedFields(read.state, change));
+  refuseLocked(read.state, lockedFields(read, change));
   const fields = fieldsOf(change);
   // Parameters of another strategy are not this one's.
   const params = change.params ?? (change.strategy === undefined ? read.params : {});

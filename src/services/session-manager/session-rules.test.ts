@@ -60,11 +60,15 @@ describe("changing a session", () => {
   test.each(SESSION_STATES.map((state) => [state] as const))("in %s only what is free there", (state) => {
     const change = { name: "b", refreshIntervalMs: 500, capital: "5", params: {} };
     const atRest = state === "CREATED" || state === "STOPPED";
-    expect(lockedFields(state, change)).toEqual(atRest ? [] : ["capital", "params"]);
-    expect(lockedFields(state, { name: "b" })).toEqual([]);
+    expect(lockedFields(sessionIn(state), change)).toEqual(atRest ? [] : ["capital", "params"]);
+    expect(lockedFields(sessionIn(state), { name: "b" })).toEqual([]);
+    const { instrumentIds, accountId, timeFrame } = sessionIn(state);
+    expect(lockedFields(sessionIn(state), { instrumentIds, accountId, timeFrame })).toEqual([]);
     const bound = { instrumentIds: ["NDX/USD.paper"], accountId: "other", timeFrame: "1h" } as const;
     const fixed = state === "CREATED" ? [] : Object.keys(bound);
-    expect(lockedFields(state, { ...bound, name: "b", instrumentIds: [...bound.instrumentIds] })).toEqual(fixed);
+    expect(lockedFields(sessionIn(state), { ...bound, name: "b", instrumentIds: [...bound.instrumentIds] })).toEqual(
+      fixed,
+    );
   });
 
   test("changes what is named and nothing else", () => {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { mayTransition, type Session, type SessionState } from "#shared/domain/session.ts";
 import type { ChangeSession, CreateSession } from "./contract.ts";
 
@@ -66,11 +67,15 @@ export function remove(session: Session, nowMs: number): Outcome {
   return { kind: "changed", session: moved(session, "DELETED", null, nowMs) };
 }
 
-/** Fields of a change that this state does not let change. Empty: it may be made. */
-export function lockedFields(state: SessionState, change: ChangeSession): string[] {
+/** Fields that a change would alter and the session's state does not let change. Empty: it may be made. */
+export function lockedFields(session: Session, change: ChangeSession): string[] {
+  const { state } = session;
   // No session comes back to CREATED: it was never started there.
   if (state === "CREATED") return [];
-  const fields = fieldsOf(change);
+  const now: Record<string, unknown> = session;
+  const fields = Object.entries(change).flatMap(([name, value]) =>
+    value === undefined || isDeepStrictEqual(value, now[name]) ? [] : [name],
+  );
   if (AT_REST.includes(state)) return fields.filter((field) => FIXED_BY_START.includes(field));
   return fields.filter((field) => !ALWAYS_FREE.includes(field));
 }

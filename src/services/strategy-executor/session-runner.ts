@@ -1,4 +1,5 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
+import { MOST_HISTORY } from "#shared/candles/limits.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Session } from "#shared/domain/session.ts";
@@ -202,12 +203,16 @@ export class SessionRunner {
     this.#loaded = null;
   }
 
-  /** What market-data refuses is refused for good, and faults the session: a shorter warm-up would be one that no one asked for. */
+  /** A history that can not be had faults the session: a shorter warm-up would be one that no one asked for. */
   async #ensureSeries(wish: Parameters<MarketDataClient["ensureSeries"]>[0]): Promise<SeriesHead> {
+    if (wish.history > MOST_HISTORY)
+      throw strategyFailed(
+        `The strategy warms up with ${wish.history} bars, above the most there may be: ${MOST_HISTORY}.`,
+      );
     try {
       return await this.place.deps.clients.marketData.ensureSeries(wish);
     } catch (error) {
-      if (!hasCode(error, "CONFLICT") && !hasCode(error, "INVALID_INPUT")) throw error;
+      if (!hasCode(error, "CONFLICT")) throw error;
       throw strategyFailed(`The strategy warms up with ${wish.history} bars. ${error.message}`, error);
     }
   }

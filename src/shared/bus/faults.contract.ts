@@ -181,6 +181,12 @@ export const FAULT_CASES: Record<string, (world: World) => Promise<void>> = {
     let losses = 1;
     const running = noting(world, bus, topic.name, [topic], {
       onAcquired: async (unit) => void (acquired += unit.partition === bus.partitionOf("k") ? 1 : 0),
+      // As a follower does that ends with its unit alone.
+      onReleased: ({ signal }) =>
+        new Promise((resolve) => {
+          if (signal.aborted) resolve();
+          else signal.addEventListener("abort", () => resolve(), { once: true });
+        }),
       handle: async (tx, events) => {
         for (const event of events) await world.note(tx, { group: topic.name, key: event.key, n: countOf(event) });
         // It has committed, and the transaction fails all the same.

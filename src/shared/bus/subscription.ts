@@ -96,10 +96,13 @@ export class Subscription implements Running {
     this.taken.set(part, { epoch, positions });
   }
 
-  private async work(unit: OwnedUnit): Promise<void> {
+  private async work(owned: OwnedUnit): Promise<void> {
     const { db, logStore, clock, log } = this.context;
     const { onAcquired, onReleased } = this.options;
-    const positions = this.taken.get(unit.partition)?.positions ?? [];
+    const positions = this.taken.get(owned.partition)?.positions ?? [];
+    // The work may end by itself while the lease still runs: whoever follows the unit has to end with it.
+    const over = new AbortController();
+    const unit = { ...owned, signal: AbortSignal.any([owned.signal, over.signal]) };
     await onAcquired?.(unit);
     const shared = { db, logStore, clock, log, subscription: this.options, onFlow: () => this.assign() };
     const worker = new UnitWorker(shared, unit, positions, this.reader);
@@ -108,6 +111,7 @@ export class Subscription implements Running {
     try {
       await worker.run();
     } finally {
+      over.abort();
       this.workers.delete(unit.partition);
       this.assign();
       await onReleased?.(unit);
