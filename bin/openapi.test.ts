@@ -11,6 +11,7 @@ import type { Deps } from "#shared/service/service.ts";
 import { SERVICES } from "./services.ts";
 
 const log = pino({ level: "silent" });
+// Routes are only read here: no other port is ever called.
 const deps = { log, clock: systemClock, db: createMemoryDb(), exchanges: { accounts: [], venues: [] }, clients: {} };
 const services = SERVICES.map((definition) => ({
   ...definition,
@@ -31,9 +32,9 @@ beforeAll(async () => {
 
 describe("the OpenAPI document of all services", () => {
   test("is valid", async () => {
-    const { valid, errors } = await new Validator().validate(
-      structuredClone(document) as unknown as Record<string, unknown>,
-    );
+    // A copy of its own: the validator resolves references in place.
+    const copy = (await (await get("/openapi.json")).json()) as Record<string, unknown>;
+    const { valid, errors } = await new Validator().validate(copy);
     expect({ valid, errors }).toEqual({ valid: true, errors: undefined });
   });
 

@@ -113,6 +113,7 @@ async function withBrew(): Promise<string | null> {
 
 /** A redis-server: on PATH, unpacked here before, else by the system's package manager. Throws a Trouble where there is no way. */
 export async function findRedis(toolsFolder: string): Promise<string> {
+  // Debian's package holds it at usr/bin; here that lies below the folder it was unpacked in.
   const unpacked = join(toolsFolder, "redis/root/usr/bin/redis-server");
   const found =
     onPath() ??

@@ -18,4 +18,4 @@ export const SERVICES: readonly ServiceDefinition[] = [
   strategyExecutor,
   sessionManager,
   backtest,
-] as unknown as readonly ServiceDefinition[];
+];

@@ -31,7 +31,7 @@ let answer: (wanted: FlattenPosition) => Promise<void>;
 let risk: Running;
 
 beforeAll(async () => {
-  world = await createWorld(17, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(18, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -78,6 +78,14 @@ async function holding(size: string, more: Partial<Session> = {}): Promise<Sessi
   await desk.tick("100");
   await inState(world, buy, "FILLED");
   return session;
+}
+
+/** One look at a session that stops, beside those of the tracker. */
+function lookAt(session: Session): Promise<boolean> {
+  const leader = { fence: async () => undefined };
+  // All that a look uses.
+  const deps = { db: world.database.db, queue: desk.queue, bus: desk.bus, clock: systemClock, leader };
+  return stopSession({ deps } as unknown as Parts, session, { role: "test", epoch: 1 } as OwnedUnit);
 }
 
 describe("the stop policy flatten", () => {
@@ -145,6 +153,22 @@ describe("the stop policy flatten", () => {
     await stop(session);
     await until(async () => wanted.length >= 2);
     expect(await isStopped(session)).toBe(false);
+  });
+
+  test("asks for nothing while an answer is under way", async () => {
+    const session = await holding("2");
+    const goOn = Promise.withResolvers<void>();
+    answer = () => goOn.promise;
+    const stopping = await stop(session);
+    await until(() => wanted.length > 0);
+    // Whoever asks now waits for the lane, which the answer holds.
+    const looked = lookAt(stopping).then(() => "looked");
+    expect(await Promise.race([looked, Bun.sleep(5_000).then(() => "waits")])).toBe("looked");
+    const asked = await world.database.db.sql`
+      select 1 from queue.tasks where lane = ${session.id} and type = ${FLATTEN_POSITION.type}`;
+    expect(asked).toHaveLength(1);
+    goOn.resolve();
+    await until(() => wanted.length > 1);
   });
 
   test("goes on where the session is FAULTED and asks with the new version once it stops again", async () => {
@@ -230,13 +254,6 @@ describe("an exit that is decided and not sent yet when the stop comes", () => {
       },
     };
   }
-  /** One look at a session that stops, beside those of the tracker. */
-  const lookAt = (session: Session) => {
-    const leader = { fence: async () => undefined };
-    const deps = { db: world.database.db, queue: desk.queue, bus: desk.bus, clock: systemClock, leader };
-    return stopSession({ deps } as unknown as Parts, session, { role: "test", epoch: 1 } as OwnedUnit);
-  };
-
   test.each(["keep", "flatten"] as const)("holds a stop that would %s, and is sent", async (stopPolicy) => {
     const session = await holding("2", { stopPolicy });
     const exit = requestOf(session, 2, { side: "SELL", size: "1.998", reduceOnly: true });
