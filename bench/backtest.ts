@@ -94,6 +94,7 @@ export function benchBacktest(): void {
     maxOrderNotional: null,
     maxPositionNotional: null,
     signalValidityMs: null,
+    degradedEntries: "deny-stale",
   } as const;
   const input = {
     definition: smaCross,

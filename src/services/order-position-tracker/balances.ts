@@ -1,7 +1,7 @@
+import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
-import { ALERTS, event } from "#shared/messages/topics.ts";
 import { anyOrderOpen } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import type { Fence } from "./reconcile.ts";
@@ -34,17 +34,19 @@ interface Shortfall {
 
 /**
  * Compares an account's balances, asset by asset, each time that it is called. Where the venue has less than the sessions own
- * in two readings in a row with the same values, BALANCE_MISMATCH is raised, once for the same values; one reading alone may
- * have been overtaken by an execution. Where it has more, that is someone's own. Not while an order is open: what it has
- * executed may not be booked yet.
+ * in two readings in a row with the same values, BALANCE_MISMATCH is raised for the asset; one reading alone may have been
+ * overtaken by an execution. It is ended by the first reading without it. Where the venue has more, that is someone's own. Not
+ * while an order is open: what it has executed may not be booked yet.
  */
 export function createBalanceWatch(parts: Parts, accountId: string, fence: Fence): { compare(): Promise<void> } {
   const { deps } = parts;
   let before: readonly Shortfall[] = [];
 
-  const read = async (): Promise<Shortfall[]> => {
+  /** Null: nothing can be said now. */
+  const read = async (): Promise<Shortfall[] | null> => {
     const owned = await ownedBySessions(deps.db, accountId);
-    if (owned.size === 0 || (await anyOrderOpen(deps.db, accountId))) return [];
+    if (await anyOrderOpen(deps.db, accountId)) return null;
+    if (owned.size === 0) return [];
     const held = await heldAtVenue(deps.exchanges.account(accountId));
     return [...owned]
       .map(([asset, amount]) => ({ asset, amount, there: held.get(asset) ?? ZERO }))
@@ -55,40 +57,40 @@ export function createBalanceWatch(parts: Parts, accountId: string, fence: Fence
   return {
     async compare() {
       const now = await read();
-      const twice = now.filter((one) => before.some((other) => Bun.deepEquals(one, other)));
-      before = now;
-      if (twice.length === 0) return;
+      const twice = (now ?? []).filter((one) => before.some((other) => Bun.deepEquals(one, other)));
+      before = now ?? [];
+      if (now === null) return;
+      const over = (await openScopes(deps.db, accountId)).filter((scope) => {
+        return !now.some(({ asset }) => scope === scopeOf(accountId, asset));
+      });
+      if (twice.length === 0 && over.length === 0) return;
       await deps.db.transaction(async (tx) => {
         await fence(tx);
-        for (const shortfall of twice) {
-          if (await isNew(tx, accountId, shortfall)) raise(tx, parts, accountId, shortfall);
-        }
+        for (const shortfall of twice) await raise(tx, parts, accountId, shortfall);
+        for (const scope of over) await clearAlert(tx, deps, { scope, code: "BALANCE_MISMATCH" });
       });
     },
   };
 }
 
-/** Remembers a shortfall. False: these values are known. */
-async function isNew({ sql }: Tx, accountId: string, { asset, owned, held }: Shortfall): Promise<boolean> {
-  const rows = await sql`
-    insert into order_position_tracker.balance_alerts as a (account_id, asset, owned, held)
-    values (${accountId}, ${asset}, ${owned}, ${held})
-    on conflict (account_id, asset) do update set owned = excluded.owned, held = excluded.held
-    where (a.owned, a.held) is distinct from (excluded.owned, excluded.held) returning 1`;
-  return rows.length > 0;
+function scopeOf(accountId: string, asset: string): string {
+  return `account:${accountId}/${asset}`;
 }
 
-function raise(tx: Tx, { deps }: Parts, accountId: string, shortfall: Shortfall): void {
+/** Of the mismatches that are open. */
+async function openScopes({ sql }: { sql: Sql }, accountId: string): Promise<string[]> {
+  const rows = await sql<{ scope: string }[]>`
+    select scope from alerts.open
+    where code = 'BALANCE_MISMATCH' and data ->> 'accountId' = ${accountId} order by scope`;
+  return rows.map(({ scope }) => scope);
+}
+
+async function raise(tx: Tx, { deps }: Parts, accountId: string, shortfall: Shortfall): Promise<void> {
   const { asset, owned, held } = shortfall;
-  const scope = `account:${accountId}`;
-  deps.bus.publish(tx, [
-    event(ALERTS, scope, "alert.raised", {
-      scope,
-      code: "BALANCE_MISMATCH",
-      severity: "critical",
-      text: `The account ${accountId} has ${held} ${asset} at its venue, but its sessions own ${owned} ${asset} by their ledgers. Find out who has moved the difference, and pay it in or stop the sessions.`,
-      atMs: deps.clock.nowMs(),
-      data: { ...shortfall },
-    }),
-  ]);
+  await raiseAlert(tx, deps, {
+    scope: scopeOf(accountId, asset),
+    code: "BALANCE_MISMATCH",
+    text: `The account ${accountId} has ${held} ${asset} at its venue, but its sessions own ${owned} ${asset} by their ledgers. Find out who has moved the difference, and pay it in or stop the sessions.`,
+    data: { accountId, ...shortfall },
+  });
 }

@@ -1,6 +1,6 @@
+import { raiseAlert } from "#shared/alerts/alerts.ts";
 import { AppError, hasCode, messageOf } from "#shared/errors/app-error.ts";
 import type { AccountEvent } from "#shared/exchange/exchange.ts";
-import { ALERTS, event } from "#shared/messages/topics.ts";
 import type { Bell } from "./bell.ts";
 import { reportForeign } from "./foreign.ts";
 import type { Parts } from "./parts.ts";
@@ -106,19 +106,14 @@ async function leaveOut({ deps }: Parts, options: InboxOptions, left: OrderEvent
   const { accountId, fence, onLeftOut } = options;
   const { clientOrderId, venueOrderId, venueSymbol } = left.order;
   const tradeId = left.fill?.tradeId ?? null;
-  const scope = `account:${accountId}`;
   await deps.db.transaction(async (tx) => {
     await fence(tx);
-    deps.bus.publish(tx, [
-      event(ALERTS, scope, "alert.raised", {
-        scope,
-        code: "EXECUTION_NOT_BOOKED",
-        severity: "critical",
-        text: `What the account ${accountId} was told of its order ${clientOrderId} could not be booked and was left out; the venue is asked for it anew. Compare the position with the venue's: ${messageOf(error)}`,
-        atMs: deps.clock.nowMs(),
-        data: { clientOrderId, venueOrderId, venueSymbol, tradeId },
-      }),
-    ]);
+    await raiseAlert(tx, deps, {
+      scope: `execution:${accountId}:${venueSymbol}:${tradeId ?? venueOrderId}`,
+      code: "EXECUTION_NOT_BOOKED",
+      text: `What the account ${accountId} was told of its order ${clientOrderId} could not be booked and was left out; the venue is asked for it anew. Compare the position with the venue's: ${messageOf(error)}`,
+      data: { accountId, clientOrderId, venueOrderId, venueSymbol, tradeId },
+    });
   });
   deps.log.error(
     { accountId, clientOrderId, venueOrderId, tradeId, error: messageOf(error) },

@@ -13,7 +13,7 @@ import { createEquityCurve } from "./equity.ts";
 import { readFillCursor } from "./fill-cursor.ts";
 import { createWorld, type Desk, deskSession, openDesk, tellSession, type World } from "./tracker.fixture.ts";
 import {
-  alertsIn,
+  alertsAbout,
   changed,
   fillRows,
   inState,
@@ -108,7 +108,7 @@ describe("fills", () => {
       expect(await statesOf(world, order)).toEqual(["SUBMITTED", "ACCEPTED", "FILLED"]);
     }
     expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
-    expect(await alertsIn(world, session.id)).toEqual([]);
+    expect(await alertsAbout(world, session.id)).toEqual([]);
   });
 
   test("during which the user stream was cut are found when it is back", async () => {
@@ -170,7 +170,7 @@ describe("fills", () => {
     await desk.tick("101");
     for (const order of orders) await inState(world, order, "FILLED");
     expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
-    expect(await alertsIn(world, `account:${desk.marketId}`)).toEqual(["EXECUTION_NOT_BOOKED"]);
+    expect(await alertsAbout(world, desk.marketId)).toEqual(["EXECUTION_NOT_BOOKED"]);
   });
 });
 
@@ -207,14 +207,14 @@ describe("what others do with the account", () => {
     await desk.startTracker({ settings: OFTEN });
     const session = await runSession(world, desk, { capital: "990000" });
     await until(async () => desk.proxy.heard >= 2);
-    expect(await alertsIn(world, `external:${desk.marketId}`)).toEqual([]);
+    expect(await alertsAbout(world, desk.marketId)).toEqual([]);
     await outsider("other-1");
     await outsider("other-2", { style: { type: "MARKET" } });
     await desk.tick("100");
-    await until(async () => (await alertsIn(world, `external:${desk.marketId}`)).length >= 3);
+    await until(async () => (await alertsAbout(world, desk.marketId)).length >= 3);
     const before = asked("GET myTrades");
     await until(async () => asked("GET myTrades") >= before + 2);
-    const alerts = await alertsIn(world, `external:${desk.marketId}`);
+    const alerts = await alertsAbout(world, desk.marketId);
     expect(alerts.filter((code) => code === "FOREIGN_ORDER")).toHaveLength(2);
     expect(alerts.filter((code) => code === "FOREIGN_FILL")).toHaveLength(1);
     expect(alerts).toHaveLength(3);
@@ -232,16 +232,14 @@ describe("what others do with the account", () => {
     });
     await runSession(world, desk);
     expect((await readFillCursor(world.database.db, desk.marketId, desk.instrument.id))?.tradeId).toBe("1001");
-    expect(await alertsIn(world, `external:${desk.marketId}`)).toEqual([]);
+    expect(await alertsAbout(world, desk.marketId)).toEqual([]);
     history.push(strangeFill(1_002));
-    await until(async () => (await alertsIn(world, `external:${desk.marketId}`)).length > 0);
-    expect(await alertsIn(world, `external:${desk.marketId}`)).toEqual(["FOREIGN_FILL"]);
+    await until(async () => (await alertsAbout(world, desk.marketId)).length > 0);
+    expect(await alertsAbout(world, desk.marketId)).toEqual(["FOREIGN_FILL"]);
   });
 });
 
 describe("the account's balances", () => {
-  const account = () => `account:${desk.marketId}`;
-
   test("have to cover a session's capital: else it is faulted, with the amounts, and nothing is paid in", async () => {
     await desk.startTracker();
     const session = deskSession(desk, { capital: "1000000.01" });
@@ -265,22 +263,28 @@ describe("the account's balances", () => {
     expect(await reportedReason(world, third)).toContain("its sessions own 1000000 USD");
   });
 
-  test("are an alert where the venue has less than the sessions own, once for the same values", async () => {
+  test("are an alert where the venue has less than the sessions own, once, and over when it has it again", async () => {
     await desk.startTracker({ settings: OFTEN });
     await runSession(world, desk, { capital: "999950" });
     // Someone's own money, and more of it than the sessions own: no alert.
     const before = asked("GET account");
     await until(async () => asked("GET account") >= before + 3);
-    expect(await alertsIn(world, account())).toEqual([]);
+    const mismatches = async () =>
+      (await alertsAbout(world, desk.marketId)).filter((code) => code.includes("BALANCE_MISMATCH"));
+    expect(await mismatches()).toEqual([]);
     await outsider("other-1", { style: { type: "MARKET" } });
     await desk.tick("100");
-    await until(async () => (await alertsIn(world, account())).length > 0);
-    const then = asked("GET account");
-    await until(async () => asked("GET account") >= then + 3);
-    expect(await alertsIn(world, account())).toEqual(["BALANCE_MISMATCH"]);
+    await until(async () => (await mismatches()).length > 0);
     await outsider("other-2", { style: { type: "MARKET" } });
     await desk.tick("100");
-    await until(async () => (await alertsIn(world, account())).length > 1);
+    const then = asked("GET account");
+    await until(async () => asked("GET account") >= then + 3);
+    expect(await mismatches()).toEqual(["BALANCE_MISMATCH"]);
+    for (const id of ["other-3", "other-4"])
+      await outsider(id, { style: { type: "MARKET" }, side: "SELL", size: "0.9" });
+    await desk.tick("200");
+    await until(async () => (await mismatches()).length > 1);
+    expect(await mismatches()).toEqual(["BALANCE_MISMATCH", "-BALANCE_MISMATCH"]);
   });
 });
 

@@ -1,6 +1,6 @@
+import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
 import type { VenueFill } from "#shared/exchange/exchange.ts";
-import { ALERTS, event } from "#shared/messages/topics.ts";
 import type { Parts } from "./parts.ts";
 import type { Recorded } from "./record-venue.ts";
 
@@ -42,15 +42,11 @@ export async function reportForeign(
       values (${accountId}, ${data.venueSymbol}, ${kind}, ${id}, ${tx.sql.json(row)}, ${atMs})
       on conflict do nothing returning 1`;
     if (inserted.length === 0 || silent) continue;
-    deps.bus.publish(tx, [
-      event(ALERTS, `external:${accountId}`, "alert.raised", {
-        scope: `external:${accountId}`,
-        code: kind === "order" ? "FOREIGN_ORDER" : "FOREIGN_FILL",
-        severity: "warning",
-        text: `The account ${accountId} has an ${kind === "order" ? "order" : "execution"} of ${data.venueSymbol} that was not made here.`,
-        atMs,
-        data: { venueId: id, venueSymbol: data.venueSymbol },
-      }),
-    ]);
+    await raiseAlert(tx, deps, {
+      scope: `${kind === "order" ? "order" : "execution"}:${accountId}:${data.venueSymbol}:${id}`,
+      code: kind === "order" ? "FOREIGN_ORDER" : "FOREIGN_FILL",
+      text: `The account ${accountId} has an ${kind === "order" ? "order" : "execution"} of ${data.venueSymbol} that was not made here.`,
+      data: { accountId, venueId: id, venueSymbol: data.venueSymbol },
+    });
   }
 }

@@ -6,7 +6,7 @@ import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
 import {
-  alertsIn,
+  alertsAbout,
   changed,
   changeSession,
   fillRows,
@@ -107,7 +107,7 @@ describe("an order that the venue denies knowing while its list of fills has one
     await desk.outside.place({ instrument: desk.instrument, ...hand, ...intent });
     await desk.tick("101");
     expect((await inState(world, order, "ACCEPTED")).attempt).toBe(2);
-    expect(await alertsIn(world, `external:${desk.marketId}`)).toContain("FOREIGN_FILL");
+    expect(await alertsAbout(world, desk.marketId)).toContain("FOREIGN_FILL");
   });
 });
 
@@ -182,8 +182,8 @@ describe("an order that never reached the venue", () => {
     expect(filled.venueOrderId).toBe((await venueOrder(order.clientOrderId))?.venueOrderId ?? "");
     expect(await fillRows(world, order)).toHaveLength(1);
     expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
-    expect(await alertsIn(world, session.id)).toEqual(["LATE_FILL"]);
-    expect(await alertsIn(world, `external:${desk.marketId}`)).toEqual([]);
+    expect(await alertsAbout(world, session.id)).toEqual(["LATE_FILL"]);
+    expect(await alertsAbout(world, desk.marketId)).toEqual([]);
   });
 
   test("is REJECTED where its session is paused, as it would not be sent at all, and a reduce-only one is sent", async () => {

@@ -1,12 +1,14 @@
 import { moneyOf } from "#shared/accounting/book.ts";
 import { applyToPosition, type PositionState } from "#shared/accounting/position.ts";
+import { ALERT_KINDS } from "#shared/alerts/alert-codes.ts";
+import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { OutgoingEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { normalize } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
-import { ALERTS, event, ORDERS, POSITIONS } from "#shared/messages/topics.ts";
+import { event, ORDERS, POSITIONS } from "#shared/messages/topics.ts";
 import { applyOrderEvent, type OrderAlert, type OrderEvent, type TrackedOrder } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
 import type { Deps } from "#shared/service/service.ts";
@@ -236,16 +238,10 @@ class Recording {
   }
 
   private alert(order: Order, code: OrderAlert): void {
-    this.events.push(
-      event(ALERTS, order.sessionId, "alert.raised", {
-        scope: order.sessionId,
-        code,
-        severity: "critical",
-        text: `The venue's word about the order ${order.clientOrderId} was booked, but was not expected: ${code}.`,
-        atMs: this.atMs,
-        data: { orderId: order.id, state: order.state },
-      }),
-    );
+    const { id: orderId, sessionId, state, clientOrderId } = order;
+    const text = `${ALERT_KINDS[code].meaning} It is the order ${clientOrderId}.`;
+    const alert = { scope: `order:${orderId}`, code, text, data: { orderId, sessionId, state } };
+    this.writes.push(() => raiseAlert(this.tx, this.deps, alert));
   }
 }
 

@@ -53,9 +53,15 @@ export async function reportedReason(world: World, session: Session): Promise<un
   return reports.findLast(({ type }) => type === "report.faulted")?.envelope.data["reason"];
 }
 
-/** The codes of the alerts in a scope, in order. */
-export async function alertsIn(world: World, scope: string): Promise<unknown[]> {
-  return (await eventsOf(world, "alerts", scope)).map(({ envelope }) => envelope.data["code"]);
+/** The codes of the alerts about a session or an account, in order; one that was ended stands with a minus. */
+export async function alertsAbout({ database }: World, id: string): Promise<string[]> {
+  const rows = await database.db.sql<{ type: string; code: string }[]>`
+    select type, envelope -> 'data' ->> 'code' as code from bus.log
+    where topic = 'alerts' and key in (
+      select key from bus.log where topic = 'alerts' and type = 'alert.raised'
+        and ${id} in (envelope -> 'data' -> 'data' ->> 'accountId', envelope -> 'data' -> 'data' ->> 'sessionId'))
+    order by (envelope -> 'data' ->> 'atMs')::bigint, part, seq`;
+  return rows.map(({ type, code }) => (type === "alert.cleared" ? `-${code}` : code));
 }
 
 /** The order that risk makes of a session's signal of this number, the same at each call. */

@@ -210,7 +210,12 @@ export async function openDesk(world: World): Promise<Desk> {
 /** A session at a desk's market, not yet reconciled. */
 export function deskSession(desk: Desk, more: Partial<Session> = {}): Session {
   const { id } = sessionOf();
-  const limits = { maxOrderNotional: null, maxPositionNotional: null, signalValidityMs: null };
+  const limits = {
+    maxOrderNotional: null,
+    maxPositionNotional: null,
+    signalValidityMs: null,
+    degradedEntries: "deny-stale" as const,
+  };
   return sessionOf({
     id,
     instrumentIds: [desk.instrument.id],

@@ -1,4 +1,5 @@
 import type { TradingState } from "#shared/domain/account.ts";
+import { blocksEntries } from "#shared/domain/degradation.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { DenialCode, Signal } from "#shared/domain/signal.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
@@ -24,6 +25,8 @@ export function refuseSignal(
   if (session.state !== "RUNNING" && session.state !== "PAUSED") {
     return { code: "SESSION_NOT_TRADING", reason: `The session is ${session.state}.` };
   }
+  const missing = exit ? null : blocksEntries(session.degraded, session.riskPolicy.degradedEntries);
+  if (missing !== null) return { code: "SESSION_DEGRADED", reason: `${missing.code}: ${missing.text}` };
   const refused = refuseByAccount(account, exit);
   if (refused !== null) return refused;
   if (signal.validUntilMs !== null && marketAtMs > signal.validUntilMs) {

@@ -172,7 +172,12 @@ export class World {
 
 /** A session that may buy ten a signal, and sells all when it stops. */
 export function riskSession(more: Partial<Session> = {}): Session {
-  const limits = { maxOrderNotional: null, maxPositionNotional: null, signalValidityMs: null };
+  const limits = {
+    maxOrderNotional: null,
+    maxPositionNotional: null,
+    signalValidityMs: null,
+    degradedEntries: "deny-stale" as const,
+  };
   const riskPolicy = { sizing: { method: "fixed-size", size: "10" }, ...limits } as const;
   return sessionOf({ accountId: ACCOUNT, riskPolicy, stopPolicy: "flatten", ...more });
 }

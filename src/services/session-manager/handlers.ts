@@ -35,6 +35,14 @@ function readReport({ type, data }: BusEvent): Report {
       const { run, until, reason } = SESSION_REPORTS.schemas[type].parse(data);
       return { type, run, until, reason };
     }
+    case "report.degraded": {
+      const { run, code, sinceMs, text } = SESSION_REPORTS.schemas[type].parse(data);
+      return { type, run, degradation: { code, sinceMs, text } };
+    }
+    case "report.restored": {
+      const { run, code } = SESSION_REPORTS.schemas[type].parse(data);
+      return { type, run, code };
+    }
     default: {
       const { run, reason } = SESSION_REPORTS.schemas["report.faulted"].parse(data);
       return { type: "report.faulted", run, reason };

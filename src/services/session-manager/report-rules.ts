@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Degradation, DegradationCode } from "#shared/domain/degradation.ts";
 import { mayTransition, type Session } from "#shared/domain/session.ts";
 import type { StartStep } from "#shared/messages/topics.ts";
 import { moved, STARTING_REASON } from "./session-rules.ts";
@@ -8,7 +10,9 @@ export type Report =
   | { type: "report.reconciled"; run: number }
   | { type: "report.waiting"; run: number; until: StartStep; reason: string }
   | { type: "report.stopped"; run: number }
-  | { type: "report.faulted"; run: number; reason: string };
+  | { type: "report.faulted"; run: number; reason: string }
+  | { type: "report.degraded"; run: number; degradation: Degradation }
+  | { type: "report.restored"; run: number; code: DegradationCode };
 
 /** What the present run's start has reached. */
 export interface Readiness {
@@ -44,7 +48,28 @@ export function applyReport(session: Session, readiness: Readiness, report: Repo
       return mayTransition(session.state, "FAULTED")
         ? { session: moved(session, "FAULTED", report.reason, nowMs) }
         : {};
+    case "report.degraded": {
+      const { degradation } = report;
+      const others = session.degraded.filter(({ code }) => code !== degradation.code);
+      return AT_WORK.has(session.state) ? degradedTo(session, [...others, degradation], nowMs) : {};
+    }
+    case "report.restored":
+      return degradedTo(
+        session,
+        session.degraded.filter(({ code }) => code !== report.code),
+        nowMs,
+      );
   }
+}
+
+/** States in which something can be missing. */
+export const AT_WORK: ReadonlySet<Session["state"]> = new Set(["STARTING", "RUNNING", "PAUSED", "STOPPING", "FAULTED"]);
+
+/** The session with another list of what is missing, oldest first; nothing where it is the same. */
+export function degradedTo(session: Session, list: readonly Degradation[], nowMs: number): ReportEffect {
+  const degraded = list.toSorted((a, b) => a.sinceMs - b.sinceMs);
+  if (isDeepStrictEqual(degraded, session.degraded)) return {};
+  return { session: { ...session, degraded, version: session.version + 1, updatedAtMs: nowMs } };
 }
 
 type StartReport = Extract<Report, { type: "report.warm" | "report.reconciled" | "report.waiting" }>;

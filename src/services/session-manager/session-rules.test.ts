@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import type { Degradation } from "#shared/domain/degradation.ts";
 import {
   mayTransition,
   SESSION_STATES,
@@ -20,6 +21,8 @@ import {
   STARTING_REASON,
 } from "./session-rules.ts";
 
+const STALE: Degradation = { code: "FEED_STALE", sinceMs: 5, text: "No bar came." };
+const HALTED: Degradation = { code: "INSTRUMENT_HALTED", sinceMs: 3, text: "It is halted." };
 const ACTION_NAMES = Object.keys(ACTIONS) as Action[];
 const EXPECTED: Record<SessionState, string[]> = {
   CREATED: ["start", "delete"],
@@ -49,9 +52,9 @@ describe("what may be asked of a session", () => {
   });
 
   test("a start is a new run and clears what an old one left", () => {
-    const before = { ...sessionIn("FAULTED"), stateReason: "it threw", degraded: true };
+    const before = { ...sessionIn("FAULTED"), stateReason: "it threw", degraded: [STALE] };
     const outcome = act(before, "start", 9);
-    expect(outcome).toMatchObject({ session: { run: before.run + 1, stateReason: STARTING_REASON, degraded: false } });
+    expect(outcome).toMatchObject({ session: { run: before.run + 1, stateReason: STARTING_REASON, degraded: [] } });
     expect(act(sessionIn("RUNNING"), "pause", 9)).toMatchObject({ session: { run: before.run } });
   });
 });
@@ -152,6 +155,29 @@ describe("reports", () => {
       9,
     );
     expect(faulted.session).toMatchObject({ state: "FAULTED", stateReason: "it threw" });
+  });
+});
+
+describe("what a session runs without", () => {
+  const degraded = (degradation: Degradation): Report => ({ type: "report.degraded", run: 2, degradation });
+  const after = (session: Session, report: Report) => applyReport(session, NOT_READY, report, 9).session;
+
+  test("is a list, oldest first, with one entry a code, which ends by its code alone", () => {
+    const stale = after(sessionIn("RUNNING"), degraded(STALE));
+    const both = after(stale as Session, degraded(HALTED));
+    expect(both?.degraded).toEqual([HALTED, STALE]);
+    const other = after(both as Session, degraded({ ...STALE, text: "It is silent." }));
+    expect(other?.degraded).toEqual([HALTED, { ...STALE, text: "It is silent." }]);
+    const one = after(other as Session, { type: "report.restored", run: 2, code: "INSTRUMENT_HALTED" });
+    expect(one?.degraded.map(({ code }) => code)).toEqual(["FEED_STALE"]);
+  });
+
+  test("changes nothing when it is told again, is over already, of another run, or of a session at rest", () => {
+    const stale = { ...sessionIn("RUNNING"), degraded: [STALE] };
+    expect(after(stale, degraded(STALE))).toBeUndefined();
+    expect(after(stale, { type: "report.restored", run: 2, code: "VENUE_BANNED" })).toBeUndefined();
+    expect(after(stale, { type: "report.restored", run: 1, code: "FEED_STALE" })).toBeUndefined();
+    expect(after(sessionIn("STOPPED"), degraded(STALE))).toBeUndefined();
   });
 });
 

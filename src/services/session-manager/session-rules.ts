@@ -34,7 +34,7 @@ export function newSession(
     ...identity,
     state: "CREATED",
     stateReason: null,
-    degraded: false,
+    degraded: [],
     run: 0,
     version: 1,
     createdAtMs: nowMs,
@@ -56,7 +56,8 @@ function mayAct(state: SessionState, action: Action): boolean {
 export function act(session: Session, action: Action, nowMs: number): Outcome {
   if (!mayAct(session.state, action)) return { kind: "refused", allowed: allowedCommands(session.state) };
   const run = action === "start" ? session.run + 1 : session.run;
-  const degraded = action === "start" ? false : session.degraded;
+  // Who knows what is missing compares with this list, and tells again.
+  const degraded = action === "start" ? [] : session.degraded;
   const reason = action === "start" ? STARTING_REASON : null;
   return { kind: "changed", session: moved({ ...session, run, degraded }, ACTIONS[action], reason, nowMs) };
 }

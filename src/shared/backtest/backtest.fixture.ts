@@ -23,5 +23,6 @@ export function percentPolicy(percent: string): RiskPolicy {
     maxOrderNotional: null,
     maxPositionNotional: null,
     signalValidityMs: null,
+    degradedEntries: "deny-stale",
   };
 }

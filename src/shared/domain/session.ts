@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { degradationSchema, degradedEntriesSchema } from "./degradation.ts";
 import { instrumentSchema } from "./instrument.ts";
 import { decimalText, epochMs, idText, positiveDecimal, shortName } from "./schemas.ts";
 import { timeFrameSchema } from "./time-frame.ts";
@@ -45,6 +46,8 @@ export const riskPolicySchema = z.strictObject({
   maxPositionNotional: positiveDecimal.nullable().default(null),
   /** How long after its candle closed, or after the newest trade of a forming one, a signal may still be decided, in market time. Null: no limit. */
   signalValidityMs: z.number().int().positive().nullable().default(null),
+  /** What becomes of entries while the session is degraded. Exits are never denied for it. */
+  degradedEntries: degradedEntriesSchema.default("deny-stale"),
 });
 export type RiskPolicy = z.infer<typeof riskPolicySchema>;
 
@@ -71,8 +74,8 @@ export const sessionSchema = z.object({
   stopPolicy: stopPolicySchema,
   state: sessionStateSchema,
   stateReason: z.string().nullable(),
-  /** Whether it runs with something missing. Nothing sets it yet. */
-  degraded: z.boolean(),
+  /** What it runs without, each with its reason; empty: nothing is missing. Ends by itself. */
+  degraded: z.array(degradationSchema),
   /** Which start this is: 0 before the first. Reports of an earlier run are ignored. */
   run: z.number().int().nonnegative(),
   /** Grows by one with each change; the ETag of REST. */

@@ -49,6 +49,7 @@ export type Signal = z.infer<typeof signalSchema>;
 export const DENIAL_CODES = [
   "SESSION_NOT_TRADING",
   "SESSION_PAUSED",
+  "SESSION_DEGRADED",
   "ACCOUNT_REDUCING",
   "ACCOUNT_HALTED",
   "SIGNAL_EXPIRED",

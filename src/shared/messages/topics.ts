@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { alertCodeSchema, severitySchema } from "#shared/alerts/alert-codes.ts";
 import type { OutgoingEvent, Topic } from "#shared/bus/bus.ts";
 import { candleSchema, venueBarSchema, venueTradeSchema } from "#shared/domain/candle.ts";
+import { degradationCodeSchema, degradationSchema } from "#shared/domain/degradation.ts";
 import { fillSchema, orderSchema, orderStateSchema } from "#shared/domain/order.ts";
 import { decimalText, epochMs, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
 import { sessionSchema, sessionStateSchema } from "#shared/domain/session.ts";
@@ -34,7 +36,7 @@ export const SESSION_REPORTS = topic({
   version: 1,
   key: "sessionId",
   onDead: "block",
-  description: "What strategy-executor, order-position-tracker and risk-manager tell session-manager.",
+  description: "What the services that carry a session out tell session-manager.",
   schemas: {
     /** strategy-executor: warmed up; `candleN` is the newest candle it has seen. */
     "report.warm": z.object({ ...report, candleN: z.number().int().nonnegative() }),
@@ -45,6 +47,10 @@ export const SESSION_REPORTS = topic({
     /** order-position-tracker: what the stop policy asks for is done. */
     "report.stopped": z.object(report),
     "report.faulted": z.object({ ...report, reason: z.string() }),
+    /** It runs with something missing from now on, or for another reason than was told. */
+    "report.degraded": z.object({ ...report, ...degradationSchema.shape }),
+    /** That is over. */
+    "report.restored": z.object({ ...report, code: degradationCodeSchema }),
   },
 });
 
@@ -115,16 +121,17 @@ export const ALERTS = topic({
   version: 1,
   key: "scope",
   onDead: "skip",
-  description: "What a person should know.",
+  description: "What a person should know: each alert is raised once, and ended by the same scope and code.",
   schemas: {
     "alert.raised": z.object({
       scope: z.string(),
-      code: z.string(),
-      severity: z.enum(["info", "warning", "critical"]),
+      code: alertCodeSchema,
+      severity: severitySchema,
       text: z.string(),
       atMs: epochMs,
       data: z.record(z.string(), z.json()),
     }),
+    "alert.cleared": z.object({ scope: z.string(), code: alertCodeSchema, atMs: epochMs }),
   },
 });
 

@@ -14,6 +14,7 @@ const POLICY: RiskPolicy = {
   maxOrderNotional: null,
   maxPositionNotional: null,
   signalValidityMs: null,
+  degradedEntries: "deny-stale",
 };
 const BUY: Intent = { kind: "enter", side: "BUY", style: { type: "MARKET" } };
 const EXIT: Intent = { kind: "exit", style: { type: "MARKET" } };

@@ -100,15 +100,6 @@ create table order_position_tracker.balances (
   primary key (session_id, asset)
 );
 
--- Where the venue had less of an asset than the sessions of an account own: the values that were told last.
-create table order_position_tracker.balance_alerts (
-  account_id text not null,
-  asset text not null,
-  owned numeric not null,
-  held numeric not null,
-  primary key (account_id, asset)
-);
-
 -- Every change of a balance. `reference` makes an entry unique: the trade for trades and fees, the run for capital.
 create table order_position_tracker.ledger (
   id bigint generated always as identity primary key,

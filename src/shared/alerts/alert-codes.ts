@@ -1,0 +1,85 @@
+import { z } from "zod";
+
+/** How much it matters. info: good to know. warning: look at it today. critical: money or protection is at stake, look now. */
+export const severitySchema = z.enum(["info", "warning", "critical"]);
+export type Severity = z.infer<typeof severitySchema>;
+
+/** What every alert of a code has in common. */
+export interface AlertKind {
+  severity: Severity;
+  /** What has happened, in a sentence. */
+  meaning: string;
+  /** What a person does about it, in a sentence or two. */
+  toDo: string;
+  /** Who ends it. condition: the service that raised it, once it is over. fact: a person, since what has happened stays so. */
+  ends: "condition" | "fact";
+}
+
+/** Every alert there is. A code is never given another meaning. */
+export const ALERT_KINDS = {
+  BALANCE_MISMATCH: {
+    severity: "critical",
+    meaning: "The venue has less of an asset than the account's sessions own by their ledgers.",
+    toDo: "Find out who has moved the difference; pay it in, or stop the sessions.",
+    ends: "condition",
+  },
+  EXECUTION_NOT_BOOKED: {
+    severity: "critical",
+    meaning:
+      "An execution that the user stream told of could not be booked and was left out; the venue's list is read.",
+    toDo: "Compare the position with the venue's.",
+    ends: "fact",
+  },
+  FILL_BEFORE_INTENT: {
+    severity: "critical",
+    meaning: "The venue executed an order that was not sent yet. It was booked.",
+    toDo: "Find out who else uses these client order ids: two engines on one account, or a restored database.",
+    ends: "fact",
+  },
+  FOREIGN_FILL: {
+    severity: "warning",
+    meaning: "The account has an execution that was not made here.",
+    toDo: "Nothing where it is your own. Else change the account's keys.",
+    ends: "fact",
+  },
+  FOREIGN_ORDER: {
+    severity: "warning",
+    meaning: "The account has an order that was not made here.",
+    toDo: "Nothing where it is your own. Else cancel it at the venue and change the account's keys.",
+    ends: "fact",
+  },
+  LATE_ACCEPTANCE: {
+    severity: "critical",
+    meaning: "The venue holds an order that had ended here without ever reaching it.",
+    toDo: "Cancel it at the venue, or let it be: what it executes is booked.",
+    ends: "fact",
+  },
+  LATE_FILL: {
+    severity: "critical",
+    meaning: "An order was executed after it had ended here. It was booked.",
+    toDo: "Look at the session's position: it may be larger or smaller than its strategy wants.",
+    ends: "fact",
+  },
+  OVER_FILL: {
+    severity: "critical",
+    meaning: "An order was executed beyond its size. It was booked.",
+    toDo: "Compare the order with the venue's, and look at the session's position.",
+    ends: "fact",
+  },
+  SESSION_DEGRADED: {
+    severity: "warning",
+    meaning: "A session runs with something missing: its list `degraded` says what.",
+    toDo: "Read the reasons on the session. Its exits go on; entries are denied or not by its risk policy.",
+    ends: "condition",
+  },
+  SESSION_FAULTED: {
+    severity: "critical",
+    meaning: "A session is FAULTED: nothing new is sent for it.",
+    toDo: "Read the reason on the session; start it again, or stop it. What it holds stays as it is until then.",
+    ends: "condition",
+  },
+} as const satisfies Record<string, AlertKind>;
+
+export type AlertCode = keyof typeof ALERT_KINDS;
+export const ALERT_CODES = Object.keys(ALERT_KINDS) as [AlertCode, ...AlertCode[]];
+export const alertCodeSchema = z.enum(ALERT_CODES);

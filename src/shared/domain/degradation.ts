@@ -1,0 +1,80 @@
+import { z } from "zod";
+import { epochMs } from "./schemas.ts";
+
+/** Who tells of a degradation, and whether prices are stale with it. */
+interface DegradationKind {
+  /** The one service that reports and ends it. */
+  reporter: "data-collect" | "order-position-tracker" | "session-manager";
+  /** Whether its prices are not those of now: entries are denied by default then. */
+  stalePrices: boolean;
+  meaning: string;
+}
+
+/** All that a session may run without. A code is never given another meaning. */
+export const DEGRADATIONS = {
+  FEED_STALE: {
+    reporter: "data-collect",
+    stalePrices: true,
+    meaning: "No bar came when one was due, or the venue has not acknowledged the subscription.",
+  },
+  INSTRUMENT_HALTED: {
+    reporter: "data-collect",
+    stalePrices: true,
+    meaning: "The venue has halted the instrument.",
+  },
+  INSTRUMENT_GONE: {
+    reporter: "data-collect",
+    stalePrices: true,
+    meaning: "The venue does not list the instrument any more.",
+  },
+  MARKET_ENDED: {
+    reporter: "data-collect",
+    stalePrices: true,
+    meaning: "The market is a replay that has shown its last bar.",
+  },
+  ACCOUNT_UNREACHABLE: {
+    reporter: "order-position-tracker",
+    stalePrices: false,
+    meaning: "The account's orders and fills cannot be asked for.",
+  },
+  VENUE_BANNED: {
+    reporter: "order-position-tracker",
+    stalePrices: false,
+    meaning: "The venue refuses all requests until a time that it has named.",
+  },
+  RECONCILIATION_PENDING: {
+    reporter: "order-position-tracker",
+    stalePrices: false,
+    meaning: "Orders and fills could not be compared with the venue's for a while.",
+  },
+  VENUE_NOT_CONFIGURED: {
+    reporter: "session-manager",
+    stalePrices: true,
+    meaning: "The settings do not name the session's venue any more.",
+  },
+  ACCOUNT_NOT_CONFIGURED: {
+    reporter: "session-manager",
+    stalePrices: false,
+    meaning: "The settings have no keys of the session's account any more.",
+  },
+} as const satisfies Record<string, DegradationKind>;
+
+export type DegradationCode = keyof typeof DEGRADATIONS;
+export type DegradationReporter = (typeof DEGRADATIONS)[DegradationCode]["reporter"];
+export const degradationCodeSchema = z.enum(Object.keys(DEGRADATIONS) as [DegradationCode, ...DegradationCode[]]);
+
+/** Something that a session runs without, since when (wall clock), and in a sentence why. The text stays while it lasts. */
+export const degradationSchema = z.object({ code: degradationCodeSchema, sinceMs: epochMs, text: z.string() });
+export type Degradation = z.infer<typeof degradationSchema>;
+
+/** Whether entries are denied while something is missing. stale: while prices are stale. Exits never are. */
+export const degradedEntriesSchema = z.enum(["deny", "deny-stale", "allow"]);
+
+/** The first of these for which a policy denies entries. Null: it allows them. */
+export function blocksEntries(
+  degraded: readonly Degradation[],
+  policy: z.infer<typeof degradedEntriesSchema>,
+): Degradation | null {
+  if (policy === "allow") return null;
+  return degraded.find(({ code }) => policy === "deny" || DEGRADATIONS[code].stalePrices) ?? null;
+}
