@@ -1,9 +1,9 @@
 import Table from "cli-table3";
-import { randomFrom } from "#bin/kill-plan.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
 import type { CandleColumns } from "#shared/candles/columns.ts";
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
+import { randomFrom } from "#shared/random/random-from.ts";
 import { smaCross } from "#strategies/sma-cross.ts";
 import { quantile } from "./quantile.ts";
 

@@ -1,3 +1,4 @@
+import { randomFrom } from "#shared/random/random-from.ts";
 import { FAILPOINTS, type Failpoint } from "#shared/service/failpoints.ts";
 
 /** Servers that are killed from outside; the other kills happen at failpoints, inside the process that dies. */
@@ -30,17 +31,6 @@ export interface PlanOptions {
   bars: number;
   /** The bars after which the session orders, in the order of its orders. */
   orderBars: readonly number[];
-}
-
-/** A small generator of numbers from 0 to below 1, the same for the same seed (mulberry32). */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
 
 function shuffled<Value>(values: readonly Value[], random: () => number): Value[] {

@@ -86,13 +86,15 @@ export interface Execution {
   number: number;
   symbol: string;
   order: VenueOrderRow;
-  type: "NEW" | "TRADE" | "CANCELED" | "EXPIRED";
+  type: "NEW" | "TRADE" | "CANCELED" | "EXPIRED" | "TRADE_PREVENTION";
+  /** The status that is told, where it is not the one that the order ends with. */
+  shown?: string;
   fill?: VenueFillRow;
   cancelId?: string;
   atMs: number;
 }
 
-export function executionReport({ number, symbol, order, type, fill, cancelId, atMs }: Execution): object {
+export function executionReport({ number, symbol, order, type, shown, fill, cancelId, atMs }: Execution): object {
   return {
     e: "executionReport",
     E: atMs,
@@ -108,7 +110,7 @@ export function executionReport({ number, symbol, order, type, fill, cancelId, a
     g: -1,
     C: cancelId === undefined ? "" : order.clientOrderId,
     x: type,
-    X: order.status,
+    X: shown ?? order.status,
     r: order.reason ?? "NONE",
     i: order.id,
     l: fill?.size ?? "0",

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { type ReplayBar, readBars } from "./bars.ts";
+import { Faults } from "./faults.ts";
 import { instrumentOf } from "./instrument.ts";
 import { Market, type Replay } from "./market.ts";
 import { createMarketStreams, type MarketStreams } from "./market-streams.ts";
@@ -16,6 +17,7 @@ export interface HostedMarket {
   market: Market;
   streams: MarketStreams;
   api: WebSocketApi;
+  faults: Faults;
 }
 
 /** Opens a market where its file left it. Throws SETTINGS_INVALID for bars or a file that do not fit. */
@@ -38,7 +40,18 @@ export async function openMarket(
       clock: deps.clock,
       failpoints: deps.failpoints,
     });
-    return { settings, market, streams: createMarketStreams(market), api: createWebSocketApi(market) };
+    const streams = createMarketStreams(market, () => faults);
+    const api = createWebSocketApi(market, () => faults);
+    const faults: Faults = new Faults({
+      market,
+      clock: deps.clock,
+      disconnect(kind) {
+        if (kind !== "user") streams.disconnect();
+        if (kind !== "market") api.disconnect();
+      },
+    });
+    faults.set(settings.misbehaves);
+    return { settings, market, streams, api, faults };
   } catch (error) {
     store.close();
     throw error;

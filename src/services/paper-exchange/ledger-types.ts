@@ -1,7 +1,8 @@
 import type { Side, TimeInForce } from "#shared/domain/signal.ts";
 
 export type OrderType = "MARKET" | "LIMIT" | "LIMIT_MAKER";
-export type OrderStatus = "NEW" | "FILLED" | "CANCELED" | "EXPIRED";
+/** FORGOTTEN is the ledger's own: the venue has accepted the order and knows nothing of it any more (a fault). */
+export type OrderStatus = "NEW" | "FILLED" | "CANCELED" | "EXPIRED" | "EXPIRED_IN_MATCH" | "FORGOTTEN";
 
 /** An order at the venue. Amounts are plain decimal text; times are market time. */
 export interface VenueOrderRow {
@@ -104,8 +105,10 @@ export interface Changes {
   entries: LedgerEntry[];
   events: AccountEventRow[];
   ticks: TickRow[];
+  /** Orders, fills and ticks that were written before are gone. */
+  isAnew: boolean;
 }
 
 export function noChanges(): Changes {
-  return { orders: new Set(), fills: [], balances: new Set(), entries: [], events: [], ticks: [] };
+  return { orders: new Set(), fills: [], balances: new Set(), entries: [], events: [], ticks: [], isAnew: false };
 }

@@ -24,7 +24,7 @@ function emptyState(): LedgerState {
 }
 
 function begin(balances: Record<string, string> = BEGIN) {
-  return createLedger(instrument, emptyState(), { balances, atMs: 0 });
+  return createLedger(() => instrument, emptyState(), { balances, atMs: 0 });
 }
 
 const placement = (more: Partial<Placement> = {}): Placement => ({
@@ -116,7 +116,7 @@ describe("the venue's ledger, whatever is done", () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
         const state = emptyState();
-        let ledger = createLedger(instrument, state, { balances: BEGIN, atMs: 0 });
+        let ledger = createLedger(() => instrument, state, { balances: BEGIN, atMs: 0 });
         const written: Changes[] = [ledger.take()];
         let lastPrice: string | null = null;
         for (const one of actions) {
@@ -134,7 +134,7 @@ describe("the venue's ledger, whatever is done", () => {
           written.push(ledger.take());
           const entryCount = written.flatMap(({ entries }) => entries).length;
           const eventCount = written.flatMap(({ events }) => events).length;
-          ledger = createLedger(instrument, structuredClone({ ...state, entryCount, eventCount }));
+          ledger = createLedger(() => instrument, structuredClone({ ...state, entryCount, eventCount }));
           Object.assign(state, { orders: ledger.orders, fills: ledger.fills, balances: ledger.balances });
         }
         for (const { asset, free, locked } of ledger.balances) {

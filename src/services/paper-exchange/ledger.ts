@@ -1,4 +1,4 @@
-import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
+import { Decimal, decimal, floorToStep, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { OrderStyle } from "#shared/domain/signal.ts";
 import { createMatcher, isMarketable, type MatchedFill, type MatcherOrder } from "#shared/matching/matcher.ts";
@@ -12,6 +12,7 @@ import {
   type Changes,
   type LedgerState,
   noChanges,
+  type OrderStatus,
   type VenueFillRow,
   type VenueOrderRow,
 } from "./ledger-types.ts";
@@ -25,6 +26,12 @@ import { REFUSALS, type Refusal } from "./refusal.ts";
  */
 export interface Ledger {
   place(placement: Placement, at: { nowMs: number; lastPrice: string | null }): VenueOrderRow | Refusal;
+  /** An open order that nobody hears of any more, and that never executes. */
+  forget(order: VenueOrderRow, nowMs: number): void;
+  /** The next order is filled by half and ends EXPIRED_IN_MATCH. */
+  cutNext(): void;
+  /** Another commission than the instrument's; null: the instrument's. */
+  charge: CommissionRule | null;
   /** The order has to be open. */
   cancel(order: VenueOrderRow, cancelId: string, nowMs: number): void;
   /** Shows one price. Gives what happened to the account, in order. */
@@ -47,12 +54,16 @@ export function deposit(account: Account, changes: Changes, balances: Record<str
     account.book(changes, { asset, delta: decimal(size), reason: "deposit", tradeId: null, atMs });
 }
 
+/** What an execution pays, as a share of what is received in the asset; null: what the instrument says. */
+export type CommissionRule = (fill: MatchedFill) => { share: string; asset: string } | null;
+
+/** `rules`: the instrument as it is now; names and assets never change. */
 export function createLedger(
-  instrument: Instrument,
+  rules: () => Instrument,
   loaded: LedgerState,
   deposits?: { balances: Record<string, string>; atMs: number },
 ): Ledger {
-  return new AccountLedger(instrument, loaded, deposits);
+  return new AccountLedger(rules, loaded, deposits);
 }
 
 class AccountLedger implements Ledger {
@@ -64,10 +75,13 @@ class AccountLedger implements Ledger {
   private readonly account: Account;
   private readonly matcher;
   private changes = noChanges();
+  private readonly cut = new Set<number>();
+  private cutsNext = false;
+  charge: CommissionRule | null = null;
   private eventCount: number;
 
   constructor(
-    private readonly instrument: Instrument,
+    private readonly rules: () => Instrument,
     loaded: LedgerState,
     deposits?: { balances: Record<string, string>; atMs: number },
   ) {
@@ -75,7 +89,7 @@ class AccountLedger implements Ledger {
     this.fills = loaded.fills;
     this.eventCount = loaded.eventCount;
     this.account = createAccount(loaded.balances, loaded.entryCount);
-    this.matcher = createMatcher({ instrument });
+    this.matcher = createMatcher({ instrument: rules() });
     for (const order of this.orders) this.admit(order);
     this.terminal = this.orders
       .filter((order) => order.terminalNumber !== null)
@@ -88,11 +102,11 @@ class AccountLedger implements Ledger {
   }
 
   order(id: number): VenueOrderRow | undefined {
-    return this.orders[id - 1];
+    return known(this.orders[id - 1]);
   }
 
   orderByClientId(clientOrderId: string): VenueOrderRow | undefined {
-    return this.newest.get(clientOrderId);
+    return known(this.newest.get(clientOrderId));
   }
 
   take(): Changes {
@@ -126,12 +140,23 @@ class AccountLedger implements Ledger {
       updatedAtMs: at.nowMs,
     };
     this.orders.push(order);
+    if (this.cutsNext) this.cut.add(order.id);
+    this.cutsNext = false;
     this.admit(order);
     if (!locked.isZero()) this.account.lock(this.changes, asset, locked);
     this.changes.orders.add(order);
     this.report({ order, type: "NEW", atMs: at.nowMs });
     if (!locked.isZero()) this.reportBalances(at.nowMs);
     return order;
+  }
+
+  cutNext(): void {
+    this.cutsNext = true;
+  }
+
+  forget(order: VenueOrderRow, nowMs: number): void {
+    this.matcher.cancel(String(order.id));
+    this.end(order, "FORGOTTEN", nowMs);
   }
 
   cancel(order: VenueOrderRow, cancelId: string, nowMs: number): void {
@@ -155,7 +180,7 @@ class AccountLedger implements Ledger {
   }
 
   private check(placement: Placement, clientOrderId: string, lastPrice: string | null): Refusal | null {
-    const filtered = checkFilters(placement, this.instrument, lastPrice);
+    const filtered = checkFilters(placement, this.rules(), lastPrice);
     if (filtered !== null) return filtered;
     if (this.newest.get(clientOrderId)?.status === "NEW") return REFUSALS.duplicateOrder;
     const { side, type, price, size } = placement;
@@ -174,14 +199,17 @@ class AccountLedger implements Ledger {
   }
 
   private assetOf(side: "BUY" | "SELL"): string {
-    return side === "BUY" ? this.instrument.quote : this.instrument.base;
+    return side === "BUY" ? this.rules().quote : this.rules().base;
   }
 
-  private settle(fill: MatchedFill): void {
-    const order = this.order(Number(fill.orderId));
-    if (order === undefined) throw new Error(`A fill of an order that is not here: ${fill.orderId}.`);
+  private settle(matched: MatchedFill): void {
+    const order = this.orders[Number(matched.orderId) - 1];
+    if (order === undefined) throw new Error(`A fill of an order that is not here: ${matched.orderId}.`);
+    const isCut = this.cut.delete(order.id);
+    const fill = this.charged(isCut ? halved(matched, this.rules()) : matched);
     const own = decimal(order.locked);
-    const [base, quote] = [this.account.free(this.instrument.base), this.account.free(this.instrument.quote)];
+    const { base: baseAsset, quote: quoteAsset } = this.rules();
+    const [base, quote] = [this.account.free(baseAsset), this.account.free(quoteAsset)];
     const available = fill.side === "BUY" ? { base, quote: quote.plus(own) } : { base: base.plus(own), quote };
     if (!canSettle(fill, available)) {
       this.expire(order.id, "INSUFFICIENT_BALANCE", fill.atMs);
@@ -190,15 +218,28 @@ class AccountLedger implements Ledger {
     order.filled = plain(decimal(order.filled).plus(fill.size));
     order.quote = plain(decimal(order.quote).plus(fill.quote));
     const row = this.record(order, fill);
-    this.end(order, "FILLED", fill.atMs);
+    this.end(order, isCut ? "EXPIRED_IN_MATCH" : "FILLED", fill.atMs);
     this.book(fill, row.tradeId);
-    this.report({ order, type: "TRADE", fill: row, atMs: fill.atMs });
+    const shown = isCut ? "PARTIALLY_FILLED" : "FILLED";
+    this.report({ order, shown, type: "TRADE", fill: row, atMs: fill.atMs });
+    if (isCut) this.report({ order, type: "TRADE_PREVENTION", atMs: fill.atMs });
     this.reportBalances(fill.atMs);
+  }
+
+  /** The fill with what it really pays. */
+  private charged(fill: MatchedFill): MatchedFill {
+    const rule = this.charge?.(fill) ?? null;
+    if (rule === null) return fill;
+    const { base, feeDecimals } = this.rules();
+    // What a third asset is worth is not known here: one unit of it stands for one of the quote asset.
+    const received = rule.asset === base ? fill.size : fill.quote;
+    const fee = received.times(rule.share).toDecimalPlaces(feeDecimals, Decimal.ROUND_DOWN);
+    return { ...fill, fee, feeAsset: rule.asset };
   }
 
   private record(order: VenueOrderRow, fill: MatchedFill): VenueFillRow {
     const row: VenueFillRow = {
-      tradeId: this.fills.length + 1,
+      tradeId: (this.fills.at(-1)?.tradeId ?? 0) + 1,
       orderId: order.id,
       clientOrderId: order.clientOrderId,
       side: order.side,
@@ -216,7 +257,7 @@ class AccountLedger implements Ledger {
   }
 
   private book(fill: MatchedFill, tradeId: number): void {
-    const { base, quote } = this.instrument;
+    const { base, quote } = this.rules();
     const sign = fill.side === "BUY" ? 1 : -1;
     const at = { tradeId, atMs: fill.atMs };
     this.account.book(this.changes, { asset: base, delta: fill.size.times(sign), reason: "trade", ...at });
@@ -225,7 +266,7 @@ class AccountLedger implements Ledger {
   }
 
   private expire(orderId: number, reason: string, atMs: number): void {
-    const order = this.order(orderId);
+    const order = this.orders[orderId - 1];
     if (order === undefined) throw new Error(`An order that is not here expired: ${orderId}.`);
     order.reason = reason === "NONE" ? null : reason;
     this.end(order, "EXPIRED", atMs);
@@ -233,7 +274,7 @@ class AccountLedger implements Ledger {
     this.reportBalances(atMs);
   }
 
-  private end(order: VenueOrderRow, status: "FILLED" | "CANCELED" | "EXPIRED", atMs: number): void {
+  private end(order: VenueOrderRow, status: Exclude<OrderStatus, "NEW">, atMs: number): void {
     const locked = decimal(order.locked);
     if (!locked.isZero()) this.account.unlock(this.changes, this.assetOf(order.side), locked);
     this.terminal.push(order);
@@ -244,7 +285,7 @@ class AccountLedger implements Ledger {
 
   private report(execution: Omit<Execution, "number" | "symbol">): void {
     const number = this.eventCount + 1;
-    const event = executionReport({ ...execution, number, symbol: this.instrument.venueSymbol });
+    const event = executionReport({ ...execution, number, symbol: this.rules().venueSymbol });
     this.event("executionReport", event, execution.atMs);
   }
 
@@ -256,6 +297,19 @@ class AccountLedger implements Ledger {
     this.eventCount += 1;
     this.changes.events.push({ number: this.eventCount, atMs, type, payload: JSON.stringify(event) });
   }
+}
+
+function known(order: VenueOrderRow | undefined): VenueOrderRow | undefined {
+  return order?.status === "FORGOTTEN" ? undefined : order;
+}
+
+/** Half of a fill, down to the size step, or all of it where half would be nothing. */
+function halved(fill: MatchedFill, { sizeStep, feeDecimals }: Instrument): MatchedFill {
+  const half = floorToStep(fill.size.div(2), decimal(sizeStep));
+  if (half.isZero()) return fill;
+  const share = half.div(fill.size);
+  const fee = fill.fee.times(share).toDecimalPlaces(feeDecimals, Decimal.ROUND_DOWN);
+  return { ...fill, size: half, quote: half.times(fill.price), fee, closesOrder: false };
 }
 
 /** What an open order keeps from others: a sell its size, a limit buy its size at its limit; a market buy has no price yet. */

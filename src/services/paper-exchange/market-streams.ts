@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Faults } from "./faults.ts";
 import { aggTradeFrame, bookTickerFrame, klineFrame, tradeFrame } from "./frames.ts";
 import type { Market, Shown } from "./market.ts";
 import { readJson, type Socket } from "./sockets.ts";
@@ -16,23 +17,31 @@ export interface MarketStreams {
   /** A message as text or as JSON already read. */
   receive(socket: Socket, message: unknown): void;
   close(socket: Socket): void;
+  /** Breaks every connection. */
+  disconnect(): void;
   stop(): void;
 }
 
 /** Follows a market and sends its trades and bars to whoever subscribed, in the order they happened. */
-export function createMarketStreams(market: Market): MarketStreams {
+export function createMarketStreams(market: Market, faults: () => Faults): MarketStreams {
   const sockets = new Map<Socket, Set<string>>();
   const stopListening = market.listen((shown) => {
-    for (const one of shown) for (const [stream, frame] of framesOf(market, one)) send(stream, frame);
+    for (const one of shown)
+      for (const [stream, frame] of framesOf(market, one)) send(stream, frame, one.kind === "bar" && one.closed);
   });
 
-  function send(stream: string, frame: () => object): void {
+  function send(stream: string, frame: () => object, closedBar: boolean): void {
     let text: string | undefined;
     for (const [socket, streams] of sockets) {
       if (!streams.has(stream)) continue;
       text ??= JSON.stringify(frame());
-      socket.send(text);
+      faults().send({ kind: "market", text, closedBar, send: (one) => sendTo(socket, one) });
     }
+  }
+
+  /** A frame that comes late may find its connection gone. */
+  function sendTo(socket: Socket, text: string): void {
+    if (sockets.has(socket)) socket.send(text);
   }
 
   function answer(message: unknown, streams: Set<string>): object {
@@ -50,9 +59,14 @@ export function createMarketStreams(market: Market): MarketStreams {
     open: (socket, streams = []) => void sockets.set(socket, new Set(streams)),
     receive(socket, message) {
       const streams = sockets.get(socket);
-      if (streams !== undefined) socket.send(JSON.stringify(answer(message, streams)));
+      if (streams === undefined) return;
+      const text = JSON.stringify(answer(message, streams));
+      faults().acknowledge("market", () => sendTo(socket, text));
     },
     close: (socket) => void sockets.delete(socket),
+    disconnect() {
+      for (const socket of sockets.keys()) socket.close();
+    },
     stop() {
       stopListening();
       sockets.clear();

@@ -5,7 +5,7 @@ import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { Failpoints } from "#shared/service/failpoints.ts";
 import type { ReplayBar } from "./bars.ts";
-import { createLedger, type Ledger } from "./ledger.ts";
+import { type CommissionRule, createLedger, type Ledger } from "./ledger.ts";
 import {
   type AccountEventRow,
   type Changes,
@@ -53,7 +53,10 @@ export type ReleaseOutcome = "released" | "other-step" | "finished";
  */
 export class Market {
   readonly id: string;
-  readonly instrument: Instrument;
+  /** As its settings have it; see `instrument`. */
+  private readonly base: Instrument;
+  private ruled: ((base: Instrument) => Instrument) | null = null;
+  private commission: CommissionRule | null = null;
   readonly account: { apiKey: string; secret: string };
   readonly replay: Replay | null;
   readonly clock: Clock;
@@ -68,7 +71,7 @@ export class Market {
 
   constructor(options: MarketOptions) {
     this.id = options.id;
-    this.instrument = options.instrument;
+    this.base = options.instrument;
     this.account = options.account;
     this.replay = options.replay;
     this.clock = options.clock;
@@ -77,6 +80,37 @@ export class Market {
     this.firstPrice = options.firstPrice;
     this.balancesAtStart = options.account.balances;
     this.inFile = this.load();
+  }
+
+  /** Names, steps and limits as they are now. */
+  get instrument(): Instrument {
+    return this.ruled === null ? this.base : this.ruled(this.base);
+  }
+
+  /** Other rules than the settings'; null: the settings'. */
+  ruledBy(rules: ((base: Instrument) => Instrument) | null): void {
+    this.ruled = rules;
+  }
+
+  /** Another commission than the instrument's from the next execution on; null: the instrument's. */
+  chargeCommission(rule: CommissionRule | null): void {
+    this.commission = rule;
+    this.book.charge = rule;
+  }
+
+  /** The next order is filled by half and ends EXPIRED_IN_MATCH. */
+  cutNextOrder(): void {
+    this.book.cutNext();
+  }
+
+  /** Time frames that it makes bars of. */
+  get timeFrames(): readonly TimeFrame[] {
+    return this.replay === null ? [] : [this.replay.timeFrame];
+  }
+
+  /** The closed bars of a time frame, oldest first; none of one that it does not make. */
+  closedBars(timeFrame: TimeFrame): readonly ReplayBar[] {
+    return this.replay?.timeFrame === timeFrame ? this.replay.bars.slice(0, this.position.bar) : [];
   }
 
   get cursor(): Readonly<CursorRow> {
@@ -143,6 +177,26 @@ export class Market {
     });
   }
 
+  /** An open order that nobody hears of any more, and that never executes. */
+  forget(order: VenueOrderRow): void {
+    this.attempt(() => {
+      this.book.forget(order, this.nowMs);
+      this.commit(null, order.clientOrderId);
+    });
+  }
+
+  /** Orders, fills and what a ticker showed are gone, and their ids begin at 1 again; balances stay. */
+  beginIdsAnew(): void {
+    this.attempt(() => {
+      const { position, book } = this.present();
+      for (const order of book.open.values()) book.forget(order, this.nowMs);
+      const changes = { ...book.take(), orders: new Set<VenueOrderRow>(), isAnew: true };
+      if (this.replay === null) position.lastTradeId = 0;
+      this.write(changes);
+      this.inFile = this.load();
+    });
+  }
+
   /** Lockstep: shows prices until one causes an account event or the bar is closed; all of it is one commit. */
   release(step: number): ReleaseOutcome {
     if (step !== this.position.step) return "other-step";
@@ -182,7 +236,7 @@ export class Market {
     ) {
       const bar = this.replay.bars[n - 1];
       if (bar === undefined) break;
-      for (const trade of tradesOf(bar, this.instrument.sizeStep))
+      for (const trade of tradesOf(bar, this.base.sizeStep))
         if (trade.id >= first && trade.id <= this.position.lastTradeId && trades.length < limit) trades.push(trade);
     }
     return trades;
@@ -215,7 +269,7 @@ export class Market {
   private advance(shown: Shown[]): boolean {
     const bar = this.replay?.bars[this.position.bar];
     if (bar === undefined) throw new Error("There is no bar to show.");
-    const trades = tradesOf(bar, this.instrument.sizeStep);
+    const trades = tradesOf(bar, this.base.sizeStep);
     const trade = trades[this.position.points];
     if (trade === undefined) {
       Object.assign(this.position, { bar: bar.n, points: 0, nowMs: bar.closeAtMs });
@@ -261,7 +315,7 @@ export class Market {
   private withForming(shown: Shown[]): Shown[] {
     const bar = this.replay?.bars[this.position.bar];
     if (this.position.points === 0 || bar === undefined || !shown.some(({ kind }) => kind === "trade")) return shown;
-    const trades = tradesOf(bar, this.instrument.sizeStep).slice(0, this.position.points);
+    const trades = tradesOf(bar, this.base.sizeStep).slice(0, this.position.points);
     return [...shown, { kind: "bar", bar, trades, closed: false }];
   }
 
@@ -274,12 +328,14 @@ export class Market {
     const loaded = this.store.load();
     if (loaded === null) return this.begin();
     this.checkPosition(loaded.cursor);
-    return { position: loaded.cursor, book: createLedger(this.instrument, loaded) };
+    const book = createLedger(() => this.instrument, loaded);
+    book.charge = this.commission;
+    return { position: loaded.cursor, book };
   }
 
   private begin(): { position: CursorRow; book: Ledger } {
     const atMs = this.replay?.bars[0]?.openAtMs ?? this.clock.nowMs();
-    const { base, quote } = this.instrument;
+    const { base, quote } = this.base;
     const balances = { [base]: "0", [quote]: "0", ...this.balancesAtStart };
     const fresh: LedgerState = {
       cursor: { step: 0, bar: 0, points: 0, lastTradeId: 0, lastPrice: null, nowMs: atMs },
@@ -289,7 +345,7 @@ export class Market {
       entryCount: 0,
       eventCount: 0,
     };
-    const book = createLedger(this.instrument, fresh, { balances, atMs });
+    const book = createLedger(() => this.instrument, fresh, { balances, atMs });
     const changes = book.take();
     for (const balance of fresh.balances) changes.balances.add(balance);
     this.store.write(changes, fresh.cursor);

@@ -58,14 +58,13 @@ function klines(market: Market, params: Params): object | Refusal {
   if (!BINANCE_INTERVALS.has(interval)) return REFUSALS.badInterval;
   const read = wholeNumbers(params, { startTime: -1, endTime: Number.MAX_SAFE_INTEGER, limit: 500 });
   if (read.kind === "refused") return read;
-  const { replay, cursor, instrument } = market;
+  const { replay, instrument } = market;
   if (replay === null) return [];
-  if (!timeFrameSchema.safeParse(interval).success || interval !== replay.timeFrame) return REFUSALS.badInterval;
+  const timeFrame = timeFrameSchema.safeParse(interval).data;
+  if (timeFrame === undefined || !market.timeFrames.includes(timeFrame)) return REFUSALS.badInterval;
   const { startTime, endTime } = read.values;
   const limit = Math.min(read.values.limit, MAX_LIMIT);
-  const inRange = replay.bars
-    .slice(0, cursor.bar)
-    .filter((bar) => bar.openAtMs >= startTime && bar.openAtMs <= endTime);
+  const inRange = market.closedBars(timeFrame).filter((bar) => bar.openAtMs >= startTime && bar.openAtMs <= endTime);
   const page = startTime < 0 ? inRange.slice(-limit) : inRange.slice(0, limit);
   return page.map((bar) => klineRow(bar, tradesOf(bar, instrument.sizeStep)));
 }

@@ -6,7 +6,10 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import { stateOf, stateQuery, stateSchema } from "./control.ts";
+import type { Call, Reply } from "./fault.ts";
+import { activeFaultSchema, faultsSchema } from "./faults.ts";
 import type { HostedMarket } from "./host.ts";
+import type { Market } from "./market.ts";
 import { PUBLIC_ENDPOINTS } from "./public-api.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
 import { parseParams, restPayload } from "./signature.ts";
@@ -30,9 +33,9 @@ function venueRoutes(options: RouteOptions) {
       "/markets/:marketId/api/v3/*",
       async ({ params, request, body }) => {
         const hosted = find(options, params.marketId);
-        const answer = answerRest(hosted, params["*"], request, typeof body === "string" ? body : "");
-        if (!isRefusal(answer)) return Response.json(answer);
-        return Response.json({ code: answer.code, msg: answer.msg }, { status: answer.status });
+        const reply = replyTo(hosted, params["*"], request, typeof body === "string" ? body : "");
+        if (reply.delayMs !== undefined) await hosted.market.clock.sleep(reply.delayMs, request.signal);
+        return responseOf(reply);
       },
       // Binance's protocol, which its own papers describe: no part of this API.
       { parse: "text", detail: { hide: true } },
@@ -62,7 +65,7 @@ function controlRoutes(options: RouteOptions) {
   return httpBase("paper-exchange", options.log)
     .get(
       "/markets/:marketId/control/state",
-      ({ params, query }) => stateOf(controlled(options, params.marketId), query),
+      ({ params, query }) => stateOf(controlled(options, params.marketId).market, query),
       {
         params: marketParams,
         query: stateQuery,
@@ -73,7 +76,7 @@ function controlRoutes(options: RouteOptions) {
     .post(
       "/markets/:marketId/control/release",
       ({ params, body, query, status }) => {
-        const market = controlled(options, params.marketId);
+        const { market } = controlled(options, params.marketId);
         if (market.replay?.lockstep !== true)
           throw new AppError("CONFLICT", "permanent", "This market does not run in lockstep.");
         const outcome = market.release(body.step);
@@ -90,7 +93,7 @@ function controlRoutes(options: RouteOptions) {
     .post(
       "/markets/:marketId/control/tick",
       ({ params, body }) => {
-        const market = controlled(options, params.marketId);
+        const { market } = controlled(options, params.marketId);
         if (market.replay !== null) throw new AppError("CONFLICT", "permanent", "A replay makes its own prices.");
         return market.tick(body.price);
       },
@@ -107,20 +110,55 @@ function controlRoutes(options: RouteOptions) {
     );
 }
 
+const faultList = z.object({ faults: z.array(activeFaultSchema) });
+
+/** How a market is to misbehave; 404 where control is off. */
+function faultRoutes(options: RouteOptions) {
+  return httpBase("paper-exchange", options.log)
+    .get(
+      "/markets/:marketId/control/faults",
+      ({ params }) => ({ faults: controlled(options, params.marketId).faults.list }),
+      {
+        params: marketParams,
+        response: { 200: faultList, 404: problemSchema },
+        detail: { summary: "The faults that are set, and how often each has struck" },
+      },
+    )
+    .post(
+      "/markets/:marketId/control/faults",
+      ({ params, body }) => {
+        const { faults } = controlled(options, params.marketId);
+        faults.set(body);
+        return { faults: faults.list };
+      },
+      {
+        params: marketParams,
+        body: faultsSchema,
+        response: { 200: faultList, 404: problemSchema, 422: problemSchema },
+        detail: { summary: "Sets the faults of a simulated market in place of those before; none: it behaves" },
+      },
+    );
+}
+
 /** All routes of the service, below /api/paper-exchange. */
 export function createRoutes(options: RouteOptions) {
-  return new Elysia().use(listRoutes(options)).use(venueRoutes(options)).use(controlRoutes(options));
+  return new Elysia()
+    .use(listRoutes(options))
+    .use(venueRoutes(options))
+    .use(controlRoutes(options))
+    .use(faultRoutes(options));
 }
 
 function listRoutes(options: RouteOptions) {
   return httpBase("paper-exchange", options.log).get(
     "/markets",
     () => ({
-      items: [...options.markets.values()].map(({ settings, market }) => ({
+      items: [...options.markets.values()].map(({ settings, market, faults }) => ({
         id: settings.id,
         symbol: settings.symbol,
         kind: settings.kind,
         finished: market.finished,
+        faults: faults.names,
       })),
       nextCursor: null,
     }),
@@ -128,7 +166,13 @@ function listRoutes(options: RouteOptions) {
       response: {
         200: z.object({
           items: z.array(
-            z.object({ id: z.string(), symbol: z.string(), kind: z.enum(["replay", "ticker"]), finished: z.boolean() }),
+            z.object({
+              id: z.string(),
+              symbol: z.string(),
+              kind: z.enum(["replay", "ticker"]),
+              finished: z.boolean(),
+              faults: z.array(z.string()).describe("Faults that are set: it misbehaves on purpose"),
+            }),
           ),
           nextCursor: z.string().nullable(),
         }),
@@ -149,17 +193,39 @@ function find(options: RouteOptions, marketId: string): HostedMarket {
 function controlled(options: RouteOptions, marketId: string) {
   if (!options.control)
     throw new AppError("NOT_FOUND", "permanent", "Control is off. R3_PAPER_EXCHANGE_CONTROL=true turns it on.");
-  return find(options, marketId).market;
+  return find(options, marketId);
 }
 
-function answerRest({ market }: HostedMarket, path: string, request: Request, body: string): object | Refusal {
+/** What goes back, with what its faults make of it. */
+function replyTo(hosted: HostedMarket, path: string, request: Request, body: string): Reply {
   const query = new URL(request.url).search.slice(1);
-  const params = parseParams(query, body);
-  const signed = SIGNED_ENDPOINTS[`${request.method} ${path}`];
+  const call = { method: request.method, path, params: parseParams(query, body) };
+  const { faults } = hosted;
+  const instead = faults.before(call);
+  if (instead !== null) return instead;
+  const answer = answerRest(faults.view(), call, { query, body, apiKey: request.headers.get("x-mbx-apikey") });
+  const reply = isRefusal(answer)
+    ? { status: answer.status, body: { code: answer.code, msg: answer.msg } }
+    : { status: 200, body: answer };
+  return faults.after(call, reply);
+}
+
+/** A body that fails ends the connection: what the other side then sees is an answer that was lost. */
+function responseOf({ status, body, headers = {}, dropped = false }: Reply): Response {
+  if (dropped) return new Response(new ReadableStream({ start: (controller) => controller.error() }));
+  if (typeof body === "string") return new Response(body, { status, headers });
+  return Response.json(body, { status, headers });
+}
+
+function answerRest(
+  market: Market,
+  { method, path, params }: Call,
+  { query, body, apiKey }: { query: string; body: string; apiKey: string | null },
+): object | Refusal {
+  const signed = SIGNED_ENDPOINTS[`${method} ${path}`];
   if (signed !== undefined) {
-    const apiKey = request.headers.get("x-mbx-apikey");
     return signedCall(market, signed, { apiKey, params, payload: restPayload(query, body) });
   }
-  const open = request.method === "GET" ? PUBLIC_ENDPOINTS[path] : undefined;
+  const open = method === "GET" ? PUBLIC_ENDPOINTS[path] : undefined;
   return open === undefined ? NOT_SERVED : open(market, params);
 }

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { flag, jsonText } from "#shared/config/values.ts";
-import { nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
+import { decimalText, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
+import { faultsSchema } from "./faults.ts";
 
 const common = {
   /** Part of the market's address and the name of its file. */
@@ -15,7 +16,9 @@ const common = {
     feeDecimals: z.number().int().min(0).max(18).default(8),
   }),
   /** Shares of the asset received: "0.001" is 0.1 %. */
-  fees: z.strictObject({ maker: nonNegativeDecimal, taker: nonNegativeDecimal }).default({ maker: "0", taker: "0" }),
+  fees: z.strictObject({ maker: decimalText, taker: decimalText }).default({ maker: "0", taker: "0" }),
+  /** How it misbehaves, and the seed that draws when; POST /control/faults changes it. */
+  misbehaves: faultsSchema.default({ seed: 1, faults: [] }),
   account: z.strictObject({
     apiKey: z.string().min(1),
     secret: z.string().min(1),

@@ -133,8 +133,9 @@ function allOrders(market: Market, params: Params): object | Refusal {
   if (read.kind === "refused") return read;
   const { orderId, startTime, endTime } = read.values;
   const inRange = market.ledger.orders
-    .slice(Math.max(0, orderId - 1))
-    .filter(({ createdAtMs }) => createdAtMs >= startTime && createdAtMs <= endTime);
+    .filter(({ id }) => id >= orderId)
+    .filter(({ createdAtMs }) => createdAtMs >= startTime && createdAtMs <= endTime)
+    .filter(({ status }) => status !== "FORGOTTEN");
   const page = pageOf(inRange, orderId >= 0 || startTime >= 0, read.values.limit);
   return page.map((order) => queriedRow(market.instrument.venueSymbol, order));
 }
@@ -158,7 +159,7 @@ function myTrades(market: Market, params: Params): object | Refusal {
   if (read.kind === "refused") return read;
   const { orderId, fromId, startTime, endTime } = read.values;
   const inRange = market.ledger.fills
-    .slice(Math.max(0, fromId - 1))
+    .filter(({ tradeId }) => tradeId >= fromId)
     .filter((fill) => orderId === 0 || fill.orderId === orderId)
     .filter(({ atMs }) => atMs >= startTime && atMs <= endTime);
   const page = pageOf(inRange, fromId >= 0 || startTime >= 0 || orderId > 0, read.values.limit);

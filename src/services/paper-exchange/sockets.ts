@@ -1,6 +1,8 @@
 /** A connection that frames are sent to. */
 export interface Socket {
   send(text: string): void;
+  /** Ends it. */
+  close(): void;
 }
 
 /** Reads a message that may have been read as JSON already. Null: it is no JSON. */

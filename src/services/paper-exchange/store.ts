@@ -146,7 +146,9 @@ function writerOf(db: Database): (changes: Changes, cursor: CursorRow) => void {
   const putCursor = put<CursorRow & { id: 1 }>("insert or replace", "cursor", [
     ...(["id", "step", "bar", "points", "lastTradeId", "lastPrice", "nowMs"] as const),
   ]);
+  const forget = ["orders", "fills", "ticks"].map((table) => db.query(`delete from ${table}`));
   return (changes, cursor) => {
+    if (changes.isAnew) for (const statement of forget) statement.run();
     for (const order of changes.orders) putOrder(order);
     for (const fill of changes.fills) putFill(fill);
     for (const balance of changes.balances) putBalance(balance);

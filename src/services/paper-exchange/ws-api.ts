@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Faults } from "./faults.ts";
 import type { Market } from "./market.ts";
 import { PUBLIC_ENDPOINTS } from "./public-api.ts";
 import { isRefusal, type Refusal, refuse } from "./refusal.ts";
@@ -11,6 +12,8 @@ const requestSchema = z.object({
   method: z.string(),
   params: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
 });
+
+const SUBSCRIBE = "userDataStream.subscribe.signature";
 
 const PUBLIC_METHODS: Readonly<Record<string, string>> = {
   ping: "ping",
@@ -30,22 +33,32 @@ export interface WebSocketApi {
   /** A message as text or as JSON already read. */
   receive(socket: Socket, message: unknown): void;
   close(socket: Socket): void;
+  /** Breaks every connection. */
+  disconnect(): void;
   stop(): void;
 }
 
-export function createWebSocketApi(market: Market): WebSocketApi {
+export function createWebSocketApi(market: Market, faults: () => Faults): WebSocketApi {
   const subscribers = new Map<Socket, number | null>();
   let subscriptions = 0;
   const stopListening = market.listen((shown) => {
     for (const one of shown) {
       if (one.kind !== "account") continue;
-      for (const [socket, subscriptionId] of subscribers)
-        if (subscriptionId !== null) socket.send(`{"subscriptionId":${subscriptionId},"event":${one.event.payload}}`);
+      for (const [socket, subscriptionId] of subscribers) {
+        if (subscriptionId === null) continue;
+        const text = `{"subscriptionId":${subscriptionId},"event":${one.event.payload}}`;
+        faults().send({ kind: "user", text, closedBar: false, send: (frame) => sendTo(socket, frame) });
+      }
     }
   });
 
+  /** A frame that comes late may find its connection gone. */
+  function sendTo(socket: Socket, text: string): void {
+    if (subscribers.has(socket)) socket.send(text);
+  }
+
   function subscribe(socket: Socket, request: SignedRequest): object | Refusal {
-    const refusal = authenticate(request, market.account, market.clock.nowMs());
+    const refusal = authenticate(request, market.account, faults().view().clock.nowMs());
     if (refusal !== null) return refusal;
     const subscriptionId = subscribers.get(socket) ?? subscriptions++;
     subscribers.set(socket, subscriptionId);
@@ -54,15 +67,15 @@ export function createWebSocketApi(market: Market): WebSocketApi {
 
   function call(socket: Socket, method: string, params: Params): object | Refusal {
     const request = { apiKey: params.get("apiKey") ?? null, params, payload: webSocketPayload(params) };
-    if (method === "userDataStream.subscribe.signature") return subscribe(socket, request);
+    if (method === SUBSCRIBE) return subscribe(socket, request);
     if (method === "userDataStream.unsubscribe") {
       subscribers.set(socket, null);
       return {};
     }
     const signed = SIGNED_METHODS[method];
-    if (signed !== undefined) return signedCall(market, signed, request);
+    if (signed !== undefined) return signedCall(faults().view(), signed, request);
     const open = PUBLIC_ENDPOINTS[PUBLIC_METHODS[method] ?? ""];
-    return open === undefined ? refuse(-1000, "Unknown method.") : open(market, params);
+    return open === undefined ? refuse(-1000, "Unknown method.") : open(faults().view(), params);
   }
 
   return {
@@ -75,9 +88,19 @@ export function createWebSocketApi(market: Market): WebSocketApi {
       }
       const { id, method, params } = request.data;
       const asText = new Map(Object.entries(params).map(([name, value]) => [name, String(value)]));
-      socket.send(JSON.stringify(answerOf(id, call(socket, method, asText))));
+      const refused = faults().before({ method: "WS", path: method, params: asText });
+      if (refused?.dropped === true) return socket.close();
+      const text =
+        refused === null
+          ? JSON.stringify(answerOf(id, call(socket, method, asText)))
+          : JSON.stringify({ id, status: refused.status, error: refused.body, rateLimits: [] });
+      if (method !== SUBSCRIBE) sendTo(socket, text);
+      else faults().acknowledge("user", () => sendTo(socket, text));
     },
     close: (socket) => void subscribers.delete(socket),
+    disconnect() {
+      for (const socket of subscribers.keys()) socket.close();
+    },
     stop() {
       stopListening();
       subscribers.clear();

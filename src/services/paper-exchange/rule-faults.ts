@@ -1,0 +1,44 @@
+import { z } from "zod";
+import { decimalText, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
+import { defineFault } from "./fault.ts";
+
+/** Faults that change the venue's rules in mid-session. They change what it executes. */
+export const RULE_FAULTS = [
+  defineFault(
+    "filters-changed",
+    "the symbol has other filters",
+    {
+      sizeStep: positiveDecimal.optional(),
+      minSize: positiveDecimal.optional(),
+      maxSize: positiveDecimal.optional(),
+      minNotional: nonNegativeDecimal.optional(),
+    },
+    ({ sizeStep, minSize, maxSize, minNotional }) => ({
+      rules: (instrument) => ({
+        ...instrument,
+        ...(sizeStep === undefined ? {} : { sizeStep }),
+        ...(minSize === undefined ? {} : { minSize }),
+        ...(maxSize === undefined ? {} : { maxSize }),
+        ...(minNotional === undefined ? {} : { minNotional }),
+      }),
+    }),
+  ),
+  defineFault(
+    "commission",
+    "executions pay another commission: a share that may be negative (a rebate), in another asset where one is named",
+    { share: decimalText, asset: z.string().min(1).max(20).optional() },
+    ({ share, asset }, { market, strikes }) => {
+      market.chargeCommission((fill) => (strikes() ? { share, asset: asset ?? fill.feeAsset } : null));
+      return { stop: () => market.chargeCommission(null) };
+    },
+  ),
+  defineFault(
+    "ids-begin-anew",
+    "orders, fills and public trades are gone and their ids begin at 1 again, as after a reset of a test network",
+    {},
+    (_of, { market, strikes }) => {
+      if (strikes()) market.beginIdsAnew();
+      return {};
+    },
+  ),
+] as const;
