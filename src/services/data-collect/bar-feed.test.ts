@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
+import type { Clock } from "#shared/clock/clock.ts";
+import { createManualClock } from "#shared/clock/manual.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { VenueBar } from "#shared/domain/candle.ts";
@@ -10,20 +12,29 @@ import type { Deps } from "#shared/service/service.ts";
 import { BarFeed } from "./bar-feed.ts";
 import { barOf, FakeVenue, MINUTE_MS } from "./data-collect.fixture.ts";
 
-/** A feed of minutes on a venue, and the openings that it publishes, in minutes. */
-function feedOn(venue: FakeVenue) {
+/** A feed of minutes on a venue, and the openings that it publishes, in minutes, each with the one that it names before it. */
+function feedOn(
+  venue: FakeVenue,
+  { clock = systemClock, isReplay = true }: { clock?: Clock; isReplay?: boolean } = {},
+) {
   const published: number[] = [];
+  const links: (number | null)[][] = [];
   const bus = {
     async publishVolatile(events: readonly { data: unknown }[]) {
-      for (const { data } of events) published.push((data as VenueBar).openAtMs / MINUTE_MS);
+      for (const { data } of events) {
+        const { openAtMs, prevOpenAtMs } = data as VenueBar;
+        published.push(openAtMs / MINUTE_MS);
+        links.push([openAtMs / MINUTE_MS, prevOpenAtMs === null ? null : prevOpenAtMs / MINUTE_MS]);
+      }
     },
   } as Deps["bus"];
-  const exchanges = { marketData: () => venue } as unknown as Exchanges;
-  const deps = { bus, exchanges, clock: systemClock, failpoints: { hit: () => undefined } };
+  const marketNowMs = () => (isReplay ? null : clock.nowMs());
+  const exchanges = { marketData: () => venue, marketNowMs } as unknown as Exchanges;
+  const deps = { bus, exchanges, clock, failpoints: { hit: () => undefined } };
   const stop = new AbortController();
   const log = pino({ level: "silent" });
-  const feed = new BarFeed({ deps, log, instrument: spx, timeFrame: "1m", signal: stop.signal });
-  return { feed, published, stop };
+  const feed = new BarFeed({ deps, log, instrument: spx, timeFrame: "1m", staleAfterMs: 2_000, signal: stop.signal });
+  return { feed, published, links, stop };
 }
 
 /** Answers as the list stands when it is asked, after the gate has opened. */
@@ -68,6 +79,122 @@ describe("a feed of bars", () => {
     open();
     await until(() => published.length > 2_500);
     expect(published).toEqual(Array.from({ length: 2_501 }, (_, n) => n));
+    stop.abort();
+    await running;
+  });
+});
+
+const minute = (n: number) => barOf("1m", n * MINUTE_MS, 1);
+
+describe("a bar that no frame told of", () => {
+  test("is read from the venue's list before the frame that showed the hole goes out", async () => {
+    const venue = new FakeVenue();
+    await venue.close(minute(0));
+    const { feed, links, stop } = feedOn(venue);
+    const running = feed.run();
+    await until(() => links.length === 1);
+    await venue.close(minute(1), { silent: true });
+    await venue.close(minute(2));
+    await until(() => links.length === 3);
+    expect(links).toEqual([
+      [0, null],
+      [1, 0],
+      [2, 1],
+    ]);
+    stop.abort();
+    await running;
+  });
+
+  test("is asked for until the venue's list has the bar that showed the hole: later frames wait", async () => {
+    const venue = new FakeVenue();
+    await venue.close(minute(0));
+    const { feed, published, stop } = feedOn(venue);
+    const running = feed.run();
+    await until(() => published.length === 1);
+    venue.hidden = 2;
+    await venue.close(minute(1), { silent: true });
+    await venue.close(minute(2));
+    venue.hidden = 3;
+    await venue.close(minute(3));
+    const asked = venue.asked;
+    await until(() => venue.asked >= asked + 3);
+    expect(published).toEqual([0]);
+    venue.hidden = 0;
+    await until(() => published.length === 4);
+    expect(published).toEqual([0, 1, 2, 3]);
+    stop.abort();
+    await running;
+  });
+
+  test("between the list that is read at the start and the first frame is not passed over", async () => {
+    const venue = new FakeVenue();
+    for (const n of [0, 1, 2]) await venue.close(minute(n));
+    venue.hidden = 2;
+    const { feed, published, stop } = feedOn(venue);
+    const running = feed.run();
+    await until(() => published.length === 1);
+    await venue.close(minute(3));
+    venue.hidden = 0;
+    await until(() => published.length === 4);
+    expect(published).toEqual([0, 1, 2, 3]);
+    stop.abort();
+    await running;
+  });
+
+  test("is no hole where the venue's list has none between them, as over a night", async () => {
+    const venue = new FakeVenue();
+    await venue.close(minute(0));
+    const { feed, links, stop } = feedOn(venue);
+    const running = feed.run();
+    await until(() => links.length === 1);
+    await venue.close(minute(600));
+    await until(() => links.length === 2);
+    expect(links[1]).toEqual([600, 0]);
+    stop.abort();
+    await running;
+  });
+});
+
+describe("a stream that is silent while its pings are answered", () => {
+  test("of a replay is noticed without market time: the list is asked, and the connection made anew", async () => {
+    const clock = createManualClock();
+    const venue = new FakeVenue();
+    await venue.close(minute(0));
+    const { feed, published, stop } = feedOn(venue, { clock });
+    const running = feed.run();
+    await until(() => published.length === 1);
+    await venue.close(minute(1), { silent: true });
+    feed.look();
+    expect(published).toEqual([0]);
+    await clock.advance(2_000);
+    feed.look();
+    await until(() => published.length === 2 && venue.followed === 2);
+    expect(feed.silence.staleSinceMs).toBeNull();
+    stop.abort();
+    await running;
+  });
+
+  test("is stale from the moment a bar is overdue until the next frame, and asked about with growing pauses", async () => {
+    const clock = createManualClock(MINUTE_MS + 1);
+    const venue = new FakeVenue();
+    await venue.close(minute(0));
+    const { feed, published, stop } = feedOn(venue, { clock, isReplay: false });
+    const running = feed.run();
+    await until(() => published.length === 1);
+    await clock.advance(MINUTE_MS + 1_998);
+    feed.look();
+    expect(feed.silence.staleSinceMs).toBeNull();
+    await clock.advance(1);
+    const asked = venue.asked;
+    for (let second = 0; second < 10; second += 1) {
+      feed.look();
+      await clock.advance(1_000);
+    }
+    expect(feed.silence.staleSinceMs).toBe(2 * MINUTE_MS + 2_000);
+    expect(venue.asked - asked).toBe(3);
+    await venue.close(minute(1));
+    expect(feed.silence.staleSinceMs).toBeNull();
+    await until(() => published.length === 2);
     stop.abort();
     await running;
   });

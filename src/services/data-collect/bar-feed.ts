@@ -1,63 +1,82 @@
 import type { Logger } from "pino";
 import type { VenueBar } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
+import type { BarQuery } from "#shared/exchange/exchange.ts";
 import { event, MARKET_BARS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { askUntilTold } from "./ask-until-told.ts";
+import { chain } from "./bar-chain.ts";
+import { createSilence, type Silence } from "./silence.ts";
 
 export interface BarFeedOptions {
   deps: Pick<Deps, "bus" | "clock" | "exchanges" | "failpoints">;
   log: Logger;
   instrument: Instrument;
   timeFrame: TimeFrame;
+  /** How long a bar that is due, or in a replay any frame, may stay away before the venue is asked. */
+  staleAfterMs: number;
   signal: AbortSignal;
 }
 
 /** Bars asked for at once when a hole is closed. */
-const PAGE = 1_000;
+const PAGE = 999;
 /** More days than any market has seen: to count them. */
 const ALL_DAYS = 50_000;
 /** Frames that may wait at most. When they are more, the venue's list is the shorter way to them. */
 const MOST_WAITING = 1_000;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 2_000;
 
 /**
- * The closed bars of one series, from the venue's frames to `market.bars`. A frame does not name the bar before it; the
- * chain is made here, and it holds because after each connection the hole is closed by REST before any frame goes out.
+ * The closed bars of one series, from the venue's frames to `market.bars`. A frame does not name the bar before it. It is
+ * known to follow the last one only where it opens when that one closed; any other frame waits until the venue's own list has
+ * told what lies between, and is asked for until the list has the frame's bar. So nothing goes out before what comes before it.
  */
 export class BarFeed {
   readonly #options: BarFeedOptions;
+  readonly silence: Silence;
   #last: VenueBar | null = null;
   /** Number of `#last` among the venue's bars, from 1. Only days are few enough to count. */
   #number: number | null = null;
-  /** Frames that came while a hole is being closed; null: none is. */
-  #waiting: VenueBar[] | null = [];
-  /** Frames have been dropped since the venue was last asked: its list has them. */
-  #dropped = false;
-  /** Grows with each connection: a catch-up of an earlier one stops. */
-  #connection = 0;
-  /** Aborts with the failure of a catch-up. */
+  /** Frames that wait for the venue's list, in order; null: it is not being asked. */
+  #waiting: VenueBar[] | null = null;
+  /** Grows with each question: an earlier one stops. */
+  #asking = 0;
+  /** Aborts with the failure of a question. */
   readonly #failing = new AbortController();
   readonly #ending: AbortSignal;
+  /** Aborted to make the connection anew. */
+  #link = new AbortController();
 
   constructor(options: BarFeedOptions) {
     this.#options = options;
+    const { deps, instrument, timeFrame, staleAfterMs } = options;
     this.#ending = AbortSignal.any([options.signal, this.#failing.signal]);
+    this.silence = createSilence({
+      lengthMs: timeFrameMs(timeFrame),
+      staleAfterMs,
+      isReplay: deps.exchanges.marketNowMs(instrument.venue) === null,
+      clock: deps.clock,
+    });
   }
 
   /** Follows until the signal aborts; rejects when the venue refuses to tell the bars, since then no frame could go out. */
   async run(): Promise<void> {
     const { deps, instrument, timeFrame, signal } = this.#options;
-    await deps.exchanges.marketData(instrument.venue).followBars({
-      instrument,
-      timeFrame,
-      signal: this.#ending,
-      onBar: (bar) => this.#onBar(bar),
-      onConnected: () => {
-        this.#catchUp().catch((error: unknown) => this.#failing.abort(error));
-      },
-    });
+    this.#ask();
+    while (!this.#ending.aborted) {
+      this.#link = new AbortController();
+      await deps.exchanges.marketData(instrument.venue).followBars({
+        instrument,
+        timeFrame,
+        signal: AbortSignal.any([this.#ending, this.#link.signal]),
+        onBar: (bar) => this.#onBar(bar),
+        onAlive: () => this.silence.heard(),
+        onConnected: () => this.#ask(),
+      });
+    }
     if (!signal.aborted) this.#failing.signal.throwIfAborted();
   }
 
@@ -66,56 +85,85 @@ export class BarFeed {
     if (this.#last !== null) this.#publish(this.#last);
   }
 
+  /** Looks whether a bar is overdue: then the venue's list is asked, and what it has that no frame brought makes the connection anew. */
+  look(): void {
+    if (this.silence.isOverdue(this.#last?.closeAtMs ?? null) && this.#waiting === null) this.#ask(true);
+  }
+
   #onBar(bar: VenueBar): void {
     if (this.#waiting === null) {
-      this.#accept({ ...bar, prevOpenAtMs: this.#last?.openAtMs ?? null });
-      return;
+      const { ready, waiting } = chain(this.#last, [bar]);
+      for (const one of ready) this.#accept(one);
+      if (waiting.length === 0) return;
+      this.#ask();
     }
-    if (this.#waiting.length >= MOST_WAITING) {
-      this.#waiting = [];
-      this.#dropped = true;
-    }
+    this.#waiting ??= [];
+    // What does not fit in is on the venue's list: the newest one says up to where.
+    if (this.#waiting.length >= MOST_WAITING) this.#waiting = [];
     this.#waiting.push(bar);
   }
 
-  async #catchUp(): Promise<void> {
-    this.#connection += 1;
-    const connection = this.#connection;
+  /** Asks the venue's list, until every frame that waits is told by it or follows what it told. */
+  #ask(isOverdue = false): void {
+    this.#asking += 1;
     this.#waiting ??= [];
-    const isStale = (): boolean => connection !== this.#connection || this.#ending.aborted;
-    do {
-      // What is dropped from here on may be missing in the answer, and is asked for again.
-      this.#dropped = false;
-      if (this.#last === null) await this.#readNewest(isStale);
-      else await this.#closeHole(this.#last.openAtMs, isStale);
-      if (isStale()) return;
-    } while (this.#dropped);
-    const waiting = this.#waiting ?? [];
-    this.#waiting = null;
-    for (const bar of waiting) this.#accept({ ...bar, prevOpenAtMs: this.#last?.openAtMs ?? null });
+    const asking = this.#asking;
+    const isOver = (): boolean => asking !== this.#asking || this.#ending.aborted;
+    this.#askUntilWhole(isOver, isOverdue).catch((error: unknown) => {
+      if (!isOver()) this.#failing.abort(error);
+    });
   }
 
-  async #readNewest(isStale: () => boolean): Promise<void> {
+  async #askUntilWhole(isOver: () => boolean, isOverdue: boolean): Promise<void> {
+    const { clock } = this.#options.deps;
+    const before = this.#last;
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      if (this.#last === null) await this.#readNewest(isOver);
+      else await this.#readAfter(this.#last, isOver);
+      if (isOver()) return;
+      const { ready, waiting } = chain(this.#last, this.#waiting ?? []);
+      for (const one of ready) this.#accept(one);
+      this.#waiting = waiting;
+      if (waiting.length === 0) break;
+      await clock.sleep(pauseMs, this.#ending);
+      if (isOver()) return;
+    }
+    this.#waiting = null;
+    if (isOverdue && this.#last !== before) this.#connectAnew();
+  }
+
+  /** The list has what no frame brought: the stream is silent, whatever its pings say. */
+  #connectAnew(): void {
+    if (!this.silence.mayConnect()) return;
+    const { log, instrument, timeFrame } = this.#options;
+    log.warn({ instrumentId: instrument.id, timeFrame }, "stream is silent, connecting again");
+    this.#link.abort();
+  }
+
+  async #readNewest(isOver: () => boolean): Promise<void> {
     const counts = this.#options.timeFrame === "1d";
     const bars = await this.#bars(counts ? { fromMs: 0, limit: ALL_DAYS } : { limit: 1 });
-    if (isStale()) return;
+    if (isOver()) return;
     const newest = bars.at(-1);
     if (counts) this.#number = Math.max(bars.length - 1, 0);
     if (newest !== undefined) this.#accept(newest);
   }
 
-  async #closeHole(lastOpenAtMs: number, isStale: () => boolean): Promise<void> {
-    for (let fromMs = lastOpenAtMs + 1; ; ) {
-      const bars = await this.#bars({ fromMs, limit: PAGE });
-      if (isStale()) return;
+  async #readAfter(last: VenueBar, isOver: () => boolean): Promise<void> {
+    for (let afterMs = last.openAtMs; ; ) {
+      // What a frame has told is closed: then the venue's time says nothing new.
+      const told = this.#waiting?.at(-1)?.closeAtMs;
+      const closedBy = told === undefined ? {} : { closedByMs: told };
+      const bars = await this.#bars({ afterMs, limit: PAGE, ...closedBy });
+      if (isOver()) return;
       for (const bar of bars) this.#accept(bar);
       const newest = bars.at(-1);
       if (newest === undefined || bars.length < PAGE) return;
-      fromMs = newest.openAtMs + 1;
+      afterMs = newest.openAtMs;
     }
   }
 
-  async #bars(range: { fromMs?: number; limit: number }): Promise<VenueBar[]> {
+  async #bars(range: Omit<BarQuery, "instrument" | "timeFrame">): Promise<VenueBar[]> {
     const { deps, instrument, timeFrame, log } = this.#options;
     const market = deps.exchanges.marketData(instrument.venue);
     return await askUntilTold(() => market.bars({ instrument, timeFrame, ...range }), { signal: this.#ending, log });

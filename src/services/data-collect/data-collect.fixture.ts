@@ -10,7 +10,7 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import type { SessionState } from "#shared/domain/session.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { AppError } from "#shared/errors/app-error.ts";
-import type { Exchanges, VenueMarketData } from "#shared/exchange/exchange.ts";
+import type { BarQuery, Exchanges, VenueMarketData } from "#shared/exchange/exchange.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import type { AdvisoryLock } from "#shared/leader/leader.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
@@ -40,6 +40,7 @@ export function tradeOf(id: number): VenueTrade {
 interface Follower {
   timeFrame: TimeFrame | "trades";
   onBar: (bar: VenueBar) => void;
+  onAlive: () => void;
   onTrades: (trades: VenueTrade[]) => void;
   onConnected: () => void;
 }
@@ -52,13 +53,23 @@ export class FakeVenue implements VenueMarketData {
   #trades: VenueTrade[] = [];
   /** How many questions for bars still fail. */
   failures = 0;
+  /** How many of the newest bars its list does not have yet. */
+  hidden = 0;
+  /** Questions for bars. */
+  asked = 0;
+  /** How often a stream of bars was followed. */
+  followed = 0;
 
   /** Closes a bar. `silent`: its frame is lost on the way. */
   close(bar?: VenueBar, { silent = false } = {}): Promise<void> {
     if (bar === undefined) return Promise.resolve();
     const bars = this.#bars.get(bar.timeFrame) ?? [];
     this.#bars.set(bar.timeFrame, [...bars, { ...bar, prevOpenAtMs: bars.at(-1)?.openAtMs ?? null }]);
-    if (!silent) for (const one of this.followers) if (one.timeFrame === bar.timeFrame) one.onBar(bar);
+    for (const one of silent ? [] : this.followers) {
+      if (one.timeFrame !== bar.timeFrame) continue;
+      one.onAlive();
+      one.onBar({ ...bar, prevOpenAtMs: null });
+    }
     return Promise.resolve();
   }
 
@@ -75,13 +86,19 @@ export class FakeVenue implements VenueMarketData {
     return [spx];
   }
 
-  async bars(query: { timeFrame: TimeFrame; fromMs?: number; toMs?: number; limit: number }): Promise<VenueBar[]> {
+  async bars(query: BarQuery): Promise<VenueBar[]> {
+    this.asked += 1;
     if (this.failures > 0) {
       this.failures -= 1;
       throw new AppError("VENUE_UNAVAILABLE", "transient", "The venue is away.");
     }
-    const all = this.#bars.get(query.timeFrame) ?? [];
-    const { fromMs, toMs = Number.POSITIVE_INFINITY } = query;
+    const told = this.#bars.get(query.timeFrame) ?? [];
+    const all = told.slice(0, told.length - this.hidden);
+    const {
+      afterMs,
+      fromMs = afterMs === undefined ? undefined : afterMs + 1,
+      toMs = Number.POSITIVE_INFINITY,
+    } = query;
     if (fromMs === undefined) return all.filter(({ openAtMs }) => openAtMs < toMs).slice(-query.limit);
     return all.filter(({ openAtMs }) => openAtMs >= fromMs).slice(0, query.limit);
   }
@@ -93,11 +110,15 @@ export class FakeVenue implements VenueMarketData {
   }
 
   async followBars(follow: Parameters<VenueMarketData["followBars"]>[0]): Promise<void> {
+    this.followed += 1;
     await this.#follow({ ...follow, onTrades: () => undefined }, follow.signal);
   }
 
   async followTrades(follow: Parameters<VenueMarketData["followTrades"]>[0]): Promise<void> {
-    await this.#follow({ ...follow, timeFrame: "trades", onBar: () => undefined }, follow.signal);
+    await this.#follow(
+      { ...follow, timeFrame: "trades", onBar: () => undefined, onAlive: () => undefined },
+      follow.signal,
+    );
   }
 
   async #follow(follower: Follower, signal: AbortSignal): Promise<void> {

@@ -20,8 +20,8 @@ async function follow(seconds: number, get: () => Promise<unknown>) {
     clock,
   };
   const log = pino({ level: "warn" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
-  const feeds = new Feeds(deps as unknown as Deps, log, { get } as unknown as Instruments);
-  feeds.own(1);
+  const feeds = new Feeds(deps as unknown as Deps, log, { get } as unknown as Instruments, 2_000);
+  feeds.own({ group: "data-collect", partition: 1, role: "r", epoch: 1, signal: new AbortController().signal });
   for (let second = 0; second < seconds; second += 1) {
     await feeds.sync();
     await clock.advance(1_000);

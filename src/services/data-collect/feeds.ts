@@ -1,9 +1,11 @@
 import type { Logger } from "pino";
+import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { createFailureRow, type FailureRow } from "#shared/telemetry/failure-row.ts";
 import { BarFeed } from "./bar-feed.ts";
 import type { Instruments } from "./instruments.ts";
+import { reportMissing } from "./report-missing.ts";
 import { type Feed, feedKey, wantedFeeds } from "./store.ts";
 import { TradeFeed } from "./trade-feed.ts";
 
@@ -26,20 +28,25 @@ export class Feeds {
   readonly #deps: Deps;
   readonly #log: Logger;
   readonly #instruments: Instruments;
-  readonly #owned = new Set<number>();
+  readonly #owned = new Map<number, OwnedUnit>();
   readonly #running = new Map<string, RunningFeed>();
   /** By feed: how often in a row it could not be started, and how often it was refused. */
   readonly #failures = new Map<string, { starting: FailureRow; running: FailureRow }>();
   #syncing: Promise<void> = Promise.resolve();
 
-  constructor(deps: Deps, log: Logger, instruments: Instruments) {
+  constructor(
+    deps: Deps,
+    log: Logger,
+    instruments: Instruments,
+    private readonly staleAfterMs: number,
+  ) {
     this.#deps = deps;
     this.#log = log;
     this.#instruments = instruments;
   }
 
-  own(partition: number): void {
-    this.#owned.add(partition);
+  own(unit: OwnedUnit): void {
+    this.#owned.set(unit.partition, unit);
   }
 
   async disown(partition: number): Promise<void> {
@@ -54,9 +61,21 @@ export class Feeds {
     await next;
   }
 
-  /** Publishes the newest bar of each series again. */
+  /** Publishes the newest bar of each series again, and looks which of them are silent. */
   repeat(): void {
-    for (const { bars } of this.#running.values()) bars?.repeat();
+    for (const { bars } of this.#running.values()) {
+      bars?.repeat();
+      bars?.look();
+    }
+  }
+
+  /** Tells the sessions of its partitions what they run without, as far as the market is concerned. */
+  async report(): Promise<void> {
+    await reportMissing(this.#deps, {
+      units: this.#owned,
+      statusOf: (id) => this.#instruments.status(id),
+      staleSinceMs: (feed) => this.#running.get(feedKey(feed))?.bars?.silence.staleSinceMs ?? null,
+    });
   }
 
   async stop(): Promise<void> {
@@ -89,7 +108,14 @@ export class Feeds {
       if (!this.#owned.has(this.#deps.bus.partitionOf(feed.instrumentId))) return;
       const bars =
         feed.kind === "bars"
-          ? new BarFeed({ deps: this.#deps, log, instrument, timeFrame: feed.timeFrame, signal })
+          ? new BarFeed({
+              deps: this.#deps,
+              log,
+              instrument,
+              timeFrame: feed.timeFrame,
+              staleAfterMs: this.staleAfterMs,
+              signal,
+            })
           : null;
       const source = bars ?? new TradeFeed({ deps: this.#deps, log, instrument, signal });
       const beganMs = this.#deps.clock.monotonicMs();

@@ -30,6 +30,20 @@ export class Instruments {
     return [...(await this.#list(venue, maxAgeMs)).byId.values()];
   }
 
+  /**
+   * How an instrument stands by its venue's newest list; null: no list was read yet. An old list is read again in the
+   * background, so that this answers at once.
+   */
+  status(instrumentId: string): Instrument | "gone" | null {
+    const venue = parseInstrumentId(instrumentId)?.venue;
+    if (venue === undefined || !this.#exchanges.venues.includes(venue)) return null;
+    const kept = this.#lists.get(venue);
+    // A failure is the venue's, and is told by those who have to wait for it.
+    this.#list(venue, this.#maxAgeMs).catch(() => undefined);
+    if (kept === undefined) return null;
+    return kept.byId.get(instrumentId) ?? "gone";
+  }
+
   /** NOT_FOUND where neither the settings know the venue nor the venue the instrument. */
   async get(instrumentId: string): Promise<Instrument> {
     const venue = parseInstrumentId(instrumentId)?.venue;

@@ -11,7 +11,7 @@ import type { DataCollectSettings } from "./settings.ts";
 export function createDataCollect(deps: Deps, settings: DataCollectSettings): Service {
   const log = deps.log.child({ service: "data-collect" });
   const instruments = new Instruments(deps.exchanges, deps.clock, settings.R3_DATA_COLLECT_INSTRUMENTS_AGE_MS);
-  const feeds = new Feeds(deps, log, instruments);
+  const feeds = new Feeds(deps, log, instruments, settings.R3_DATA_COLLECT_STALE_AFTER_MS);
   const stopping = new AbortController();
   const running: Running[] = [];
   let repeating: Promise<void> = Promise.resolve();
@@ -21,6 +21,12 @@ export function createDataCollect(deps: Deps, settings: DataCollectSettings): Se
     feeds.sync().catch((error: unknown) => log.warn({ reason: messageOf(error) }, "feeds not brought in line"));
   }
 
+  async function report(): Promise<void> {
+    await feeds.report().catch((error: unknown) => {
+      log.warn({ reason: messageOf(error) }, "what sessions run without not told, trying again");
+    });
+  }
+
   /** The sync is for what a message that got lost would have told; it costs one query. */
   async function repeat(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -28,6 +34,7 @@ export function createDataCollect(deps: Deps, settings: DataCollectSettings): Se
       if (signal.aborted) return;
       feeds.repeat();
       sync();
+      await report();
     }
   }
 
@@ -38,8 +45,8 @@ export function createDataCollect(deps: Deps, settings: DataCollectSettings): Se
         topics: [SESSIONS],
         // Owning is what the subscription is for: a session's event concerns every owner, and comes by the tail.
         handle: async () => undefined,
-        onAcquired: async ({ partition }) => {
-          feeds.own(partition);
+        onAcquired: async (unit) => {
+          feeds.own(unit);
           sync();
         },
         onReleased: async ({ partition }) => await feeds.disown(partition),

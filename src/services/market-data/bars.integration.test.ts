@@ -28,7 +28,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   redis = testRedis();
   venue = new FakeVenue();
-  await database.db.sql`truncate reference.instruments, market_data.series, market_data.candles`;
+  await database.db.sql`truncate reference.instruments, market_data.series, market_data.candles, alerts.open`;
 });
 
 afterEach(async () => {
@@ -89,6 +89,25 @@ describe("a series from the venue's bars", () => {
     expect((await candles("fromN=1&limit=1"))[0]?.openAtMs).toBe(venue.bars_[1_000]?.openAtMs);
     expect((await candles("fromN=6000"))[0]?.openAtMs).toBe(venue.bars_.at(-1)?.openAtMs);
     expect(hits).toEqual([]);
+  });
+
+  test("whose head the venue has taken back goes on from what it lists, keeps the candle and tells once", async () => {
+    for (const minute of [0, 1, 2]) venue.bar(minute, "10");
+    const { bus, ensure, candles } = await start();
+    expect(await ensure({ history: 3 })).toMatchObject({ headN: 3 });
+    venue.bars_ = venue.bars_.slice(0, 2);
+    await showBars(bus, venue.bar(3, "11"));
+    await until(async () => (await candles("fromN=4")).length === 1);
+    await showBars(bus, venue.bar(4, "12"));
+    await until(async () => (await candles("fromN=4")).length === 2);
+    expect((await candles("fromN=3")).map(({ n, openAtMs }) => [n, openAtMs / MINUTE_MS])).toEqual([
+      [3, 2],
+      [4, 3],
+      [5, 4],
+    ]);
+    expect(await ensure({ history: 3 })).toMatchObject({ headN: 5 });
+    const rows = await database.db.sql<{ code: string; scope: string }[]>`select code, scope from alerts.open`;
+    expect(rows).toEqual([{ code: "HISTORY_CHANGED", scope: `series:${spx.id}/1m/3` }] as never);
   });
 
   test("that was asked for twice at once reads its history once", async () => {

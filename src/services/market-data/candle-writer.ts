@@ -1,15 +1,16 @@
 import type { Logger } from "pino";
+import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Candle, VenueBar } from "#shared/domain/candle.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { DataCollectClient } from "#shared/http/clients.ts";
 import { event, MARKET_CANDLES } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import type { KeptSeries } from "./kept-series.ts";
-import { type ClosedPrices, contiguous, numbered, type Series } from "./series.ts";
+import { type ClosedPrices, numbered, type Series } from "./series.ts";
 import type { Store } from "./store.ts";
 
 export interface WriterOptions {
-  deps: Pick<Deps, "bus" | "failpoints">;
+  deps: Pick<Deps, "bus" | "clock" | "db" | "failpoints">;
   store: Store;
   kept: KeptSeries;
   dataCollect: DataCollectClient;
@@ -77,10 +78,11 @@ export class CandleWriter {
     if (fromMs === null) return series;
     for (;;) {
       const bars = await this.#options.dataCollect.bars({ instrumentId, timeFrame, fromMs, limit: PAGE });
-      const wanted = chained(
+      const { next: wanted, isCut } = goingOn(
         current,
         bars.filter(({ closeAtMs }) => closeAtMs <= untilMs),
       );
+      if (isCut) await this.#tellChanged(current);
       const moved = await this.add(current, wanted, {
         lastTradeId: current.lastTradeId,
         tell: headOpenAtMs !== null,
@@ -111,6 +113,21 @@ export class CandleWriter {
     return beginsAtMs;
   }
 
+  /** The venue tells another past than it did: a person is told once for each bar that was taken back. */
+  async #tellChanged({ instrumentId, timeFrame, headN, headOpenAtMs }: Series): Promise<void> {
+    const { deps, log } = this.#options;
+    const text = `The venue does not list the bar of ${instrumentId} ${timeFrame} that opened at ${new Date(headOpenAtMs ?? 0).toISOString()} any more. Its candle ${headN} stays, and the series goes on from what the venue lists.`;
+    await deps.db.transaction(async (tx) => {
+      await raiseAlert(tx, deps, {
+        scope: `series:${instrumentId}/${timeFrame}/${headN}`,
+        code: "HISTORY_CHANGED",
+        text,
+        data: { instrumentId, timeFrame, headN, headOpenAtMs },
+      });
+    });
+    log.warn({ instrumentId, timeFrame, headN, headOpenAtMs }, "the venue's history has changed");
+  }
+
   async #reread(series: Series): Promise<Series> {
     const now = await this.#options.store.series(series.instrumentId, series.timeFrame);
     if (now === null) throw new AppError("INTERNAL", "permanent", `The series ${series.instrumentId} is gone.`);
@@ -119,18 +136,16 @@ export class CandleWriter {
   }
 }
 
-/** The bars that go on where the series ends. INTERNAL when they do not: the venue tells another past than it did. */
-function chained(series: Series, bars: readonly VenueBar[]): readonly VenueBar[] {
+/**
+ * The bars of the venue's list that go on where the series ends: the list itself says what follows what. `isCut`: the venue
+ * does not list the head any more, so that its next bar follows on the head all the same.
+ */
+function goingOn(series: Series, bars: readonly VenueBar[]): { next: readonly VenueBar[]; isCut: boolean } {
   const { headOpenAtMs } = series;
-  const [first, ...others] = bars;
-  if (first === undefined) return [];
-  // The first of a history follows nothing that is kept. Where trades make candles, bars without a trade are left out.
-  const isFree = headOpenAtMs === null || series.source === "trades";
-  const { next, hole } = contiguous(headOpenAtMs, [
-    isFree ? { ...first, prevOpenAtMs: headOpenAtMs } : first,
-    ...others,
-  ]);
-  if (!hole) return series.source === "trades" ? next.filter(({ volume }) => volume !== "0") : next;
-  const message = `The venue's bars of ${series.instrumentId} ${series.timeFrame} do not follow each other.`;
-  throw new AppError("INTERNAL", "permanent", message, { details: { headN: series.headN, headOpenAtMs } });
+  const [first] = bars;
+  if (first === undefined || series.source === "trades") {
+    // Where trades make candles, bars without a trade are left out.
+    return { next: bars.filter(({ volume }) => volume !== "0"), isCut: false };
+  }
+  return { next: bars, isCut: headOpenAtMs !== null && first.prevOpenAtMs !== headOpenAtMs };
 }

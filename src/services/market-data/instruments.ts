@@ -57,7 +57,6 @@ export class Instruments {
   async refresh(venue: string): Promise<void> {
     const { db, clock, dataCollect, log } = this.#options;
     const instruments = await dataCollect.instruments(venue);
-    if (instruments.length === 0) return;
     const rows = instruments.map((instrument) => ({ id: instrument.id, venue, instrument }));
     // As JSON in one parameter: a real venue has thousands.
     await db.sql`
@@ -67,7 +66,14 @@ export class Instruments {
       on conflict (id) do update
       set instrument = excluded.instrument, updated_at_ms = excluded.updated_at_ms
       where reference.instruments.instrument is distinct from excluded.instrument`;
-    log.info({ venue, instruments: instruments.length }, "instruments refreshed");
+    // The row of one that is gone stays: orders and positions name it.
+    const gone = await db.sql<{ id: string }[]>`
+      update reference.instruments
+      set instrument = jsonb_set(instrument, '{status}', '"GONE"'), updated_at_ms = ${clock.nowMs()}
+      where venue = ${venue} and instrument ->> 'status' <> 'GONE' and id <> all(${rows.map(({ id }) => id)})
+      returning id`;
+    if (gone.length > 0) log.warn({ venue, instruments: gone.map(({ id }) => id) }, "instruments are gone");
+    log.debug({ venue, instruments: instruments.length }, "instruments refreshed");
   }
 
   async #kept(id: string): Promise<Instrument | null> {

@@ -6,7 +6,7 @@ import type { DataCollectClient } from "#shared/http/clients.ts";
 import type { CandleWriter } from "./candle-writer.ts";
 import type { KeptSeries } from "./kept-series.ts";
 import type { Series } from "./series.ts";
-import { formingCandle, isOver, NO_PROGRESS, stepTrade, type TradeProgress } from "./trade-series.ts";
+import { beginsAnew, formingCandle, isOver, NO_PROGRESS, stepTrade, type TradeProgress } from "./trade-series.ts";
 import type { Turns } from "./turns.ts";
 
 export interface TradeKeeperOptions {
@@ -16,14 +16,19 @@ export interface TradeKeeperOptions {
   turns: Turns;
   clock: Clock;
   log: Logger;
+  /** How long after its end a candle is waited for, by the venue's clock: trades of its last moment are on their way. */
+  graceMs: number;
+  /** Tells a person of something about an instrument's trades. */
+  tell: (what: TradeTrouble, series: Series, trade: VenueTrade) => Promise<void>;
 }
+
+/** What may be wrong with trades. */
+export type TradeTrouble = "LATE_TRADES" | "TRADE_IDS_BEGAN_ANEW";
 
 /** Trades asked for at once when a hole is closed. */
 const PAGE = 1_000;
 /** A hole of more pages is closed with the venue's bars. */
 const MOST_PAGES = 50;
-/** How long after its end a candle is waited for by the clock: trades of its last moment are on their way. */
-const GRACE_MS = 500;
 
 /**
  * Makes candles of trades. What is in memory can always be made again: each stored candle carries its last trade, and
@@ -48,8 +53,16 @@ export class TradeKeeper {
     const { instrumentId } = first;
     const all = await kept.of(instrumentId);
     const forming = all.filter((series) => series.source === "bars" && series.forming);
-    for (const series of forming) this.#keepForming(series, trades);
-    this.#publishForming(forming);
+    const holed = forming.filter((series) => this.#hasHole(series, trades));
+    const unbroken = forming.filter((series) => !holed.includes(series));
+    for (const series of unbroken) this.#keepForming(series, trades);
+    this.#publishForming(unbroken);
+    if (holed.length > 0) {
+      await turns.take(instrumentId, async () => {
+        for (const series of holed) this.#keepForming(series, await this.#withMissing(series, trades));
+        this.#publishForming(holed);
+      });
+    }
     const whole = all.filter(({ source }) => source === "trades");
     if (whole.length === 0) return;
     await turns.take(instrumentId, async () => {
@@ -74,7 +87,7 @@ export class TradeKeeper {
 
   #isOver(series: Series): boolean {
     const progress = this.#get(series);
-    return progress.isWhole && isOver(progress, this.#options.clock.nowMs(), GRACE_MS);
+    return progress.isWhole && isOver(progress, this.#options.clock.nowMs(), this.#options.graceMs);
   }
 
   async #closeOver(series: Series): Promise<void> {
@@ -101,11 +114,37 @@ export class TradeKeeper {
     return [...this.#progress.keys()];
   }
 
-  /** Only the last counts: no hole is closed for a candle whose closed form comes from the venue. */
+  /** Whether a trade is missing before one of these. */
+  #hasHole(series: Series, trades: readonly VenueTrade[]): boolean {
+    let { lastTradeId } = this.#get(series);
+    for (const { tradeId } of trades) {
+      const link = lastTradeId === null ? "next" : tradeLinkOf(lastTradeId, tradeId);
+      if (link === "hole") return true;
+      if (link === "next") lastTradeId = tradeId;
+    }
+    return false;
+  }
+
+  /** The trades with those that the venue tells of before them; as they are where it tells none, or too many are missing. */
+  async #withMissing(series: Series, trades: readonly VenueTrade[]): Promise<readonly VenueTrade[]> {
+    const { lastTradeId } = this.#get(series);
+    const newest = trades.at(-1);
+    if (lastTradeId === null || newest === undefined) return trades;
+    if (BigInt(newest.tradeId) - BigInt(lastTradeId) > BigInt(PAGE)) return trades;
+    const fromId = tradeIdAfter(lastTradeId, 1);
+    const told = await this.#options.dataCollect.trades({ instrumentId: series.instrumentId, fromId, limit: PAGE });
+    const byId = new Map([...told, ...trades].map((trade) => [trade.tradeId, trade]));
+    return [...byId.values()].toSorted((a, b) => (BigInt(a.tradeId) < BigInt(b.tradeId) ? -1 : 1));
+  }
+
+  /** A candle whose closed form comes from the venue: nothing of it is stored. */
   #keepForming(series: Series, trades: readonly VenueTrade[]): void {
     let progress = this.#get(series);
     for (const trade of trades) {
-      if (progress.lastTradeId !== null && tradeLinkOf(progress.lastTradeId, trade.tradeId) === "duplicate") continue;
+      if (progress.lastTradeId !== null && tradeLinkOf(progress.lastTradeId, trade.tradeId) === "duplicate") {
+        if (!beginsAnew(progress, trade)) continue;
+        progress = NO_PROGRESS;
+      }
       progress = stepTrade(series, progress, trade).progress;
     }
     this.#set(series, progress);
@@ -115,7 +154,11 @@ export class TradeKeeper {
     for (const trade of trades) {
       const { lastTradeId } = this.#get(series);
       const link = lastTradeId === null ? "next" : tradeLinkOf(lastTradeId, trade.tradeId);
-      if (link === "duplicate") continue;
+      if (link === "duplicate") {
+        if (!beginsAnew(this.#get(series), trade)) continue;
+        await this.#options.tell("TRADE_IDS_BEGAN_ANEW", series, trade);
+        this.#set(series, NO_PROGRESS);
+      }
       if (link === "hole" && lastTradeId !== null) await this.#closeHole(series, lastTradeId, trade);
       else await this.#take(series, trade);
     }
@@ -147,7 +190,8 @@ export class TradeKeeper {
 
   async #take(series: Series, trade: VenueTrade): Promise<void> {
     const before = this.#get(series);
-    const step = stepTrade(series, before, trade);
+    const step = stepTrade(await this.#present(series), before, trade);
+    if (step.isLate) await this.#options.tell("LATE_TRADES", series, trade);
     if (step.closed !== null) {
       const { writer } = this.#options;
       const present = await this.#present(series);

@@ -115,9 +115,16 @@ export interface ReplicaOptions {
   redis: TestRedis;
   venue: FakeVenue;
   cache?: Cache;
+  settings?: Record<string, string>;
 }
 
-export async function startReplica({ database, redis, venue, cache = FORGETFUL }: ReplicaOptions): Promise<Replica> {
+export async function startReplica({
+  database,
+  redis,
+  venue,
+  cache = FORGETFUL,
+  settings = {},
+}: ReplicaOptions): Promise<Replica> {
   const { db } = database;
   const log = pino({ level: "silent" });
   const instance = crypto.randomUUID();
@@ -143,7 +150,10 @@ export async function startReplica({ database, redis, venue, cache = FORGETFUL }
   };
   const ports = { db, bus, leader, cache, clients: { dataCollect: venue }, exchanges: { venues: ["paper"] } };
   const deps = { ...ports, clock: systemClock, log, failpoints } as unknown as Deps;
-  const service: Service = createMarketData(deps, marketDataSettings.parse({ R3_MARKET_DATA_REPEAT_MS: 100 }));
+  const service: Service = createMarketData(
+    deps,
+    marketDataSettings.parse({ R3_MARKET_DATA_REPEAT_MS: 100, ...settings }),
+  );
   await service.start(new AbortController().signal);
   const ask: Replica["ask"] = async (path, body) => {
     const init = { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } };

@@ -9,6 +9,7 @@ import { TradeKeeper } from "./keep-trades.ts";
 import { KeptSeries } from "./kept-series.ts";
 import type { MarketDataSettings } from "./settings.ts";
 import { Store } from "./store.ts";
+import { createTeller } from "./tell-trouble.ts";
 import { Turns } from "./turns.ts";
 
 /** What the service is made of, wired up. Nothing of it runs by itself. */
@@ -51,7 +52,16 @@ export function createParts(deps: Deps, settings: MarketDataSettings, log: Logge
     turns,
     writer,
     instruments,
-    trades: new TradeKeeper({ kept, writer, dataCollect, turns, clock, log }),
+    trades: new TradeKeeper({
+      kept,
+      writer,
+      dataCollect,
+      turns,
+      clock,
+      log,
+      graceMs: settings.R3_MARKET_DATA_LATE_TRADES_MS,
+      tell: createTeller(deps, log),
+    }),
     pages: new CandlePages({ ...cached, store }),
     ensure: (request) => ensureSeries(ensuring, request),
   };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { VenueTrade } from "#shared/domain/candle.ts";
 import { contiguous, formingNumber, headOf, numbered, type Series } from "./series.ts";
-import { formingCandle, isOver, NO_PROGRESS, stepTrade, type TradeProgress } from "./trade-series.ts";
+import { beginsAnew, formingCandle, isOver, NO_PROGRESS, stepTrade, type TradeProgress } from "./trade-series.ts";
 import { Turns } from "./turns.ts";
 
 const series: Series = {
@@ -75,11 +75,12 @@ describe("contiguous", () => {
 });
 
 describe("stepTrade", () => {
+  const fresh = { ...series, headN: 0, headOpenAtMs: null };
   const run = (from: TradeProgress, ...trades: VenueTrade[]) => {
     const steps = [];
     let progress = from;
     for (const one of trades) {
-      const step = stepTrade(series, progress, one);
+      const step = stepTrade(fresh, progress, one);
       steps.push(step);
       progress = step.progress;
     }
@@ -102,10 +103,29 @@ describe("stepTrade", () => {
 
   test("the clock ends only a candle of a live market, after its grace", () => {
     const live = run(NO_PROGRESS, trade(1, 30_000)).progress;
-    expect(isOver(live, 60_400, 500)).toBe(false);
-    expect(isOver(live, 60_500, 500)).toBe(true);
+    // Its trades arrive 2 ms after they happened: so far the venue's clock may be behind.
+    expect(isOver(live, 60_501, 500)).toBe(false);
+    expect(isOver(live, 60_502, 500)).toBe(true);
+    const behind = run(NO_PROGRESS, { ...trade(1, 30_000), receivedAtMs: 31_000 }).progress;
+    expect(isOver(behind, 61_499, 500)).toBe(false);
+    expect(isOver(behind, 61_500, 500)).toBe(true);
     const replayed = run(NO_PROGRESS, { ...trade(1, 30_000), receivedAtMs: 1_700_000_000_000 }).progress;
     expect(isOver(replayed, 1_700_000_000_000, 500)).toBe(false);
+  });
+
+  test("a trade whose candle the clock has closed opens it no more: it is late, and its id is passed", () => {
+    const open = run({ ...NO_PROGRESS, lastTradeId: "4" }, trade(5, 30_000)).progress;
+    const closed = { ...open, forming: null, beforeOpenAtMs: 0 };
+    const { steps, progress } = run(closed, trade(6, 59_999), trade(7, 60_001));
+    expect(steps.map(({ isLate }) => isLate)).toEqual([true, false]);
+    expect(progress).toMatchObject({ lastTradeId: "7", forming: { openAtMs: 60_000, volume: "1" } });
+  });
+
+  test("an id that was passed is a new trade only where it happened long after the newest one", () => {
+    const { progress } = run(NO_PROGRESS, trade(900, 30_000));
+    expect(beginsAnew(progress, trade(1, 40_000))).toBe(false);
+    expect(beginsAnew(progress, trade(1, 40_001))).toBe(true);
+    expect(beginsAnew(NO_PROGRESS, trade(1, 40_001))).toBe(false);
   });
 
   test("the forming candle is published without its trade ids", () => {

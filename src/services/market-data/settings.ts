@@ -10,9 +10,14 @@ export const marketDataSettings = z.object({
   R3_MARKET_DATA_LEAST_HISTORY: wholeNumber(1, MOST_HISTORY)
     .default(1_000)
     .describe("Closed bars of the venue that a new series begins with, where more are not asked for"),
-  R3_MARKET_DATA_INSTRUMENTS_AGE_MS: wholeNumber(60_000, 604_800_000)
-    .default(86_400_000)
+  R3_MARKET_DATA_INSTRUMENTS_AGE_MS: wholeNumber(1_000, 604_800_000)
+    .default(60_000)
     .describe("How often the instruments of all venues are read again, in milliseconds"),
+  R3_MARKET_DATA_LATE_TRADES_MS: wholeNumber(0, 60_000)
+    .default(3_000)
+    .describe(
+      "How long after its end, by the venue's clock, a candle of trades without a later one is waited for, in milliseconds",
+    ),
   R3_MARKET_DATA_CACHE_MS: wholeNumber(1_000, 3_600_000)
     .default(60_000)
     .describe("How long instruments and pages of candles stay in the cache, in milliseconds"),

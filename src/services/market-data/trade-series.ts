@@ -1,5 +1,6 @@
 import { addTrade, type TradedCandle } from "#shared/candles/aggregate.ts";
 import type { Candle, VenueTrade } from "#shared/domain/candle.ts";
+import { timeFrameMs } from "#shared/domain/time-frame.ts";
 import { formingNumber, type Series } from "./series.ts";
 
 /** What is remembered of a series between two trades. */
@@ -13,6 +14,13 @@ export interface TradeProgress {
   isWhole: boolean;
   /** Whether the market's clock is wall time: then a candle may be closed by it. A replay's is not. */
   isLive: boolean;
+  /** When the newest trade happened at the venue; 0: none was seen. */
+  tradedAtMs: number;
+  /**
+   * How far our wall clock is ahead of the venue's, as far as its trades tell: the least time between a trade and its arrival.
+   * A trade that came late tells nothing, a venue's clock that is behind does.
+   */
+  aheadMs: number;
 }
 
 export const NO_PROGRESS: TradeProgress = {
@@ -21,20 +29,46 @@ export const NO_PROGRESS: TradeProgress = {
   lastTradeId: null,
   isWhole: false,
   isLive: false,
+  tradedAtMs: 0,
+  aheadMs: Number.POSITIVE_INFINITY,
 };
 
 /** A trade that arrives later than this after it happened is no live one. */
 const LIVE_WITHIN_MS = 10_000;
 
-/** What a trade did to a series. `closed` is set where it ended a candle; that one was `wasWhole` or not. */
+/** The wall clock of a host may be set back while it runs: what its trades told is forgotten by so much each. */
+const FORGET_MS = 1;
+
+/**
+ * What a trade did to a series. `closed` is set where it ended a candle; that one was `wasWhole` or not. `isLate`: the candle
+ * that it belongs to was closed by the clock before it came, so that it is in none.
+ */
 export interface TradeStep {
   progress: TradeProgress;
   closed: TradedCandle | null;
   wasWhole: boolean;
+  isLate: boolean;
 }
 
-/** Takes one trade in. A trade that opens a new candle behind one that was seen forming makes the new one whole. */
-export function stepTrade(series: Series, progress: TradeProgress, trade: VenueTrade): TradeStep {
+/**
+ * Takes one trade in. A trade that opens a new candle behind one that was seen forming makes the new one whole. One whose
+ * candle is closed already never opens it again.
+ */
+export function stepTrade(series: Series, before: TradeProgress, trade: VenueTrade): TradeStep {
+  const progress: TradeProgress = {
+    ...before,
+    tradedAtMs: Math.max(before.tradedAtMs, trade.atMs),
+    aheadMs: Math.min(before.aheadMs + FORGET_MS, trade.receivedAtMs - trade.atMs),
+  };
+  const newestMs = Math.max(
+    series.headOpenAtMs ?? Number.NEGATIVE_INFINITY,
+    progress.beforeOpenAtMs ?? Number.NEGATIVE_INFINITY,
+  );
+  const closedUntilMs = newestMs + timeFrameMs(series.timeFrame);
+  if (progress.forming === null && trade.atMs < closedUntilMs) {
+    const passed = { ...progress, lastTradeId: trade.tradeId };
+    return { progress: passed, closed: null, wasWhole: false, isLate: true };
+  }
   const { forming, closed } = addTrade(series.timeFrame, progress.forming, trade);
   const isLive = Math.abs(trade.receivedAtMs - trade.atMs) < LIVE_WITHIN_MS;
   // With a stored last trade, aggregation begins right behind a closed candle.
@@ -42,7 +76,9 @@ export function stepTrade(series: Series, progress: TradeProgress, trade: VenueT
   return {
     closed,
     wasWhole: progress.isWhole,
+    isLate: false,
     progress: {
+      ...progress,
       forming,
       beforeOpenAtMs: closed?.openAtMs ?? progress.beforeOpenAtMs,
       lastTradeId: trade.tradeId,
@@ -67,7 +103,16 @@ export function formingCandle(series: Series, progress: TradeProgress): Candle |
   };
 }
 
-/** Whether the wall clock ends the candle: its time is over, and `graceMs` for trades that are on their way. */
+/** Whether the venue's clock ends the candle: its time is over, and `graceMs` for trades that are on their way. `nowMs`: of ours. */
 export function isOver(progress: TradeProgress, nowMs: number, graceMs: number): boolean {
-  return progress.isLive && progress.forming !== null && nowMs >= progress.forming.closeAtMs + graceMs;
+  const { isLive, forming, aheadMs } = progress;
+  return isLive && forming !== null && nowMs - Math.max(0, aheadMs) >= forming.closeAtMs + graceMs;
+}
+
+/** A venue's ids grow with its time; by more than this no trade of an older id can be newer. */
+const TURNED_WITHIN_MS = 10_000;
+
+/** Whether a trade of an id that was passed is none that was seen: its ids have begun anew, as after a reset of a test network. */
+export function beginsAnew({ tradedAtMs }: TradeProgress, trade: VenueTrade): boolean {
+  return tradedAtMs > 0 && trade.atMs > tradedAtMs + TURNED_WITHIN_MS;
 }

@@ -9,8 +9,8 @@ let redis: TestRedis;
 let venue: FakeVenue;
 let replicas: Replica[] = [];
 
-async function start(): Promise<Replica> {
-  const replica = await startReplica({ database, redis, venue });
+async function start(settings: Record<string, string> = {}): Promise<Replica> {
+  const replica = await startReplica({ database, redis, venue, settings });
   replicas.push(replica);
   return replica;
 }
@@ -22,6 +22,12 @@ const pricesOf = ({ n, openAtMs, open, high, low, close, volume }: Candle) => ({
   volume,
 });
 
+/** The codes of the alerts that are open. */
+async function alerts(): Promise<string[]> {
+  const rows = await database.db.sql<{ code: string }[]>`select code from alerts.open order by code`;
+  return rows.map(({ code }) => code);
+}
+
 beforeAll(async () => {
   database = await createTestDatabase();
 });
@@ -29,7 +35,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   redis = testRedis();
   venue = new FakeVenue();
-  await database.db.sql`truncate reference.instruments, market_data.series, market_data.candles`;
+  await database.db.sql`truncate reference.instruments, market_data.series, market_data.candles, alerts.open`;
 });
 
 afterEach(async () => {
@@ -105,6 +111,44 @@ describe("a series from trades", () => {
     await until(() => heard.some(({ closed }) => closed));
     expect(heard.find(({ closed }) => closed)).toMatchObject({ n: 1, openAtMs: second, high: "13", volume: "1" });
     expect((await ask("/series")).status).toBe(200);
+  });
+
+  test("a trade that comes after the clock has closed its candle does not stop the series: it is told of, and in no candle", async () => {
+    const { bus, ensure } = await start({ R3_MARKET_DATA_LATE_TRADES_MS: "300" });
+    await ensure({ source: "trades", timeFrame: "1s" });
+    const second = Math.floor(Date.now() / 1_000) * 1_000;
+    await showTrades(bus, venue.trade(second - 1_000, "9", second - 1_000), venue.trade(second, "10", second));
+    const stored = () => database.db.sql<{ n: number; open_at_ms: number; close: string; volume: string }[]>`
+      select n, open_at_ms, close, volume from market_data.candles where time_frame = '1s' order by n`;
+    await until(async () => (await stored()).length === 1);
+    await showTrades(bus, venue.trade(second + 900, "99", Date.now()));
+    const next = Math.floor(Date.now() / 1_000) * 1_000 + 1_000;
+    await showTrades(bus, venue.trade(next, "11", next), venue.trade(next + 1_000, "12", next + 1_000));
+    await until(async () => (await stored()).length >= 2);
+    expect((await stored()).slice(0, 2).map((row) => [row.n, row.open_at_ms, row.close, row.volume])).toEqual([
+      [1, second, "10", "0.5"],
+      [2, next, "11", "0.5"],
+    ]);
+    expect(await alerts()).toEqual(["LATE_TRADES"]);
+  });
+
+  test("trades whose ids begin anew go on as a candle of the venue's bars", async () => {
+    const { bus, ensure, candles } = await start();
+    await ensure({ source: "trades" });
+    for (let count = 0; count < 5; count += 1) venue.trade(0, "10");
+    await showTrades(bus, venue.trade(0, "10"), venue.trade(MINUTE_MS, "11"));
+    venue.trades_ = [];
+    venue.bar(1, "11");
+    await showTrades(bus, venue.trade(2 * MINUTE_MS, "12"));
+    venue.bar(2, "12.5");
+    await showTrades(bus, venue.trade(3 * MINUTE_MS, "13"), venue.trade(4 * MINUTE_MS, "14"));
+    await until(async () => (await candles("fromN=1")).length === 3);
+    expect((await candles("fromN=1")).map(({ openAtMs, close }) => [openAtMs / MINUTE_MS, close])).toEqual([
+      [1, "11"],
+      [2, "12.5"],
+      [3, "13"],
+    ]);
+    expect(await alerts()).toEqual(["TRADE_IDS_BEGAN_ANEW"]);
   });
 });
 

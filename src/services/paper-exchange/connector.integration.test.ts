@@ -80,6 +80,7 @@ describe("the connector on the simulated venue", () => {
       takerFee: "0.001",
       feeDecimals: 8,
       status: "TRADING",
+      marketEnded: false,
       timeFrames: ["1d"],
     });
     expect(exchanges.live).toBe(false);
@@ -90,7 +91,7 @@ describe("the connector on the simulated venue", () => {
     const bars: VenueBar[] = [];
     const trades: VenueTrade[] = [];
     let connected = 0;
-    const follow = { instrument, signal: stop.signal, onConnected: () => (connected += 1) };
+    const follow = { instrument, signal: stop.signal, onAlive: () => undefined, onConnected: () => (connected += 1) };
     const ends = [
       market.followBars({ ...follow, timeFrame: "1d", onBar: (bar) => bars.push(bar) }),
       market.followTrades({ ...follow, onTrades: (more) => trades.push(...more) }),

@@ -30,7 +30,7 @@ export function instrumentOf(settings: MarketSettings): Instrument {
 }
 
 /** The answer of GET exchangeInfo, and nothing of another market in it. */
-export function exchangeInfoOf(instrument: Instrument, serverTimeMs: number): object {
+export function exchangeInfoOf(instrument: Instrument, serverTimeMs: number, marketEnded: boolean): object {
   return {
     timezone: "UTC",
     serverTime: serverTimeMs,
@@ -39,7 +39,7 @@ export function exchangeInfoOf(instrument: Instrument, serverTimeMs: number): ob
     symbols: [
       {
         symbol: instrument.venueSymbol,
-        status: instrument.status === "TRADING" ? "TRADING" : "HALT",
+        status: instrument.status === "TRADING" ? "TRADING" : "BREAK",
         baseAsset: instrument.base,
         baseAssetPrecision: 8,
         quoteAsset: instrument.quote,
@@ -60,6 +60,7 @@ export function exchangeInfoOf(instrument: Instrument, serverTimeMs: number): ob
         filters: filtersOf(instrument),
         // Not Binance's, whose symbols have bars of every length.
         timeFrames: instrument.timeFrames,
+        marketEnded,
         permissions: ["SPOT"],
         permissionSets: [["SPOT"]],
         defaultSelfTradePreventionMode: "NONE",

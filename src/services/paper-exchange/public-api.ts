@@ -46,7 +46,7 @@ function exchangeInfo(market: Market, params: Params): object | Refusal {
   const symbols = params.get("symbols");
   if (symbol !== undefined && symbol !== own) return REFUSALS.badSymbol;
   if (symbols !== undefined && symbols !== JSON.stringify([own])) return REFUSALS.badSymbol;
-  return exchangeInfoOf(market.instrument, market.clock.nowMs());
+  return exchangeInfoOf(market.instrument, market.clock.nowMs(), market.finished);
 }
 
 /** Closed bars alone: what is forming is seen in the stream, and nothing of a later bar is seen anywhere. */

@@ -48,6 +48,13 @@ export const ALERT_KINDS = {
     toDo: "Nothing where it is your own. Else cancel it at the venue and change the account's keys.",
     ends: "fact",
   },
+  HISTORY_CHANGED: {
+    severity: "warning",
+    meaning:
+      "The venue does not list the newest bar that is kept any more. The candle stays, and the series goes on from what the venue lists.",
+    toDo: "Compare the candles around that bar with the venue's; a strategy may have acted on a bar that the venue took back.",
+    ends: "fact",
+  },
   LATE_ACCEPTANCE: {
     severity: "critical",
     meaning: "The venue holds an order that had ended here without ever reaching it.",
@@ -58,6 +65,13 @@ export const ALERT_KINDS = {
     severity: "critical",
     meaning: "An order was executed after it had ended here. It was booked.",
     toDo: "Look at the session's position: it may be larger or smaller than its strategy wants.",
+    ends: "fact",
+  },
+  LATE_TRADES: {
+    severity: "warning",
+    meaning:
+      "Trades came after the clock had closed the candle that they belong to. They are in no candle; the series goes on.",
+    toDo: "A larger R3_MARKET_DATA_LATE_TRADES_MS waits longer for them.",
     ends: "fact",
   },
   OVER_FILL: {
@@ -77,6 +91,12 @@ export const ALERT_KINDS = {
     meaning: "A session is FAULTED: nothing new is sent for it.",
     toDo: "Read the reason on the session; start it again, or stop it. What it holds stays as it is until then.",
     ends: "condition",
+  },
+  TRADE_IDS_BEGAN_ANEW: {
+    severity: "critical",
+    meaning: "The venue's trade ids have begun anew, as after a reset of a test network.",
+    toDo: "Public trades: nothing, the series goes on. An account: it is HALTED; close its history with POST .../accounts/<id>/new-era.",
+    ends: "fact",
   },
 } as const satisfies Record<string, AlertKind>;
 

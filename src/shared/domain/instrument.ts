@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { nonNegativeDecimal, positiveDecimal } from "./schemas.ts";
+import { decimalText, nonNegativeDecimal, positiveDecimal } from "./schemas.ts";
 import { TIME_FRAMES, timeFrameSchema } from "./time-frame.ts";
 
 /**
@@ -19,11 +19,15 @@ export const instrumentSchema = z.object({
   maxSize: positiveDecimal.nullable(),
   minNotional: nonNegativeDecimal,
   maxNotional: positiveDecimal.nullable(),
-  makerFee: nonNegativeDecimal,
-  takerFee: nonNegativeDecimal,
+  /** Below zero: a rebate, which is credited. */
+  makerFee: decimalText,
+  takerFee: decimalText,
   /** Decimals that a fee is rounded down to. */
   feeDecimals: z.number().int().min(0).max(18),
-  status: z.enum(["TRADING", "HALTED"]),
+  /** GONE: its venue does not list it any more. */
+  status: z.enum(["TRADING", "HALTED", "GONE"]),
+  /** A replay that has shown its last bar: of the simulated venue alone. */
+  marketEnded: z.boolean().optional(),
   /** Those that the venue makes bars of. */
   timeFrames: z
     .array(timeFrameSchema)

@@ -49,6 +49,8 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const TIME_TIMEOUT_MS = 2_000;
 /** A connection without an answer to two pings is dead. */
 const PING_EVERY_MS = 5_000;
+/** A subscription that is not acknowledged within this time is made anew, on another connection. */
+const ACKNOWLEDGED_WITHIN_MS = 5_000;
 const SHORTEST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
@@ -194,7 +196,15 @@ export class BinanceConnection extends Binance {
         ? { id, method: "userDataStream.subscribe.signature", params: this.signParams({}) }
         : { id, method: "SUBSCRIBE", params: [stream] };
     const acknowledgement: Promise<unknown> = client.future(String(id));
-    acknowledgement.then(acknowledged, () => undefined);
+    const over = new AbortController();
+    const late = this.#clock.sleep(ACKNOWLEDGED_WITHIN_MS, over.signal).then(() => "not acknowledged");
+    const answered = acknowledgement.then(
+      () => {
+        over.abort();
+        acknowledged();
+      },
+      () => undefined,
+    );
     const lost: Promise<unknown> = this.watch(url, stream, message, stream, { id });
     const reason = lost.then(
       () => "ended",
@@ -205,8 +215,10 @@ export class BinanceConnection extends Binance {
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
     try {
-      return await Promise.race([reason, aborted]);
+      const silence = Promise.race([late, answered]).then((what) => what ?? new Promise<string>(() => {}));
+      return await Promise.race([reason, aborted, silence]);
     } finally {
+      over.abort();
       signal.removeEventListener("abort", onAbort);
       this.#leave(client, stream);
     }

@@ -23,6 +23,7 @@ const symbolSchema = z.looseObject({
   filters: z.array(filterSchema),
   /** Of the simulated venue alone, which may have fewer; Binance makes bars of every time frame here. */
   timeFrames: z.array(z.string()).optional(),
+  marketEnded: z.boolean().optional(),
 });
 const exchangeInfoSchema = z.looseObject({ symbols: z.array(symbolSchema) });
 
@@ -69,6 +70,7 @@ function instrumentOf(symbol: z.infer<typeof symbolSchema>, venue: string, fees:
     feeDecimals: FEE_DECIMALS,
     status: symbol.status === "TRADING" ? "TRADING" : "HALTED",
     timeFrames: symbol.timeFrames,
+    marketEnded: symbol.marketEnded,
   });
   return parsed.success ? parsed.data : null;
 }

@@ -17,7 +17,7 @@ import {
   tradesOf,
 } from "./ccxt-mapping.ts";
 import { klineStream, tradeStream } from "./ccxt-streams.ts";
-import type { VenueMarketData } from "./exchange.ts";
+import type { BarQuery, VenueMarketData } from "./exchange.ts";
 
 export interface MarketDataOptions {
   venue: string;
@@ -67,18 +67,16 @@ export class CcxtMarketData implements VenueMarketData {
     return feesOf(answer.body);
   }
 
-  async bars(query: {
-    instrument: Instrument;
-    timeFrame: TimeFrame;
-    fromMs?: number;
-    toMs?: number;
-    limit: number;
-  }): Promise<VenueBar[]> {
-    const { fromMs, toMs, limit, ...series } = query;
+  async bars(query: BarQuery): Promise<VenueBar[]> {
+    const { afterMs, fromMs, toMs, closedByMs, limit, ...series } = query;
     // Asked before the bars: a bar that ends before this moment was closed when they were told.
-    const serverMs = await this.#serverTimeMs();
+    const serverMs = closedByMs ?? (await this.#serverTimeMs());
     const rows =
-      fromMs === undefined ? await this.#newest(series, toMs, limit) : await this.#from(series, fromMs, limit);
+      afterMs !== undefined
+        ? await this.#after(series, afterMs, limit)
+        : fromMs !== undefined
+          ? await this.#from(series, fromMs, limit)
+          : await this.#newest(series, toMs, limit);
     const receivedAtMs = this.#clock.stampMs();
     const bars: VenueBar[] = [];
     let previous: BarPrices | undefined = rows.before;
@@ -94,7 +92,7 @@ export class CcxtMarketData implements VenueMarketData {
       });
       previous = row;
     }
-    return fromMs === undefined ? bars.slice(-limit) : bars.slice(0, limit);
+    return (afterMs ?? fromMs) === undefined ? bars.slice(-limit) : bars.slice(0, limit);
   }
 
   /** The newest bars that open before `toMs`, the forming one among them, and the one before the first of them. */
@@ -118,6 +116,23 @@ export class CcxtMarketData implements VenueMarketData {
     }
     const [before, ...rest] = bars;
     return before === undefined ? { bars } : { before, bars: rest };
+  }
+
+  /** One question where the venue still lists the bar that opened at `afterMs`: it is the link of the first behind it. */
+  async #after(
+    series: Omit<Klines, "limit">,
+    afterMs: number,
+    limit: number,
+  ): Promise<{ before?: BarPrices; bars: BarPrices[] }> {
+    const size = Math.min(PAGE, limit + 1);
+    const [first, ...others] = await this.#klines({ ...series, startTime: afterMs, limit: size });
+    if (first === undefined) return { bars: [] };
+    if (first.openAtMs !== afterMs) return await this.#from(series, afterMs + 1, limit);
+    const last = others.at(-1);
+    if (last === undefined || others.length + 1 < size || others.length >= limit)
+      return { before: first, bars: others };
+    const more = await this.#after(series, last.openAtMs, limit - others.length);
+    return { before: first, bars: [...others, ...more.bars] };
   }
 
   async #from(
@@ -166,13 +181,14 @@ export class CcxtMarketData implements VenueMarketData {
   }
 
   async followBars(follow: Parameters<VenueMarketData["followBars"]>[0]): Promise<void> {
-    const { instrument, timeFrame, signal, onBar, onConnected } = follow;
+    const { instrument, timeFrame, signal, onBar, onAlive, onConnected } = follow;
     await this.#connection.followStream({
       stream: klineStream(instrument.venueSymbol, timeFrame),
       signal,
       onConnected,
       onFrame: (frame) => {
         const receivedAtMs = this.#clock.stampMs();
+        onAlive();
         const bar = closedBarOf(frame);
         // A frame does not name the bar before it: who follows knows which one came last.
         if (bar !== null) onBar({ instrumentId: instrument.id, timeFrame, ...bar, prevOpenAtMs: null, receivedAtMs });

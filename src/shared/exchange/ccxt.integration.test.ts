@@ -207,6 +207,7 @@ describe("streams", () => {
       timeFrame: "1m",
       signal: stop.signal,
       onBar: (bar) => bars.push(bar),
+      onAlive: () => undefined,
       onConnected: () => (connected += 1),
     });
     await until(() => connected === 1);

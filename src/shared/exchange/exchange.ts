@@ -3,26 +3,39 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import type { OrderStyle, Side } from "#shared/domain/signal.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 
+/**
+ * Which closed bars, oldest first, at most `limit`, each with the venue's own word on the one before it. `afterMs`: those
+ * behind the one that opened then; `fromMs`: those that open then or later; else the newest that open before `toMs` (none: now).
+ */
+export interface BarQuery {
+  instrument: Instrument;
+  timeFrame: TimeFrame;
+  afterMs?: number;
+  fromMs?: number;
+  toMs?: number;
+  /** The venue is known to have closed all bars up to then: without it, its time is asked. */
+  closedByMs?: number;
+  limit: number;
+}
+
 /** The public side of a venue. Every amount is decimal text, every time UTC epoch milliseconds of the venue's market clock. */
 export interface VenueMarketData {
   readonly venue: string;
   instruments(): Promise<Instrument[]>;
-  /** Closed bars, oldest first, at most `limit`: those from `fromMs` on; without it the newest that open before `toMs` (none: now). */
-  bars(query: {
-    instrument: Instrument;
-    timeFrame: TimeFrame;
-    fromMs?: number;
-    toMs?: number;
-    limit: number;
-  }): Promise<VenueBar[]>;
+  bars(query: BarQuery): Promise<VenueBar[]>;
   /** Trades from this id on (included), oldest first; without an id the newest. */
   trades(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<VenueTrade[]>;
-  /** Calls back with each closed bar until the signal aborts; reconnects by itself; `onConnected` after each (re)connect, when a hole may have opened. */
+  /**
+   * Calls back with each closed bar until the signal aborts; reconnects by itself, also where the venue does not acknowledge
+   * the subscription in time; `onConnected` after each acknowledgement, when a hole may have opened; `onAlive` with each frame,
+   * also of a bar that forms. A frame does not name the bar before it: `prevOpenAtMs` is null.
+   */
   followBars(follow: {
     instrument: Instrument;
     timeFrame: TimeFrame;
     signal: AbortSignal;
     onBar: (bar: VenueBar) => void;
+    onAlive: () => void;
     onConnected: () => void;
   }): Promise<void>;
   followTrades(follow: {
