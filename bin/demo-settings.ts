@@ -148,5 +148,5 @@ function venueOf({ venue, id, marketClock }: PaperMarket, urls: ServiceUrls) {
   const restUrl = marketUrl(id, urls);
   const streams = restUrl.replace(/^http/, "ws");
   const addresses = { restUrl, wsUrl: `${streams}/ws`, wsApiUrl: `${streams}/ws-api/v3` };
-  return { id: venue, connector: "binance", ...addresses, marketClock };
+  return { id: venue, connector: "binance", ...addresses, marketClock, listLagMs: 0 };
 }

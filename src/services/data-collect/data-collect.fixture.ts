@@ -168,6 +168,7 @@ export async function startReplica(database: TestDatabase, redis: TestRedis, ven
     },
     live: false,
     marketNowMs: () => null,
+    listLagMs: () => 0,
     close: async () => undefined,
   };
   const failpoints: Deps["failpoints"] = { hit: (_point, context) => void hits.push(context) };

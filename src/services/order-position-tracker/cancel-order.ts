@@ -3,6 +3,7 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { isTerminal, openStateOf } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
+import { endLost } from "./lost-order.ts";
 import { forgetCancelRequest, lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import type { NextMove } from "./place-order.ts";
@@ -27,7 +28,7 @@ export async function beginCancel(
 
 /**
  * Asks the venue to cancel. Whatever it answers, its fills are booked before the order's end. An order that it does not
- * know may be on its way to it yet: only once it is proven absent is it CANCELED.
+ * know may be on its way to it yet: only once it is proven absent is it over.
  */
 export async function cancelOrder(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<void> {
   const { deps, recorder } = parts;
@@ -46,9 +47,12 @@ export async function cancelOrder(lane: LeasedLane, parts: Parts, task: Task, or
 }
 
 /** What a cancel that is still pending comes to by the venue's word. */
-async function endCancel(tx: LaneTx, { recorder }: Parts, order: Order, { refused, absent }: Said): Promise<Order> {
+async function endCancel(tx: LaneTx, parts: Parts, order: Order, { refused, absent }: Said): Promise<Order> {
+  const { recorder } = parts;
   if (absent) {
-    const reason = "It was canceled before it had reached the venue.";
+    // The venue has had it once: then it is not the cancel that ended it.
+    if (order.venueOrderId !== null) return endLost(tx, parts, order);
+    const reason = "ABSENT: the venue knows no such order, and takes it no more.";
     return recorder.change(tx, order, { kind: "state", to: "CANCELED", reason });
   }
   if (!refused) return order;

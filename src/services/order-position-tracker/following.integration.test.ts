@@ -228,6 +228,7 @@ describe("what others do with the account", () => {
       account: (account) =>
         changed(account, {
           fills: async ({ fromId = "1", limit }) => history.slice(Number(fromId) - 1, Number(fromId) - 1 + limit),
+          orderByVenueId: async () => null,
         }),
     });
     await runSession(world, desk);

@@ -15,6 +15,8 @@ import {
   openTasks,
   orderRow,
   place,
+  reportedReason,
+  reportsOf,
   requestOf,
   runSession,
   statesOf,
@@ -25,7 +27,7 @@ let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(17, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(22, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -39,6 +41,11 @@ afterAll(async () => {
 });
 
 const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
+/** Compares with the venue all the time. */
+const OFTEN = {
+  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
+  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
+};
 const sends = () => desk.proxy.passed.filter(({ what }) => what === "POST order");
 const venueOrder = (clientOrderId: string) => desk.outside.order({ instrument: desk.instrument, clientOrderId });
 const venueFills = () => desk.outside.fills({ instrument: desk.instrument, limit: 100 });
@@ -108,6 +115,76 @@ describe("an order that the venue denies knowing while its list of fills has one
     await desk.tick("101");
     expect((await inState(world, order, "ACCEPTED")).attempt).toBe(2);
     expect(await alertsAbout(world, desk.marketId)).toContain("FOREIGN_FILL");
+  });
+});
+
+describe("a venue whose lists lag behind what it has executed", () => {
+  /** An order whose answer is lost although it filled; neither stream nor list tells of it for a while. */
+  async function unheard(listLagMs: number) {
+    await desk.startTracker({ listLagMs, settings: OFTEN });
+    const session = await runSession(world, desk);
+    await until(async () => desk.proxy.heard >= 2);
+    desk.proxy.cutStream();
+    await desk.misbehave({ fault: "lists-lag", lagMs: 1_200 }, { fault: "answer-lost", what: "POST order", times: 1 });
+    const order = await place(world, desk, requestOf(session, 1));
+    await inState(world, order, "UNKNOWN");
+    await desk.tick("101");
+    return { session, order };
+  }
+
+  test("is asked until they are newer than the order's window: one intent is executed once", async () => {
+    const { session, order } = await unheard(1_500);
+    const filled = await inState(world, order, "FILLED");
+    expect(filled).toMatchObject({ filledSize: "2", attempt: 1 });
+    expect(sends()).toHaveLength(1);
+    expect(await venueFills()).toHaveLength(1);
+    expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
+    expect(await alertsAbout(world, session.id)).toEqual([]);
+  });
+
+  test("by more than its settings say leads to a second execution: it is booked, told, and the session is faulted", async () => {
+    const { session, order } = await unheard(0);
+    await until(() => sends().length === 2);
+    await desk.tick("102");
+    await desk.misbehave();
+    await until(async () => (await alertsAbout(world, session.id)).includes("DOUBLE_EXECUTION"));
+    await until(async () => (await fillRows(world, order)).length === 2);
+    expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
+    expect(await reportsOf(world, session)).toContain("report.faulted");
+    expect(await reportedReason(world, session)).toStartWith(
+      "DOUBLE_EXECUTION: The venue has two orders of our intent",
+    );
+    expect(await alertsAbout(world, desk.marketId)).not.toContain("FOREIGN_FILL");
+  });
+});
+
+describe("an order that the venue has accepted and forgotten", () => {
+  test("ends as LOST_AT_VENUE once the lists are newer, with an alert, and the session goes on", async () => {
+    await desk.startTracker({ listLagMs: 600, settings: OFTEN });
+    const session = await runSession(world, desk);
+    await desk.misbehave({ fault: "order-forgotten", times: 1 });
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, order, "ACCEPTED");
+    const beganMs = Date.now();
+    const { stateReason, signedAtMs } = await inState(world, order, "EXPIRED");
+    expect(stateReason).toStartWith("LOST_AT_VENUE: the venue had accepted it as ");
+    expect(beganMs + 10_000).toBeGreaterThan(Date.now());
+    expect(Date.now() - (signedAtMs ?? 0)).toBeGreaterThan(400 + 50 + 600);
+    expect(await alertsAbout(world, session.id)).toEqual(["LOST_AT_VENUE"]);
+    const next = await place(world, desk, requestOf(session, 2, { style: LIMIT }));
+    await inState(world, next, "ACCEPTED");
+  });
+
+  test("ends as LOST_AT_VENUE also where it is to be canceled, and never says that it had not reached the venue", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk, { stopPolicy: "cancel" });
+    await desk.misbehave({ fault: "order-unheard", times: 1 });
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, order, "ACCEPTED");
+    await changeSession(world, desk, session, { state: "STOPPING" });
+    expect((await inState(world, order, "EXPIRED")).stateReason).toStartWith("LOST_AT_VENUE: ");
+    expect(await alertsAbout(world, session.id)).toEqual(["LOST_AT_VENUE"]);
+    await until(async () => (await reportsOf(world, session)).includes("report.stopped"));
   });
 });
 

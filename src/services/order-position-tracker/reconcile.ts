@@ -1,11 +1,15 @@
 import type { Tx } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
+import type { Order } from "#shared/domain/order.ts";
 import type { VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
+import { isTerminal } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
 import { moveFillCursor, readFillCursor } from "./fill-cursor.ts";
 import { reportForeign } from "./foreign.ts";
-import { knownIds, openOrders, ordersWithoutVenueId } from "./order-store.ts";
+import { endLost } from "./lost-order.ts";
+import { knownIds, lockOrder, openOrders, ordersWithoutVenueId } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
+import { absentInMs, traceOrder } from "./resolve-order.ts";
 
 const PAGE = 500;
 
@@ -39,25 +43,33 @@ async function reconcileFills(
     const isFirstReading = cursor?.reachedEnd !== true;
     if (fills.length === 0 && !isFirstReading) return;
     const reachedEnd = page.length < PAGE;
-    const word = await recorder.hear(accountId, { fills: await attribute(parts, account, instrument, fills) });
+    const known = await attribute(parts, account, { instrument, fills, isFirstReading });
+    const word = await recorder.hear(accountId, { fills: known });
     await deps.db.transaction(async (tx) => {
       await fence(tx);
       const recorded = await recorder.record(tx, word);
       await reportForeign(tx, parts, { accountId, foreign: recorded.foreign, silent: isFirstReading });
-      const to = fills.at(-1)?.tradeId ?? from;
+      const to = known.at(-1)?.tradeId ?? from;
       await moveFillCursor(tx, { accountId, instrumentId: instrument.id, from, to, reachedEnd });
     });
-    if (reachedEnd) return;
+    // What is not known to be anyone's yet is read again with the next reconciliation.
+    if (reachedEnd || known.length < fills.length) return;
   }
 }
 
-/** Binance's list of fills names orders by the venue's id alone: orders whose id is not known here are asked for. */
+/**
+ * Binance's list of fills names orders by the venue's id alone: those whose id is not known here are asked for, by our ids
+ * and then by the venue's, so that an execution of ours is never taken for someone else's. What the venue was executing when
+ * it was asked it may not list as an order yet: such fills, and those behind them, are left for the next time. The history
+ * of an account from before it was followed is not asked about by the venue's ids.
+ */
 async function attribute(
-  { deps }: Parts,
+  parts: Parts,
   account: VenueAccount,
-  instrument: Instrument,
-  fills: readonly VenueFill[],
+  of: { instrument: Instrument; fills: readonly VenueFill[]; isFirstReading: boolean },
 ): Promise<VenueFill[]> {
+  const { deps } = parts;
+  const { instrument, fills, isFirstReading } = of;
   const { accountId } = account;
   const venueOrderIds = [...new Set(fills.map((fill) => fill.venueOrderId))];
   if (venueOrderIds.length === 0) return [];
@@ -78,10 +90,37 @@ async function attribute(
     strange.delete(found.venueOrderId);
     if (strange.size === 0) break;
   }
-  return fills.map((fill) => {
+  const unlisted = isFirstReading
+    ? new Set<string>()
+    : await askByVenueId(parts, account, { instrument, strange, learnt });
+  const newestMs = deps.clock.nowMs() - deps.exchanges.listLagMs(account.venue);
+  const cut = fills.findIndex((fill) => unlisted.has(fill.venueOrderId) && fill.atMs > newestMs);
+  return fills.slice(0, cut < 0 ? undefined : cut).map((fill) => {
     const clientOrderId = fill.clientOrderId ?? learnt.get(fill.venueOrderId);
     return clientOrderId === undefined ? fill : { ...fill, clientOrderId };
   });
+}
+
+/** Adds what the venue's orders of these ids are called by us to `learnt`. Gives the ids that it does not list. */
+async function askByVenueId(
+  { deps }: Parts,
+  account: VenueAccount,
+  of: { instrument: Instrument; strange: ReadonlySet<string>; learnt: Map<string, string> },
+): Promise<Set<string>> {
+  const { instrument, strange, learnt } = of;
+  const ids = [...strange];
+  const others = await deps.db.sql<{ id: string }[]>`
+    select distinct data ->> 'venueOrderId' as id from order_position_tracker.foreign_activity
+    where account_id = ${account.accountId} and instrument_id = ${instrument.venueSymbol}
+      and data ->> 'venueOrderId' = any(${ids})`;
+  const foreign = new Set(others.map(({ id }) => id));
+  const unlisted = new Set<string>();
+  for (const venueOrderId of ids.filter((id) => !foreign.has(id))) {
+    const found = await account.orderByVenueId({ instrument, venueOrderId });
+    if (found === null) unlisted.add(venueOrderId);
+    else learnt.set(venueOrderId, found.clientOrderId);
+  }
+  return unlisted;
 }
 
 const WITH_A_WORKER: ReadonlySet<string> = new Set(["INITIALIZED", "SUBMITTED", "UNKNOWN"]);
@@ -99,19 +138,28 @@ async function reconcileStates(
   const listed = await account.openOrders(instrument);
   const byClientId = new Map(listed.map((order) => [order.clientOrderId, order]));
   const said: VenueOrder[] = [];
+  const lost: string[] = [];
   let fillsMissing = false;
   for (const order of ours) {
     const { clientOrderId } = order;
     const found = byClientId.get(clientOrderId) ?? (await account.order({ instrument, clientOrderId }));
     if (found === null) {
-      deps.log.warn({ orderId: order.id }, "an open order is not known to the venue");
+      if (await isLost(parts, order)) lost.push(order.id);
       continue;
     }
     const reading = readVenueOrder(order, found);
     if (reading.kind === "fills-missing") fillsMissing = true;
     if (reading.kind === "event") said.push(found);
   }
-  const foreign = await foreignOrders(parts, accountId, listed);
+  const { foreign, again } = await unexpectedOrders(parts, accountId, { instrument, listed });
+  said.push(...again.filter((order) => !said.includes(order)));
+  for (const orderId of lost) {
+    await deps.db.transaction(async (tx) => {
+      await fence(tx);
+      const now = await lockOrder(tx, orderId);
+      if (now !== null && !isTerminal(now.state)) await endLost(tx, parts, now);
+    });
+  }
   if (said.length > 0 || foreign.length > 0) {
     const word = await recorder.hear(accountId, { orders: said });
     await deps.db.transaction(async (tx) => {
@@ -123,14 +171,32 @@ async function reconcileStates(
   return fillsMissing;
 }
 
-async function foreignOrders({ deps }: Parts, accountId: string, listed: readonly VenueOrder[]): Promise<VenueOrder[]> {
-  if (listed.length === 0) return [];
+/** Whether an order that the venue once had is proven to be gone: its lists, fills among them, are newer than its sending. */
+async function isLost(parts: Parts, order: Order): Promise<boolean> {
+  const leftMs = absentInMs(parts, order, await traceOrder(parts, order));
+  if (leftMs !== 0) parts.deps.log.debug({ orderId: order.id, leftMs }, "an open order is not listed by the venue");
+  return leftMs === 0;
+}
+
+/**
+ * Of the venue's open orders those that nobody here made and that were not seen before, and those that carry an id of ours
+ * and are not the order that is known by it.
+ */
+async function unexpectedOrders(
+  { deps }: Parts,
+  accountId: string,
+  { instrument, listed }: { instrument: Instrument; listed: readonly VenueOrder[] },
+): Promise<{ foreign: VenueOrder[]; again: VenueOrder[] }> {
+  if (listed.length === 0) return { foreign: [], again: [] };
   const clientOrderIds = listed.map((order) => order.clientOrderId);
-  const known = await knownIds(deps.db, { accountId, clientOrderIds, instrumentIds: [], venueOrderIds: [] });
+  const venueOrderIds = listed.map((order) => order.venueOrderId);
+  const keys = { accountId, clientOrderIds, instrumentIds: [instrument.id], venueOrderIds };
+  const known = await knownIds(deps.db, keys);
+  const again = listed.filter((one) => known.client.has(one.clientOrderId) && !known.venue.has(one.venueOrderId));
   const strange = listed.filter((order) => !known.client.has(order.clientOrderId));
-  if (strange.length === 0) return [];
+  if (strange.length === 0) return { foreign: [], again };
   const seen = await deps.db.sql<{ venue_id: string }[]>`
     select venue_id from order_position_tracker.foreign_activity
     where account_id = ${accountId} and kind = 'order' and venue_id = any(${strange.map((one) => one.venueOrderId)})`;
-  return strange.filter((order) => !seen.some((row) => row.venue_id === order.venueOrderId));
+  return { foreign: strange.filter((order) => !seen.some((row) => row.venue_id === order.venueOrderId)), again };
 }

@@ -8,7 +8,7 @@ import { normalize } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
-import { event, ORDERS, POSITIONS } from "#shared/messages/topics.ts";
+import { event, ORDERS, POSITIONS, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { applyOrderEvent, type OrderAlert, type OrderEvent, type TrackedOrder } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
 import type { Deps } from "#shared/service/service.ts";
@@ -142,12 +142,14 @@ class Recording {
       const instrument = this.input.word.instruments.get(said.venueSymbol);
       const tracked = this.find(said, instrument);
       if (tracked === undefined || instrument === undefined) this.foreign.fills.push(said);
-      else
+      else {
+        this.checkOnce(tracked, said);
         this.apply(
           tracked,
           { kind: "fill", fill: fillOf(said, tracked.order), venueOrderId: said.venueOrderId },
           instrument,
         );
+      }
     }
   }
 
@@ -159,10 +161,30 @@ class Recording {
         this.foreign.orders.push(said);
         continue;
       }
+      // The other order's state is not this one's; what it executes is booked from its fills.
+      if (this.checkOnce(tracked, said)) continue;
       const reading = readVenueOrder(tracked.order, said);
       if (reading.kind === "fills-missing") this.fillsMissing = true;
       if (reading.kind === "event") this.apply(tracked, reading.event, instrument);
     }
+  }
+
+  /** Whether the venue speaks of a second order of the intent. Told once, and the session goes no further. */
+  private checkOnce({ order }: TrackedOrder, said: VenueOrder | VenueFill): boolean {
+    const { id: orderId, sessionId, accountId, clientOrderId, venueOrderId } = order;
+    if (venueOrderId === null || venueOrderId === said.venueOrderId) return false;
+    const text = `The venue has two orders of our intent ${clientOrderId}: ${venueOrderId} and ${said.venueOrderId}. What both execute is booked.`;
+    const data = { orderId, sessionId, accountId, clientOrderId, venueOrderIds: [venueOrderId, said.venueOrderId] };
+    this.writes.push(async () => {
+      if (!(await raiseAlert(this.tx, this.deps, { scope: `order:${orderId}`, code: "DOUBLE_EXECUTION", text, data })))
+        return;
+      const [session] = await this.tx.sql<{ run: number }[]>`
+        select run from reference.sessions where id = ${sessionId} and run > 0`;
+      if (session === undefined) return;
+      const report = { sessionId, run: session.run, atMs: this.atMs, reason: `DOUBLE_EXECUTION: ${text}` };
+      this.deps.bus.publish(this.tx, [event(SESSION_REPORTS, sessionId, "report.faulted", report)]);
+    });
+    return true;
   }
 
   stamp(orderId: string, sentAtMs: number): void {

@@ -21,7 +21,8 @@ export interface Trace {
 
 /**
  * Finds out what became of an order that may have been sent. It is absent only when the venue's server clock had passed
- * its window and the allowed skew before the venue was asked for the order and for fills, and both found nothing: an answer
+ * its window, the allowed skew and the time by which the venue's lists may lag before the venue was asked for the order and
+ * for fills, and both found nothing: only then can it not take effect any more, and had it, the lists would say so. An answer
  * about the order may be older than the list of fills, so that a fill of unknown origin is waited for until it is known
  * whose it is. Gives the order with a new intent where it is to be sent again.
  */
@@ -51,11 +52,13 @@ export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, o
  * When an order that a trace has not found is proven absent: 0, it is. More: after so many milliseconds, asked again. Null:
  * the venue knows it.
  */
-export function absentInMs({ settings }: Parts, order: Order, trace: Trace): number | null {
+export function absentInMs({ deps, settings }: Parts, order: Order, trace: Trace): number | null {
   if (trace.order !== null || trace.fills.length > 0) return null;
   const { R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS: skewMs } = settings;
   if (trace.doubtful) return settings.R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS;
-  const absentFromMs = (order.signedAtMs ?? 0) + (order.recvWindowMs ?? 0) + skewMs;
+  const { exchanges } = deps;
+  const lagMs = exchanges.listLagMs(exchanges.account(order.accountId).venue);
+  const absentFromMs = (order.signedAtMs ?? 0) + (order.recvWindowMs ?? 0) + skewMs + lagMs;
   return Math.max(0, absentFromMs - trace.askedAtMs + 1);
 }
 
@@ -113,6 +116,7 @@ export async function fillsSinceCursor(
   }
 }
 
+/** A question is worth asking again soon while an answer may come, and not before it can say more than the last one. */
 async function putOff(lane: LeasedLane, parts: Parts, task: Task, order: Order, atMostMs?: number): Promise<null> {
   const { R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS: intervalMs } = parts.settings;
   const delayMs = Math.min(intervalMs, atMostMs ?? intervalMs);

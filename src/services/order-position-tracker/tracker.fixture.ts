@@ -85,6 +85,8 @@ export interface TrackerOptions {
   account?: (account: VenueAccount) => VenueAccount;
   /** The venue's market clock; null (the default): a replay. */
   marketNowMs?: number | null;
+  /** What the settings say of the venue's lists; default: they do not lag. */
+  listLagMs?: number;
 }
 
 /** One market of the venue with those who trade on it. */
@@ -99,6 +101,8 @@ export interface Desk {
   /** What market-data would answer. */
   candles: Candle[];
   tick(price: string): Promise<void>;
+  /** Sets the faults of the market in place of those before. */
+  misbehave(...faults: object[]): Promise<void>;
   /** Starts a tracker, as a process of its own would be. */
   startTracker(options?: TrackerOptions): Promise<{ stop(): Promise<void> }>;
   close(): Promise<void>;
@@ -136,9 +140,9 @@ async function portsOf({ database, redis, adapters }: World) {
   return { db, leader, bus, queue, close };
 }
 
-function connectorOf(marketId: string, urls: { restUrl: string; wsApiUrl?: string }): Exchanges {
+function connectorOf(marketId: string, urls: { restUrl: string; wsApiUrl?: string }, listLagMs = 0): Exchanges {
   return createCcxtExchanges({
-    venues: [{ id: marketId, connector: "binance", ...urls }],
+    venues: [{ id: marketId, connector: "binance", listLagMs, ...urls }],
     accounts: [{ id: marketId, venue: marketId, ...KEYS }],
     clock: systemClock,
     log,
@@ -170,14 +174,16 @@ export async function openDesk(world: World): Promise<Desk> {
     queue: own.queue,
     candles,
     tick: (price) => world.venue.tick(marketId, price),
+    misbehave: (...faults) => world.venue.misbehave(marketId, faults),
     async startTracker({
       settings = {},
       failpoint,
       account = (given: VenueAccount) => given,
       marketNowMs = null,
+      listLagMs = 0,
     } = {}) {
       const ports = await portsOf(world);
-      const exchanges = connectorOf(marketId, proxy);
+      const exchanges = connectorOf(marketId, proxy, listLagMs);
       const failpoints = failpoint === undefined ? noFailpoints : { hit: failpoint };
       const changed: Exchanges = {
         ...exchanges,

@@ -16,6 +16,8 @@ export interface VenueProcess {
   url(marketId: string): string;
   /** Shows one price: market orders that wait, and limit orders that it reaches, are filled. */
   tick(marketId: string, price: string): Promise<void>;
+  /** Sets the faults of a market in place of those before. */
+  misbehave(marketId: string, faults: readonly object[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -66,14 +68,16 @@ export async function startVenueProcess(marketIds: readonly string[]): Promise<V
   // It listens before its markets are open.
   while (!(await fetch(`${address}/readyz`)).ok) await systemClock.sleep(10);
   const url = (marketId: string) => `${address}/api/paper-exchange/markets/${marketId}`;
+  const control = async (marketId: string, path: string, body: object): Promise<void> => {
+    const headers = { "content-type": "application/json" };
+    const request = { method: "POST", headers, body: JSON.stringify(body) };
+    const answer = await fetch(`${url(marketId)}/control/${path}`, request);
+    if (!answer.ok) throw new Error(`The venue refused control/${path}: ${await answer.text()}`);
+  };
   return {
     url,
-    async tick(marketId, price) {
-      const headers = { "content-type": "application/json" };
-      const body = JSON.stringify({ price });
-      const answer = await fetch(`${url(marketId)}/control/tick`, { method: "POST", headers, body });
-      if (!answer.ok) throw new Error(`The price was not shown: ${await answer.text()}`);
-    },
+    tick: (marketId, price) => control(marketId, "tick", { price }),
+    misbehave: (marketId, faults) => control(marketId, "faults", { faults }),
     async stop() {
       child.kill();
       await child.exited;

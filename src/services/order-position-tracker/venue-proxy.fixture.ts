@@ -99,14 +99,24 @@ class Proxy implements VenueProxy {
       response.writeHead(400, { "content-type": "application/json" }).end(JSON.stringify(fault));
       return;
     }
-    const answer = await fetch(new URL(url, this.target), {
+    const answer = await this.#ask(new URL(url, this.target), {
       method,
       headers: Object.fromEntries(headers.map(([name, value]) => [name, String(value)])),
       ...(body === "" ? {} : { body }),
     });
-    const text = await answer.text();
-    if (fault === "lose-answer") return void request.socket.destroy();
-    response.writeHead(answer.status, { "content-type": "application/json" }).end(text);
+    if (answer === null || fault === "lose-answer") return void request.socket.destroy();
+    const kept = [...answer.headers].filter(([name]) => name === "retry-after" || name === "content-type");
+    response.writeHead(answer.status, Object.fromEntries(kept)).end(answer.text);
+  }
+
+  /** Null: the venue has broken the connection, and so it is broken here. */
+  async #ask(url: URL, request: RequestInit): Promise<{ status: number; headers: Headers; text: string } | null> {
+    try {
+      const answer = await fetch(url, request);
+      return { status: answer.status, headers: answer.headers, text: await answer.text() };
+    } catch {
+      return null;
+    }
   }
 
   #take(what: string): Fault | undefined {

@@ -23,6 +23,12 @@ export const ALERT_KINDS = {
     toDo: "Find out who has moved the difference; pay it in, or stop the sessions.",
     ends: "condition",
   },
+  DOUBLE_EXECUTION: {
+    severity: "critical",
+    meaning: "The venue has two orders of one intent of ours. What both execute is booked; the session is FAULTED.",
+    toDo: "Cancel what is open at the venue, and decide about the position: it is larger or smaller than its strategy wants. A larger listLagMs of the venue waits longer before an order is sent again.",
+    ends: "fact",
+  },
   EXECUTION_NOT_BOOKED: {
     severity: "critical",
     meaning:
@@ -72,6 +78,12 @@ export const ALERT_KINDS = {
     meaning:
       "Trades came after the clock had closed the candle that they belong to. They are in no candle; the series goes on.",
     toDo: "A larger R3_MARKET_DATA_LATE_TRADES_MS waits longer for them.",
+    ends: "fact",
+  },
+  LOST_AT_VENUE: {
+    severity: "critical",
+    meaning: "The venue had accepted an order and knows it no more. It is EXPIRED here.",
+    toDo: "Ask the venue what became of it. The strategy goes on from what was filled.",
     ends: "fact",
   },
   OVER_FILL: {

@@ -15,6 +15,11 @@ export const venueSettingSchema = z.strictObject({
   wsApiUrl: wsUrl.optional(),
   /** What time it is for strategies and signals there: wall time, or (a replay) the time in its events alone. */
   marketClock: z.enum(["wall", "replay"]).default("wall"),
+  /**
+   * How far its lists of orders and fills may be behind what it has executed, in milliseconds. An order whose fate is unknown
+   * is waited for so much longer before it may be sent again. Users of Binance report up to 20 s.
+   */
+  listLagMs: z.number().int().min(0).max(3_600_000).default(60_000),
 });
 
 /** An account at a venue and the keys to it. */
@@ -93,7 +98,7 @@ export const generalSchema = z.object({
   R3_VENUES: jsonText(z.array(venueSettingSchema))
     .default([])
     .describe(
-      'Venues: JSON array of {id, connector: "binance", restUrl?, wsUrl?, wsApiUrl?, marketClock?: "wall" or "replay"}; without URLs the real one, without a clock wall time',
+      'Venues: JSON array of {id, connector: "binance", restUrl?, wsUrl?, wsApiUrl?, marketClock?: "wall" or "replay", listLagMs?: how far its lists of orders and fills may lag, 60000}; without URLs the real one, without a clock wall time',
     ),
   R3_ACCOUNTS: jsonText(z.array(accountSettingSchema))
     .default([])

@@ -82,6 +82,13 @@ export class CcxtAccount implements VenueAccount {
     return this.#read(answer, `the order ${clientOrderId}`, orderOf);
   }
 
+  async orderByVenueId(query: { instrument: Instrument; venueOrderId: string }): Promise<VenueOrder | null> {
+    const params = { symbol: query.instrument.venueSymbol, orderId: query.venueOrderId };
+    const answer = await this.#connection.send({ api: "private", method: "GET", path: "order", params });
+    if (answer.kind === "refused" && answer.code === NO_SUCH_ORDER) return null;
+    return this.#read(answer, `the order ${query.venueOrderId}`, orderOf);
+  }
+
   async openOrders(instrument: Instrument): Promise<VenueOrder[]> {
     const params = { symbol: instrument.venueSymbol };
     return await this.#ask({ api: "private", method: "GET", path: "openOrders", params }, "open orders", ordersOf);

@@ -13,6 +13,8 @@ interface VenueSettings extends BinanceUrls {
   connector: "binance";
   /** Wall time where it is not given. */
   marketClock?: "wall" | "replay";
+  /** A minute where it is not given. */
+  listLagMs?: number;
 }
 
 interface AccountSettings {
@@ -28,6 +30,8 @@ export interface CcxtOptions {
   clock: Clock;
   log: Logger;
 }
+
+const DEFAULT_LIST_LAG_MS = 60_000;
 
 /** Whether orders sent there cost money. */
 function isLive({ restUrl }: VenueSettings): boolean {
@@ -66,6 +70,7 @@ export function createCcxtExchanges({ venues, accounts, clock, log }: CcxtOption
     accounts: accounts.map(({ id, venue }) => ({ id, venue })),
     live: venues.some(isLive),
     marketNowMs: (id) => (venueById.get(id)?.marketClock === "replay" ? null : clock.nowMs()),
+    listLagMs: (id) => venueById.get(id)?.listLagMs ?? DEFAULT_LIST_LAG_MS,
     marketData(id) {
       const venue = venueById.get(id);
       if (venue === undefined) throw notFound("venue", id);

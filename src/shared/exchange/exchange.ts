@@ -117,6 +117,8 @@ export interface VenueAccount {
   cancel(query: { instrument: Instrument; clientOrderId: string }): Promise<CancelOutcome>;
   /** The newest order with this client order id; null when the venue knows none. */
   order(query: { instrument: Instrument; clientOrderId: string }): Promise<VenueOrder | null>;
+  /** The order with this id of the venue; null when it knows none. */
+  orderByVenueId(query: { instrument: Instrument; venueOrderId: string }): Promise<VenueOrder | null>;
   openOrders(instrument: Instrument): Promise<VenueOrder[]>;
   /** Fills with a trade id of `fromId` or above, oldest first; without one from the first. */
   fills(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<VenueFill[]>;
@@ -139,6 +141,8 @@ export interface Exchanges {
   account(accountId: string): VenueAccount;
   /** Now by a venue's market clock where that is wall time; null in a replay, whose time is in its events alone. */
   marketNowMs(venue: string): number | null;
+  /** How far the lists of orders and fills of a venue may be behind what it has executed, in milliseconds. */
+  listLagMs(venue: string): number;
   /** True when any venue is a real one: failpoints are refused then. */
   readonly live: boolean;
   close(): Promise<void>;

@@ -152,7 +152,8 @@ function applyFill(tracked: TrackedOrder, fill: Fill, venueOrderId: string | und
     ...order,
     state,
     stateReason: state === from ? order.stateReason : null,
-    venueOrderId: venueOrderId ?? order.venueOrderId,
+    // The first order that the venue made of it: a second one is noticed by its other id.
+    venueOrderId: order.venueOrderId ?? venueOrderId ?? null,
     filledSize: plain(filled),
     averagePrice: plain(averagePriceOf(filledQuote, filled)),
     fees: withFee(order.fees, fill),
