@@ -1,10 +1,11 @@
 import { raiseAlert } from "#shared/alerts/alerts.ts";
-import { AppError, hasCode, messageOf } from "#shared/errors/app-error.ts";
+import { hasCode, messageOf } from "#shared/errors/app-error.ts";
 import type { AccountEvent } from "#shared/exchange/exchange.ts";
 import type { Bell } from "./bell.ts";
 import { reportForeign } from "./foreign.ts";
 import type { Parts } from "./parts.ts";
 import type { Fence } from "./reconcile.ts";
+import { failsByContent } from "./unbooked.ts";
 
 /** Frames of an account that arrive within so many milliseconds are booked in one transaction. */
 const FRAMES_WITHIN_MS = 1;
@@ -20,11 +21,6 @@ export interface InboxOptions {
   fence: Fence;
   /** An event was left out: only a reconciliation can bring it. */
   onLeftOut: () => void;
-}
-
-/** Whether trying again can not help: something is wrong with what was said, not with who was asked to keep it. */
-function failsByContent(error: unknown): boolean {
-  return !(error instanceof AppError) || error.kind === "permanent";
 }
 
 /** What the user stream told and what is not booked yet, in order. */

@@ -26,12 +26,13 @@ import {
   statesOf,
   venueMoney,
 } from "./tracker-rows.fixture.ts";
+import { readUnbooked } from "./unbooked.ts";
 
 let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(16, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(20, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -58,6 +59,13 @@ function outsider(clientOrderId: string, more: object = {}) {
   const order = { instrument, clientOrderId, side: "BUY", style: LIMIT, size: "1" } as const;
   return outside.place({ ...order, signedAtMs: Date.now(), recvWindowMs: 5_000, ...more });
 }
+
+const pageOf = (fills: VenueFill[]) => ({
+  fills,
+  unreadable: [],
+  rows: fills.length,
+  lastId: fills.at(-1)?.tradeId ?? null,
+});
 
 /** An execution that somebody else's order has had. */
 function strangeFill(number: number): VenueFill {
@@ -118,7 +126,7 @@ describe("fills", () => {
     await inState(world, order, "ACCEPTED");
     desk.proxy.cutStream();
     await desk.tick("102");
-    expect((await desk.outside.fills({ instrument: desk.instrument, limit: 10 })).length).toBe(1);
+    expect((await desk.outside.fills({ instrument: desk.instrument, limit: 10 })).rows).toBe(1);
     desk.proxy.mendStream();
     await inState(world, order, "FILLED");
     expect(await fillRows(world, order)).toHaveLength(1);
@@ -227,7 +235,8 @@ describe("what others do with the account", () => {
       settings: OFTEN,
       account: (account) =>
         changed(account, {
-          fills: async ({ fromId = "1", limit }) => history.slice(Number(fromId) - 1, Number(fromId) - 1 + limit),
+          fills: async ({ fromId = "1", limit }) =>
+            pageOf(history.slice(Number(fromId) - 1, Number(fromId) - 1 + limit)),
           orderByVenueId: async () => null,
         }),
     });
@@ -237,6 +246,45 @@ describe("what others do with the account", () => {
     history.push(strangeFill(1_002));
     await until(async () => (await alertsAbout(world, desk.marketId)).length > 0);
     expect(await alertsAbout(world, desk.marketId)).toEqual(["FOREIGN_FILL"]);
+  });
+});
+
+describe("an execution that the venue lists and that can not be booked", () => {
+  test("is kept as it was told, with an alert, and those behind it are booked", async () => {
+    const list = { broken: false };
+    await desk.startTracker({
+      settings: OFTEN,
+      account: (account) =>
+        changed(account, {
+          fills: async (query) => {
+            const page = await account.fills(query);
+            if (!list.broken) return page;
+            // A row of an unknown form, and one whose size no event may have, before those that are there.
+            const unreadable = [{ tradeId: "900", raw: '{"id":900}', reason: "price: is missing" }];
+            const [first, ...others] = page.fills;
+            const zero = first === undefined ? [] : [{ ...first, size: "0" }];
+            return { ...page, unreadable, fills: [...zero, ...others] };
+          },
+        }),
+    });
+    const session = await runSession(world, desk);
+    desk.proxy.cutStream();
+    await until(async () => (await readFillCursor(world.database.db, desk.marketId, desk.instrument.id)) !== null);
+    list.broken = true;
+    const [first, second] = [requestOf(session, 1), requestOf(session, 2)];
+    for (const order of [first, second]) await inState(world, await place(world, desk, order), "ACCEPTED");
+    await desk.tick("100");
+    await inState(world, second, "FILLED");
+    const kept = await until(async () => {
+      const rows = await readUnbooked(world.database.db, desk.marketId, 10);
+      return rows.length === 2 && rows.toSorted((a, b) => a.tradeId.localeCompare(b.tradeId));
+    });
+    expect(kept.map(({ tradeId, raw }) => [tradeId, raw.slice(0, 10)])).toEqual([
+      ["1", '{"tradeId"'],
+      ["900", '{"id":900}'],
+    ]);
+    expect(await alertsAbout(world, desk.marketId)).toEqual(["EXECUTION_NOT_BOOKED", "EXECUTION_NOT_BOOKED"]);
+    list.broken = false;
   });
 });
 

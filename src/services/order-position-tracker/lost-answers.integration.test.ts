@@ -48,7 +48,7 @@ const OFTEN = {
 };
 const sends = () => desk.proxy.passed.filter(({ what }) => what === "POST order");
 const venueOrder = (clientOrderId: string) => desk.outside.order({ instrument: desk.instrument, clientOrderId });
-const venueFills = () => desk.outside.fills({ instrument: desk.instrument, limit: 100 });
+const venueFills = async () => (await desk.outside.fills({ instrument: desk.instrument, limit: 100 })).fills;
 
 describe("an order whose answer is lost", () => {
   test("is UNKNOWN, then what the venue says it is: one order there and one here", async () => {

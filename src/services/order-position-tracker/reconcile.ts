@@ -1,7 +1,8 @@
 import type { Tx } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Order } from "#shared/domain/order.ts";
-import type { VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
+import { hasCode, messageOf } from "#shared/errors/app-error.ts";
+import type { UnreadableFill, VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
 import { moveFillCursor, readFillCursor } from "./fill-cursor.ts";
@@ -10,6 +11,7 @@ import { endLost } from "./lost-order.ts";
 import { knownIds, lockOrder, openOrders, ordersWithoutVenueId } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { absentInMs, traceOrder } from "./resolve-order.ts";
+import { failsByContent, keepUnbooked } from "./unbooked.ts";
 
 const PAGE = 500;
 
@@ -33,28 +35,73 @@ async function reconcileFills(
   instrument: Instrument,
   fence: Fence,
 ): Promise<void> {
-  const { deps, recorder } = parts;
+  const { deps } = parts;
   const { accountId } = account;
   for (;;) {
     const cursor = await readFillCursor(deps.db, accountId, instrument.id);
     const from = cursor?.tradeId ?? null;
     const page = await account.fills({ instrument, limit: PAGE, ...(from === null ? {} : { fromId: from }) });
-    const fills = page.filter((fill) => fill.tradeId !== from);
+    const fills = page.fills.filter((fill) => fill.tradeId !== from);
+    const unreadable = page.unreadable.filter(({ tradeId }) => tradeId !== from);
     const isFirstReading = cursor?.reachedEnd !== true;
-    if (fills.length === 0 && !isFirstReading) return;
-    const reachedEnd = page.length < PAGE;
+    if (fills.length + unreadable.length === 0 && !isFirstReading) return;
+    const reachedEnd = page.rows < PAGE;
     const known = await attribute(parts, account, { instrument, fills, isFirstReading });
-    const word = await recorder.hear(accountId, { fills: known });
-    await deps.db.transaction(async (tx) => {
-      await fence(tx);
-      const recorded = await recorder.record(tx, word);
-      await reportForeign(tx, parts, { accountId, foreign: recorded.foreign, silent: isFirstReading });
-      const to = known.at(-1)?.tradeId ?? from;
-      await moveFillCursor(tx, { accountId, instrumentId: instrument.id, from, to, reachedEnd });
-    });
-    // What is not known to be anyone's yet is read again with the next reconciliation.
-    if (reachedEnd || known.length < fills.length) return;
+    // What is not known to be anyone's yet is read again with the next reconciliation, and all behind it.
+    const isCut = known.length < fills.length;
+    const to = (isCut ? known.at(-1)?.tradeId : page.lastId) ?? from;
+    const move = { accountId, instrumentId: instrument.id, from, to, reachedEnd };
+    const reading = { fills: known, unreadable: isCut ? [] : unreadable, move, silent: isFirstReading };
+    await bookReading(parts, { instrument, fence, ...reading });
+    if (reachedEnd || isCut) return;
   }
+}
+
+/** What was read of the venue's list of fills, and where its cursor goes with it. */
+interface Reading {
+  instrument: Instrument;
+  fence: Fence;
+  fills: readonly VenueFill[];
+  unreadable: readonly UnreadableFill[];
+  move: Parameters<typeof moveFillCursor>[1];
+  silent: boolean;
+}
+
+/** Books a reading in one transaction; where one of its fills cannot be booked, each in its own, and that one is kept as it is. */
+async function bookReading(parts: Parts, reading: Reading): Promise<void> {
+  const { deps } = parts;
+  try {
+    await bookAtOnce(parts, reading);
+  } catch (error) {
+    if (hasCode(error, "FENCED") || !failsByContent(error)) throw error;
+    const { move } = reading;
+    let from = move.from;
+    for (const fill of reading.fills) {
+      const one = { ...reading, unreadable: [], move: { ...move, from, to: fill.tradeId, reachedEnd: false } };
+      await bookAtOnce(parts, { ...one, fills: [fill] }).catch(async (cause: unknown) => {
+        if (hasCode(cause, "FENCED") || !failsByContent(cause)) throw cause;
+        deps.log.error({ tradeId: fill.tradeId, reason: messageOf(cause) }, "a fill can not be booked");
+        const kept = { tradeId: fill.tradeId, raw: JSON.stringify(fill), reason: messageOf(cause) };
+        await bookAtOnce(parts, { ...one, fills: [], unreadable: [kept] });
+      });
+      from = fill.tradeId;
+    }
+    await bookAtOnce(parts, { ...reading, fills: [], move: { ...move, from } });
+  }
+}
+
+async function bookAtOnce(parts: Parts, reading: Reading): Promise<void> {
+  const { deps, recorder } = parts;
+  const { fills, unreadable, move, silent, instrument, fence } = reading;
+  const { accountId } = move;
+  const word = await recorder.hear(accountId, { fills });
+  await deps.db.transaction(async (tx) => {
+    await fence(tx);
+    const recorded = await recorder.record(tx, word);
+    await reportForeign(tx, parts, { accountId, foreign: recorded.foreign, silent });
+    for (const row of unreadable) await keepUnbooked(tx, parts, { accountId, instrument, row, silent });
+    await moveFillCursor(tx, move);
+  });
 }
 
 /**

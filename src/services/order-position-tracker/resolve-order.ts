@@ -109,10 +109,10 @@ export async function fillsSinceCursor(
   let fromId = (await readFillCursor(parts.deps.db, account.accountId, instrument.id))?.tradeId ?? null;
   for (;;) {
     const page = await account.fills({ instrument, limit, ...(fromId === null ? {} : { fromId }) });
-    all.push(...page);
-    const last = page.at(-1)?.tradeId;
-    if (page.length < limit || last === undefined || last === fromId) return all;
-    fromId = last;
+    all.push(...page.fills);
+    const { lastId } = page;
+    if (page.rows < limit || lastId === null || lastId === fromId) return all;
+    fromId = lastId;
   }
 }
 

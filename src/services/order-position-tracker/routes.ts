@@ -12,6 +12,7 @@ import type { Deps } from "#shared/service/service.ts";
 import { ownedBySessions } from "./balances.ts";
 import { closableHoldings } from "./holdings.ts";
 import { readEquity, readFills, readOrders, readPositions } from "./read-store.ts";
+import { readUnbooked } from "./unbooked.ts";
 
 const filter = pageQuery.extend({ sessionId: idText.optional().describe("Only of this session") });
 const orderEventSchema = z.object({ version: z.number().int(), type: z.string(), atMs: epochMs, data: z.unknown() });
@@ -150,8 +151,18 @@ function accountRoutes(deps: Deps) {
     );
 }
 
-function equityRoutes({ db, log }: Deps) {
-  return httpBase("order-position-tracker", log).get(
+const unbookedSchema = z.object({
+  accountId: z.string(),
+  instrumentId: z.string(),
+  tradeId: z.string(),
+  raw: z.string().describe("As the venue told it"),
+  reason: z.string(),
+  seenAtMs: epochMs,
+});
+
+function equityRoutes(deps: Deps) {
+  const { db } = deps;
+  return unbookedRoutes(deps).get(
     "/equity",
     async ({ query }) => {
       const after = readCursor(query.cursor, z.tuple([z.number()]));
@@ -163,6 +174,21 @@ function equityRoutes({ db, log }: Deps) {
       query: pageQuery.extend({ sessionId: idText.describe("Of this session") }),
       response: { 200: pageSchema(equityPointSchema) },
       detail: { summary: "A session's equity at the close of each candle" },
+    },
+  );
+}
+
+function unbookedRoutes({ db, log }: Deps) {
+  return httpBase("order-position-tracker", log).get(
+    "/unbooked",
+    async ({ query }) => ({ items: await readUnbooked(db, query.accountId, query.limit), nextCursor: null }),
+    {
+      query: z.strictObject({
+        accountId: idText.optional().describe("Only of this account"),
+        limit: z.coerce.number().int().min(1).max(1_000).default(100).describe("How many at most"),
+      }),
+      response: { 200: pageSchema(unbookedSchema) },
+      detail: { summary: "Executions that could not be booked, as the venue told them, newest first" },
     },
   );
 }

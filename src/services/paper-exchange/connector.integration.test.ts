@@ -149,8 +149,8 @@ describe("the connector on the simulated venue", () => {
       order: { status: "FILLED", filledSize: "10", atMs: Date.UTC(2000, 0, 4) },
       fill,
     });
-    expect(await account.fills({ instrument, limit: 10 })).toMatchObject([fill]);
-    expect(await account.fills({ instrument, fromId: "2", limit: 10 })).toEqual([]);
+    expect((await account.fills({ instrument, limit: 10 })).fills).toMatchObject([fill]);
+    expect((await account.fills({ instrument, fromId: "2", limit: 10 })).fills).toEqual([]);
     expect(await account.order({ instrument, clientOrderId: "demo0000-1" })).toMatchObject({ status: "FILLED" });
     expect(await account.order({ instrument, clientOrderId: "nobody-1" })).toBeNull();
     expect(await account.balances()).toContainEqual({ asset: "SPX", free: "9.99", locked: "0" });

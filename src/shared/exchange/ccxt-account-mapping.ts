@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { AccountEvent, VenueBalance, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
+import type { AccountEvent, FillPage, VenueBalance, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { wireDecimal, wireId, wireMs } from "./ccxt-mapping.ts";
 
 /** Binance's orders, fills and balances made ours. Pure. */
@@ -108,23 +108,39 @@ const fillRow = z.looseObject({
   isMaker: z.boolean(),
 });
 
-/** Fills of a myTrades answer, oldest first. */
-export function fillsOf(answer: unknown): VenueFill[] {
-  return z
-    .array(fillRow)
-    .parse(answer)
-    .map((row) => ({
-      tradeId: row.id,
-      venueOrderId: row.orderId,
-      venueSymbol: row.symbol,
-      side: row.isBuyer ? "BUY" : "SELL",
-      price: row.price,
-      size: row.qty,
-      fee: row.commission,
-      feeAsset: row.commissionAsset,
-      maker: row.isMaker,
-      atMs: row.time,
-    }));
+const idRow = z.looseObject({ id: wireId });
+
+/** Fills of a myTrades answer, oldest first. A row that cannot be read is handed out as it is. */
+export function fillsOf(answer: unknown): FillPage {
+  const page: FillPage = { fills: [], unreadable: [], rows: 0, lastId: null };
+  for (const row of z.array(z.unknown()).parse(answer)) {
+    page.rows += 1;
+    const id = idRow.safeParse(row).data?.id ?? null;
+    page.lastId = id ?? page.lastId;
+    const read = fillRow.safeParse(row);
+    if (read.success) page.fills.push(fillOf(read.data));
+    else {
+      const raw = JSON.stringify(row);
+      const reason = read.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
+      page.unreadable.push({ tradeId: id ?? String(Bun.hash(raw)), raw, reason });
+    }
+  }
+  return page;
+}
+
+function fillOf(row: z.infer<typeof fillRow>): VenueFill {
+  return {
+    tradeId: row.id,
+    venueOrderId: row.orderId,
+    venueSymbol: row.symbol,
+    side: row.isBuyer ? "BUY" : "SELL",
+    price: row.price,
+    size: row.qty,
+    fee: row.commission,
+    feeAsset: row.commissionAsset,
+    maker: row.isMaker,
+    atMs: row.time,
+  };
 }
 
 const accountSchema = z.looseObject({

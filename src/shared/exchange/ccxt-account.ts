@@ -9,11 +9,11 @@ import { serverTimeOf } from "./ccxt-mapping.ts";
 import { USER_STREAM } from "./ccxt-streams.ts";
 import type {
   CancelOutcome,
+  FillPage,
   PlaceOutcome,
   PlaceRequest,
   VenueAccount,
   VenueBalance,
-  VenueFill,
   VenueOrder,
 } from "./exchange.ts";
 
@@ -94,7 +94,7 @@ export class CcxtAccount implements VenueAccount {
     return await this.#ask({ api: "private", method: "GET", path: "openOrders", params }, "open orders", ordersOf);
   }
 
-  async fills(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<VenueFill[]> {
+  async fills(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<FillPage> {
     const { instrument, fromId = "0", limit } = query;
     // Without `fromId` Binance tells the newest, not the first.
     const params = { symbol: instrument.venueSymbol, fromId, limit: Math.min(limit, PAGE) };

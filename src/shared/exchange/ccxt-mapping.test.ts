@@ -150,7 +150,7 @@ describe("orders and fills", () => {
   });
 
   test("a list of fills leads to its order by the venue's id alone", () => {
-    expect(fillsOf(MY_TRADES)).toEqual([
+    expect(fillsOf(MY_TRADES).fills).toEqual([
       {
         tradeId: "28457",
         venueOrderId: "100234",

@@ -74,6 +74,23 @@ export interface VenueFill {
   atMs: number;
 }
 
+/** A row of the venue's list of fills whose form is not known. */
+export interface UnreadableFill {
+  /** Of the row, or of all its text where it has none. */
+  tradeId: string;
+  /** As the venue wrote it: JSON text. */
+  raw: string;
+  reason: string;
+}
+
+/** A page of fills. `rows`: how many the venue told, readable or not. `lastId`: of the last row with a readable id; null: none. */
+export interface FillPage {
+  fills: VenueFill[];
+  unreadable: UnreadableFill[];
+  rows: number;
+  lastId: string | null;
+}
+
 export interface VenueBalance {
   asset: string;
   free: string;
@@ -120,8 +137,8 @@ export interface VenueAccount {
   /** The order with this id of the venue; null when it knows none. */
   orderByVenueId(query: { instrument: Instrument; venueOrderId: string }): Promise<VenueOrder | null>;
   openOrders(instrument: Instrument): Promise<VenueOrder[]>;
-  /** Fills with a trade id of `fromId` or above, oldest first; without one from the first. */
-  fills(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<VenueFill[]>;
+  /** Fills with a trade id of `fromId` or above, oldest first; without one from the first. One that cannot be read hides no other. */
+  fills(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<FillPage>;
   balances(): Promise<VenueBalance[]>;
   /** Follows the user stream until the signal aborts; reconnects by itself; `onConnected` after each (re)connect. */
   follow(follow: {

@@ -79,6 +79,17 @@ create table order_position_tracker.foreign_activity (
   primary key (account_id, instrument_id, kind, venue_id)
 );
 
+-- Executions that the venue tells of and that could not be booked: as they were told, with the reason.
+create table order_position_tracker.unbooked (
+  account_id text not null,
+  instrument_id text not null,
+  trade_id text not null,
+  raw text not null,
+  reason text not null,
+  seen_at_ms bigint not null,
+  primary key (account_id, instrument_id, trade_id)
+);
+
 create table order_position_tracker.positions (
   session_id text not null,
   instrument_id text not null,
