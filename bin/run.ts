@@ -9,7 +9,9 @@ import { systemClock } from "#shared/clock/system.ts";
 import { loadSettings, type Settings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
 import { createPostgresDb } from "#shared/db/postgres.ts";
+import { createBans } from "#shared/exchange/bans.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
+import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
 import { createServiceClients } from "#shared/http/create-clients.ts";
 import { createHttpApp } from "#shared/http/http-app.ts";
 import { type Listening, listen } from "#shared/http/listen.ts";
@@ -59,7 +61,8 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
   const wakeups = createBullmqWakeups({ ...redis, log });
   const queue = createTaskQueue({ db, wakeups, clock, log });
   const cache = createRedisCache(redis);
-  const exchanges = createCcxtExchanges({ venues: general.R3_VENUES, accounts: general.R3_ACCOUNTS, clock, log });
+  const bans = createBans({ store: createPostgresBanStore(db), clock, log });
+  const exchanges = createCcxtExchanges({ venues: general.R3_VENUES, accounts: general.R3_ACCOUNTS, clock, log, bans });
   const clients = createServiceClients(
     {
       dataCollect: general.R3_DATA_COLLECT_URL ?? ownUrl,

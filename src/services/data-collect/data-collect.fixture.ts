@@ -169,6 +169,7 @@ export async function startReplica(database: TestDatabase, redis: TestRedis, ven
     live: false,
     marketNowMs: () => null,
     listLagMs: () => 0,
+    bannedUntilMs: () => null,
     close: async () => undefined,
   };
   const failpoints: Deps["failpoints"] = { hit: (_point, context) => void hits.push(context) };

@@ -1,5 +1,6 @@
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
 import type { Leadership } from "#shared/leader/leader.ts";
+import { createAccountHealth } from "./account-health.ts";
 import { createBalanceWatch } from "./balances.ts";
 import { createBell } from "./bell.ts";
 import { ExecutionInbox } from "./execution-inbox.ts";
@@ -28,14 +29,21 @@ export async function followAccount(parts: Parts, accountId: string, leadership:
   });
 
   const balances = createBalanceWatch(parts, accountId, fence);
+  const health = createAccountHealth(parts, accountId, fence);
   const reconcile = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
-        await reconcileAccount(parts, accountId, fence);
+        health.compared(await reconcileAccount(parts, accountId, fence));
         await balances.compare();
       } catch (error) {
         if (hasCode(error, "FENCED")) return;
-        deps.log.warn({ accountId, error: messageOf(error) }, "account not reconciled");
+        health.unreachable(error);
+      }
+      try {
+        await health.report();
+      } catch (error) {
+        if (hasCode(error, "FENCED")) return;
+        deps.log.warn({ accountId, error: messageOf(error) }, "what sessions run without not told, trying again");
       }
       await wants.rung(await pauseMs(parts, accountId));
     }
@@ -44,18 +52,21 @@ export async function followAccount(parts: Parts, accountId: string, leadership:
   await Promise.all([follow, inbox.book(), reconcile()]);
 }
 
-/** All instruments of an account, each by itself: one that can not be compared keeps none of the others. */
-async function reconcileAccount(parts: Parts, accountId: string, fence: Fence): Promise<void> {
+/** All instruments of an account, each by itself: one that can not be compared keeps none of the others. Gives those. */
+async function reconcileAccount(parts: Parts, accountId: string, fence: Fence): Promise<Set<string>> {
   const { deps, serverClocks, instruments } = parts;
+  const failed = new Set<string>();
   await serverClocks.measure(accountId);
   for (const instrumentId of await followedInstruments(deps.db, accountId)) {
     try {
       await reconcileInstrument(parts, accountId, await instruments.byId(instrumentId), fence);
     } catch (error) {
       if (hasCode(error, "FENCED")) throw error;
+      failed.add(instrumentId);
       deps.log.warn({ accountId, instrumentId, error: messageOf(error) }, "instrument not reconciled");
     }
   }
+  return failed;
 }
 
 async function pauseMs({ deps, settings }: Parts, accountId: string): Promise<number> {

@@ -22,6 +22,11 @@ export async function beginCancel(
     tx.complete(task, { state: order?.state ?? "unknown order" });
     return { move: "nothing" };
   }
+  if (order.state === "INITIALIZED") {
+    const reason = `${wanted.reason} The order was not sent.`;
+    tx.complete(task, { state: (await recorder.change(tx, order, { kind: "state", to: "CANCELED", reason })).state });
+    return { move: "nothing" };
+  }
   const pending = await recorder.change(tx, order, { kind: "state", to: "PENDING_CANCEL", reason: wanted.reason });
   return { move: "cancel", order: pending };
 }

@@ -8,7 +8,7 @@ import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { insertOrder, insertOrderEvent, lockOrder, updateOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { resolveOrder, sendAgainOrReject } from "./resolve-order.ts";
-import { lockStates, refuseBySession, settleTask } from "./settled.ts";
+import { banLeftMs, lockStates, refuseBySession, settleTask } from "./settled.ts";
 
 /** What the first step of a task found to be done. */
 export type NextMove = { move: "nothing" } | { move: "send" | "resolve" | "cancel"; order: Order };
@@ -40,9 +40,19 @@ export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request
     tx.complete(task, { state: closed.state });
     return { move: "nothing" };
   }
+  const waitMs = banLeftMs(parts, task, order);
+  if (waitMs > 0) {
+    const until = new Date(deps.clock.nowMs() + waitMs).toISOString();
+    const waiting = { ...order, stateReason: `It waits until ${until}: the venue takes nothing from here before.` };
+    const atMs = deps.clock.nowMs();
+    await (found === null ? insertOrder(tx, waiting, atMs) : updateOrder(tx, waiting, null, atMs));
+    tx.retryIn(task, waitMs);
+    return { move: "nothing" };
+  }
   const submitted: Order = {
     ...order,
     state: "SUBMITTED",
+    stateReason: null,
     attempt: 1,
     signedAtMs: serverClocks.nowMs(order.accountId),
     recvWindowMs: settings.R3_ORDER_POSITION_TRACKER_RECV_WINDOW_MS,

@@ -1,10 +1,11 @@
 import { moneyOf } from "#shared/accounting/book.ts";
+import { closableSize } from "#shared/accounting/flat.ts";
 import { applyToPosition, type PositionState } from "#shared/accounting/position.ts";
 import { ALERT_KINDS } from "#shared/alerts/alert-codes.ts";
-import { raiseAlert } from "#shared/alerts/alerts.ts";
+import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
 import type { OutgoingEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
-import { normalize } from "#shared/domain/decimal.ts";
+import { decimal, normalize } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
@@ -12,6 +13,7 @@ import { event, ORDERS, POSITIONS, SESSION_REPORTS } from "#shared/messages/topi
 import { applyOrderEvent, type OrderAlert, type OrderEvent, type TrackedOrder } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { sessionScope } from "./fault-watch.ts";
 import type { Instruments } from "./instruments.ts";
 import { entriesOf } from "./ledger.ts";
 import { lockMoney, positionEvent, toPosition, upsertPosition, writeEntry } from "./money-store.ts";
@@ -253,6 +255,9 @@ class Recording {
       () => insertFill(this.tx, fill, this.atMs),
       () => insertOrderEvent(this.tx, { order, type: "order.filled", from, fill, atMs: this.atMs }),
       () => upsertPosition(this.tx, position),
+      ...(closableSize({ size: after.size, mark: decimal(fill.price), instrument }) === null
+        ? [() => clearAlert(this.tx, this.deps, { scope: sessionScope(sessionId), code: "FAULTED_WITH_POSITION" })]
+        : []),
       ...entriesOf(fill, instrument).map(
         (entry) => () => writeEntry(this.tx, { ...entry, sessionId, accountId, reference, atMs: fill.atMs }),
       ),

@@ -8,6 +8,7 @@ import type { Deps, Service } from "#shared/service/service.ts";
 import { accountRole, followAccount } from "./account-stream.ts";
 import { beginCancel, cancelOrder } from "./cancel-order.ts";
 import { createEquityCurve } from "./equity.ts";
+import { watchFault } from "./fault-watch.ts";
 import { createSessionFollower } from "./follow-sessions.ts";
 import { createInstruments } from "./instruments.ts";
 import type { Parts } from "./parts.ts";
@@ -50,13 +51,15 @@ function followTopics(parts: Parts): Running {
   const running = parts.deps.bus.subscribe({
     group: "order-position-tracker",
     topics: [SESSIONS, MARKET_CANDLES],
-    handle: (tx, events, unit) => {
+    handle: async (tx, events, unit) => {
+      for (const { data } of events) {
+        await watchFault(tx, parts, SESSIONS.schemas["session.changed"].parse(data).session);
+      }
       tx.afterCommit(() => {
         for (const one of events) {
           sessions.look(SESSIONS.schemas["session.changed"].parse(one.data).session, unit);
         }
       });
-      return Promise.resolve();
     },
     handleVolatile: (events) => equity.follow(events.map((one) => candleSchema.parse(one.data))),
     onAcquired: (unit) => sessions.lookAll(unit),

@@ -26,5 +26,10 @@ export const orderPositionTrackerSettings = z.object({
   R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: wholeNumber(100, 3_600_000)
     .default(1_000)
     .describe("Milliseconds between two reconciliations while an order of the account is open or unknown"),
+  R3_ORDER_POSITION_TRACKER_DEGRADED_AFTER_MS: wholeNumber(0, 3_600_000)
+    .default(10_000)
+    .describe(
+      "Milliseconds after which an account that cannot be asked, or an instrument that cannot be compared, degrades its sessions",
+    ),
 });
 export type OrderPositionTrackerSettings = z.infer<typeof orderPositionTrackerSettings>;

@@ -1,6 +1,7 @@
 import type { TradingState } from "#shared/domain/account.ts";
 import type { Order, OrderRequest, OrderState } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
+import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import type { LaneTx, Task } from "#shared/queue/queue.ts";
 import type { Parts } from "./parts.ts";
 
@@ -13,10 +14,22 @@ const UNSETTLED: ReadonlySet<OrderState> = new Set([
   "PENDING_UPDATE",
 ]);
 
-/** Ends the task when the order's state is settled, else puts it off. Returns the state. */
-export function settleTask(tx: LaneTx, { settings }: Parts, task: Task, order: Order, delayMs?: number): OrderState {
+/** Entries come so much behind the end of a ban: cancels go first. */
+const BEHIND_CANCELS_MS = 250;
+
+/** How long a task waits for the end of a ban of its order's venue; 0: there is none. */
+export function banLeftMs({ deps }: Parts, task: Pick<Task, "type">, { accountId }: Pick<Order, "accountId">): number {
+  const { exchanges, clock } = deps;
+  const untilMs = exchanges.bannedUntilMs(exchanges.account(accountId).venue);
+  if (untilMs === null) return 0;
+  return Math.max(1, untilMs - clock.nowMs()) + (task.type === CANCEL_ORDER.type ? 0 : BEHIND_CANCELS_MS);
+}
+
+/** Ends the task when the order's state is settled, else puts it off, beyond the end of a ban. Returns the state. */
+export function settleTask(tx: LaneTx, parts: Parts, task: Task, order: Order, delayMs?: number): OrderState {
   if (UNSETTLED.has(order.state)) {
-    tx.retryIn(task, delayMs ?? settings.R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS);
+    const wantedMs = delayMs ?? parts.settings.R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS;
+    tx.retryIn(task, Math.max(wantedMs, banLeftMs(parts, task, order)));
   } else tx.complete(task, { state: order.state, filled: order.filledSize });
   return order.state;
 }

@@ -10,8 +10,10 @@ import type { Candle } from "#shared/domain/candle.ts";
 import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Session } from "#shared/domain/session.ts";
+import { type Bans, createBans } from "#shared/exchange/bans.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
 import type { Exchanges, VenueAccount } from "#shared/exchange/exchange.ts";
+import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import type { AdvisoryLock } from "#shared/leader/leader.ts";
 import { event, SESSIONS } from "#shared/messages/topics.ts";
@@ -140,12 +142,17 @@ async function portsOf({ database, redis, adapters }: World) {
   return { db, leader, bus, queue, close };
 }
 
-function connectorOf(marketId: string, urls: { restUrl: string; wsApiUrl?: string }, listLagMs = 0): Exchanges {
+function connectorOf(
+  marketId: string,
+  urls: { restUrl: string; wsApiUrl?: string },
+  { listLagMs = 0, bans }: { listLagMs?: number; bans?: Bans } = {},
+): Exchanges {
   return createCcxtExchanges({
     venues: [{ id: marketId, connector: "binance", listLagMs, ...urls }],
     accounts: [{ id: marketId, venue: marketId, ...KEYS }],
     clock: systemClock,
     log,
+    ...(bans === undefined ? {} : { bans }),
   });
 }
 
@@ -183,7 +190,8 @@ export async function openDesk(world: World): Promise<Desk> {
       listLagMs = 0,
     } = {}) {
       const ports = await portsOf(world);
-      const exchanges = connectorOf(marketId, proxy, listLagMs);
+      const bans = createBans({ store: createPostgresBanStore(world.database.db), clock: systemClock, log });
+      const exchanges = connectorOf(marketId, proxy, { listLagMs, bans });
       const failpoints = failpoint === undefined ? noFailpoints : { hit: failpoint };
       const changed: Exchanges = {
         ...exchanges,

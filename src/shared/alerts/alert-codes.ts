@@ -36,6 +36,12 @@ export const ALERT_KINDS = {
     toDo: "Compare the position with the venue's.",
     ends: "fact",
   },
+  FAULTED_WITH_POSITION: {
+    severity: "critical",
+    meaning: "A session is FAULTED while it holds a position that nobody manages.",
+    toDo: "Start the session again, or stop it with the policy flatten, or close the position at the venue.",
+    ends: "condition",
+  },
   FILL_BEFORE_INTENT: {
     severity: "critical",
     meaning: "The venue executed an order that was not sent yet. It was booked.",

@@ -3,7 +3,7 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import { accountEventOf, balancesOf, fillsOf, orderOf, ordersOf, placedOf } from "./ccxt-account-mapping.ts";
 import { isDuplicateOrder, NO_SUCH_ORDER, OUTSIDE_WINDOW, UNKNOWN_ORDER, type VenueAnswer } from "./ccxt-answers.ts";
 import type { VenueRequest } from "./ccxt-binance.ts";
-import { answerLost, askFailed, notUnderstood } from "./ccxt-failures.ts";
+import { answerLost, askFailed, banned, notUnderstood } from "./ccxt-failures.ts";
 import type { LazyConnection } from "./ccxt-lazy.ts";
 import { serverTimeOf } from "./ccxt-mapping.ts";
 import { USER_STREAM } from "./ccxt-streams.ts";
@@ -59,6 +59,7 @@ export class CcxtAccount implements VenueAccount {
       if (answer.code === OUTSIDE_WINDOW) return { kind: "window-passed" };
       return { kind: "rejected", code: answer.code, reason: answer.reason };
     }
+    if (answer.kind === "banned" && !answer.left) throw banned(this.venue, answer.untilMs);
     if (answer.kind !== "answer") throw this.#lost(what, answer);
     return { kind: "accepted", ...this.#readEffect(what, () => placedOf(answer.body)) };
   }
@@ -71,7 +72,8 @@ export class CcxtAccount implements VenueAccount {
       if (answer.code === UNKNOWN_ORDER) return { kind: "not-open" };
       throw askFailed(this.venue, what, answer);
     }
-    if (answer.kind === "lost") throw this.#lost(what, answer);
+    if (answer.kind === "banned" && !answer.left) throw banned(this.venue, answer.untilMs);
+    if (answer.kind !== "answer") throw this.#lost(what, answer);
     return { kind: "canceled", order: this.#readEffect(what, () => orderOf(answer.body)) };
   }
 
@@ -144,7 +146,8 @@ export class CcxtAccount implements VenueAccount {
   }
 
   #lost(what: string, answer: Exclude<VenueAnswer, { kind: "answer" }>): Error {
-    return answerLost(this.venue, what, answer.reason, answer.kind === "lost" ? answer.cause : undefined);
+    const reason = answer.kind === "banned" ? "it was refused by a ban" : answer.reason;
+    return answerLost(this.venue, what, reason, answer.kind === "lost" ? answer.cause : undefined);
   }
 }
 

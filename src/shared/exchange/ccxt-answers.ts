@@ -1,13 +1,28 @@
-/** What came of a request to a venue. refused: the venue says that it did nothing. lost: nobody knows whether it did. */
+/**
+ * What came of a request to a venue. refused: the venue says that it did nothing. banned: it takes nothing until then, and
+ * where the request had `left` nobody knows what it did. lost: nobody knows whether it did anything.
+ */
 export type VenueAnswer =
   | { kind: "answer"; body: unknown }
   | { kind: "refused"; status: number; code: string; reason: string }
+  | { kind: "banned"; untilMs: number; left: boolean }
   | { kind: "lost"; reason: string; cause?: unknown };
 
 /** Codes that Binance documents with "execution status unknown", or that speak of its inside. */
 const UNCLEAR_CODES: ReadonlySet<string> = new Set(["-1000", "-1001", "-1006", "-1007", "-1008"]);
 /** Statuses that say nothing about the request itself: blocked, too many requests, banned. */
 const UNCLEAR_STATUSES: ReadonlySet<number> = new Set([403, 408, 418, 429]);
+
+/** How long a ban lasts whose end the venue does not name: too many requests, and banned for going on all the same. */
+const UNNAMED_BAN_MS: Readonly<Record<number, number>> = { 429: 10_000, 418: 120_000 };
+
+/** The end of a ban by an answer with 418 or 429, of which Retry-After names the seconds. Null: it is no ban. */
+export function banEndOf(status: number, retryAfter: string | null, nowMs: number): number | null {
+  const unnamedMs = UNNAMED_BAN_MS[status];
+  if (unnamedMs === undefined) return null;
+  const named = retryAfter !== null && /^\d{1,7}$/.test(retryAfter);
+  return nowMs + (named ? Number(retryAfter) * 1_000 : unnamedMs);
+}
 
 /** Binance: "Timestamp for this request is outside of the recvWindow", or ahead of the server's time. */
 export const OUTSIDE_WINDOW = "-1021";

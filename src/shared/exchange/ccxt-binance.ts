@@ -2,26 +2,20 @@ import Binance, { type StreamClient } from "ccxt/binance-pro";
 import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import { classifyAnswer, OUTSIDE_WINDOW, type VenueAnswer } from "./ccxt-answers.ts";
+import type { Bans } from "./bans.ts";
+import { banEndOf, classifyAnswer, OUTSIDE_WINDOW, type VenueAnswer } from "./ccxt-answers.ts";
 import { serverTimeOf } from "./ccxt-mapping.ts";
 import { ServerClock } from "./ccxt-server-clock.ts";
 import { klineStream, tradeStream, USER_STREAM } from "./ccxt-streams.ts";
-
-/** Where a Binance stands. Without URLs it is the real one. */
-export interface BinanceUrls {
-  /** Below it: `/api/v3/...`. */
-  restUrl?: string | undefined;
-  /** Market streams; default: `restUrl` with the scheme ws and `/ws`. */
-  wsUrl?: string | undefined;
-  /** WebSocket API with the user stream; default: `restUrl` with the scheme ws and `/ws-api/v3`. */
-  wsApiUrl?: string | undefined;
-}
+import { addressOf, type BinanceUrls } from "./ccxt-urls.ts";
 
 export interface BinanceOptions extends BinanceUrls {
   apiKey?: string;
   secret?: string;
   clock: Clock;
   log: Logger;
+  /** What the venue has told of bans; nothing leaves under one. */
+  bans: Bans;
 }
 
 /** A request by the names of ccxt's table of endpoints. */
@@ -67,6 +61,9 @@ export class BinanceConnection extends Binance {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #serverClock: ServerClock;
+  readonly #bans: Bans;
+  /** What a ban is for: every connection to it. */
+  readonly #address: string;
   readonly #onFrame = new Map<string, (frame: unknown) => void>();
 
   constructor(options: BinanceOptions) {
@@ -82,6 +79,8 @@ export class BinanceConnection extends Binance {
     });
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#bans = options.bans;
+    this.#address = addressOf(options);
     this.#serverClock = new ServerClock(options.clock, () => this.#askTime());
     if (options.restUrl !== undefined) this.#moveTo(options.restUrl, options);
   }
@@ -122,7 +121,8 @@ export class BinanceConnection extends Binance {
     const answer = await this.#sendOnce({ api: "public", method: "GET", path: "time" }, TIME_TIMEOUT_MS);
     try {
       if (answer.kind === "answer") return serverTimeOf(answer.body);
-      this.#log.warn({ reason: answer.reason }, "venue's time not told");
+      const reason = answer.kind === "banned" ? "banned" : answer.reason;
+      this.#log.warn({ reason }, "venue's time not told");
     } catch (error) {
       this.#log.warn({ reason: messageOf(error) }, "venue's time not understood");
     }
@@ -133,6 +133,8 @@ export class BinanceConnection extends Binance {
     const { api, method, path, params = {}, onSent } = request;
     try {
       if (this.enableRateLimit) await this.throttle(this.#costOf(api, method, path, params));
+      const bannedUntilMs = await this.#bans.check(this.#address);
+      if (bannedUntilMs !== null) return { kind: "banned", untilMs: bannedUntilMs, left: false };
       const { url, headers, body } = this.#sign(request);
       const answer = fetch(url, {
         method,
@@ -143,6 +145,11 @@ export class BinanceConnection extends Binance {
       });
       onSent?.();
       const response = await answer;
+      const banEndMs = banEndOf(response.status, response.headers.get("retry-after"), this.#clock.nowMs());
+      if (banEndMs !== null) {
+        this.#bans.note(this.#address, banEndMs);
+        return { kind: "banned", untilMs: banEndMs, left: true };
+      }
       return classifyAnswer(response.status, await response.text(), (text) => this.parseJson(text));
     } catch (cause) {
       return { kind: "lost", reason: messageOf(cause), cause };
@@ -175,6 +182,11 @@ export class BinanceConnection extends Binance {
       onConnected();
     };
     while (!signal.aborted) {
+      const bannedUntilMs = await this.#bans.check(this.#address);
+      if (bannedUntilMs !== null) {
+        await this.#clock.sleep(bannedUntilMs - this.#clock.nowMs(), signal);
+        continue;
+      }
       const reason = await this.#followOnce(stream, acknowledged, signal);
       if (signal.aborted) break;
       this.#log.warn({ stream, reason, pauseMs }, "stream lost, connecting again");

@@ -7,11 +7,18 @@ export function askFailed(venue: string, what: string, answer: Exclude<VenueAnsw
     const message = `The venue "${venue}" refuses to tell ${what}: ${answer.reason} (${answer.code}).`;
     return new AppError("VENUE_REFUSED", "permanent", message, { details: { venue, code: answer.code } });
   }
+  if (answer.kind === "banned") return banned(venue, answer.untilMs);
   const message = `The venue "${venue}" did not tell ${what}: ${answer.reason}.`;
   return new AppError("VENUE_UNAVAILABLE", "transient", message, {
     cause: answer.kind === "lost" ? answer.cause : undefined,
     details: { venue },
   });
+}
+
+/** Nothing may leave for the venue until then. */
+export function banned(venue: string, untilMs: number): AppError {
+  const message = `The venue "${venue}" takes nothing from here until ${new Date(untilMs).toISOString()}: too many requests.`;
+  return new AppError("VENUE_BANNED", "transient", message, { details: { venue, untilMs } });
 }
 
 /** The failure of a request that may have taken effect: only the venue knows, it has to be asked. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { accountEventOf, balancesOf, fillsOf, orderOf, placedOf } from "./ccxt-account-mapping.ts";
 import type { VenueAnswer } from "./ccxt-answers.ts";
-import { classifyAnswer, isDuplicateOrder } from "./ccxt-answers.ts";
+import { banEndOf, classifyAnswer, isDuplicateOrder } from "./ccxt-answers.ts";
 import {
   ACCOUNT_POSITION,
   CANCELED_ANSWER,
@@ -218,6 +218,19 @@ describe("the user stream", () => {
       balances: [{ asset: "ETH", free: "10000", locked: "0.5" }],
     });
     expect(accountEventOf({ e: "balanceUpdate", E: 1 })).toBeNull();
+  });
+});
+
+describe("banEndOf", () => {
+  test.each([
+    [418, "60", 61_000],
+    [429, "1", 2_000],
+    [429, null, 11_000],
+    [418, "soon", 121_000],
+    [403, "60", null],
+    [200, null, null],
+  ])("%s with Retry-After %p ends at %p", (status, retryAfter, endMs) => {
+    expect(banEndOf(status, retryAfter, 1_000)).toBe(endMs);
   });
 });
 

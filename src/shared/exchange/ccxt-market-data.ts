@@ -63,7 +63,7 @@ export class CcxtMarketData implements VenueMarketData {
     if (!this.#hasKey) return new Map();
     const answer = await this.#connection.send({ api: "sapi", method: "GET", path: "asset/tradeFee" });
     if (answer.kind === "refused") return new Map();
-    if (answer.kind === "lost") throw askFailed(this.venue, "its fees", answer);
+    if (answer.kind !== "answer") throw askFailed(this.venue, "its fees", answer);
     return feesOf(answer.body);
   }
 

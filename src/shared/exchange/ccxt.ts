@@ -1,10 +1,11 @@
 import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import { AppError } from "#shared/errors/app-error.ts";
+import { type Bans, createBans } from "./bans.ts";
 import { CcxtAccount } from "./ccxt-account.ts";
-import type { BinanceUrls } from "./ccxt-binance.ts";
 import { LazyConnection } from "./ccxt-lazy.ts";
 import { CcxtMarketData } from "./ccxt-market-data.ts";
+import { addressOf, type BinanceUrls } from "./ccxt-urls.ts";
 import type { Exchanges, VenueAccount, VenueMarketData } from "./exchange.ts";
 
 /** A venue of the settings. Without a `restUrl` it is the real one. */
@@ -29,6 +30,8 @@ export interface CcxtOptions {
   accounts: readonly AccountSettings[];
   clock: Clock;
   log: Logger;
+  /** Default: bans that this process was told of alone. */
+  bans?: Bans;
 }
 
 const DEFAULT_LIST_LAG_MS = 60_000;
@@ -43,7 +46,9 @@ function notFound(what: string, id: string): AppError {
 }
 
 /** Connectors over ccxt, made when they are first asked for. An account of an unknown venue is a fault (SETTINGS_INVALID). */
-export function createCcxtExchanges({ venues, accounts, clock, log }: CcxtOptions): Exchanges {
+export function createCcxtExchanges(options: CcxtOptions): Exchanges {
+  const { venues, accounts, clock, log } = options;
+  const bans = options.bans ?? createBans({ store: null, clock, log });
   const venueById = new Map(venues.map((venue) => [venue.id, venue]));
   const accountById = new Map(accounts.map((account) => [account.id, account]));
   const marketData = new Map<string, VenueMarketData>();
@@ -61,6 +66,7 @@ export function createCcxtExchanges({ venues, accounts, clock, log }: CcxtOption
       wsApiUrl: venue.wsApiUrl,
       ...(keys === undefined ? {} : { apiKey: keys.apiKey, secret: keys.secret }),
       clock,
+      bans,
       log: log.child({ venue: venue.id, ...(keys === undefined ? {} : { accountId: keys.id }) }),
     });
   }
@@ -70,6 +76,10 @@ export function createCcxtExchanges({ venues, accounts, clock, log }: CcxtOption
     accounts: accounts.map(({ id, venue }) => ({ id, venue })),
     live: venues.some(isLive),
     marketNowMs: (id) => (venueById.get(id)?.marketClock === "replay" ? null : clock.nowMs()),
+    bannedUntilMs(id) {
+      const venue = venueById.get(id);
+      return venue === undefined ? null : bans.untilMs(addressOf(venue));
+    },
     listLagMs: (id) => venueById.get(id)?.listLagMs ?? DEFAULT_LIST_LAG_MS,
     marketData(id) {
       const venue = venueById.get(id);

@@ -160,6 +160,8 @@ export interface Exchanges {
   marketNowMs(venue: string): number | null;
   /** How far the lists of orders and fills of a venue may be behind what it has executed, in milliseconds. */
   listLagMs(venue: string): number;
+  /** Until when nothing may leave for a venue, as it has told (wall clock); null: it takes requests. */
+  bannedUntilMs(venue: string): number | null;
   /** True when any venue is a real one: failpoints are refused then. */
   readonly live: boolean;
   close(): Promise<void>;

@@ -1,0 +1,85 @@
+import { DEGRADATIONS, type Degradation } from "#shared/domain/degradation.ts";
+import { hasCode, sentenceOf } from "#shared/errors/app-error.ts";
+import { reportDegraded } from "#shared/session-health/report-degraded.ts";
+import type { Parts } from "./parts.ts";
+import type { Fence } from "./reconcile.ts";
+
+/** What of an account's sessions its leader knows to be missing. */
+export interface AccountHealth {
+  /** A comparison has ended; these instruments could not be compared. */
+  compared(failed: ReadonlySet<string>): void;
+  /** A comparison was not possible at all. */
+  unreachable(error: unknown): void;
+  /** Tells the sessions what is new or over. Nothing is written where nothing has changed. */
+  report(): Promise<void>;
+}
+
+interface SessionRow {
+  id: string;
+  run: number;
+  instrument_id: string;
+  degraded: Degradation[];
+}
+
+export function createAccountHealth(parts: Parts, accountId: string, fence: Fence): AccountHealth {
+  const { deps, settings } = parts;
+  const { clock, exchanges } = deps;
+  const afterMs = settings.R3_ORDER_POSITION_TRACKER_DEGRADED_AFTER_MS;
+  const { venue } = exchanges.account(accountId);
+  let unreachableSinceMs: number | null = null;
+  /** Since when an instrument can not be compared. */
+  const failingSinceMs = new Map<string, number>();
+
+  const missingOf = (instrumentId: string): Degradation[] => {
+    const nowMs = clock.nowMs();
+    const bannedUntilMs = exchanges.bannedUntilMs(venue);
+    if (bannedUntilMs !== null) {
+      const until = new Date(bannedUntilMs).toISOString();
+      const text = `The venue takes nothing from here until ${until}: orders wait, cancels go first.`;
+      return [{ code: "VENUE_BANNED", sinceMs: unreachableSinceMs ?? nowMs, text }];
+    }
+    if (unreachableSinceMs !== null && nowMs - unreachableSinceMs >= afterMs) {
+      const text = `The account ${accountId} cannot be asked for its orders and fills: see the log for the reason.`;
+      return [{ code: "ACCOUNT_UNREACHABLE", sinceMs: unreachableSinceMs, text }];
+    }
+    const sinceMs = failingSinceMs.get(instrumentId);
+    if (sinceMs === undefined || nowMs - sinceMs < afterMs) return [];
+    const text = `Orders and fills of ${instrumentId} could not be compared with the venue's: see the log for the reason.`;
+    return [{ code: "RECONCILIATION_PENDING", sinceMs, text }];
+  };
+
+  return {
+    compared(failed) {
+      unreachableSinceMs = null;
+      for (const id of failingSinceMs.keys()) if (!failed.has(id)) failingSinceMs.delete(id);
+      for (const id of failed) if (!failingSinceMs.has(id)) failingSinceMs.set(id, clock.nowMs());
+    },
+    unreachable(error) {
+      unreachableSinceMs ??= clock.nowMs();
+      if (!hasCode(error, "VENUE_BANNED")) {
+        deps.log.warn({ accountId, error: sentenceOf(error) }, "account not reconciled");
+      }
+    },
+    async report() {
+      const rows = await deps.db.sql<SessionRow[]>`
+        select id, run, session -> 'instrumentIds' ->> 0 as instrument_id, session -> 'degraded' as degraded
+        from reference.sessions
+        where account_id = ${accountId} and state in ('STARTING', 'RUNNING', 'PAUSED', 'STOPPING') order by id`;
+      const atMs = clock.nowMs();
+      for (const { id, run, instrument_id: instrumentId, degraded } of rows) {
+        const mine = degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "order-position-tracker");
+        const known = new Map(mine.map((one) => [one.code, one]));
+        const wanted = missingOf(instrumentId).map((one) => ({
+          ...one,
+          ...(known.has(one.code) ? { sinceMs: known.get(one.code)?.sinceMs ?? one.sinceMs } : {}),
+        }));
+        if (Bun.deepEquals(mine, wanted)) continue;
+        await deps.db.transaction(async (tx) => {
+          await fence(tx);
+          const session = { id, run, degraded };
+          reportDegraded(tx, deps.bus, { session, reporter: "order-position-tracker", wanted, atMs });
+        });
+      }
+    },
+  };
+}

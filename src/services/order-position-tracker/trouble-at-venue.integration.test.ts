@@ -1,0 +1,119 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
+import { createRedlockLock } from "#shared/leader/redlock.ts";
+import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
+import {
+  alertsAbout,
+  changeSession,
+  inState,
+  moneyOf,
+  orderRow,
+  place,
+  reportsOf,
+  requestOf,
+  runSession,
+  venueMoney,
+} from "./tracker-rows.fixture.ts";
+
+let world: World;
+let desk: Desk;
+
+beforeAll(async () => {
+  world = await createWorld(6, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+});
+beforeEach(async () => {
+  desk = await openDesk(world);
+  await desk.tick("100");
+});
+afterEach(async () => {
+  await desk.close();
+});
+afterAll(async () => {
+  await world.close();
+});
+
+const OFTEN = {
+  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
+  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
+  R3_ORDER_POSITION_TRACKER_DEGRADED_AFTER_MS: "0",
+};
+const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
+
+describe("a venue that bans", () => {
+  test("is left alone until the time that it has named, by every process; orders wait and say so, cancels go first", async () => {
+    await desk.startTracker({ settings: OFTEN });
+    await desk.startTracker({ settings: OFTEN });
+    const session = await runSession(world, desk);
+    const open = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, open, "ACCEPTED");
+    await desk.misbehave({ fault: "banned", status: 418, retryAfterMs: 4_000, times: 1 });
+    await until(async () => (await reportsOf(world, session)).includes("report.degraded"));
+    const bannedAtMs = Date.now();
+    // The other process learns of it before its next request, a second later at most.
+    await until(() => Date.now() > bannedAtMs + 1_000);
+    const asked = desk.proxy.passed.length;
+    const waiting = await place(world, desk, requestOf(session, 2, { style: LIMIT }));
+    const { stateReason } = await inState(world, waiting, "INITIALIZED");
+    expect(stateReason).toStartWith("It waits until ");
+    await changeSession(world, desk, { ...session, version: 5 }, { state: "STOPPING", stopPolicy: "cancel" });
+    await until(() => Date.now() > bannedAtMs + 2_800);
+    expect(desk.proxy.passed.length).toBe(asked);
+    expect((await orderRow(world, waiting.id))?.state).not.toBe("SUBMITTED");
+    await inState(world, open, "CANCELED");
+    expect(desk.proxy.passed.slice(asked).some(({ what }) => what === "POST order")).toBe(false);
+    await until(async () => (await reportsOf(world, session)).includes("report.stopped"));
+  });
+
+  test("in the moment of an order leaves it UNKNOWN until it can be asked, and it is sent once", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    desk.proxy.cutStream();
+    await desk.misbehave({ fault: "banned", status: 429, retryAfterMs: 1_000, times: 1 });
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, order, "UNKNOWN");
+    expect((await inState(world, order, "ACCEPTED")).attempt).toBe(2);
+    expect(await desk.outside.openOrders(desk.instrument)).toHaveLength(1);
+  });
+});
+
+describe("a user stream", () => {
+  test.each([
+    ["that is silent", { fault: "stream-silent", kind: "user" }],
+    ["that tells all twice", { fault: "stream-doubled", kind: "user" }],
+    ["that turns its frames around", { fault: "stream-turned", kind: "user" }],
+  ])("%s changes nothing but how soon an execution is known", async (_what, fault) => {
+    await desk.startTracker({ settings: OFTEN });
+    const session = await runSession(world, desk);
+    await until(() => desk.proxy.heard >= 2);
+    await desk.misbehave(fault);
+    for (const number of [1, 2, 3]) {
+      const order = await place(world, desk, requestOf(session, number));
+      await until(async () => ["ACCEPTED", "FILLED"].includes((await orderRow(world, order.id))?.state ?? ""));
+      await desk.tick("100");
+      await inState(world, order, "FILLED");
+    }
+    expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
+    expect(await alertsAbout(world, session.id)).toEqual([]);
+  });
+});
+
+describe("a session that is FAULTED", () => {
+  test("while it holds a position is told of, until the position is closed", async () => {
+    await desk.startTracker({ settings: OFTEN });
+    const session = await runSession(world, desk);
+    const bought = await place(world, desk, requestOf(session, 1));
+    await inState(world, bought, "ACCEPTED");
+    await desk.tick("100");
+    await inState(world, bought, "FILLED");
+    const faulted = await changeSession(world, desk, session, { state: "FAULTED", stateReason: "It threw." });
+    await until(async () => (await alertsAbout(world, session.id)).length === 1);
+    expect(await alertsAbout(world, session.id)).toEqual(["FAULTED_WITH_POSITION"]);
+    const sold = await place(world, desk, requestOf(faulted, 2, { side: "SELL", size: "1.99", reduceOnly: true }));
+    await inState(world, sold, "ACCEPTED");
+    await desk.tick("100");
+    await inState(world, sold, "FILLED");
+    // What is left no order could close.
+    expect(await alertsAbout(world, session.id)).toEqual(["FAULTED_WITH_POSITION", "-FAULTED_WITH_POSITION"]);
+  });
+});
