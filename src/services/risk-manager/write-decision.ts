@@ -20,10 +20,9 @@ export type DecideDeps = Pick<Deps, "bus" | "queue" | "clock" | "failpoints" | "
 /** Writes a denial with its event: no order is made. */
 export async function deny(tx: Tx, deps: DecideDeps, cause: Cause, denial: Denial): Promise<TaskOutcome> {
   const { code, reason } = denial;
-  const { id: signalId, sessionId } = cause;
-  deps.bus.publish(tx, [
-    event(SIGNALS, sessionId, "signal.denied", { signalId, sessionId, code, reason }, { causationId: signalId }),
-  ]);
+  const { id: signalId, sessionId, run } = cause;
+  const denied = { signalId, sessionId, run, code, reason };
+  deps.bus.publish(tx, [event(SIGNALS, sessionId, "signal.denied", denied, { causationId: signalId })]);
   await writeDenial(tx, cause, denial, deps.clock.nowMs());
   tx.afterCommit(() => deps.log.info({ sessionId, signalId, code }, "signal denied"));
   return { decision: "denied", code };

@@ -6,6 +6,8 @@ import type { Deps } from "#shared/service/service.ts";
 import type { ChangeSession, CreateSession } from "./contract.ts";
 import { checkIfMatch, requireIfMatch } from "./etag.ts";
 import type { Answer, IdempotencyKeys, KeyScope } from "./idempotency.ts";
+import { missingSettings } from "./missing-settings.ts";
+import { saveSession } from "./save-session.ts";
 import { newCode } from "./session-code.ts";
 import {
   type Action,
@@ -30,7 +32,7 @@ export interface Conditions {
 }
 
 export interface CommandDeps {
-  deps: Pick<Deps, "db" | "bus" | "clients" | "clock">;
+  deps: Pick<Deps, "db" | "bus" | "clients" | "clock" | "exchanges">;
   store: Store;
   keys: IdempotencyKeys;
 }
@@ -53,7 +55,9 @@ export function createCommands(context: CommandDeps): Commands {
     act: async (id, action, conditions) =>
       once(context, conditions, async (tx) => {
         const session = await lockSession(context, tx, { id, ifMatch: conditions.ifMatch });
-        return save(context, tx, session, settled(session, act(session, action, context.deps.clock.nowMs())));
+        const nowMs = context.deps.clock.nowMs();
+        const missing = missingSettings(session, context.deps.exchanges, nowMs);
+        return save(context, tx, session, settled(session, act(session, action, { nowMs, missing })));
       }),
     remove: async (id, conditions) => (await given(conditions)) ?? removeSession(context, id, conditions),
   };
@@ -124,10 +128,8 @@ async function lockSession(
   return session;
 }
 
-/** Writes a session and tells of it. */
-async function save({ store, deps }: CommandDeps, tx: Tx, before: Session, session: Session): Promise<Answer> {
-  await store.update(tx, session);
-  deps.bus.publish(tx, [event(SESSIONS, session.id, "session.changed", { from: before.state, session })]);
+async function save(context: CommandDeps, tx: Tx, before: Session, session: Session): Promise<Answer> {
+  await saveSession(tx, context, { before, session });
   return { status: 200, session };
 }
 

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { epochMs } from "#shared/domain/schemas.ts";
 import { sessionSchema } from "#shared/domain/session.ts";
+import { denialCodeSchema } from "#shared/domain/signal.ts";
 
 const { name, strategy, params, instrumentIds, timeFrame, accountId, capital } = sessionSchema.shape;
 const { riskPolicy, refreshIntervalMs, stopPolicy } = sessionSchema.shape;
@@ -35,6 +37,17 @@ export const changeSessionSchema = z
   })
   .refine((change) => Object.values(change).some((value) => value !== undefined), "must name at least one field");
 export type ChangeSession = z.infer<typeof changeSessionSchema>;
+
+/** What was denied of a session's signals since its present start. Not part of its version. */
+export const denialsSchema = z.object({
+  count: z.number().int().nonnegative(),
+  last: z.object({ code: denialCodeSchema, reason: z.string(), atMs: epochMs }).nullable(),
+});
+export type Denials = z.infer<typeof denialsSchema>;
+
+/** A session as it is read. */
+export const sessionViewSchema = sessionSchema.extend({ denials: denialsSchema });
+export type SessionView = z.infer<typeof sessionViewSchema>;
 
 /** Headers of every change. */
 export const changeHeaders = z.object({

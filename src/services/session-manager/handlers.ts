@@ -1,28 +1,45 @@
 import type { BusEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
-import { event, SESSION_REPORTS, SESSIONS } from "#shared/messages/topics.ts";
+import { SESSION_REPORTS, SIGNALS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { applyReport, type Report } from "./report-rules.ts";
+import { saveSession } from "./save-session.ts";
 import type { Store } from "./store.ts";
 
-/** Applies the reports of a batch to their sessions, in order, in the batch's transaction. */
-export function createReportsHandler({ bus, clock, log }: Pick<Deps, "bus" | "clock" | "log">, store: Store) {
+type HandlerDeps = Pick<Deps, "bus" | "clock" | "log">;
+
+/** Reports, and of signals those that risk denied. */
+export function concernsSessions({ topic, type }: Pick<BusEvent, "topic" | "type">): boolean {
+  return topic === SESSION_REPORTS.name || type === "signal.denied";
+}
+
+/** Applies the reports of a batch to their sessions, in order, and counts denials, in the batch's transaction. */
+export function createHandler(deps: HandlerDeps, store: Store) {
   return async (tx: Tx, events: readonly BusEvent[]): Promise<void> => {
-    for (const received of events) {
-      const sessionId = received.key;
-      const session = await store.lock(tx, sessionId);
-      if (session === null) continue;
-      const report = readReport(received);
-      const effect = applyReport(session, await store.readiness(tx, sessionId), report, clock.nowMs());
-      if (effect.readiness !== undefined) await store.saveReadiness(tx, sessionId, effect.readiness);
-      if (effect.session === undefined) continue;
-      await store.update(tx, effect.session);
-      const changed = event(SESSIONS, sessionId, "session.changed", { from: session.state, session: effect.session });
-      bus.publish(tx, [{ ...changed, causationId: received.id }]);
-      const fields = { sessionId, run: session.run, from: session.state, to: effect.session.state };
-      tx.afterCommit(() => log.info({ ...fields, reason: effect.session?.stateReason }, "session changed by a report"));
+    for (const received of events.filter(concernsSessions)) {
+      if (received.topic === SIGNALS.name) await countDenial(tx, store, received);
+      else await takeReport(tx, deps, store, received);
     }
   };
+}
+
+async function countDenial(tx: Tx, store: Store, { key, data, timeMs }: BusEvent): Promise<void> {
+  const { run, code, reason } = SIGNALS.schemas["signal.denied"].parse(data);
+  await store.countDenial(tx, key, { run, code, reason, atMs: timeMs });
+}
+
+async function takeReport(tx: Tx, deps: HandlerDeps, store: Store, received: BusEvent): Promise<void> {
+  const sessionId = received.key;
+  const before = await store.lock(tx, sessionId);
+  if (before === null) return;
+  const report = readReport(received);
+  const readiness = await store.readiness(tx, sessionId);
+  const { session, ...reached } = applyReport(before, readiness, report, deps.clock.nowMs());
+  if (reached.readiness !== undefined) await store.saveReadiness(tx, sessionId, reached.readiness);
+  if (session === undefined) return;
+  await saveSession(tx, { deps, store }, { before, session, causationId: received.id });
+  const fields = { sessionId, run: before.run, from: before.state, to: session.state, reason: session.stateReason };
+  tx.afterCommit(() => deps.log.info(fields, "session changed by a report"));
 }
 
 function readReport({ type, data }: BusEvent): Report {

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Degradation, DegradationCode } from "#shared/domain/degradation.ts";
 import { mayTransition, type Session } from "#shared/domain/session.ts";
 import type { StartStep } from "#shared/messages/topics.ts";
-import { moved, STARTING_REASON } from "./session-rules.ts";
+import { AT_WORK, moved, startingReason, type Waits } from "./session-rules.ts";
 
 /** What a service tells of one run of a session. */
 export type Report =
@@ -19,24 +19,24 @@ export interface Readiness {
   run: number;
   warm: boolean;
   reconciled: boolean;
-  /** Why a step has not been reached yet, in a sentence, where that was told. */
-  waits: Partial<Record<StartStep, string>>;
+  waits: Waits;
 }
 export const NOTHING_REACHED: Readiness = { run: 0, warm: false, reconciled: false, waits: {} };
 
 /** What a report changes: the readiness, the session, or nothing. */
 export interface ReportEffect {
   readiness?: Readiness;
-  session?: Session;
+  session?: Session | undefined;
 }
 
 /**
  * STARTING becomes RUNNING when strategy-executor is warm and order-position-tracker has reconciled, both in the present
- * run; until then its reason says what it waits for. STOPPING becomes STOPPED when the stop policy is done. A fault counts in every state that may fault. A report of
- * another run, or one that comes again, changes nothing.
+ * run; until then its reason says what it waits for. STOPPING becomes STOPPED when the stop policy is done. A fault counts
+ * in every state that may fault. A report of another run, or one that comes again, changes nothing.
  */
 export function applyReport(session: Session, readiness: Readiness, report: Report, nowMs: number): ReportEffect {
   if (report.run !== session.run) return {};
+  const { waits } = ofRun(readiness, session.run);
   switch (report.type) {
     case "report.warm":
     case "report.reconciled":
@@ -51,34 +51,44 @@ export function applyReport(session: Session, readiness: Readiness, report: Repo
     case "report.degraded": {
       const { degradation } = report;
       const others = session.degraded.filter(({ code }) => code !== degradation.code);
-      return AT_WORK.has(session.state) ? degradedTo(session, [...others, degradation], nowMs) : {};
+      return { session: degradedTo(session, { list: [...others, degradation], waits }, nowMs) };
     }
-    case "report.restored":
-      return degradedTo(
-        session,
-        session.degraded.filter(({ code }) => code !== report.code),
-        nowMs,
-      );
+    case "report.restored": {
+      const list = session.degraded.filter(({ code }) => code !== report.code);
+      return { session: degradedTo(session, { list, waits }, nowMs) };
+    }
   }
 }
 
-/** States in which something can be missing. */
-export const AT_WORK: ReadonlySet<Session["state"]> = new Set(["STARTING", "RUNNING", "PAUSED", "STOPPING", "FAULTED"]);
+/**
+ * The session with another list of what is missing, oldest first: what goes on keeps the time at which it began. Undefined
+ * where it is the same list, or the session is at rest.
+ */
+export function degradedTo(
+  session: Session,
+  { list, waits }: { list: readonly Degradation[]; waits: Waits },
+  nowMs: number,
+): Session | undefined {
+  const began = new Map(session.degraded.map(({ code, sinceMs }) => [code, sinceMs]));
+  const degraded = list
+    .map((one) => ({ ...one, sinceMs: began.get(one.code) ?? one.sinceMs }))
+    .toSorted((a, b) => a.sinceMs - b.sinceMs);
+  if (!AT_WORK.includes(session.state) || isDeepStrictEqual(degraded, session.degraded)) return undefined;
+  const reason = session.state === "STARTING" ? startingReason(degraded, waits) : session.stateReason;
+  return moved({ ...session, degraded }, session.state, reason, nowMs);
+}
 
-/** The session with another list of what is missing, oldest first; nothing where it is the same. */
-export function degradedTo(session: Session, list: readonly Degradation[], nowMs: number): ReportEffect {
-  const degraded = list.toSorted((a, b) => a.sinceMs - b.sinceMs);
-  if (isDeepStrictEqual(degraded, session.degraded)) return {};
-  return { session: { ...session, degraded, version: session.version + 1, updatedAtMs: nowMs } };
+/** What was reached in this run: nothing of an earlier one counts. */
+export function ofRun(readiness: Readiness, run: number): Readiness {
+  return readiness.run === run ? readiness : { ...NOTHING_REACHED, run };
 }
 
 type StartReport = Extract<Report, { type: "report.warm" | "report.reconciled" | "report.waiting" }>;
 
 function readier(session: Session, before: Readiness, report: StartReport, nowMs: number): ReportEffect {
-  const readiness = reached(before.run === session.run ? before : { ...NOTHING_REACHED, run: session.run }, report);
+  const readiness = reached(ofRun(before, session.run), report);
   if (readiness.warm && readiness.reconciled) return { readiness, session: moved(session, "RUNNING", null, nowMs) };
-  const reasons = new Set(Object.values(readiness.waits));
-  const reason = reasons.size === 0 ? STARTING_REASON : [...reasons].join(" ");
+  const reason = startingReason(session.degraded, readiness.waits);
   if (reason === session.stateReason) return { readiness };
   return { readiness, session: moved(session, "STARTING", reason, nowMs) };
 }

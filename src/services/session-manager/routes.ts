@@ -5,9 +5,11 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
+import type { Deps } from "#shared/service/service.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
+import { createAlertRoutes } from "./alert-routes.ts";
 import type { Commands, Conditions } from "./commands.ts";
-import { changeHeaders, changeSessionSchema, createSessionSchema } from "./contract.ts";
+import { changeHeaders, changeSessionSchema, createSessionSchema, sessionViewSchema } from "./contract.ts";
 import { etagOf } from "./etag.ts";
 import { type Answer, fingerprintOf } from "./idempotency.ts";
 import { ACTIONS, type Action } from "./session-rules.ts";
@@ -24,9 +26,14 @@ const SUMMARIES: Record<Action, string> = {
   stop: "Stops a session by its stop policy",
 };
 
-/** REST of sessions. Their version is their ETag. */
-export function createRoutes(commands: Commands, store: Store, log: Logger) {
-  return new Elysia().use(createReads(store, log)).use(createChanges(commands, log)).use(createActions(commands, log));
+/** REST of sessions and of open alerts. A session's version is its ETag. */
+export function createRoutes(deps: Pick<Deps, "db" | "bus" | "clock" | "log">, commands: Commands, store: Store) {
+  const { log } = deps;
+  return new Elysia()
+    .use(createReads(store, log))
+    .use(createChanges(commands, log))
+    .use(createActions(commands, log))
+    .use(createAlertRoutes(deps));
 }
 
 function createReads(store: Store, log: Logger) {
@@ -36,23 +43,27 @@ function createReads(store: Store, log: Logger) {
       async ({ query }) => {
         const after = readCursor(query.cursor, cursor);
         const rows = await store.list(after, query.limit + 1);
-        return pageOf(rows, query.limit, (session) => [session.createdAtMs, session.id]);
+        return pageOf(rows, query.limit, ({ createdAtMs, id }) => [createdAtMs, id]);
       },
       {
         query: pageQuery,
-        response: { 200: pageSchema(sessionSchema) },
-        detail: detail("Lists sessions, oldest first"),
+        response: { 200: pageSchema(sessionViewSchema) },
+        detail: detail("Lists sessions with what was denied since their start, oldest first"),
       },
     )
     .get(
       "/sessions/:id",
       async ({ params, set }) => {
-        const session = await store.find(params.id);
+        const session = await store.view(params.id);
         if (session === null) throw new AppError("NOT_FOUND", "permanent", "There is no such session.");
         set.headers.etag = etagOf(session);
         return session;
       },
-      { params: byId, response: { 200: sessionSchema, 404: problemSchema }, detail: detail("Reads a session") },
+      {
+        params: byId,
+        response: { 200: sessionViewSchema, 404: problemSchema },
+        detail: detail("Reads a session with what was denied since its start"),
+      },
     );
 }
 

@@ -1,15 +1,19 @@
 import type { Running } from "#shared/bus/bus.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import { SESSION_REPORTS } from "#shared/messages/topics.ts";
+import { SESSION_REPORTS, SIGNALS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { createCommands } from "./commands.ts";
-import { createReportsHandler } from "./handlers.ts";
+import { concernsSessions, createHandler } from "./handlers.ts";
 import { createIdempotencyKeys } from "./idempotency.ts";
 import { createRoutes } from "./routes.ts";
 import type { Settings } from "./settings.ts";
+import { watchSettings } from "./settings-watch.ts";
 import { createStore } from "./store.ts";
 
-/** session-manager: answers REST, follows the reports of those who carry sessions out, forgets old keys. */
+/**
+ * session-manager: answers REST, follows the reports of those who carry sessions out and what risk denies, compares sessions
+ * with the settings, forgets old keys.
+ */
 export function createSessionManager(deps: Deps, settings: Settings): Service {
   const { db, bus, clock, log } = deps;
   const store = createStore(db);
@@ -17,7 +21,7 @@ export function createSessionManager(deps: Deps, settings: Settings): Service {
   const ended = new AbortController();
   let reports: Running | undefined;
   let reading = false;
-  let sweeping: Promise<void> = Promise.resolve();
+  let working: Promise<void>[] = [];
 
   const sweep = async () => {
     while (!ended.signal.aborted) {
@@ -27,22 +31,24 @@ export function createSessionManager(deps: Deps, settings: Settings): Service {
   };
 
   return {
-    routes: createRoutes(createCommands({ deps, store, keys }), store, log),
+    routes: createRoutes(deps, createCommands({ deps, store, keys }), store),
     async start() {
       reports = bus.subscribe({
         group: "session-manager",
-        topics: [SESSION_REPORTS],
-        handle: createReportsHandler(deps, store),
+        topics: [SESSION_REPORTS, SIGNALS],
+        concerns: concernsSessions,
+        handle: createHandler(deps, store),
       });
       await reports.ready;
       reading = true;
-      sweeping = sweep();
+      const everyMs = settings.R3_SESSION_MANAGER_WATCH_MS;
+      working = [sweep(), watchSettings(deps, { store, everyMs }, ended.signal)];
     },
     async stop() {
       ended.abort();
       await reports?.close();
-      await sweeping;
+      await Promise.all(working);
     },
-    notReady: () => (reading ? [] : ["session reports"]),
+    notReady: () => (reading ? [] : ["its topics"]),
   };
 }

@@ -4,12 +4,12 @@ import type { Bus } from "#shared/bus/bus.ts";
 import { createManualClock, type ManualClock } from "#shared/clock/manual.ts";
 import type { Db } from "#shared/db/db.ts";
 import { type Instrument, instrumentSchema } from "#shared/domain/instrument.ts";
-import type { Session } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { ServiceClients } from "#shared/http/clients.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
-import type { CreateSession } from "./contract.ts";
+import type { CreateSession, SessionView } from "./contract.ts";
 import { sessionManager } from "./index.ts";
+import type { Named } from "./missing-settings.ts";
 
 /** What the other services answer; tests change it. */
 export interface World {
@@ -31,12 +31,12 @@ export interface Called {
   status: number;
   etag: string | null;
   /** The session, or problem details. */
-  body: Session & {
+  body: SessionView & {
     code: string;
     detail?: string;
     allowed?: string[];
     errors?: { field: string }[];
-    items: Session[];
+    items: SessionView[];
     nextCursor: string;
   };
 }
@@ -46,7 +46,10 @@ export interface Replica {
   service: Service;
   clock: ManualClock;
   world: World;
+  /** Below `/api/session-manager/sessions`. */
   call(call: Call): Promise<Called>;
+  /** Any address of the service. */
+  ask(call: Call): Promise<Called>;
   create(headers?: Record<string, string>, more?: Partial<CreateSession>): Promise<Called>;
 }
 
@@ -64,29 +67,34 @@ export const WANTED = {
   riskPolicy: { sizing: { method: "percent-of-equity", percent: "95" } },
 } as const;
 
+/** The settings of a replica: what WANTED needs, and more. */
+export const NAMED: Named = { venues: ["paper", "binance"], accounts: [{ id: "demo", venue: "paper" }] };
+
 /** Makes a replica that is not started: its routes work. */
-export function createReplica(db: Db, bus: Bus): Replica {
+export function createReplica(db: Db, bus: Bus, exchanges: Named = NAMED): Replica {
   const world: World = { exposure: { openOrders: 0, positions: 0 }, down: false, strategyVersion: "1.0.0" };
   const clock = createManualClock(1_700_000_000_000);
   const clients = clientsOf(world);
-  const deps = { db, bus, clients, clock, log: pino({ level: "silent" }) } as unknown as Deps;
+  const deps = { db, bus, clients, clock, exchanges, log: pino({ level: "silent" }) } as unknown as Deps;
   const service = sessionManager.create(deps, sessionManager.settings.parse({}));
   const routes: AnyElysia = service.routes ?? new Elysia();
-  const call = async ({ method = "GET", path = "", body, headers = {} }: Call): Promise<Called> => {
+  const ask = async ({ method = "GET", path = "", body, headers = {} }: Call): Promise<Called> => {
     const init: RequestInit = { method, headers: { ...headers } };
     if (body !== undefined) {
       init.body = JSON.stringify(body);
       init.headers = { ...headers, "content-type": "application/json" };
     }
-    const answer = await routes.handle(new Request(`http://localhost/api/session-manager/sessions${path}`, init));
+    const answer = await routes.handle(new Request(`http://localhost/api/session-manager${path}`, init));
     const text = await answer.text();
     return { status: answer.status, etag: answer.headers.get("etag"), body: text === "" ? null : JSON.parse(text) };
   };
+  const call = (sent: Call) => ask({ ...sent, path: `/sessions${sent.path ?? ""}` });
   return {
     service,
     clock,
     world,
     call,
+    ask,
     create: (headers = {}, more = {}) => call({ method: "POST", body: { ...WANTED, ...more }, headers }),
   };
 }

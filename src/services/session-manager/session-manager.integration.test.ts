@@ -52,7 +52,8 @@ describe("creating a session", () => {
     expect(body.params).toEqual({ fast: 5, slow: 30 });
     expect(body.code).toMatch(/^[a-z0-9]{8}$/);
     expect(SESSIONS.schemas["session.changed"].parse(published[0]?.data)).toEqual({ from: null, session: body });
-    expect((await replica.call({ path: `/${body.id}` })).body).toEqual(body);
+    const denials = { count: 0, last: null };
+    expect((await replica.call({ path: `/${body.id}` })).body).toEqual({ ...body, denials });
   });
 
   test.each([

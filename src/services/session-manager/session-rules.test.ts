@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Degradation } from "#shared/domain/degradation.ts";
+import { DEGRADATIONS, type Degradation, type DegradationCode } from "#shared/domain/degradation.ts";
 import {
   mayTransition,
   SESSION_STATES,
@@ -8,11 +8,13 @@ import {
   type SessionState,
   sessionSchema,
 } from "#shared/domain/session.ts";
+import { comparedWithSettings, missingSettings, type Named } from "./missing-settings.ts";
 import { applyReport, NOTHING_REACHED, type Report } from "./report-rules.ts";
 import { sessionIn } from "./session.fixture.ts";
 import {
   ACTIONS,
   type Action,
+  AT_WORK,
   act,
   allowedCommands,
   changed,
@@ -35,12 +37,13 @@ const EXPECTED: Record<SessionState, string[]> = {
   DELETED: [],
 };
 const NOT_READY = NOTHING_REACHED;
+const NOW = { nowMs: 9, missing: [] };
 
 describe("what may be asked of a session", () => {
   test.each(SESSION_STATES.map((state) => [state, EXPECTED[state]] as const))("in %s: %p", (state, expected) => {
     expect(allowedCommands(state)).toEqual(expected as ReturnType<typeof allowedCommands>);
     for (const action of ACTION_NAMES) {
-      const outcome = act(sessionIn(state), action, 9);
+      const outcome = act(sessionIn(state), action, NOW);
       if (expected.includes(action)) {
         expect(outcome).toMatchObject({
           kind: "changed",
@@ -53,9 +56,9 @@ describe("what may be asked of a session", () => {
 
   test("a start is a new run and clears what an old one left", () => {
     const before = { ...sessionIn("FAULTED"), stateReason: "it threw", degraded: [STALE] };
-    const outcome = act(before, "start", 9);
+    const outcome = act(before, "start", NOW);
     expect(outcome).toMatchObject({ session: { run: before.run + 1, stateReason: STARTING_REASON, degraded: [] } });
-    expect(act(sessionIn("RUNNING"), "pause", 9)).toMatchObject({ session: { run: before.run } });
+    expect(act(sessionIn("RUNNING"), "pause", NOW)).toMatchObject({ session: { run: before.run } });
   });
 });
 
@@ -109,7 +112,7 @@ describe("reports", () => {
   });
 
   test("say what a start waits for, until it waits for it no more", () => {
-    const started = act(sessionIn("STOPPED"), "start", 1);
+    const started = act(sessionIn("STOPPED"), "start", NOW);
     if (started.kind !== "changed") throw new Error("It was not started.");
     let { session } = started;
     expect(session.stateReason).toBe(STARTING_REASON);
@@ -172,6 +175,23 @@ describe("what a session runs without", () => {
     expect(one?.degraded.map(({ code }) => code)).toEqual(["FEED_STALE"]);
   });
 
+  test("goes on since the time it was told first, whatever is told later", () => {
+    const stale = after(sessionIn("RUNNING"), degraded(STALE));
+    expect(after(stale as Session, degraded({ ...STALE, sinceMs: 8 }))).toBeUndefined();
+    const other = after(stale as Session, degraded({ code: "FEED_STALE", sinceMs: 8, text: "It is silent." }));
+    expect(other?.degraded).toEqual([{ code: "FEED_STALE", sinceMs: 5, text: "It is silent." }]);
+  });
+
+  test("is over with a stop, and goes on through a fault, since what it holds is still there", () => {
+    const stale = (state: SessionState) => ({ ...sessionIn(state), degraded: [STALE] });
+    const told = (state: SessionState, report: object) => after(stale(state), { run: 2, ...report } as Report);
+    expect(told("STOPPING", { type: "report.stopped" })).toMatchObject({ state: "STOPPED", degraded: [] });
+    expect(told("RUNNING", { type: "report.faulted", reason: "x" })).toMatchObject({
+      state: "FAULTED",
+      degraded: [STALE],
+    });
+  });
+
   test("changes nothing when it is told again, is over already, of another run, or of a session at rest", () => {
     const stale = { ...sessionIn("RUNNING"), degraded: [STALE] };
     expect(after(stale, degraded(STALE))).toBeUndefined();
@@ -181,17 +201,30 @@ describe("what a session runs without", () => {
   });
 });
 
+const CODES = Object.keys(DEGRADATIONS) as DegradationCode[];
+const PAPER = { venues: ["paper"], accounts: [{ id: "demo", venue: "paper" }] };
+const named = fc.constantFrom<Named>(
+  PAPER,
+  { venues: [], accounts: [] },
+  { ...PAPER, accounts: [] },
+  { venues: ["paper", "other"], accounts: [{ id: "demo", venue: "other" }] },
+);
+const runsBack = fc.integer({ min: 0, max: 2 });
 const step = fc.oneof(
-  fc.constantFrom(...ACTION_NAMES).map((action) => ({ action })),
-  fc.constant({ action: "delete" as const }),
+  fc.record({ action: fc.constantFrom(...ACTION_NAMES, "delete" as const), named }),
+  fc.record({ compare: named }),
   fc.record({
     type: fc.constantFrom("report.warm", "report.reconciled", "report.waiting", "report.stopped", "report.faulted"),
-    runsBack: fc.integer({ min: 0, max: 2 }),
+    runsBack,
   }),
+  fc.record({ type: fc.constantFrom("report.degraded", "report.restored"), code: fc.constantFrom(...CODES), runsBack }),
 );
+/** What stands in a session's list by the settings' own watch. */
+const lacks = ({ degraded }: Session) =>
+  degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "session-manager").map(({ text }) => text);
 
 describe("whatever happens to a session", () => {
-  test("it moves by the state table alone, each change is one version, and RUNNING needs both reports of its run", () => {
+  test("it moves by the state table alone, each change is one version, RUNNING needs both reports of its run, at rest nothing is missing, and a list has one entry a code", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         let session: Session = { ...sessionIn("CREATED"), run: 0 };
@@ -200,11 +233,19 @@ describe("whatever happens to a session", () => {
         for (const [index, next] of steps.entries()) {
           const before = session;
           if ("action" in next) {
-            const outcome = next.action === "delete" ? remove(session, index) : act(session, next.action, index);
+            const missing = missingSettings(session, next.named, index);
+            const outcome =
+              next.action === "delete" ? remove(session, index) : act(session, next.action, { nowMs: index, missing });
             if (outcome.kind === "changed") session = outcome.session;
+          } else if ("compare" in next) {
+            session = comparedWithSettings(session, { named: next.compare, readiness }, index) ?? session;
+            const wanted = AT_WORK.includes(session.state) ? missingSettings(session, next.compare, index) : [];
+            expect(lacks(session).toSorted()).toEqual(wanted.map(({ text }) => text).toSorted());
           } else {
             const run = session.run - next.runsBack;
-            const report = { type: next.type, run, until: "warm", reason: "x" } as Report;
+            const code = "code" in next ? next.code : CODES[0];
+            const degradation = { code, sinceMs: index % 7, text: `Since ${index}.` };
+            const report = { type: next.type, run, until: "warm", reason: "x", code, degradation } as Report;
             if (session.state === "STARTING") seen.add(`${run} ${next.type}`);
             const effect = applyReport(session, readiness, report, index);
             session = effect.session ?? session;
@@ -212,6 +253,12 @@ describe("whatever happens to a session", () => {
           }
           sessionSchema.parse(session);
           expect(session.version - before.version).toBe(session === before ? 0 : 1);
+          const codes = session.degraded.map(({ code }) => code);
+          expect(new Set(codes).size).toBe(codes.length);
+          if (!AT_WORK.includes(session.state)) expect(codes).toEqual([]);
+          for (const text of session.state === "STARTING" ? lacks(session) : []) {
+            expect(session.stateReason).toContain(text);
+          }
           if (session.state !== before.state) expect(mayTransition(before.state, session.state)).toBe(true);
           if (session.state === "RUNNING") {
             expect(seen.has(`${session.run} report.warm`) && seen.has(`${session.run} report.reconciled`)).toBe(true);

@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
+import { DEGRADATIONS, type Degradation } from "#shared/domain/degradation.ts";
 import { mayTransition, type Session, type SessionState } from "#shared/domain/session.ts";
+import type { StartStep } from "#shared/messages/topics.ts";
 import type { ChangeSession, CreateSession } from "./contract.ts";
 
 /** What a person may ask of a session, and the state it leads to. */
@@ -10,6 +12,9 @@ export type Command = Action | "delete";
 
 /** Why a session is in STARTING, as long as nothing more is told. */
 export const STARTING_REASON = "Waits until its strategy is warm and its account is compared with the venue's.";
+
+/** States in which something can be missing. At rest nothing is. */
+export const AT_WORK: readonly SessionState[] = ["STARTING", "RUNNING", "PAUSED", "STOPPING", "FAULTED"];
 
 /** What became of something asked for. */
 export type Outcome = { kind: "changed"; session: Session } | { kind: "refused"; allowed: readonly Command[] };
@@ -52,14 +57,29 @@ function mayAct(state: SessionState, action: Action): boolean {
   return mayTransition(state, ACTIONS[action]) && (action !== "resume" || state === "PAUSED");
 }
 
-/** Carries an action out, or says what is allowed instead. A start is a new run. */
-export function act(session: Session, action: Action, nowMs: number): Outcome {
+/** Why a step of a start has not been reached yet, in a sentence, where that was told. */
+export type Waits = Partial<Record<StartStep, string>>;
+
+/** What a session in STARTING waits for, in sentences: what the settings lack, and what was told last of each step. */
+export function startingReason(degraded: readonly Degradation[], waits: Waits): string {
+  const lacks = degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "session-manager");
+  const reasons = new Set([...lacks.map(({ text }) => text), ...Object.values(waits)]);
+  return reasons.size === 0 ? STARTING_REASON : [...reasons].join(" ");
+}
+
+/**
+ * Carries an action out, or says what is allowed instead. A start is a new run, and begins with what is `missing` from the
+ * settings: who knows of more compares with this list, and tells again.
+ */
+export function act(
+  session: Session,
+  action: Action,
+  { nowMs, missing }: { nowMs: number; missing: readonly Degradation[] },
+): Outcome {
   if (!mayAct(session.state, action)) return { kind: "refused", allowed: allowedCommands(session.state) };
-  const run = action === "start" ? session.run + 1 : session.run;
-  // Who knows what is missing compares with this list, and tells again.
-  const degraded = action === "start" ? [] : session.degraded;
-  const reason = action === "start" ? STARTING_REASON : null;
-  return { kind: "changed", session: moved({ ...session, run, degraded }, ACTIONS[action], reason, nowMs) };
+  if (action !== "start") return { kind: "changed", session: moved(session, ACTIONS[action], null, nowMs) };
+  const begun = { ...session, run: session.run + 1, degraded: [...missing] };
+  return { kind: "changed", session: moved(begun, ACTIONS[action], startingReason(missing, {}), nowMs) };
 }
 
 /** Deletes a session that is at rest. Whether it still has a position or an open order is asked before. */
@@ -98,7 +118,8 @@ export function fieldsOf(change: ChangeSession): string[] {
     .map(([field]) => field);
 }
 
-/** The session in another state, one version on. The caller has asked the state table. */
+/** The session in another state, one version on; at rest nothing is missing any more. The caller has asked the state table. */
 export function moved(session: Session, state: SessionState, reason: string | null, nowMs: number): Session {
-  return { ...session, state, stateReason: reason, version: session.version + 1, updatedAtMs: nowMs };
+  const degraded = AT_WORK.includes(state) ? session.degraded : [];
+  return { ...session, state, stateReason: reason, degraded, version: session.version + 1, updatedAtMs: nowMs };
 }

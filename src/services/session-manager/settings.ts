@@ -9,5 +9,8 @@ export const settings = z.object({
   R3_SESSION_MANAGER_SWEEP_MS: wholeNumber(100, 86_400_000)
     .default(3_600_000)
     .describe("How often keys that are over are removed, in milliseconds"),
+  R3_SESSION_MANAGER_WATCH_MS: wholeNumber(100, 3_600_000)
+    .default(5_000)
+    .describe("How often sessions are compared with R3_VENUES and R3_ACCOUNTS, in milliseconds"),
 });
 export type Settings = z.infer<typeof settings>;

@@ -1,6 +1,8 @@
 import type { Db, Sql, Tx } from "#shared/db/db.ts";
 import { type Session, sessionSchema } from "#shared/domain/session.ts";
+import type { Denials, SessionView } from "./contract.ts";
 import { NOTHING_REACHED, type Readiness } from "./report-rules.ts";
+import { AT_WORK } from "./session-rules.ts";
 
 /** Where a page of sessions begins: after this one, in the order of creation. */
 export type SessionsAfter = [createdAtMs: number, id: string];
@@ -9,19 +11,30 @@ interface SessionRow {
   session: unknown;
 }
 
+interface ViewRow extends SessionRow {
+  count: number;
+  last: Denials["last"];
+}
+
 /** All SQL of the sessions. */
 export interface Store {
   /** Null: there is none, or it is deleted. */
   find(id: string): Promise<Session | null>;
+  /** The same with what was denied to it. */
+  view(id: string): Promise<SessionView | null>;
   /** Not deleted ones, in the order of creation. */
-  list(after: SessionsAfter | null, limit: number): Promise<Session[]>;
-  /** The same with the row locked until the transaction ends. */
+  list(after: SessionsAfter | null, limit: number): Promise<SessionView[]>;
+  /** Those that something may be missing to. */
+  atWork(): Promise<Session[]>;
+  /** As `find`, with the row locked until the transaction ends. */
   lock(tx: Tx, id: string): Promise<Session | null>;
   /** False: the code is taken by another session. */
   insert(tx: Tx, session: Session): Promise<boolean>;
   update(tx: Tx, session: Session): Promise<void>;
   readiness(tx: Tx, sessionId: string): Promise<Readiness>;
   saveReadiness(tx: Tx, sessionId: string, readiness: Readiness): Promise<void>;
+  /** One more of a run's signals was denied. */
+  countDenial(tx: Tx, sessionId: string, denial: NonNullable<Denials["last"]> & { run: number }): Promise<void>;
 }
 
 /** The store over Postgres. */
@@ -32,12 +45,20 @@ export function createStore(db: Db): Store {
         select session from reference.sessions where id = ${id} and state <> 'DELETED'`;
       return sessionOf(rows);
     },
+    async view(id) {
+      const [row] = await db.sql<ViewRow[]>`${views(db.sql)} where s.id = ${id} and s.state <> 'DELETED'`;
+      return row === undefined ? null : viewOf(row);
+    },
     async list(after, limit) {
       const [atMs, id] = after ?? [-1, ""];
+      const rows = await db.sql<ViewRow[]>`
+        ${views(db.sql)} where s.state <> 'DELETED' and (s.created_at_ms, s.id) > (${atMs}, ${id})
+        order by s.created_at_ms, s.id limit ${limit}`;
+      return rows.map(viewOf);
+    },
+    async atWork() {
       const rows = await db.sql<SessionRow[]>`
-        select session from reference.sessions
-        where state <> 'DELETED' and (created_at_ms, id) > (${atMs}, ${id})
-        order by created_at_ms, id limit ${limit}`;
+        select session from reference.sessions where state = any(${[...AT_WORK]}) order by id`;
       return rows.map((row) => sessionSchema.parse(row.session));
     },
     async lock(tx, id) {
@@ -71,7 +92,28 @@ export function createStore(db: Db): Store {
         on conflict (session_id) do update set run = excluded.run, warm = excluded.warm, reconciled = excluded.reconciled,
           waits = excluded.waits`;
     },
+    async countDenial(tx, sessionId, { run, code, reason, atMs }) {
+      await tx.sql`
+        insert into session_manager.denials as d (session_id, run, count, last_code, last_reason, last_at_ms)
+        values (${sessionId}, ${run}, 1, ${code}, ${reason}, ${atMs})
+        on conflict (session_id) do update set run = excluded.run,
+          count = case when d.run = excluded.run then d.count + 1 else 1 end,
+          last_code = excluded.last_code, last_reason = excluded.last_reason, last_at_ms = excluded.last_at_ms
+        where d.run <= excluded.run`;
+    },
   };
+}
+
+/** Denials of an earlier run do not count. */
+function views(sql: Sql) {
+  return sql`
+    select s.session, coalesce(d.count, 0) as count, case when d.count is not null then
+      jsonb_build_object('code', d.last_code, 'reason', d.last_reason, 'atMs', d.last_at_ms) end as last
+    from reference.sessions s left join session_manager.denials d on d.session_id = s.id and d.run = s.run`;
+}
+
+function viewOf({ session, count, last }: ViewRow): SessionView {
+  return { ...sessionSchema.parse(session), denials: { count, last } };
 }
 
 function sessionOf(rows: readonly SessionRow[]): Session | null {

@@ -67,8 +67,15 @@ export const degradationCodeSchema = z.enum(Object.keys(DEGRADATIONS) as [Degrad
 export const degradationSchema = z.object({ code: degradationCodeSchema, sinceMs: epochMs, text: z.string() });
 export type Degradation = z.infer<typeof degradationSchema>;
 
-/** Whether entries are denied while something is missing. stale: while prices are stale. Exits never are. */
-export const degradedEntriesSchema = z.enum(["deny", "deny-stale", "allow"]);
+/** What becomes of entries while something is missing. Exits are never denied for it. */
+export const DEGRADED_ENTRIES = {
+  deny: "Entries are denied whatever is missing.",
+  "deny-stale": "Entries are denied while prices are stale, and allowed else.",
+  allow: "Entries are allowed whatever is missing.",
+} as const;
+export const degradedEntriesSchema = z.enum(
+  Object.keys(DEGRADED_ENTRIES) as [keyof typeof DEGRADED_ENTRIES, ...(keyof typeof DEGRADED_ENTRIES)[]],
+);
 
 /** The first of these for which a policy denies entries. Null: it allows them. */
 export function blocksEntries(

@@ -67,6 +67,8 @@ export const SIGNALS = topic({
     "signal.denied": z.object({
       signalId: z.string(),
       sessionId: z.string(),
+      /** The session's start that the signal belongs to. */
+      run: z.number().int().positive(),
       code: denialCodeSchema,
       reason: z.string(),
     }),

@@ -11,3 +11,4 @@ create table alerts.open (
   raised_at_ms bigint not null,
   primary key (scope, code)
 );
+create index open_by_age on alerts.open (raised_at_ms, scope, code);

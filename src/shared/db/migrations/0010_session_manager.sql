@@ -9,6 +9,16 @@ create table session_manager.readiness (
   reconciled boolean not null
 );
 
+-- What risk denied of a session's signals since the start `run`.
+create table session_manager.denials (
+  session_id text primary key,
+  run integer not null,
+  count integer not null,
+  last_code text not null,
+  last_reason text not null,
+  last_at_ms bigint not null
+);
+
 -- Answers given under an Idempotency-Key, written in the transaction of the change. `answer` is null only inside that transaction.
 create table session_manager.idempotency_keys (
   caller text not null,

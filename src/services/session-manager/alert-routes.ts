@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { ALERT_KINDS, alertCodeSchema, severitySchema } from "#shared/alerts/alert-codes.ts";
+import { clearAlert } from "#shared/alerts/alerts.ts";
+import { isOpen, listOpenAlerts, openAlertSchema } from "#shared/alerts/open-alerts.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { httpBase } from "#shared/http/http-base.ts";
+import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
+import type { Deps } from "#shared/service/service.ts";
+
+const scopeText = z.string().min(1).max(300);
+const filter = pageQuery.extend({
+  scope: scopeText.optional().describe('Only of scopes that begin so, such as "session:"'),
+  code: alertCodeSchema.optional().describe("Only of this code"),
+  severity: severitySchema.optional().describe("Only of this severity"),
+});
+const cursor = z.tuple([z.number().int(), z.string(), z.string()]);
+const clearSchema = z.strictObject({ scope: scopeText, code: alertCodeSchema });
+
+/** REST of open alerts, of whichever service, until monitoring takes it over. */
+export function createAlertRoutes(deps: Pick<Deps, "db" | "bus" | "clock" | "log">) {
+  return httpBase("session-manager", deps.log)
+    .get(
+      "/alerts",
+      async ({ query: { limit, cursor: from, ...which } }) => {
+        const after = readCursor(from, cursor);
+        const rows = await listOpenAlerts(deps.db, which, { after, limit: limit + 1 });
+        return pageOf(rows, limit, ({ raisedAtMs, scope, code }) => [raisedAtMs, scope, code]);
+      },
+      {
+        query: filter,
+        response: { 200: pageSchema(openAlertSchema) },
+        detail: { summary: "Lists the open alerts of all services, newest first" },
+      },
+    )
+    .post(
+      "/alerts/clear",
+      async ({ body }) => {
+        await clearByHand(deps, body);
+        return new Response(null, { status: 204 });
+      },
+      {
+        body: clearSchema,
+        detail: {
+          summary: "Clears an alert of something that has happened, once a person has dealt with it",
+          responses: { 204: { description: "It is cleared; 404: none is open; 409: it ends by itself" } },
+        },
+      },
+    );
+}
+
+/** NOT_FOUND where none is open; CONFLICT where it ends by itself. */
+async function clearByHand(
+  deps: Pick<Deps, "db" | "bus" | "clock" | "log">,
+  alert: z.infer<typeof clearSchema>,
+): Promise<void> {
+  const { scope, code } = alert;
+  const byItself = ALERT_KINDS[code].ends === "condition";
+  if (byItself && (await isOpen(deps.db, scope, code))) {
+    const text = `${code} ends by itself, once what it tells of is over. ${ALERT_KINDS[code].toDo}`;
+    throw new AppError("CONFLICT", "permanent", text, { details: { scope, code } });
+  }
+  const cleared = !byItself && (await deps.db.transaction((tx) => clearAlert(tx, deps, alert)));
+  if (!cleared) throw new AppError("NOT_FOUND", "permanent", "No alert of this scope and code is open.");
+  deps.log.info({ scope, code }, "alert cleared by a person");
+}

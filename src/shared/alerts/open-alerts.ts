@@ -1,0 +1,53 @@
+import { z } from "zod";
+import type { Sql } from "#shared/db/db.ts";
+import { epochMs } from "#shared/domain/schemas.ts";
+import { ALERT_KINDS, type AlertCode, alertCodeSchema, type Severity, severitySchema } from "./alert-codes.ts";
+
+/** An alert that is open, with what its code says of it. */
+export const openAlertSchema = z.object({
+  scope: z.string(),
+  code: alertCodeSchema,
+  severity: severitySchema,
+  text: z.string(),
+  data: z.record(z.string(), z.json()),
+  raisedAtMs: epochMs,
+  toDo: z.string(),
+  ends: z.enum(["condition", "fact"]).describe("condition: by itself, once it is over. fact: a person clears it"),
+});
+export type OpenAlert = z.infer<typeof openAlertSchema>;
+
+/** Where a page begins: after this one. */
+export type AlertsAfter = [raisedAtMs: number, scope: string, code: string];
+
+/** Which alerts are meant; undefined: all. `scope` is the beginning of one. */
+export interface AlertFilter {
+  scope?: string | undefined;
+  code?: AlertCode | undefined;
+  severity?: Severity | undefined;
+}
+
+/** Open alerts, newest first. */
+export async function listOpenAlerts(
+  { sql }: { sql: Sql },
+  { scope, code, severity }: AlertFilter,
+  { after, limit }: { after: AlertsAfter | null; limit: number },
+): Promise<OpenAlert[]> {
+  const rows = await sql<Omit<OpenAlert, "toDo" | "ends">[]>`
+    select scope, code, severity, text, data, raised_at_ms as "raisedAtMs" from alerts.open
+    where true
+      ${after === null ? sql`` : sql`and (raised_at_ms, scope, code) < (${after[0]}, ${after[1]}, ${after[2]})`}
+      ${scope === undefined ? sql`` : sql`and starts_with(scope, ${scope})`}
+      ${code === undefined ? sql`` : sql`and code = ${code}`}
+      ${severity === undefined ? sql`` : sql`and severity = ${severity}`}
+    order by raised_at_ms desc, scope desc, code desc limit ${limit}`;
+  return rows.map((row) => {
+    const { toDo, ends } = ALERT_KINDS[row.code];
+    return { ...row, toDo, ends };
+  });
+}
+
+/** Whether an alert of this scope and code is open. */
+export async function isOpen({ sql }: { sql: Sql }, scope: string, code: AlertCode): Promise<boolean> {
+  const rows = await sql`select 1 from alerts.open where scope = ${scope} and code = ${code}`;
+  return rows.length > 0;
+}
