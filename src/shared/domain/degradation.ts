@@ -55,7 +55,7 @@ export const DEGRADATIONS = {
   ACCOUNT_NOT_CONFIGURED: {
     reporter: "session-manager",
     stalePrices: false,
-    meaning: "The settings have no keys of the session's account any more.",
+    meaning: "The settings have no keys of the session's account at its venue any more.",
   },
 } as const satisfies Record<string, DegradationKind>;
 

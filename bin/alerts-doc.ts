@@ -1,0 +1,61 @@
+import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { ALERT_KINDS, type AlertKind } from "#shared/alerts/alert-codes.ts";
+import { DEGRADATIONS, DEGRADED_ENTRIES } from "#shared/domain/degradation.ts";
+import { riskPolicySchema } from "#shared/domain/session.ts";
+
+/** The committed file. */
+export const ALERTS_DOC = resolve(import.meta.dir, "../docs/alerts.md");
+
+const HEAD = `# Alerts, and what a session can run without
+
+Made by \`bin/bun run alerts-doc\` from the code; a test compares them. [First session](first-session.md) says where to see them.`;
+
+const ALERTS = `## Alerts
+An alert has a scope (\`session:<id>\`, \`account:<id>\`, \`order:<id>\`) and a code, is raised once, and stays open until it is ended. It is an event of the topic
+\`alerts\` (\`alert.raised\`, \`alert.cleared\`) and stands in \`GET /api/session-manager/alerts\` while it is open. A condition ends by itself; what has happened is cleared by
+a person who has dealt with it: \`POST /api/session-manager/alerts/clear\` with \`{"scope", "code"}\`.
+
+Severities: **critical**: money or protection is at stake, look now. **warning**: look at it today. **info**: good to know.`;
+
+const DEGRADED = `## What a session can run without
+Each entry of a session's \`degraded\` has one of these codes, a sentence with the reason, and since when. It ends by itself. At rest the list is empty.`;
+
+const ENTRIES = `## Entries while something is missing
+What a session's risk policy says as \`degradedEntries\`. A denied entry has the code \`SESSION_DEGRADED\`. Exits are never denied for it.`;
+
+const ENDS: Record<AlertKind["ends"], string> = { condition: "by itself", fact: "a person clears it" };
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), `|${head.map(() => "---|").join("")}`, ...rows.map(line)].join("\n");
+}
+
+/** The text of docs/alerts.md: every code of an alert and of a degradation, in the order of the alphabet. */
+export function alertsDoc(): string {
+  const byCode = ([a]: [string, unknown], [b]: [string, unknown]) => (a < b ? -1 : 1);
+  const alerts = Object.entries<AlertKind>(ALERT_KINDS)
+    .toSorted(byCode)
+    .map(([code, { severity, meaning, toDo, ends }]) => [`\`${code}\``, severity, meaning, toDo, ENDS[ends]]);
+  const degradations = Object.entries(DEGRADATIONS)
+    .toSorted(byCode)
+    .map(([code, { reporter, stalePrices, meaning }]) => [
+      `\`${code}\``,
+      meaning,
+      reporter,
+      stalePrices ? "stale" : "current",
+    ]);
+  const byDefault = riskPolicySchema.shape.degradedEntries.parse(undefined);
+  const entries = Object.entries(DEGRADED_ENTRIES).map(([value, meaning]) => [
+    `\`${value}\`${value === byDefault ? " (default)" : ""}`,
+    meaning,
+  ]);
+  return `${[
+    HEAD,
+    `${ALERTS}\n\n${table(["code", "severity", "what has happened", "what to do", "ends"], alerts)}`,
+    `${DEGRADED}\n\n${table(["code", "meaning", "told by", "prices"], degradations)}`,
+    `${ENTRIES}\n\n${table(["value", "meaning"], entries)}`,
+  ].join("\n\n")}\n`;
+}
+
+if (import.meta.main) writeFileSync(ALERTS_DOC, alertsDoc());
