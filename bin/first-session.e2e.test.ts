@@ -53,3 +53,45 @@ test("docs/first-session.md: what it says to type makes a session that trades, a
   });
   expect(ended.code).toBe(0);
 }, 180_000);
+
+test("a session whose venue R3_VENUES no longer names says so, at a start too, and runs again once it is back", async () => {
+  const settings = { ...(await settingsOfGuide()), R3_DATA_FOLDER: folder };
+  let url = "";
+  type Shown = { state: string; stateReason: string | null; degraded: { code: string; text: string }[] };
+  const shown = async (api: string) => (await getJson(`${api}/${url}`)) as Shown;
+  const codes = async (api: string) => (await shown(api)).degraded.map(({ code }) => code);
+  const alerts = async (api: string) => {
+    const { items } = (await getJson(`${api}/session-manager/alerts?scope=session:`)) as Answer;
+    return items.map(({ code }) => code);
+  };
+  const asked = (api: string, action: string) => postJson(`${api}/${url}/${action}`, {});
+  const reaches = (api: string, state: string) =>
+    eventually(`it is ${state}`, async () => (await shown(api)).state === state, 30_000);
+
+  await runUp(settings, ["--bars", "12"], async (api) => {
+    const { id } = (await postJson(`${api}/session-manager/sessions`, bodies[0])).body as { id: string };
+    url = `session-manager/sessions/${id}`;
+    await asked(api, "start");
+    await reaches(api, "RUNNING");
+  });
+  await runUp({ ...settings, R3_VENUES: "[]", R3_ACCOUNTS: "[]" }, ["--bars", "12"], async (api) => {
+    await eventually("it is degraded", async () => (await codes(api)).includes("VENUE_NOT_CONFIGURED"), 10_000);
+    expect(await codes(api)).toContain("ACCOUNT_NOT_CONFIGURED");
+    const { state, degraded } = await shown(api);
+    expect(state).toBe("RUNNING");
+    expect(degraded.map(({ text }) => text).join()).toContain('R3_VENUES does not name "my-paper"');
+    expect(await alerts(api)).toEqual(["SESSION_DEGRADED"]);
+    await asked(api, "stop");
+    await reaches(api, "STOPPED");
+    expect(await alerts(api)).toEqual([]);
+    expect((await asked(api, "start")).body).toMatchObject({
+      state: "STARTING",
+      stateReason: expect.stringContaining('R3_VENUES does not name "my-paper"'),
+    });
+  });
+  await runUp(settings, ["--bars", "12"], async (api) => {
+    await reaches(api, "RUNNING");
+    await eventually("nothing is missing", async () => (await codes(api)).length === 0, 30_000);
+    expect(await alerts(api)).toEqual([]);
+  });
+}, 240_000);
