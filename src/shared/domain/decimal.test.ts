@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { ceilToStep, decimal, floorToStep, isMultipleOf, normalize, plain, timesWithin } from "./decimal.ts";
+import { ceilToStep, Decimal, decimal, floorToStep, isMultipleOf, normalize, plain, timesWithin } from "./decimal.ts";
 
 const amountText = fc
   .tuple(fc.bigInt({ min: 0n, max: 10n ** 24n }), fc.integer({ min: 0, max: 18 }))
@@ -38,8 +38,26 @@ describe("decimal", () => {
     expect(normalize(text)).toBe(expected);
   });
 
-  test.each(["NaN", "Infinity", "-Infinity"])("refuses %s", (text) => {
+  const words = "|-| 1|1 |+1|.5|5.|1,5|1.2.3|--1|NaN|Infinity|-Infinity|0x10|0b11|0o17|0x1p3|1_0|1_000.5|1e";
+  const outside = ["1e400", "1e-400", "1e50", "1e-50", "1.5e-49", "1E5", "1".repeat(51), `0.${"0".repeat(50)}1`, "1\n"];
+  test.each(words.split("|").concat(outside))("refuses %p and says so", (text) => {
+    expect(() => decimal(text)).toThrow(/^".*" is not a decimal of at most 50 characters/);
     expect(() => decimal(text)).toThrow(RangeError);
+  });
+
+  test.each([
+    ["1e-7", "0.0000001"],
+    ["1.5e+21", "1500000000000000000000"],
+    ["1e49", `1${"0".repeat(49)}`],
+    ["1".repeat(50), "1".repeat(50)],
+  ])("reads %s as %s", (text, expected) => {
+    expect(plain(decimal(text))).toBe(expected);
+  });
+
+  test("sums and products of the longest texts that it reads are exact", () => {
+    const [large, small] = ["9".repeat(50), `0.${"0".repeat(47)}1`];
+    expect(plain(decimal(large).plus(decimal(small)))).toBe(`${large}.${"0".repeat(47)}1`);
+    expect(plain(decimal(large).times(decimal(large)))).toBe(String(BigInt(large) ** 2n));
   });
 
   test("rounds to a step downward and upward, exactly", () => {
@@ -58,15 +76,20 @@ describe("decimal", () => {
     );
   });
 
-  test("count how often a divisor goes in, on its multiples and one unit beside them", () => {
+  test("counts how often a divisor goes in where both are too small for a float64", () => {
+    expect(plain(timesWithin(new Decimal("7e-400"), new Decimal("2e-400")))).toBe("3");
+    expect(plain(timesWithin(new Decimal("1e-400"), new Decimal("1e-401")))).toBe("10");
+  });
+
+  test("counts how often a divisor goes in, on its multiples and one unit beside them", () => {
     const count = fc.oneof(fc.bigInt({ min: 0n, max: 1_000n }), fc.bigInt({ min: 0n, max: 2n ** 60n }));
     fc.assert(
       fc.property(amountText, amountText, count, fc.constantFrom(-1n, 0n, 1n), (divisor, value, times, beside) => {
         fc.pre(scaled(divisor) > 0n);
         const near = scaled(divisor) * times + beside;
-        const texts = near < 0n ? [value] : [value, plain(decimal(String(near)).times("1e-18"))];
+        const texts = near < 0n ? [value] : [value, plain(new Decimal(String(near)).times("1e-18"))];
         for (const text of texts) {
-          expect(plain(timesWithin(decimal(text), decimal(divisor)))).toBe(String(scaled(text) / scaled(divisor)));
+          expect(plain(timesWithin(new Decimal(text), decimal(divisor)))).toBe(String(scaled(text) / scaled(divisor)));
         }
       }),
       { numRuns: 500 },

@@ -18,11 +18,26 @@ export type DecimalText = string;
 export const ZERO: Decimal = new Decimal(0);
 export const ONE: Decimal = new Decimal(1);
 
-/** Reads a decimal string. Throws on anything that is not a finite number. */
+/** The longest text that is read as a decimal: at most as many digits, so that a product of two has at most 100. */
+export const MOST_DECIMAL_LENGTH = 50;
+/** Digits, an optional fraction; also the exponent by which a float64 is written that is very small or very large. */
+const READABLE = /^-?\d+(?:\.\d+)?(?:e[+-]?\d{1,2})?$/;
+
+/**
+ * Reads a decimal string: an optional sign, digits, an optional fraction, an optional exponent. Throws RangeError on anything
+ * else (hexadecimal, separators, NaN), on text of more than 50 characters, and where an exponent puts a digit 50
+ * places or more from the point. So a sum or a product of two that were read is exact within 100 digits.
+ */
 export function decimal(text: DecimalText): Decimal {
+  if (text.length > MOST_DECIMAL_LENGTH || !READABLE.test(text)) throw notDecimal(text);
   const value = new Decimal(text);
-  if (!value.isFinite()) throw new RangeError("A decimal has to be a finite number.");
+  if (text.includes("e") && Math.max(value.e, value.decimalPlaces()) >= MOST_DECIMAL_LENGTH) throw notDecimal(text);
   return value;
+}
+
+function notDecimal(text: DecimalText): RangeError {
+  const shown = JSON.stringify(text.slice(0, MOST_DECIMAL_LENGTH));
+  return new RangeError(`${shown} is not a decimal of at most ${MOST_DECIMAL_LENGTH} characters, like "-12.5".`);
 }
 
 /** Writes a decimal without exponent, trailing zeros or a negative zero: the one form used on the wire. */
@@ -44,7 +59,8 @@ const GUESS_LIMIT = 2 ** 40;
  */
 export function timesWithin(value: Decimal, divisor: Decimal): Decimal {
   const guess = Math.floor(value.toNumber() / divisor.toNumber());
-  if (guess > GUESS_LIMIT) return value.divToInt(divisor);
+  // Also where both are too small for a float64, and the guess is NaN.
+  if (!(guess <= GUESS_LIMIT)) return value.divToInt(divisor);
   const rest = value.minus(divisor.times(guess));
   if (rest.isNegative()) return new Decimal(guess - 1);
   return new Decimal(rest.lt(divisor) ? guess : guess + 1);

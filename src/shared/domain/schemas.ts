@@ -1,11 +1,12 @@
 import { z } from "zod";
+import { MOST_DECIMAL_LENGTH } from "./decimal.ts";
 
 const DECIMAL = 'must be a decimal number written as text, like "12.5"';
 
 /** A decimal as text: optional sign, digits, optional fraction; never an exponent. */
 export const decimalText = z
   .string({ error: ({ input }) => (input === undefined ? undefined : DECIMAL) })
-  .max(80)
+  .max(MOST_DECIMAL_LENGTH)
   .regex(/^-?\d+(\.\d+)?$/, DECIMAL)
   .describe("A decimal number as text");
 /** An id or a name as it stands in a request: something, and not without end. */

@@ -1,5 +1,5 @@
 import { type Indicator, loadNumbers } from "./indicator.ts";
-import { createWindow, push, refill, sumOf, windowValues } from "./window.ts";
+import { checkLength, createWindow, push, refill, sumOf, windowValues } from "./window.ts";
 
 export interface BollingerBands {
   readonly lower: number;
@@ -30,6 +30,7 @@ export function bollingerOver(
   length: number,
   width: number,
 ): { lower: Float64Array; middle: Float64Array; upper: Float64Array } {
+  checkLength(length);
   const lower = new Float64Array(values.length).fill(Number.NaN);
   const middle = lower.slice();
   const upper = lower.slice();

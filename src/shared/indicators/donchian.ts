@@ -1,5 +1,5 @@
 import { type Indicator, loadNumbers, type PriceBar, type PriceColumns } from "./indicator.ts";
-import { createWindow, push, refill, windowValues } from "./window.ts";
+import { checkLength, createWindow, push, refill, windowValues } from "./window.ts";
 
 export interface DonchianChannel {
   readonly lower: number;
@@ -40,6 +40,7 @@ export function donchianOver(
   bars: Pick<PriceColumns, "high" | "low">,
   length: number,
 ): { lower: Float64Array; middle: Float64Array; upper: Float64Array } {
+  checkLength(length);
   const lower = new Float64Array(bars.high.length).fill(Number.NaN);
   const middle = lower.slice();
   const upper = lower.slice();

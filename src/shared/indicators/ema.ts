@@ -1,13 +1,12 @@
 import { type Indicator, loadNumber, savedNumber } from "./indicator.ts";
-import { sumOf } from "./window.ts";
+import { checkLength, sumOf } from "./window.ts";
 
 /**
  * Exponential moving average with the factor k = 2 / (length + 1): ema + k (value - ema). Its first value is the mean
  * of the first `length` values (as in TA-Lib, and in J. W. Wilder's and P. Haurlan's descriptions of seeding).
  */
 export function createEma(length: number): Indicator<number, number> {
-  if (!Number.isInteger(length) || length < 1)
-    throw new RangeError("A length has to be a whole number of one or more.");
+  checkLength(length);
   const factor = 2 / (length + 1);
   let count = 0;
   let sum = 0;
@@ -34,6 +33,7 @@ export function createEma(length: number): Indicator<number, number> {
 
 /** `createEma` over an array: as many results, NaN in the first `length - 1`. */
 export function emaOver(values: ArrayLike<number>, length: number): Float64Array {
+  checkLength(length);
   const result = new Float64Array(values.length).fill(Number.NaN);
   if (values.length < length) return result;
   const factor = 2 / (length + 1);

@@ -175,9 +175,16 @@ describe("known values", () => {
     expect([channel.lower[2], channel.middle[2], channel.upper[2]]).toEqual([2, 3.5, 5]);
   });
 
-  test.each([0, -1, 1.5])("a length of %p is refused", (n) => {
-    expect(() => createSma(n)).toThrow(RangeError);
-    expect(() => createEma(n)).toThrow(RangeError);
-    expect(() => createAtr(n)).toThrow(RangeError);
-  });
+  test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])(
+    "a length of %p is refused, one by one and over arrays",
+    (n) => {
+      for (const { create, over: overArrays } of CASES) {
+        expect(() => create(n)).toThrow(RangeError);
+        for (const bars of [[], [{ high: 3, low: 1, close: 2 }]]) expect(() => overArrays(bars, n)).toThrow(RangeError);
+      }
+      const lengths = { fast: 1, slow: 2, signal: n };
+      expect(() => createMacd(lengths)).toThrow(RangeError);
+      expect(() => macdOver([1], lengths)).toThrow(RangeError);
+    },
+  );
 });

@@ -1,5 +1,6 @@
 import { createEma, emaOver } from "./ema.ts";
 import { type Indicator, loadInner } from "./indicator.ts";
+import { checkLength } from "./window.ts";
 
 export interface MacdLengths {
   readonly fast: number;
@@ -45,6 +46,8 @@ export function macdOver(
   values: ArrayLike<number>,
   lengths: MacdLengths,
 ): { macd: Float64Array; signal: Float64Array; histogram: Float64Array } {
+  // The signal's own average is not made where there are fewer values.
+  checkLength(lengths.signal);
   const fast = emaOver(values, lengths.fast);
   const slow = emaOver(values, lengths.slow);
   const macd = fast.map((value, index) => value - (slow[index] as number));

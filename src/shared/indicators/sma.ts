@@ -1,5 +1,5 @@
 import { type Indicator, loadNumbers } from "./indicator.ts";
-import { createWindow, push, refill, sumOf, windowValues } from "./window.ts";
+import { checkLength, createWindow, push, refill, sumOf, windowValues } from "./window.ts";
 
 /**
  * Simple moving average: the sum of the last `length` values, added oldest first, divided by `length`, in float64.
@@ -19,6 +19,7 @@ export function createSma(length: number): Indicator<number, number> {
 
 /** `createSma` over an array: as many results, NaN in the first `length - 1`. */
 export function smaOver(values: ArrayLike<number>, length: number): Float64Array {
+  checkLength(length);
   const result = new Float64Array(values.length).fill(Number.NaN);
   for (let end = length; end <= values.length; end += 1) result[end - 1] = sumOf(values, end - length, end) / length;
   return result;

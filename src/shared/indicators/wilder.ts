@@ -1,13 +1,12 @@
 import { type Indicator, loadNumber, savedNumber } from "./indicator.ts";
-import { sumOf } from "./window.ts";
+import { checkLength, sumOf } from "./window.ts";
 
 /**
  * Wilder's smoothing (J. W. Wilder, New Concepts in Technical Trading Systems, 1978): the mean of the first `length`
  * values, then (previous * (length - 1) + value) / length.
  */
 export function createWilder(length: number): Indicator<number, number> {
-  if (!Number.isInteger(length) || length < 1)
-    throw new RangeError("A length has to be a whole number of one or more.");
+  checkLength(length);
   let count = 0;
   let sum = 0;
   let average = Number.NaN;
@@ -33,6 +32,7 @@ export function createWilder(length: number): Indicator<number, number> {
 
 /** `createWilder` over an array. */
 export function wilderOver(values: ArrayLike<number>, length: number): Float64Array {
+  checkLength(length);
   const result = new Float64Array(values.length).fill(Number.NaN);
   if (values.length < length) return result;
   let average = sumOf(values, 0, length) / length;

@@ -6,10 +6,15 @@ export interface NumberWindow {
   count: number;
 }
 
+/** Throws RangeError on a length that is not a whole number of one or more. */
+export function checkLength(length: number): void {
+  if (!Number.isInteger(length) || length < 1)
+    throw new RangeError(`A length has to be a whole number of one or more, not ${length}.`);
+}
+
 /** An empty window. Throws on a length that is not a whole number of one or more. */
 export function createWindow(length: number): NumberWindow {
-  if (!Number.isInteger(length) || length < 1)
-    throw new RangeError("A window has to be a whole number of one or more.");
+  checkLength(length);
   return { values: new Float64Array(2 * length), start: 0, count: 0 };
 }
 
