@@ -19,6 +19,7 @@ const csv = await Bun.file(`${import.meta.dir}/../node_modules/vega-datasets/dat
 const bars: { date: string; open: string; close: string }[] = parse(csv, { columns: true, to: run.bars });
 const average = (index: number, length: number): number =>
   bars.slice(index - length + 1, index + 1).reduce((sum, { close }) => sum + Number(close), 0) / length;
+const isAbove = (fast: number, slow: number): boolean => fast - slow > 1e-12 * Math.max(Math.abs(fast), Math.abs(slow));
 
 // One text an order: number, side, type, size, filled, average price, fee, its asset, market time of the fill.
 const [orders, equity]: [string[], string[]] = [[], []];
@@ -39,7 +40,7 @@ for (const [index, bar] of bars.entries()) {
   const worth = usd.plus(spx.times(bar.close));
   equity.push(`${openAtMs + 86_400_000} ${worth.toFixed()}`);
   const long = spx.gte("0.0001") && spx.times(bar.close).gte(10);
-  if (index < 29 || average(index, 10) > average(index, 30) === long) continue;
+  if (index < 29 || isAbove(average(index, 10), average(index, 30)) === long) continue;
   const size = (long ? spx : worth.times("0.95").div(new Decimal(bar.close).times("1.001"))).toDecimalPlaces(4);
   if (size.times(bar.close).gte(10)) open = { side: long ? "SELL" : "BUY", size };
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { parse } from "csv-parse/sync";
 import { z } from "zod";
+import { isAbove } from "#shared/indicators/compare.ts";
 import { createSma } from "#shared/indicators/sma.ts";
 
 const runSchema = z.object({
@@ -43,7 +44,7 @@ export function demoOrderBars(closes: readonly number[]): number[] {
   let long = false;
   return closes.flatMap((close, index) => {
     const [quick, steady] = [fast.update(close), slow.update(close)];
-    if (Number.isNaN(steady) || quick > steady === long) return [];
+    if (Number.isNaN(steady) || isAbove(quick, steady) === long) return [];
     long = !long;
     return [index + 1];
   });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isAbove } from "#shared/indicators/compare.ts";
 import type { IndicatorSnapshot } from "#shared/indicators/indicator.ts";
 import { createSma } from "#shared/indicators/sma.ts";
 import { defineStrategy } from "#shared/strategy/strategy.ts";
@@ -6,8 +7,8 @@ import { defineStrategy } from "#shared/strategy/strategy.ts";
 const length = z.number().int().min(1).max(1_000);
 
 /**
- * Follows the trend of the closes: after each closed bar a fast average above the slow one wants long, else flat. It wants
- * nothing before bar `slow`. It asks for no warm-up: its first averages come from the bars of the session itself.
+ * Follows the trend of the closes: after each closed bar a fast average above the slow one (by more than
+ * float64 rounding, see `isAbove`) wants long, else flat. It wants nothing before bar `slow`. It asks for no warm-up: its first averages come from the bars of the session itself.
  */
 export const smaCross = defineStrategy({
   name: "sma-cross",
@@ -29,7 +30,7 @@ export const smaCross = defineStrategy({
         const quick = fastAverage.update(bar.close);
         const steady = slowAverage.update(bar.close);
         if (Number.isNaN(steady)) return;
-        if (quick > steady) context.wantLong();
+        if (isAbove(quick, steady)) context.wantLong();
         else context.wantFlat();
       },
       snapshot: () => ({ fast: fastAverage.snapshot(), slow: slowAverage.snapshot() }),

@@ -49,6 +49,15 @@ describe("sma-cross", () => {
     ]);
   });
 
+  test.each([0.11, 0.1, 1e-8, 12_345.678_9, 1e15 / 3])(
+    "wants nothing but flat in 40 bars of constant price %p, whose two sums may differ in the last bit",
+    (price) => {
+      const strategy = smaCross.create({ fast: 10, slow: 30 });
+      const wishes = new Set(Array.from({ length: 40 }, () => wishOf(strategy, price)));
+      expect([...wishes]).toEqual(["nothing", "flat"]);
+    },
+  );
+
   test("is asked for no warm-up and has the demo's lengths as defaults", () => {
     expect(smaCross.warmupBars({ fast: 10, slow: 30 })).toBe(0);
     expect(check({})).toMatchObject({ kind: "valid", params: { fast: 10, slow: 30 } });

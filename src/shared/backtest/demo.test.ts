@@ -63,7 +63,8 @@ function compute(rows: readonly Row[]): { orders: BacktestOrderJson[]; equity: s
     equity.push(text(worth, 14));
     if (index < 29) return;
     const flat = held < STEP || held * close < 10n * CASH;
-    const long = average(index + 1, 10) > average(index + 1, 30);
+    const [fast, slow] = [average(index + 1, 10), average(index + 1, 30)];
+    const long = fast - slow > 1e-12 * Math.max(fast, slow);
     if (long !== flat) return;
     // size * close * 1.001 <= 0.95 * equity
     const steps = long ? (worth * 95n * 10n) / (STEP * close * 1_001n) : held / STEP;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { atrOver, createAtr } from "./atr.ts";
 import { bollingerOver, createBollinger } from "./bollinger.ts";
+import { isAbove } from "./compare.ts";
 import { createDonchian, donchianOver } from "./donchian.ts";
 import { createEma, emaOver } from "./ema.ts";
 import type { Indicator, PriceBar } from "./indicator.ts";
@@ -125,6 +126,23 @@ describe.each(CASES)("$name", ({ create, over: overArrays }) => {
         });
       }),
     );
+  });
+});
+
+describe("isAbove", () => {
+  test.each([
+    [1 + 2e-12, 1, true],
+    [1 + 5e-13, 1, false],
+    [1, 1, false],
+    [1, 2, false],
+    [-1, -1 - 2e-12, true],
+    [-1, -1 - 5e-13, false],
+    [1e-300, 0, true],
+    [0, 0, false],
+    [Number.NaN, 1, false],
+    [1, Number.NaN, false],
+  ])("%p above %p: %p", (value, other, expected) => {
+    expect(isAbove(value, other)).toBe(expected);
   });
 });
 
