@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { applyFill, createBook } from "#shared/accounting/book.ts";
-import { type Decimal, decimal, isMultipleOf, plain, ZERO } from "#shared/domain/decimal.ts";
+import { applyFill, type Book, createBook } from "#shared/accounting/book.ts";
+import { Decimal, decimal, isMultipleOf, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { RiskPolicy } from "#shared/domain/session.ts";
 import type { Intent } from "#shared/domain/signal.ts";
@@ -47,6 +47,7 @@ const limit = (price: string): Intent => ({
   side: "BUY",
   style: { type: "LIMIT", price, timeInForce: "GTC" },
 });
+const percent = (share: string): RiskPolicy => ({ ...POLICY, sizing: { method: "percent-of-equity", percent: share } });
 const fixed = (size: string): RiskPolicy => ({ ...POLICY, sizing: { method: "fixed-size", size } });
 
 describe("decide, sizes", () => {
@@ -83,6 +84,43 @@ describe("decide, sizes", () => {
     ).toBe("BUY 10");
   });
 
+  test("percent 100 with dust on the account is sized down to what the cash pays with the fee", () => {
+    const policy = percent("100");
+    const book: Book = { cash: decimal("10000"), sizes: new Map([[SPX.id, decimal("0.00005")]]) };
+    const decision = decide(input({ book, policy }));
+    // 99.9001 * 100 * 1.001 would be 10000.00001... of 10000.005 equity.
+    expect(decision.kind === "approved" && plain(decision.size)).toBe("99.9");
+    expect(decision.kind === "approved" && plain(decision.reserve.quote)).toBe("9999.99");
+  });
+
+  test("a share of the equity is never denied for the cash where a step above the minimums can be paid", () => {
+    const cents = (max: number) => fc.integer({ min: 1, max }).map((n) => new Decimal(n).div(100));
+    const held = fc.integer({ min: 0, max: 10_000_000 }).map((n) => new Decimal(n).div(1_000_000));
+    fc.assert(
+      fc.property(
+        fc.record({ cash: cents(10_000_000), held, mark: cents(1_000_000), reserved: cents(100_000) }),
+        fc.integer({ min: 1, max: 100 }),
+        ({ cash, held: size, mark, reserved }, share) => {
+          const book: Book = { cash, sizes: new Map([[SPX.id, size]]) };
+          const policy = percent(String(share));
+          const decision = decide(input({ book, policy, mark, reserved: { quote: reserved, base: ZERO } }));
+          const available = cash.minus(reserved);
+          const smallest = Decimal.max(new Decimal(10).div(mark).div("0.0001").ceil(), 1).times("0.0001");
+          const costOf = (wanted: Decimal) => wanted.times(mark).times("1.001");
+          if (decision.kind === "denied") {
+            const payable = costOf(smallest).lte(available);
+            expect(decision.code === "INSUFFICIENT_BALANCE" && payable).toBe(false);
+            return;
+          }
+          const next = costOf(decision.size.plus("0.0001"));
+          expect(decision.reserve.quote.lte(available)).toBe(true);
+          expect(next.gt(available) || next.gt(cash.plus(size.times(mark)).times(share).div(100))).toBe(true);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
   test("equity counts the position at the mark", () => {
     // 9000 USD and 10 SPX at 200: equity 11000, of it 5 percent.
     const policy: RiskPolicy = { ...POLICY, sizing: { method: "percent-of-equity", percent: "5" } };
@@ -100,7 +138,10 @@ describe("decide, reservations", () => {
   test("what is reserved is not sold or spent twice", () => {
     const reserved = { quote: decimal("600"), base: decimal("1") };
     expect(verdict({ intent: EXIT, book: holding("1"), reserved })).toBe("NO_POSITION");
-    expect(verdict({ reserved })).toBe("INSUFFICIENT_BALANCE");
+    expect(verdict({ reserved, policy: fixed("95") })).toBe("INSUFFICIENT_BALANCE");
+    expect(verdict({ reserved })).toBe("BUY 93.906");
+    expect(verdict({ reserved: { quote: decimal("9995"), base: ZERO } })).toBe("INSUFFICIENT_BALANCE");
+    expect(verdict({ reserved: { quote: decimal("10001"), base: ZERO } })).toBe("INSUFFICIENT_BALANCE");
   });
 
   test("a limit order above the mark is measured at its limit", () => {

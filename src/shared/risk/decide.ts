@@ -35,7 +35,8 @@ export interface Denial {
 
 /**
  * Sizes an intent and measures it against instrument, policy and balance. Pure and exact. A market order is measured at
- * the mark; a limit order that buys above the mark at its limit. Sizes are rounded down to the step, never up.
+ * the mark; a limit order that buys above the mark at its limit. Sizes are rounded down to the step, never up. A share of the
+ * equity that the cash does not pay is sized down to what it pays with the fee.
  */
 export function decide(input: DecisionInput): Approval | Denial {
   const { intent, instrument } = input;
@@ -53,10 +54,15 @@ function decideEntry(input: DecisionInput, side: Side): Approval | Denial {
   const { style } = intent;
   const price = style.type === "LIMIT" ? Decimal.max(mark, style.price) : mark;
   const costOfOne = price.times(rulesOf(instrument).takerCost);
-  const size = entrySize(input, costOfOne);
+  const available = book.cash.minus(reserved.quote);
+  const wanted = entrySize(input, costOfOne);
+  const wantedCost = wanted.times(costOfOne);
+  // What the policy asks for in sizes is given or denied; of a share, what the cash pays: dust is equity that can not pay.
+  const cut = policy.sizing.method === "percent-of-equity" && wantedCost.gt(available);
+  const size = cut ? payableSize(available, costOfOne, instrument) : wanted;
   const atMark = size.times(mark);
   const broken = breaksInstrument(size, atMark, instrument);
-  if (broken !== null) return broken;
+  if (broken !== null) return cut ? tooDear(wantedCost, available) : broken;
   const notional = price === mark ? atMark : size.times(price);
   if (policy.maxOrderNotional !== null && notional.gt(policy.maxOrderNotional)) {
     return deny("MAX_ORDER_NOTIONAL", `The order of ${plain(notional)} is above the limit ${policy.maxOrderNotional}.`);
@@ -67,12 +73,20 @@ function decideEntry(input: DecisionInput, side: Side): Approval | Denial {
       return deny("MAX_POSITION_NOTIONAL", `The position would go above the limit ${policy.maxPositionNotional}.`);
     }
   }
-  const cost = size.times(costOfOne);
-  const available = book.cash.minus(reserved.quote);
-  if (cost.gt(available)) {
-    return deny("INSUFFICIENT_BALANCE", `The order may take ${plain(cost)}, of ${plain(available)} available.`);
-  }
+  const cost = cut ? size.times(costOfOne) : wantedCost;
+  if (cost.gt(available)) return tooDear(cost, available);
   return { kind: "approved", side, style, size, reduceOnly: false, reserve: { quote: cost, base: ZERO } };
+}
+
+/** The largest multiple of the step that the money pays, fee included. */
+function payableSize(available: Decimal, costOfOne: Decimal, instrument: Instrument): Decimal {
+  if (available.isNegative()) return ZERO;
+  const { sizeStep } = rulesOf(instrument);
+  return timesWithin(available, costOfOne.times(sizeStep)).times(sizeStep);
+}
+
+function tooDear(cost: Decimal, available: Decimal): Denial {
+  return deny("INSUFFICIENT_BALANCE", `The order may take ${plain(cost)}, of ${plain(available)} available.`);
 }
 
 /** Percent of equity: the largest multiple of the step whose cost, fee included, is within the share. Fixed: floored to the step. */
