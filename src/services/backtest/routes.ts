@@ -63,7 +63,11 @@ export function createRoutes({ deps, strategies }: { deps: Deps; strategies: rea
         params: idParams,
         query: pageQuery,
         response: { 200: pageSchema(orderSchema), 404: problemSchema },
-        detail: { summary: "The orders of a run that is done" },
+        detail: {
+          summary: "The orders of a run that is done",
+          description:
+            "A market buy whose fill at the next open is dearer than the cash expires whole (INSUFFICIENT_BALANCE at the venue): EXPIRED, filled 0.",
+        },
       },
     )
     .get(
