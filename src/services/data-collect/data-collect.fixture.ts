@@ -170,6 +170,7 @@ export async function startReplica(database: TestDatabase, redis: TestRedis, ven
     marketNowMs: () => null,
     listLagMs: () => 0,
     bannedUntilMs: () => null,
+    banAddress: (venue) => venue,
     close: async () => undefined,
   };
   const failpoints: Deps["failpoints"] = { hit: (_point, context) => void hits.push(context) };

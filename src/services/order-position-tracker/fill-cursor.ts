@@ -22,14 +22,23 @@ export async function readFillCursor(
 /** Moves the cursor from where it was; when someone else has moved it, theirs stands. An end that was reached stays so. */
 export async function moveFillCursor(
   { sql }: { sql: Sql },
-  move: { accountId: string; instrumentId: string; from: string | null; to: string | null; reachedEnd: boolean },
+  move: {
+    accountId: string;
+    instrumentId: string;
+    from: string | null;
+    to: string | null;
+    /** When the trade at `to` happened; null: as it was, or not known. */
+    atMs: number | null;
+    reachedEnd: boolean;
+  },
 ): Promise<void> {
-  const { accountId, instrumentId, from, to, reachedEnd } = move;
+  const { accountId, instrumentId, from, to, atMs, reachedEnd } = move;
   await sql`
-    insert into order_position_tracker.fill_cursors as c (account_id, instrument_id, trade_id, reached_end)
-    values (${accountId}, ${instrumentId}, ${to}, ${reachedEnd})
+    insert into order_position_tracker.fill_cursors as c (account_id, instrument_id, trade_id, at_ms, reached_end)
+    values (${accountId}, ${instrumentId}, ${to}, ${atMs}, ${reachedEnd})
     on conflict (account_id, instrument_id) do update
-    set trade_id = excluded.trade_id, reached_end = c.reached_end or excluded.reached_end
+    set trade_id = excluded.trade_id, at_ms = coalesce(excluded.at_ms, case when c.trade_id is not distinct from excluded.trade_id then c.at_ms end),
+      reached_end = c.reached_end or excluded.reached_end
     where c.trade_id is not distinct from ${from}`;
 }
 

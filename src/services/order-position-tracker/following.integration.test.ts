@@ -146,7 +146,7 @@ describe("fills", () => {
 
   test("are found by the timer although another instrument of the account can not be compared", async () => {
     await world.database.db.sql`
-      insert into order_position_tracker.fill_cursors values (${desk.marketId}, 'AAA-UNKNOWN.nowhere', null, true)`;
+      insert into order_position_tracker.fill_cursors values (${desk.marketId}, 'AAA-UNKNOWN.nowhere', null, null, true)`;
     await desk.startTracker({ settings: OFTEN });
     const session = await runSession(world, desk);
     desk.proxy.cutStream();

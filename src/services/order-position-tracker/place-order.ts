@@ -1,6 +1,7 @@
 import type { Order, OrderRequest } from "#shared/domain/order.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
 import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
+import { readBanEnd } from "#shared/exchange/postgres-bans.ts";
 import { event, ORDERS } from "#shared/messages/topics.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
@@ -18,9 +19,12 @@ export type NextMove = { move: "nothing" } | { move: "send" | "resolve" | "cance
  * order that is there already was in someone else's hands: it is UNKNOWN and has to be asked for.
  */
 export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request: OrderRequest): Promise<NextMove> {
-  const [states, found] = await Promise.all([
+  const { exchanges, clock } = parts.deps;
+  const address = exchanges.banAddress(exchanges.account(request.accountId).venue);
+  const [states, found, toldMs] = await Promise.all([
     lockStates(tx, request),
     lockOrder(tx, request.id),
+    readBanEnd(tx, address, clock.nowMs()),
     parts.instruments.renew(tx, request.instrumentId),
   ]);
   if (found !== null && found.state !== "INITIALIZED") {
@@ -40,7 +44,7 @@ export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request
     tx.complete(task, { state: closed.state });
     return { move: "nothing" };
   }
-  const waitMs = banLeftMs(parts, task, order);
+  const waitMs = banLeftMs(parts, task, { accountId: order.accountId, toldMs });
   if (waitMs > 0) {
     const until = new Date(deps.clock.nowMs() + waitMs).toISOString();
     const waiting = { ...order, stateReason: `It waits until ${until}: the venue takes nothing from here before.` };

@@ -1,13 +1,14 @@
 import type { Tx } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Order } from "#shared/domain/order.ts";
-import { hasCode, messageOf } from "#shared/errors/app-error.ts";
+import { AppError, hasCode, messageOf } from "#shared/errors/app-error.ts";
 import type { UnreadableFill, VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
 import { moveFillCursor, readFillCursor } from "./fill-cursor.ts";
 import { reportForeign } from "./foreign.ts";
 import { endLost } from "./lost-order.ts";
+import { haltForNewIds, idsBeganAnew } from "./new-ids.ts";
 import { knownIds, lockOrder, openOrders, ordersWithoutVenueId } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { absentInMs, traceOrder } from "./resolve-order.ts";
@@ -41,6 +42,10 @@ async function reconcileFills(
     const cursor = await readFillCursor(deps.db, accountId, instrument.id);
     const from = cursor?.tradeId ?? null;
     const page = await account.fills({ instrument, limit: PAGE, ...(from === null ? {} : { fromId: from }) });
+    if (await idsBeganAnew(deps.db, { accountId, instrument, fills: page.fills })) {
+      await haltForNewIds(deps, accountId, instrument.id);
+      throw new AppError("CONFLICT", "permanent", `The trade ids of ${instrument.id} have begun anew at the venue.`);
+    }
     const fills = page.fills.filter((fill) => fill.tradeId !== from);
     const unreadable = page.unreadable.filter(({ tradeId }) => tradeId !== from);
     const isFirstReading = cursor?.reachedEnd !== true;
@@ -50,7 +55,8 @@ async function reconcileFills(
     // What is not known to be anyone's yet is read again with the next reconciliation, and all behind it.
     const isCut = known.length < fills.length;
     const to = (isCut ? known.at(-1)?.tradeId : page.lastId) ?? from;
-    const move = { accountId, instrumentId: instrument.id, from, to, reachedEnd };
+    const atMs = known.findLast(({ tradeId }) => tradeId === to)?.atMs ?? null;
+    const move = { accountId, instrumentId: instrument.id, from, to, atMs, reachedEnd };
     const reading = { fills: known, unreadable: isCut ? [] : unreadable, move, silent: isFirstReading };
     await bookReading(parts, { instrument, fence, ...reading });
     if (reachedEnd || isCut) return;
@@ -77,7 +83,11 @@ async function bookReading(parts: Parts, reading: Reading): Promise<void> {
     const { move } = reading;
     let from = move.from;
     for (const fill of reading.fills) {
-      const one = { ...reading, unreadable: [], move: { ...move, from, to: fill.tradeId, reachedEnd: false } };
+      const one = {
+        ...reading,
+        unreadable: [],
+        move: { ...move, from, to: fill.tradeId, atMs: fill.atMs, reachedEnd: false },
+      };
       await bookAtOnce(parts, { ...one, fills: [fill] }).catch(async (cause: unknown) => {
         if (hasCode(cause, "FENCED") || !failsByContent(cause)) throw cause;
         deps.log.error({ tradeId: fill.tradeId, reason: messageOf(cause) }, "a fill can not be booked");

@@ -8,6 +8,7 @@ import type { Tx } from "#shared/db/db.ts";
 import { decimal, normalize } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { event, ORDERS, POSITIONS, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { applyOrderEvent, type OrderAlert, type OrderEvent, type TrackedOrder } from "#shared/orders/order-state.ts";
@@ -17,6 +18,7 @@ import { sessionScope } from "./fault-watch.ts";
 import type { Instruments } from "./instruments.ts";
 import { entriesOf } from "./ledger.ts";
 import { lockMoney, positionEvent, toPosition, upsertPosition, writeEntry } from "./money-store.ts";
+import { haltForNewIds, idsBeganAnew } from "./new-ids.ts";
 import { insertFill, insertOrderEvent, lockOrders, type OrderKeys, updateOrder } from "./order-store.ts";
 
 /** What a venue said about an account, with the instruments it spoke of. Made outside of the transaction. */
@@ -51,7 +53,25 @@ export interface Recorder {
   change(tx: Tx, order: Order, event: OrderEvent, patch?: Partial<Order>): Promise<Order>;
 }
 
-type RecordDeps = Pick<Deps, "bus" | "clock" | "log" | "exchanges">;
+type RecordDeps = Pick<Deps, "bus" | "clock" | "db" | "log" | "exchanges">;
+
+/** The instrument of a word whose trade ids have begun anew. Null: none's have. */
+async function newIdsOf(tx: Tx, { accountId, fills, instruments }: VenueWord): Promise<string | null> {
+  const found = await Promise.all(
+    [...instruments.values()].map(async (instrument) => {
+      const own = fills.filter(({ venueSymbol }) => venueSymbol === instrument.venueSymbol);
+      return (await idsBeganAnew(tx, { accountId, instrument, fills: own })) ? instrument.id : null;
+    }),
+  );
+  return found.find((id) => id !== null) ?? null;
+}
+
+/** What fails here is noticed again with the next comparison. */
+function halt(deps: RecordDeps, accountId: string, instrumentId: string): void {
+  haltForNewIds(deps, accountId, instrumentId).catch((error: unknown) => {
+    deps.log.warn({ accountId, reason: messageOf(error) }, "account not halted yet");
+  });
+}
 
 export function createRecorder(deps: RecordDeps, instruments: Instruments): Recorder {
   return {
@@ -67,8 +87,15 @@ export function createRecorder(deps: RecordDeps, instruments: Instruments): Reco
     },
     async record(tx, word, sent) {
       const keys = keysOf(word);
-      const [locked, positionBefore] = await Promise.all([lockOrders(tx, keys), lockMoney(tx, keys)]);
-      const recording = new Recording(tx, deps, { word, locked, positionBefore });
+      const [locked, positionBefore, anew] = await Promise.all([
+        lockOrders(tx, keys),
+        lockMoney(tx, keys),
+        newIdsOf(tx, word),
+      ]);
+      if (anew !== null) tx.afterCommit(() => halt(deps, word.accountId, anew));
+      // Whose they are cannot be said: they are booked from the venue's list, in a new era.
+      const told = anew === null ? word : { ...word, fills: [] };
+      const recording = new Recording(tx, deps, { word: told, locked, positionBefore });
       recording.bookFills();
       recording.takeStates();
       if (sent !== undefined) recording.stamp(sent.orderId, sent.atMs);

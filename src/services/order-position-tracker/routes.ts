@@ -10,7 +10,9 @@ import { problemSchema } from "#shared/http/problem.ts";
 import { positionSchema } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { ownedBySessions } from "./balances.ts";
+import { beginEra } from "./era.ts";
 import { closableHoldings } from "./holdings.ts";
+import { createInstruments } from "./instruments.ts";
 import { readEquity, readFills, readOrders, readPositions } from "./read-store.ts";
 import { readUnbooked } from "./unbooked.ts";
 
@@ -29,6 +31,8 @@ const accountSchema = z.object({
   id: z.string(),
   venue: z.string(),
   tradingState: tradingStateSchema,
+  stateReason: z.string().nullable().describe("Why it was halted by itself"),
+  era: z.number().int().describe("How often the ids of its venue have begun anew"),
   balances: z
     .record(z.string(), decimalText)
     .describe("What its sessions own of each asset by their ledgers; a deleted session owns nothing any more"),
@@ -99,18 +103,20 @@ function accountRoutes(deps: Deps) {
   const { db, exchanges } = deps;
   const read = async (id: string, venue: string): Promise<z.infer<typeof accountSchema>> => {
     const [states, balances] = await Promise.all([
-      db.sql<{ trading_state: TradingState }[]>`
-        select trading_state from reference.accounts where id = ${id}`,
+      db.sql<{ trading_state: TradingState; state_reason: string | null; era: number }[]>`
+        select trading_state, state_reason, era from reference.accounts where id = ${id}`,
       ownedBySessions(db, id),
     ]);
     return {
       id,
       venue,
       tradingState: states[0]?.trading_state ?? "ACTIVE",
+      stateReason: states[0]?.state_reason ?? null,
+      era: states[0]?.era ?? 0,
       balances: Object.fromEntries([...balances].map(([asset, amount]) => [asset, plain(amount)])),
     };
   };
-  return equityRoutes(deps)
+  return exposureRoutes(deps)
     .get(
       "/accounts",
       async () => ({
@@ -132,23 +138,44 @@ function accountRoutes(deps: Deps) {
         detail: { summary: "An account and what its sessions own" },
       },
     )
-    .get(
-      "/exposure",
-      async ({ query }) => {
-        const [open, held] = await Promise.all([
-          db.sql<{ count: number }[]>`
-            select count(*)::int as count from order_position_tracker.orders
-            where session_id = ${query.sessionId} and is_open`,
-          closableHoldings(db, query.sessionId),
-        ]);
-        return { openOrders: open[0]?.count ?? 0, positions: held.length };
+    .post(
+      "/accounts/:id/new-era",
+      async ({ params }) => {
+        const account = exchanges.accounts.find(({ id }) => id === params.id);
+        if (account === undefined) throw notFound("account");
+        await beginEra(deps, { instruments: createInstruments(db) }, account.id);
+        return read(account.id, account.venue);
       },
       {
-        query: z.strictObject({ sessionId: idText }),
-        response: { 200: z.object({ openOrders: z.number().int(), positions: z.number().int() }) },
-        detail: { summary: "How many orders and positions of a session are open" },
+        params: z.object({ id: z.string() }),
+        response: { 200: accountSchema, 404: problemSchema, 409: problemSchema },
+        detail: {
+          summary:
+            "Takes the history of an account whose venue's ids have begun anew as closed, and lets it trade again",
+        },
       },
     );
+}
+
+function exposureRoutes(deps: Deps) {
+  const { db } = deps;
+  return equityRoutes(deps).get(
+    "/exposure",
+    async ({ query }) => {
+      const [open, held] = await Promise.all([
+        db.sql<{ count: number }[]>`
+            select count(*)::int as count from order_position_tracker.orders
+            where session_id = ${query.sessionId} and is_open`,
+        closableHoldings(db, query.sessionId),
+      ]);
+      return { openOrders: open[0]?.count ?? 0, positions: held.length };
+    },
+    {
+      query: z.strictObject({ sessionId: idText }),
+      response: { 200: z.object({ openOrders: z.number().int(), positions: z.number().int() }) },
+      detail: { summary: "How many orders and positions of a session are open" },
+    },
+  );
 }
 
 const unbookedSchema = z.object({

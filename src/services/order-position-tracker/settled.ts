@@ -17,10 +17,14 @@ const UNSETTLED: ReadonlySet<OrderState> = new Set([
 /** Entries come so much behind the end of a ban: cancels go first. */
 const BEHIND_CANCELS_MS = 250;
 
-/** How long a task waits for the end of a ban of its order's venue; 0: there is none. */
-export function banLeftMs({ deps }: Parts, task: Pick<Task, "type">, { accountId }: Pick<Order, "accountId">): number {
+/** How long a task waits for the end of a ban of its order's venue; 0: there is none. `toldMs`: what other processes were told. */
+export function banLeftMs(
+  { deps }: Parts,
+  task: Pick<Task, "type">,
+  { accountId, toldMs = null }: Pick<Order, "accountId"> & { toldMs?: number | null },
+): number {
   const { exchanges, clock } = deps;
-  const untilMs = exchanges.bannedUntilMs(exchanges.account(accountId).venue);
+  const untilMs = exchanges.bannedUntilMs(exchanges.account(accountId).venue) ?? toldMs;
   if (untilMs === null) return 0;
   return Math.max(1, untilMs - clock.nowMs()) + (task.type === CANCEL_ORDER.type ? 0 : BEHIND_CANCELS_MS);
 }

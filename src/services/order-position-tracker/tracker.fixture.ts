@@ -91,6 +91,13 @@ export interface TrackerOptions {
   listLagMs?: number;
 }
 
+/** A tracker at work. */
+export interface Tracker {
+  /** Asks its REST. */
+  ask(path: string, method?: "GET" | "POST"): Promise<{ status: number; body: Record<string, unknown> }>;
+  stop(): Promise<void>;
+}
+
 /** One market of the venue with those who trade on it. */
 export interface Desk {
   marketId: string;
@@ -106,7 +113,7 @@ export interface Desk {
   /** Sets the faults of the market in place of those before. */
   misbehave(...faults: object[]): Promise<void>;
   /** Starts a tracker, as a process of its own would be. */
-  startTracker(options?: TrackerOptions): Promise<{ stop(): Promise<void> }>;
+  startTracker(options?: TrackerOptions): Promise<Tracker>;
   close(): Promise<void>;
 }
 
@@ -210,7 +217,12 @@ export async function openDesk(world: World): Promise<Desk> {
         })());
       closers.push(stop);
       await service.start(new AbortController().signal);
-      return { stop };
+      const ask: Tracker["ask"] = async (path, method = "GET") => {
+        const request = new Request(`http://localhost/api/order-position-tracker${path}`, { method });
+        const answer = await service.routes?.handle(request);
+        return { status: answer?.status ?? 0, body: ((await answer?.json()) ?? {}) as Record<string, unknown> };
+      };
+      return { ask, stop };
     },
     async close() {
       for (const close of closers.toReversed()) await close();

@@ -1,11 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
+import type { OrderRequest } from "#shared/domain/order.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import { readFillCursor } from "./fill-cursor.ts";
 import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
 import {
   alertsAbout,
   changeSession,
+  fillRows,
   inState,
   moneyOf,
   orderRow,
@@ -20,7 +23,7 @@ let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(6, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(8, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -115,5 +118,42 @@ describe("a session that is FAULTED", () => {
     await inState(world, sold, "FILLED");
     // What is left no order could close.
     expect(await alertsAbout(world, session.id)).toEqual(["FAULTED_WITH_POSITION", "-FAULTED_WITH_POSITION"]);
+  });
+});
+
+describe("a venue whose ids begin anew", () => {
+  test("halts the account with the reason; a new era of its ids lets it trade, and books what came meanwhile", async () => {
+    const tracker = await desk.startTracker({ settings: OFTEN });
+    const session = await runSession(world, desk);
+    const fill = async (number: number, more: Partial<OrderRequest> = {}) => {
+      const order = await place(world, desk, requestOf(session, number, more));
+      await until(async () => (await orderRow(world, order.id))?.state === "ACCEPTED");
+      await desk.tick("100");
+      return order;
+    };
+    await inState(world, await fill(1), "FILLED");
+    await inState(world, await fill(2), "FILLED");
+    await until(
+      async () => (await readFillCursor(world.database.db, desk.marketId, desk.instrument.id))?.tradeId === "2",
+    );
+    await desk.misbehave({ fault: "ids-begin-anew", times: 1 });
+    const bought = await fill(3, { size: "1" });
+    await until(async () => (await alertsAbout(world, desk.marketId)).includes("TRADE_IDS_BEGAN_ANEW"));
+    const denied = await place(world, desk, requestOf(session, 4));
+    expect((await inState(world, denied, "DENIED")).stateReason).toStartWith("ACCOUNT_HALTED: ");
+    const account = async (path = "") => tracker.ask(`/accounts/${desk.marketId}${path}`, path === "" ? "GET" : "POST");
+    expect(await account()).toMatchObject({
+      status: 200,
+      body: { tradingState: "HALTED", era: 0, stateReason: expect.stringContaining("have begun anew") },
+    });
+    expect(await account("/new-era")).toMatchObject({ status: 200, body: { tradingState: "ACTIVE", era: 1 } });
+    expect(await account("/new-era")).toMatchObject({ status: 409 });
+    await until(async () => (await fillRows(world, bought)).length === 1);
+    await inState(world, await fill(5, { size: "1" }), "FILLED");
+    expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
+    expect((await alertsAbout(world, desk.marketId)).slice(0, 2)).toEqual([
+      "TRADE_IDS_BEGAN_ANEW",
+      "-TRADE_IDS_BEGAN_ANEW",
+    ]);
   });
 });

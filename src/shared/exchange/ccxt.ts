@@ -80,6 +80,7 @@ export function createCcxtExchanges(options: CcxtOptions): Exchanges {
       const venue = venueById.get(id);
       return venue === undefined ? null : bans.untilMs(addressOf(venue));
     },
+    banAddress: (id) => addressOf(venueById.get(id) ?? {}),
     listLagMs: (id) => venueById.get(id)?.listLagMs ?? DEFAULT_LIST_LAG_MS,
     marketData(id) {
       const venue = venueById.get(id);

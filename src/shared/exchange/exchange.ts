@@ -162,6 +162,8 @@ export interface Exchanges {
   listLagMs(venue: string): number;
   /** Until when nothing may leave for a venue, as it has told (wall clock); null: it takes requests. */
   bannedUntilMs(venue: string): number | null;
+  /** What bans of a venue are kept under. */
+  banAddress(venue: string): string;
   /** True when any venue is a real one: failpoints are refused then. */
   readonly live: boolean;
   close(): Promise<void>;

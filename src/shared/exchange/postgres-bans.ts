@@ -1,5 +1,15 @@
-import type { Db } from "#shared/db/db.ts";
+import type { Db, Sql } from "#shared/db/db.ts";
 import type { BanStore } from "./bans.ts";
+
+/**
+ * The end of a ban of an address as any process was told of it; null: there is none. For who writes the intent of a request:
+ * it travels with that transaction's other questions.
+ */
+export async function readBanEnd({ sql }: { sql: Sql }, address: string, nowMs: number): Promise<number | null> {
+  const rows = await sql<{ until_ms: number }[]>`
+    select until_ms from venues.bans where address = ${address} and until_ms > ${nowMs}`;
+  return rows[0]?.until_ms ?? null;
+}
 
 /** Bans in the database that all processes share. */
 export function createPostgresBanStore({ sql }: Db): BanStore {

@@ -25,10 +25,13 @@ create table reference.sessions (
 create index sessions_by_partition on reference.sessions (partition, state);
 create index sessions_by_creation on reference.sessions (created_at_ms, id);
 
--- Writer: order-position-tracker. Trading state: ACTIVE, REDUCING (only orders that reduce), HALTED (only cancels).
+-- Writer: order-position-tracker. Trading state: ACTIVE, REDUCING (only orders that reduce), HALTED (only cancels), with the reason
+-- where it was halted by itself. `era`: how often its venue's ids have begun anew; ids of a closed era stand with it before them.
 create table reference.accounts (
   id text primary key,
   venue text not null,
   trading_state text not null default 'ACTIVE' check (trading_state in ('ACTIVE', 'REDUCING', 'HALTED')),
+  state_reason text,
+  era integer not null default 0,
   updated_at_ms bigint not null
 );

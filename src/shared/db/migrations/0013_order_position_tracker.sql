@@ -64,6 +64,8 @@ create table order_position_tracker.fill_cursors (
   account_id text not null,
   instrument_id text not null,
   trade_id text,
+  -- When that trade happened; null: not known.
+  at_ms bigint,
   reached_end boolean not null,
   primary key (account_id, instrument_id)
 );
