@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { VenueFillRow } from "./ledger-types.ts";
 import type { Market } from "./market.ts";
+import { REGIMES } from "./synthetic-price.ts";
 
 /** Only what is newer than these: a trade id, and a terminal order's number. 0: all of the run. */
 export const stateQuery = z.strictObject({
@@ -31,6 +32,7 @@ export const stateSchema = z.object({
   barCount: z.number().int(),
   phase: z.string(),
   halted: z.boolean(),
+  regime: z.enum(REGIMES).nullable().describe("What the price of a synthetic market does now"),
   finished: z.boolean(),
   marketAtMs: z.number(),
   lastClosedBar: z.object({ openAtMs: z.number(), closeAtMs: z.number() }).nullable(),
@@ -58,7 +60,8 @@ export function stateOf(market: Market, since: StateQuery): MarketStateView {
     bar: cursor.bar,
     barCount: replay?.bars.length ?? 0,
     phase: market.phase,
-    halted: replay === null || replay.lockstep || market.finished,
+    halted: market.synthetic === null && (replay === null || replay.lockstep || market.finished),
+    regime: market.synthetic?.regimeAt(market.nowMs) ?? null,
     finished: market.finished,
     marketAtMs: market.nowMs,
     lastClosedBar: last === undefined ? null : { openAtMs: last.openAtMs, closeAtMs: last.closeAtMs },

@@ -1,6 +1,7 @@
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import type { ReplayBar } from "./bars.ts";
+import { type CandleRow, closeAtMsOf } from "./candles.ts";
 import type { BalanceRow, VenueFillRow, VenueOrderRow } from "./ledger-types.ts";
 import { POINTS, type PublicTrade } from "./replay.ts";
 
@@ -16,10 +17,11 @@ export function aggTradeFrame(symbol: string, trade: PublicTrade): object {
   return { e: "aggTrade", E: atMs, s: symbol, a: id, p: price, q: size, f: id, l: id, T: atMs, m: false, M: true };
 }
 
-/** Best bid and ask: the simulated market has no spread and unlimited depth at its last price. */
-export function bookTickerFrame(symbol: string, trade: PublicTrade): object {
+/** Best bid and ask: a spread around its last price where it has one, and unlimited depth there. */
+export function bookTickerFrame(symbol: string, trade: PublicTrade, halfSpread = "0"): object {
   const { id, price, size } = trade;
-  return { u: id, s: symbol, b: price, B: size, a: price, A: size };
+  const [bid, ask] = [decimal(price).minus(halfSpread), decimal(price).plus(halfSpread)];
+  return { u: id, s: symbol, b: plain(bid), B: size, a: plain(ask), A: size };
 }
 
 /** A bar, closed or forming, from the trades it has shown. `T` is its last millisecond, as Binance has it. */
@@ -60,6 +62,41 @@ export function klineFrame(
       B: "0",
     },
   };
+}
+
+/** A bar of a synthetic market, closed or forming. */
+export function candleFrame(symbol: string, candle: CandleRow, atMs: number): object {
+  const { timeFrame, openAtMs, open, high, low, close, volume, quote, trades, closed } = candle;
+  return {
+    e: "kline",
+    E: atMs,
+    s: symbol,
+    k: {
+      t: openAtMs,
+      T: closeAtMsOf(candle) - 1,
+      s: symbol,
+      i: timeFrame,
+      f: -1,
+      L: -1,
+      o: open,
+      h: high,
+      l: low,
+      c: close,
+      v: volume,
+      n: trades,
+      x: closed,
+      q: quote,
+      V: volume,
+      Q: quote,
+      B: "0",
+    },
+  };
+}
+
+/** A closed bar of a synthetic market as GET klines lists it. */
+export function candleRow(candle: CandleRow): (string | number)[] {
+  const { openAtMs, open, high, low, close, volume, quote, trades } = candle;
+  return [openAtMs, open, high, low, close, volume, closeAtMsOf(candle) - 1, quote, trades, volume, quote, "0"];
 }
 
 /** A closed bar as GET klines lists it. */

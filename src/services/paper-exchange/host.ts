@@ -5,10 +5,13 @@ import type { Deps } from "#shared/service/service.ts";
 import { type ReplayBar, readBars } from "./bars.ts";
 import { Faults } from "./faults.ts";
 import { instrumentOf } from "./instrument.ts";
-import { Market, type Replay } from "./market.ts";
+import { madeUpHistory } from "./made-up-history.ts";
+import { Market } from "./market.ts";
+import type { Replay } from "./market-options.ts";
 import { createMarketStreams, type MarketStreams } from "./market-streams.ts";
-import type { MarketSettings, ReplaySettings } from "./settings.ts";
+import type { MarketSettings, ReplaySettings, SyntheticSettings } from "./settings.ts";
 import { openStore } from "./store.ts";
+import { regimeAt, type SyntheticRules } from "./synthetic-price.ts";
 import { createWebSocketApi, type WebSocketApi } from "./ws-api.ts";
 
 /** A market with those who follow it. */
@@ -36,6 +39,14 @@ export async function openMarket(
       account: settings.account,
       replay: read,
       firstPrice: settings.kind === "ticker" ? settings.firstPrice : "next",
+      synthetic:
+        settings.kind === "synthetic"
+          ? {
+              history: () => madeUpHistory(syntheticRules(settings), settings.historyBars, deps.clock.nowMs()),
+              regimeAt: (atMs) => regimeAt(syntheticRules(settings), atMs).regime,
+            }
+          : null,
+      latencyMs: settings.kind === "synthetic" ? settings.latencyMs : 0,
       store,
       clock: deps.clock,
       failpoints: deps.failpoints,
@@ -67,7 +78,13 @@ export function closeMarket({ market, streams, api }: HostedMarket): void {
 async function readReplay(settings: ReplaySettings): Promise<Replay> {
   const { timeFrame, rules, limit, pace } = settings;
   const csv = await readText(settings.bars);
-  const bars = readBars(csv, { timeFrame, priceStep: rules.priceStep, sizeStep: rules.sizeStep, limit });
+  const bars = readBars(csv, {
+    timeFrame,
+    priceStep: rules.priceStep,
+    sizeStep: rules.sizeStep,
+    limit,
+    file: settings.bars,
+  });
   return { bars, timeFrame, lockstep: pace === "lockstep" };
 }
 
@@ -78,6 +95,12 @@ async function readText(path: string): Promise<string> {
     const sentence = `The file of bars cannot be read: ${messageOf(error)}.`;
     throw new AppError("SETTINGS_INVALID", "permanent", sentence, { cause: error, details: { path } });
   }
+}
+
+/** What the prices of a synthetic market are drawn by. */
+export function syntheticRules(settings: SyntheticSettings): SyntheticRules {
+  const { seed, startPrice, regimeMs, tradeEveryMs, rules } = settings;
+  return { seed, startPrice, regimeMs, tradeEveryMs, priceStep: rules.priceStep, sizeStep: rules.sizeStep };
 }
 
 /** All that a run's result depends on. A file of another identity is not gone on with; pace and keys may change. */

@@ -30,7 +30,7 @@ export function instrumentOf(settings: MarketSettings): Instrument {
 }
 
 /** The answer of GET exchangeInfo, and nothing of another market in it. */
-export function exchangeInfoOf(instrument: Instrument, serverTimeMs: number, marketEnded: boolean): object {
+export function exchangeInfoOf(instrument: Instrument, serverTimeMs: number, own: object): object {
   return {
     timezone: "UTC",
     serverTime: serverTimeMs,
@@ -60,7 +60,7 @@ export function exchangeInfoOf(instrument: Instrument, serverTimeMs: number, mar
         filters: filtersOf(instrument),
         // Not Binance's, whose symbols have bars of every length.
         timeFrames: instrument.timeFrames,
-        marketEnded,
+        ...own,
         permissions: ["SPOT"],
         permissionSets: [["SPOT"]],
         defaultSelfTradePreventionMode: "NONE",

@@ -1,4 +1,5 @@
 import type { Side, TimeInForce } from "#shared/domain/signal.ts";
+import type { CandleRow } from "./candles.ts";
 
 export type OrderType = "MARKET" | "LIMIT" | "LIMIT_MAKER";
 /** FORGOTTEN is the ledger's own: the venue has accepted the order and knows nothing of it any more (a fault). */
@@ -70,10 +71,11 @@ export interface AccountEventRow {
   payload: string;
 }
 
-/** One price that a ticker market showed. */
+/** One price that a ticker or a synthetic market showed. */
 export interface TickRow {
   id: number;
   price: string;
+  size: string;
   atMs: number;
 }
 
@@ -105,10 +107,21 @@ export interface Changes {
   entries: LedgerEntry[];
   events: AccountEventRow[];
   ticks: TickRow[];
+  /** Bars of a synthetic market that are new or have changed. */
+  candles: CandleRow[];
   /** Orders, fills and ticks that were written before are gone. */
   isAnew: boolean;
 }
 
 export function noChanges(): Changes {
-  return { orders: new Set(), fills: [], balances: new Set(), entries: [], events: [], ticks: [], isAnew: false };
+  return {
+    orders: new Set(),
+    fills: [],
+    balances: new Set(),
+    entries: [],
+    events: [],
+    ticks: [],
+    candles: [],
+    isAnew: false,
+  };
 }

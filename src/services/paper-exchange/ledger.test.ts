@@ -24,7 +24,7 @@ function emptyState(): LedgerState {
 }
 
 function begin(balances: Record<string, string> = BEGIN) {
-  return createLedger(() => instrument, emptyState(), { balances, atMs: 0 });
+  return createLedger(() => instrument, emptyState(), { deposits: { balances, atMs: 0 } });
 }
 
 const placement = (more: Partial<Placement> = {}): Placement => ({
@@ -116,7 +116,7 @@ describe("the venue's ledger, whatever is done", () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
         const state = emptyState();
-        let ledger = createLedger(() => instrument, state, { balances: BEGIN, atMs: 0 });
+        let ledger = createLedger(() => instrument, state, { deposits: { balances: BEGIN, atMs: 0 } });
         const written: Changes[] = [ledger.take()];
         let lastPrice: string | null = null;
         for (const one of actions) {

@@ -54,16 +54,19 @@ export function deposit(account: Account, changes: Changes, balances: Record<str
     account.book(changes, { asset, delta: decimal(size), reason: "deposit", tradeId: null, atMs });
 }
 
+export interface LedgerOptions {
+  /** What the account owns before its first event. */
+  deposits?: { balances: Record<string, string>; atMs: number };
+  /** How long an order is on its way until it can meet a price, in milliseconds of the prices' time; 0: not at all. */
+  latencyMs?: number;
+}
+
 /** What an execution pays, as a share of what is received in the asset; null: what the instrument says. */
 export type CommissionRule = (fill: MatchedFill) => { share: string; asset: string } | null;
 
 /** `rules`: the instrument as it is now; names and assets never change. */
-export function createLedger(
-  rules: () => Instrument,
-  loaded: LedgerState,
-  deposits?: { balances: Record<string, string>; atMs: number },
-): Ledger {
-  return new AccountLedger(rules, loaded, deposits);
+export function createLedger(rules: () => Instrument, loaded: LedgerState, more: LedgerOptions = {}): Ledger {
+  return new AccountLedger(rules, loaded, more);
 }
 
 class AccountLedger implements Ledger {
@@ -77,14 +80,18 @@ class AccountLedger implements Ledger {
   private changes = noChanges();
   private readonly cut = new Set<number>();
   private cutsNext = false;
+  private readonly latencyMs: number;
+  /** Orders on their way to the book, by the time from which they are there. */
+  private readonly onTheWay = new Map<number, number>();
   charge: CommissionRule | null = null;
   private eventCount: number;
 
   constructor(
     private readonly rules: () => Instrument,
     loaded: LedgerState,
-    deposits?: { balances: Record<string, string>; atMs: number },
+    { deposits, latencyMs = 0 }: LedgerOptions,
   ) {
+    this.latencyMs = latencyMs;
     this.orders = loaded.orders;
     this.fills = loaded.fills;
     this.eventCount = loaded.eventCount;
@@ -167,16 +174,26 @@ class AccountLedger implements Ledger {
   }
 
   show(price: string, atMs: number): readonly AccountEventRow[] {
+    this.arrive(atMs);
     if (this.matcher.restingCount === 0) return [];
     const before = this.changes.events.length;
     for (const fill of this.matcher.show(decimal(price), atMs)) this.settle(fill);
     for (const orderId of this.matcher.expired) this.expire(Number(orderId), "NONE", atMs);
     for (const order of this.open.values()) {
-      if (order.resting) continue;
+      if (order.resting || this.onTheWay.has(order.id)) continue;
       order.resting = true;
       this.changes.orders.add(order);
     }
     return this.changes.events.slice(before);
+  }
+
+  private arrive(atMs: number): void {
+    for (const [id, fromMs] of this.onTheWay) {
+      const order = this.open.get(id);
+      if (order !== undefined && fromMs > atMs) continue;
+      this.onTheWay.delete(id);
+      if (order !== undefined) this.matcher.submit(matcherOrderOf(order));
+    }
   }
 
   private check(placement: Placement, clientOrderId: string, lastPrice: string | null): Refusal | null {
@@ -195,7 +212,8 @@ class AccountLedger implements Ledger {
     this.newest.set(order.clientOrderId, order);
     if (order.status !== "NEW") return;
     this.open.set(order.id, order);
-    this.matcher.submit(matcherOrderOf(order));
+    if (this.latencyMs > 0 && !order.resting) this.onTheWay.set(order.id, order.createdAtMs + this.latencyMs);
+    else this.matcher.submit(matcherOrderOf(order));
   }
 
   private assetOf(side: "BUY" | "SELL"): string {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { defineFault, ms, type Reach } from "./fault.ts";
 import type { Ledger } from "./ledger.ts";
 import type { VenueFillRow, VenueOrderRow } from "./ledger-types.ts";
@@ -18,11 +19,20 @@ export const LIST_FAULTS = [
     { lagMs: ms },
     (of, reach) => {
       const { market, clock } = reach;
-      const closedAtMs = new Map<number, number>();
+      const closedAtMs = new Map<string, number>();
+      const keyOf = (timeFrame: string, openAtMs: number) => `${timeFrame} ${openAtMs}`;
       const stop = market.listen((shown) => {
-        for (const one of shown) if (one.kind === "bar" && one.closed) closedAtMs.set(one.bar.openAtMs, clock.nowMs());
+        for (const one of shown) {
+          if (one.kind === "bar" && one.closed) {
+            closedAtMs.set(keyOf(market.replay?.timeFrame ?? "", one.bar.openAtMs), clock.nowMs());
+          }
+          if (one.kind === "candle" && one.candle.closed) {
+            closedAtMs.set(keyOf(one.candle.timeFrame, one.candle.openAtMs), clock.nowMs());
+          }
+        }
       });
-      const isOld = (openAtMs: number) => (closedAtMs.get(openAtMs) ?? 0) <= clock.nowMs() - of.lagMs;
+      const isOld = (timeFrame: TimeFrame, openAtMs: number) =>
+        (closedAtMs.get(keyOf(timeFrame, openAtMs)) ?? 0) <= clock.nowMs() - of.lagMs;
       return { stop, view: (seen) => withBars(seen, reach, isOld) };
     },
   ),
@@ -32,10 +42,20 @@ export const LIST_FAULTS = [
     { newest: z.number().int().min(1) },
     ({ newest }, reach) => {
       const { market } = reach;
-      const gone = new Set(
-        market.timeFrames.flatMap((one) => market.closedBars(one).slice(-newest)).map(({ openAtMs }) => openAtMs),
+      const gone = new Map(
+        market.timeFrames.map((one) => [
+          one,
+          new Set(
+            market
+              .closedBars(one)
+              .slice(-newest)
+              .map(({ openAtMs }) => openAtMs),
+          ),
+        ]),
       );
-      return { view: (seen) => withBars(seen, reach, (openAtMs) => !gone.has(openAtMs)) };
+      return {
+        view: (seen) => withBars(seen, reach, (timeFrame, openAtMs) => gone.get(timeFrame)?.has(openAtMs) !== true),
+      };
     },
   ),
 ] as const;
@@ -46,11 +66,15 @@ function seenAs(market: Market, members: Partial<Record<keyof Market, unknown>>)
   return Object.create(market, Object.fromEntries(values)) as Market;
 }
 
-function withBars(market: Market, { strikes }: Reach, lists: (openAtMs: number) => boolean): Market {
+function withBars(
+  market: Market,
+  { strikes }: Reach,
+  lists: (timeFrame: TimeFrame, openAtMs: number) => boolean,
+): Market {
   return seenAs(market, {
-    closedBars: (timeFrame: Parameters<Market["closedBars"]>[0]) => {
+    closedBars: (timeFrame: TimeFrame) => {
       const all = market.closedBars(timeFrame);
-      const listed = all.filter(({ openAtMs }) => lists(openAtMs));
+      const listed = all.filter(({ openAtMs }) => lists(timeFrame, openAtMs));
       if (listed.length < all.length) strikes();
       return listed;
     },

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { Faults } from "./faults.ts";
-import { aggTradeFrame, bookTickerFrame, klineFrame, tradeFrame } from "./frames.ts";
-import type { Market, Shown } from "./market.ts";
+import { aggTradeFrame, bookTickerFrame, candleFrame, klineFrame, tradeFrame } from "./frames.ts";
+import type { Market } from "./market.ts";
+import type { Shown } from "./market-options.ts";
 import { readJson, type Socket } from "./sockets.ts";
 
 const requestSchema = z.object({
@@ -26,8 +27,7 @@ export interface MarketStreams {
 export function createMarketStreams(market: Market, faults: () => Faults): MarketStreams {
   const sockets = new Map<Socket, Set<string>>();
   const stopListening = market.listen((shown) => {
-    for (const one of shown)
-      for (const [stream, frame] of framesOf(market, one)) send(stream, frame, one.kind === "bar" && one.closed);
+    for (const one of shown) for (const [stream, frame] of framesOf(market, one)) send(stream, frame, isClosedBar(one));
   });
 
   function send(stream: string, frame: () => object, closedBar: boolean): void {
@@ -74,6 +74,10 @@ export function createMarketStreams(market: Market, faults: () => Faults): Marke
   };
 }
 
+function isClosedBar(shown: Shown): boolean {
+  return (shown.kind === "bar" && shown.closed) || (shown.kind === "candle" && shown.candle.closed);
+}
+
 function framesOf(market: Market, shown: Shown): [string, () => object][] {
   const symbol = market.instrument.venueSymbol;
   const name = symbol.toLowerCase();
@@ -85,6 +89,10 @@ function framesOf(market: Market, shown: Shown): [string, () => object][] {
       [`${name}@aggTrade`, () => aggTradeFrame(symbol, trade)],
       [`${name}@bookTicker`, () => bookTickerFrame(symbol, trade)],
     ];
+  }
+  if (shown.kind === "candle") {
+    const { candle } = shown;
+    return [[`${name}@kline_${candle.timeFrame}`, () => candleFrame(symbol, candle, market.nowMs)]];
   }
   const interval = market.replay?.timeFrame ?? "1d";
   return [[`${name}@kline_${interval}`, () => klineFrame(symbol, interval, shown.bar, shown)]];

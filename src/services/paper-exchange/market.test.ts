@@ -16,11 +16,13 @@ describe("a market whose file cannot be written", () => {
     let isFull = false;
     const market = new Market({
       firstPrice: "next",
+      synthetic: null,
+      latencyMs: 0,
       id: settings.id,
       instrument: instrumentOf(settings),
       account: settings.account,
       replay: {
-        bars: readBars(csvOf(2), { timeFrame: "1d", priceStep: "0.000001", sizeStep: "0.0001" }),
+        bars: readBars(csvOf(2), { timeFrame: "1d", priceStep: "0.000001", sizeStep: "0.0001", file: "bars.csv" }),
         timeFrame: "1d",
         lockstep: true,
       },

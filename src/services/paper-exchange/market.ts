@@ -1,50 +1,19 @@
 import type { Clock } from "#shared/clock/clock.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { TIME_FRAMES, type TimeFrame } from "#shared/domain/time-frame.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { Failpoints } from "#shared/service/failpoints.ts";
 import type { ReplayBar } from "./bars.ts";
+import { type CandleRow, Candles } from "./candles.ts";
 import { type CommissionRule, createLedger, type Ledger } from "./ledger.ts";
-import {
-  type AccountEventRow,
-  type Changes,
-  type CursorRow,
-  type LedgerState,
-  noChanges,
-  type VenueOrderRow,
-} from "./ledger-types.ts";
+import { type Changes, type CursorRow, type LedgerState, noChanges, type VenueOrderRow } from "./ledger-types.ts";
+import type { MarketOptions, ReleaseOutcome, Replay, Shown } from "./market-options.ts";
+import { orderNumberOf } from "./order-number.ts";
 import type { Placement } from "./placement.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
 import { lastTradeIdOf, POINTS, type PublicTrade, phaseOf, tradesOf } from "./replay.ts";
 import type { Store } from "./store.ts";
-
-/** What a commit made public, in the order it happened. */
-export type Shown =
-  | { kind: "trade"; trade: PublicTrade }
-  | { kind: "account"; event: AccountEventRow }
-  | { kind: "bar"; bar: ReplayBar; trades: readonly PublicTrade[]; closed: boolean };
-
-/** A replay's bars, or nothing for a ticker. */
-export interface Replay {
-  bars: readonly ReplayBar[];
-  timeFrame: TimeFrame;
-  lockstep: boolean;
-}
-
-export interface MarketOptions {
-  id: string;
-  instrument: Instrument;
-  account: { apiKey: string; secret: string; balances: Record<string, string> };
-  replay: Replay | null;
-  /** Whether an order meets the last price shown at once, or waits for the next one. A replay's orders wait. */
-  firstPrice: "last" | "next";
-  store: Store;
-  clock: Clock;
-  failpoints: Failpoints;
-}
-
-export type ReleaseOutcome = "released" | "other-step" | "finished";
 
 /**
  * One simulated market: where its replay stands, its account, and who listens. Everything is synchronous: a request is
@@ -63,6 +32,10 @@ export class Market {
   private readonly store: Store;
   private readonly failpoints: Failpoints;
   private readonly firstPrice: "last" | "next";
+  /** Whether its prices are made up in wall-clock time. */
+  readonly synthetic: MarketOptions["synthetic"];
+  private readonly latencyMs: number;
+  private candles = new Candles([]);
   private readonly balancesAtStart: Record<string, string>;
   private readonly listeners = new Set<(shown: readonly Shown[]) => void>();
   /** What the file holds, in memory. Null: the last commit failed, so it is read again before anything else. */
@@ -79,6 +52,8 @@ export class Market {
     this.failpoints = options.failpoints;
     this.firstPrice = options.firstPrice;
     this.balancesAtStart = options.account.balances;
+    this.synthetic = options.synthetic;
+    this.latencyMs = options.latencyMs;
     this.inFile = this.load();
   }
 
@@ -105,11 +80,13 @@ export class Market {
 
   /** Time frames that it makes bars of. */
   get timeFrames(): readonly TimeFrame[] {
+    if (this.synthetic !== null) return TIME_FRAMES;
     return this.replay === null ? [] : [this.replay.timeFrame];
   }
 
   /** The closed bars of a time frame, oldest first; none of one that it does not make. */
-  closedBars(timeFrame: TimeFrame): readonly ReplayBar[] {
+  closedBars(timeFrame: TimeFrame): readonly (ReplayBar | CandleRow)[] {
+    if (this.synthetic !== null) return this.candles.closed(timeFrame);
     return this.replay?.timeFrame === timeFrame ? this.replay.bars.slice(0, this.position.bar) : [];
   }
 
@@ -130,6 +107,7 @@ export class Market {
   }
 
   get phase(): string {
+    if (this.synthetic !== null) return "synthetic";
     return this.replay === null ? "manual" : phaseOf(this.position, this.replay.bars);
   }
 
@@ -223,11 +201,29 @@ export class Market {
     return trade;
   }
 
+  /** A trade of a synthetic market at the wall clock's now. */
+  trade({ price, size }: { price: string; size: string }): PublicTrade {
+    const trade = { id: this.position.lastTradeId + 1, price, size, atMs: this.nowMs };
+    this.step((shown) => {
+      this.showTrade(trade, shown);
+      for (const candle of this.candles.add(trade)) shown.push({ kind: "candle", candle });
+    });
+    return trade;
+  }
+
+  /** Closes the bars of a synthetic market whose time is over. */
+  closeCandles(): void {
+    const { lastPrice } = this.position;
+    if (lastPrice === null) return;
+    const closed = this.candles.closeUntil(this.nowMs, lastPrice);
+    if (closed.length > 0)
+      this.step((shown) => shown.push(...closed.map((candle) => ({ kind: "candle" as const, candle }))));
+  }
+
   /** Trades shown, from this id on, oldest first. */
   trades(fromId: number, limit: number): PublicTrade[] {
     const first = Math.max(1, fromId);
-    if (this.replay === null)
-      return this.store.ticks(first, limit).map(({ id, price, atMs }) => ({ id, price, size: "1", atMs }));
+    if (this.replay === null) return this.store.ticks(first, limit);
     const trades: PublicTrade[] = [];
     for (
       let n = Math.ceil(first / POINTS);
@@ -293,6 +289,7 @@ export class Market {
     const changes = this.book.take();
     const shown = prices ?? changes.events.map((event): Shown => ({ kind: "account", event }));
     if (this.replay === null) for (const one of shown) if (one.kind === "trade") changes.ticks.push(one.trade);
+    for (const one of shown) if (one.kind === "candle") changes.candles.push(one.candle);
     this.write(changes);
     const order = orderNumberOf(clientOrderId ?? changes.fills[0]?.clientOrderId);
     this.failpoints.hit("paper-exchange.committed", { bar: this.barInSight(), ...(order === null ? {} : { order }) });
@@ -328,7 +325,8 @@ export class Market {
     const loaded = this.store.load();
     if (loaded === null) return this.begin();
     this.checkPosition(loaded.cursor);
-    const book = createLedger(() => this.instrument, loaded);
+    if (this.synthetic !== null) this.candles = new Candles(this.store.candles());
+    const book = createLedger(() => this.instrument, loaded, { latencyMs: this.latencyMs });
     book.charge = this.commission;
     return { position: loaded.cursor, book };
   }
@@ -345,8 +343,13 @@ export class Market {
       entryCount: 0,
       eventCount: 0,
     };
-    const book = createLedger(() => this.instrument, fresh, { balances, atMs });
+    const book = createLedger(() => this.instrument, fresh, {
+      latencyMs: this.latencyMs,
+      deposits: { balances, atMs },
+    });
     const changes = book.take();
+    changes.candles.push(...(this.synthetic?.history() ?? []));
+    this.candles = new Candles(changes.candles);
     for (const balance of fresh.balances) changes.balances.add(balance);
     this.store.write(changes, fresh.cursor);
     return { position: fresh.cursor, book };
@@ -356,10 +359,4 @@ export class Market {
     if (this.replay === null || cursor.lastTradeId === lastTradeIdOf(cursor)) return;
     throw new AppError("INTERNAL", "permanent", `The file of market ${this.id} does not fit its bars.`);
   }
-}
-
-/** The number of an order in its session, from our own form of client order id. Null: it has another form. */
-export function orderNumberOf(clientOrderId: string | undefined): number | null {
-  const digits = clientOrderId === undefined ? undefined : /-(\d{1,9})$/.exec(clientOrderId)?.[1];
-  return digits === undefined ? null : Number(digits);
 }

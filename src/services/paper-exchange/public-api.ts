@@ -1,6 +1,6 @@
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
-import { aggTradeFrame, bookTickerFrame, klineRow } from "./frames.ts";
+import { aggTradeFrame, bookTickerFrame, candleRow, klineRow } from "./frames.ts";
 import { exchangeInfoOf } from "./instrument.ts";
 import type { Market } from "./market.ts";
 import { illegal, missing, REFUSALS, type Refusal } from "./refusal.ts";
@@ -46,7 +46,10 @@ function exchangeInfo(market: Market, params: Params): object | Refusal {
   const symbols = params.get("symbols");
   if (symbol !== undefined && symbol !== own) return REFUSALS.badSymbol;
   if (symbols !== undefined && symbols !== JSON.stringify([own])) return REFUSALS.badSymbol;
-  return exchangeInfoOf(market.instrument, market.clock.nowMs(), market.finished);
+  return exchangeInfoOf(market.instrument, market.clock.nowMs(), {
+    marketEnded: market.finished,
+    synthetic: market.synthetic !== null,
+  });
 }
 
 /** Closed bars alone: what is forming is seen in the stream, and nothing of a later bar is seen anywhere. */
@@ -58,15 +61,15 @@ function klines(market: Market, params: Params): object | Refusal {
   if (!BINANCE_INTERVALS.has(interval)) return REFUSALS.badInterval;
   const read = wholeNumbers(params, { startTime: -1, endTime: Number.MAX_SAFE_INTEGER, limit: 500 });
   if (read.kind === "refused") return read;
-  const { replay, instrument } = market;
-  if (replay === null) return [];
+  const { instrument } = market;
+  if (market.timeFrames.length === 0) return [];
   const timeFrame = timeFrameSchema.safeParse(interval).data;
   if (timeFrame === undefined || !market.timeFrames.includes(timeFrame)) return REFUSALS.badInterval;
   const { startTime, endTime } = read.values;
   const limit = Math.min(read.values.limit, MAX_LIMIT);
   const inRange = market.closedBars(timeFrame).filter((bar) => bar.openAtMs >= startTime && bar.openAtMs <= endTime);
   const page = startTime < 0 ? inRange.slice(-limit) : inRange.slice(0, limit);
-  return page.map((bar) => klineRow(bar, tradesOf(bar, instrument.sizeStep)));
+  return page.map((bar) => ("n" in bar ? klineRow(bar, tradesOf(bar, instrument.sizeStep)) : candleRow(bar)));
 }
 
 /** Trades in a page: from an id, in a span of time, or the newest. */

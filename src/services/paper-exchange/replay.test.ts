@@ -4,7 +4,7 @@ import { Decimal, decimal, isMultipleOf, ZERO } from "#shared/domain/decimal.ts"
 import { readBars } from "./bars.ts";
 import { phaseOf, splitVolume, tradesOf } from "./replay.ts";
 
-const rules = { timeFrame: "1d", priceStep: "0.000001", sizeStep: "0.0001" } as const;
+const rules = { timeFrame: "1d", priceStep: "0.000001", sizeStep: "0.0001", file: "bars.csv" } as const;
 const HEADER = "date,open,high,low,close,adjclose,volume";
 const read = (...rows: string[]) => readBars([HEADER, ...rows].join("\n"), rules);
 
@@ -30,14 +30,52 @@ describe("readBars", () => {
   });
 
   test.each([
-    ["no bar", [], "none"],
-    ["a price of zero", ["2000-01-03,0,1,1,1,1,1"], "Bar 1 of the file is not valid: open"],
-    ["a price between steps", ["2000-01-03,1,1,1,1.0000001,1,1"], "Bar 1 of the file is not valid: price step"],
-    ["a volume between steps", ["2000-01-03,1,1,1,1,1,0.00001"], "Bar 1 of the file is not valid: volume"],
-    ["a date twice", ["2000-01-03,1,1,1,1,1,1", "2000-01-03,1,1,1,1,1,1"], "Bar 2 of the file is not valid: date"],
-    ["no date", ["yesterday,1,1,1,1,1,1"], "Bar 1 of the file is not valid: date"],
-  ])("refuses %s", (_name, rows, sentence) => {
+    ["a date", "1d", "2000-01-03", Date.UTC(2000, 0, 3)],
+    ["a time of day", "1m", "2024-01-02T03:04:00Z", Date.UTC(2024, 0, 2, 3, 4)],
+    ["a time without a zone, as UTC", "1m", "2024-01-02T03:04:00", Date.UTC(2024, 0, 2, 3, 4)],
+    ["a time of another zone", "1h", "2024-01-02T03:00:00+02:00", Date.UTC(2024, 0, 2, 1)],
+    ["milliseconds since 1970", "1s", String(Date.UTC(2024, 0, 2, 3, 4, 5)), Date.UTC(2024, 0, 2, 3, 4, 5)],
+  ] as const)("reads %s", (_what, timeFrame, text, openAtMs) => {
+    const [bar] = readBars(`${HEADER}\n${text},1,1,1,1,1,4`, { ...rules, timeFrame });
+    expect(bar?.openAtMs).toBe(openAtMs);
+  });
+
+  test.each([
+    ["no bar", [], "bars.csv: it holds no bars."],
+    ["a price of zero", ["2000-01-03,0,1,1,1,1,1"], 'bars.csv, line 2: open "0" must be above zero.'],
+    [
+      "a price between steps",
+      ["2000-01-03,1,1,1,1.0000001,1,1"],
+      "line 2: close 1.0000001 is no multiple of the price step",
+    ],
+    [
+      "a volume between steps",
+      ["2000-01-03,1,1,1,1,1,0.00001"],
+      "line 2: volume 0.00001 is no multiple of the size step",
+    ],
+    [
+      "a date twice",
+      ["2000-01-03,1,1,1,1,1,1", "2000-01-03,1,1,1,1,1,1"],
+      "line 3: its time is not after the bar before it",
+    ],
+    [
+      "no date",
+      ["yesterday,1,1,1,1,1,1"],
+      'line 2: date "yesterday" has to be like 2024-01-02, 2024-01-02T03:04:00Z or',
+    ],
+    ["a time within a bar", ["2000-01-03T10:00:00Z,1,1,1,1,1,1"], "is not where a 1d bar opens in UTC"],
+    ["a short row", ["2000-01-03,1,1,1,1,1,1", "2000-01-04,1,1"], "line 3: it has another number of fields than"],
+    ["an open quote", ["2000-01-03,1,1,1,1,1,1", '"2000-01-04,1,1,1,1,1,1'], "a quote is opened and never closed"],
+    ["a low above the high", ["2000-01-03,2,1,3,2,1,1"], "line 2: open 2 is not between low 3 and high 1"],
+    ["a close above the high", ["2000-01-03,2,3,1,4,1,1"], "line 2: close 4 is not between low 1 and high 3"],
+  ])("refuses %s, with file and line", (_name, rows, sentence) => {
     expect(() => read(...rows)).toThrow(sentence);
+  });
+
+  test("refuses a file without one of the columns", () => {
+    expect(() => readBars("date,open,high,low,close\n2000-01-03,1,1,1,1", rules)).toThrow(
+      'line 1: there is no column "volume"',
+    );
   });
 });
 

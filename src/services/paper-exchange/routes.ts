@@ -94,7 +94,8 @@ function controlRoutes(options: RouteOptions) {
       "/markets/:marketId/control/tick",
       ({ params, body }) => {
         const { market } = controlled(options, params.marketId);
-        if (market.replay !== null) throw new AppError("CONFLICT", "permanent", "A replay makes its own prices.");
+        if (market.replay !== null || market.synthetic !== null)
+          throw new AppError("CONFLICT", "permanent", "This market makes its own prices.");
         return market.tick(body.price);
       },
       {
@@ -169,7 +170,7 @@ function listRoutes(options: RouteOptions) {
             z.object({
               id: z.string(),
               symbol: z.string(),
-              kind: z.enum(["replay", "ticker"]),
+              kind: z.enum(["replay", "ticker", "synthetic"]).describe("synthetic: its prices are made up"),
               finished: z.boolean(),
               faults: z.array(z.string()).describe("Faults that are set: it misbehaves on purpose"),
             }),

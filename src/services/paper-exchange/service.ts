@@ -1,9 +1,10 @@
 import { AppError } from "#shared/errors/app-error.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
-import { closeMarket, type HostedMarket, openMarket } from "./host.ts";
+import { closeMarket, type HostedMarket, openMarket, syntheticRules } from "./host.ts";
 import { pace } from "./pacer.ts";
 import { createRoutes } from "./routes.ts";
 import type { MarketSettings, PaperExchangeSettings } from "./settings.ts";
+import { driveSynthetic } from "./synthetic-driver.ts";
 
 /** What the venue needs of the engine: a clock, a log, and the places where it may be told to die. Nothing else. */
 export type PaperExchangeDeps = Pick<Deps, "clock" | "log" | "failpoints">;
@@ -17,9 +18,13 @@ export function createPaperExchange(deps: PaperExchangeDeps, settings: PaperExch
   let ready = false;
 
   function drive(hosted: HostedMarket): Promise<void> | null {
+    const run = { clock: deps.clock, log, signal: ending.signal };
+    if (hosted.settings.kind === "synthetic") {
+      return driveSynthetic(hosted.market, syntheticRules(hosted.settings), run);
+    }
     const speed = speedOf(hosted.settings);
     if (speed === null) return null;
-    return pace(hosted.market, speed, { clock: deps.clock, log, signal: ending.signal });
+    return pace(hosted.market, speed, run);
   }
 
   return {
@@ -52,6 +57,6 @@ function waitsFor({ market }: HostedMarket): string[] {
 
 /** Null: no timer drives this market. */
 function speedOf(settings: MarketSettings): number | null {
-  if (settings.kind === "ticker" || settings.pace === "lockstep") return null;
+  if (settings.kind !== "replay" || settings.pace === "lockstep") return null;
   return settings.pace === "real-time" ? 1 : settings.pace.speed;
 }

@@ -47,15 +47,41 @@ const tickerSchema = z.strictObject({
   firstPrice: z.enum(["last", "next"]).default("last"),
 });
 
+const syntheticSchema = z.strictObject({
+  kind: z.literal("synthetic"),
+  ...common,
+  pace: z.literal("synthetic"),
+  /** Draws prices, sizes and regimes. */
+  seed: z.number().int().min(0).max(4_294_967_295).default(1),
+  startPrice: positiveDecimal,
+  /** Mean time between two trades. */
+  tradeEveryMs: z.number().int().min(10).max(60_000).default(250),
+  /** How long a regime (quiet, range, trend, jump) lasts. */
+  regimeMs: z.number().int().min(1_000).max(86_400_000).default(60_000),
+  /** Closed bars of each time frame that it begins with, made up. */
+  historyBars: z.number().int().min(0).max(5_000).default(500),
+  /** How long an order is on its way until it can meet a price. */
+  latencyMs: z.number().int().min(0).max(60_000).default(0),
+});
+
+export type SyntheticSettings = z.infer<typeof syntheticSchema>;
 export type ReplaySettings = z.infer<typeof replaySchema>;
 
-/** One simulated market with its one account. `pace: "manual"` makes it a ticker: each price comes by POST /control/tick. */
+function kindOf(pace: unknown): string {
+  if (pace === "manual") return "ticker";
+  return pace === "synthetic" ? "synthetic" : "replay";
+}
+
+/**
+ * One simulated market with its one account. `pace: "manual"` makes it a ticker: each price comes by POST /control/tick.
+ * `pace: "synthetic"` makes its prices up, in wall-clock time.
+ */
 export const marketSchema = z.preprocess(
   (value) =>
     typeof value === "object" && value !== null && !("kind" in value)
-      ? { kind: "pace" in value && value.pace === "manual" ? "ticker" : "replay", ...value }
+      ? { kind: kindOf("pace" in value ? value.pace : undefined), ...value }
       : value,
-  z.discriminatedUnion("kind", [replaySchema, tickerSchema]),
+  z.discriminatedUnion("kind", [replaySchema, tickerSchema, syntheticSchema]),
 );
 export type MarketSettings = z.infer<typeof marketSchema>;
 

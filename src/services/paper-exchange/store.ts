@@ -1,5 +1,7 @@
 import { Database, SQLiteError } from "bun:sqlite";
+import { timeFrameMs } from "#shared/domain/time-frame.ts";
 import { AppError, fenced, messageOf } from "#shared/errors/app-error.ts";
+import { type CandleRow, MOST_KEPT } from "./candles.ts";
 import type {
   AccountEventRow,
   BalanceRow,
@@ -11,6 +13,10 @@ import type {
   VenueFillRow,
   VenueOrderRow,
 } from "./ledger-types.ts";
+
+/** Prices that are kept, and how often what is older goes. */
+const MOST_TICKS = 200_000;
+const TRIM_EVERY = 1_000;
 
 const SCHEMA = `
 create table if not exists meta (key text primary key, value text not null) strict;
@@ -31,7 +37,11 @@ create table if not exists ledger (
   number integer primary key, asset text not null, delta text not null, reason text not null, tradeId integer,
   atMs integer not null) strict;
 create table if not exists events (number integer primary key, atMs integer not null, type text not null, payload text not null) strict;
-create table if not exists ticks (id integer primary key, price text not null, atMs integer not null) strict;
+create table if not exists ticks (id integer primary key, price text not null, size text not null, atMs integer not null) strict;
+create table if not exists candles (
+  timeFrame text not null, openAtMs integer not null, open text not null, high text not null, low text not null,
+  close text not null, volume text not null, quote text not null, trades integer not null, closed integer not null,
+  primary key (timeFrame, openAtMs)) strict;
 `;
 
 /** The one file of a market. Every method is synchronous; what `write` was given is committed once it returns. */
@@ -42,6 +52,8 @@ export interface Store {
   write(changes: Changes, cursor: CursorRow): void;
   /** Prices a ticker market showed, from this id on. */
   ticks(fromId: number, limit: number): TickRow[];
+  /** Bars of a synthetic market. */
+  candles(): CandleRow[];
   close(): void;
 }
 
@@ -69,7 +81,7 @@ export function openStore(path: string, identity: string): Store {
   const readOwner = db.query<{ value: string }, []>("select value from meta where key = 'owner'");
   const write = writerOf(db);
   const ticks = db.query<TickRow, { fromId: number; limit: number }>(
-    "select id, price, atMs from ticks where id >= $fromId order by id limit $limit",
+    "select id, price, size, atMs from ticks where id >= $fromId order by id limit $limit",
   );
   const transaction = db.transaction((changes: Changes, cursor: CursorRow) => {
     if (readOwner.get()?.value !== owner) throw fenced(`paper-exchange file ${path}`);
@@ -87,6 +99,11 @@ export function openStore(path: string, identity: string): Store {
       }
     },
     ticks: (fromId, limit) => ticks.all({ fromId, limit }),
+    candles: () =>
+      db
+        .query<CandleRow, []>("select * from candles order by openAtMs")
+        .all()
+        .map((row) => ({ ...row, closed: Boolean(row.closed) })),
     close: () => db.close(),
   };
 }
@@ -142,10 +159,23 @@ function writerOf(db: Database): (changes: Changes, cursor: CursorRow) => void {
   const putBalance = put<BalanceRow>("insert or replace", "balances", ["asset", "free", "locked"]);
   const putEntry = put<LedgerEntry>("insert", "ledger", ["number", "asset", "delta", "reason", "tradeId", "atMs"]);
   const putEvent = put<AccountEventRow>("insert", "events", ["number", "atMs", "type", "payload"]);
-  const putTick = put<TickRow>("insert", "ticks", ["id", "price", "atMs"]);
+  const putTick = put<TickRow>("insert", "ticks", ["id", "price", "size", "atMs"]);
+  const putCandle = put<CandleRow>("insert or replace", "candles", [
+    ...(["timeFrame", "openAtMs", "open", "high", "low", "close", "volume", "quote", "trades", "closed"] as const),
+  ]);
+  const dropCandles = db.query("delete from candles where timeFrame = $timeFrame and openAtMs < $openAtMs");
+  const dropTicks = db.query("delete from ticks where id <= $id");
   const putCursor = put<CursorRow & { id: 1 }>("insert or replace", "cursor", [
     ...(["id", "step", "bar", "points", "lastTradeId", "lastPrice", "nowMs"] as const),
   ]);
+  // A file that lives in wall-clock time must not grow without end.
+  const trim = ({ ticks, candles }: Changes): void => {
+    for (const { id } of ticks) if (id % TRIM_EVERY === 0) dropTicks.run({ id: id - MOST_TICKS });
+    for (const { timeFrame, openAtMs, closed } of candles) {
+      if (!closed || (openAtMs / timeFrameMs(timeFrame)) % TRIM_EVERY !== 0) continue;
+      dropCandles.run({ timeFrame, openAtMs: openAtMs - MOST_KEPT * timeFrameMs(timeFrame) });
+    }
+  };
   const forget = ["orders", "fills", "ticks"].map((table) => db.query(`delete from ${table}`));
   return (changes, cursor) => {
     if (changes.isAnew) for (const statement of forget) statement.run();
@@ -155,6 +185,8 @@ function writerOf(db: Database): (changes: Changes, cursor: CursorRow) => void {
     for (const entry of changes.entries) putEntry(entry);
     for (const event of changes.events) putEvent(event);
     for (const tick of changes.ticks) putTick(tick);
+    for (const candle of changes.candles) putCandle(candle);
+    trim(changes);
     putCursor({ ...cursor, id: 1 });
   };
 }

@@ -1,0 +1,94 @@
+import { decimal, plain } from "#shared/domain/decimal.ts";
+import { candleOpenAtMs, TIME_FRAMES, type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
+import type { PublicTrade } from "./replay.ts";
+
+/** A bar of a synthetic market, made of its trades. One without a trade has the close before it as all its prices, and no volume. */
+export interface CandleRow {
+  timeFrame: TimeFrame;
+  openAtMs: number;
+  open: string;
+  high: string;
+  low: string;
+  close: string;
+  volume: string;
+  quote: string;
+  trades: number;
+  closed: boolean;
+}
+
+export function closeAtMsOf({ timeFrame, openAtMs }: Pick<CandleRow, "timeFrame" | "openAtMs">): number {
+  return openAtMs + timeFrameMs(timeFrame);
+}
+
+/** How many closed bars of a time frame are kept. */
+export const MOST_KEPT = 20_000;
+
+function empty(timeFrame: TimeFrame, openAtMs: number, price: string): CandleRow {
+  const prices = { open: price, high: price, low: price, close: price };
+  return { timeFrame, openAtMs, ...prices, volume: "0", quote: "0", trades: 0, closed: false };
+}
+
+/** The bars of every time frame, aligned to UTC, closed by the wall clock as Binance closes them: also those without a trade. */
+export class Candles {
+  readonly #closed = new Map<TimeFrame, CandleRow[]>();
+  readonly #forming = new Map<TimeFrame, CandleRow>();
+
+  constructor(rows: readonly CandleRow[]) {
+    for (const row of rows.toSorted((a, b) => a.openAtMs - b.openAtMs)) {
+      if (row.closed) this.closed(row.timeFrame).push(row);
+      else this.#forming.set(row.timeFrame, row);
+    }
+  }
+
+  /** Oldest first. */
+  closed(timeFrame: TimeFrame): CandleRow[] {
+    const rows = this.#closed.get(timeFrame) ?? [];
+    this.#closed.set(timeFrame, rows);
+    return rows;
+  }
+
+  /** Takes a trade into the bars that hold it, which are those that form. */
+  add({ price, size, atMs }: PublicTrade): CandleRow[] {
+    return TIME_FRAMES.map((timeFrame) => {
+      const before = this.#forming.get(timeFrame) ?? empty(timeFrame, candleOpenAtMs(timeFrame, atMs), price);
+      const first = before.trades === 0;
+      const value = decimal(price);
+      const row: CandleRow = {
+        ...before,
+        open: first ? price : before.open,
+        high: first || value.gt(before.high) ? price : before.high,
+        low: first || value.lt(before.low) ? price : before.low,
+        close: price,
+        volume: plain(decimal(before.volume).plus(size)),
+        quote: plain(decimal(before.quote).plus(value.times(size))),
+        trades: before.trades + 1,
+      };
+      this.#forming.set(timeFrame, row);
+      return row;
+    });
+  }
+
+  /** Closes what is over, shortest first, and begins what follows, up to `nowMs`. Gives what has changed, in order. */
+  closeUntil(nowMs: number, lastPrice: string): CandleRow[] {
+    const changed: CandleRow[] = [];
+    for (const timeFrame of TIME_FRAMES) {
+      let row = this.#forming.get(timeFrame) ?? empty(timeFrame, candleOpenAtMs(timeFrame, nowMs), lastPrice);
+      const oldest = candleOpenAtMs(timeFrame, nowMs) - MOST_KEPT * timeFrameMs(timeFrame);
+      while (closeAtMsOf(row) <= nowMs) {
+        const closed = { ...row, closed: true };
+        this.closed(timeFrame).push(closed);
+        changed.push(closed);
+        // After a long rest only those bars are made up that are kept.
+        row = empty(timeFrame, Math.max(closeAtMsOf(row), oldest), row.close);
+      }
+      this.#forming.set(timeFrame, row);
+      const kept = this.closed(timeFrame);
+      kept.splice(0, Math.max(0, kept.length - MOST_KEPT));
+    }
+    return changed;
+  }
+
+  get formingRows(): CandleRow[] {
+    return [...this.#forming.values()];
+  }
+}

@@ -1,0 +1,42 @@
+import type { Clock } from "#shared/clock/clock.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import type { Failpoints } from "#shared/service/failpoints.ts";
+import type { ReplayBar } from "./bars.ts";
+import type { CandleRow } from "./candles.ts";
+import type { AccountEventRow } from "./ledger-types.ts";
+import type { PublicTrade } from "./replay.ts";
+import type { Store } from "./store.ts";
+import type { Regime } from "./synthetic-price.ts";
+
+/** What a commit made public, in the order it happened. */
+export type Shown =
+  | { kind: "trade"; trade: PublicTrade }
+  | { kind: "account"; event: AccountEventRow }
+  | { kind: "bar"; bar: ReplayBar; trades: readonly PublicTrade[]; closed: boolean }
+  | { kind: "candle"; candle: CandleRow };
+
+/** A replay's bars, or nothing for a ticker. */
+export interface Replay {
+  bars: readonly ReplayBar[];
+  timeFrame: TimeFrame;
+  lockstep: boolean;
+}
+
+export interface MarketOptions {
+  id: string;
+  instrument: Instrument;
+  account: { apiKey: string; secret: string; balances: Record<string, string> };
+  replay: Replay | null;
+  /** Whether an order meets the last price shown at once, or waits for the next one. A replay's orders wait. */
+  firstPrice: "last" | "next";
+  /** What a synthetic market begins with; null: it is none. */
+  synthetic: { history: () => readonly CandleRow[]; regimeAt: (atMs: number) => Regime } | null;
+  /** How long an order is on its way until it can meet a price. */
+  latencyMs: number;
+  store: Store;
+  clock: Clock;
+  failpoints: Failpoints;
+}
+
+export type ReleaseOutcome = "released" | "other-step" | "finished";
