@@ -35,8 +35,8 @@ const statisticsSchema = z.object({
   trades: z.number().int(),
   winRate: z.number().nullable(),
   profitFactor: z.number().nullable(),
-  fees: z.record(z.string(), nonNegativeDecimal),
-  feesInQuote: nonNegativeDecimal,
+  fees: z.record(z.string(), decimalText),
+  feesInQuote: decimalText,
   exposure: z.number(),
 });
 
@@ -66,7 +66,7 @@ export const orderSchema = z.object({
   state: z.enum(["OPEN", "FILLED", "EXPIRED"]),
   filled: nonNegativeDecimal,
   averagePrice: positiveDecimal.nullable(),
-  fee: nonNegativeDecimal.nullable(),
+  fee: decimalText.nullable(),
   feeAsset: z.string().nullable(),
   filledAtMs: epochMs.nullable(),
 });

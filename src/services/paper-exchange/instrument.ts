@@ -18,9 +18,16 @@ export function instrumentOf(settings: MarketSettings): Instrument {
     priceStep: settings.rules.priceStep,
     sizeStep: settings.rules.sizeStep,
     minSize: settings.rules.minSize,
-    maxSize: LARGEST,
+    maxSize: settings.rules.maxSize ?? LARGEST,
+    marketSizeStep: settings.rules.marketSizeStep,
+    marketMinSize: settings.rules.marketMinSize,
+    marketMaxSize: settings.rules.marketMaxSize,
     minNotional: settings.rules.minNotional,
-    maxNotional: null,
+    minNotionalAppliesToMarket: settings.rules.minNotionalAppliesToMarket,
+    maxNotional: settings.rules.maxNotional,
+    maxNotionalAppliesToMarket: settings.rules.maxNotionalAppliesToMarket,
+    priceBand: settings.rules.priceBand,
+    maxOpenOrders: settings.rules.maxOpenOrders,
     makerFee: settings.fees.maker,
     takerFee: settings.fees.taker,
     feeDecimals: settings.rules.feeDecimals,
@@ -70,17 +77,40 @@ export function exchangeInfoOf(instrument: Instrument, serverTimeMs: number, own
   };
 }
 
+/** As Binance writes them; a filter that the settings say nothing of is left out. */
 function filtersOf(instrument: Instrument): object[] {
-  return [
+  const { priceBand, maxOpenOrders, marketSizeStep, marketMinSize, marketMaxSize } = instrument;
+  const filters: object[] = [
     { filterType: "PRICE_FILTER", minPrice: instrument.priceStep, maxPrice: LARGEST, tickSize: instrument.priceStep },
-    { filterType: "LOT_SIZE", minQty: instrument.minSize, maxQty: LARGEST, stepSize: instrument.sizeStep },
+    {
+      filterType: "LOT_SIZE",
+      minQty: instrument.minSize,
+      maxQty: instrument.maxSize ?? LARGEST,
+      stepSize: instrument.sizeStep,
+    },
     {
       filterType: "NOTIONAL",
       minNotional: instrument.minNotional,
-      applyMinToMarket: true,
-      maxNotional: LARGEST,
-      applyMaxToMarket: false,
+      applyMinToMarket: instrument.minNotionalAppliesToMarket,
+      maxNotional: instrument.maxNotional ?? LARGEST,
+      applyMaxToMarket: instrument.maxNotionalAppliesToMarket,
       avgPriceMins: 0,
     },
   ];
+  if (marketSizeStep !== null || marketMinSize !== "0" || marketMaxSize !== null) {
+    const sizes = { minQty: marketMinSize, maxQty: marketMaxSize ?? LARGEST, stepSize: marketSizeStep ?? "0" };
+    filters.push({ filterType: "MARKET_LOT_SIZE", ...sizes });
+  }
+  if (priceBand !== null) {
+    filters.push({
+      filterType: "PERCENT_PRICE_BY_SIDE",
+      bidMultiplierUp: priceBand.bidUp,
+      bidMultiplierDown: priceBand.bidDown,
+      askMultiplierUp: priceBand.askUp,
+      askMultiplierDown: priceBand.askDown,
+      avgPriceMins: 0,
+    });
+  }
+  if (maxOpenOrders !== null) filters.push({ filterType: "MAX_NUM_ORDERS", maxNumOrders: maxOpenOrders });
+  return filters;
 }

@@ -197,7 +197,11 @@ class AccountLedger implements Ledger {
   }
 
   private check(placement: Placement, clientOrderId: string, lastPrice: string | null): Refusal | null {
-    const filtered = checkFilters(placement, this.rules(), lastPrice);
+    const filtered = checkFilters(placement, {
+      instrument: this.rules(),
+      lastPrice,
+      openOrders: this.open.size,
+    });
     if (filtered !== null) return filtered;
     if (this.newest.get(clientOrderId)?.status === "NEW") return REFUSALS.duplicateOrder;
     const { side, type, price, size } = placement;

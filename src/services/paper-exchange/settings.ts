@@ -1,18 +1,31 @@
 import { z } from "zod";
 import { flag, jsonText } from "#shared/config/values.ts";
+import { instrumentSchema } from "#shared/domain/instrument.ts";
 import { decimalText, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
 import { faultsSchema } from "./faults.ts";
+
+const { shape: instrumentRules } = instrumentSchema;
 
 const common = {
   /** Part of the market's address and the name of its file. */
   id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, "must be up to 64 of a-z, 0-9 and -"),
   symbol: z.string().regex(/^[A-Z0-9]{1,20}\/[A-Z0-9]{1,20}$/, 'must be BASE/QUOTE, like "SPX/USD"'),
+  /** Those that may be left out are filters which are not there: see `Instrument` for what each is. */
   rules: z.strictObject({
     priceStep: positiveDecimal,
     sizeStep: positiveDecimal,
     minSize: positiveDecimal,
     minNotional: nonNegativeDecimal,
+    maxSize: instrumentRules.maxSize.default(null),
+    marketSizeStep: instrumentRules.marketSizeStep,
+    marketMinSize: instrumentRules.marketMinSize,
+    marketMaxSize: instrumentRules.marketMaxSize,
+    minNotionalAppliesToMarket: instrumentRules.minNotionalAppliesToMarket,
+    maxNotional: instrumentRules.maxNotional.default(null),
+    maxNotionalAppliesToMarket: instrumentRules.maxNotionalAppliesToMarket,
+    priceBand: instrumentRules.priceBand,
+    maxOpenOrders: instrumentRules.maxOpenOrders,
     feeDecimals: z.number().int().min(0).max(18).default(8),
   }),
   /** Shares of the asset received: "0.001" is 0.1 %. */

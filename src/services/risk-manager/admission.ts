@@ -3,16 +3,27 @@ import { blocksEntries } from "#shared/domain/degradation.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { DenialCode, Signal } from "#shared/domain/signal.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
+import { type RefusedExit, sayRefused } from "./refused-exit.ts";
+
+/** What a signal is measured against before any sizing. */
+export interface AdmissionContext {
+  session: Session | null;
+  /** Null: no such account is known. */
+  account: TradingState | null;
+  /** The newest market time that is known for the session. */
+  marketAtMs: number;
+  refusedExit: RefusedExit | null;
+  /** Wall clock. */
+  nowMs: number;
+}
 
 /**
- * Whether a signal may be decided at all, before any sizing: the session and its run, the account (null: none is
- * known), the signal's validity. `marketAtMs` is the newest market time that is known for the session. Null: it may.
+ * Whether a signal may be decided at all, before any sizing: the session and its run, the account, whether exits pause after
+ * a refusal, the signal's validity. Null: it may.
  */
 export function refuseSignal(
   signal: Signal,
-  session: Session | null,
-  account: TradingState | null,
-  marketAtMs: number,
+  { session, account, marketAtMs, refusedExit, nowMs }: AdmissionContext,
 ): { code: DenialCode; reason: string } | null {
   const exit = signal.intent.kind === "exit";
   if (session === null) return { code: "SESSION_NOT_TRADING", reason: "There is no such session." };
@@ -29,6 +40,9 @@ export function refuseSignal(
   if (missing !== null) return { code: "SESSION_DEGRADED", reason: `${missing.code}: ${missing.text}` };
   const refused = refuseByAccount(account, exit);
   if (refused !== null) return refused;
+  if (exit && refusedExit !== null && nowMs < refusedExit.retryAtMs) {
+    return { code: "EXIT_PAUSED", reason: sayRefused(refusedExit) };
+  }
   if (signal.validUntilMs !== null && marketAtMs > signal.validUntilMs) {
     return { code: "SIGNAL_EXPIRED", reason: `The signal was valid until ${signal.validUntilMs}.` };
   }

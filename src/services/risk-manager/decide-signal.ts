@@ -11,18 +11,21 @@ import { type Budget, openBudget, readContext } from "./store.ts";
 import { approve, type DecideDeps, deny } from "./write-decision.ts";
 
 /**
- * Decides a signal once: the decision, the reservation, the order and its task (or the denial) are all in this
- * transaction. A task that comes again finds the decision and does nothing. CONFLICT (transient) while the book is behind
+ * Decides a signal once: the decision, its orders, their reservations and tasks (or the denial) are all in this transaction.
+ * A task that comes again finds the decision and does nothing. CONFLICT (transient) while the book is behind
  * the session's orders: it is kept from their events, by a group of its own.
  */
 export async function decideSignal(tx: Tx, deps: DecideDeps, signal: Signal): Promise<TaskOutcome> {
   const context = await readContext(tx, signal);
-  if (context.decided) return { decision: "already made" };
+  if (context.decided !== null) return { decision: "already made" };
   const { session, instrument } = context;
-  const budget = context.budget ?? (session === null ? null : await openBudget(tx, session, deps.clock.nowMs()));
+  const nowMs = deps.clock.nowMs();
+  const budget = context.budget ?? (session === null ? null : await openBudget(tx, session, nowMs));
   const marketNowMs = instrument === null ? null : deps.exchanges.marketNowMs(instrument.venue);
   const marketAtMs = Math.max(signal.marketAtMs, budget?.marketAtMs ?? 0, marketNowMs ?? 0);
-  const refusal = refuseSignal(signal, session, context.account, marketAtMs);
+  const { account } = context;
+  const refusedExit = budget?.refusedExit ?? null;
+  const refusal = refuseSignal(signal, { session, account, marketAtMs, refusedExit, nowMs });
   if (refusal !== null || session === null || budget === null) {
     const { code, reason } = refusal ?? { code: "SESSION_NOT_TRADING", reason: "There is no such session." };
     return deny(tx, deps, signal, { kind: "denied", code, reason });

@@ -8,36 +8,45 @@ import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { TaskOutcome } from "#shared/queue/queue.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
+import { sayRefused } from "./refused-exit.ts";
 import { type Budget, type Cause, type DecisionContext, openBudget, readContext } from "./store.ts";
 import { approve, type DecideDeps, deny } from "./write-decision.ts";
 
-/** The cause of the one order that flattens an instrument in one version of a session. */
-export function flattenCauseOf({ sessionId, run, version, instrumentId }: FlattenPosition): string {
+/** The cause of the first decision that flattens an instrument in one version of a session. */
+function flattenCauseOf({ sessionId, run, version, instrumentId }: FlattenPosition): string {
   return `flatten:${sessionId}:${run}:${version}:${instrumentId}`;
 }
 
 /**
- * Closes what a session that stops still holds with a reduce-only market order, sized from the session's book. It waits
- * until all orders of the session have ended, since the book has all their fills only then; order-position-tracker asks
- * again. A version of a session gets one such order: where that was denied, or has ended with something left, the session
- * is reported as faulted, and a person may stop it once more.
+ * Closes what a session that stops still holds with reduce-only market orders, sized from the session's book: one, or as
+ * many as the venue's maximums ask for. It waits until all orders of the session have ended, since the book has all their
+ * fills only then; order-position-tracker asks again. What is left then is closed by another decision: at once, or after
+ * a pause where the venue has refused an exit, and the session says so. Where risk denies it, the session is reported as
+ * faulted, and a person may stop it once more.
  */
 export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenPosition): Promise<TaskOutcome> {
-  const cause = causeOf(wanted, deps.clock.stampMs());
-  const context = await readContext(tx, cause);
+  const first = causeOf(wanted, deps.clock.stampMs());
+  const context = await readContext(tx, first);
   const { session } = context;
   if (session === null || !isWanted(session, wanted)) return { decision: "not wanted any more" };
   const budget = context.budget ?? (await openBudget(tx, session, deps.clock.nowMs()));
   if (budget.openOrders > 0) return { decision: "orders are under way", orders: budget.openOrders };
   const decision = measure(wanted, context, { session, budget });
   if (decision === null) return { decision: "flat already" };
-  if (context.decided) {
-    reportFault(tx, deps, session, "the order that was to close it has ended, and a position is left");
+  if (context.decided === "denied") {
+    reportFault(tx, deps, session, "risk has denied it");
     return { decision: "failed" };
   }
+  // The number of its first order is its own: no decision of this session has had it.
+  const cause = context.decided === null ? first : { ...first, id: `${first.id}:${budget.nextOrderNumber}` };
   if (decision.kind === "denied") {
     reportFault(tx, deps, session, `${decision.code}: ${decision.reason}`);
     return deny(tx, deps, cause, decision);
+  }
+  const { refusedExit } = budget;
+  if (refusedExit !== null && deps.clock.nowMs() < refusedExit.retryAtMs) {
+    reportRefused(tx, deps, session, sayRefused(refusedExit));
+    return { decision: "paused", untilMs: refusedExit.retryAtMs };
   }
   const marketAtMs = Math.max(wanted.marketAtMs, budget.marketAtMs);
   return approve(tx, deps, { cause, session, budget, decision, marketAtMs });
@@ -86,4 +95,12 @@ function reportFault(tx: Tx, { bus, clock }: DecideDeps, session: Session, why: 
   const { id: sessionId, run } = session;
   const report = { sessionId, run, atMs: clock.nowMs(), reason: `The position was not flattened: ${why}` };
   bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.faulted", report)]);
+}
+
+/** Where the session says something else. May be told again until it says so: then it changes nothing. */
+function reportRefused(tx: Tx, { bus, clock }: DecideDeps, session: Session, reason: string): void {
+  if (session.stateReason === reason) return;
+  const { id: sessionId, run } = session;
+  const report = { sessionId, run, atMs: clock.nowMs(), until: "stopped" as const, reason };
+  bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.waiting", report)]);
 }

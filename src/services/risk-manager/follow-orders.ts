@@ -1,10 +1,12 @@
 import { applyFill, type Book, type BookJson, bookFromJson, bookToJson, moneyOf } from "#shared/accounting/book.ts";
+import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
 import type { BusEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { afterExitEvent, concernsExits, type RefusedExit, sayRefused } from "./refused-exit.ts";
 
 interface Step {
   order: Order;
@@ -16,20 +18,23 @@ interface BudgetRow {
   book: BookJson;
   next_order_number: number;
   market_at_ms: number;
+  refused_exit: RefusedExit | null;
 }
 
-/** Whether an event moves money or a reservation: a fill, or an order's end. */
+/** Whether an event moves money or a reservation (a fill, an order's end), or tells whether the venue takes exits. */
 export function concernsBook({ type, data }: BusEvent): boolean {
-  return type === "order.filled" || isTerminal((data as { order: Order }).order.state);
+  const { order } = data as { order: Order };
+  return type === "order.filled" || isTerminal(order.state) || concernsExits(order);
 }
 
 /**
  * Keeps books and reservations by the orders' own events: a fill changes the book and shrinks its order's reservation, an
- * end removes it. The bus gives each event once in effect.
+ * end removes it. An exit that the venue refuses raises an alert, which ends when it accepts one. The bus gives each event
+ * once in effect.
  */
 export async function followOrders(
   tx: Tx,
-  deps: Pick<Deps, "clock" | "log">,
+  deps: Pick<Deps, "clock" | "log" | "bus">,
   events: readonly BusEvent[],
 ): Promise<void> {
   const steps = events.filter(concernsBook).map(readStep);
@@ -38,16 +43,38 @@ export async function followOrders(
   const instrumentIds = [...new Set(steps.map(({ order }) => order.instrumentId))];
   const [rows, instruments] = await Promise.all([
     sql<BudgetRow[]>`
-      select session_id, book, next_order_number, market_at_ms from risk_manager.budgets
+      select session_id, book, next_order_number, market_at_ms, refused_exit from risk_manager.budgets
       where session_id = any(${sessionIds}) order by session_id for update`,
     sql<{ id: string; instrument: Instrument }[]>`
       select id, instrument from reference.instruments where id = any(${instrumentIds})`,
   ]);
   const byId = new Map(instruments.map(({ id, instrument }) => [id, instrument]));
+  const nowMs = deps.clock.nowMs();
+  const budgets = rows.map((row) => applySteps(row, { steps, instruments: byId, nowMs }));
   await Promise.all([
-    ...rows.map((row) => writeBudget(tx, applySteps(row, steps, byId), deps.clock.nowMs())),
+    ...budgets.map((budget) => writeBudget(tx, budget, nowMs)),
     ...steps.map((step) => shrinkReservation(tx, step)),
   ]);
+  for (const [index, { sessionId, refusedExit }] of budgets.entries()) {
+    const before = rows[index]?.refused_exit ?? null;
+    if (refusedExit !== before) await tellRefused(tx, deps, sessionId, refusedExit);
+  }
+}
+
+async function tellRefused(
+  tx: Tx,
+  deps: Pick<Deps, "clock" | "bus">,
+  sessionId: string,
+  refused: RefusedExit | null,
+): Promise<void> {
+  const alert = { scope: `session:${sessionId}`, code: "EXIT_REFUSED" } as const;
+  if (refused === null) {
+    await clearAlert(tx, deps, alert);
+    return;
+  }
+  const { orderId, instrumentId, reason, times } = refused;
+  const data = { sessionId, orderId, instrumentId, reason, times };
+  await raiseAlert(tx, deps, { ...alert, text: sayRefused(refused), data });
 }
 
 function readStep({ data }: BusEvent): Step {
@@ -55,28 +82,41 @@ function readStep({ data }: BusEvent): Step {
   return { order, fill };
 }
 
-function applySteps(row: BudgetRow, steps: readonly Step[], instruments: ReadonlyMap<string, Instrument>) {
+function applySteps(
+  row: BudgetRow,
+  {
+    steps,
+    instruments,
+    nowMs,
+  }: { steps: readonly Step[]; instruments: ReadonlyMap<string, Instrument>; nowMs: number },
+) {
   let book: Book = bookFromJson(row.book);
   let nextOrderNumber = row.next_order_number;
   let marketAtMs = row.market_at_ms;
+  let refusedExit = row.refused_exit;
   for (const { order, fill } of steps) {
     if (order.sessionId !== row.session_id) continue;
     nextOrderNumber = Math.max(nextOrderNumber, order.number + 1);
+    refusedExit = afterExitEvent(refusedExit, order, nowMs);
     if (fill === null) continue;
     const instrument = instruments.get(fill.instrumentId);
     if (instrument === undefined) throw new RangeError(`A fill of ${fill.instrumentId}, which nobody knows.`);
     marketAtMs = Math.max(marketAtMs, fill.atMs);
     book = applyFill(book, moneyOf(fill), instrument);
   }
-  return { sessionId: row.session_id, book, nextOrderNumber, marketAtMs };
+  return { sessionId: row.session_id, book, nextOrderNumber, marketAtMs, refusedExit };
 }
 
 async function writeBudget({ sql }: Tx, budget: ReturnType<typeof applySteps>, atMs: number): Promise<void> {
   await sql`
     update risk_manager.budgets
     set book = ${sql.json(bookToJson(budget.book))}, next_order_number = ${budget.nextOrderNumber},
-      market_at_ms = ${budget.marketAtMs}, updated_at_ms = ${atMs}
+      market_at_ms = ${budget.marketAtMs}, refused_exit = ${toJson(sql, budget.refusedExit)}, updated_at_ms = ${atMs}
     where session_id = ${budget.sessionId}`;
+}
+
+function toJson(sql: Tx["sql"], refusedExit: RefusedExit | null) {
+  return refusedExit === null ? null : sql.json({ ...refusedExit });
 }
 
 async function shrinkReservation({ sql }: Tx, { order, fill }: Step): Promise<void> {

@@ -266,16 +266,73 @@ describe("the stop of a session that holds something", () => {
     expect(await outcome(again)).toMatchObject({ decision: "approved", size: "10" });
   });
 
-  test("is a fault where the venue has rejected the order", async () => {
+  test("is tried again with growing pauses where the venue has refused the order, with one alert in the venue's words", async () => {
     const session = await stop(await holding());
+    const scope = `session:${session.id}`;
+    const alerts = async () => (await world.told("alerts", scope)).map(({ type, data }) => [type, data["code"]]);
+    const refuse = async () => {
+      await until(async () => {
+        await world.flatten(wish(session));
+        return (await outcome(session))?.["decision"] === "approved";
+      });
+      const order = (await orders(session)).at(-1) as OrderRequest;
+      await world.tell(sent(order), {
+        kind: "state",
+        to: "REJECTED",
+        reason: "-2010: Rest API trading is not enabled.",
+      });
+      await until(async () => (await world.reserved(order.id)) === null);
+      return performance.now();
+    };
+    const first = await refuse();
     await world.flatten(wish(session));
-    await outcome(session);
-    const [order] = await orders(session);
-    await world.tell(sent(order as OrderRequest), { kind: "state", to: "REJECTED", reason: "-2010: no" });
-    await until(async () => (await world.reserved((order as OrderRequest).id)) === null);
-    await world.flatten(wish(session));
-    expect(await outcome(session)).toEqual({ decision: "failed" });
-    expect(await faults(session)).toHaveLength(1);
-    expect(await orders(session)).toHaveLength(1);
+    expect(await outcome(session)).toMatchObject({ decision: "paused" });
+    expect(await alerts()).toEqual([["alert.raised", "EXIT_REFUSED"]]);
+    const second = await refuse();
+    expect(second - first).toBeGreaterThan(990);
+    const reports = await world.told("session-reports", session.id);
+    expect(new Set(reports.map(({ type, data }) => `${type} ${String(data["until"])}`))).toEqual(
+      new Set(["report.waiting stopped"]),
+    );
+    expect(reports[0]?.data["reason"]).toContain("Rest API trading is not enabled.");
+    await until(async () => {
+      await world.flatten(wish(session));
+      return (await outcome(session))?.["decision"] === "approved";
+    });
+    expect(performance.now() - second).toBeGreaterThan(1_990);
+    const last = (await orders(session)).at(-1) as OrderRequest;
+    await world.tell(sent(last), { kind: "state", to: "ACCEPTED" });
+    await until(async () => (await alerts()).length === 2);
+    expect(await alerts()).toEqual([
+      ["alert.raised", "EXIT_REFUSED"],
+      ["alert.cleared", "EXIT_REFUSED"],
+    ]);
+  }, 20_000);
+
+  test.each([
+    ["market orders of 3 at most", { marketMaxSize: "3" }, ["2.5", "2.5", "2.5", "2.5"]],
+    ["a notional of 520 at most", { maxNotional: "520" }, ["5", "5"]],
+    [
+      "a notional of 520 at most, that is not for market orders",
+      { maxNotional: "520", maxNotionalAppliesToMarket: false },
+      ["10"],
+    ],
+    ["one open order", { marketMaxSize: "4", maxOpenOrders: 1 }, ["3.3334"]],
+  ])("closes a position that is larger than the venue allows, by %s, in one decision", async (_what, limits, sizes) => {
+    const held = await holding();
+    const { sql } = world.database.db;
+    await sql`update reference.instruments set instrument = ${sql.json({ ...spx, ...limits })} where id = ${spx.id}`;
+    try {
+      const session = await stop(held);
+      await world.flatten(wish(session));
+      expect(await outcome(session)).toMatchObject({ decision: "approved" });
+      const made = await orders(session);
+      expect(made.map(({ size, number, signalOrders }) => [size, number, signalOrders])).toEqual(
+        sizes.map((size, index) => [size, index + 2, sizes.length]),
+      );
+      expect(new Set(made.map(({ id }) => id)).size).toBe(sizes.length);
+    } finally {
+      await sql`update reference.instruments set instrument = ${sql.json(spx)} where id = ${spx.id}`;
+    }
   });
 });

@@ -6,7 +6,8 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
-import type { Approval, Denial } from "#shared/risk/decide.ts";
+import type { ApprovedOrder, Denial } from "#shared/risk/decide.ts";
+import type { RefusedExit } from "./refused-exit.ts";
 
 /** What a decision is made for: a strategy's signal, or the stop of a session (number 0). */
 export type Cause = Pick<
@@ -32,10 +33,12 @@ export interface Budget {
   nextOrderNumber: number;
   /** The newest moment of market time that was seen for the session. */
   marketAtMs: number;
+  refusedExit: RefusedExit | null;
 }
 
 export interface DecisionContext {
-  decided: boolean;
+  /** What was decided before for the same cause. Null: nothing. */
+  decided: "approved" | "denied" | null;
   session: Session | null;
   /** Null: no such account is known. */
   account: TradingState | null;
@@ -48,6 +51,7 @@ interface BudgetRow {
   book: BookJson;
   next_order_number: number;
   market_at_ms: number;
+  refused_exit: RefusedExit | null;
 }
 
 /**
@@ -60,21 +64,22 @@ export async function readContext(
 ): Promise<DecisionContext> {
   const { sql } = tx;
   const [decisions, sessions, accounts, instruments, budgets, orders] = await Promise.all([
-    sql`select 1 from risk_manager.decisions where signal_id = ${id}`,
+    sql<{ kind: "approved" | "denied" }[]>`
+      select kind from risk_manager.decisions where signal_id = ${id} and order_index = 0`,
     sql<{ session: Session }[]>`select session from reference.sessions where id = ${sessionId} for share`,
     sql<{ trading_state: TradingState }[]>`
       select trading_state from reference.accounts
       where id = (select account_id from reference.sessions where id = ${sessionId}) for share`,
     sql<{ instrument: Instrument }[]>`select instrument from reference.instruments where id = ${instrumentId}`,
     sql<BudgetRow[]>`
-      select capital, book, next_order_number, market_at_ms
+      select capital, book, next_order_number, market_at_ms, refused_exit
       from risk_manager.budgets where session_id = ${sessionId} for update`,
     selectOpenOrders(tx, sessionId),
   ]);
   const session = sessions[0]?.session ?? null;
   const row = budgets[0];
   return {
-    decided: decisions.length > 0,
+    decided: decisions[0]?.kind ?? null,
     session,
     account: accounts[0]?.trading_state ?? null,
     instrument: instruments[0]?.instrument ?? null,
@@ -116,7 +121,7 @@ async function readBudget(
     await sql`update risk_manager.budgets set capital = ${session.capital}, book = ${sql.json(bookToJson(book))}
       where session_id = ${session.id}`;
   }
-  return { book, ...orders, nextOrderNumber: row.next_order_number, marketAtMs: row.market_at_ms };
+  return { book, ...orders, ...restOf(row) };
 }
 
 /** Opens the budget of a session with its capital; when another decision was quicker, its row is read and locked. */
@@ -129,41 +134,47 @@ export async function openBudget(tx: Tx, session: Session, atMs: number): Promis
       values (${session.id}, ${session.accountId}, ${session.capital}, ${sql.json(book)}, ${atMs})
       on conflict do nothing`,
     sql<BudgetRow[]>`
-      select capital, book, next_order_number, market_at_ms
+      select capital, book, next_order_number, market_at_ms, refused_exit
       from risk_manager.budgets where session_id = ${session.id} for update`,
     selectOpenOrders(tx, session.id),
   ]);
   const row = rows[0];
   if (row === undefined) throw new RangeError("A budget that was just written is not there.");
-  return {
-    book: bookFromJson(row.book),
-    ...readOpenOrders(orders),
-    nextOrderNumber: row.next_order_number,
-    marketAtMs: row.market_at_ms,
-  };
+  return { book: bookFromJson(row.book), ...readOpenOrders(orders), ...restOf(row) };
 }
 
-/** Writes an approval with its reservation and uses up the order's number. Not to be waited for: it travels with the commit. */
-export function writeApproval(
-  { sql }: Tx,
-  approval: { cause: Cause; order: OrderRequest; reserve: Approval["reserve"]; atMs: number },
-): void {
-  const { cause, order, reserve, atMs } = approval;
-  const size = decimal(order.size);
-  void sql`
-    insert into risk_manager.decisions (signal_id, session_id, run, signal_number, kind, order_id, order_number, side,
-      size, mark, market_at_ms, decided_at_ms)
-    values (${cause.id}, ${cause.sessionId}, ${cause.run}, ${cause.number}, 'approved', ${order.id},
-      ${order.number}, ${order.side}, ${order.size}, ${cause.marks[cause.instrumentId] ?? null},
-      ${order.marketAtMs}, ${atMs})`.execute();
-  void sql`
-    insert into risk_manager.reservations (order_id, session_id, size_left, quote_per_unit, base_per_unit, created_at_ms)
-    values (${order.id}, ${order.sessionId}, ${order.size}, ${plain(reserve.quote.div(size))},
-      ${plain(reserve.base.div(size))}, ${atMs})`.execute();
+function restOf(row: BudgetRow): Pick<Budget, "nextOrderNumber" | "marketAtMs" | "refusedExit"> {
+  return { nextOrderNumber: row.next_order_number, marketAtMs: row.market_at_ms, refusedExit: row.refused_exit };
+}
+
+/** An order with what it may take. */
+export interface ReservedOrder {
+  order: OrderRequest;
+  reserve: ApprovedOrder["reserve"];
+}
+
+/** Writes an approval with its reservations and uses up the orders' numbers. Not to be waited for: it travels with the commit. */
+export function writeApproval({ sql }: Tx, cause: Cause, orders: readonly ReservedOrder[], atMs: number): void {
+  const mark = cause.marks[cause.instrumentId] ?? null;
+  for (const [index, { order, reserve }] of orders.entries()) {
+    const size = decimal(order.size);
+    void sql`
+      insert into risk_manager.decisions (signal_id, order_index, session_id, run, signal_number, kind, order_id,
+        order_number, side, size, mark, market_at_ms, decided_at_ms)
+      values (${cause.id}, ${index}, ${cause.sessionId}, ${cause.run}, ${cause.number}, 'approved', ${order.id},
+        ${order.number}, ${order.side}, ${order.size}, ${mark}, ${order.marketAtMs}, ${atMs})`.execute();
+    void sql`
+      insert into risk_manager.reservations (order_id, session_id, size_left, quote_per_unit, base_per_unit,
+        created_at_ms)
+      values (${order.id}, ${order.sessionId}, ${order.size}, ${plain(reserve.quote.div(size))},
+        ${plain(reserve.base.div(size))}, ${atMs})`.execute();
+  }
+  const last = orders.at(-1)?.order;
+  if (last === undefined) throw new RangeError("An approval has an order.");
   void sql`
     update risk_manager.budgets
-    set next_order_number = ${order.number + 1}, market_at_ms = ${order.marketAtMs}, updated_at_ms = ${atMs}
-    where session_id = ${order.sessionId}`.execute();
+    set next_order_number = ${last.number + 1}, market_at_ms = ${last.marketAtMs}, updated_at_ms = ${atMs}
+    where session_id = ${last.sessionId}`.execute();
 }
 
 export async function writeDenial({ sql }: Tx, cause: Cause, denial: Denial, atMs: number): Promise<void> {

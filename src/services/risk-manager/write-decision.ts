@@ -1,5 +1,5 @@
 import type { Tx } from "#shared/db/db.ts";
-import { plain } from "#shared/domain/decimal.ts";
+import { plain, ZERO } from "#shared/domain/decimal.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Exchanges } from "#shared/exchange/exchange.ts";
@@ -10,7 +10,7 @@ import { orderIdOf } from "#shared/orders/order-id.ts";
 import type { TaskOutcome } from "#shared/queue/queue.ts";
 import type { Approval, Denial } from "#shared/risk/decide.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { type Budget, type Cause, writeApproval, writeDenial } from "./store.ts";
+import { type Budget, type Cause, type ReservedOrder, writeApproval, writeDenial } from "./store.ts";
 
 /** What a decision needs beside its transaction. */
 export type DecideDeps = Pick<Deps, "bus" | "queue" | "clock" | "failpoints" | "log"> & {
@@ -28,7 +28,7 @@ export async function deny(tx: Tx, deps: DecideDeps, cause: Cause, denial: Denia
   return { decision: "denied", code };
 }
 
-/** A decision that an order follows from. `marketAtMs` is the newest market time that it knew. */
+/** A decision that orders follow from. `marketAtMs` is the newest market time that it knew. */
 export interface Approved {
   cause: Cause;
   session: Session;
@@ -37,44 +37,53 @@ export interface Approved {
   marketAtMs: number;
 }
 
-/** Writes an approval: decision, reservation, order and its task. No statement is waited for: they travel with the commit. */
+/** Writes an approval: decision, reservations, orders and their tasks. No statement is waited for: they travel with the commit. */
 export function approve(tx: Tx, deps: DecideDeps, approved: Approved): TaskOutcome {
   const { cause, session, budget, decision } = approved;
   const number = budget.nextOrderNumber;
-  const order = requestOf(approved, number, deps.clock.stampMs());
+  const orders = requestsOf(approved, deps.clock.stampMs());
+  const orderIds = orders.map(({ order }) => order.id);
   const links = { correlationId: cause.id, causationId: cause.id };
-  const answer = { signalId: cause.id, sessionId: session.id, orderId: order.id };
+  const answer = { signalId: cause.id, sessionId: session.id, orderIds };
   deps.bus.publish(tx, [
-    event(ORDERS, session.id, "order.changed", { from: null, order: newOrder(order) }, links),
+    ...orders.map(({ order }) =>
+      event(ORDERS, session.id, "order.changed", { from: null, order: newOrder(order) }, links),
+    ),
     event(SIGNALS, session.id, "signal.approved", answer, links),
   ]);
-  writeApproval(tx, { cause, order, reserve: decision.reserve, atMs: deps.clock.nowMs() });
+  writeApproval(tx, cause, orders, deps.clock.nowMs());
   const priority = decision.reduceOnly ? 0 : 5;
-  void deps.queue.enqueue(tx, { task: PLACE_ORDER, lane: order.id, payload: { order }, priority });
+  for (const { order } of orders) {
+    void deps.queue.enqueue(tx, { task: PLACE_ORDER, lane: order.id, payload: { order }, priority });
+  }
   deps.failpoints.hit("risk.decision-made", { order: number, sessionId: session.id });
-  tx.afterCommit(() =>
-    deps.log.info({ sessionId: session.id, signalId: cause.id, orderId: order.id }, "signal approved"),
-  );
-  return { decision: "approved", order: number, size: order.size };
+  tx.afterCommit(() => deps.log.info({ sessionId: session.id, signalId: cause.id, orderIds }, "signal approved"));
+  const size = plain(decision.orders.reduce((sum, order) => sum.plus(order.size), ZERO));
+  return { decision: "approved", order: number, orders: orders.length, size };
 }
 
-function requestOf({ cause, session, decision, marketAtMs }: Approved, number: number, stampMs: number): OrderRequest {
-  return {
-    id: orderIdOf(cause.id),
-    clientOrderId: `${session.code}-${number}`,
-    sessionId: session.id,
-    number,
-    signalId: cause.id,
-    accountId: session.accountId,
-    instrumentId: cause.instrumentId,
-    side: decision.side,
-    style: decision.style,
-    size: plain(decision.size),
-    reduceOnly: decision.reduceOnly,
-    marketAtMs,
-    validUntilMs: cause.validUntilMs,
-    receivedAtMs: cause.receivedAtMs,
-    signalAtMs: cause.createdAtMs,
-    decidedAtMs: stampMs,
-  };
+function requestsOf({ cause, session, budget, decision, marketAtMs }: Approved, stampMs: number): ReservedOrder[] {
+  return decision.orders.map(({ size, reserve }, index) => {
+    const number = budget.nextOrderNumber + index;
+    const order: OrderRequest = {
+      id: orderIdOf(cause.id, index),
+      clientOrderId: `${session.code}-${number}`,
+      sessionId: session.id,
+      number,
+      signalId: cause.id,
+      signalOrders: decision.orders.length,
+      accountId: session.accountId,
+      instrumentId: cause.instrumentId,
+      side: decision.side,
+      style: decision.style,
+      size: plain(size),
+      reduceOnly: decision.reduceOnly,
+      marketAtMs,
+      validUntilMs: cause.validUntilMs,
+      receivedAtMs: cause.receivedAtMs,
+      signalAtMs: cause.createdAtMs,
+      decidedAtMs: stampMs,
+    };
+    return { order, reserve };
+  });
 }

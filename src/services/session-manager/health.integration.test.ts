@@ -224,7 +224,7 @@ describe("denials", () => {
     const replica = await start();
     const read = async () => replica.call({ path: `/${session.id}` });
     expect((await read()).body.denials).toEqual({ count: 0, last: null });
-    const denied = { signalId: crypto.randomUUID(), sessionId: session.id, orderId: "1" };
+    const denied = { signalId: crypto.randomUUID(), sessionId: session.id, orderIds: ["1"] };
     await publish(event(SIGNALS, session.id, "signal.approved", denied));
     await deny(session, 1, "NO_POSITION");
     await deny(session, 2, "INSUFFICIENT_BALANCE");

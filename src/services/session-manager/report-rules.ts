@@ -8,7 +8,7 @@ import { AT_WORK, moved, startingReason, type Waits } from "./session-rules.ts";
 export type Report =
   | { type: "report.warm"; run: number }
   | { type: "report.reconciled"; run: number }
-  | { type: "report.waiting"; run: number; until: StartStep; reason: string }
+  | { type: "report.waiting"; run: number; until: StartStep | "stopped"; reason: string }
   | { type: "report.stopped"; run: number }
   | { type: "report.faulted"; run: number; reason: string }
   | { type: "report.degraded"; run: number; degradation: Degradation }
@@ -40,8 +40,15 @@ export function applyReport(session: Session, readiness: Readiness, report: Repo
   switch (report.type) {
     case "report.warm":
     case "report.reconciled":
-    case "report.waiting":
       return session.state === "STARTING" ? readier(session, readiness, report, nowMs) : {};
+    case "report.waiting":
+      if (report.until !== "stopped")
+        return session.state === "STARTING"
+          ? readier(session, readiness, { ...report, until: report.until }, nowMs)
+          : {};
+      return session.state === "STOPPING" && session.stateReason !== report.reason
+        ? { session: moved(session, "STOPPING", report.reason, nowMs) }
+        : {};
     case "report.stopped":
       return session.state === "STOPPING" ? { session: moved(session, "STOPPED", null, nowMs) } : {};
     case "report.faulted":
@@ -83,7 +90,9 @@ export function ofRun(readiness: Readiness, run: number): Readiness {
   return readiness.run === run ? readiness : { ...NOTHING_REACHED, run };
 }
 
-type StartReport = Extract<Report, { type: "report.warm" | "report.reconciled" | "report.waiting" }>;
+type StartReport =
+  | Extract<Report, { type: "report.warm" | "report.reconciled" }>
+  | (Extract<Report, { type: "report.waiting" }> & { until: StartStep });
 
 function readier(session: Session, before: Readiness, report: StartReport, nowMs: number): ReportEffect {
   const readiness = reached(ofRun(before, session.run), report);

@@ -149,6 +149,7 @@ function orderOf(signal: Signal): Order {
     signalId: signal.id,
     accountId: "demo",
     instrumentId: signal.instrumentId,
+    signalOrders: 1,
     side: "BUY",
     style: { type: "MARKET" },
     size: "1",

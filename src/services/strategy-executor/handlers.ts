@@ -46,10 +46,10 @@ async function handleHoldings(tx: Tx, events: readonly HoldingEvent[], shard: Sh
     const before = held.get(event.sessionId);
     // Of an order that no session of ours made.
     if (before === undefined) continue;
-    held.set(event.sessionId, await after(tx, before, event));
+    const next = await after(tx, before, event);
+    held.set(event.sessionId, next);
     changed.add(event.sessionId);
-    if (event.kind === "denied") cleared.add(event.signalId);
-    else if (isTerminal(event.order.state)) cleared.add(event.order.signalId);
+    if (before.pendingSignal !== null && next.pendingSignal === null) cleared.add(before.pendingSignal);
   }
   await Promise.all([...changed].map((id) => writeHolding(tx, id, held.get(id) as Holding)));
   tx.afterCommit(() => {

@@ -8,21 +8,28 @@ import { isTerminal } from "#shared/orders/order-state.ts";
 export interface Holding {
   /** Signed, in the base asset, exact. */
   readonly size: Decimal;
-  /** The signal that risk has not denied and whose order has not ended, as far as it is known here. */
+  /** The signal that risk has not denied and whose orders have not all ended, as far as it is known here. */
   readonly pendingSignal: string | null;
+  /** Numbers of those of its orders that have ended. A late fill ends an order a second time, so a count would not do. */
+  readonly endedOrders: readonly number[];
 }
 
 /** A session before its first signal. */
-export const NOTHING_HELD: Holding = { size: ZERO, pendingSignal: null };
+export const NOTHING_HELD: Holding = { size: ZERO, pendingSignal: null, endedOrders: [] };
 
-/** Whether a wish has to wait: a signal is undecided or its order on its way. */
+/** Whether a wish has to wait: a signal is undecided or an order of it on its way. */
 export function isBusy(holding: Holding): boolean {
   return holding.pendingSignal !== null;
 }
 
-/** The holding after an event of an order: with its end the signal it came from is done. */
-export function afterOrder(holding: Holding, order: Pick<Order, "signalId" | "state">): Holding {
-  return isTerminal(order.state) ? withoutSignal(holding, order.signalId) : holding;
+/** The holding after an event of an order: with the end of the last of its orders a signal is done. */
+export function afterOrder(
+  holding: Holding,
+  { signalId, signalOrders, number, state }: Pick<Order, "signalId" | "signalOrders" | "number" | "state">,
+): Holding {
+  if (!isTerminal(state) || holding.pendingSignal !== signalId) return holding;
+  const ended = new Set(holding.endedOrders).add(number);
+  return ended.size < signalOrders ? { ...holding, endedOrders: [...ended] } : withoutSignal(holding, signalId);
 }
 
 /** The holding after an execution, exact. It counts whatever became of its order. */
@@ -36,5 +43,5 @@ export function afterDenial(holding: Holding, signalId: string): Holding {
 }
 
 function withoutSignal(holding: Holding, signalId: string): Holding {
-  return holding.pendingSignal === signalId ? { ...holding, pendingSignal: null } : holding;
+  return holding.pendingSignal === signalId ? { ...holding, pendingSignal: null, endedOrders: [] } : holding;
 }

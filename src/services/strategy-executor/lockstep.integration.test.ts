@@ -9,7 +9,7 @@ import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import { createMatcher, type MatchedFill } from "#shared/matching/matcher.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
-import { decide } from "#shared/risk/decide.ts";
+import { type ApprovedOrder, decide } from "#shared/risk/decide.ts";
 import { smaCross } from "#strategies/sma-cross.ts";
 import {
   candleOf,
@@ -75,9 +75,11 @@ function createMarket(sessionId: string) {
       const input = { intent: signal.intent, mark, policy: POLICY, instrument: spx, book };
       const decision = decide({ ...input, reserved: { quote: ZERO, base: ZERO } });
       if (decision.kind === "denied") throw new Error(decision.reason);
-      const order = { id: String(orders.length), signalId: signal.id, side: decision.side, size: decision.size };
+      const { side, style } = decision;
+      const [{ size }] = decision.orders as [ApprovedOrder];
+      const order = { id: String(orders.length), signalId: signal.id, side, size };
       orders.push(order);
-      matcher.submit({ orderId: order.id, side: decision.side, style: decision.style, size: decision.size });
+      matcher.submit({ orderId: order.id, side, style, size });
       return event("order.changed", order, "INITIALIZED");
     },
     position: () => heldOf(book, spx.id),

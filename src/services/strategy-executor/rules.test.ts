@@ -9,7 +9,9 @@ import { afterDenial, afterFill, afterOrder, isBusy, NOTHING_HELD } from "./hold
 import { signalId } from "./signal.ts";
 import { modeOf } from "./strategy-feed.ts";
 
-const order = (state: OrderState, from = "s1") => ({ signalId: from, state });
+const order = (state: OrderState, from = "s1", of: { number?: number; signalOrders?: number } = {}) => {
+  return { signalId: from, state, number: 1, signalOrders: 1, ...of };
+};
 const waiting = { ...NOTHING_HELD, pendingSignal: "s1" };
 
 describe("a holding", () => {
@@ -34,6 +36,14 @@ describe("a holding", () => {
     const ended = afterOrder(afterOrder(waiting, order("FILLED", "s0")), order("FILLED", "s0"));
     expect(ended.pendingSignal).toBe("s1");
     expect(afterOrder(afterOrder(ended, order("FILLED")), order("FILLED")).pendingSignal).toBeNull();
+  });
+
+  test("waits for all orders of its signal, each counting once though a late fill ends it again", () => {
+    const of = (state: OrderState, number: number) => order(state, "s1", { number, signalOrders: 3 });
+    const two = [of("EXPIRED", 2), of("FILLED", 2), of("FILLED", 1), of("FILLED", 1)].reduce(afterOrder, waiting);
+    expect([two.pendingSignal, two.endedOrders]).toEqual(["s1", [2, 1]]);
+    const done = afterOrder(two, of("REJECTED", 3));
+    expect([done.pendingSignal, done.endedOrders]).toEqual([null, []]);
   });
 
   test("a denial ends the wait for its own signal alone", () => {

@@ -28,6 +28,7 @@ interface StoredRow {
   signals: number;
   runtime: RuntimeSnapshot | null;
   pending_signal: string | null;
+  ended_orders: number[];
   held: string;
 }
 
@@ -38,14 +39,15 @@ function runOf(row: StoredRow): RunRow {
     candleN: row.candle_n,
     signals: row.signals,
     runtime: row.runtime,
-    holding: { size: decimal(row.held), pendingSignal: row.pending_signal },
+    holding: { size: decimal(row.held), pendingSignal: row.pending_signal, endedOrders: row.ended_orders },
   };
 }
 
 /** A session with its run. Null: no such session, or it was never started. */
 export async function readRun(sql: Sql, sessionId: string): Promise<{ session: Session; row: RunRow } | null> {
   const rows = await sql<(StoredRow & { session: unknown })[]>`
-    select r.run, r.phase, r.candle_n, r.signals, r.runtime, r.pending_signal, r.held, s.session
+    select r.run, r.phase, r.candle_n, r.signals, r.runtime, r.pending_signal, r.ended_orders, r.held,
+      s.session
     from strategy_executor.runs r join reference.sessions s on s.id = r.session_id
     where r.session_id = ${sessionId}`;
   const row = rows[0];
@@ -135,7 +137,8 @@ export async function faultRun(
 /** Locks the holdings of sessions, by session id. Those that were never started are left out. */
 export async function lockHoldings(tx: Tx, sessionIds: readonly string[]): Promise<Map<string, Holding>> {
   const rows = await tx.sql<(StoredRow & { session_id: string })[]>`
-    select session_id, run, phase, candle_n, signals, null as runtime, pending_signal, held
+    select session_id, run, phase, candle_n, signals, null as runtime, pending_signal,
+      ended_orders, held
     from strategy_executor.runs where session_id in ${tx.sql([...sessionIds])} order by session_id for update`;
   return new Map(rows.map((row) => [row.session_id, runOf(row).holding]));
 }
@@ -143,7 +146,8 @@ export async function lockHoldings(tx: Tx, sessionIds: readonly string[]): Promi
 export async function writeHolding(tx: Tx, sessionId: string, holding: Holding): Promise<void> {
   await tx.sql`
     update strategy_executor.runs set
-      held = ${plain(holding.size)}, pending_signal = ${holding.pendingSignal}
+      held = ${plain(holding.size)}, pending_signal = ${holding.pendingSignal},
+      ended_orders = ${[...holding.endedOrders]}
     where session_id = ${sessionId}`;
 }
 

@@ -44,6 +44,16 @@ describe("feeOf", () => {
     expect({ fee: plain(paid.fee), feeAsset: paid.feeAsset }).toEqual({ fee, feeAsset });
   });
 
+  test.each([
+    // 6.4591 * 0.0000333 is 0.00021508803; 6.4526 at 1394.459961 times that is 0.2996298153...
+    ["BUY", "1469.25", "6.4591", "-0.00021508"],
+    ["SELL", "1394.459961", "6.4526", "-0.29962981"],
+  ] as const)("a rebate of a %s at %s of %s is rounded toward zero, as Binance does: %s", (side, at, amount, fee) => {
+    const instrument = { ...SPX, makerFee: "-0.0000333" };
+    const paid = feeOf({ side, price: decimal(at), size: decimal(amount), instrument, maker: true });
+    expect(plain(paid.fee)).toBe(fee);
+  });
+
   test("is rounded down, by less than one unit of its last digit", () => {
     fc.assert(
       fc.property(price, size, (at, amount) => {
@@ -111,6 +121,21 @@ describe("a book and a position", () => {
     expect([plain(held.size), held.averageEntry?.toFixed(), plain(held.realizedProfit)]).toEqual(["-3", "120", "40"]);
   });
 
+  test("a rebate is credited to the cash or to the holding, exactly, and counts as a fee below zero", () => {
+    const bought: BookFill = { ...buy("100", "2", "-0.002") };
+    const sold: BookFill = { ...buy("110", "1", "-0.11"), side: "SELL", feeAsset: "USD" };
+    expect(plain(book([bought, sold]).cash)).toBe("9910.11");
+    expect([plain(heldOf(book([bought, sold]), SPX.id)), plain(position([bought, sold]).size)]).toEqual([
+      "1.002",
+      "1.002",
+    ]);
+    const fees = [...position([bought, sold]).fees].map(([asset, fee]) => [asset, plain(fee)]);
+    expect(fees).toEqual([
+      ["SPX", "-0.002"],
+      ["USD", "-0.11"],
+    ]);
+  });
+
   test("a fee in a third asset is only counted", () => {
     const fills = [{ ...buy("100", "1", "0.3"), feeAsset: "BNB" }];
     expect([plain(book(fills).cash), plain(position(fills).size)]).toEqual(["9900", "1"]);
@@ -145,6 +170,15 @@ describe("isFlat", () => {
   ])("%s at %s: %p", (held, mark, flat) => {
     expect(isFlat({ size: decimal(held), mark: decimal(mark), instrument: SPX })).toBe(flat);
   });
+});
+
+test("what is flat is measured by the rules of market orders, which close positions", () => {
+  const flat = (amount: string, more: Partial<typeof SPX>) =>
+    isFlat({ size: decimal(amount), mark: decimal("100"), instrument: { ...SPX, ...more } });
+  expect(flat("0.05", { minNotionalAppliesToMarket: false })).toBe(false);
+  expect(flat("1.9", { marketMinSize: "2" })).toBe(true);
+  const stepped = { ...SPX, marketSizeStep: "0.5" };
+  expect(closableSize({ size: decimal("1.9"), mark: decimal("100"), instrument: stepped })?.toFixed()).toBe("1.5");
 });
 
 describe("closableSize", () => {

@@ -39,7 +39,7 @@ export function heldOf(book: Book, instrumentId: string): Decimal {
 
 /**
  * The book after an execution. A fee in the quote asset leaves the cash, one in the base asset leaves what is held, one in a
- * third asset leaves neither.
+ * third asset leaves neither. One below zero, a rebate, is credited the same way.
  */
 export function applyFill(book: Book, fill: BookFill, instrument: Instrument): Book {
   const amount = fill.quote ?? fill.price.times(fill.size);

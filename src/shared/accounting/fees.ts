@@ -5,7 +5,8 @@ import type { Side } from "#shared/domain/signal.ts";
 
 /**
  * The fee of an execution, taken in the asset received, as Binance does: a buy pays in the base asset on its size, a sell
- * in the quote asset on its proceeds. Rounded down to the instrument's `feeDecimals`.
+ * in the quote asset on its proceeds. Rounded toward zero to the instrument's `feeDecimals`, a rebate (below zero) too: it
+ * is never more than its share.
  */
 export function feeOf(execution: {
   side: Side;

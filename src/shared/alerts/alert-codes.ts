@@ -36,6 +36,13 @@ export const ALERT_KINDS = {
     toDo: "Compare the position with the venue's.",
     ends: "fact",
   },
+  EXIT_REFUSED: {
+    severity: "critical",
+    meaning:
+      "The venue has refused an order that closes a position. It is made again, with pauses that grow to a minute.",
+    toDo: "Read the venue's words. What the session holds stays as it is until an exit is accepted.",
+    ends: "condition",
+  },
   FAULTED_WITH_POSITION: {
     severity: "critical",
     meaning: "A session is FAULTED while it holds a position that nobody manages.",

@@ -4,8 +4,9 @@ import { z } from "zod";
 import { heldOf } from "#shared/accounting/book.ts";
 import { columnsOf } from "#shared/candles/columns.ts";
 import { decimal, plain, ZERO } from "#shared/domain/decimal.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
-import { defineStrategy } from "#shared/strategy/strategy.ts";
+import { defineStrategy, type StrategyDefinition } from "#shared/strategy/strategy.ts";
 import { smaCross } from "#strategies/sma-cross.ts";
 import { barsOf, percentPolicy } from "./backtest.fixture.ts";
 import { equityCurve, equityPoints, finalEquity } from "./result.ts";
@@ -27,15 +28,32 @@ const threshold = defineStrategy({
   }),
 });
 
+/** Wants long while the close is below its parameter. */
+const dip = defineStrategy({
+  ...threshold,
+  name: "dip",
+  create: ({ at }) => ({
+    ...threshold.create({ at }),
+    onBar: (bar, context) => (bar.close < at ? context.wantLong() : context.wantFlat()),
+  }),
+});
+
 const CAPITAL = decimal("10000");
 
-function run(closes: readonly number[], options: { at?: number; percent?: string } = {}) {
+interface RunOptions {
+  definition?: StrategyDefinition;
+  at?: number;
+  percent?: string;
+  instrument?: Instrument;
+}
+
+function run(closes: readonly number[], options: RunOptions = {}) {
+  const { definition = threshold, instrument = spx } = options;
   const columns = columnsOf(barsOf(closes));
   const policy = percentPolicy(options.percent ?? "50");
   const params = { at: options.at ?? 100 };
-  const input = { definition: threshold, params, instrument: spx, columns, firstN: 1, capital: CAPITAL, policy };
-  const result = runBacktest(input);
-  return { ...result, source: { columns, instrument: spx, capital: CAPITAL, fills: result.fills } };
+  const result = runBacktest({ definition, params, instrument, columns, firstN: 1, capital: CAPITAL, policy });
+  return { ...result, source: { columns, instrument, capital: CAPITAL, fills: result.fills } };
 }
 
 const states = (result: BacktestRun) => result.orders.map(({ side, state }) => `${side} ${state}`);
@@ -65,6 +83,36 @@ describe("a backtest's orders", () => {
     const policy = percentPolicy("95");
     const input = { definition: threshold, params: { at: 1 }, instrument: spx, columns, firstN: 1, capital: CAPITAL };
     expect(states(runBacktest({ ...input, policy }))).toEqual(["BUY EXPIRED", "BUY FILLED"]);
+  });
+
+  test("an exit that is too large for one order is closed by several, and nothing is ordered until all have ended", () => {
+    // Bought at 100 for 1,100; worth 1,427 at the close that wants it gone.
+    const path = [100, 100, 130, 140, 100, 100];
+    const options = { definition: dip, at: 120, percent: "11" };
+    const whole = run(path, options);
+    const parts = run(path, { ...options, instrument: { ...spx, maxNotional: "1200" } });
+    // An entry that is too large is denied as ever, never split.
+    const denied = run(path, { ...options, instrument: { ...spx, maxNotional: "500" } });
+    expect([denied.orders, [...denied.denials]]).toEqual([[], [["NOTIONAL_ABOVE_MAXIMUM", 4]]]);
+    expect(states(whole)).toEqual(["BUY FILLED", "SELL FILLED", "BUY FILLED"]);
+    expect(states(parts)).toEqual(["BUY FILLED", "SELL FILLED", "SELL FILLED", "BUY FILLED"]);
+    expect(parts.orders.slice(1, 3).map(({ size, fill }) => [plain(size), fill?.bar])).toEqual([
+      ["5.489", 3],
+      ["5.489", 3],
+    ]);
+    expect(parts.orders.map(({ number }) => number)).toEqual([1, 2, 3, 4]);
+    expect(plain(parts.book.cash)).toBe(plain(whole.book.cash));
+  });
+
+  test("more parts than there may be open orders are made in turns", () => {
+    const path = [100, 100, 130, 130, 130, 130];
+    const instrument = { ...spx, maxNotional: "1100", maxOpenOrders: 1 };
+    const result = run(path, { definition: dip, at: 120, percent: "11", instrument });
+    expect(result.orders.map(({ side, bar, size }) => `${side} ${bar} ${plain(size)}`)).toEqual([
+      "BUY 0 10.989",
+      "SELL 2 5.489",
+      "SELL 3 5.489",
+    ]);
   });
 
   test("are denied, and counted, below the minimum notional", () => {

@@ -64,6 +64,8 @@ interface Simulation extends BacktestRun {
   input: BacktestInput;
   runtime: StrategyRuntime;
   matcher: Matcher;
+  /** Orders that have not ended: the strategy is busy until there is none. */
+  openOrders: number;
 }
 
 /**
@@ -81,6 +83,7 @@ export function runBacktest(input: BacktestInput): BacktestRun {
     orders: [],
     fills: [],
     denials: new Map(),
+    openOrders: 0,
     book: createBook(input.capital),
   };
   for (let from = 0; from < columns.length; from += BARS_BETWEEN_REPORTS) {
@@ -123,7 +126,7 @@ function runBars(simulation: Simulation, from: number, to: number): void {
   }
 }
 
-/** Sizes an intent at the close of a bar and, where risk approves, sends its order. */
+/** Sizes an intent at the close of a bar and, where risk approves, sends its orders. */
 function place(simulation: Simulation, intent: Intent, index: number): void {
   const { input, runtime, matcher, orders, denials, book } = simulation;
   const { policy, instrument, columns } = input;
@@ -133,10 +136,13 @@ function place(simulation: Simulation, intent: Intent, index: number): void {
     denials.set(decision.code, (denials.get(decision.code) ?? 0) + 1);
     return;
   }
-  const { side, style, size } = decision;
-  const number = orders.length + 1;
-  orders.push({ number, side, style, size, state: "OPEN", bar: index, fill: null });
-  matcher.submit({ orderId: String(number), side, style, size });
+  const { side, style } = decision;
+  for (const { size } of decision.orders) {
+    const number = orders.length + 1;
+    orders.push({ number, side, style, size, state: "OPEN", bar: index, fill: null });
+    matcher.submit({ orderId: String(number), side, style, size });
+  }
+  simulation.openOrders = decision.orders.length;
   runtime.setBusy(true);
 }
 
@@ -178,6 +184,7 @@ function settle(simulation: Simulation, execution: MatchedFill, bar: number): vo
 function end(simulation: Simulation, orderId: string, state: "FILLED" | "EXPIRED"): BacktestOrder {
   const order = simulation.orders[Number(orderId) - 1] as BacktestOrder;
   order.state = state;
-  simulation.runtime.setBusy(false);
+  simulation.openOrders -= 1;
+  simulation.runtime.setBusy(simulation.openOrders > 0);
   return order;
 }

@@ -65,6 +65,7 @@ export function orderRequestOf(session: Session, number: number, more: Partial<O
     sessionId: session.id,
     number,
     signalId: `${session.id}:${number}`,
+    signalOrders: 1,
     accountId: session.accountId,
     instrumentId: session.instrumentIds[0] ?? "",
     side: "BUY",

@@ -1,22 +1,30 @@
-import { Decimal, decimal, floorToStep, ONE } from "./decimal.ts";
+import { Decimal, decimal, floorToStep, ONE, ZERO } from "./decimal.ts";
 import type { Instrument } from "./instrument.ts";
+import type { OrderStyle } from "./signal.ts";
+
+/** What the size of an order has to keep, by its type. Sizes are in the base asset, notionals in the quote asset. */
+export interface SizeLimits {
+  readonly sizeStep: Decimal;
+  /** 100 times the size step, for shares given in percent. */
+  readonly hundredSteps: Decimal;
+  /** Decimals of the size step where it is a power of ten up to 1, as most are. Null: it is not. */
+  readonly sizeDecimals: number | null;
+  readonly minSize: Decimal;
+  readonly maxSize: Decimal | null;
+  /** Zero where it does not apply to the type. */
+  readonly minNotional: Decimal;
+  readonly maxNotional: Decimal | null;
+}
 
 /** The numbers of an instrument, read once: see `Instrument` for what each is. */
 export interface InstrumentRules {
   readonly priceStep: Decimal;
-  readonly sizeStep: Decimal;
-  /** 100 times the size step, for shares given in percent. */
-  readonly hundredSteps: Decimal;
-  readonly minSize: Decimal;
-  readonly maxSize: Decimal | null;
-  readonly minNotional: Decimal;
-  readonly maxNotional: Decimal | null;
+  readonly limit: SizeLimits;
+  readonly market: SizeLimits;
   readonly makerFee: Decimal;
   readonly takerFee: Decimal;
-  /** 1 + takerFee: what one unit of quote costs a taker who buys. */
+  /** What one unit of quote costs a taker who buys: 1 + takerFee, and never below 1, since a rebate comes after it. */
   readonly takerCost: Decimal;
-  /** Decimals of the size step where it is a power of ten up to 1, as most are. Null: it is not. */
-  readonly sizeDecimals: number | null;
 }
 
 const READ = new WeakMap<Instrument, InstrumentRules>();
@@ -28,26 +36,47 @@ const READ = new WeakMap<Instrument, InstrumentRules>();
 export function rulesOf(instrument: Instrument): InstrumentRules {
   const known = READ.get(instrument);
   if (known !== undefined) return known;
-  const sizeStep = decimal(instrument.sizeStep);
   const takerFee = decimal(instrument.takerFee);
   const rules: InstrumentRules = {
     priceStep: decimal(instrument.priceStep),
-    sizeStep,
-    hundredSteps: sizeStep.times(100),
-    minSize: decimal(instrument.minSize),
-    maxSize: instrument.maxSize === null ? null : decimal(instrument.maxSize),
-    minNotional: decimal(instrument.minNotional),
-    maxNotional: instrument.maxNotional === null ? null : decimal(instrument.maxNotional),
+    limit: limitsOf(instrument, false),
+    market: limitsOf(instrument, true),
     makerFee: decimal(instrument.makerFee),
     takerFee,
-    takerCost: ONE.plus(takerFee),
-    sizeDecimals: new Decimal(10).pow(-sizeStep.decimalPlaces()).eq(sizeStep) ? sizeStep.decimalPlaces() : null,
+    takerCost: ONE.plus(Decimal.max(takerFee, ZERO)),
   };
   READ.set(instrument, rules);
   return rules;
 }
 
-/** The size rounded toward zero to the instrument's step, exact: `floorToStep`, without a division where the step allows it. */
-export function floorToSizeStep(size: Decimal, { sizeStep, sizeDecimals }: InstrumentRules): Decimal {
+/** What an order of this type has to keep. */
+export function sizeLimitsOf(instrument: Instrument, type: OrderStyle["type"]): SizeLimits {
+  const rules = rulesOf(instrument);
+  return type === "MARKET" ? rules.market : rules.limit;
+}
+
+function limitsOf(instrument: Instrument, market: boolean): SizeLimits {
+  const { minNotionalAppliesToMarket, maxNotionalAppliesToMarket } = instrument;
+  const sizeStep = decimal((market ? instrument.marketSizeStep : null) ?? instrument.sizeStep);
+  const minSize = decimal(instrument.minSize);
+  const maxima = market ? [instrument.maxSize, instrument.marketMaxSize] : [instrument.maxSize];
+  return {
+    sizeStep,
+    hundredSteps: sizeStep.times(100),
+    sizeDecimals: new Decimal(10).pow(-sizeStep.decimalPlaces()).eq(sizeStep) ? sizeStep.decimalPlaces() : null,
+    minSize: market ? Decimal.max(minSize, decimal(instrument.marketMinSize)) : minSize,
+    maxSize: leastOf(maxima),
+    minNotional: market && !minNotionalAppliesToMarket ? ZERO : decimal(instrument.minNotional),
+    maxNotional: market && !maxNotionalAppliesToMarket ? null : leastOf([instrument.maxNotional]),
+  };
+}
+
+function leastOf(limits: readonly (string | null)[]): Decimal | null {
+  const known = limits.filter((limit) => limit !== null).map(decimal);
+  return known.length === 0 ? null : Decimal.min(...known);
+}
+
+/** The size rounded toward zero to the step, exact: `floorToStep`, without a division where the step allows it. */
+export function floorToSizeStep(size: Decimal, { sizeStep, sizeDecimals }: SizeLimits): Decimal {
   return sizeDecimals === null ? floorToStep(size, sizeStep) : size.toDecimalPlaces(sizeDecimals, Decimal.ROUND_DOWN);
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { epochMs, nonNegativeDecimal, positiveDecimal, stampMs } from "./schemas.ts";
+import { decimalText, epochMs, nonNegativeDecimal, positiveDecimal, stampMs } from "./schemas.ts";
 import { orderStyleSchema, sideSchema } from "./signal.ts";
 
 export const ORDER_STATES = [
@@ -30,6 +30,8 @@ export const orderRequestSchema = z.object({
   /** Dense number within the session, from 1. */
   number: z.number().int().positive(),
   signalId: z.string(),
+  /** How many orders the decision of its signal made: the signal is done once all of them have ended (FIX TotNoOrders). */
+  signalOrders: z.number().int().positive().default(1),
   accountId: z.string(),
   instrumentId: z.string(),
   side: sideSchema,
@@ -54,8 +56,8 @@ export const orderSchema = orderRequestSchema.extend({
   venueOrderId: z.string().nullable(),
   filledSize: nonNegativeDecimal,
   averagePrice: positiveDecimal.nullable(),
-  /** Sum of the fills' fees by asset. */
-  fees: z.record(z.string(), nonNegativeDecimal),
+  /** Sum of the fills' fees by asset; below zero where more was credited than paid. */
+  fees: z.record(z.string(), decimalText),
   /** Market clock of the last fill. */
   filledAtMs: epochMs.nullable(),
   attempt: z.number().int().nonnegative(),
@@ -77,7 +79,8 @@ export const fillSchema = z.object({
   side: sideSchema,
   price: positiveDecimal,
   size: positiveDecimal,
-  fee: nonNegativeDecimal,
+  /** Below zero: a rebate. */
+  fee: decimalText,
   feeAsset: z.string(),
   maker: z.boolean(),
   /** Market clock of the venue. */

@@ -5,7 +5,23 @@ const filters = [
   { filterType: "LOT_SIZE", minQty: "0.00001000", maxQty: "9000.00000000", stepSize: "0.00001000" },
   { filterType: "ICEBERG_PARTS", limit: 10 },
   { filterType: "MARKET_LOT_SIZE", minQty: "0.00000000", maxQty: "76.58711433", stepSize: "0.00000000" },
-  { filterType: "NOTIONAL", minNotional: "5.00000000", maxNotional: "9000000.00000000", avgPriceMins: 5 },
+  {
+    filterType: "NOTIONAL",
+    minNotional: "5.00000000",
+    applyMinToMarket: true,
+    maxNotional: "9000000.00000000",
+    applyMaxToMarket: false,
+    avgPriceMins: 5,
+  },
+  {
+    filterType: "PERCENT_PRICE_BY_SIDE",
+    bidMultiplierUp: "5",
+    bidMultiplierDown: "0.2",
+    askMultiplierUp: "4",
+    askMultiplierDown: "0.25",
+    avgPriceMins: 5,
+  },
+  { filterType: "MAX_NUM_ORDERS", maxNumOrders: 200 },
 ];
 const btc = { symbol: "BTCUSDT", status: "TRADING", baseAsset: "BTC", quoteAsset: "USDT", filters };
 

@@ -21,7 +21,7 @@ describe("instruments", () => {
   const noFees = new Map<string, { maker: string; taker: string }>();
 
   test("take steps and limits from the filters, in plain form, with Binance's default fee", () => {
-    expect(instrumentsOf(EXCHANGE_INFO, "binance", noFees)[0]).toEqual({
+    expect(instrumentsOf(EXCHANGE_INFO, "binance", noFees).instruments[0]).toEqual({
       id: "BTC/USDT.binance",
       symbol: "BTC/USDT",
       venue: "binance",
@@ -32,8 +32,15 @@ describe("instruments", () => {
       sizeStep: "0.00001",
       minSize: "0.00001",
       maxSize: "9000",
+      marketSizeStep: null,
+      marketMinSize: "0",
+      marketMaxSize: "76.58711433",
       minNotional: "5",
+      minNotionalAppliesToMarket: true,
       maxNotional: "9000000",
+      maxNotionalAppliesToMarket: false,
+      priceBand: { bidUp: "5", bidDown: "0.2", askUp: "4", askDown: "0.25" },
+      maxOpenOrders: 200,
       makerFee: "0.001",
       takerFee: "0.001",
       feeDecimals: 8,
@@ -44,21 +51,67 @@ describe("instruments", () => {
 
   test("take the account's own fees where the venue told them", () => {
     const fees = feesOf([{ symbol: "BTCUSDT", makerCommission: "0.00075000", takerCommission: "0.0008" }]);
-    expect(instrumentsOf(EXCHANGE_INFO, "binance", fees)[0]).toMatchObject({ makerFee: "0.00075", takerFee: "0.0008" });
+    expect(instrumentsOf(EXCHANGE_INFO, "binance", fees).instruments[0]).toMatchObject({
+      makerFee: "0.00075",
+      takerFee: "0.0008",
+    });
   });
 
   test("a symbol that does not trade is halted, one without steps is left out", () => {
-    const all = instrumentsOf(EXCHANGE_INFO, "binance", noFees);
+    const { instruments: all, leftOut } = instrumentsOf(EXCHANGE_INFO, "binance", noFees);
     expect(all.map(({ id, status }) => [id, status])).toEqual([
       ["BTC/USDT.binance", "TRADING"],
       ["OLD/USDT.binance", "HALTED"],
     ]);
+    expect(leftOut).toEqual([
+      { symbol: expect.any(String), reason: expect.stringContaining("sizeStep must be a decimal number") },
+    ]);
+  });
+
+  const withFilters = (...filters: { filterType: string; [name: string]: unknown }[]) => {
+    const [symbol] = EXCHANGE_INFO.symbols;
+    const own = (symbol?.filters ?? []).filter(
+      ({ filterType }) => !filters.some((one) => one.filterType === filterType),
+    );
+    const symbols = [{ ...symbol, filters: [...own, ...filters] }];
+    return instrumentsOf({ symbols }, "binance", noFees);
+  };
+
+  test("take the flag of the older MIN_NOTIONAL, where NOTIONAL is not there", () => {
+    const [symbol] = EXCHANGE_INFO.symbols;
+    const filters = (symbol?.filters ?? []).filter(({ filterType }) => filterType !== "NOTIONAL");
+    const older = { filterType: "MIN_NOTIONAL", minNotional: "7.50000000", applyToMarket: false, avgPriceMins: 5 };
+    const symbols = [{ ...symbol, filters: [...filters, older] }];
+    expect(instrumentsOf({ symbols }, "binance", noFees).instruments).toMatchObject([
+      { minNotional: "7.5", minNotionalAppliesToMarket: false, maxNotional: null },
+    ]);
+  });
+
+  test.each([
+    ["0.00002000", "0.00002", []],
+    ["0.00000500", null, []],
+    ["0.00001500", undefined, ["marketSizeStep must be a multiple of sizeStep"]],
+    ["1e-5", undefined, ['marketSizeStep must be a decimal number written as text, like "12.5"']],
+  ] as const)(
+    "a MARKET_LOT_SIZE step of %s is %p, or leaves the symbol out with the reason",
+    (stepSize, step, reasons) => {
+      const lot = { filterType: "MARKET_LOT_SIZE", minQty: "0.00000000", maxQty: "5.00000000", stepSize };
+      const { instruments, leftOut } = withFilters(lot);
+      expect(instruments[0]?.marketSizeStep).toBe(step);
+      expect(leftOut.map(({ reason }) => reason)).toEqual([...reasons]);
+    },
+  );
+
+  test("with fees below zero are instruments too, not left out without a line", () => {
+    const fees = feesOf([{ symbol: "BTCUSDT", makerCommission: "-0.00010000", takerCommission: "0.0002" }]);
+    const { instruments } = instrumentsOf(EXCHANGE_INFO, "binance", fees);
+    expect(instruments[0]).toMatchObject({ makerFee: "-0.0001", takerFee: "0.0002" });
   });
 
   test("of two symbols with one base and quote the one that trades has the name", () => {
     const [symbol] = EXCHANGE_INFO.symbols;
     const symbols = [{ ...symbol, symbol: "BTCUSDT_OLD", status: "BREAK" }, symbol];
-    expect(instrumentsOf({ symbols }, "binance", noFees)).toMatchObject([{ venueSymbol: "BTCUSDT" }]);
+    expect(instrumentsOf({ symbols }, "binance", noFees).instruments).toMatchObject([{ venueSymbol: "BTCUSDT" }]);
   });
 });
 

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { VenueTrade } from "#shared/domain/candle.ts";
-import { normalize } from "#shared/domain/decimal.ts";
+import { decimal, isMultipleOf, normalize } from "#shared/domain/decimal.ts";
 import { type Instrument, instrumentId, instrumentSchema } from "#shared/domain/instrument.ts";
+import { decimalText, positiveDecimal } from "#shared/domain/schemas.ts";
 
 /** Binance's words made ours. Pure; amounts stay the venue's own digits, brought into the plain form. */
 
@@ -36,9 +37,34 @@ const FEE_DECIMALS = 8;
 
 type Filters = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
 
+/** A decimal in plain form. What is none comes as it is, for the schema to refuse. */
 function decimalOf(filters: Filters, filter: string, field: string): string | null {
   const value = filters.get(filter)?.[field];
-  return typeof value === "string" ? normalize(value) : null;
+  if (typeof value !== "string") return null;
+  return decimalText.safeParse(value).success ? normalize(value) : value;
+}
+
+/** A flag of a filter; where it is missing the filter applies. */
+function applies(filters: Filters, filter: string, field: string): boolean {
+  return filters.get(filter)?.[field] !== false;
+}
+
+/** The step of market orders. Null: the size step does for them too, as where that is a multiple of theirs. */
+function marketStepOf(filters: Filters): string | null {
+  const [step, own] = [decimalOf(filters, "LOT_SIZE", "stepSize"), limitOf(filters, "MARKET_LOT_SIZE", "stepSize")];
+  if (own === null || step === null || !positiveDecimal.safeParse(own).success) return own;
+  return isMultipleOf(decimal(step), decimal(own)) ? null : own;
+}
+
+function priceBandOf(filters: Filters): unknown {
+  const band = "PERCENT_PRICE_BY_SIDE";
+  if (!filters.has(band)) return null;
+  return {
+    bidUp: decimalOf(filters, band, "bidMultiplierUp"),
+    bidDown: decimalOf(filters, band, "bidMultiplierDown"),
+    askUp: decimalOf(filters, band, "askMultiplierUp"),
+    askDown: decimalOf(filters, band, "askMultiplierDown"),
+  };
 }
 
 /** A limit of zero means that there is none. */
@@ -47,11 +73,13 @@ function limitOf(filters: Filters, filter: string, field: string): string | null
   return value === "0" ? null : value;
 }
 
-function instrumentOf(symbol: z.infer<typeof symbolSchema>, venue: string, fees: FeesBySymbol): Instrument | null {
+function instrumentOf(symbol: z.infer<typeof symbolSchema>, venue: string, fees: FeesBySymbol) {
   const filters: Filters = new Map(symbol.filters.map((filter) => [filter.filterType, filter]));
+  // Binance has one of the two for a symbol.
+  const older = filters.has("NOTIONAL") ? null : "MIN_NOTIONAL";
   const name = `${symbol.baseAsset}/${symbol.quoteAsset}`;
   const fee = fees.get(symbol.symbol);
-  const parsed = instrumentSchema.safeParse({
+  return instrumentSchema.safeParse({
     id: instrumentId(name, venue),
     symbol: name,
     venue,
@@ -62,9 +90,16 @@ function instrumentOf(symbol: z.infer<typeof symbolSchema>, venue: string, fees:
     sizeStep: decimalOf(filters, "LOT_SIZE", "stepSize"),
     minSize: decimalOf(filters, "LOT_SIZE", "minQty") ?? "0",
     maxSize: limitOf(filters, "LOT_SIZE", "maxQty"),
-    minNotional:
-      decimalOf(filters, "NOTIONAL", "minNotional") ?? decimalOf(filters, "MIN_NOTIONAL", "minNotional") ?? "0",
+    marketSizeStep: marketStepOf(filters),
+    marketMinSize: decimalOf(filters, "MARKET_LOT_SIZE", "minQty") ?? "0",
+    marketMaxSize: limitOf(filters, "MARKET_LOT_SIZE", "maxQty"),
+    minNotional: decimalOf(filters, older ?? "NOTIONAL", "minNotional") ?? "0",
+    minNotionalAppliesToMarket:
+      older === null ? applies(filters, "NOTIONAL", "applyMinToMarket") : applies(filters, older, "applyToMarket"),
     maxNotional: limitOf(filters, "NOTIONAL", "maxNotional"),
+    maxNotionalAppliesToMarket: applies(filters, "NOTIONAL", "applyMaxToMarket"),
+    priceBand: priceBandOf(filters),
+    maxOpenOrders: filters.get("MAX_NUM_ORDERS")?.["maxNumOrders"] ?? null,
     makerFee: fee?.maker ?? DEFAULT_FEE,
     takerFee: fee?.taker ?? DEFAULT_FEE,
     feeDecimals: FEE_DECIMALS,
@@ -72,22 +107,36 @@ function instrumentOf(symbol: z.infer<typeof symbolSchema>, venue: string, fees:
     timeFrames: symbol.timeFrames,
     marketEnded: symbol.marketEnded,
   });
-  return parsed.success ? parsed.data : null;
 }
 
-/** Instruments of an exchangeInfo answer. Symbols without price or size step cannot be traded exactly and are left out. */
-export function instrumentsOf(exchangeInfo: unknown, venue: string, fees: FeesBySymbol): Instrument[] {
+/** A symbol that cannot be traded exactly, and why. */
+export interface LeftOut {
+  symbol: string;
+  reason: string;
+}
+
+/** Instruments of an exchangeInfo answer, and the symbols that are none, as those without a price or size step. */
+export function instrumentsOf(
+  exchangeInfo: unknown,
+  venue: string,
+  fees: FeesBySymbol,
+): { instruments: Instrument[]; leftOut: LeftOut[] } {
   const byId = new Map<string, Instrument>();
+  const leftOut: LeftOut[] = [];
   for (const symbol of exchangeInfoSchema.parse(exchangeInfo).symbols) {
-    const instrument = instrumentOf(symbol, venue, fees);
-    if (instrument === null) continue;
+    const { data: instrument, error } = instrumentOf(symbol, venue, fees);
+    if (instrument === undefined) {
+      const reason = error.issues.map(({ path, message }) => `${path.join(".")} ${message}`).join("; ");
+      leftOut.push({ symbol: symbol.symbol, reason });
+      continue;
+    }
     // Two symbols may share base and quote; the one that trades has the name.
     const other = byId.get(instrument.id);
     if (other === undefined || (other.status === "HALTED" && instrument.status === "TRADING")) {
       byId.set(instrument.id, instrument);
     }
   }
-  return [...byId.values()];
+  return { instruments: [...byId.values()], leftOut };
 }
 
 const tradeFeeSchema = z.array(

@@ -1,3 +1,4 @@
+import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
@@ -25,6 +26,7 @@ export interface MarketDataOptions {
   /** Whether the connection has a key: then the account's own fees are asked for. */
   hasKey: boolean;
   clock: Clock;
+  log: Logger;
 }
 
 /** Binance gives at most so many rows in one answer. */
@@ -44,18 +46,31 @@ export class CcxtMarketData implements VenueMarketData {
   readonly #connection: LazyConnection;
   readonly #hasKey: boolean;
   readonly #clock: Clock;
+  readonly #log: Logger;
+  /** What was said of symbols that are left out; each is said once. */
+  readonly #told = new Set<string>();
 
-  constructor({ venue, connection, hasKey, clock }: MarketDataOptions) {
+  constructor({ venue, connection, hasKey, clock, log }: MarketDataOptions) {
     this.venue = venue;
     this.#connection = connection;
     this.#hasKey = hasKey;
     this.#clock = clock;
+    this.#log = log;
   }
 
   async instruments(): Promise<Instrument[]> {
     const fees = await this.#fees();
     const request: VenueRequest = { api: "public", method: "GET", path: "exchangeInfo" };
-    return await this.#ask(request, "its instruments", (body) => instrumentsOf(body, this.venue, fees));
+    const { instruments, leftOut } = await this.#ask(request, "its instruments", (body) =>
+      instrumentsOf(body, this.venue, fees),
+    );
+    for (const one of leftOut) {
+      const said = `${one.symbol}: ${one.reason}`;
+      if (this.#told.has(said)) continue;
+      this.#told.add(said);
+      this.#log.warn({ venue: this.venue, ...one }, "a symbol cannot be traded here and is left out");
+    }
+    return instruments;
   }
 
   /** A venue that has no such endpoint, or no key to ask it with, takes the default fee. */

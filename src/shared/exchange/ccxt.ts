@@ -89,7 +89,7 @@ export function createCcxtExchanges(options: CcxtOptions): Exchanges {
       const known = marketData.get(id);
       if (known !== undefined) return known;
       const connection = connect(venue, keys);
-      const made = new CcxtMarketData({ venue: id, connection, hasKey: keys !== undefined, clock });
+      const made = new CcxtMarketData({ venue: id, connection, hasKey: keys !== undefined, clock, log });
       marketData.set(id, made);
       return made;
     },

@@ -4,7 +4,7 @@ import type { OutgoingEvent, Topic } from "#shared/bus/bus.ts";
 import { candleSchema, venueBarSchema, venueTradeSchema } from "#shared/domain/candle.ts";
 import { degradationCodeSchema, degradationSchema } from "#shared/domain/degradation.ts";
 import { fillSchema, orderSchema, orderStateSchema } from "#shared/domain/order.ts";
-import { decimalText, epochMs, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
+import { decimalText, epochMs, positiveDecimal } from "#shared/domain/schemas.ts";
 import { sessionSchema, sessionStateSchema } from "#shared/domain/session.ts";
 import { denialCodeSchema, signalSchema } from "#shared/domain/signal.ts";
 
@@ -43,7 +43,11 @@ export const SESSION_REPORTS = topic({
     /** order-position-tracker: orders, fills and balances agree with the venue. */
     "report.reconciled": z.object(report),
     /** Why the report `until` has not been made yet: a sentence for a person. Told when the sentence changes. */
-    "report.waiting": z.object({ ...report, until: startStepSchema, reason: z.string() }),
+    "report.waiting": z.object({
+      ...report,
+      until: z.enum([...startStepSchema.options, "stopped"]),
+      reason: z.string(),
+    }),
     /** order-position-tracker: what the stop policy asks for is done. */
     "report.stopped": z.object(report),
     "report.faulted": z.object({ ...report, reason: z.string() }),
@@ -63,7 +67,7 @@ export const SIGNALS = topic({
   description: "What strategies want, and what risk said to it.",
   schemas: {
     "signal.created": signalSchema,
-    "signal.approved": z.object({ signalId: z.string(), sessionId: z.string(), orderId: z.string() }),
+    "signal.approved": z.object({ signalId: z.string(), sessionId: z.string(), orderIds: z.array(z.string()).min(1) }),
     "signal.denied": z.object({
       signalId: z.string(),
       sessionId: z.string(),
@@ -97,8 +101,8 @@ export const positionSchema = z.object({
   size: decimalText,
   averageEntry: positiveDecimal.nullable(),
   realizedProfit: decimalText,
-  /** Fees paid by asset. */
-  fees: z.record(z.string(), nonNegativeDecimal),
+  /** Fees paid by asset; below zero where more was credited. */
+  fees: z.record(z.string(), decimalText),
   updatedAtMs: epochMs,
 });
 export type Position = z.infer<typeof positionSchema>;

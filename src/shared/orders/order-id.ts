@@ -1,8 +1,12 @@
 import { createHash } from "node:crypto";
 
-/** The id of the order that a cause leads to: a UUID (version 8) of the cause's name, so that a repeat makes the same one. */
-export function orderIdOf(cause: string): string {
-  const hash = createHash("sha256").update(`order:${cause}`).digest("hex");
+/**
+ * The id of an order that a cause leads to, by its place among those of the cause's decision: a UUID (version 8) of the two,
+ * so that a repeat makes the same one.
+ */
+export function orderIdOf(cause: string, index = 0): string {
+  const name = index === 0 ? cause : `${cause}:${index}`;
+  const hash = createHash("sha256").update(`order:${name}`).digest("hex");
   const variant = ((Number.parseInt(hash.charAt(16), 16) & 0x3) | 0x8).toString(16);
   return [
     hash.slice(0, 8),

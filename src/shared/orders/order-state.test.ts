@@ -20,6 +20,7 @@ const REQUEST: OrderRequest = {
   sessionId: "s",
   number: 1,
   signalId: "g",
+  signalOrders: 1,
   accountId: "a",
   instrumentId: "SPX/USD.paper",
   side: "BUY",

@@ -1,4 +1,4 @@
-import { decimal, isMultipleOf } from "#shared/domain/decimal.ts";
+import { decimal, isMultipleOf, plain } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { rulesOf } from "#shared/domain/instrument-rules.ts";
 import type { RiskPolicy } from "#shared/domain/session.ts";
@@ -33,17 +33,19 @@ export function faultsOfRequest({ instrument, timeFrame, riskPolicy }: TradingRe
   if (sizing.method === "fixed-size") add("sizing.size", sizeFault(sizing.size, instrument));
   for (const name of ["maxOrderNotional", "maxPositionNotional"] as const) {
     const { [name]: most } = riskPolicy;
-    const tooSmall = most !== null && rulesOf(instrument).minNotional.gt(most);
-    add(name, tooSmall ? `must not be below the instrument's least notional ${instrument.minNotional}` : null);
+    const { minNotional } = rulesOf(instrument).market;
+    const tooSmall = most !== null && minNotional.gt(most);
+    add(name, tooSmall ? `must not be below the instrument's least notional ${plain(minNotional)}` : null);
   }
   return faults;
 }
 
 function sizeFault(text: string, instrument: Instrument): string | null {
-  const { sizeStep, minSize, maxSize } = rulesOf(instrument);
+  // Strategies order at market.
+  const { sizeStep, minSize, maxSize } = rulesOf(instrument).market;
   const size = decimal(text);
-  if (!isMultipleOf(size, sizeStep)) return `must be a multiple of the instrument's size step ${instrument.sizeStep}`;
-  if (size.lt(minSize)) return `must not be below the instrument's least size ${instrument.minSize}`;
-  const isAbove = maxSize !== null && size.gt(maxSize);
-  return isAbove ? `must not be above the instrument's largest size ${instrument.maxSize}` : null;
+  if (!isMultipleOf(size, sizeStep)) return `must be a multiple of the instrument's size step ${plain(sizeStep)}`;
+  if (size.lt(minSize)) return `must not be below the instrument's least size ${plain(minSize)}`;
+  if (maxSize === null || size.lte(maxSize)) return null;
+  return `must not be above the instrument's largest size ${plain(maxSize)}`;
 }

@@ -6,7 +6,7 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import type { RiskPolicy } from "#shared/domain/session.ts";
 import type { Intent } from "#shared/domain/signal.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
-import { type DecisionInput, decide } from "#shared/risk/decide.ts";
+import { type ApprovedOrder, type DecisionInput, decide } from "#shared/risk/decide.ts";
 
 const SPX: Instrument = { ...spx, priceStep: "0.01" };
 const POLICY: RiskPolicy = {
@@ -37,9 +37,19 @@ function input(change: Partial<DecisionInput> = {}): DecisionInput {
   };
 }
 
+/** The one order of an approval. */
+function onlyOrder(change: Partial<DecisionInput>): ApprovedOrder {
+  const decision = decide(input(change));
+  if (decision.kind === "denied") throw new Error(`It is denied: ${decision.code}.`);
+  const [order, ...others] = decision.orders;
+  if (order === undefined || others.length > 0) throw new Error("It is not one order.");
+  return order;
+}
+
 function verdict(change: Partial<DecisionInput>): string {
   const decision = decide(input(change));
-  return decision.kind === "denied" ? decision.code : `${decision.side} ${plain(decision.size)}`;
+  if (decision.kind === "denied") return decision.code;
+  return `${decision.side} ${decision.orders.map(({ size }) => plain(size)).join(" ")}`;
 }
 
 const limit = (price: string): Intent => ({
@@ -48,6 +58,8 @@ const limit = (price: string): Intent => ({
   style: { type: "LIMIT", price, timeInForce: "GTC" },
 });
 const percent = (share: string): RiskPolicy => ({ ...POLICY, sizing: { method: "percent-of-equity", percent: share } });
+const BAND = { bidUp: "1.1", bidDown: "0.5", askUp: "2", askDown: "0.8" };
+const exitAt = (price: string): Intent => ({ kind: "exit", style: { type: "LIMIT", price, timeInForce: "GTC" } });
 const fixed = (size: string): RiskPolicy => ({ ...POLICY, sizing: { method: "fixed-size", size } });
 
 describe("decide, sizes", () => {
@@ -66,10 +78,11 @@ describe("decide, sizes", () => {
           expect(cost(smallest).gt(share)).toBe(true);
           return;
         }
-        expect(isMultipleOf(decision.size, decimal("0.0001"))).toBe(true);
-        expect(cost(decision.size).lte(share)).toBe(true);
-        expect(cost(decision.size.plus("0.0001")).gt(share)).toBe(true);
-        expect(plain(decision.reserve.quote)).toBe(plain(cost(decision.size)));
+        const { size, reserve } = onlyOrder({ mark: at, book: createBook(money), policy });
+        expect(isMultipleOf(size, decimal("0.0001"))).toBe(true);
+        expect(cost(size).lte(share)).toBe(true);
+        expect(cost(size.plus("0.0001")).gt(share)).toBe(true);
+        expect(plain(reserve.quote)).toBe(plain(cost(size)));
       }),
     );
   });
@@ -87,10 +100,9 @@ describe("decide, sizes", () => {
   test("percent 100 with dust on the account is sized down to what the cash pays with the fee", () => {
     const policy = percent("100");
     const book: Book = { cash: decimal("10000"), sizes: new Map([[SPX.id, decimal("0.00005")]]) };
-    const decision = decide(input({ book, policy }));
+    const { size, reserve } = onlyOrder({ book, policy });
     // 99.9001 * 100 * 1.001 would be 10000.00001... of 10000.005 equity.
-    expect(decision.kind === "approved" && plain(decision.size)).toBe("99.9");
-    expect(decision.kind === "approved" && plain(decision.reserve.quote)).toBe("9999.99");
+    expect([plain(size), plain(reserve.quote)]).toEqual(["99.9", "9999.99"]);
   });
 
   test("a share of the equity is never denied for the cash where a step above the minimums can be paid", () => {
@@ -112,8 +124,9 @@ describe("decide, sizes", () => {
             expect(decision.code === "INSUFFICIENT_BALANCE" && payable).toBe(false);
             return;
           }
-          const next = costOf(decision.size.plus("0.0001"));
-          expect(decision.reserve.quote.lte(available)).toBe(true);
+          const [order] = decision.orders as [ApprovedOrder];
+          const next = costOf(order.size.plus("0.0001"));
+          expect(order.reserve.quote.lte(available)).toBe(true);
           expect(next.gt(available) || next.gt(cash.plus(size.times(mark)).times(share).div(100))).toBe(true);
         },
       ),
@@ -145,8 +158,7 @@ describe("decide, reservations", () => {
   });
 
   test("a limit order above the mark is measured at its limit", () => {
-    const decision = decide(input({ intent: limit("110"), policy: fixed("90") }));
-    expect(decision.kind === "approved" && plain(decision.reserve.quote)).toBe("9909.9");
+    expect(plain(onlyOrder({ intent: limit("110"), policy: fixed("90") }).reserve.quote)).toBe("9909.9");
   });
 
   test("no sequence of approvals reserves more than the cash", () => {
@@ -156,10 +168,101 @@ describe("decide, reservations", () => {
         for (const steps of sizes) {
           const policy = fixed(plain(decimal(String(steps)).times("0.0001")));
           const decision = decide(input({ policy, reserved: { quote, base: ZERO } }));
-          if (decision.kind === "approved") quote = quote.plus(decision.reserve.quote);
+          if (decision.kind === "approved")
+            for (const order of decision.orders) quote = quote.plus(order.reserve.quote);
         }
         expect(quote.lte("10000")).toBe(true);
       }),
+    );
+  });
+});
+
+describe("decide, exits that are too large for one order", () => {
+  test.each<[string, Partial<Instrument>, string]>([
+    ["max notional 520 with applyMaxToMarket: false", { maxNotional: "520", maxNotionalAppliesToMarket: false }, "10"],
+    ["max notional 520", { maxNotional: "520" }, "5 5"],
+    ["MARKET_LOT_SIZE max 3", { marketMaxSize: "3" }, "2.5 2.5 2.5 2.5"],
+    ["LOT_SIZE max 3 and a step of 1", { maxSize: "3", sizeStep: "1" }, "3 3 2 2"],
+    ["MARKET_LOT_SIZE max 3.00005 beside a step of 1", { marketMaxSize: "3.00005", sizeStep: "1" }, "3 3 2 2"],
+    ["two maximums, the smaller counts", { maxSize: "9", marketMaxSize: "6", maxNotional: "700" }, "5 5"],
+    // Two of 5 would each be below the least of 6: what no order closes stays.
+    ["max 9 and min 6", { maxSize: "9", minSize: "6" }, "9"],
+    ["max 4 and min notional 400", { maxSize: "4", minNotional: "400" }, "4 4"],
+    ["max 4 and MAX_NUM_ORDERS 2: the rest follows", { maxSize: "4", maxOpenOrders: 2 }, "3.3334 3.3333"],
+  ])("%s", (_what, rules, sizes) => {
+    expect(verdict({ intent: EXIT, book: holding("10"), instrument: { ...SPX, ...rules } })).toBe(`SELL ${sizes}`);
+  });
+
+  test("a limit order is measured at its limit, and by no rule of market orders", () => {
+    const instrument: Instrument = { ...SPX, maxNotional: "1000", marketMaxSize: "3" };
+    expect(verdict({ intent: exitAt("100"), book: holding("10"), instrument })).toBe("SELL 10");
+    expect(verdict({ intent: exitAt("200"), book: holding("10"), instrument })).toBe("SELL 5 5");
+  });
+
+  test("an instrument whose largest order is below its smallest takes none", () => {
+    const instrument: Instrument = { ...SPX, maxSize: "3", minSize: "4" };
+    expect(verdict({ intent: EXIT, book: holding("10"), instrument })).toBe("SIZE_ABOVE_MAXIMUM");
+  });
+
+  test("sum to the floored size, each within the limits, in as few orders as these allow", () => {
+    const steps = (max: number) => fc.integer({ min: 1, max }).map((n) => new Decimal(n).times("0.0001"));
+    const rule = fc.record({
+      maxSize: fc.option(steps(100_000)),
+      marketMaxSize: fc.option(steps(100_000)),
+      maxNotional: fc.option(fc.integer({ min: 20, max: 5_000 })),
+      minSize: steps(500),
+      minNotional: fc.integer({ min: 0, max: 10 }),
+      maxOpenOrders: fc.option(fc.integer({ min: 1, max: 20 })),
+      sizeStep: fc.constantFrom("0.0001", "0.0003", "0.01"),
+    });
+    const held = fc.integer({ min: 1, max: 2_000_000 }).map((n) => new Decimal(n).times("0.00005"));
+    const cents = fc.integer({ min: 100, max: 20_000 }).map((n) => new Decimal(n).div(100));
+    fc.assert(
+      fc.property(rule, held, cents, (of, size, mark) => {
+        const text = (value: Decimal | number | null) => (value === null ? null : plain(new Decimal(value)));
+        const instrument: Instrument = {
+          ...SPX,
+          ...of,
+          maxSize: text(of.maxSize),
+          marketMaxSize: text(of.marketMaxSize),
+          maxNotional: text(of.maxNotional),
+          minSize: plain(of.minSize),
+          minNotional: String(of.minNotional),
+        };
+        const book: Book = { cash: ZERO, sizes: new Map([[SPX.id, size]]) };
+        const decision = decide(input({ intent: EXIT, mark, book, instrument }));
+        if (decision.kind === "denied") {
+          // Below a minimum as a whole, or no order at all is allowed; never for being too large.
+          const largest = Decimal.min(
+            of.maxSize ?? size,
+            of.marketMaxSize ?? size,
+            mark.pow(-1).times(of.maxNotional ?? 1e9),
+          );
+          const smallest = Decimal.max(of.minSize, mark.pow(-1).times(of.minNotional));
+          expect(decision.code.endsWith("BELOW_MINIMUM") || largest.lt(smallest.plus(of.sizeStep))).toBe(true);
+          return;
+        }
+        const sizes = decision.orders.map((order) => order.size);
+        const allowed = (part: Decimal) =>
+          part.lte(of.maxSize ?? part) &&
+          part.lte(of.marketMaxSize ?? part) &&
+          part.times(mark).lte(of.maxNotional ?? part.times(mark));
+        for (const part of sizes) {
+          expect(isMultipleOf(part, decimal(of.sizeStep)) && allowed(part)).toBe(true);
+          expect(part.gte(of.minSize) && part.times(mark).gte(of.minNotional)).toBe(true);
+        }
+        const sum = sizes.reduce((total, part) => total.plus(part), ZERO);
+        const left = size.minus(sum);
+        expect(left.isNegative()).toBe(false);
+        expect(sizes.length <= (of.maxOpenOrders ?? 100)).toBe(true);
+        // One order fewer, all of the largest size there is, would not have closed as much.
+        const largest = sizes[0] as Decimal;
+        expect(largest.minus(sizes.at(-1) as Decimal).lte(of.sizeStep)).toBe(true);
+        if (sizes.length === (of.maxOpenOrders ?? 100) || left.lt(of.sizeStep)) return;
+        const isDust = left.lt(of.minSize) || left.times(mark).lt(of.minNotional) || left.lt(of.sizeStep);
+        expect(isDust && !allowed(largest.plus(of.sizeStep))).toBe(true);
+      }),
+      { numRuns: 1_000 },
     );
   });
 });
@@ -176,6 +279,35 @@ describe("decide, limits", () => {
     ["NOTIONAL_BELOW_MINIMUM", { policy: fixed("0.0999") }],
     ["NOTIONAL_BELOW_MINIMUM", { intent: EXIT, book: holding("0.0999") }],
     ["NOTIONAL_ABOVE_MAXIMUM", { instrument: { ...SPX, maxNotional: "9000" } }],
+    ["SIZE_ABOVE_MAXIMUM", { instrument: { ...SPX, marketMaxSize: "3" } }],
+    ["SIZE_BELOW_MINIMUM", { instrument: { ...SPX, marketMinSize: "2" }, policy: fixed("1") }],
+    ["BUY 0.5", { instrument: { ...SPX, marketSizeStep: "0.25" }, policy: fixed("0.6") }],
+    ["BUY 0.6", { instrument: { ...SPX, marketSizeStep: "0.25" }, policy: fixed("0.6"), intent: limit("100") }],
+    ["BUY 4", { instrument: { ...SPX, marketMaxSize: "3" }, policy: fixed("4"), intent: limit("100") }],
+    ["BUY 10", { instrument: { ...SPX, maxNotional: "520", maxNotionalAppliesToMarket: false }, policy: fixed("10") }],
+    [
+      "NOTIONAL_ABOVE_MAXIMUM",
+      {
+        instrument: { ...SPX, maxNotional: "520", maxNotionalAppliesToMarket: false },
+        policy: fixed("10"),
+        intent: limit("52.01"),
+      },
+    ],
+    ["BUY 0.05", { instrument: { ...SPX, minNotionalAppliesToMarket: false }, policy: fixed("0.05") }],
+    [
+      "NOTIONAL_BELOW_MINIMUM",
+      { instrument: { ...SPX, minNotionalAppliesToMarket: false }, policy: fixed("0.05"), intent: limit("100") },
+    ],
+    ["PRICE_TOO_FAR", { instrument: { ...SPX, priceBand: BAND }, policy: fixed("1"), intent: limit("110.01") }],
+    ["BUY 1", { instrument: { ...SPX, priceBand: BAND }, policy: fixed("1"), intent: limit("110") }],
+    ["PRICE_TOO_FAR", { instrument: { ...SPX, priceBand: BAND }, policy: fixed("1"), intent: limit("49.99") }],
+    ["PRICE_TOO_FAR", { instrument: { ...SPX, priceBand: BAND }, book: holding("1"), intent: exitAt("79.99") }],
+    ["SELL 1", { instrument: { ...SPX, priceBand: BAND }, book: holding("1"), intent: exitAt("200") }],
+    ["BUY 1", { instrument: { ...SPX, priceBand: BAND }, policy: fixed("1") }],
+    ["BUY 100", { instrument: { ...SPX, takerFee: "0" }, policy: fixed("100") }],
+    // A rebate comes after the cost: nothing is paid with it.
+    ["BUY 100", { instrument: { ...SPX, takerFee: "-0.001" }, policy: fixed("100") }],
+    ["INSUFFICIENT_BALANCE", { instrument: { ...SPX, takerFee: "-0.001" }, policy: fixed("100.0001") }],
     ["INSUFFICIENT_BALANCE", { policy: fixed("100") }],
     ["MAX_ORDER_NOTIONAL", { policy: { ...fixed("1"), maxOrderNotional: "99.99" } }],
     ["MAX_POSITION_NOTIONAL", { book: holding("10"), policy: { ...fixed("1"), maxPositionNotional: "1099.99" } }],

@@ -1,9 +1,10 @@
 import { type Book, heldOf } from "#shared/accounting/book.ts";
 import { Decimal, decimal, isMultipleOf, plain, timesWithin, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import { floorToSizeStep, rulesOf } from "#shared/domain/instrument-rules.ts";
+import { floorToSizeStep, rulesOf, type SizeLimits, sizeLimitsOf } from "#shared/domain/instrument-rules.ts";
 import type { RiskPolicy } from "#shared/domain/session.ts";
 import type { DenialCode, Intent, OrderStyle, Side } from "#shared/domain/signal.ts";
+import { exitParts, isWithinMaximum } from "./exit-parts.ts";
 
 /** What a decision is made from. `reserved` is what orders already approved may still take, in quote and base asset. */
 export interface DecisionInput {
@@ -16,15 +17,20 @@ export interface DecisionInput {
   reserved: { quote: Decimal; base: Decimal };
 }
 
+export interface ApprovedOrder {
+  /** In the base asset, a multiple of the size step. */
+  size: Decimal;
+  /** What the order may take at most: a buy reserves quote with the taker fee, a sell reserves base. */
+  reserve: { quote: Decimal; base: Decimal };
+}
+
 export interface Approval {
   kind: "approved";
   side: Side;
   style: OrderStyle;
-  /** In the base asset, a multiple of the size step. */
-  size: Decimal;
   reduceOnly: boolean;
-  /** What the order may take at most: a buy reserves quote with the taker fee, a sell reserves base. */
-  reserve: { quote: Decimal; base: Decimal };
+  /** One, but for an exit that is too large for one order. */
+  orders: readonly ApprovedOrder[];
 }
 
 export interface Denial {
@@ -34,36 +40,51 @@ export interface Denial {
 }
 
 /**
- * Sizes an intent and measures it against instrument, policy and balance. Pure and exact. A market order is measured at
- * the mark; a limit order that buys above the mark at its limit. Sizes are rounded down to the step, never up. A share of the
- * equity that the cash does not pay is sized down to what it pays with the fee.
+ * Sizes an intent and measures it against instrument, policy and balance. Pure and exact. A market order is measured at the
+ * mark; a limit order by the venue's rules at its limit, and one that buys above the mark also by the policy's. Sizes are
+ * rounded down to the step, never up. A share of the equity that the cash does not pay is sized down to what it pays with
+ * the fee. An exit is never too large: it becomes as many orders as the venue's maximums ask for.
  */
 export function decide(input: DecisionInput): Approval | Denial {
   const { intent, instrument } = input;
   if (instrument.status !== "TRADING") return deny("INSTRUMENT_NOT_TRADING", `${instrument.id} is not trading now.`);
-  const { style } = intent;
-  if (style.type === "LIMIT" && !isMultipleOf(decimal(style.price), rulesOf(instrument).priceStep)) {
-    return deny("PRICE_NOT_ON_STEP", `The limit price is not a multiple of the price step ${instrument.priceStep}.`);
+  if (intent.style.type === "LIMIT") {
+    const broken = breaksPrice(decimal(intent.style.price), input);
+    if (broken !== null) return broken;
   }
   return intent.kind === "exit" ? decideExit(input) : decideEntry(input, intent.side);
+}
+
+/** The venue's rules of a limit price: its step, and its distance from the average price, for which the mark stands. */
+function breaksPrice(price: Decimal, { intent, instrument, mark }: DecisionInput): Denial | null {
+  if (!isMultipleOf(price, rulesOf(instrument).priceStep)) {
+    return deny("PRICE_NOT_ON_STEP", `The limit price is not a multiple of the price step ${instrument.priceStep}.`);
+  }
+  const { priceBand } = instrument;
+  if (priceBand === null) return null;
+  const buys = intent.kind === "enter" && intent.side === "BUY";
+  const [up, down] = buys ? [priceBand.bidUp, priceBand.bidDown] : [priceBand.askUp, priceBand.askDown];
+  if (price.lte(mark.times(up)) && price.gte(mark.times(down))) return null;
+  return deny("PRICE_TOO_FAR", `The limit price is not between ${down} and ${up} times the mark ${plain(mark)}.`);
 }
 
 function decideEntry(input: DecisionInput, side: Side): Approval | Denial {
   if (side === "SELL") return deny("SIDE_NOT_SUPPORTED", "A spot position can not be short.");
   const { policy, instrument, mark, book, reserved, intent } = input;
   const { style } = intent;
+  const limits = sizeLimitsOf(instrument, style.type);
   const price = style.type === "LIMIT" ? Decimal.max(mark, style.price) : mark;
   const costOfOne = price.times(rulesOf(instrument).takerCost);
   const available = book.cash.minus(reserved.quote);
-  const wanted = entrySize(input, costOfOne);
+  const wanted = entrySize(input, costOfOne, limits);
   const wantedCost = wanted.times(costOfOne);
   // What the policy asks for in sizes is given or denied; of a share, what the cash pays: dust is equity that can not pay.
   const cut = policy.sizing.method === "percent-of-equity" && wantedCost.gt(available);
-  const size = cut ? payableSize(available, costOfOne, instrument) : wanted;
-  const atMark = size.times(mark);
-  const broken = breaksInstrument(size, atMark, instrument);
+  const size = cut ? payableSize(available, costOfOne, limits) : wanted;
+  const notional = size.times(price);
+  const atVenue = style.type === "LIMIT" ? size.times(style.price) : notional;
+  const broken = belowMinimum(size, atVenue, limits) ?? aboveMaximum(size, atVenue, limits);
   if (broken !== null) return cut ? tooDear(wantedCost, available) : broken;
-  const notional = price === mark ? atMark : size.times(price);
   if (policy.maxOrderNotional !== null && notional.gt(policy.maxOrderNotional)) {
     return deny("MAX_ORDER_NOTIONAL", `The order of ${plain(notional)} is above the limit ${policy.maxOrderNotional}.`);
   }
@@ -75,13 +96,12 @@ function decideEntry(input: DecisionInput, side: Side): Approval | Denial {
   }
   const cost = cut ? size.times(costOfOne) : wantedCost;
   if (cost.gt(available)) return tooDear(cost, available);
-  return { kind: "approved", side, style, size, reduceOnly: false, reserve: { quote: cost, base: ZERO } };
+  return { kind: "approved", side, style, reduceOnly: false, orders: [{ size, reserve: { quote: cost, base: ZERO } }] };
 }
 
 /** The largest multiple of the step that the money pays, fee included. */
-function payableSize(available: Decimal, costOfOne: Decimal, instrument: Instrument): Decimal {
+function payableSize(available: Decimal, costOfOne: Decimal, { sizeStep }: SizeLimits): Decimal {
   if (available.isNegative()) return ZERO;
-  const { sizeStep } = rulesOf(instrument);
   return timesWithin(available, costOfOne.times(sizeStep)).times(sizeStep);
 }
 
@@ -90,50 +110,56 @@ function tooDear(cost: Decimal, available: Decimal): Denial {
 }
 
 /** Percent of equity: the largest multiple of the step whose cost, fee included, is within the share. Fixed: floored to the step. */
-function entrySize(input: DecisionInput, costOfOne: Decimal): Decimal {
+function entrySize(input: DecisionInput, costOfOne: Decimal, limits: SizeLimits): Decimal {
   const { policy, instrument, mark, book } = input;
-  const rules = rulesOf(instrument);
-  if (policy.sizing.method === "fixed-size") return floorToSizeStep(decimal(policy.sizing.size), rules);
+  if (policy.sizing.method === "fixed-size") return floorToSizeStep(decimal(policy.sizing.size), limits);
   const equity = book.cash.plus(heldOf(book, instrument.id).times(mark));
   if (equity.isNegative()) return ZERO;
   // Both sides times 100, so that nothing is divided but once.
   const hundredfold = equity.times(policy.sizing.percent);
-  return timesWithin(hundredfold, costOfOne.times(rules.hundredSteps)).times(rules.sizeStep);
+  return timesWithin(hundredfold, costOfOne.times(limits.hundredSteps)).times(limits.sizeStep);
 }
 
 function decideExit(input: DecisionInput): Approval | Denial {
   const { instrument, mark, book, reserved, intent } = input;
   const held = heldOf(book, instrument.id).minus(reserved.base);
   if (held.lte(0)) return deny("NO_POSITION", "There is nothing to close that is not already being closed.");
-  const size = floorToSizeStep(held, rulesOf(instrument));
-  const broken = breaksInstrument(size, size.times(mark), instrument);
-  if (broken !== null) return broken;
-  const reserve = { quote: ZERO, base: size };
-  return { kind: "approved", side: "SELL", style: intent.style, size, reduceOnly: true, reserve };
+  const { style } = intent;
+  const limits = sizeLimitsOf(instrument, style.type);
+  const size = floorToSizeStep(held, limits);
+  const price = style.type === "LIMIT" ? decimal(style.price) : mark;
+  const atVenue = size.times(price);
+  const small = belowMinimum(size, atVenue, limits);
+  if (small !== null) return small;
+  const approval = { kind: "approved", side: "SELL", style, reduceOnly: true } as const;
+  if (isWithinMaximum(size, atVenue, limits)) return { ...approval, orders: [closing(size)] };
+  const parts = exitParts(size, { price, limits, mostOrders: instrument.maxOpenOrders });
+  // Of an instrument whose largest order is below its smallest one.
+  const large = parts.length > 0 ? null : aboveMaximum(size, atVenue, limits);
+  return large ?? { ...approval, orders: parts.map(closing) };
 }
 
-/** The instrument's own limits; `notional` is the size at the mark. */
-function breaksInstrument(size: Decimal, notional: Decimal, instrument: Instrument): Denial | null {
-  const { minSize, maxSize, minNotional, maxNotional } = rulesOf(instrument);
+function closing(size: Decimal): ApprovedOrder {
+  return { size, reserve: { quote: ZERO, base: size } };
+}
+
+function belowMinimum(size: Decimal, notional: Decimal, { minSize, minNotional }: SizeLimits): Denial | null {
   if (size.isZero() || size.lt(minSize)) {
-    return deny("SIZE_BELOW_MINIMUM", `The size ${plain(size)} is below the minimum ${instrument.minSize}.`);
-  }
-  if (maxSize !== null && size.gt(maxSize)) {
-    return deny("SIZE_ABOVE_MAXIMUM", `The size ${plain(size)} is above the maximum ${instrument.maxSize}.`);
+    return deny("SIZE_BELOW_MINIMUM", `The size ${plain(size)} is below the minimum ${plain(minSize)}.`);
   }
   if (notional.lt(minNotional)) {
-    return deny(
-      "NOTIONAL_BELOW_MINIMUM",
-      `The notional ${plain(notional)} is below the minimum ${instrument.minNotional}.`,
-    );
-  }
-  if (maxNotional !== null && notional.gt(maxNotional)) {
-    return deny(
-      "NOTIONAL_ABOVE_MAXIMUM",
-      `The notional ${plain(notional)} is above the maximum ${instrument.maxNotional}.`,
-    );
+    const message = `The notional ${plain(notional)} is below the minimum ${plain(minNotional)}.`;
+    return deny("NOTIONAL_BELOW_MINIMUM", message);
   }
   return null;
+}
+
+function aboveMaximum(size: Decimal, notional: Decimal, { maxSize, maxNotional }: SizeLimits): Denial | null {
+  if (maxSize !== null && size.gt(maxSize)) {
+    return deny("SIZE_ABOVE_MAXIMUM", `The size ${plain(size)} is above the maximum ${plain(maxSize)}.`);
+  }
+  if (maxNotional === null || notional.lte(maxNotional)) return null;
+  return deny("NOTIONAL_ABOVE_MAXIMUM", `The notional ${plain(notional)} is above the maximum ${plain(maxNotional)}.`);
 }
 
 function deny(code: DenialCode, reason: string): Denial {

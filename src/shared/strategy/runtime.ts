@@ -109,8 +109,8 @@ const MARGIN = 1e-12;
  * product decides only where it is further from the minimum notional than its error can reach.
  */
 function createHolding(instrument: Instrument): { set(size: Decimal): void; isFlatAt(close: number): boolean } {
-  const { minSize } = rulesOf(instrument);
-  const minNotional = Number(instrument.minNotional);
+  const { minSize, minNotional: least } = rulesOf(instrument).market;
+  const minNotional = least.toNumber();
   const below = minNotional * (1 - MARGIN);
   const above = minNotional * (1 + MARGIN);
   let size: Decimal = ZERO;

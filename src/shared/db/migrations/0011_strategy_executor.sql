@@ -5,7 +5,8 @@ create schema strategy_executor;
 -- phase: WARMING (no candle was decided on yet), READY, FAULTED (its strategy failed; `fault` says how).
 -- candle_n: number of the newest closed candle the strategy has seen; `runtime` is what it remembered after it.
 -- signals: number of the session's newest signal, over all runs.
--- pending_signal: the signal that risk has not denied and whose order has not ended. It makes the session busy.
+-- pending_signal: the signal that risk has not denied and whose orders have not all ended. It makes the session busy.
+-- ended_orders: numbers of those of its orders that have ended.
 -- held: what its fills came to, signed, in the base asset.
 create table strategy_executor.runs (
   session_id text primary key,
@@ -18,6 +19,7 @@ create table strategy_executor.runs (
   runtime jsonb,
   signals bigint not null default 0,
   pending_signal text,
+  ended_orders integer[] not null default '{}',
   held numeric not null default 0,
   updated_at_ms bigint not null
 );

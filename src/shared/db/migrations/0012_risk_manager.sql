@@ -3,6 +3,7 @@ create schema risk_manager;
 
 -- One row a session; each decision locks it. `book`: cash and positions as src/shared/accounting/book.ts writes them,
 -- from the ORDERS topic alone. `capital` is what the session began with, so that a changed capital is noticed.
+-- refused_exit: the venue has refused an exit and accepted none since, as src/services/risk-manager/refused-exit.ts writes it.
 create table risk_manager.budgets (
   session_id text primary key,
   account_id text not null,
@@ -10,6 +11,7 @@ create table risk_manager.budgets (
   book jsonb not null,
   next_order_number integer not null default 1,
   market_at_ms bigint not null default 0,
+  refused_exit jsonb,
   updated_at_ms bigint not null
 );
 
@@ -24,9 +26,10 @@ create table risk_manager.reservations (
 );
 create index reservations_by_session on risk_manager.reservations (session_id);
 
--- One row a signal, for ever: a repeated task finds it and does nothing.
+-- One row an order that a signal led to, and one of a signal that was denied, for ever: a repeated task finds it and does nothing.
 create table risk_manager.decisions (
-  signal_id text primary key,
+  signal_id text not null,
+  order_index integer not null default 0,
   session_id text not null,
   run integer not null,
   signal_number integer not null,
@@ -39,7 +42,8 @@ create table risk_manager.decisions (
   size numeric,
   mark numeric,
   market_at_ms bigint not null,
-  decided_at_ms bigint not null
+  decided_at_ms bigint not null,
+  primary key (signal_id, order_index)
 );
-create index decisions_by_time on risk_manager.decisions (decided_at_ms, signal_id);
-create index decisions_by_session on risk_manager.decisions (session_id, decided_at_ms, signal_id);
+create index decisions_by_time on risk_manager.decisions (decided_at_ms, signal_id, order_index);
+create index decisions_by_session on risk_manager.decisions (session_id, decided_at_ms, signal_id, order_index);

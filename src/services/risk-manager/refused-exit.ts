@@ -1,0 +1,58 @@
+import { decimal } from "#shared/domain/decimal.ts";
+import type { Order } from "#shared/domain/order.ts";
+
+/** That the venue has refused an exit of a session, and accepted none of a later decision since. */
+export interface RefusedExit {
+  /** The newest decision of which an exit was refused. */
+  signalId: string;
+  instrumentId: string;
+  orderId: string;
+  /** The venue's words. */
+  reason: string;
+  /** Decisions in a row of which an exit was refused. */
+  times: number;
+  /** No other exit is made before (wall clock). */
+  retryAtMs: number;
+}
+
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
+
+/** Whether the venue has refused an exit: REJECTED, or a market order that reached it and ended without any fill. */
+function isRefused({ state, style, venueOrderId, filledSize }: Order): boolean {
+  if (state === "REJECTED") return true;
+  return state === "EXPIRED" && style.type === "MARKET" && venueOrderId !== null && decimal(filledSize).isZero();
+}
+
+/** Whether the venue has taken an order: it is or was open there, or executed. */
+function isAccepted({ state, venueOrderId }: Order): boolean {
+  if (state === "CANCELED") return venueOrderId !== null;
+  return state === "ACCEPTED" || state === "PARTIALLY_FILLED" || state === "FILLED";
+}
+
+/** Whether an event of an order may change what is known of refused exits. */
+export function concernsExits(order: Order): boolean {
+  return order.reduceOnly && (isRefused(order) || isAccepted(order));
+}
+
+/**
+ * What is known after an event of an order. A refusal of another decision's exit makes the pause twice as long: 1 s, 2 s, 4 s
+ * and so on up to 60 s. An exit that the venue accepts ends it, but for another one of the same decision: where its orders
+ * fare differently, the next decision waits all the same.
+ */
+export function afterExitEvent(before: RefusedExit | null, order: Order, nowMs: number): RefusedExit | null {
+  if (!order.reduceOnly) return before;
+  const isSameDecision = before?.signalId === order.signalId;
+  if (isAccepted(order)) return isSameDecision && before.orderId !== order.id ? before : null;
+  if (isSameDecision || !isRefused(order)) return before;
+  const times = (before?.times ?? 0) + 1;
+  const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(times - 1, 10), LONGEST_PAUSE_MS);
+  const reason = order.stateReason ?? `the order ended ${order.state}`;
+  const { id: orderId, signalId, instrumentId } = order;
+  return { signalId, instrumentId, orderId, reason, times, retryAtMs: nowMs + pauseMs };
+}
+
+/** What is to be said of it while it lasts: the venue's words, and that it goes on. It stays the same while these do. */
+export function sayRefused({ reason }: RefusedExit): string {
+  return `The venue has refused an exit: ${reason.replace(/\.?$/, ".")} It is tried again, with growing pauses.`;
+}
