@@ -1,5 +1,6 @@
 import type postgres from "postgres";
 import { z } from "zod";
+import { struckSchema } from "./venue-faults.ts";
 
 /** What the venue's control state says of the replay and of our account there. */
 export const venueStateSchema = z.object({
@@ -41,6 +42,8 @@ export const progressSchema = z.object({
   waitsFor: z.string().nullable(),
   /** The last bar is closed and the engine is at rest. */
   done: z.boolean(),
+  /** Faults of the venue that have struck. */
+  faults: z.array(struckSchema),
 });
 export type Progress = z.infer<typeof progressSchema>;
 

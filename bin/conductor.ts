@@ -1,13 +1,15 @@
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command } from "commander";
 import postgres from "postgres";
 import { z } from "zod";
 import { failpointSettingSchema } from "#shared/config/general.ts";
 import { createFailpoints } from "#shared/service/create-failpoints.ts";
-import { engineSnapshot, type Progress, restlessness, venueStateSchema } from "./at-rest.ts";
+import { engineSnapshot, type Progress, progressSchema, restlessness, venueStateSchema } from "./at-rest.ts";
+import { planFaults } from "./fault-plan.ts";
 import { getJson, postJson } from "./rest.ts";
 import { say } from "./say.ts";
+import { FaultDriver } from "./venue-faults.ts";
 
 /** Pauses between two looks: short while the engine is busy, longer when something has been waited for long. */
 const SHORTEST_PAUSE_MS = 0.5;
@@ -27,6 +29,7 @@ const optionsSchema = z.object({
   account: z.string(),
   bars: z.coerce.number().int().positive(),
   progress: z.string(),
+  faults: z.coerce.number().int().positive().optional(),
 });
 type Options = z.infer<typeof optionsSchema>;
 
@@ -73,6 +76,13 @@ class Glances {
   }
 }
 
+/** Who makes the venue misbehave, going on where another one stood. Null: it behaves. */
+function faultsOf({ faults: seed, bars, venue, progress }: Options): FaultDriver | null {
+  if (seed === undefined) return null;
+  const before = existsSync(progress) ? progressSchema.parse(JSON.parse(readFileSync(progress, "utf8"))).faults : [];
+  return new FaultDriver(venue, seed, { plan: planFaults({ seed, bars }), struck: before });
+}
+
 /**
  * Drives a replay in lockstep: the venue's state first, then one snapshot of the engine; at rest, the step is released.
  * Killed anywhere, it goes on from the venue's state; another step than the venue's is refused there, so that no step is
@@ -83,6 +93,7 @@ async function conduct(options: Options): Promise<void> {
   const sql = postgres(process.env["DATABASE_URL"] ?? "", { max: 1, connect_timeout: 2, onnotice: () => {} });
   const session = { id: options.session, accountId: options.account };
   const glances = new Glances(sql, options.session);
+  const faults = faultsOf(options);
   let pauseMs = SHORTEST_PAUSE_MS;
   let saidAtMs = 0;
   let movedAtMs = performance.now();
@@ -91,6 +102,7 @@ async function conduct(options: Options): Promise<void> {
     let waitsFor: string | null;
     try {
       const state = venueStateSchema.parse(await getJson(`${options.venue}/control/state?${COUNTS_ALONE}`));
+      await faults?.look(state.bar);
       const engine = await engineSnapshot(sql, session);
       waitsFor = restlessness(state, engine);
       const done = waitsFor === null && state.bar >= options.bars;
@@ -102,6 +114,7 @@ async function conduct(options: Options): Promise<void> {
           equity: engine.equity,
           waitsFor,
           done,
+          faults: faults?.struck ?? [],
         });
       }
       if (done) break;
@@ -136,6 +149,7 @@ if (import.meta.main) {
     .requiredOption("--account <id>", "its account")
     .requiredOption("--bars <n>", "how many bars to play")
     .requiredOption("--progress <file>", "where to say how far it is")
+    .option("--faults <seed>", "draws the faults by which the venue misbehaves on the way")
     .parse();
   await conduct(optionsSchema.parse(command.opts()));
 }

@@ -71,14 +71,16 @@ export interface PaperMarket {
   apiKey: string;
   secret: string;
   marketClock: "wall" | "replay";
+  /** How far its lists may lag; 0 unless it is told to misbehave. */
+  listLagMs?: number;
   /** What paper-exchange is told of it. */
   settings: { id: string; [name: string]: unknown };
 }
 
 /** The market of a demo run. */
-export function demoMarket(run: DemoRun): PaperMarket {
+export function demoMarket(run: DemoRun, listLagMs = 0): PaperMarket {
   const { id, apiKey, secret } = run;
-  return { venue: "paper", id, apiKey, secret, marketClock: "replay", settings: marketOf(run) };
+  return { venue: "paper", id, apiKey, secret, marketClock: "replay", listLagMs, settings: marketOf(run) };
 }
 
 export interface SettingsOptions {
@@ -144,9 +146,9 @@ function beside(given: SettingsOptions["given"], name: string, entries: readonly
   return JSON.stringify([...entries, ...own]);
 }
 
-function venueOf({ venue, id, marketClock }: PaperMarket, urls: ServiceUrls) {
+function venueOf({ venue, id, marketClock, listLagMs = 0 }: PaperMarket, urls: ServiceUrls) {
   const restUrl = marketUrl(id, urls);
   const streams = restUrl.replace(/^http/, "ws");
   const addresses = { restUrl, wsUrl: `${streams}/ws`, wsApiUrl: `${streams}/ws-api/v3` };
-  return { id: venue, connector: "binance", ...addresses, marketClock, listLagMs: 0 };
+  return { id: venue, connector: "binance", ...addresses, marketClock, listLagMs };
 }

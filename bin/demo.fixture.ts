@@ -5,6 +5,7 @@ import { z } from "zod";
 import { environment } from "./environment.ts";
 import { endLeftovers } from "./process-record.ts";
 import { removeData } from "./servers.ts";
+import { struckSchema } from "./venue-faults.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 
@@ -17,6 +18,7 @@ const lineSchema = z.object({
   venueFills: z.number(),
   equal: z.boolean(),
   kills: z.array(z.object({ point: z.string(), bar: z.number(), order: z.number() })).optional(),
+  faults: z.array(struckSchema).optional(),
 });
 /** The last line of a demo. */
 export type DemoLine = z.infer<typeof lineSchema>;

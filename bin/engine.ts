@@ -12,6 +12,7 @@ import {
   type ServiceUrls,
   venueAccess,
 } from "./demo-settings.ts";
+import { LIST_LAG_MS } from "./fault-plan.ts";
 import type { PlannedKill } from "./kill-plan.ts";
 import { freePort, portNear, portOf } from "./ports.ts";
 import type { Servers } from "./servers.ts";
@@ -66,15 +67,23 @@ interface EngineOptions {
   kills: readonly PlannedKill[];
   /** The variables that were given to bin/up. */
   given: Readonly<Record<string, string>>;
+  /** Whether the venue is going to misbehave. */
+  misbehaves: boolean;
 }
+
+/** With short windows an order of unknown fate is known sooner. */
+const WITH_FAULTS = {
+  R3_ORDER_POSITION_TRACKER_RECV_WINDOW_MS: "1000",
+  R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS: "200",
+};
 
 /** Starts every service, in one process or in one each, and waits until all take work. */
 export async function startEngine(options: EngineOptions, databaseUrl: string): Promise<Engine> {
-  const { supervisor, data, servers, run, processes, kills, given } = options;
+  const { supervisor, data, servers, run, processes, kills, given, misbehaves } = options;
   const urls = await chooseUrls(processes, given["R3_HTTP_PORT"]);
   const env = engineSettings({
-    given,
-    markets: [demoMarket(run)],
+    given: misbehaves ? { ...WITH_FAULTS, ...given } : given,
+    markets: [demoMarket(run, misbehaves ? LIST_LAG_MS : 0)],
     urls,
     databaseUrl,
     redisUrl: servers.redisUrl,
@@ -116,7 +125,7 @@ export function writePlaces({ data, run, urls }: Engine): void {
 }
 
 /** Starts the conductor, which ends by itself when the last bar is done. */
-export async function startConductor(engine: Engine, sessionId: string): Promise<void> {
+export async function startConductor(engine: Engine, sessionId: string, faultSeed: number | null): Promise<void> {
   const { supervisor, data, run, urls, env } = engine;
   const settings = {
     "--venue": venueAccess(run, urls).url,
@@ -124,6 +133,7 @@ export async function startConductor(engine: Engine, sessionId: string): Promise
     "--account": run.id,
     "--bars": String(run.bars),
     "--progress": join(data.path, PROGRESS_FILE),
+    ...(faultSeed === null ? {} : { "--faults": String(faultSeed) }),
   };
   await supervisor.start({
     name: "conductor",

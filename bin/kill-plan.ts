@@ -1,5 +1,6 @@
 import { randomFrom } from "#shared/random/random-from.ts";
 import { FAILPOINTS, type Failpoint } from "#shared/service/failpoints.ts";
+import { shuffled } from "./shuffled.ts";
 
 /** Servers that are killed from outside; the other kills happen at failpoints, inside the process that dies. */
 export const SERVER_KILLS = ["redis.killed", "postgres.killed"] as const;
@@ -31,13 +32,6 @@ export interface PlanOptions {
   bars: number;
   /** The bars after which the session orders, in the order of its orders. */
   orderBars: readonly number[];
-}
-
-function shuffled<Value>(values: readonly Value[], random: () => number): Value[] {
-  return values
-    .map((value) => ({ value, at: random() }))
-    .toSorted((a, b) => a.at - b.at)
-    .map(({ value }) => value);
 }
 
 /** One deck, shuffled once: consecutive seeds get the cards that follow each other, so that a few of them cover all. */

@@ -1,12 +1,15 @@
 import Table from "cli-table3";
 import { compareRun, startSession, untilRunning } from "./demo.ts";
 import { demoCloses, demoOrderBars, saveRun } from "./demo-run.ts";
+import { venueAccess } from "./demo-settings.ts";
 import { type Engine, progressOf, startConductor, writePlaces } from "./engine.ts";
+import { planFaults } from "./fault-plan.ts";
 import type { PlannedKill } from "./kill-plan.ts";
 import { type Kill, ServerKiller } from "./kills.ts";
 import { memoryMb } from "./memory.ts";
 import { type Step, say, step, Trouble } from "./say.ts";
 import { took } from "./show-step.ts";
+import { setFaults } from "./venue-faults.ts";
 
 /** How long the run may stand at one bar before it counts as stuck. */
 const STUCK_AFTER_MS = 120_000;
@@ -53,7 +56,11 @@ function showMemory({ supervisor, programs }: Engine): void {
  * Plays the session to its last bar, compares the three accounts of it and prints the last line. Answers whether all are
  * equal. `sinceMs`: when bin/up began, of performance.now().
  */
-export async function playDemo(engine: Engine, plan: readonly PlannedKill[], sinceMs: number): Promise<boolean> {
+export async function playDemo(
+  engine: Engine,
+  { plan, faultSeed }: { plan: readonly PlannedKill[]; faultSeed: number | null },
+  sinceMs: number,
+): Promise<boolean> {
   const { data, run, urls } = engine;
   const killer = new ServerKiller(engine, plan);
   const sessionId = await step("Demo session created and started over REST", async () => {
@@ -65,12 +72,13 @@ export async function playDemo(engine: Engine, plan: readonly PlannedKill[], sin
     return id;
   });
   let firstOrder = "none";
-  await startConductor(engine, sessionId);
+  await startConductor(engine, sessionId, faultSeed);
   await step(`${run.bars} daily bars in lockstep`, (line) =>
     untilLastBar(line, engine, killer, () => {
       firstOrder = took(sinceMs);
     }),
   );
+  if (faultSeed !== null) await setFaults(venueAccess(run, urls).url, faultSeed, []);
   say(`  Time to the first order: ${firstOrder}`);
   showMemory(engine);
   const { result, differences } = await step("Engine, backtest and the venue's ledger compared", () =>
@@ -80,9 +88,18 @@ export async function playDemo(engine: Engine, plan: readonly PlannedKill[], sin
   const kills: Kill[] = killer.happened(demoOrderBars(demoCloses(run.bars)));
   const missing = plan.filter(({ point }) => !kills.some((kill) => kill.point === point));
   for (const { point } of missing) say(`  A planned kill did not happen: ${point}`);
+  const struck = progressOf(data)?.faults ?? [];
+  const planned = faultSeed === null ? [] : planFaults({ seed: faultSeed, bars: run.bars });
+  const notStruck = planned.flatMap(({ faults }) => faults.map(({ fault }) => fault)).slice(struck.length);
+  for (const fault of notStruck) say(`  A planned fault did not strike: ${fault}`);
   run.done = true;
   saveRun(data.path, run);
-  const whole = plan.length === 0 ? result : { ...result, equal: result.equal && missing.length === 0, kills };
+  const whole = {
+    ...result,
+    equal: result.equal && missing.length === 0 && notStruck.length === 0,
+    ...(plan.length === 0 ? {} : { kills }),
+    ...(faultSeed === null ? {} : { faults: struck }),
+  };
   process.stdout.write(`${JSON.stringify(whole)}\n`);
   return whole.equal;
 }

@@ -13,6 +13,8 @@ export interface UpOptions {
   /** The kills on the way. Empty: none. */
   plan: readonly PlannedKill[];
   json: boolean;
+  /** Draws the faults of the venue on the way. Null: it behaves. */
+  faults: number | null;
 }
 
 const DEFAULT_SEED = 1;
@@ -30,6 +32,11 @@ export function readUpOptions(argv: readonly string[]): UpOptions {
     .option("--processes", "one process for each service", false)
     .option("--kill <k>", "kill this many times on the way, at places the seed draws", wholeNumber(KILL_POINTS.length))
     .option("--seed <n>", `draws the kills (default: ${DEFAULT_SEED})`, wholeNumber(1_000_000_000))
+    .option(
+      "--faults <seed>",
+      "the venue misbehaves on the way: every fault that changes nothing of what it executes",
+      wholeNumber(1_000_000_000),
+    )
     .option("--json", "say nothing but the last line", false)
     .addHelpText(
       "after",
@@ -37,13 +44,18 @@ export function readUpOptions(argv: readonly string[]): UpOptions {
         "and all others of .env.example, from the environment or the file that R3_SETTINGS_FILE names.",
     )
     .parse(argv);
-  const { kill, seed, ...given } = command.opts<Omit<UpOptions, "plan"> & { kill?: number; seed?: number }>();
+  const {
+    kill,
+    seed,
+    faults = null,
+    ...given
+  } = command.opts<Omit<UpOptions, "plan" | "faults"> & { kill?: number; seed?: number; faults?: number }>();
   if (kill === undefined && seed !== undefined)
     command.error("error: --seed draws the kills that --kill asks for; give both or neither.");
   try {
     const bars = given.bars ?? closes.length;
     const orderBars = demoOrderBars(closes.slice(0, bars));
-    return { ...given, plan: planKills({ seed: seed ?? DEFAULT_SEED, kills: kill ?? 0, bars, orderBars }) };
+    return { ...given, faults, plan: planKills({ seed: seed ?? DEFAULT_SEED, kills: kill ?? 0, bars, orderBars }) };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return command.error(`error: ${error.message}`);

@@ -75,7 +75,10 @@ async function up(options: UpOptions, { data, supervisor, given, sinceMs }: UpCo
   const { processes } = options;
   const kills = options.plan.filter((kill) => !isServerKill(kill));
   const engine = await step(processes ? "Services, one process each" : "Services, in one process", () =>
-    startEngine({ supervisor, data, servers, run, processes, kills, given }, databaseUrl),
+    startEngine(
+      { supervisor, data, servers, run, processes, kills, given, misbehaves: options.faults !== null },
+      databaseUrl,
+    ),
   );
   writePlaces(engine);
   let equal = run.done;
@@ -83,7 +86,7 @@ async function up(options: UpOptions, { data, supervisor, given, sinceMs }: UpCo
     const gone = "The demo's session was deleted; `bin/up --fresh` plays a new demo.";
     if (options.untilDemoEnds) throw new Trouble(gone);
     say(gone);
-  } else if (!run.done) equal = await playDemo(engine, options.plan, sinceMs);
+  } else if (!run.done) equal = await playDemo(engine, { plan: options.plan, faultSeed: options.faults }, sinceMs);
   if (!options.untilDemoEnds) {
     showPlaces(engine);
     await new Promise(() => {});

@@ -26,12 +26,17 @@ export const faultsSchema = z.strictObject({
 export type FaultSettings = z.infer<typeof faultsSchema>;
 
 /** A fault that is set, and how often it has struck. */
-export const activeFaultSchema = z.looseObject({ fault: z.string(), struck: z.number().int() });
+export const activeFaultSchema = z.looseObject({
+  fault: z.string(),
+  struck: z.number().int(),
+  over: z.boolean().describe("Its time is over"),
+});
 
 interface Active {
   settings: CommonParameters;
   struck: number;
   untilMs: number | null;
+  over: boolean;
   does: Misbehaviour;
 }
 
@@ -59,7 +64,7 @@ export class Faults {
 
   /** What is set, with what it was given and how often it has struck. */
   get list(): z.infer<typeof activeFaultSchema>[] {
-    return this.#current().map(({ settings, struck }) => ({ ...settings, struck }));
+    return this.#current().map(({ settings, struck, over }) => ({ ...settings, struck, over }));
   }
 
   get names(): string[] {
@@ -120,6 +125,7 @@ export class Faults {
       settings,
       struck: 0,
       untilMs: settings.forMs === undefined ? null : this.#clock.nowMs() + settings.forMs,
+      over: false,
       does: {},
     };
     let chances = 0;
@@ -143,6 +149,7 @@ export class Faults {
     for (const one of this.#active) {
       if (one.untilMs === null || nowMs < one.untilMs) continue;
       one.untilMs = null;
+      one.over = true;
       one.does.stop?.();
       one.does = {};
     }

@@ -70,7 +70,12 @@ export const REQUEST_FAULTS = [
     {
       aheadMs: z.number().int().min(-3_600_000).max(3_600_000),
     },
-    ({ aheadMs }) => ({ aheadMs: () => aheadMs }),
+    ({ aheadMs }, { strikes }) => ({
+      aheadMs() {
+        strikes();
+        return aheadMs;
+      },
+    }),
   ),
   defineFault("order-forgotten", "an order is accepted, and the venue knows nothing of it from then on", {}, forgets),
   defineFault(
