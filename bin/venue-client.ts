@@ -37,7 +37,12 @@ export interface VenueAccess {
 
 const PAGE = 1_000;
 
-async function signed(access: VenueAccess, path: string, params: Record<string, string | number>): Promise<unknown> {
+/** A signed question to the account's venue. */
+export async function signedJson(
+  access: VenueAccess,
+  path: string,
+  params: Record<string, string | number>,
+): Promise<unknown> {
   const query = new URLSearchParams({ timestamp: String(Date.now()) });
   for (const [name, value] of Object.entries(params)) query.set(name, String(value));
   const signature = createHmac("sha256", access.secret).update(query.toString()).digest("hex");
@@ -51,7 +56,7 @@ export async function venueOrders(access: VenueAccess): Promise<VenueOrder[]> {
     const from = (orders.at(-1)?.orderId ?? 0) + 1;
     const page = z
       .array(venueOrderSchema)
-      .parse(await signed(access, "/api/v3/allOrders", { symbol: access.symbol, orderId: from, limit: PAGE }));
+      .parse(await signedJson(access, "/api/v3/allOrders", { symbol: access.symbol, orderId: from, limit: PAGE }));
     orders.push(...page);
     if (page.length < PAGE) return orders;
   }
@@ -64,7 +69,7 @@ export async function venueTrades(access: VenueAccess): Promise<VenueTrade[]> {
     const from = (trades.at(-1)?.id ?? 0) + 1;
     const page = z
       .array(venueTradeSchema)
-      .parse(await signed(access, "/api/v3/myTrades", { symbol: access.symbol, fromId: from, limit: PAGE }));
+      .parse(await signedJson(access, "/api/v3/myTrades", { symbol: access.symbol, fromId: from, limit: PAGE }));
     trades.push(...page);
     if (page.length < PAGE) return trades;
   }
