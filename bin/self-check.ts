@@ -25,6 +25,8 @@ interface Place {
 }
 
 const CHECK = ["run", "check"];
+/** A seed whose faults need both the proof that an order is absent and the look for what is missing. */
+const CHAOS = ["run", "chaos", "venue", "--seed", "2", "--seconds", "40"];
 const append = (text: string) => (source: string) => `${source}\n${text}\n`;
 const replace = (what: string, by: string) => (source: string) => source.replace(what, by);
 
@@ -93,6 +95,22 @@ const FAULTS: readonly Fault[] = [
     finder: "is rounded down, by less than one unit of its last digit",
     mustSay: [],
   },
+  {
+    name: "an order sent again without proof that the venue does not have it",
+    file: "src/services/order-position-tracker/resolve-order.ts",
+    plant: replace("Math.max(0, absentFromMs - trace.askedAtMs + 1)", "Math.max(0, 0 * absentFromMs)"),
+    command: CHAOS,
+    finder: "was executed twice at the venue",
+    mustSay: ["DOUBLE_EXECUTION"],
+  },
+  {
+    name: "a hole between two bars that nobody notices",
+    file: "src/services/data-collect/bar-chain.ts",
+    plant: replace("frame.openAtMs !== before.closeAtMs", "frame.openAtMs < before.closeAtMs"),
+    command: CHAOS,
+    finder: "is missing here",
+    mustSay: ["the bar"],
+  },
 ];
 
 /** A copy of what git knows or would take, with the packages of this clone. */
@@ -137,7 +155,7 @@ async function tryFault(place: Place, fault: Fault): Promise<void> {
   const { code, output } = await run(place, fault.command);
   writeFileSync(file, source);
   if (code === 0) throw new Trouble(`Nobody noticed it in ${fault.file}.`);
-  const found = fault.command === CHECK ? output : failedTests(output);
+  const found = fault.command[0] === "test" ? failedTests(output) : output;
   const missing = [
     ...(found.includes(fault.finder) ? [] : [fault.finder]),
     ...fault.mustSay.filter((text) => !output.includes(text)),

@@ -1,4 +1,6 @@
 import type { VenueFault } from "#bin/fault-plan.ts";
+import { shuffled } from "#bin/shuffled.ts";
+import { randomFrom } from "#shared/random/random-from.ts";
 
 /** What a market suffers next: after a pause, for a while. */
 export interface Spell {
@@ -11,8 +13,8 @@ type Random = () => number;
 const between = (random: Random, least: number, most: number): number => Math.round(least + random() * (most - least));
 
 /** How far the lists of the markets may lag by their settings, and by how much they do at most. */
-export const LIST_LAG_MS = 2_000;
-const MOST_LAG_MS = 1_500;
+export const LIST_LAG_MS = 4_000;
+const MOST_LAG_MS = 3_500;
 const ORDER = "POST order";
 
 /** Every fault but the two after which the venue's own word of its past changes: those have tests of their own. */
@@ -24,11 +26,12 @@ const DRAWN: readonly ((random: Random) => readonly VenueFault[])[] = [
   (random) => [{ fault: "answer-5xx", status: 503, probability: 0.5 * random() }],
   (random) => [{ fault: "answer-delayed", delayMs: between(random, 50, 1_500), probability: 0.5 }],
   (random) => [
-    { fault: "lists-lag", lagMs: between(random, 200, MOST_LAG_MS) },
-    { fault: "answer-lost", what: ORDER, probability: 0.5 },
+    { fault: "lists-lag", lagMs: between(random, MOST_LAG_MS / 2, MOST_LAG_MS) },
+    { fault: "answer-5xx", what: ORDER, probability: 0.7 },
+    { fault: "stream-silent", kind: "user" },
   ],
   (random) => [
-    { fault: "lists-lag", lagMs: between(random, 200, MOST_LAG_MS) },
+    { fault: "lists-lag", lagMs: between(random, MOST_LAG_MS / 2, MOST_LAG_MS) },
     { fault: "stream-silent", kind: "user" },
   ],
   (random) => [
@@ -73,10 +76,24 @@ const DRAWN: readonly ((random: Random) => readonly VenueFault[])[] = [
   () => [{ fault: "commission", share: "0.00001", asset: "BNB" }],
 ];
 
-/** What a market suffers, one spell after the other, drawn by the numbers (from 0 to below 1). */
-export function* spells(random: Random): Generator<Spell, never> {
-  for (;;) {
-    const draw = DRAWN[Math.floor(random() * DRAWN.length)] ?? (() => []);
-    yield { pauseMs: between(random, 200, 2_500), lastsMs: between(random, 500, 5_000), faults: draw(random) };
+/** One of the markets that misbehave side by side. */
+export interface Seat {
+  seed: number;
+  market: number;
+  markets: number;
+}
+
+/**
+ * What a market suffers, one spell after the other. The faults are shuffled and dealt to the markets in turn, so that each is
+ * suffered once by some market before any comes again.
+ */
+export function* spells({ seed, market, markets }: Seat): Generator<Spell, never> {
+  const shuffling = randomFrom(seed);
+  const random = randomFrom(seed * 1_000 + market);
+  for (let place = 0; ; ) {
+    for (const draw of shuffled(DRAWN, shuffling)) {
+      if (place++ % markets !== market) continue;
+      yield { pauseMs: between(random, 200, 2_500), lastsMs: between(random, 2_000, 5_000), faults: draw(random) };
+    }
   }
 }

@@ -5,9 +5,8 @@ import { type Step, say, step, Trouble } from "#bin/say.ts";
 import { inScratch, type Scratch } from "#bin/scratch.ts";
 import { startServers } from "#bin/servers.ts";
 import { setFaults, strikesOf } from "#bin/venue-faults.ts";
-import { randomFrom } from "#shared/random/random-from.ts";
 import { readEngine, readVenue, type Subject } from "./books.ts";
-import { spells } from "./fault-schedule.ts";
+import { type Seat, spells } from "./fault-schedule.ts";
 import { type MarketWorld, startMarketWorld } from "./market-world.ts";
 import { violations } from "./verdict.ts";
 
@@ -34,16 +33,12 @@ interface Outcome {
 }
 
 /** Lets one market suffer until its time is over; gives how often each fault struck. */
-async function suffer(
-  { access }: Subject,
-  { random, untilMs, onSpell }: { random: () => number; untilMs: number; onSpell: (what: string) => void },
-): Promise<Map<string, number>> {
+async function suffer({ access }: Subject, seat: Seat, untilMs: number): Promise<Map<string, number>> {
   const struck = new Map<string, number>();
-  for (const { pauseMs, lastsMs, faults } of spells(random)) {
+  for (const { pauseMs, lastsMs, faults } of spells(seat)) {
     if (performance.now() + pauseMs > untilMs) break;
     await Bun.sleep(pauseMs);
-    await setFaults(access.url, Math.floor(random() * 1e9), faults);
-    onSpell(faults.map(({ fault }) => fault).join(" and "));
+    await setFaults(access.url, seat.seed, faults);
     await Bun.sleep(Math.max(0, Math.min(lastsMs, untilMs - performance.now())));
     for (const { fault, struck: times } of await strikesOf(access.url))
       struck.set(fault, (struck.get(fault) ?? 0) + times);
@@ -68,10 +63,7 @@ async function misbehave(
   const shown = setInterval(() => void show().catch(() => undefined), 1_000);
   try {
     const all = await Promise.all(
-      world.subjects.map((subject, index) => {
-        const random = randomFrom(seed * 1_000 + index);
-        return suffer(subject, { random, untilMs, onSpell: () => undefined });
-      }),
+      world.subjects.map((subject, market) => suffer(subject, { seed, market, markets: MARKETS }, untilMs)),
     );
     const total = new Map<string, number>();
     for (const one of all) for (const [fault, times] of one) total.set(fault, (total.get(fault) ?? 0) + times);
@@ -92,37 +84,48 @@ async function sessionsOf({ urls, sessions }: MarketWorld) {
   return Promise.all(sessions.map(async (id) => ({ id, ...sessionSchema.parse(await getJson(`${base}/${id}`)) })));
 }
 
-/** Awaits something; a sentence where it is not so in time. */
-async function within(ms: number, what: () => Promise<string | null>): Promise<string | null> {
+/** What is missing yet, as a sentence. `forever`: no time will bring it. */
+interface Lack {
+  sentence: string;
+  forever?: boolean;
+}
+
+/** Awaits that nothing is missing; a sentence where it is not so in time. */
+async function within(ms: number, lacking: () => Promise<Lack | null>): Promise<string | null> {
   const untilMs = performance.now() + ms;
   for (;;) {
-    const left = await what();
-    if (left === null || performance.now() > untilMs) return left;
+    const lack = await lacking();
+    if (lack === null || lack.forever === true || performance.now() > untilMs) return lack?.sentence ?? null;
     await Bun.sleep(200);
   }
 }
 
 /** Why the engine is not whole again: every session runs with nothing missing, and has the newest bar. */
-async function notHealed(world: MarketWorld): Promise<string | null> {
+async function notHealed(world: MarketWorld): Promise<Lack | null> {
   for (const { id, state, stateReason, degraded } of await sessionsOf(world)) {
-    if (state !== "RUNNING") return `the session ${id} is ${state}: ${stateReason ?? "no reason"}`;
-    if (degraded.length > 0) return `the session ${id} is degraded: ${degraded.map(({ code }) => code).join(", ")}`;
+    if (state !== "RUNNING") {
+      const sentence = `the session ${id} is ${state}: ${stateReason ?? "no reason"}`;
+      return { sentence, forever: state === "FAULTED" };
+    }
+    if (degraded.length > 0) {
+      return { sentence: `the session ${id} is degraded: ${degraded.map(({ code }) => code).join(", ")}` };
+    }
   }
   const rows = await world.sql<{ instrument_id: string; behind: number }[]>`
     select instrument_id, (extract(epoch from now()) * 1000 - head_open_at_ms)::int as behind
     from market_data.series where time_frame = '1s' and extract(epoch from now()) * 1000 - head_open_at_ms > 5000`;
   const late = rows[0];
-  return late === undefined ? null : `the candles of ${late.instrument_id} are ${late.behind} ms behind`;
+  return late === undefined ? null : { sentence: `the candles of ${late.instrument_id} are ${late.behind} ms behind` };
 }
 
-async function notSettled(world: MarketWorld): Promise<string | null> {
-  const running = (await sessionsOf(world)).filter(({ state }) => state !== "STOPPED");
-  if (running.length > 0) return `the session ${running[0]?.id} is ${running[0]?.state}`;
+async function notSettled(world: MarketWorld): Promise<Lack | null> {
+  const running = (await sessionsOf(world)).filter(({ state }) => state !== "STOPPED" && state !== "FAULTED");
+  if (running.length > 0) return { sentence: `the session ${running[0]?.id} is ${running[0]?.state}` };
   const [open] = await world.sql<{ tasks: number; orders: number }[]>`
     select (select count(*)::int from queue.tasks where state = 'open') as tasks,
       (select count(*)::int from order_position_tracker.orders where is_open) as orders`;
   if (open === undefined || open.tasks + open.orders === 0) return null;
-  return `${open.tasks} tasks and ${open.orders} orders are open`;
+  return { sentence: `${open.tasks} tasks and ${open.orders} orders are open` };
 }
 
 async function judge(
