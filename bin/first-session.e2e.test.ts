@@ -27,14 +27,14 @@ async function settingsOfGuide(): Promise<Record<string, string>> {
   return parseEnv(text) as Record<string, string>;
 }
 
-/** The bodies that the guide sends: the session's and the backtest's. */
+/** The bodies that the guide sends: the session's, the faults', and the backtest's. */
 const bodies = [...guide.matchAll(/-d '(\{[^']+\})'/g)].map((match): unknown => JSON.parse(match[1] ?? ""));
 
 test("docs/first-session.md: what it says to type makes a session that trades, and its backtest", async () => {
   const settings = { ...(await settingsOfGuide()), R3_DATA_FOLDER: folder };
   const ended = await runUp(settings, ["--bars", "12"], async (api) => {
     const ask = async (path: string) => (await getJson(`${api}/${path}`)) as Answer;
-    const [session, backtest] = bodies;
+    const [session, faults, backtest] = bodies;
     const { id } = (await postJson(`${api}/session-manager/sessions`, session)).body as { id: string };
     const url = `session-manager/sessions/${id}`;
     await postJson(`${api}/${url}/start`, {});
@@ -45,6 +45,10 @@ test("docs/first-session.md: what it says to type makes a session that trades, a
     expect((await ask(`order-position-tracker/equity?sessionId=${id}`)).items.length).toBeGreaterThan(3);
     expect((await ask(`risk-manager/decisions?sessionId=${id}`)).items[0]).toMatchObject({ kind: "approved" });
     expect(await ask("order-position-tracker/accounts/me")).toMatchObject({ id: "me", venue: "my-paper" });
+    const missing = async () => (await ask(url))["degraded"] as { code: string }[];
+    await postJson(`${api}/paper-exchange/markets/mine/control/faults`, faults);
+    await eventually("it says the ban", async () => (await missing())[0]?.code === "VENUE_BANNED", 15_000);
+    await eventually("nothing is missing", async () => (await missing()).length === 0, 40_000);
     const run = (await postJson(`${api}/backtest/runs`, backtest)).body as { id: string };
     const done = async () => (await ask(`backtest/runs/${run.id}`))["state"] === "DONE";
     await eventually("the backtest is done", done, 30_000);
