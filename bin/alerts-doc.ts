@@ -12,14 +12,14 @@ const HEAD = `# Alerts, and what a session can run without
 Made by \`bin/bun run alerts-doc\` from the code; a test compares them. [First session](first-session.md) says where to see them.`;
 
 const ALERTS = `## Alerts
-An alert has a scope (\`session:<id>\`, \`account:<id>\`, \`order:<id>\`) and a code, is raised once, and stays open until it is ended. It is an event of the topic
+An alert has a scope (\`session:\`, \`account:\`, \`order:\`, \`execution:\`, \`series:\`, each with the id of what it is about) and a code, is raised once, and stays open until it is ended. It is an event of the topic
 \`alerts\` (\`alert.raised\`, \`alert.cleared\`) and stands in \`GET /api/session-manager/alerts\` while it is open. A condition ends by itself; what has happened is cleared by
 a person who has dealt with it: \`POST /api/session-manager/alerts/clear\` with \`{"scope", "code"}\`.
 
 Severities: **critical**: money or protection is at stake, look now. **warning**: look at it today. **info**: good to know.`;
 
 const DEGRADED = `## What a session can run without
-Each entry of a session's \`degraded\` has one of these codes, a sentence with the reason, and since when. It ends by itself. At rest the list is empty.`;
+Each entry of a session's \`degraded\` has one of these codes, a sentence with the reason, and since when. It ends by itself; at rest and FAULTED the list is empty.`;
 
 const ENTRIES = `## Entries while something is missing
 What a session's risk policy says as \`degradedEntries\`. A denied entry has the code \`SESSION_DEGRADED\`. Exits are never denied for it.`;

@@ -202,11 +202,13 @@ describe("a session that is FAULTED", () => {
     const replica = await start();
     for (const action of ["start", "stop"]) {
       const session = await put();
+      await report(session, "report.degraded", STALE);
       await report(session, "report.faulted", { reason: "The strategy failed at candle 7." });
       await until(async () => (await row(session.id)).state === "FAULTED");
-      const [alert] = await alertsOf(replica, `?scope=session:${session.id}&severity=critical`);
+      const [alert, ...others] = await alertsOf(replica, `?scope=session:${session.id}`);
       expect(alert).toMatchObject({ code: "SESSION_FAULTED", ends: "condition", data: { sessionId: session.id } });
       expect(alert?.text).toContain("The strategy failed at candle 7.");
+      expect(others).toEqual([]);
       await replica.call({ method: "POST", path: `/${session.id}/${action}` });
       expect(await alertsOf(replica)).toEqual([]);
     }

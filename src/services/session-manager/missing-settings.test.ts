@@ -38,7 +38,7 @@ describe("a session whose venue or keys are not in the settings any more", () =>
     expect(compared(elsewhere, BOTH, 30)?.degraded).toEqual([stale]);
   });
 
-  test.each(["CREATED", "STOPPED", "DELETED"] as const)("is not told while it is %s", (state) => {
+  test.each(["CREATED", "STOPPED", "FAULTED", "DELETED"] as const)("is not told while it is %s", (state) => {
     expect(compared(sessionIn(state), NO_VENUE)).toBeUndefined();
   });
 

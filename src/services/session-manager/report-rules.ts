@@ -69,7 +69,7 @@ export function applyReport(session: Session, readiness: Readiness, report: Repo
 
 /**
  * The session with another list of what is missing, oldest first: what goes on keeps the time at which it began. Undefined
- * where it is the same list, or the session is at rest.
+ * where it is the same list, or the session is not at work.
  */
 export function degradedTo(
   session: Session,

@@ -55,7 +55,7 @@ describe("what may be asked of a session", () => {
   });
 
   test("a start is a new run and clears what an old one left", () => {
-    const before = { ...sessionIn("FAULTED"), stateReason: "it threw", degraded: [STALE] };
+    const before = { ...sessionIn("FAULTED"), stateReason: "it threw" };
     const outcome = act(before, "start", NOW);
     expect(outcome).toMatchObject({ session: { run: before.run + 1, stateReason: STARTING_REASON, degraded: [] } });
     expect(act(sessionIn("RUNNING"), "pause", NOW)).toMatchObject({ session: { run: before.run } });
@@ -182,13 +182,13 @@ describe("what a session runs without", () => {
     expect(other?.degraded).toEqual([{ code: "FEED_STALE", sinceMs: 5, text: "It is silent." }]);
   });
 
-  test("is over with a stop, and goes on through a fault, since what it holds is still there", () => {
+  test("is over with a stop and with a fault: nobody would end it any more", () => {
     const stale = (state: SessionState) => ({ ...sessionIn(state), degraded: [STALE] });
     const told = (state: SessionState, report: object) => after(stale(state), { run: 2, ...report } as Report);
     expect(told("STOPPING", { type: "report.stopped" })).toMatchObject({ state: "STOPPED", degraded: [] });
     expect(told("RUNNING", { type: "report.faulted", reason: "x" })).toMatchObject({
       state: "FAULTED",
-      degraded: [STALE],
+      degraded: [],
     });
   });
 
@@ -224,7 +224,7 @@ const lacks = ({ degraded }: Session) =>
   degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "session-manager").map(({ text }) => text);
 
 describe("whatever happens to a session", () => {
-  test("it moves by the state table alone, each change is one version, RUNNING needs both reports of its run, at rest nothing is missing, and a list has one entry a code", () => {
+  test("it moves by the state table alone, each change is one version, RUNNING needs both reports of its run, nothing is missing to one that is not at work, and a list has one entry a code", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         let session: Session = { ...sessionIn("CREATED"), run: 0 };

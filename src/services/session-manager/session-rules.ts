@@ -13,8 +13,11 @@ export type Command = Action | "delete";
 /** Why a session is in STARTING, as long as nothing more is told. */
 export const STARTING_REASON = "Waits until its strategy is warm and its account is compared with the venue's.";
 
-/** States in which something can be missing. At rest nothing is. */
-export const AT_WORK: readonly SessionState[] = ["STARTING", "RUNNING", "PAUSED", "STOPPING", "FAULTED"];
+/**
+ * States in which something can be missing: those in which somebody looks, who also ends what was told. Of a session that is
+ * FAULTED no feed is followed, and its next start says what is missing.
+ */
+export const AT_WORK: readonly SessionState[] = ["STARTING", "RUNNING", "PAUSED", "STOPPING"];
 
 /** What became of something asked for. */
 export type Outcome = { kind: "changed"; session: Session } | { kind: "refused"; allowed: readonly Command[] };
@@ -118,7 +121,7 @@ export function fieldsOf(change: ChangeSession): string[] {
     .map(([field]) => field);
 }
 
-/** The session in another state, one version on; at rest nothing is missing any more. The caller has asked the state table. */
+/** The session in another state, one version on; nothing is missing to one that is not at work. The caller has asked the state table. */
 export function moved(session: Session, state: SessionState, reason: string | null, nowMs: number): Session {
   const degraded = AT_WORK.includes(state) ? session.degraded : [];
   return { ...session, state, stateReason: reason, degraded, version: session.version + 1, updatedAtMs: nowMs };
