@@ -107,7 +107,7 @@ describe("a series from the venue's bars", () => {
     ]);
     expect(await ensure({ history: 3 })).toMatchObject({ headN: 5 });
     const rows = await database.db.sql<{ code: string; scope: string }[]>`select code, scope from alerts.open`;
-    expect(rows).toEqual([{ code: "HISTORY_CHANGED", scope: `series:${spx.id}/1m/3` }] as never);
+    expect(rows).toEqual([{ code: "HISTORY_CHANGED", scope: `series:${spx.id}/1m` }] as never);
   });
 
   test("that was asked for twice at once reads its history once", async () => {

@@ -113,13 +113,13 @@ export class CandleWriter {
     return beginsAtMs;
   }
 
-  /** The venue tells another past than it did: a person is told once for each bar that was taken back. */
+  /** The venue tells another past than it did: one alert a series, which tells of the newest bar that was taken back. */
   async #tellChanged({ instrumentId, timeFrame, headN, headOpenAtMs }: Series): Promise<void> {
     const { deps, log } = this.#options;
     const text = `The venue does not list the bar of ${instrumentId} ${timeFrame} that opened at ${new Date(headOpenAtMs ?? 0).toISOString()} any more. Its candle ${headN} stays, and the series goes on from what the venue lists.`;
     await deps.db.transaction(async (tx) => {
       await raiseAlert(tx, deps, {
-        scope: `series:${instrumentId}/${timeFrame}/${headN}`,
+        scope: `series:${instrumentId}/${timeFrame}`,
         code: "HISTORY_CHANGED",
         text,
         data: { instrumentId, timeFrame, headN, headOpenAtMs },

@@ -105,7 +105,7 @@ async function leaveOut({ deps }: Parts, options: InboxOptions, left: OrderEvent
   await deps.db.transaction(async (tx) => {
     await fence(tx);
     await raiseAlert(tx, deps, {
-      scope: `execution:${accountId}:${venueSymbol}:${tradeId ?? venueOrderId}`,
+      scope: `account:${accountId}/${venueSymbol}`,
       code: "EXECUTION_NOT_BOOKED",
       text: `What the account ${accountId} was told of its order ${clientOrderId} could not be booked and was left out; the venue is asked for it anew. Compare the position with the venue's: ${messageOf(error)}`,
       data: { accountId, clientOrderId, venueOrderId, venueSymbol, tradeId },

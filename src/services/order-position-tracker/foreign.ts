@@ -20,8 +20,8 @@ export async function foreignFills(
 }
 
 /**
- * Reports orders and fills at the venue that nobody here made, each once, with an alert. `silent`: they were there before
- * the account was followed, so they are only remembered.
+ * Remembers orders and fills at the venue that nobody here made, with one alert an instrument, which tells of the newest.
+ * `silent`: they were there before the account was followed, so they are only remembered.
  */
 export async function reportForeign(
   tx: Tx,
@@ -43,9 +43,9 @@ export async function reportForeign(
       on conflict do nothing returning 1`;
     if (inserted.length === 0 || silent) continue;
     await raiseAlert(tx, deps, {
-      scope: `${kind === "order" ? "order" : "execution"}:${accountId}:${data.venueSymbol}:${id}`,
+      scope: `account:${accountId}/${data.venueSymbol}`,
       code: kind === "order" ? "FOREIGN_ORDER" : "FOREIGN_FILL",
-      text: `The account ${accountId} has an ${kind === "order" ? "order" : "execution"} of ${data.venueSymbol} that was not made here.`,
+      text: `The account ${accountId} has ${kind === "order" ? "orders" : "executions"} of ${data.venueSymbol} that were not made here, the newest ${id}.`,
       data: { accountId, venueId: id, venueSymbol: data.venueSymbol },
     });
   }

@@ -155,6 +155,13 @@ describe("a venue whose lists lag behind what it has executed", () => {
       "DOUBLE_EXECUTION: The venue has two orders of our intent",
     );
     expect(await alertsAbout(world, desk.marketId)).not.toContain("FOREIGN_FILL");
+    // A person has dealt with it; the venue's lists go on to say it.
+    await world.database.db.sql`delete from alerts.open where code = 'DOUBLE_EXECUTION'`;
+    const asked = () => desk.proxy.passed.filter(({ what }) => what === "GET myTrades").length;
+    const before = asked();
+    await until(() => asked() >= before + 3);
+    expect((await alertsAbout(world, session.id)).filter((code) => code === "DOUBLE_EXECUTION")).toHaveLength(1);
+    expect((await reportsOf(world, session)).filter((type) => type === "report.faulted")).toHaveLength(1);
   });
 });
 

@@ -4,7 +4,7 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import type { VenueFill } from "#shared/exchange/exchange.ts";
 import type { Deps } from "#shared/service/service.ts";
 
-export const CODE = "TRADE_IDS_BEGAN_ANEW";
+export const CODE = "ACCOUNT_IDS_BEGAN_ANEW";
 
 /** An answer to an order stamps its executions with its own time: by no more than this are they off. */
 const SAME_WITHIN_MS = 10_000;

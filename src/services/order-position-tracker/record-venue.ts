@@ -205,8 +205,13 @@ class Recording {
     const text = `The venue has two orders of our intent ${clientOrderId}: ${venueOrderId} and ${said.venueOrderId}. What both execute is booked.`;
     const data = { orderId, sessionId, accountId, clientOrderId, venueOrderIds: [venueOrderId, said.venueOrderId] };
     this.writes.push(async () => {
-      if (!(await raiseAlert(this.tx, this.deps, { scope: `order:${orderId}`, code: "DOUBLE_EXECUTION", text, data })))
-        return;
+      // The order remembers it, since a person may clear the alert, and the venue may say it again.
+      const told = await this.tx.sql`
+        update order_position_tracker.orders
+        set other_venue_order_ids = array_append(other_venue_order_ids, ${said.venueOrderId})
+        where id = ${orderId} and ${said.venueOrderId} <> all(other_venue_order_ids) returning 1`;
+      if (told.length === 0) return;
+      await raiseAlert(this.tx, this.deps, { scope: `order:${orderId}`, code: "DOUBLE_EXECUTION", text, data });
       const [session] = await this.tx.sql<{ run: number }[]>`
         select run from reference.sessions where id = ${sessionId} and run > 0`;
       if (session === undefined) return;

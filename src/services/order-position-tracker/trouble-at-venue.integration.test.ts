@@ -101,6 +101,24 @@ describe("a user stream", () => {
   });
 });
 
+describe("a venue that takes another commission than its list says", () => {
+  test("negative, or in a third asset: positions, ledger and balances are the venue's to the last digit", async () => {
+    await desk.startTracker({ settings: OFTEN });
+    const session = await runSession(world, desk);
+    for (const [index, commission] of [{ share: "-0.0001" }, { share: "-0.0002", asset: "BNB" }].entries()) {
+      await desk.misbehave({ fault: "commission", ...commission });
+      const order = await place(world, desk, requestOf(session, index + 1));
+      await inState(world, order, "ACCEPTED");
+      await desk.tick("100");
+      await inState(world, order, "FILLED");
+    }
+    const money = await moneyOf(world, session);
+    expect(money).toEqual(await venueMoney(desk));
+    expect(money).toMatchObject({ SPX: ["4.0002", "4.0002"], BNB: ["0.04", "0.04"] });
+    expect(await alertsAbout(world, desk.marketId)).toEqual([]);
+  });
+});
+
 describe("a session that is FAULTED", () => {
   test("while it holds a position is told of, until the position is closed", async () => {
     await desk.startTracker({ settings: OFTEN });
@@ -138,7 +156,7 @@ describe("a venue whose ids begin anew", () => {
     );
     await desk.misbehave({ fault: "ids-begin-anew", times: 1 });
     const bought = await fill(3, { size: "1" });
-    await until(async () => (await alertsAbout(world, desk.marketId)).includes("TRADE_IDS_BEGAN_ANEW"));
+    await until(async () => (await alertsAbout(world, desk.marketId)).includes("ACCOUNT_IDS_BEGAN_ANEW"));
     const denied = await place(world, desk, requestOf(session, 4));
     expect((await inState(world, denied, "DENIED")).stateReason).toStartWith("ACCOUNT_HALTED: ");
     const account = async (path = "") => tracker.ask(`/accounts/${desk.marketId}${path}`, path === "" ? "GET" : "POST");
@@ -152,8 +170,8 @@ describe("a venue whose ids begin anew", () => {
     await inState(world, await fill(5, { size: "1" }), "FILLED");
     expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
     expect((await alertsAbout(world, desk.marketId)).slice(0, 2)).toEqual([
-      "TRADE_IDS_BEGAN_ANEW",
-      "-TRADE_IDS_BEGAN_ANEW",
+      "ACCOUNT_IDS_BEGAN_ANEW",
+      "-ACCOUNT_IDS_BEGAN_ANEW",
     ]);
   });
 });

@@ -34,7 +34,7 @@ export async function keepUnbooked(
     on conflict do nothing returning 1`;
   if (inserted.length === 0 || silent) return;
   await raiseAlert(tx, deps, {
-    scope: `execution:${accountId}:${instrument.venueSymbol}:${tradeId}`,
+    scope: `account:${accountId}/${instrument.venueSymbol}`,
     code: "EXECUTION_NOT_BOOKED",
     text: `An execution of ${instrument.id} on the account ${accountId} could not be booked (${reason}). It is kept as the venue told it, under GET /unbooked; compare the position with the venue's.`,
     data: { accountId, instrumentId: instrument.id, tradeId },

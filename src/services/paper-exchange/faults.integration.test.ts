@@ -176,6 +176,9 @@ describe("orders and fills", () => {
     expect(await state()).toMatchObject({ balances: { SPX: { free: "6.0001" } } });
     await set({ fault: "commission", share: "-0.0002", asset: "BNB" });
     expect((await order("third-1")).body["fills"]).toMatchObject([{ commission: "-0.02", commissionAsset: "BNB" }]);
+    await set({ fault: "commission", share: "0.001", asset: "BNB" });
+    // The rebate of before is not enough for it.
+    expect((await order("unpaid-1")).body["fills"]).toMatchObject([{ commission: "0.001", commissionAsset: "SPX" }]);
     await set();
     expect((await order("usual-1")).body["fills"]).toMatchObject([{ commission: "0.001" }]);
   });

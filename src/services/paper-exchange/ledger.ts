@@ -256,7 +256,9 @@ class AccountLedger implements Ledger {
     // What a third asset is worth is not known here: one unit of it stands for one of the quote asset.
     const received = rule.asset === base ? fill.size : fill.quote;
     const fee = received.times(rule.share).toDecimalPlaces(feeDecimals, Decimal.ROUND_DOWN);
-    return { ...fill, fee, feeAsset: rule.asset };
+    // As at the venues: who cannot pay in another asset pays the usual commission.
+    const isOther = rule.asset !== fill.feeAsset;
+    return isOther && fee.gt(this.account.free(rule.asset)) ? fill : { ...fill, fee, feeAsset: rule.asset };
   }
 
   private record(order: VenueOrderRow, fill: MatchedFill): VenueFillRow {

@@ -17,6 +17,13 @@ export interface AlertKind {
 
 /** Every alert there is. A code is never given another meaning. */
 export const ALERT_KINDS = {
+  ACCOUNT_IDS_BEGAN_ANEW: {
+    severity: "critical",
+    meaning:
+      "The ids of an account's executions have begun anew, as after a reset of a test network. The account is HALTED.",
+    toDo: "Close its history with POST .../accounts/<id>/new-era; it trades again then.",
+    ends: "condition",
+  },
   BALANCE_MISMATCH: {
     severity: "critical",
     meaning: "The venue has less of an asset than the account's sessions own by their ledgers.",
@@ -57,13 +64,13 @@ export const ALERT_KINDS = {
   },
   FOREIGN_FILL: {
     severity: "warning",
-    meaning: "The account has an execution that was not made here.",
+    meaning: "The account has executions of an instrument that were not made here.",
     toDo: "Nothing where it is your own. Else change the account's keys.",
     ends: "fact",
   },
   FOREIGN_ORDER: {
     severity: "warning",
-    meaning: "The account has an order that was not made here.",
+    meaning: "The account has orders of an instrument that were not made here.",
     toDo: "Nothing where it is your own. Else cancel it at the venue and change the account's keys.",
     ends: "fact",
   },
@@ -118,9 +125,9 @@ export const ALERT_KINDS = {
     ends: "condition",
   },
   TRADE_IDS_BEGAN_ANEW: {
-    severity: "critical",
-    meaning: "The venue's trade ids have begun anew, as after a reset of a test network.",
-    toDo: "Public trades: nothing, the series goes on. An account: it is HALTED; close its history with POST .../accounts/<id>/new-era.",
+    severity: "warning",
+    meaning: "The ids of an instrument's public trades have begun anew, as after a reset of a test network.",
+    toDo: "Nothing: the series goes on. Compare the candle of that time with the venue's.",
     ends: "fact",
   },
 } as const satisfies Record<string, AlertKind>;

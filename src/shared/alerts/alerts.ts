@@ -7,7 +7,10 @@ import { ALERT_KINDS, type AlertCode } from "./alert-codes.ts";
 
 /** Something that a person should know. */
 export interface Alert {
-  /** What it is about, by kind and id: `session:<id>`, `account:<id>`, `order:<id>`. With the code it makes the alert one. */
+  /**
+   * What it is about, by kind and id: `session:<id>`, `account:<id>`, `account:<id>/<asset or symbol>`, `order:<id>`,
+   * `instrument:<id>`, `series:<id>/<time frame>`. With the code it makes the alert one.
+   */
   scope: string;
   code: AlertCode;
   /** A sentence or two for a person: what has happened, and what to do. */

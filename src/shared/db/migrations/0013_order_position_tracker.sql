@@ -6,6 +6,8 @@ create table order_position_tracker.orders (
   id text primary key,
   client_order_id text not null,
   venue_order_id text,
+  -- Further orders at the venue of this one intent: each has been told of.
+  other_venue_order_ids text[] not null default '{}',
   session_id text not null,
   account_id text not null,
   instrument_id text not null,
