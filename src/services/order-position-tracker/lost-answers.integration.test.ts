@@ -4,6 +4,7 @@ import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import { readFillCursor } from "./fill-cursor.ts";
 import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
 import {
   alertsAbout,
@@ -155,11 +156,13 @@ describe("a venue whose lists lag behind what it has executed", () => {
       "DOUBLE_EXECUTION: The venue has two orders of our intent",
     );
     expect(await alertsAbout(world, desk.marketId)).not.toContain("FOREIGN_FILL");
-    // A person has dealt with it; the venue's lists go on to say it.
-    await world.database.db.sql`delete from alerts.open where code = 'DOUBLE_EXECUTION'`;
-    const asked = () => desk.proxy.passed.filter(({ what }) => what === "GET myTrades").length;
-    const before = asked();
-    await until(() => asked() >= before + 3);
+    // A person has dealt with it, and the venue's list is read again.
+    const { sql } = world.database.db;
+    await sql`delete from alerts.open where code = 'DOUBLE_EXECUTION'`;
+    await sql`update order_position_tracker.fill_cursors set trade_id = '0' where account_id = ${desk.marketId}`;
+    await until(
+      async () => (await readFillCursor(world.database.db, desk.marketId, desk.instrument.id))?.tradeId === "2",
+    );
     expect((await alertsAbout(world, session.id)).filter((code) => code === "DOUBLE_EXECUTION")).toHaveLength(1);
     expect((await reportsOf(world, session)).filter((type) => type === "report.faulted")).toHaveLength(1);
   });

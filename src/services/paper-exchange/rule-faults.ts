@@ -13,15 +13,18 @@ export const RULE_FAULTS = [
       maxSize: positiveDecimal.optional(),
       minNotional: nonNegativeDecimal.optional(),
     },
-    ({ sizeStep, minSize, maxSize, minNotional }) => ({
-      rules: (instrument) => ({
-        ...instrument,
-        ...(sizeStep === undefined ? {} : { sizeStep }),
-        ...(minSize === undefined ? {} : { minSize }),
-        ...(maxSize === undefined ? {} : { maxSize }),
-        ...(minNotional === undefined ? {} : { minNotional }),
-      }),
-    }),
+    ({ sizeStep, minSize, maxSize, minNotional }, { strikes }) => {
+      if (!strikes()) return {};
+      return {
+        rules: (instrument) => ({
+          ...instrument,
+          ...(sizeStep === undefined ? {} : { sizeStep }),
+          ...(minSize === undefined ? {} : { minSize }),
+          ...(maxSize === undefined ? {} : { maxSize }),
+          ...(minNotional === undefined ? {} : { minNotional }),
+        }),
+      };
+    },
   ),
   defineFault(
     "commission",
