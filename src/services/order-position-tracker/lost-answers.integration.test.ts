@@ -4,7 +4,6 @@ import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
-import { readFillCursor } from "./fill-cursor.ts";
 import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
 import {
   alertsAbout,
@@ -16,7 +15,6 @@ import {
   openTasks,
   orderRow,
   place,
-  reportedReason,
   reportsOf,
   requestOf,
   runSession,
@@ -116,55 +114,6 @@ describe("an order that the venue denies knowing while its list of fills has one
     await desk.tick("101");
     expect((await inState(world, order, "ACCEPTED")).attempt).toBe(2);
     expect(await alertsAbout(world, desk.marketId)).toContain("FOREIGN_FILL");
-  });
-});
-
-describe("a venue whose lists lag behind what it has executed", () => {
-  /** An order whose answer is lost although it filled; neither stream nor list tells of it for a while. */
-  async function unheard(listLagMs: number) {
-    await desk.startTracker({ listLagMs, settings: OFTEN });
-    const session = await runSession(world, desk);
-    await until(async () => desk.proxy.heard >= 2);
-    desk.proxy.cutStream();
-    await desk.misbehave({ fault: "lists-lag", lagMs: 1_200 }, { fault: "answer-lost", what: "POST order", times: 1 });
-    const order = await place(world, desk, requestOf(session, 1));
-    await inState(world, order, "UNKNOWN");
-    await desk.tick("101");
-    return { session, order };
-  }
-
-  test("is asked until they are newer than the order's window: one intent is executed once", async () => {
-    const { session, order } = await unheard(1_500);
-    const filled = await inState(world, order, "FILLED");
-    expect(filled).toMatchObject({ filledSize: "2", attempt: 1 });
-    expect(sends()).toHaveLength(1);
-    expect(await venueFills()).toHaveLength(1);
-    expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
-    expect(await alertsAbout(world, session.id)).toEqual([]);
-  });
-
-  test("by more than its settings say leads to a second execution: it is booked, told, and the session is faulted", async () => {
-    const { session, order } = await unheard(0);
-    await until(() => sends().length === 2);
-    await desk.tick("102");
-    await desk.misbehave();
-    await until(async () => (await alertsAbout(world, session.id)).includes("DOUBLE_EXECUTION"));
-    await until(async () => (await fillRows(world, order)).length === 2);
-    expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
-    expect(await reportsOf(world, session)).toContain("report.faulted");
-    expect(await reportedReason(world, session)).toStartWith(
-      "DOUBLE_EXECUTION: The venue has two orders of our intent",
-    );
-    expect(await alertsAbout(world, desk.marketId)).not.toContain("FOREIGN_FILL");
-    // A person has dealt with it, and the venue's list is read again.
-    const { sql } = world.database.db;
-    await sql`delete from alerts.open where code = 'DOUBLE_EXECUTION'`;
-    await sql`update order_position_tracker.fill_cursors set trade_id = '0' where account_id = ${desk.marketId}`;
-    await until(
-      async () => (await readFillCursor(world.database.db, desk.marketId, desk.instrument.id))?.tradeId === "2",
-    );
-    expect((await alertsAbout(world, session.id)).filter((code) => code === "DOUBLE_EXECUTION")).toHaveLength(1);
-    expect((await reportsOf(world, session)).filter((type) => type === "report.faulted")).toHaveLength(1);
   });
 });
 
