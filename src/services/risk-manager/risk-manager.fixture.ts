@@ -3,6 +3,7 @@ import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { putAccount, putInstrument } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import { normalize } from "#shared/domain/decimal.ts";
@@ -45,6 +46,10 @@ interface Adapters {
 /** The venue's market clock; null: a replay. */
 export const MARKET: { nowMs: number | null } = { nowMs: null };
 
+/** How far a test has moved the wall clock on. */
+export const AHEAD = { ms: 0 };
+const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + AHEAD.ms };
+
 /** The ports of a process of its own. */
 async function openPorts(database: TestDatabase, redis: TestRedis, adapters: Adapters) {
   const { db } = database;
@@ -55,7 +60,7 @@ async function openPorts(database: TestDatabase, redis: TestRedis, adapters: Ada
   const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance: crypto.randomUUID() });
   const queue = createTaskQueue({ db, wakeups: adapters.wakeups(redis), clock: systemClock, log, sweepMs: 50 });
   const exchanges = { marketNowMs: () => MARKET.nowMs };
-  return { db, bus, queue, leader, exchanges, clock: systemClock, log, failpoints: noFailpoints };
+  return { db, bus, queue, leader, exchanges, clock, log, failpoints: noFailpoints };
 }
 type Ports = Awaited<ReturnType<typeof openPorts>>;
 
@@ -120,6 +125,15 @@ export class World {
     return change.tracked;
   }
 
+  /** Awaits that all the session's tasks here are done; gives what the last came to. */
+  async outcome({ id }: Session): Promise<Record<string, unknown> | null> {
+    return until(async () => {
+      const tasks = await this.database.db.sql<{ state: string; outcome: Record<string, unknown> }[]>`
+        select state, outcome from queue.tasks where queue = 'risk-decisions' and lane = ${id} order by seq`;
+      return tasks.every(({ state }) => state === "done") ? (tasks.at(-1)?.outcome ?? null) : null;
+    });
+  }
+
   async putAccount(state: "ACTIVE" | "REDUCING" | "HALTED"): Promise<void> {
     await this.database.db.sql`update reference.accounts set trading_state = ${state} where id = ${ACCOUNT}`;
   }
@@ -127,7 +141,7 @@ export class World {
   async decisions(sessionId: string): Promise<DecisionRow[]> {
     return this.database.db.sql<DecisionRow[]>`
       select signal_id, kind, code, order_id, size from risk_manager.decisions
-      where session_id = ${sessionId} order by decided_at_ms, signal_id`;
+      where session_id = ${sessionId} order by decided_at_ms, signal_id, order_index`;
   }
 
   /** The orders that were handed on, in order of their numbers. */
@@ -188,6 +202,11 @@ export const EXIT = { kind: "exit", style: { type: "MARKET" } } as const;
 export function sent(request: OrderRequest): TrackedOrder {
   const order: Order = { ...newOrder(request), state: "SUBMITTED", attempt: 1, version: 2 };
   return track(order);
+}
+
+/** What a session that stops asks risk for. */
+export function flattenWish({ id: sessionId, run, version, instrumentIds }: Session): FlattenPosition {
+  return { sessionId, run, version, instrumentId: instrumentIds[0] as string, mark: "100", marketAtMs: 3_000 };
 }
 
 export function fillOf(order: OrderRequest, tradeId: string, size: string): OrderEvent {

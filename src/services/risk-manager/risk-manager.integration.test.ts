@@ -10,7 +10,7 @@ import { spx } from "#shared/matching/spx.fixture.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 
 import { decideSignal } from "./decide-signal.ts";
-import { EXIT, fillOf, MARKET, riskSession, sent, World } from "./risk-manager.fixture.ts";
+import { EXIT, fillOf, flattenWish, MARKET, riskSession, sent, World } from "./risk-manager.fixture.ts";
 
 let world: World;
 
@@ -200,24 +200,15 @@ describe("an account", () => {
 });
 
 describe("the stop of a session that holds something", () => {
-  const wish = ({ id: sessionId, run, version }: Session) => {
-    return { sessionId, run, version, instrumentId: spx.id, mark: "100", marketAtMs: 3_000 };
-  };
   const stop = (session: Session, more: Partial<Session> = {}) =>
     putSession(world.database.db.sql, { ...session, state: "STOPPING", version: session.version + 1, ...more });
   const orders = async ({ id }: Session) => (await world.placed(id)).filter(({ reduceOnly }) => reduceOnly);
   const faults = async ({ id }: Session) => (await world.told("session-reports", id)).map(({ data }) => data["reason"]);
-  /** Awaits that all the session's tasks here are done; gives what the last came to. */
-  const outcome = ({ id }: Session) =>
-    until(async () => {
-      const tasks = await world.database.db.sql<{ state: string; outcome: Record<string, unknown> }[]>`
-        select state, outcome from queue.tasks where queue = 'risk-decisions' and lane = ${id} order by seq`;
-      return tasks.every(({ state }) => state === "done") ? tasks.at(-1)?.outcome : null;
-    });
+  const outcome = (session: Session) => world.outcome(session);
 
   test("leads to one reduce-only market order for all of it, however often it is asked for", async () => {
     const session = await stop(await holding());
-    for (let time = 0; time < 3; time += 1) await world.flatten(wish(session));
+    for (let time = 0; time < 3; time += 1) await world.flatten(flattenWish(session));
     expect(await outcome(session)).toEqual({ decision: "orders are under way", orders: 1 });
     expect(await orders(session)).toMatchObject([
       { side: "SELL", size: "10", style: { type: "MARKET" }, reduceOnly: true, number: 2, validUntilMs: null },
@@ -229,25 +220,25 @@ describe("the stop of a session that holds something", () => {
     await decide(signalOf(held));
     const entry = (await world.placed(held.id)).at(-1) as OrderRequest;
     const session = await stop(held);
-    await world.flatten(wish(session));
+    await world.flatten(flattenWish(session));
     expect(await outcome(session)).toEqual({ decision: "orders are under way", orders: 1 });
     const part = await world.tell(sent(entry), fillOf(entry, `${held.id}-2`, "3.00005"));
     await world.tell(part, { kind: "state", to: "CANCELED" });
     await until(async () => (await world.reserved(entry.id)) === null);
-    await world.flatten(wish(session));
+    await world.flatten(flattenWish(session));
     expect(await outcome(session)).toMatchObject({ decision: "approved", size: "13" });
   });
 
   test("does nothing where what is left is dust, or the session does not stop so", async () => {
     const held = await holding();
-    const running = wish(held);
+    const running = flattenWish(held);
     await world.flatten(running);
     expect(await outcome(held)).toEqual({ decision: "not wanted any more" });
     const keeping = await stop(held, { stopPolicy: "keep" });
-    await world.flatten(wish(keeping));
+    await world.flatten(flattenWish(keeping));
     expect(await outcome(held)).toEqual({ decision: "not wanted any more" });
     const session = await stop(keeping, { stopPolicy: "flatten" });
-    await world.flatten({ ...wish(session), mark: "0.9" });
+    await world.flatten({ ...flattenWish(session), mark: "0.9" });
     expect(await outcome(session)).toEqual({ decision: "flat already" });
     expect(await orders(session)).toEqual([]);
   });
@@ -255,59 +246,16 @@ describe("the stop of a session that holds something", () => {
   test("is a fault where risk may not make the order, and may be tried again by a new stop", async () => {
     const session = await stop(await holding());
     await world.putAccount("HALTED");
-    await world.flatten(wish(session));
+    await world.flatten(flattenWish(session));
     expect(await outcome(session)).toEqual({ decision: "denied", code: "ACCOUNT_HALTED" });
     expect(await faults(session)).toEqual([expect.stringContaining("ACCOUNT_HALTED")]);
     await world.putAccount("ACTIVE");
-    await world.flatten(wish(session));
+    await world.flatten(flattenWish(session));
     expect(await outcome(session)).toEqual({ decision: "failed" });
     const again = await stop(session);
-    await world.flatten(wish(again));
+    await world.flatten(flattenWish(again));
     expect(await outcome(again)).toMatchObject({ decision: "approved", size: "10" });
   });
-
-  test("is tried again with growing pauses where the venue has refused the order, with one alert in the venue's words", async () => {
-    const session = await stop(await holding());
-    const scope = `session:${session.id}`;
-    const alerts = async () => (await world.told("alerts", scope)).map(({ type, data }) => [type, data["code"]]);
-    const refuse = async () => {
-      await until(async () => {
-        await world.flatten(wish(session));
-        return (await outcome(session))?.["decision"] === "approved";
-      });
-      const order = (await orders(session)).at(-1) as OrderRequest;
-      await world.tell(sent(order), {
-        kind: "state",
-        to: "REJECTED",
-        reason: "-2010: Rest API trading is not enabled.",
-      });
-      await until(async () => (await world.reserved(order.id)) === null);
-      return performance.now();
-    };
-    const first = await refuse();
-    await world.flatten(wish(session));
-    expect(await outcome(session)).toMatchObject({ decision: "paused" });
-    expect(await alerts()).toEqual([["alert.raised", "EXIT_REFUSED"]]);
-    const second = await refuse();
-    expect(second - first).toBeGreaterThan(990);
-    const reports = await world.told("session-reports", session.id);
-    expect(new Set(reports.map(({ type, data }) => `${type} ${String(data["until"])}`))).toEqual(
-      new Set(["report.waiting stopped"]),
-    );
-    expect(reports[0]?.data["reason"]).toContain("Rest API trading is not enabled.");
-    await until(async () => {
-      await world.flatten(wish(session));
-      return (await outcome(session))?.["decision"] === "approved";
-    });
-    expect(performance.now() - second).toBeGreaterThan(1_990);
-    const last = (await orders(session)).at(-1) as OrderRequest;
-    await world.tell(sent(last), { kind: "state", to: "ACCEPTED" });
-    await until(async () => (await alerts()).length === 2);
-    expect(await alerts()).toEqual([
-      ["alert.raised", "EXIT_REFUSED"],
-      ["alert.cleared", "EXIT_REFUSED"],
-    ]);
-  }, 20_000);
 
   test.each([
     ["market orders of 3 at most", { marketMaxSize: "3" }, ["2.5", "2.5", "2.5", "2.5"]],
@@ -324,7 +272,7 @@ describe("the stop of a session that holds something", () => {
     await sql`update reference.instruments set instrument = ${sql.json({ ...spx, ...limits })} where id = ${spx.id}`;
     try {
       const session = await stop(held);
-      await world.flatten(wish(session));
+      await world.flatten(flattenWish(session));
       expect(await outcome(session)).toMatchObject({ decision: "approved" });
       const made = await orders(session);
       expect(made.map(({ size, number, signalOrders }) => [size, number, signalOrders])).toEqual(

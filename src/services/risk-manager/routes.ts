@@ -8,8 +8,11 @@ import { denialCodeSchema, sideSchema } from "#shared/domain/signal.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 
+/** An order that a signal led to, or that signal's denial. */
 const decisionSchema = z.object({
   signalId: z.string(),
+  /** Place of the order among those of its signal, from 0: an exit that is too large for one order makes several. */
+  orderIndex: z.number().int(),
   sessionId: z.string(),
   run: z.number().int(),
   signalNumber: z.number().int(),
@@ -45,9 +48,9 @@ export function createRoutes(db: Db, log: Logger) {
     .get(
       "/decisions",
       async ({ query }) => {
-        const after = readCursor(query.cursor, z.tuple([z.number(), z.string()]));
+        const after = readCursor(query.cursor, z.tuple([z.number(), z.string(), z.number()]));
         const rows = await readDecisions(db, query.sessionId, after, query.limit + 1);
-        return pageOf(rows, query.limit, (decision) => [decision.decidedAtMs, decision.signalId]);
+        return pageOf(rows, query.limit, (decision) => [decision.decidedAtMs, decision.signalId, decision.orderIndex]);
       },
       {
         query: filter,
@@ -73,18 +76,19 @@ export function createRoutes(db: Db, log: Logger) {
 async function readDecisions(
   { sql }: Db,
   sessionId: string | undefined,
-  after: [number, string] | null,
+  after: [number, string, number] | null,
   limit: number,
 ) {
-  const [atMs, signalId] = after ?? [-1, ""];
+  const [atMs, signalId, index] = after ?? [-1, "", -1];
   const rows = await sql<Decision[]>`
-    select signal_id as "signalId", session_id as "sessionId", run, signal_number as "signalNumber", kind, code, reason,
+    select signal_id as "signalId", order_index as "orderIndex", session_id as "sessionId", run,
+      signal_number as "signalNumber", kind, code, reason,
       order_id as "orderId", order_number as "orderNumber", side, size, mark, market_at_ms as "marketAtMs",
       decided_at_ms as "decidedAtMs"
     from risk_manager.decisions
-    where (decided_at_ms, signal_id) > (${atMs}, ${signalId})
+    where (decided_at_ms, signal_id, order_index) > (${atMs}, ${signalId}, ${index})
       ${sessionId === undefined ? sql`` : sql`and session_id = ${sessionId}`}
-    order by decided_at_ms, signal_id limit ${limit}`;
+    order by decided_at_ms, signal_id, order_index limit ${limit}`;
   const text = (value: string | null) => (value === null ? null : normalize(value));
   return rows.map((row) => ({ ...row, size: text(row.size), mark: text(row.mark) }));
 }

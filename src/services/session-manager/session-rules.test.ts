@@ -138,6 +138,18 @@ describe("reports", () => {
     expect(waits("warm", "Too late.")).toBeNull();
   });
 
+  test("say in STOPPING what holds the stop up, once, and nowhere else", () => {
+    const report = { type: "report.waiting", until: "stopped", reason: "The venue has refused an exit." } as const;
+    const stopping = sessionIn("STOPPING");
+    const { session } = applyReport(stopping, NOT_READY, { ...report, run: stopping.run }, 9);
+    expect(session).toMatchObject({ state: "STOPPING", stateReason: report.reason, version: stopping.version + 1 });
+    expect(applyReport(session as Session, NOT_READY, { ...report, run: stopping.run }, 9)).toEqual({});
+    for (const state of ["STARTING", "RUNNING", "STOPPED"] as const) {
+      const other = sessionIn(state);
+      expect(applyReport(other, NOT_READY, { ...report, run: other.run }, 9)).toEqual({});
+    }
+  });
+
   test("of another run change nothing", () => {
     const session = sessionIn("RUNNING");
     expect(applyReport(session, NOT_READY, { type: "report.faulted", run: session.run - 1, reason: "x" }, 9)).toEqual(

@@ -64,8 +64,6 @@ interface Simulation extends BacktestRun {
   input: BacktestInput;
   runtime: StrategyRuntime;
   matcher: Matcher;
-  /** Orders that have not ended: the strategy is busy until there is none. */
-  openOrders: number;
 }
 
 /**
@@ -83,7 +81,6 @@ export function runBacktest(input: BacktestInput): BacktestRun {
     orders: [],
     fills: [],
     denials: new Map(),
-    openOrders: 0,
     book: createBook(input.capital),
   };
   for (let from = 0; from < columns.length; from += BARS_BETWEEN_REPORTS) {
@@ -142,7 +139,6 @@ function place(simulation: Simulation, intent: Intent, index: number): void {
     orders.push({ number, side, style, size, state: "OPEN", bar: index, fill: null });
     matcher.submit({ orderId: String(number), side, style, size });
   }
-  simulation.openOrders = decision.orders.length;
   runtime.setBusy(true);
 }
 
@@ -184,7 +180,6 @@ function settle(simulation: Simulation, execution: MatchedFill, bar: number): vo
 function end(simulation: Simulation, orderId: string, state: "FILLED" | "EXPIRED"): BacktestOrder {
   const order = simulation.orders[Number(orderId) - 1] as BacktestOrder;
   order.state = state;
-  simulation.openOrders -= 1;
-  simulation.runtime.setBusy(simulation.openOrders > 0);
+  simulation.runtime.setBusy(simulation.matcher.restingCount > 0);
   return order;
 }

@@ -18,7 +18,7 @@ export const DECIDE_SIGNAL = taskType({
 
 /**
  * order-position-tracker asks risk-manager to close what a session that stops still holds. It may be asked for as often as
- * it likes: one version of a session leads to one order at most. Lane: the session.
+ * it likes: while an order of the session is open, nothing is made. Lane: the session.
  */
 export const FLATTEN_POSITION = taskType({
   queue: "risk-decisions",
