@@ -65,7 +65,7 @@ test("a session whose venue R3_VENUES no longer names says so, at a start too, a
   const shown = async (api: string) => (await getJson(`${api}/${url}`)) as Shown;
   const codes = async (api: string) => (await shown(api)).degraded.map(({ code }) => code);
   const alerts = async (api: string) => {
-    const { items } = (await getJson(`${api}/session-manager/alerts?scope=session:`)) as Answer;
+    const { items } = (await getJson(`${api}/session-manager/alerts?scope=session:${url.split("/").at(-1)}`)) as Answer;
     return items.map(({ code }) => code);
   };
   const asked = (api: string, action: string) => postJson(`${api}/${url}/${action}`, {});
