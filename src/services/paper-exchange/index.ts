@@ -5,7 +5,8 @@ import { paperExchangeSettings } from "./settings.ts";
 /** A simulated venue that speaks Binance spot's REST and WebSocket protocol. */
 export const paperExchange = defineService({
   name: "paper-exchange",
-  description: "Simulated venue: matching, accounts and fees, over replayed bars; speaks Binance spot's protocol.",
+  description:
+    "Simulated venue: matching, accounts and fees, over replayed, synthetic or manual prices; speaks Binance spot's protocol.",
   settings: paperExchangeSettings,
   create: createPaperExchange,
 });
