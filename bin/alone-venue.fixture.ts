@@ -43,7 +43,14 @@ function tradingSettings(url: string): Record<string, string> {
   const streams = restUrl.replace(/^http/, "ws");
   return {
     R3_VENUES: JSON.stringify([
-      { id: "paper", connector: "binance", restUrl, wsUrl: `${streams}/ws`, wsApiUrl: `${streams}/ws-api/v3` },
+      {
+        id: "paper",
+        connector: "binance",
+        listLagMs: 0,
+        restUrl,
+        wsUrl: `${streams}/ws`,
+        wsApiUrl: `${streams}/ws-api/v3`,
+      },
     ]),
     R3_ACCOUNTS: JSON.stringify([{ id: SESSION.accountId, venue: "paper", ...KEYS }]),
   };

@@ -7,7 +7,7 @@ import { endLost } from "./lost-order.ts";
 import { forgetCancelRequest, lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import type { NextMove } from "./place-order.ts";
-import { absentInMs, fillsSinceCursor, traceOrder } from "./resolve-order.ts";
+import { absentInMs, fillsOfOrder, traceOrder } from "./resolve-order.ts";
 import { settleTask } from "./settled.ts";
 
 /** The commit that takes the lane: the order is PENDING_CANCEL before the venue is asked. Closed orders need nothing. */
@@ -86,10 +86,8 @@ async function askVenue(parts: Parts, order: Order): Promise<Said> {
     const refused = trace.order?.status === "NEW" || trace.order?.status === "PARTIALLY_FILLED";
     return { orders, fills: trace.fills, refused, absent: absentInMs(parts, order, trace) === 0 };
   }
-  const listed = await fillsSinceCursor(parts, account, instrument);
-  const fills = listed
-    .filter((fill) => fill.venueOrderId === outcome.order.venueOrderId)
-    .map((fill) => ({ ...fill, clientOrderId }));
+  const { venueOrderId } = outcome.order;
+  const fills = await fillsOfOrder(account, { instrument, venueOrderId, clientOrderId });
   // Binance names a canceled order by the cancel's own id; we asked for ours.
   return { orders: [{ ...outcome.order, clientOrderId }], fills, refused: false, absent: false };
 }

@@ -33,6 +33,8 @@ export async function beginEra(deps: Deps, parts: Pick<Parts, "instruments">, ac
       where account_id = ${accountId} and trade_id not like 'era%'`;
     await sql`update order_position_tracker.orders set venue_order_id = ${before} || venue_order_id
       where account_id = ${accountId} and venue_order_id not like 'era%'`;
+    await sql`update order_position_tracker.orders set other_venue_order_ids = '{}'
+      where account_id = ${accountId} and other_venue_order_ids <> '{}'`;
     await sql`update order_position_tracker.foreign_activity set venue_id = ${before} || venue_id
       where account_id = ${accountId} and venue_id not like 'era%'`;
     await sql`update order_position_tracker.unbooked set trade_id = ${before} || trade_id

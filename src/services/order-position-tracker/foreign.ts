@@ -1,22 +1,18 @@
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
-import type { VenueFill } from "#shared/exchange/exchange.ts";
 import type { Parts } from "./parts.ts";
 import type { Recorded } from "./record-venue.ts";
 
-/** The trade ids of those fills that are remembered as someone else's. */
-export async function foreignFills(
+/** Of these ids of orders at the venue those of which it is known that they are someone else's. */
+export async function foreignOrderIds(
   { sql }: Db,
-  accountId: string,
-  fills: readonly Pick<VenueFill, "tradeId" | "venueSymbol">[],
+  of: { accountId: string; venueSymbol: string; venueOrderIds: readonly string[] },
 ): Promise<Set<string>> {
-  if (fills.length === 0) return new Set();
-  const rows = await sql<{ venue_id: string }[]>`
-    select venue_id from order_position_tracker.foreign_activity
-    where account_id = ${accountId} and kind = 'fill'
-      and (instrument_id, venue_id) in (select * from unnest(
-        ${fills.map(({ venueSymbol }) => venueSymbol)}::text[], ${fills.map(({ tradeId }) => tradeId)}::text[]))`;
-  return new Set(rows.map((row) => row.venue_id));
+  const rows = await sql<{ id: string }[]>`
+    select distinct data ->> 'venueOrderId' as id from order_position_tracker.foreign_activity
+    where account_id = ${of.accountId} and instrument_id = ${of.venueSymbol} and venue_id not like 'era%'
+      and data ->> 'venueOrderId' = any(${[...of.venueOrderIds]})`;
+  return new Set(rows.map(({ id }) => id));
 }
 
 /**

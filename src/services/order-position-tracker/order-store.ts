@@ -114,24 +114,25 @@ export async function anyOrderOpen({ sql }: Db, accountId: string): Promise<bool
   return rows.length > 0;
 }
 
-/** How long an order that has ended without an id of the venue may still be the one that a fill belongs to. */
-const LATE_WITHIN_MS = 24 * 60 * 60 * 1_000;
+/** Market time of the first decision whose order was sent, or may have been. Null: none was. */
+export async function firstSentAtMs({ sql }: Db, accountId: string, instrumentId: string): Promise<number | null> {
+  const rows = await sql<{ at_ms: number | null }[]>`
+    select min((data ->> 'marketAtMs')::bigint) as at_ms from order_position_tracker.orders
+    where account_id = ${accountId} and instrument_id = ${instrumentId} and (data ->> 'attempt')::integer > 0`;
+  return rows[0]?.at_ms ?? null;
+}
 
-/**
- * Orders that were sent, or may have been, and whose id at the venue nobody here has learnt, the one that changed last
- * first. Also those that have ended as proven absent, or refused: should the venue have executed one all the same, the
- * position is to follow.
- */
-export async function ordersWithoutVenueId(
+/** Our client order ids by the venue's ids of further orders of one intent, where they are among these. */
+export async function secondOrders(
   { sql }: Db,
-  { accountId, instrumentId, nowMs }: { accountId: string; instrumentId: string; nowMs: number },
-): Promise<Order[]> {
-  const rows = await sql<{ data: Order }[]>`
-    select data from order_position_tracker.orders
-    where account_id = ${accountId} and instrument_id = ${instrumentId} and venue_order_id is null
-      and (data ->> 'attempt')::integer > 0 and (is_open or updated_at_ms >= ${nowMs - LATE_WITHIN_MS})
-    order by updated_at_ms desc`;
-  return rows.map(({ data }) => data);
+  of: { accountId: string; instrumentId: string; venueOrderIds: readonly string[] },
+): Promise<Map<string, string>> {
+  const rows = await sql<{ client_order_id: string; venue_order_id: string }[]>`
+    select client_order_id, other as venue_order_id
+    from order_position_tracker.orders, unnest(other_venue_order_ids) as other
+    where account_id = ${of.accountId} and instrument_id = ${of.instrumentId}
+      and other_venue_order_ids && ${[...of.venueOrderIds]}`;
+  return new Map(rows.map((row) => [row.venue_order_id, row.client_order_id]));
 }
 
 /** Which of these are ids of our orders. */

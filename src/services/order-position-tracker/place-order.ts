@@ -1,5 +1,5 @@
 import type { Order, OrderRequest } from "#shared/domain/order.ts";
-import { hasCode, messageOf } from "#shared/errors/app-error.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
 import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
 import { readBanEnd } from "#shared/exchange/postgres-bans.ts";
 import { event, ORDERS } from "#shared/messages/topics.ts";
@@ -8,7 +8,7 @@ import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { insertOrder, insertOrderEvent, lockOrder, updateOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
-import { resolveOrder, sendAgainOrReject } from "./resolve-order.ts";
+import { resolveOrder, sendAgainOrReject, traceOrder } from "./resolve-order.ts";
 import { banLeftMs, lockStates, refuseBySession, settleTask } from "./settled.ts";
 
 /** What the first step of a task found to be done. */
@@ -121,6 +121,8 @@ export async function sendOrder(lane: LeasedLane, parts: Parts, task: Task, orde
     await serverClocks.measure(order.accountId).catch((error: unknown) => {
       deps.log.warn({ accountId: order.accountId, error: messageOf(error) }, "server clock not measured");
     });
+    // The venue refuses this attempt, and says nothing of those before it.
+    if (await mayBeAtVenue(parts, order)) return askAndGoOn(lane, parts, task, order);
     const again = await sendAgainOrReject(lane, parts, task, order);
     return again === null ? undefined : sendOrder(lane, parts, task, again);
   }
@@ -159,13 +161,7 @@ async function rejected(
   of: { task: Task; order: Order; code: string; reason: string },
 ): Promise<void> {
   const { task, order, code, reason } = of;
-  if (order.attempt > 1) {
-    const found = await findAtVenue(parts, order);
-    if (found) {
-      const again = await resolveOrder(lane, parts, task, order);
-      return again === null ? undefined : sendOrder(lane, parts, task, again);
-    }
-  }
+  if (await mayBeAtVenue(parts, order)) return askAndGoOn(lane, parts, task, order);
   await lane.step(async (tx) => {
     const now = (await lockOrder(tx, order.id)) ?? order;
     const to = { kind: "state", to: "REJECTED", reason: `${code}: ${reason}` } as const;
@@ -175,13 +171,19 @@ async function rejected(
   parts.deps.log.warn({ orderId: order.id, code }, "order rejected");
 }
 
-async function findAtVenue(parts: Parts, order: Order): Promise<boolean> {
-  const instrument = await parts.instruments.byId(order.instrumentId);
-  const { clientOrderId } = order;
+/** Whether an attempt before the last may have taken effect: the venue is asked, for the order and for fills. */
+async function mayBeAtVenue(parts: Parts, order: Order): Promise<boolean> {
+  if (order.attempt <= 1) return false;
   try {
-    return (await parts.deps.exchanges.account(order.accountId).order({ instrument, clientOrderId })) !== null;
+    const trace = await traceOrder(parts, order);
+    return trace.order !== null || trace.fills.length > 0 || trace.doubtful;
   } catch (error) {
-    if (hasCode(error, "FENCED")) throw error;
+    parts.deps.log.warn({ orderId: order.id, error: messageOf(error) }, "earlier attempts not asked for");
     return true;
   }
+}
+
+async function askAndGoOn(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<void> {
+  const again = await resolveOrder(lane, parts, task, order);
+  return again === null ? undefined : sendOrder(lane, parts, task, again);
 }

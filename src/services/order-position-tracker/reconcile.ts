@@ -5,11 +5,12 @@ import { AppError, hasCode, messageOf } from "#shared/errors/app-error.ts";
 import type { UnreadableFill, VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
+import { attribute } from "./attribute.ts";
 import { moveFillCursor, readFillCursor } from "./fill-cursor.ts";
 import { reportForeign } from "./foreign.ts";
 import { endLost } from "./lost-order.ts";
 import { haltForNewIds, idsBeganAnew } from "./new-ids.ts";
-import { knownIds, lockOrder, openOrders, ordersWithoutVenueId } from "./order-store.ts";
+import { knownIds, lockOrder, openOrders } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { absentInMs, traceOrder } from "./resolve-order.ts";
 import { failsByContent, keepUnbooked } from "./unbooked.ts";
@@ -51,9 +52,11 @@ async function reconcileFills(
     const isFirstReading = cursor?.reachedEnd !== true;
     if (fills.length + unreadable.length === 0 && !isFirstReading) return;
     const reachedEnd = page.rows < PAGE;
-    const known = await attribute(parts, account, { instrument, fills, isFirstReading });
+    const { fills: told, open } = await attribute(parts, account, { instrument, fills, isHistory: isFirstReading });
     // What is not known to be anyone's yet is read again with the next reconciliation, and all behind it.
-    const isCut = known.length < fills.length;
+    const cut = told.findIndex(({ venueOrderId }) => open.has(venueOrderId));
+    const isCut = cut >= 0;
+    const known = isCut ? told.slice(0, cut) : told;
     const to = (isCut ? known.at(-1)?.tradeId : page.lastId) ?? from;
     const atMs = known.findLast(({ tradeId }) => tradeId === to)?.atMs ?? null;
     const move = { accountId, instrumentId: instrument.id, from, to, atMs, reachedEnd };
@@ -114,72 +117,6 @@ async function bookAtOnce(parts: Parts, reading: Reading): Promise<void> {
   });
 }
 
-/**
- * Binance's list of fills names orders by the venue's id alone: those whose id is not known here are asked for, by our ids
- * and then by the venue's, so that an execution of ours is never taken for someone else's. What the venue was executing when
- * it was asked it may not list as an order yet: such fills, and those behind them, are left for the next time. The history
- * of an account from before it was followed is not asked about by the venue's ids.
- */
-async function attribute(
-  parts: Parts,
-  account: VenueAccount,
-  of: { instrument: Instrument; fills: readonly VenueFill[]; isFirstReading: boolean },
-): Promise<VenueFill[]> {
-  const { deps } = parts;
-  const { instrument, fills, isFirstReading } = of;
-  const { accountId } = account;
-  const venueOrderIds = [...new Set(fills.map((fill) => fill.venueOrderId))];
-  if (venueOrderIds.length === 0) return [];
-  const instrumentIds = [instrument.id];
-  const known = await knownIds(deps.db, { accountId, clientOrderIds: [], instrumentIds, venueOrderIds });
-  const strange = new Set(venueOrderIds.filter((id) => !known.venue.has(id)));
-  if (strange.size === 0) return [...fills];
-  const learnt = new Map<string, string>();
-  const nowMs = deps.clock.nowMs();
-  for (const { clientOrderId } of await ordersWithoutVenueId(deps.db, {
-    accountId,
-    instrumentId: instrument.id,
-    nowMs,
-  })) {
-    const found = await account.order({ instrument, clientOrderId });
-    if (found === null) continue;
-    learnt.set(found.venueOrderId, clientOrderId);
-    strange.delete(found.venueOrderId);
-    if (strange.size === 0) break;
-  }
-  const unlisted = isFirstReading
-    ? new Set<string>()
-    : await askByVenueId(parts, account, { instrument, strange, learnt });
-  const newestMs = deps.clock.nowMs() - deps.exchanges.listLagMs(account.venue);
-  const cut = fills.findIndex((fill) => unlisted.has(fill.venueOrderId) && fill.atMs > newestMs);
-  return fills.slice(0, cut < 0 ? undefined : cut).map((fill) => {
-    const clientOrderId = fill.clientOrderId ?? learnt.get(fill.venueOrderId);
-    return clientOrderId === undefined ? fill : { ...fill, clientOrderId };
-  });
-}
-
-/** Adds what the venue's orders of these ids are called by us to `learnt`. Gives the ids that it does not list. */
-async function askByVenueId(
-  { deps }: Parts,
-  account: VenueAccount,
-  of: { instrument: Instrument; strange: ReadonlySet<string>; learnt: Map<string, string> },
-): Promise<Set<string>> {
-  const { instrument, strange, learnt } = of;
-  const ids = [...strange];
-  const others = await deps.db.sql<{ id: string }[]>`
-    select distinct data ->> 'venueOrderId' as id from order_position_tracker.foreign_activity
-    where account_id = ${account.accountId} and instrument_id = ${instrument.venueSymbol}
-      and data ->> 'venueOrderId' = any(${ids})`;
-  const foreign = new Set(others.map(({ id }) => id));
-  const unlisted = new Set<string>();
-  for (const venueOrderId of ids.filter((id) => !foreign.has(id))) {
-    const found = await account.orderByVenueId({ instrument, venueOrderId });
-    if (found === null) unlisted.add(venueOrderId);
-    else learnt.set(venueOrderId, found.clientOrderId);
-  }
-  return unlisted;
-}
-
 const WITH_A_WORKER: ReadonlySet<string> = new Set(["INITIALIZED", "SUBMITTED", "UNKNOWN"]);
 
 /** Whether the venue speaks of fills that are not booked yet. */
@@ -193,13 +130,12 @@ async function reconcileStates(
   const { accountId } = account;
   const ours = (await openOrders(deps.db, accountId, instrument.id)).filter(({ state }) => !WITH_A_WORKER.has(state));
   const listed = await account.openOrders(instrument);
-  const byClientId = new Map(listed.map((order) => [order.clientOrderId, order]));
   const said: VenueOrder[] = [];
   const lost: string[] = [];
   let fillsMissing = false;
   for (const order of ours) {
-    const { clientOrderId } = order;
-    const found = byClientId.get(clientOrderId) ?? (await account.order({ instrument, clientOrderId }));
+    const { found, second } = await findOrder(account, instrument, { order, listed });
+    if (second !== null) said.push(second);
     if (found === null) {
       if (await isLost(parts, order)) lost.push(order.id);
       continue;
@@ -226,6 +162,21 @@ async function reconcileStates(
     });
   }
   return fillsMissing;
+}
+
+/** What the venue knows as an order of ours, and (`second`) what it has made of the same intent besides. */
+async function findOrder(
+  account: VenueAccount,
+  instrument: Instrument,
+  { order, listed }: { order: Order; listed: readonly VenueOrder[] },
+): Promise<{ found: VenueOrder | null; second: VenueOrder | null }> {
+  const { clientOrderId, venueOrderId } = order;
+  const isIt = (one: VenueOrder) => venueOrderId === null || one.venueOrderId === venueOrderId;
+  const open = listed.find((one) => one.clientOrderId === clientOrderId && isIt(one));
+  if (open !== undefined) return { found: open, second: null };
+  const newest = await account.order({ instrument, clientOrderId });
+  if (newest === null || venueOrderId === null || isIt(newest)) return { found: newest, second: null };
+  return { found: await account.orderByVenueId({ instrument, venueOrderId }), second: newest };
 }
 
 /** Whether an order that the venue once had is proven to be gone: its lists, fills among them, are newer than its sending. */

@@ -4,9 +4,9 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
+import { attribute } from "./attribute.ts";
 import { readFillCursor } from "./fill-cursor.ts";
-import { foreignFills } from "./foreign.ts";
-import { knownIds, lockOrder } from "./order-store.ts";
+import { lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { lockStates, refuseBySession, settleTask } from "./settled.ts";
 
@@ -62,56 +62,72 @@ export function absentInMs({ deps, settings }: Parts, order: Order, trace: Trace
   return Math.max(0, absentFromMs - trace.askedAtMs + 1);
 }
 
-/** Asks the venue for an order and its fills; its server clock first. */
+/**
+ * Asks the venue for an order and its fills; its server clock first. Where it does not know the order, the fills behind the
+ * cursor are looked at: whose they are is asked for too.
+ */
 export async function traceOrder(parts: Parts, order: Order): Promise<Trace> {
   const account = parts.deps.exchanges.account(order.accountId);
   const instrument = await parts.instruments.byId(order.instrumentId);
   const askedAtMs = await account.serverTimeMs();
   const { clientOrderId } = order;
   const found = await account.order({ instrument, clientOrderId });
-  const listed = await fillsSinceCursor(parts, account, instrument);
-  const fills = listed
-    .filter((fill) =>
-      fill.clientOrderId === undefined
-        ? fill.venueOrderId === found?.venueOrderId
-        : fill.clientOrderId === clientOrderId,
-    )
-    .map((fill) => ({ ...fill, clientOrderId }));
-  const isUnknown = found === null && fills.length === 0;
-  return { askedAtMs, order: found, fills, doubtful: isUnknown && (await anyOfUnknownOrigin(parts, order, listed)) };
+  const venueOrderIds = new Set([order.venueOrderId, found?.venueOrderId ?? null]);
+  const own: VenueFill[] = [];
+  for (const venueOrderId of venueOrderIds) {
+    if (venueOrderId !== null) own.push(...(await fillsOfOrder(account, { instrument, venueOrderId, clientOrderId })));
+  }
+  if (found !== null || own.length > 0) return { askedAtMs, order: found, fills: own, doubtful: false };
+  return { askedAtMs, order: null, ...(await lookThroughFills(parts, account, { order, instrument })) };
+}
+
+/** All fills of an order of the venue, called by our id. */
+export async function fillsOfOrder(
+  account: VenueAccount,
+  of: { instrument: Instrument; venueOrderId: string; clientOrderId: string },
+): Promise<VenueFill[]> {
+  const { instrument, venueOrderId, clientOrderId } = of;
+  const { fills } = await allFills(account, { instrument, venueOrderId });
+  return fills.map((fill) => ({ ...fill, clientOrderId }));
 }
 
 /**
- * Whether one of these fills could be the order's: on its side, not from before its decision, and neither of an order whose id
- * at the venue is known here nor taken for someone else's (a reconciliation says so of each within its interval).
+ * The fills behind the cursor that are the order's. Doubtful: one that could be its (on its side, not from before its
+ * decision) is of an order of which it is not known yet whose it is, or one cannot be read.
  */
-async function anyOfUnknownOrigin(parts: Parts, order: Order, fills: readonly VenueFill[]): Promise<boolean> {
-  const { accountId, instrumentId, side, marketAtMs } = order;
-  const fromMs = marketAtMs - parts.settings.R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS;
-  const similar = fills.filter((fill) => fill.clientOrderId === undefined && fill.side === side && fill.atMs >= fromMs);
-  if (similar.length === 0) return false;
-  const { db } = parts.deps;
-  const venueOrderIds = similar.map((fill) => fill.venueOrderId);
-  const ours = await knownIds(db, { accountId, clientOrderIds: [], instrumentIds: [instrumentId], venueOrderIds });
-  const strange = similar.filter((fill) => !ours.venue.has(fill.venueOrderId));
-  const others = await foreignFills(db, accountId, strange);
-  return strange.some((fill) => !others.has(fill.tradeId));
-}
-
-/** All fills of an instrument that the venue's list has from the cursor on. */
-export async function fillsSinceCursor(
+async function lookThroughFills(
   parts: Parts,
   account: VenueAccount,
-  instrument: Instrument,
-): Promise<VenueFill[]> {
+  { order, instrument }: { order: Order; instrument: Instrument },
+): Promise<Pick<Trace, "fills" | "doubtful">> {
+  const { side, marketAtMs, clientOrderId } = order;
+  const fromMs = marketAtMs - parts.settings.R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS;
+  const cursor = await readFillCursor(parts.deps.db, account.accountId, instrument.id);
+  const listed = await allFills(account, {
+    instrument,
+    ...(cursor?.tradeId == null ? {} : { fromId: cursor.tradeId }),
+  });
+  const similar = listed.fills.filter((fill) => fill.side === side && fill.atMs >= fromMs);
+  const { fills, open } = await attribute(parts, account, { instrument, fills: similar, isHistory: false });
+  const own = fills.filter((fill) => fill.clientOrderId === clientOrderId);
+  return { fills: own, doubtful: own.length === 0 && (open.size > 0 || listed.anyUnreadable) };
+}
+
+/** A whole list of fills, page by page. */
+async function allFills(
+  account: VenueAccount,
+  query: { instrument: Instrument; fromId?: string; venueOrderId?: string },
+): Promise<{ fills: VenueFill[]; anyUnreadable: boolean }> {
   const limit = 500;
   const all: VenueFill[] = [];
-  let fromId = (await readFillCursor(parts.deps.db, account.accountId, instrument.id))?.tradeId ?? null;
+  let anyUnreadable = false;
+  let { fromId } = query;
   for (;;) {
-    const page = await account.fills({ instrument, limit, ...(fromId === null ? {} : { fromId }) });
-    all.push(...page.fills);
+    const page = await account.fills({ ...query, limit, ...(fromId === undefined ? {} : { fromId }) });
+    all.push(...page.fills.filter(({ tradeId }) => all.every((known) => known.tradeId !== tradeId)));
+    anyUnreadable ||= page.unreadable.length > 0;
     const { lastId } = page;
-    if (page.rows < limit || lastId === null || lastId === fromId) return all;
+    if (page.rows < limit || lastId === null || lastId === fromId) return { fills: all, anyUnreadable };
     fromId = lastId;
   }
 }

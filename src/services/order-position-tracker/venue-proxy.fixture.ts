@@ -4,10 +4,11 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Server
 
 /**
  * What becomes of a request. lose-request: the connection breaks before it has reached the venue. lose-answer: the venue
- * has answered, the answer never comes. A function: it is held on its way until what that gives resolves. A refusal: the
- * venue is said to have answered so, and hears nothing.
+ * has answered, the answer never comes. A refusal: the venue is said to have answered so, and hears nothing. A function: it
+ * is held on its way until what that gives resolves, and then fares as that says.
  */
-export type Fault = "lose-request" | "lose-answer" | (() => Promise<void>) | { code: number; msg: string };
+type Fate = "lose-request" | "lose-answer" | { code: number; msg: string };
+export type Fault = Fate | (() => Promise<Fate | void>);
 
 /** A request as it passed: method and the last part of its path, with its parameters. */
 export interface Passed {
@@ -89,8 +90,8 @@ class Proxy implements VenueProxy {
     const { pathname, search } = new URL(url, this.target);
     const what = `${method} ${pathname.split("/").at(-1)}`;
     this.passed.push({ what, params: new URLSearchParams(body === "" ? search : body) });
-    const fault = this.#take(what);
-    if (typeof fault === "function") await fault();
+    const taken = this.#take(what);
+    const fault = typeof taken === "function" ? await taken() : taken;
     if (fault === "lose-request") return void request.socket.destroy();
     const headers = Object.entries(request.headers).filter(
       ([name]) => name === "x-mbx-apikey" || name === "content-type",

@@ -96,10 +96,11 @@ export class CcxtAccount implements VenueAccount {
     return await this.#ask({ api: "private", method: "GET", path: "openOrders", params }, "open orders", ordersOf);
   }
 
-  async fills(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<FillPage> {
-    const { instrument, fromId = "0", limit } = query;
+  async fills(query: Parameters<VenueAccount["fills"]>[0]): Promise<FillPage> {
+    const { instrument, fromId = "0", venueOrderId, limit } = query;
+    const order = venueOrderId === undefined ? {} : { orderId: venueOrderId };
     // Without `fromId` Binance tells the newest, not the first.
-    const params = { symbol: instrument.venueSymbol, fromId, limit: Math.min(limit, PAGE) };
+    const params = { symbol: instrument.venueSymbol, fromId, limit: Math.min(limit, PAGE), ...order };
     return await this.#ask({ api: "private", method: "GET", path: "myTrades", params }, "fills", fillsOf);
   }
 

@@ -137,8 +137,11 @@ export interface VenueAccount {
   /** The order with this id of the venue; null when it knows none. */
   orderByVenueId(query: { instrument: Instrument; venueOrderId: string }): Promise<VenueOrder | null>;
   openOrders(instrument: Instrument): Promise<VenueOrder[]>;
-  /** Fills with a trade id of `fromId` or above, oldest first; without one from the first. One that cannot be read hides no other. */
-  fills(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<FillPage>;
+  /**
+   * Fills with a trade id of `fromId` or above, oldest first; without one from the first. `venueOrderId`: of this order alone.
+   * One that cannot be read hides no other.
+   */
+  fills(query: { instrument: Instrument; fromId?: string; venueOrderId?: string; limit: number }): Promise<FillPage>;
   balances(): Promise<VenueBalance[]>;
   /** Follows the user stream until the signal aborts; reconnects by itself; `onConnected` after each (re)connect. */
   follow(follow: {

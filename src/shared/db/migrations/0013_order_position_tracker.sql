@@ -82,6 +82,7 @@ create table order_position_tracker.foreign_activity (
   seen_at_ms bigint not null,
   primary key (account_id, instrument_id, kind, venue_id)
 );
+create index foreign_by_order on order_position_tracker.foreign_activity (account_id, instrument_id, (data ->> 'venueOrderId'));
 
 -- Executions that the venue tells of and that could not be booked: as they were told, with the reason.
 create table order_position_tracker.unbooked (
