@@ -3,7 +3,7 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { isTerminal, openStateOf } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
-import { endLost } from "./lost-order.ts";
+import { endIfLost } from "./lost-order.ts";
 import { forgetCancelRequest, lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import type { NextMove } from "./place-order.ts";
@@ -52,11 +52,12 @@ export async function cancelOrder(lane: LeasedLane, parts: Parts, task: Task, or
 }
 
 /** What a cancel that is still pending comes to by the venue's word. */
-async function endCancel(tx: LaneTx, parts: Parts, order: Order, { refused, absent }: Said): Promise<Order> {
+async function endCancel(tx: LaneTx, parts: Parts, order: Order, said: Said): Promise<Order> {
   const { recorder } = parts;
+  const { refused, absent, unknownAtMs } = said;
+  // The venue has had it once: then it is not the cancel that ends it.
+  if (unknownAtMs !== null && order.venueOrderId !== null) return endIfLost(tx, parts, order, unknownAtMs);
   if (absent) {
-    // The venue has had it once: then it is not the cancel that ended it.
-    if (order.venueOrderId !== null) return endLost(tx, parts, order);
     const reason = "ABSENT: the venue knows no such order, and takes it no more.";
     return recorder.change(tx, order, { kind: "state", to: "CANCELED", reason });
   }
@@ -71,7 +72,9 @@ interface Said {
   fills: VenueFill[];
   /** It says that the order is open all the same. */
   refused: boolean;
-  /** It does not know the order, and it would not take it any more. */
+  /** It does not know the order: when it was asked, by our clock. */
+  unknownAtMs: number | null;
+  /** And it would not take it any more. */
   absent: boolean;
 }
 
@@ -79,15 +82,17 @@ async function askVenue(parts: Parts, order: Order): Promise<Said> {
   const account = parts.deps.exchanges.account(order.accountId);
   const instrument = await parts.instruments.byId(order.instrumentId);
   const { clientOrderId } = order;
+  const askedAtMs = parts.deps.clock.nowMs();
   const outcome = await account.cancel({ instrument, clientOrderId });
   if (outcome.kind === "not-open") {
     const trace = await traceOrder(parts, order);
     const orders = trace.order === null ? [] : [trace.order];
     const refused = trace.order?.status === "NEW" || trace.order?.status === "PARTIALLY_FILLED";
-    return { orders, fills: trace.fills, refused, absent: absentInMs(parts, order, trace) === 0 };
+    const unknownAtMs = trace.order === null ? askedAtMs : null;
+    return { orders, fills: trace.fills, refused, unknownAtMs, absent: absentInMs(parts, order, trace) === 0 };
   }
   const { venueOrderId } = outcome.order;
   const fills = await fillsOfOrder(account, { instrument, venueOrderId, clientOrderId });
   // Binance names a canceled order by the cancel's own id; we asked for ours.
-  return { orders: [{ ...outcome.order, clientOrderId }], fills, refused: false, absent: false };
+  return { orders: [{ ...outcome.order, clientOrderId }], fills, refused: false, unknownAtMs: null, absent: false };
 }

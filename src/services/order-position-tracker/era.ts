@@ -1,6 +1,7 @@
 import { clearAlert } from "#shared/alerts/alerts.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { AppError } from "#shared/errors/app-error.ts";
+import { NEW_ERA } from "#shared/orders/order-state.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { alertOf, CODE } from "./new-ids.ts";
 import type { Parts } from "./parts.ts";
@@ -26,7 +27,7 @@ export async function beginEra(deps: Deps, parts: Pick<Parts, "instruments">, ac
     const open = await sql<{ data: Order }[]>`
       select data from order_position_tracker.orders where account_id = ${accountId} and is_open order by id for update`;
     for (const { data } of open) {
-      const reason = `NEW_ERA: the venue's ids have begun anew, and what it knew of the order is gone.`;
+      const reason = `${NEW_ERA}: the venue's ids have begun anew, and what it knew of the order is gone.`;
       await recorder.change(tx, data, { kind: "state", to: "EXPIRED", reason });
     }
     await sql`update order_position_tracker.fills set trade_id = ${before} || trade_id

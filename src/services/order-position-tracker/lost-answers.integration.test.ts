@@ -15,7 +15,6 @@ import {
   openTasks,
   orderRow,
   place,
-  reportsOf,
   requestOf,
   runSession,
   statesOf,
@@ -26,7 +25,7 @@ let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(22, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(18, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -40,11 +39,6 @@ afterAll(async () => {
 });
 
 const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
-/** Compares with the venue all the time. */
-const OFTEN = {
-  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
-  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
-};
 const sends = () => desk.proxy.passed.filter(({ what }) => what === "POST order");
 const venueOrder = (clientOrderId: string) => desk.outside.order({ instrument: desk.instrument, clientOrderId });
 const venueFills = async () => (await desk.outside.fills({ instrument: desk.instrument, limit: 100 })).fills;
@@ -114,36 +108,6 @@ describe("an order that the venue denies knowing while its list of fills has one
     await desk.tick("101");
     expect((await inState(world, order, "ACCEPTED")).attempt).toBe(2);
     expect(await alertsAbout(world, desk.marketId)).toContain("FOREIGN_FILL");
-  });
-});
-
-describe("an order that the venue has accepted and forgotten", () => {
-  test("ends as LOST_AT_VENUE once the lists are newer, with an alert, and the session goes on", async () => {
-    await desk.startTracker({ listLagMs: 600, settings: OFTEN });
-    const session = await runSession(world, desk);
-    await desk.misbehave({ fault: "order-forgotten", times: 1 });
-    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
-    await inState(world, order, "ACCEPTED");
-    const beganMs = Date.now();
-    const { stateReason, signedAtMs } = await inState(world, order, "EXPIRED");
-    expect(stateReason).toStartWith("LOST_AT_VENUE: the venue had accepted it as ");
-    expect(beganMs + 10_000).toBeGreaterThan(Date.now());
-    expect(Date.now() - (signedAtMs ?? 0)).toBeGreaterThan(400 + 50 + 600);
-    expect(await alertsAbout(world, session.id)).toEqual(["LOST_AT_VENUE"]);
-    const next = await place(world, desk, requestOf(session, 2, { style: LIMIT }));
-    await inState(world, next, "ACCEPTED");
-  });
-
-  test("ends as LOST_AT_VENUE also where it is to be canceled, and never says that it had not reached the venue", async () => {
-    await desk.startTracker();
-    const session = await runSession(world, desk, { stopPolicy: "cancel" });
-    await desk.misbehave({ fault: "order-unheard", times: 1 });
-    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
-    await inState(world, order, "ACCEPTED");
-    await changeSession(world, desk, session, { state: "STOPPING" });
-    expect((await inState(world, order, "EXPIRED")).stateReason).toStartWith("LOST_AT_VENUE: ");
-    expect(await alertsAbout(world, session.id)).toEqual(["LOST_AT_VENUE"]);
-    await until(async () => (await reportsOf(world, session)).includes("report.stopped"));
   });
 });
 

@@ -1,6 +1,6 @@
 import type { Db, Sql, Tx } from "#shared/db/db.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
-import { isTerminal, type TrackedOrder } from "#shared/orders/order-state.ts";
+import { hasEndedUnheard, isTerminal, type TrackedOrder } from "#shared/orders/order-state.ts";
 
 /** How orders are looked for: by our client order ids, or by the venue's ids within instruments. */
 export interface OrderKeys {
@@ -62,8 +62,23 @@ export function updateOrder({ sql }: Tx, order: Order, filledQuote: string | nul
     update order_position_tracker.orders
     set state = ${order.state}, is_open = ${!isTerminal(order.state)}, venue_order_id = ${order.venueOrderId},
       filled_size = ${order.filledSize}, filled_quote = coalesce(${filledQuote}::numeric, filled_quote),
-      version = ${order.version}, data = ${sql.json(order)}, updated_at_ms = ${atMs}
+      version = ${order.version}, data = ${sql.json(order)}, missing_since_ms = null, updated_at_ms = ${atMs}
     where id = ${order.id}`.execute();
+}
+
+/** Notes that the venue does not know an order any more. Gives since when it has not, in every answer. */
+export async function noteMissing({ sql }: Tx, id: string, askedAtMs: number): Promise<number> {
+  const rows = await sql<{ since_ms: number }[]>`
+    update order_position_tracker.orders set missing_since_ms = coalesce(missing_since_ms, ${askedAtMs})
+    where id = ${id} returning missing_since_ms as since_ms`;
+  return rows[0]?.since_ms ?? askedAtMs;
+}
+
+/** The venue knows these orders (again). */
+export async function noteKnown({ sql }: Tx, ids: readonly string[]): Promise<void> {
+  await sql`
+    update order_position_tracker.orders set missing_since_ms = null
+    where id = any(${[...ids]}) and missing_since_ms is not null`;
 }
 
 /** Notes that a cancel of an order is asked for. False: it is closed, or was asked for before. */
@@ -99,12 +114,16 @@ export async function insertFill({ sql }: Tx, fill: Fill, atMs: number): Promise
       ${fill.price}, ${fill.size}, ${fill.fee}, ${fill.feeAsset}, ${fill.maker}, ${fill.atMs}, ${atMs})`;
 }
 
-/** The orders of an account and instrument that are open here. */
-export async function openOrders({ sql }: Db, accountId: string, instrumentId: string): Promise<Order[]> {
-  const rows = await sql<{ data: Order }[]>`
-    select data from order_position_tracker.orders
+/** The orders of an account and instrument that are open here, and whether the venue knew nothing of them when it was last asked. */
+export async function openOrders(
+  { sql }: Db,
+  accountId: string,
+  instrumentId: string,
+): Promise<{ order: Order; isMissing: boolean }[]> {
+  const rows = await sql<{ data: Order; is_missing: boolean }[]>`
+    select data, missing_since_ms is not null as is_missing from order_position_tracker.orders
     where account_id = ${accountId} and is_open and instrument_id = ${instrumentId}`;
-  return rows.map(({ data }) => data);
+  return rows.map((row) => ({ order: row.data, isMissing: row.is_missing }));
 }
 
 /** Whether an order of an account is open here. */
@@ -133,6 +152,14 @@ export async function secondOrders(
     where account_id = ${of.accountId} and instrument_id = ${of.instrumentId}
       and other_venue_order_ids && ${[...of.venueOrderIds]}`;
   return new Map(rows.map((row) => [row.venue_order_id, row.client_order_id]));
+}
+
+/** Those of these client order ids whose orders have ended here by our own word alone: the venue may have them yet. */
+export async function endedUnheard({ sql }: Db, accountId: string, clientOrderIds: string[]): Promise<Set<string>> {
+  const rows = await sql<{ data: Order }[]>`
+    select data from order_position_tracker.orders
+    where account_id = ${accountId} and client_order_id = any(${clientOrderIds}) and not is_open`;
+  return new Set(rows.filter(({ data }) => hasEndedUnheard(data)).map(({ data }) => data.clientOrderId));
 }
 
 /** Which of these are ids of our orders. */

@@ -8,11 +8,11 @@ import { readVenueOrder } from "#shared/orders/venue-state.ts";
 import { attribute } from "./attribute.ts";
 import { moveFillCursor, readFillCursor } from "./fill-cursor.ts";
 import { reportForeign } from "./foreign.ts";
-import { endLost } from "./lost-order.ts";
+import { endIfLost } from "./lost-order.ts";
 import { haltForNewIds, idsBeganAnew } from "./new-ids.ts";
-import { knownIds, lockOrder, openOrders } from "./order-store.ts";
+import { endedUnheard, knownIds, lockOrder, noteKnown, openOrders } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
-import { absentInMs, traceOrder } from "./resolve-order.ts";
+import { fillsOfOrder } from "./resolve-order.ts";
 import { failsByContent, keepUnbooked } from "./unbooked.ts";
 
 const PAGE = 500;
@@ -128,35 +128,31 @@ async function reconcileStates(
 ): Promise<boolean> {
   const { deps, recorder } = parts;
   const { accountId } = account;
-  const ours = (await openOrders(deps.db, accountId, instrument.id)).filter(({ state }) => !WITH_A_WORKER.has(state));
+  const open = await openOrders(deps.db, accountId, instrument.id);
+  const ours = open.filter(({ order }) => !WITH_A_WORKER.has(order.state));
   const listed = await account.openOrders(instrument);
   const said: VenueOrder[] = [];
-  const lost: string[] = [];
+  const known: string[] = [];
   let fillsMissing = false;
-  for (const order of ours) {
+  for (const { order, isMissing } of ours) {
     const { found, second } = await findOrder(account, instrument, { order, listed });
     if (second !== null) said.push(second);
     if (found === null) {
-      if (await isLost(parts, order)) lost.push(order.id);
+      await missing(parts, account, { instrument, order, fence });
       continue;
     }
+    if (isMissing) known.push(order.id);
     const reading = readVenueOrder(order, found);
     if (reading.kind === "fills-missing") fillsMissing = true;
     if (reading.kind === "event") said.push(found);
   }
   const { foreign, again } = await unexpectedOrders(parts, accountId, { instrument, listed });
   said.push(...again.filter((order) => !said.includes(order)));
-  for (const orderId of lost) {
-    await deps.db.transaction(async (tx) => {
-      await fence(tx);
-      const now = await lockOrder(tx, orderId);
-      if (now !== null && !isTerminal(now.state)) await endLost(tx, parts, now);
-    });
-  }
-  if (said.length > 0 || foreign.length > 0) {
+  if (known.length + said.length + foreign.length > 0) {
     const word = await recorder.hear(accountId, { orders: said });
     await deps.db.transaction(async (tx) => {
       await fence(tx);
+      await noteKnown(tx, known);
       await recorder.record(tx, word);
       await reportForeign(tx, parts, { accountId, foreign: { orders: foreign, fills: [] }, silent: false });
     });
@@ -179,16 +175,30 @@ async function findOrder(
   return { found: await account.orderByVenueId({ instrument, venueOrderId }), second: newest };
 }
 
-/** Whether an order that the venue once had is proven to be gone: its lists, fills among them, are newer than its sending. */
-async function isLost(parts: Parts, order: Order): Promise<boolean> {
-  const leftMs = absentInMs(parts, order, await traceOrder(parts, order));
-  if (leftMs !== 0) parts.deps.log.debug({ orderId: order.id, leftMs }, "an open order is not listed by the venue");
-  return leftMs === 0;
+/** The venue does not know an order that is open here: what of it is in its list of fills is booked, and it may be lost. */
+async function missing(
+  parts: Parts,
+  account: VenueAccount,
+  { instrument, order, fence }: { instrument: Instrument; order: Order; fence: Fence },
+): Promise<void> {
+  const { deps, recorder } = parts;
+  const { accountId, clientOrderId, venueOrderId } = order;
+  // One that it has never accepted is with a worker: its cancel waits for the proof.
+  if (venueOrderId === null) return;
+  const askedAtMs = deps.clock.nowMs();
+  const fills = await fillsOfOrder(account, { instrument, venueOrderId, clientOrderId });
+  const word = await recorder.hear(accountId, { fills });
+  await deps.db.transaction(async (tx) => {
+    await fence(tx);
+    const recorded = await recorder.record(tx, word);
+    const now = recorded.orders.get(order.id) ?? (await lockOrder(tx, order.id));
+    if (now !== null && !isTerminal(now.state)) await endIfLost(tx, parts, now, askedAtMs);
+  });
 }
 
 /**
  * Of the venue's open orders those that nobody here made and that were not seen before, and those that carry an id of ours
- * and are not the order that is known by it.
+ * and are not the order that is known by it, or one that has ended here by our word alone.
  */
 async function unexpectedOrders(
   { deps }: Parts,
@@ -200,7 +210,10 @@ async function unexpectedOrders(
   const venueOrderIds = listed.map((order) => order.venueOrderId);
   const keys = { accountId, clientOrderIds, instrumentIds: [instrument.id], venueOrderIds };
   const known = await knownIds(deps.db, keys);
-  const again = listed.filter((one) => known.client.has(one.clientOrderId) && !known.venue.has(one.venueOrderId));
+  const ended = await endedUnheard(deps.db, accountId, clientOrderIds);
+  const again = listed.filter(({ clientOrderId, venueOrderId }) => {
+    return ended.has(clientOrderId) || (known.client.has(clientOrderId) && !known.venue.has(venueOrderId));
+  });
   const strange = listed.filter((order) => !known.client.has(order.clientOrderId));
   if (strange.length === 0) return { foreign: [], again };
   const seen = await deps.db.sql<{ venue_id: string }[]>`

@@ -83,7 +83,7 @@ export const ALERT_KINDS = {
   },
   LATE_ACCEPTANCE: {
     severity: "critical",
-    meaning: "The venue holds an order that had ended here without ever reaching it.",
+    meaning: "The venue holds an order that had ended here as one that it did not know.",
     toDo: "Cancel it at the venue, or let it be: what it executes is booked.",
     ends: "fact",
   },

@@ -101,6 +101,18 @@ export function isTerminal(state: OrderState): boolean {
   return ORDER_TRANSITIONS[state].length === 0;
 }
 
+/** Begins the reason of an order that a venue has accepted and knows no more. */
+export const LOST_AT_VENUE = "LOST_AT_VENUE";
+/** Begins the reason of an order that was open when its venue's ids began anew. */
+export const NEW_ERA = "NEW_ERA";
+
+/** Whether an order has ended by our own word alone, as one that its venue did not know. */
+export function hasEndedUnheard({ state, stateReason }: Pick<Order, "state" | "stateReason">): boolean {
+  if (state === "REJECTED" || state === "DENIED") return true;
+  const told = stateReason?.split(":")[0];
+  return state === "EXPIRED" && (told === LOST_AT_VENUE || told === NEW_ERA);
+}
+
 /** What is still to be filled: the size less the cumulative size while the order is open, 0 once it is closed. */
 export function leavesOf(order: Pick<Order, "state" | "size" | "filledSize">): string {
   if (isTerminal(order.state)) return "0";
@@ -126,8 +138,8 @@ function applyState(tracked: TrackedOrder, event: Extract<OrderEvent, { kind: "s
   const from = order.state;
   if (from === event.to) return { kind: "same", alerts: [] };
   if (isTerminal(from) && event.to === "ACCEPTED") {
-    // A venue that accepts what was closed here without ever reaching it holds an order nobody follows.
-    return { kind: "same", alerts: from === "REJECTED" || from === "DENIED" ? ["LATE_ACCEPTANCE"] : [] };
+    // A venue that holds what was closed here as unknown to it has an order nobody follows.
+    return { kind: "same", alerts: hasEndedUnheard(order) ? ["LATE_ACCEPTANCE"] : [] };
   }
   if (event.to === "FILLED" || !ORDER_TRANSITIONS[from].includes(event.to))
     return { kind: "refused", from, to: event.to };

@@ -1,7 +1,7 @@
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Order, OrderState } from "#shared/domain/order.ts";
 import type { VenueOrder } from "#shared/exchange/exchange.ts";
-import { isTerminal, type OrderEvent } from "#shared/orders/order-state.ts";
+import { hasEndedUnheard, isTerminal, type OrderEvent } from "#shared/orders/order-state.ts";
 
 /** What a venue's word about an order means for us. */
 export type VenueReading =
@@ -26,7 +26,7 @@ export function readVenueOrder(order: Order, venue: VenueOrder): VenueReading {
   if (venue.status === "NEW" || venue.status === "PARTIALLY_FILLED") {
     // A pending cancel ends by the answer to the cancel, never by an older word that the order is open.
     if (KNOWN_OPEN.has(order.state) || order.state === "PENDING_CANCEL") return { kind: "nothing" };
-    if (isTerminal(order.state) && order.state !== "REJECTED") return { kind: "nothing" };
+    if (isTerminal(order.state) && !hasEndedUnheard(order)) return { kind: "nothing" };
     return { kind: "event", event: { kind: "state", to: "ACCEPTED", venueOrderId } };
   }
   if (venue.status === "FILLED" || isTerminal(order.state)) return { kind: "nothing" };

@@ -20,6 +20,8 @@ create table order_position_tracker.orders (
   filled_quote numeric not null,
   version integer not null,
   cancel_requested boolean not null default false,
+  -- Since when the venue does not know an order that it has accepted. Null: it knew it when it was last asked, or told of it.
+  missing_since_ms bigint,
   data jsonb not null,
   created_at_ms bigint not null,
   updated_at_ms bigint not null,
