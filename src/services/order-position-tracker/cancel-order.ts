@@ -45,7 +45,7 @@ export async function cancelOrder(lane: LeasedLane, parts: Parts, task: Task, or
   }
   const word = await recorder.hear(order.accountId, said);
   await lane.step(async (tx) => {
-    const recorded = await recorder.record(tx, word);
+    const recorded = await recorder.record(tx, word, { listed: true });
     const now = recorded.orders.get(order.id) ?? (await lockOrder(tx, order.id)) ?? order;
     settleTask(tx, parts, task, now.state === "PENDING_CANCEL" ? await endCancel(tx, parts, now, said) : now);
   });

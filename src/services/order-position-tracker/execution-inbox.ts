@@ -91,6 +91,8 @@ async function bookEvents(parts: Parts, options: InboxOptions, events: readonly 
   await deps.db.transaction(async (tx) => {
     const [, recorded] = await Promise.all([fence(tx), recorder.record(tx, word)]);
     await reportForeign(tx, parts, { accountId, foreign: recorded.foreign, silent: false });
+    // The venue's list says whether it is so, or the frame was garbled.
+    if (word.unbookable.length > 0) tx.afterCommit(options.onLeftOut);
     const first = recorded.fills[0];
     if (first === undefined) return;
     deps.failpoints.hit("tracker.fill-received", { order: first.order.number, sessionId: first.order.sessionId });

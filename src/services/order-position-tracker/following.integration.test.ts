@@ -179,6 +179,7 @@ describe("fills", () => {
     for (const order of orders) await inState(world, order, "FILLED");
     expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
     expect(await alertsAbout(world, desk.marketId)).toEqual(["EXECUTION_NOT_BOOKED"]);
+    expect(await readUnbooked(world.database.db, desk.marketId, 10)).toEqual([]);
   });
 });
 
@@ -246,45 +247,6 @@ describe("what others do with the account", () => {
     history.push(strangeFill(1_002));
     await until(async () => (await alertsAbout(world, desk.marketId)).length > 0);
     expect(await alertsAbout(world, desk.marketId)).toEqual(["FOREIGN_FILL"]);
-  });
-});
-
-describe("an execution that the venue lists and that can not be booked", () => {
-  test("is kept as it was told, with an alert, and those behind it are booked", async () => {
-    const list = { broken: false };
-    await desk.startTracker({
-      settings: OFTEN,
-      account: (account) =>
-        changed(account, {
-          fills: async (query) => {
-            const page = await account.fills(query);
-            if (!list.broken) return page;
-            // A row of an unknown form, and one whose size no event may have, before those that are there.
-            const unreadable = [{ tradeId: "900", raw: '{"id":900}', reason: "price: is missing" }];
-            const [first, ...others] = page.fills;
-            const zero = first === undefined ? [] : [{ ...first, size: "0" }];
-            return { ...page, unreadable, fills: [...zero, ...others] };
-          },
-        }),
-    });
-    const session = await runSession(world, desk);
-    desk.proxy.cutStream();
-    await until(async () => (await readFillCursor(world.database.db, desk.marketId, desk.instrument.id)) !== null);
-    list.broken = true;
-    const [first, second] = [requestOf(session, 1), requestOf(session, 2)];
-    for (const order of [first, second]) await inState(world, await place(world, desk, order), "ACCEPTED");
-    await desk.tick("100");
-    await inState(world, second, "FILLED");
-    const kept = await until(async () => {
-      const rows = await readUnbooked(world.database.db, desk.marketId, 10);
-      return rows.length === 2 && rows.toSorted((a, b) => a.tradeId.localeCompare(b.tradeId));
-    });
-    expect(kept.map(({ tradeId, raw }) => [tradeId, raw.slice(0, 10)])).toEqual([
-      ["1", '{"tradeId"'],
-      ["900", '{"id":900}'],
-    ]);
-    expect(await alertsAbout(world, desk.marketId)).toEqual(["EXECUTION_NOT_BOOKED"]);
-    list.broken = false;
   });
 });
 

@@ -106,8 +106,11 @@ export function insertOrderEvent(
     values (${order.id}, ${order.version}, ${type}, ${sql.json(data)}, ${atMs})`.execute();
 }
 
+/** Writes a fill; what was kept of it as unbookable goes. */
 export async function insertFill({ sql }: Tx, fill: Fill, atMs: number): Promise<void> {
   await sql`
+    with booked as (delete from order_position_tracker.unbooked where account_id = ${fill.accountId}
+      and instrument_id = ${fill.instrumentId} and trade_id = ${fill.tradeId})
     insert into order_position_tracker.fills (account_id, instrument_id, trade_id, order_id, session_id, side, price, size,
       fee, fee_asset, maker, at_ms, seen_at_ms)
     values (${fill.accountId}, ${fill.instrumentId}, ${fill.tradeId}, ${fill.orderId}, ${fill.sessionId}, ${fill.side},

@@ -110,7 +110,7 @@ export async function sendOrder(lane: LeasedLane, parts: Parts, task: Task, orde
     const word = await recorder.hear(order.accountId, { orders: [sent.order], fills: sent.fills });
     const state = await lane.step(async (tx) => {
       const stamp = sentAtMs === null ? undefined : { orderId: order.id, atMs: sentAtMs };
-      const recorded = await recorder.record(tx, word, stamp);
+      const recorded = await recorder.record(tx, word, { sent: stamp });
       return settleTask(tx, parts, task, recorded.orders.get(order.id) ?? order);
     });
     deps.log.info({ orderId: order.id, sessionId: order.sessionId, state }, "order sent");

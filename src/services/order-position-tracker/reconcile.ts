@@ -94,7 +94,8 @@ async function bookReading(parts: Parts, reading: Reading): Promise<void> {
       await bookAtOnce(parts, { ...one, fills: [fill] }).catch(async (cause: unknown) => {
         if (hasCode(cause, "FENCED") || !failsByContent(cause)) throw cause;
         deps.log.error({ tradeId: fill.tradeId, reason: messageOf(cause) }, "a fill can not be booked");
-        const kept = { tradeId: fill.tradeId, raw: JSON.stringify(fill), reason: messageOf(cause) };
+        const { tradeId, venueOrderId } = fill;
+        const kept = { tradeId, venueOrderId, raw: JSON.stringify(fill), reason: messageOf(cause) };
         await bookAtOnce(parts, { ...one, fills: [], unreadable: [kept] });
       });
       from = fill.tradeId;
@@ -110,9 +111,9 @@ async function bookAtOnce(parts: Parts, reading: Reading): Promise<void> {
   const word = await recorder.hear(accountId, { fills });
   await deps.db.transaction(async (tx) => {
     await fence(tx);
-    const recorded = await recorder.record(tx, word);
+    const recorded = await recorder.record(tx, word, { silent, listed: true });
     await reportForeign(tx, parts, { accountId, foreign: recorded.foreign, silent });
-    for (const row of unreadable) await keepUnbooked(tx, parts, { accountId, instrument, row, silent });
+    for (const row of unreadable) await keepUnbooked(tx, deps, { accountId, instrument, row, silent, listed: true });
     await moveFillCursor(tx, move);
   });
 }
@@ -142,9 +143,7 @@ async function reconcileStates(
       continue;
     }
     if (isMissing) known.push(order.id);
-    const reading = readVenueOrder(order, found);
-    if (reading.kind === "fills-missing") fillsMissing = true;
-    if (reading.kind === "event") said.push(found);
+    if (readVenueOrder(order, found).kind !== "nothing") said.push(found);
   }
   const { foreign, again } = await unexpectedOrders(parts, accountId, { instrument, listed });
   said.push(...again.filter((order) => !said.includes(order)));
@@ -153,7 +152,7 @@ async function reconcileStates(
     await deps.db.transaction(async (tx) => {
       await fence(tx);
       await noteKnown(tx, known);
-      await recorder.record(tx, word);
+      fillsMissing = (await recorder.record(tx, word)).fillsMissing;
       await reportForeign(tx, parts, { accountId, foreign: { orders: foreign, fills: [] }, silent: false });
     });
   }
@@ -190,7 +189,7 @@ async function missing(
   const word = await recorder.hear(accountId, { fills });
   await deps.db.transaction(async (tx) => {
     await fence(tx);
-    const recorded = await recorder.record(tx, word);
+    const recorded = await recorder.record(tx, word, { listed: true });
     const now = recorded.orders.get(order.id) ?? (await lockOrder(tx, order.id));
     if (now !== null && !isTerminal(now.state)) await endIfLost(tx, parts, now, askedAtMs);
   });

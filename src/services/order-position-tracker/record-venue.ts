@@ -7,7 +7,7 @@ import type { OutgoingEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { decimal, normalize } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import type { Fill, Order } from "#shared/domain/order.ts";
+import { type Fill, fillSchema, type Order } from "#shared/domain/order.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { event, ORDERS, POSITIONS, SESSION_REPORTS } from "#shared/messages/topics.ts";
@@ -20,12 +20,15 @@ import { entriesOf } from "./ledger.ts";
 import { lockMoney, positionEvent, toPosition, upsertPosition, writeEntry } from "./money-store.ts";
 import { haltForNewIds, idsBeganAnew } from "./new-ids.ts";
 import { insertFill, insertOrderEvent, lockOrders, type OrderKeys, updateOrder } from "./order-store.ts";
+import { keepUnbooked, ordersUnbooked } from "./unbooked.ts";
 
 /** What a venue said about an account, with the instruments it spoke of. Made outside of the transaction. */
 export interface VenueWord {
   accountId: string;
   orders: readonly VenueOrder[];
   fills: readonly VenueFill[];
+  /** Fills that no book takes: something of them is not as every fill is. */
+  unbookable: readonly { fill: VenueFill; reason: string }[];
   instruments: ReadonlyMap<string, Instrument>;
 }
 
@@ -35,10 +38,16 @@ export interface Recorded {
   orders: ReadonlyMap<string, Order>;
   /** The new fills of our orders. */
   fills: readonly { fill: Fill; order: Order }[];
-  /** Whether the venue has executed more of some order than it told here. */
+  /** Whether the venue has executed more of some order than it told here, or than could be booked. */
   fillsMissing: boolean;
   /** What belongs to no order of ours. */
   foreign: { orders: readonly VenueOrder[]; fills: readonly VenueFill[] };
+}
+
+interface RecordOptions {
+  sent?: { orderId: string; atMs: number } | undefined;
+  silent?: boolean;
+  listed?: boolean;
 }
 
 export interface Recorder {
@@ -46,14 +55,24 @@ export interface Recorder {
   hear(accountId: string, said: { orders?: readonly VenueOrder[]; fills?: readonly VenueFill[] }): Promise<VenueWord>;
   /**
    * Books a word, fills before states: the one path for user stream, answers and queries. Order, fills, position, ledger
-   * and events are one with the transaction; what was booked before changes nothing. `sent` adds a stamp to an order.
+   * and events are one with the transaction; what was booked before changes nothing. What can not be booked is kept as it
+   * was told, with an alert but where it is `silent`; an order does not wait for it once the venue's list (`listed`) has it so.
+   * `sent` adds a stamp to an order.
    */
-  record(tx: Tx, word: VenueWord, sent?: { orderId: string; atMs: number }): Promise<Recorded>;
+  record(tx: Tx, word: VenueWord, how?: RecordOptions): Promise<Recorded>;
   /** Changes an order that is locked, with its event. */
   change(tx: Tx, order: Order, event: OrderEvent, patch?: Partial<Order>): Promise<Order>;
 }
 
 type RecordDeps = Pick<Deps, "bus" | "clock" | "db" | "log" | "exchanges">;
+
+const bookable = fillSchema.pick({ side: true, price: true, size: true, fee: true, atMs: true });
+
+/** Why a fill can not be booked, whosever it is; null: it can. */
+function whyUnbookable(fill: VenueFill): string | null {
+  const read = bookable.safeParse(fill);
+  return read.success ? null : read.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
+}
 
 /** The instrument of a word whose trade ids have begun anew. Null: none's have. */
 async function newIdsOf(tx: Tx, { accountId, fills, instruments }: VenueWord): Promise<string | null> {
@@ -83,9 +102,14 @@ export function createRecorder(deps: RecordDeps, instruments: Instruments): Reco
         const instrument = await instruments.bySymbol(venue, symbol);
         if (instrument !== null) found.set(symbol, instrument);
       }
-      return { accountId, orders, fills, instruments: found };
+      const unbookable = fills.flatMap((fill) => {
+        const reason = whyUnbookable(fill);
+        return reason === null ? [] : [{ fill, reason }];
+      });
+      const rest = fills.filter((fill) => unbookable.every((one) => one.fill !== fill));
+      return { accountId, orders, fills: rest, unbookable, instruments: found };
     },
-    async record(tx, word, sent) {
+    async record(tx, word, { sent, silent = false, listed = false } = {}) {
       const keys = keysOf(word);
       const [locked, positionBefore, anew] = await Promise.all([
         lockOrders(tx, keys),
@@ -96,8 +120,16 @@ export function createRecorder(deps: RecordDeps, instruments: Instruments): Reco
       // Whose they are cannot be said: they are booked from the venue's list, in a new era.
       const told = anew === null ? word : { ...word, fills: [] };
       const recording = new Recording(tx, deps, { word: told, locked, positionBefore });
+      for (const { fill, reason } of word.unbookable) {
+        const { tradeId, venueOrderId } = fill;
+        const row = { tradeId, venueOrderId, raw: JSON.stringify(fill), reason };
+        const instrument = word.instruments.get(fill.venueSymbol);
+        const kept = { accountId: word.accountId, row, silent, listed };
+        if (instrument !== undefined) await keepUnbooked(tx, deps, { ...kept, instrument });
+      }
       recording.bookFills();
       recording.takeStates();
+      if (recording.incomplete.length > 0) await recording.takeIncomplete();
       if (sent !== undefined) recording.stamp(sent.orderId, sent.atMs);
       return recording.write();
     },
@@ -154,7 +186,8 @@ class Recording {
   private readonly foreign = { orders: [] as VenueOrder[], fills: [] as VenueFill[] };
   private readonly events: OutgoingEvent[] = [];
   private readonly writes: (() => Promise<unknown>)[] = [];
-  private fillsMissing = false;
+  /** What the venue has executed more of than is booked. */
+  readonly incomplete: VenueOrder[] = [];
   private readonly atMs: number;
 
   constructor(
@@ -193,7 +226,21 @@ class Recording {
       // The other order's state is not this one's; what it executes is booked from its fills.
       if (this.checkOnce(tracked, said)) continue;
       const reading = readVenueOrder(tracked.order, said);
-      if (reading.kind === "fills-missing") this.fillsMissing = true;
+      if (reading.kind === "fills-missing") this.incomplete.push(said);
+      if (reading.kind === "event") this.apply(tracked, reading.event, instrument);
+    }
+  }
+
+  /** Where what is missing can not be booked, the order is not kept waiting for it. */
+  async takeIncomplete(): Promise<void> {
+    const { accountId, instruments } = this.input.word;
+    const venueOrderIds = this.incomplete.map((said) => said.venueOrderId);
+    const unbookable = await ordersUnbooked(this.tx, accountId, venueOrderIds);
+    for (const said of this.incomplete) {
+      const instrument = instruments.get(said.venueSymbol);
+      const tracked = this.find(said, instrument);
+      if (instrument === undefined || tracked === undefined || !unbookable.has(said.venueOrderId)) continue;
+      const reading = readVenueOrder(tracked.order, said, true);
       if (reading.kind === "event") this.apply(tracked, reading.event, instrument);
     }
   }
@@ -237,7 +284,7 @@ class Recording {
     if (this.events.length > 0) this.deps.bus.publish(this.tx, this.events);
     await Promise.all(this.writes.map((write) => write()));
     const orders = new Map([...this.tracked].map(([id, { order }]) => [id, order]));
-    return { orders, fills: this.booked, fillsMissing: this.fillsMissing, foreign: this.foreign };
+    return { orders, fills: this.booked, fillsMissing: this.incomplete.length > 0, foreign: this.foreign };
   }
 
   private find(said: VenueOrder | VenueFill, instrument: Instrument | undefined): TrackedOrder | undefined {

@@ -36,7 +36,7 @@ export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, o
     const said = { orders: trace.order === null ? [] : [trace.order], fills: trace.fills };
     const word = await parts.recorder.hear(order.accountId, said);
     const state = await lane.step(async (tx) => {
-      const recorded = await parts.recorder.record(tx, word);
+      const recorded = await parts.recorder.record(tx, word, { listed: true });
       return settleTask(tx, parts, task, recorded.orders.get(order.id) ?? order);
     });
     parts.deps.log.info({ orderId: order.id, state }, "unknown order resolved");

@@ -182,6 +182,7 @@ const unbookedSchema = z.object({
   accountId: z.string(),
   instrumentId: z.string(),
   tradeId: z.string(),
+  venueOrderId: z.string().nullable().describe("The venue's order that it is of"),
   raw: z.string().describe("As the venue told it"),
   reason: z.string(),
   seenAtMs: epochMs,

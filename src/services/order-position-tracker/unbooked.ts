@@ -1,15 +1,17 @@
 import { raiseAlert } from "#shared/alerts/alerts.ts";
-import type { Db, Tx } from "#shared/db/db.ts";
+import type { Db, Sql, Tx } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { UnreadableFill } from "#shared/exchange/exchange.ts";
-import type { Parts } from "./parts.ts";
+import type { Deps } from "#shared/service/service.ts";
 
 /** An execution that the venue tells of and that could not be booked, as it was told. */
 export interface Unbooked {
   accountId: string;
   instrumentId: string;
   tradeId: string;
+  /** The venue's order that it is of, where that could be read. */
+  venueOrderId: string | null;
   raw: string;
   reason: string;
   seenAtMs: number;
@@ -23,15 +25,19 @@ export function failsByContent(error: unknown): boolean {
 /** Keeps an execution that can not be booked, once, and tells of it; what comes after it does not wait. `silent`: nobody is told. */
 export async function keepUnbooked(
   tx: Tx,
-  { deps }: Parts,
-  of: { accountId: string; instrument: Instrument; row: UnreadableFill; silent: boolean },
+  deps: Pick<Deps, "bus" | "clock">,
+  of: { accountId: string; instrument: Instrument; row: UnreadableFill; silent: boolean; listed: boolean },
 ): Promise<void> {
-  const { accountId, instrument, row, silent } = of;
-  const { tradeId, raw, reason } = row;
+  const { accountId, instrument, row, silent, listed } = of;
+  const { tradeId, venueOrderId, raw, reason } = row;
   const inserted = await tx.sql`
-    insert into order_position_tracker.unbooked (account_id, instrument_id, trade_id, raw, reason, seen_at_ms)
-    values (${accountId}, ${instrument.id}, ${tradeId}, ${raw}, ${reason}, ${deps.clock.nowMs()})
-    on conflict do nothing returning 1`;
+    insert into order_position_tracker.unbooked as unbooked (account_id, instrument_id, trade_id, venue_order_id, listed, raw,
+      reason, seen_at_ms)
+    select ${accountId}, ${instrument.id}, ${tradeId}, ${venueOrderId}, ${listed}, ${raw}, ${reason}, ${deps.clock.nowMs()}
+    where not exists (select from order_position_tracker.fills
+      where account_id = ${accountId} and instrument_id = ${instrument.id} and trade_id = ${tradeId})
+    on conflict (account_id, instrument_id, trade_id) do update set listed = true
+    where excluded.listed and not unbooked.listed returning 1`;
   if (inserted.length === 0 || silent) return;
   await raiseAlert(tx, deps, {
     scope: `account:${accountId}/${instrument.venueSymbol}`,
@@ -41,11 +47,23 @@ export async function keepUnbooked(
   });
 }
 
+/** Of these orders of the venue those of which its list has what can not be booked. */
+export async function ordersUnbooked(
+  { sql }: { sql: Sql },
+  accountId: string,
+  venueOrderIds: readonly string[],
+): Promise<Set<string>> {
+  const rows = await sql<{ id: string }[]>`
+    select distinct venue_order_id as id from order_position_tracker.unbooked
+    where account_id = ${accountId} and listed and venue_order_id = any(${[...venueOrderIds]}) and trade_id not like 'era%'`;
+  return new Set(rows.map(({ id }) => id));
+}
+
 /** Those of an account, or all, newest first. */
 export async function readUnbooked({ sql }: Db, accountId: string | undefined, limit: number): Promise<Unbooked[]> {
   return await sql<Unbooked[]>`
-    select account_id as "accountId", instrument_id as "instrumentId", trade_id as "tradeId", raw, reason,
-      seen_at_ms as "seenAtMs"
+    select account_id as "accountId", instrument_id as "instrumentId", trade_id as "tradeId",
+      venue_order_id as "venueOrderId", raw, reason, seen_at_ms as "seenAtMs"
     from order_position_tracker.unbooked
     where ${accountId === undefined ? sql`true` : sql`account_id = ${accountId}`}
     order by seen_at_ms desc, trade_id limit ${limit}`;

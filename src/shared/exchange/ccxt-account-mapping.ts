@@ -55,9 +55,13 @@ export function orderOf(answer: unknown): VenueOrder {
   return toOrder(orderRow.parse(answer));
 }
 
-/** Orders of an openOrders answer. */
+/** Orders of an openOrders answer. A row that cannot be read is left out: asked for by itself, it says so. */
 export function ordersOf(answer: unknown): VenueOrder[] {
-  return z.array(orderRow).parse(answer).map(toOrder);
+  const rows = z.array(z.unknown()).parse(answer);
+  return rows.flatMap((row) => {
+    const read = orderRow.safeParse(row);
+    return read.success ? [toOrder(read.data)] : [];
+  });
 }
 
 const placedSchema = orderRow.extend({
@@ -109,6 +113,7 @@ const fillRow = z.looseObject({
 });
 
 const idRow = z.looseObject({ id: wireId });
+const orderIdRow = z.looseObject({ orderId: wireId });
 
 /** Fills of a myTrades answer, oldest first. A row that cannot be read is handed out as it is. */
 export function fillsOf(answer: unknown): FillPage {
@@ -122,7 +127,8 @@ export function fillsOf(answer: unknown): FillPage {
     else {
       const raw = JSON.stringify(row);
       const reason = read.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
-      page.unreadable.push({ tradeId: id ?? String(Bun.hash(raw)), raw, reason });
+      const venueOrderId = orderIdRow.safeParse(row).data?.orderId ?? null;
+      page.unreadable.push({ tradeId: id ?? String(Bun.hash(raw)), venueOrderId, raw, reason });
     }
   }
   return page;

@@ -78,6 +78,8 @@ export interface VenueFill {
 export interface UnreadableFill {
   /** Of the row, or of all its text where it has none. */
   tradeId: string;
+  /** Of the row; null where it has none. */
+  venueOrderId: string | null;
   /** As the venue wrote it: JSON text. */
   raw: string;
   reason: string;

@@ -18,10 +18,11 @@ const KNOWN_OPEN: ReadonlySet<OrderState> = new Set(["ACCEPTED", "TRIGGERED", "P
 
 /**
  * Reads the venue's state of an order, fills before states: FILLED and PARTIALLY_FILLED come from fills alone, and an end
- * is taken over only when all that the venue has executed is booked.
+ * is taken over only when all that the venue has executed is booked. `unbookable`: some of that can not be, and is not waited
+ * for; an order that the venue has filled so is EXPIRED here.
  */
-export function readVenueOrder(order: Order, venue: VenueOrder): VenueReading {
-  if (decimal(venue.filledSize).gt(order.filledSize)) return { kind: "fills-missing" };
+export function readVenueOrder(order: Order, venue: VenueOrder, unbookable = false): VenueReading {
+  if (!unbookable && decimal(venue.filledSize).gt(order.filledSize)) return { kind: "fills-missing" };
   const { venueOrderId } = venue;
   if (venue.status === "NEW" || venue.status === "PARTIALLY_FILLED") {
     // A pending cancel ends by the answer to the cancel, never by an older word that the order is open.
@@ -29,6 +30,12 @@ export function readVenueOrder(order: Order, venue: VenueOrder): VenueReading {
     if (isTerminal(order.state) && !hasEndedUnheard(order)) return { kind: "nothing" };
     return { kind: "event", event: { kind: "state", to: "ACCEPTED", venueOrderId } };
   }
-  if (venue.status === "FILLED" || isTerminal(order.state)) return { kind: "nothing" };
+  if (isTerminal(order.state)) return { kind: "nothing" };
+  if (unbookable) {
+    const to = venue.status === "FILLED" ? "EXPIRED" : CLOSED[venue.status];
+    const reason = `EXECUTION_NOT_BOOKED: of the ${venue.filledSize} that the venue has executed not all could be booked.`;
+    return { kind: "event", event: { kind: "state", to, venueOrderId, reason } };
+  }
+  if (venue.status === "FILLED") return { kind: "nothing" };
   return { kind: "event", event: { kind: "state", to: CLOSED[venue.status], venueOrderId } };
 }

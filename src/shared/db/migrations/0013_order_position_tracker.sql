@@ -86,11 +86,14 @@ create table order_position_tracker.foreign_activity (
 );
 create index foreign_by_order on order_position_tracker.foreign_activity (account_id, instrument_id, (data ->> 'venueOrderId'));
 
--- Executions that the venue tells of and that could not be booked: as they were told, with the reason.
+-- Executions that the venue tells of and that could not be booked: as they were told, with the reason. `listed`: the venue's list
+-- has it so; else its stream or an answer may have garbled it. One that is booked after all is here no more.
 create table order_position_tracker.unbooked (
   account_id text not null,
   instrument_id text not null,
   trade_id text not null,
+  venue_order_id text,
+  listed boolean not null,
   raw text not null,
   reason text not null,
   seen_at_ms bigint not null,

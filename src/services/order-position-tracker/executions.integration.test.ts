@@ -1,0 +1,107 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import type { VenueAccount } from "#shared/exchange/exchange.ts";
+import { createRedlockLock } from "#shared/leader/redlock.ts";
+import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
+import {
+  alertsAbout,
+  changed,
+  inState,
+  moneyOf,
+  place,
+  requestOf,
+  runSession,
+  venueMoney,
+} from "./tracker-rows.fixture.ts";
+import { readUnbooked } from "./unbooked.ts";
+
+let world: World;
+let desk: Desk;
+
+beforeAll(async () => {
+  world = await createWorld(4, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+});
+beforeEach(async () => {
+  desk = await openDesk(world);
+  await desk.tick("100");
+});
+afterEach(async () => {
+  await desk.close();
+});
+afterAll(async () => {
+  await world.close();
+});
+
+const OFTEN = {
+  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
+  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
+};
+
+describe("an execution that the venue lists and that can not be booked", () => {
+  /** A connector to a venue whose first trade has a size that no event may have, behind a row of an unknown form. */
+  const broken = (account: VenueAccount) =>
+    changed(account, {
+      fills: async (query) => {
+        const page = await account.fills(query);
+        const unreadable = [{ tradeId: "900", venueOrderId: null, raw: '{"id":900}', reason: "price: is missing" }];
+        return {
+          ...page,
+          unreadable,
+          fills: page.fills.map((one) => (one.tradeId === "1" ? { ...one, size: "0" } : one)),
+        };
+      },
+    });
+  const kept = () => readUnbooked(world.database.db, desk.marketId, 10);
+
+  test("is kept as it was told, with an alert; its order ends, and those behind it are booked", async () => {
+    await desk.startTracker({ settings: OFTEN, account: broken });
+    const session = await runSession(world, desk);
+    desk.proxy.cutStream();
+    const [first, second] = [requestOf(session, 1), requestOf(session, 2)];
+    for (const order of [first, second]) await inState(world, await place(world, desk, order), "ACCEPTED");
+    await desk.tick("100");
+    await inState(world, second, "FILLED");
+    const { stateReason, filledSize } = await inState(world, first, "EXPIRED");
+    expect([stateReason, filledSize]).toEqual([
+      "EXECUTION_NOT_BOOKED: of the 2 that the venue has executed not all could be booked.",
+      "0",
+    ]);
+    const rows = (await kept()).toSorted((one, other) => one.tradeId.localeCompare(other.tradeId));
+    expect(rows.map(({ tradeId, raw, reason }) => [tradeId, raw.slice(0, 10), reason])).toEqual([
+      ["1", '{"tradeId"', "size: must be above zero"],
+      ["900", '{"id":900}', "price: is missing"],
+    ]);
+    expect(await alertsAbout(world, desk.marketId)).toEqual(["EXECUTION_NOT_BOOKED"]);
+  });
+
+  test("does not leave an order UNKNOWN whose answer was lost", async () => {
+    await desk.startTracker({ settings: OFTEN, account: broken });
+    const session = await runSession(world, desk);
+    desk.proxy.cutStream();
+    desk.proxy.next("POST order", "lose-answer");
+    desk.proxy.next("GET order", () => desk.tick("101"));
+    const order = await place(world, desk, requestOf(session, 1));
+    expect((await inState(world, order, "EXPIRED")).stateReason).toStartWith("EXECUTION_NOT_BOOKED: ");
+    expect((await kept()).some(({ tradeId }) => tradeId === "1")).toBe(true);
+  });
+});
+
+describe("a commission", () => {
+  test.each([
+    ["below zero is credited", { share: "-0.0001" }, "SPX", "-0.0002", "2.0002"],
+    ["below zero in a third asset is credited there", { share: "-0.0002", asset: "BNB" }, "BNB", "-0.04", "2"],
+  ])("%s, to the last digit", async (_what, charge, asset, fee, size) => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    await desk.misbehave({ fault: "commission", ...charge });
+    const order = await place(world, desk, requestOf(session, 1));
+    await inState(world, order, "ACCEPTED");
+    await desk.tick("100");
+    expect((await inState(world, order, "FILLED")).fees).toEqual({ [asset]: fee });
+    const money = await moneyOf(world, session);
+    expect(money).toEqual(await venueMoney(desk));
+    const [position] = await world.database.db.sql<{ size: string; fees: unknown }[]>`
+      select size, fees from order_position_tracker.positions where session_id = ${session.id}`;
+    expect(position).toMatchObject({ size: expect.stringMatching(new RegExp(`^${size}0*$`)), fees: { [asset]: fee } });
+  });
+});
