@@ -58,7 +58,7 @@ export function createBans({ store, clock, log }: { store: BanStore | null; cloc
   return {
     untilMs,
     async check(address) {
-      if (store !== null && clock.monotonicMs() - readAtMs >= FRESH_MS) {
+      if (store !== null && (reading !== null || clock.monotonicMs() - readAtMs >= FRESH_MS)) {
         reading ??= read().finally(() => {
           reading = null;
         });
