@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { stateSchema } from "./control.ts";
+import { activeFaultSchema } from "./faults.ts";
 
 /** Where the market stands. */
 export async function state(url: string, query = "") {
@@ -30,4 +31,15 @@ export async function tick(url: string, price: string) {
     body: JSON.stringify({ price }),
   });
   return z.object({ id: z.number(), price: z.string(), atMs: z.number() }).parse(await response.json());
+}
+
+/** Sets the faults of a market in place of those before; gives them as they are listed. */
+export async function setFaults(url: string, ...faults: object[]) {
+  const response = await fetch(`${url}/control/faults`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ seed: 7, faults }),
+  });
+  if (!response.ok) throw new Error(await response.text());
+  return z.object({ faults: z.array(activeFaultSchema) }).parse(await response.json()).faults;
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { activeFaultSchema } from "./faults.ts";
+import type { HostedMarket } from "./host.ts";
 import type { VenueFillRow } from "./ledger-types.ts";
-import type { Market } from "./market.ts";
 import { REGIMES } from "./synthetic-price.ts";
 
 /** Only what is newer than these: a trade id, and a terminal order's number. 0: all of the run. */
@@ -46,12 +47,16 @@ export const stateSchema = z.object({
   terminalOrders: z.array(
     z.object({ number: z.number().int(), orderId: z.number().int(), clientOrderId: z.string(), status: z.string() }),
   ),
+  faults: z.array(activeFaultSchema),
   balances: z.record(z.string(), z.object({ free: z.string(), locked: z.string() })),
 });
 export type MarketStateView = z.infer<typeof stateSchema>;
 
 /** The market as its conductor sees it: whole counts, and of fills and terminal orders those newer than asked for. */
-export function stateOf(market: Market, since: StateQuery): MarketStateView {
+export function stateOf(
+  { market, faults }: Pick<HostedMarket, "market" | "faults">,
+  since: StateQuery,
+): MarketStateView {
   const { cursor, ledger, replay } = market;
   const last = replay?.bars[cursor.bar - 1];
   return {
@@ -78,6 +83,7 @@ export function stateOf(market: Market, since: StateQuery): MarketStateView {
       clientOrderId: order.clientOrderId,
       status: order.status,
     })),
+    faults: faults.list,
     balances: Object.fromEntries(ledger.balances.map(({ asset, free, locked }) => [asset, { free, locked }])),
   };
 }

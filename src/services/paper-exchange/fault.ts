@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Market } from "./market.ts";
+import { isRefusal, type Refusal } from "./refusal.ts";
 import type { Params } from "./signature.ts";
 
 /** A request as it reached the venue: of REST, or of the WebSocket API (`method` "WS"). */
@@ -21,14 +22,24 @@ export interface Reply {
   dropped?: boolean;
 }
 
+/** The reply that an answer or a refusal makes. */
+export function replyOf(answer: object | Refusal): Reply {
+  if (!isRefusal(answer)) return { status: 200, body: answer };
+  return { status: answer.status, body: { code: answer.code, msg: answer.msg } };
+}
+
 export type StreamKind = "market" | "user";
 
 /** A frame on its way to one connection. */
 export interface Frame {
   kind: StreamKind;
   text: string;
+  /** Which stream it is of: "trade", "kline_1s", "executionReport". */
+  stream: string;
   /** Whether it tells of a closed bar. */
   closedBar: boolean;
+  /** The connection that it goes to. */
+  to: object;
   /** Later or again: sends a text to the same connection. */
   send: (text: string) => void;
 }
@@ -49,6 +60,8 @@ export interface Misbehaviour {
   rules?: (instrument: Instrument) => Instrument;
   /** How far the server clock is ahead. */
   aheadMs?: () => number;
+  /** What the list of faults says of it besides how often it has struck. */
+  tells?: () => Record<string, number>;
   /** Ends what it has changed at the market. */
   stop?: () => void;
 }

@@ -64,11 +64,18 @@ export class Faults {
 
   /** What is set, with what it was given and how often it has struck. */
   get list(): z.infer<typeof activeFaultSchema>[] {
-    return this.#current().map(({ settings, struck, over }) => ({ ...settings, struck, over }));
+    return this.#current().map(({ settings, struck, over, does }) => ({
+      ...settings,
+      ...does.tells?.(),
+      struck,
+      over,
+    }));
   }
 
+  /** Those whose time is not over. */
   get names(): string[] {
-    return [...new Set(this.#current().map(({ settings }) => settings.fault))];
+    const inForce = this.#current().filter(({ over }) => !over);
+    return [...new Set(inForce.map(({ settings }) => settings.fault))];
   }
 
   before(call: Call): Reply | null {
@@ -104,7 +111,7 @@ export class Faults {
     else void this.#clock.sleep(delayMs).then(send);
   }
 
-  /** The market as those see it who ask. */
+  /** The market as those see it who ask. Nothing is to be changed through it. */
   view(): Market {
     const seen = this.#current().reduce((market, { does }) => does.view?.(market) ?? market, this.#market);
     const aheadMs = this.#current().reduce((sum, { does }) => sum + (does.aheadMs?.() ?? 0), 0);

@@ -28,8 +28,8 @@ export interface Ledger {
   place(placement: Placement, at: { nowMs: number; lastPrice: string | null }): VenueOrderRow | Refusal;
   /** An open order that nobody hears of any more, and that never executes. */
   forget(order: VenueOrderRow, nowMs: number): void;
-  /** The next order is filled by half and ends EXPIRED_IN_MATCH. */
-  cutNext(): void;
+  /** Which executions are cut by half, so that their order ends EXPIRED_IN_MATCH; null: none. */
+  cuts: CutRule | null;
   /** Another commission than the instrument's; null: the instrument's. */
   charge: CommissionRule | null;
   /** The order has to be open. */
@@ -64,6 +64,9 @@ export interface LedgerOptions {
 /** What an execution pays, as a share of what is received in the asset; null: what the instrument says. */
 export type CommissionRule = (fill: MatchedFill) => { share: string; asset: string } | null;
 
+/** Whether the execution of an order is cut. */
+export type CutRule = (order: VenueOrderRow) => boolean;
+
 /** `rules`: the instrument as it is now; names and assets never change. */
 export function createLedger(rules: () => Instrument, loaded: LedgerState, more: LedgerOptions = {}): Ledger {
   return new AccountLedger(rules, loaded, more);
@@ -78,12 +81,11 @@ class AccountLedger implements Ledger {
   private readonly account: Account;
   private readonly matcher;
   private changes = noChanges();
-  private readonly cut = new Set<number>();
-  private cutsNext = false;
   private readonly latencyMs: number;
   /** Orders on their way to the book, by the time from which they are there. */
   private readonly onTheWay = new Map<number, number>();
   charge: CommissionRule | null = null;
+  cuts: CutRule | null = null;
   private eventCount: number;
 
   constructor(
@@ -147,18 +149,12 @@ class AccountLedger implements Ledger {
       updatedAtMs: at.nowMs,
     };
     this.orders.push(order);
-    if (this.cutsNext) this.cut.add(order.id);
-    this.cutsNext = false;
     this.admit(order);
     if (!locked.isZero()) this.account.lock(this.changes, asset, locked);
     this.changes.orders.add(order);
     this.report({ order, type: "NEW", atMs: at.nowMs });
     if (!locked.isZero()) this.reportBalances(at.nowMs);
     return order;
-  }
-
-  cutNext(): void {
-    this.cutsNext = true;
   }
 
   forget(order: VenueOrderRow, nowMs: number): void {
@@ -227,16 +223,18 @@ class AccountLedger implements Ledger {
   private settle(matched: MatchedFill): void {
     const order = this.orders[Number(matched.orderId) - 1];
     if (order === undefined) throw new Error(`A fill of an order that is not here: ${matched.orderId}.`);
-    const isCut = this.cut.delete(order.id);
-    const fill = this.charged(isCut ? halved(matched, this.rules()) : matched);
+    const half = this.cuts?.(order) === true ? halved(matched, this.rules()) : null;
+    const isCut = half !== null;
+    const traded = half ?? matched;
     const own = decimal(order.locked);
     const { base: baseAsset, quote: quoteAsset } = this.rules();
     const [base, quote] = [this.account.free(baseAsset), this.account.free(quoteAsset)];
-    const available = fill.side === "BUY" ? { base, quote: quote.plus(own) } : { base: base.plus(own), quote };
-    if (!canSettle(fill, available)) {
-      this.expire(order.id, "INSUFFICIENT_BALANCE", fill.atMs);
+    const available = traded.side === "BUY" ? { base, quote: quote.plus(own) } : { base: base.plus(own), quote };
+    if (!canSettle(traded, available)) {
+      this.expire(order.id, "INSUFFICIENT_BALANCE", traded.atMs);
       return;
     }
+    const fill = this.charged(traded, available);
     order.filled = plain(decimal(order.filled).plus(fill.size));
     order.quote = plain(decimal(order.quote).plus(fill.quote));
     const row = this.record(order, fill);
@@ -248,17 +246,20 @@ class AccountLedger implements Ledger {
     this.reportBalances(fill.atMs);
   }
 
-  /** The fill with what it really pays. */
-  private charged(fill: MatchedFill): MatchedFill {
+  /** The fill with what it really pays. `available`: before it. */
+  private charged(fill: MatchedFill, available: { base: Decimal; quote: Decimal }): MatchedFill {
     const rule = this.charge?.(fill) ?? null;
     if (rule === null) return fill;
     const { base, feeDecimals } = this.rules();
+    const spent = fill.side === "BUY" ? this.rules().quote : base;
+    const leftOfSpent = fill.side === "BUY" ? available.quote.minus(fill.quote) : available.base.minus(fill.size);
     // What a third asset is worth is not known here: one unit of it stands for one of the quote asset.
     const received = rule.asset === base ? fill.size : fill.quote;
     const fee = received.times(rule.share).toDecimalPlaces(feeDecimals, Decimal.ROUND_DOWN);
     // As at the venues: who cannot pay in another asset pays the usual commission.
+    const left = rule.asset === spent ? leftOfSpent : this.account.free(rule.asset);
     const isOther = rule.asset !== fill.feeAsset;
-    return isOther && fee.gt(this.account.free(rule.asset)) ? fill : { ...fill, fee, feeAsset: rule.asset };
+    return isOther && fee.gt(left) ? fill : { ...fill, fee, feeAsset: rule.asset };
   }
 
   private record(order: VenueOrderRow, fill: MatchedFill): VenueFillRow {
@@ -327,10 +328,10 @@ function known(order: VenueOrderRow | undefined): VenueOrderRow | undefined {
   return order?.status === "FORGOTTEN" ? undefined : order;
 }
 
-/** Half of a fill, down to the size step, or all of it where half would be nothing. */
-function halved(fill: MatchedFill, { sizeStep, feeDecimals }: Instrument): MatchedFill {
+/** Half of a fill, down to the size step. Null: half would be nothing. */
+function halved(fill: MatchedFill, { sizeStep, feeDecimals }: Instrument): MatchedFill | null {
   const half = floorToStep(fill.size.div(2), decimal(sizeStep));
-  if (half.isZero()) return fill;
+  if (half.isZero()) return null;
   const share = half.div(fill.size);
   const fee = fill.fee.times(share).toDecimalPlaces(feeDecimals, Decimal.ROUND_DOWN);
   return { ...fill, size: half, quote: half.times(fill.price), fee, closesOrder: false };

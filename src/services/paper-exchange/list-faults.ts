@@ -1,9 +1,37 @@
 import { z } from "zod";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
-import { defineFault, ms, type Reach } from "./fault.ts";
+import { defineFault, type FaultKind, type Misbehaviour, ms, type Reach } from "./fault.ts";
 import type { Ledger } from "./ledger.ts";
 import type { VenueFillRow, VenueOrderRow } from "./ledger-types.ts";
 import type { Market } from "./market.ts";
+
+const bars = z.number().int().min(1);
+const openAtMs = z.number().int().min(0);
+const removed = defineFault(
+  "bars-removed",
+  "REST does not list certain bars any more: the newest when it was set, those up to a time, or the one that opened then",
+  { newest: bars.optional(), upToMs: openAtMs.optional(), openAtMs: openAtMs.optional() },
+  (of, reach) => {
+    const { market } = reach;
+    const openOf = ({ openAtMs: atMs }: { openAtMs: number }) => atMs;
+    const newest = new Map(
+      market.timeFrames.map((one) => [
+        one,
+        new Set(of.newest === undefined ? [] : market.closedBars(one).slice(-of.newest).map(openOf)),
+      ]),
+    );
+    const isGone = (timeFrame: TimeFrame, atMs: number) =>
+      newest.get(timeFrame)?.has(atMs) === true || atMs === of.openAtMs || atMs <= (of.upToMs ?? -1);
+    return { view: (seen) => withBars(seen, reach, (timeFrame, atMs) => !isGone(timeFrame, atMs)) };
+  },
+);
+const barsRemoved: FaultKind = {
+  ...removed,
+  schema: removed.schema.refine(
+    ({ newest, upToMs, openAtMs: atMs }) => [newest, upToMs, atMs].some((one) => one !== undefined),
+    'must say which: "newest", "upToMs" or "openAtMs"',
+  ),
+};
 
 /** Faults of what the venue lists. */
 export const LIST_FAULTS = [
@@ -36,28 +64,7 @@ export const LIST_FAULTS = [
       return { stop, view: (seen) => withBars(seen, reach, isOld) };
     },
   ),
-  defineFault(
-    "bars-removed",
-    "REST does not list the newest bars that were closed when it was set",
-    { newest: z.number().int().min(1) },
-    ({ newest }, reach) => {
-      const { market } = reach;
-      const gone = new Map(
-        market.timeFrames.map((one) => [
-          one,
-          new Set(
-            market
-              .closedBars(one)
-              .slice(-newest)
-              .map(({ openAtMs }) => openAtMs),
-          ),
-        ]),
-      );
-      return {
-        view: (seen) => withBars(seen, reach, (timeFrame, openAtMs) => gone.get(timeFrame)?.has(openAtMs) !== true),
-      };
-    },
-  ),
+  barsRemoved,
 ] as const;
 
 /** The market with other values of some members, for those who only ask. */
@@ -75,48 +82,70 @@ function withBars(
     closedBars: (timeFrame: TimeFrame) => {
       const all = market.closedBars(timeFrame);
       const listed = all.filter(({ openAtMs }) => lists(timeFrame, openAtMs));
-      if (listed.length < all.length) strikes();
-      return listed;
+      return listed.length < all.length && strikes() ? listed : all;
     },
   });
 }
 
-/** Remembers each order as it was at each moment since the fault was set, for as long as the lists lag. */
-function lag({ lagMs }: { lagMs: number }, { market, clock, strikes }: Reach) {
-  const beganMs = clock.nowMs();
+/** Remembers each order as it was at each moment since the fault was set. */
+function lag({ lagMs }: { lagMs: number }, { market, clock, strikes }: Reach): Misbehaviour {
   /** By order, oldest first: since when it is so. */
   const versions = new Map<number, { sinceMs: number; row: VenueOrderRow }[]>();
   const fillsSinceMs = new Map<number, number>();
-  const note = (row: VenueOrderRow, sinceMs: number): void => {
-    versions.set(row.id, [...(versions.get(row.id) ?? []), { sinceMs, row: { ...row } }]);
-  };
-  for (const order of market.ledger.orders) note(order, 0);
-  for (const { tradeId } of market.ledger.fills) fillsSinceMs.set(tradeId, 0);
-  const stop = market.listen(() => {
-    const nowMs = clock.nowMs();
-    for (const order of market.ledger.orders) {
-      const last = versions.get(order.id)?.at(-1)?.row;
-      if (last === undefined || last.status !== order.status || last.filled !== order.filled) note(order, nowMs);
+  const note = (nowMs: number): void => {
+    const { orders, fills } = market.ledger;
+    // The venue has begun its ids anew: what is remembered is of other orders.
+    if (orders.length < versions.size) versions.clear();
+    if (fills.length < fillsSinceMs.size) fillsSinceMs.clear();
+    for (const row of orders) {
+      const known = versions.get(row.id) ?? [];
+      const last = known.at(-1)?.row;
+      if (last !== undefined && last.status === row.status && last.filled === row.filled) continue;
+      versions.set(row.id, [...known, { sinceMs: nowMs, row: { ...row } }]);
     }
-    for (const { tradeId } of market.ledger.fills) if (!fillsSinceMs.has(tradeId)) fillsSinceMs.set(tradeId, nowMs);
-  });
-  const view = (seen: Market): Market => {
-    const atMs = Math.max(clock.nowMs() - lagMs, Math.min(beganMs, clock.nowMs()) - lagMs);
-    const orders = [...versions.values()]
-      .map((all) => all.findLast(({ sinceMs }) => sinceMs <= atMs)?.row)
-      .filter((row) => row !== undefined);
-    const fills = market.ledger.fills.filter(({ tradeId }) => (fillsSinceMs.get(tradeId) ?? 0) <= atMs);
-    if (orders.length < market.ledger.orders.length || fills.length < market.ledger.fills.length) strikes();
-    return seenAs(seen, { ledger: laggingLedger(market.ledger, orders, fills) });
+    for (const { tradeId } of fills) if (!fillsSinceMs.has(tradeId)) fillsSinceMs.set(tradeId, nowMs);
   };
-  return { stop, view };
+  note(0);
+  const past = (): Listed => {
+    note(clock.nowMs());
+    const { ledger } = market;
+    const untilMs = clock.nowMs() - lagMs;
+    const isOld = ({ sinceMs }: { sinceMs: number }) => sinceMs <= untilMs;
+    const seen = [...versions.values()].map((all) => ({ now: all.at(-1)?.row, old: all.findLast(isOld)?.row }));
+    const fills = ledger.fills.filter(({ tradeId }) => (fillsSinceMs.get(tradeId) ?? 0) <= untilMs);
+    const isBehind = fills.length < ledger.fills.length || seen.some(({ now, old }) => now !== old);
+    if (!isBehind || !strikes()) return ledger;
+    return listedOf(
+      seen.map(({ old }) => old).filter((row) => row !== undefined),
+      fills,
+    );
+  };
+  return {
+    stop: market.listen(() => note(clock.nowMs())),
+    view: (seen) => seenAs(seen, { ledger: laggingLedger(market.ledger, past) }),
+  };
 }
 
-function laggingLedger(ledger: Ledger, orders: VenueOrderRow[], fills: VenueFillRow[]): Ledger {
+/** What lists and questions are answered from. */
+type Listed = Pick<Ledger, "orders" | "fills" | "open" | "order" | "orderByClientId">;
+
+function listedOf(rows: readonly VenueOrderRow[], fills: readonly VenueFillRow[]): Listed {
+  const orders = rows.filter(({ status }) => status !== "FORGOTTEN");
   const byId = new Map(orders.map((order) => [order.id, order]));
   const newest = new Map(orders.map((order) => [order.clientOrderId, order]));
   const open = new Map(orders.filter(({ status }) => status === "NEW").map((order) => [order.id, order]));
-  const members = { orders, fills, open, order: byId.get.bind(byId), orderByClientId: newest.get.bind(newest) };
-  const values = Object.entries(members).map(([name, value]) => [name, { value }]);
-  return Object.create(ledger, Object.fromEntries(values)) as Ledger;
+  return { orders, fills, open, order: (id) => byId.get(id), orderByClientId: (id) => newest.get(id) };
+}
+
+/** Whether it lags is drawn once a question, when it is first needed. */
+function laggingLedger(ledger: Ledger, past: () => Listed): Ledger {
+  let drawn: Listed | null = null;
+  const listed = (): Listed => (drawn ??= past());
+  return Object.create(ledger, {
+    orders: { get: () => listed().orders },
+    fills: { get: () => listed().fills },
+    open: { get: () => listed().open },
+    order: { value: (id: number) => listed().order(id) },
+    orderByClientId: { value: (id: string) => listed().orderByClientId(id) },
+  }) as Ledger;
 }

@@ -35,7 +35,8 @@ export function createMarketStreams(market: Market, faults: () => Faults): Marke
     for (const [socket, streams] of sockets) {
       if (!streams.has(stream)) continue;
       text ??= JSON.stringify(frame());
-      faults().send({ kind: "market", text, closedBar, send: (one) => sendTo(socket, one) });
+      const name = stream.slice(stream.indexOf("@") + 1);
+      faults().send({ kind: "market", stream: name, text, closedBar, to: socket, send: (one) => sendTo(socket, one) });
     }
   }
 

@@ -6,7 +6,7 @@ import { AppError } from "#shared/errors/app-error.ts";
 import type { Failpoints } from "#shared/service/failpoints.ts";
 import type { ReplayBar } from "./bars.ts";
 import { type CandleRow, Candles } from "./candles.ts";
-import { type CommissionRule, createLedger, type Ledger } from "./ledger.ts";
+import { type CommissionRule, type CutRule, createLedger, type Ledger } from "./ledger.ts";
 import { type Changes, type CursorRow, type LedgerState, noChanges, type VenueOrderRow } from "./ledger-types.ts";
 import type { MarketOptions, ReleaseOutcome, Replay, Shown } from "./market-options.ts";
 import { orderNumberOf } from "./order-number.ts";
@@ -26,6 +26,7 @@ export class Market {
   private readonly base: Instrument;
   private ruled: ((base: Instrument) => Instrument) | null = null;
   private commission: CommissionRule | null = null;
+  private cuts: CutRule | null = null;
   readonly account: { apiKey: string; secret: string };
   readonly replay: Replay | null;
   readonly clock: Clock;
@@ -73,9 +74,10 @@ export class Market {
     this.book.charge = rule;
   }
 
-  /** The next order is filled by half and ends EXPIRED_IN_MATCH. */
-  cutNextOrder(): void {
-    this.book.cutNext();
+  /** Which executions are cut by half, so that their order ends EXPIRED_IN_MATCH; null: none. */
+  cutMatches(rule: CutRule | null): void {
+    this.cuts = rule;
+    this.book.cuts = rule;
   }
 
   /** Time frames that it makes bars of. */
@@ -328,6 +330,7 @@ export class Market {
     if (this.synthetic !== null) this.candles = new Candles(this.store.candles());
     const book = createLedger(() => this.instrument, loaded, { latencyMs: this.latencyMs });
     book.charge = this.commission;
+    book.cuts = this.cuts;
     return { position: loaded.cursor, book };
   }
 

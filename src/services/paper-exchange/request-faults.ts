@@ -1,17 +1,52 @@
 import { z } from "zod";
 import { type Call, defineFault, type Misbehaviour, ms, type Reach, type Reply } from "./fault.ts";
-import type { VenueOrderRow } from "./ledger-types.ts";
-import { isRefusal, REFUSALS } from "./refusal.ts";
+import type { Market } from "./market.ts";
+import { REFUSALS } from "./refusal.ts";
 
-/** Which requests a fault is for: "POST order"; without one all of REST. */
-const what = z
-  .string()
-  .regex(/^(GET|POST|DELETE) [A-Za-z/]+$/, 'must be like "POST order"')
-  .optional()
-  .describe('Only requests like this one: "POST order". Default: all of REST');
+/** Which requests a fault is for. */
+const match = {
+  what: z
+    .string()
+    .regex(/^(GET|POST|DELETE|WS) [A-Za-z/.]+$/, 'must be like "POST order" or "WS order.place"')
+    .optional()
+    .describe('Only requests like this one: "POST order", "WS order.place". Default: all of REST'),
+  clientOrderId: z
+    .string()
+    .min(1)
+    .max(36)
+    .optional()
+    .describe("Only requests that name an order which begins like this"),
+};
 
-function concerns(call: Call, wanted: string | undefined): boolean {
-  return wanted === undefined ? call.method !== "WS" : `${call.method} ${call.path}` === wanted;
+function concerns(
+  { method, path, params }: Call,
+  wanted: { what?: string | undefined; clientOrderId?: string | undefined },
+): boolean {
+  const named = params.get("newClientOrderId") ?? params.get("origClientOrderId") ?? "";
+  const isWhat = wanted.what === undefined ? method !== "WS" : `${method} ${path}` === wanted.what;
+  return isWhat && named.startsWith(wanted.clientOrderId ?? "");
+}
+
+/** Whether a call places an order, by REST or by WebSocket. */
+function places({ method, path }: Call): boolean {
+  return (method === "POST" && path === "order") || (method === "WS" && path === "order.place");
+}
+
+/** What a Binance in trouble says: of its gateway no JSON, of itself "unknown" in its own codes. */
+function troubleOf(status: number): unknown {
+  if (status === 502) return "<html>Bad Gateway</html>";
+  if (status === 504)
+    return {
+      code: -1007,
+      msg: "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+    };
+  return { code: -1000, msg: "An unknown error occurred while processing the request." };
+}
+
+/** Which orders a fault is for. */
+const orders = { clientOrderId: match.clientOrderId };
+interface OrderMatch {
+  clientOrderId?: string | undefined;
 }
 
 const DROPPED: Reply = { status: 0, body: null, dropped: true };
@@ -22,28 +57,23 @@ function refusal({ status, code, msg }: { status: number; code: number; msg: str
 
 /** Faults of requests and their answers. */
 export const REQUEST_FAULTS = [
-  defineFault(
-    "request-lost",
-    "the connection ends before the request has reached the venue",
-    { what },
-    (of, reach) => ({
-      before: (call) => (concerns(call, of.what) && reach.strikes() ? DROPPED : null),
-    }),
-  ),
-  defineFault("answer-lost", "the request takes effect, its answer never comes", { what }, (of, reach) => ({
-    after: (call, reply) => (concerns(call, of.what) && reach.strikes() ? DROPPED : reply),
+  defineFault("request-lost", "the connection ends before the request has reached the venue", match, (of, reach) => ({
+    before: (call) => (concerns(call, of) && reach.strikes() ? DROPPED : null),
+  })),
+  defineFault("answer-lost", "the request takes effect, its answer never comes", match, (of, reach) => ({
+    after: (call, reply) => (concerns(call, of) && reach.strikes() ? DROPPED : reply),
   })),
   defineFault(
     "answer-5xx",
     "the request takes effect, the answer is a server error",
-    { what, status: z.number().int().min(500).max(599).default(502) },
+    { ...match, status: z.number().int().min(500).max(599).default(502) },
     (of, reach) => ({
       after: (call, reply) =>
-        concerns(call, of.what) && reach.strikes() ? { status: of.status, body: "<html>Bad Gateway</html>" } : reply,
+        concerns(call, of) && reach.strikes() ? { status: of.status, body: troubleOf(of.status) } : reply,
     }),
   ),
-  defineFault("answer-delayed", "answers come late", { what, delayMs: ms }, (of, reach) => ({
-    after: (call, reply) => (concerns(call, of.what) && reach.strikes() ? { ...reply, delayMs: of.delayMs } : reply),
+  defineFault("answer-delayed", "answers come late", { ...match, delayMs: ms }, (of, reach) => ({
+    after: (call, reply) => (concerns(call, of) && reach.strikes() ? { ...reply, delayMs: of.delayMs } : reply),
   })),
   defineFault(
     "banned",
@@ -51,12 +81,14 @@ export const REQUEST_FAULTS = [
     { status: z.union([z.literal(418), z.literal(429)]).default(418), retryAfterMs: ms.min(1_000) },
     ({ status, retryAfterMs }, { clock, strikes }) => {
       let untilMs: number | null = null;
+      let refused = 0;
       return {
+        tells: () => ({ refused }),
         before: () => {
           const nowMs = clock.nowMs();
           if (untilMs === null && strikes()) untilMs = nowMs + retryAfterMs;
-          else if (untilMs !== null && nowMs < untilMs) strikes();
           if (untilMs === null || nowMs >= untilMs) return null;
+          refused += 1;
           const msg = `Way too much request weight used; IP banned until ${untilMs}.`;
           const headers = { "retry-after": String(Math.ceil((untilMs - nowMs) / 1_000)) };
           return { ...refusal({ status, code: -1003, msg }), headers };
@@ -71,39 +103,34 @@ export const REQUEST_FAULTS = [
       aheadMs: z.number().int().min(-3_600_000).max(3_600_000),
     },
     ({ aheadMs }, { strikes }) => ({
-      aheadMs() {
-        strikes();
-        return aheadMs;
-      },
+      aheadMs: () => (strikes() ? aheadMs : 0),
     }),
   ),
-  defineFault("order-forgotten", "an order is accepted, and the venue knows nothing of it from then on", {}, forgets),
+  defineFault(
+    "order-forgotten",
+    "an order is accepted, and the venue knows nothing of it from then on",
+    orders,
+    (of, { market, strikes }) => ({ after: forgets(market, of, strikes) }),
+  ),
   defineFault(
     "order-unheard",
     "an order is answered NEW, and neither stream nor list ever tells of it",
-    {},
-    (none, reach) => ({
-      ...forgets(none, reach),
-      frame: ({ kind, text }) => (kind === "user" && text.includes('"X":"NEW"') ? null : text),
-    }),
+    orders,
+    unheard,
   ),
   defineFault(
     "cut-in-match",
     "an order is filled by half and ends EXPIRED_IN_MATCH (self-trade prevention)",
-    {},
-    (_of, reach) => ({
-      before: (call) => {
-        if (call.method === "POST" && call.path === "order" && reach.strikes()) reach.market.cutNextOrder();
-        return null;
-      },
-    }),
+    orders,
+    ({ clientOrderId = "" }, { market, strikes }) => {
+      market.cutMatches((order) => order.clientOrderId.startsWith(clientOrderId) && strikes());
+      return { stop: () => market.cutMatches(null) };
+    },
   ),
   defineFault("halted", "the symbol has status BREAK, and orders are refused", {}, (_of, { strikes }) => ({
     rules: (instrument) => ({ ...instrument, status: "HALTED" }),
     before: (call) =>
-      call.method === "POST" && call.path === "order" && strikes()
-        ? refusal({ status: 400, code: -1013, msg: "Market is closed." })
-        : null,
+      places(call) && strikes() ? refusal({ status: 400, code: -1013, msg: "Market is closed." }) : null,
   })),
   defineFault(
     "delisted",
@@ -119,19 +146,35 @@ export const REQUEST_FAULTS = [
   ),
 ] as const;
 
-/** Forgets each order right after the answer that has accepted it. */
-function forgets(_of: unknown, { market, strikes }: Reach): Misbehaviour {
-  return {
-    after(call, reply) {
-      if (call.method !== "POST" || call.path !== "order" || isRefusal(reply.body)) return reply;
-      const order = orderOf(market.ledger.open, call.params.get("newClientOrderId"));
-      if (reply.status !== 200 || order === undefined || !strikes()) return reply;
-      market.forget(order);
-      return reply;
-    },
+/** Forgets an open order right after the answer that has accepted it. `strikes` is asked with the venue's id of the order. */
+function forgets(market: Market, { clientOrderId = "" }: OrderMatch, strikes: (orderId: number) => boolean) {
+  return (call: Call, reply: Reply): Reply => {
+    const accepted = places(call) && reply.status === 200 ? acceptedSchema.safeParse(reply.body).data : undefined;
+    const order = accepted === undefined ? undefined : market.ledger.open.get(accepted.orderId);
+    if (order?.clientOrderId.startsWith(clientOrderId) === true && strikes(order.id)) market.forget(order);
+    return reply;
   };
 }
 
-function orderOf(open: ReadonlyMap<number, VenueOrderRow>, clientOrderId: string | undefined) {
-  return [...open.values()].find((order) => order.clientOrderId === clientOrderId);
+/** The stream comes before the answer, to each who follows it: whether it strikes is drawn once an order. */
+function unheard(of: OrderMatch, { market, strikes }: Reach): Misbehaviour {
+  const drawn = new Map<string, boolean>();
+  const strikesAt = (clientOrderId: string, orderId: number): boolean => {
+    const key = `${orderId} ${clientOrderId}`;
+    const isStruck = drawn.get(key) ?? strikes();
+    drawn.set(key, isStruck);
+    return isStruck;
+  };
+  return {
+    frame({ stream, text }) {
+      if (stream !== "executionReport") return text;
+      const { event } = reportSchema.parse(JSON.parse(text));
+      const isNew = event.x === "NEW" && event.c.startsWith(of.clientOrderId ?? "");
+      return isNew && strikesAt(event.c, event.i) ? null : text;
+    },
+    after: forgets(market, of, (orderId) => strikesAt(market.ledger.order(orderId)?.clientOrderId ?? "", orderId)),
+  };
 }
+
+const acceptedSchema = z.object({ orderId: z.number() });
+const reportSchema = z.object({ event: z.object({ x: z.string(), c: z.string(), i: z.number() }) });

@@ -6,14 +6,13 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import { stateOf, stateQuery, stateSchema } from "./control.ts";
-import type { Call, Reply } from "./fault.ts";
+import { type Call, type Reply, replyOf } from "./fault.ts";
 import { activeFaultSchema, faultsSchema } from "./faults.ts";
 import type { HostedMarket } from "./host.ts";
-import type { Market } from "./market.ts";
 import { PUBLIC_ENDPOINTS } from "./public-api.ts";
-import { isRefusal, type Refusal } from "./refusal.ts";
+import type { Refusal } from "./refusal.ts";
 import { parseParams, restPayload } from "./signature.ts";
-import { SIGNED_ENDPOINTS, signedCall } from "./signed-api.ts";
+import { type AskedMarket, SIGNED_ENDPOINTS, signedCall } from "./signed-api.ts";
 
 /** What the routes serve: markets by id (filled when the service has started) and whether /control is on. */
 export interface RouteOptions {
@@ -65,7 +64,7 @@ function controlRoutes(options: RouteOptions) {
   return httpBase("paper-exchange", options.log)
     .get(
       "/markets/:marketId/control/state",
-      ({ params, query }) => stateOf(controlled(options, params.marketId).market, query),
+      ({ params, query }) => stateOf(controlled(options, params.marketId), query),
       {
         params: marketParams,
         query: stateQuery,
@@ -76,11 +75,12 @@ function controlRoutes(options: RouteOptions) {
     .post(
       "/markets/:marketId/control/release",
       ({ params, body, query, status }) => {
-        const { market } = controlled(options, params.marketId);
+        const hosted = controlled(options, params.marketId);
+        const { market } = hosted;
         if (market.replay?.lockstep !== true)
           throw new AppError("CONFLICT", "permanent", "This market does not run in lockstep.");
         const outcome = market.release(body.step);
-        return status(outcome === "released" ? 200 : 409, stateOf(market, query));
+        return status(outcome === "released" ? 200 : 409, stateOf(hosted, query));
       },
       {
         params: marketParams,
@@ -204,11 +204,9 @@ function replyTo(hosted: HostedMarket, path: string, request: Request, body: str
   const { faults } = hosted;
   const instead = faults.before(call);
   if (instead !== null) return instead;
-  const answer = answerRest(faults.view(), call, { query, body, apiKey: request.headers.get("x-mbx-apikey") });
-  const reply = isRefusal(answer)
-    ? { status: answer.status, body: { code: answer.code, msg: answer.msg } }
-    : { status: 200, body: answer };
-  return faults.after(call, reply);
+  const markets = { itself: hosted.market, seen: faults.view() };
+  const answer = answerRest(markets, call, { query, body, apiKey: request.headers.get("x-mbx-apikey") });
+  return faults.after(call, replyOf(answer));
 }
 
 /** A body that fails ends the connection: what the other side then sees is an answer that was lost. */
@@ -219,14 +217,14 @@ function responseOf({ status, body, headers = {}, dropped = false }: Reply): Res
 }
 
 function answerRest(
-  market: Market,
+  markets: AskedMarket,
   { method, path, params }: Call,
   { query, body, apiKey }: { query: string; body: string; apiKey: string | null },
 ): object | Refusal {
   const signed = SIGNED_ENDPOINTS[`${method} ${path}`];
   if (signed !== undefined) {
-    return signedCall(market, signed, { apiKey, params, payload: restPayload(query, body) });
+    return signedCall(markets, signed, { apiKey, params, payload: restPayload(query, body) });
   }
   const open = method === "GET" ? PUBLIC_ENDPOINTS[path] : undefined;
-  return open === undefined ? NOT_SERVED : open(market, params);
+  return open === undefined ? NOT_SERVED : open(markets.seen, params);
 }

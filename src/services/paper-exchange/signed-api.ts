@@ -10,9 +10,20 @@ type Endpoint = (market: Market, params: Params) => object | Refusal;
 
 const MAX_LIMIT = 1_000;
 
-/** Checks who asks and when, and does it, in one turn. */
-export function signedCall(market: Market, endpoint: Endpoint, request: SignedRequest): object | Refusal {
-  return authenticate(request, market.account, market.clock.nowMs()) ?? endpoint(market, request.params);
+/** A market, and as those see it who ask: a venue's lists may lag behind its matching, its matching never does. */
+export interface AskedMarket {
+  itself: Market;
+  seen: Market;
+}
+
+/** Checks who asks and when, and does it, in one turn. Orders and cancels meet the market itself. */
+export function signedCall(
+  { itself, seen }: AskedMarket,
+  endpoint: Endpoint,
+  request: SignedRequest,
+): object | Refusal {
+  const refusal = authenticate(request, itself.account, seen.clock.nowMs());
+  return refusal ?? endpoint(COMMANDS.has(endpoint) ? itself : seen, request.params);
 }
 
 function orderRow(symbol: string, order: VenueOrderRow) {
@@ -208,6 +219,9 @@ function account(market: Market, params: Params): object {
     uid: 1,
   };
 }
+
+/** What changes the account; the rest asks. */
+const COMMANDS: ReadonlySet<Endpoint> = new Set([placeOrder, cancelOrder, cancelOpenOrders]);
 
 /** The signed endpoints below /api/v3 by method and path. */
 export const SIGNED_ENDPOINTS: Readonly<Record<string, Endpoint>> = {

@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { type Call, type Reply, replyOf } from "./fault.ts";
 import type { Faults } from "./faults.ts";
 import type { Market } from "./market.ts";
 import { PUBLIC_ENDPOINTS } from "./public-api.ts";
-import { isRefusal, type Refusal, refuse } from "./refusal.ts";
+import { type Refusal, refuse } from "./refusal.ts";
 import { authenticate, type Params, type SignedRequest, webSocketPayload } from "./signature.ts";
 import { SIGNED_METHODS, signedCall } from "./signed-api.ts";
 import { readJson, type Socket } from "./sockets.ts";
@@ -47,7 +48,8 @@ export function createWebSocketApi(market: Market, faults: () => Faults): WebSoc
       for (const [socket, subscriptionId] of subscribers) {
         if (subscriptionId === null) continue;
         const text = `{"subscriptionId":${subscriptionId},"event":${one.event.payload}}`;
-        faults().send({ kind: "user", text, closedBar: false, send: (frame) => sendTo(socket, frame) });
+        const send = (frame: string) => sendTo(socket, frame);
+        faults().send({ kind: "user", stream: one.event.type, text, closedBar: false, to: socket, send });
       }
     }
   });
@@ -73,7 +75,7 @@ export function createWebSocketApi(market: Market, faults: () => Faults): WebSoc
       return {};
     }
     const signed = SIGNED_METHODS[method];
-    if (signed !== undefined) return signedCall(faults().view(), signed, request);
+    if (signed !== undefined) return signedCall({ itself: market, seen: faults().view() }, signed, request);
     const open = PUBLIC_ENDPOINTS[PUBLIC_METHODS[method] ?? ""];
     return open === undefined ? refuse(-1000, "Unknown method.") : open(faults().view(), params);
   }
@@ -83,19 +85,17 @@ export function createWebSocketApi(market: Market, faults: () => Faults): WebSoc
     receive(socket, message) {
       const request = requestSchema.safeParse(readJson(message));
       if (!request.success) {
-        socket.send(JSON.stringify(answerOf(null, refuse(-1000, "Malformed request."))));
+        socket.send(frameOf(null, replyOf(refuse(-1000, "Malformed request."))));
         return;
       }
       const { id, method, params } = request.data;
-      const asText = new Map(Object.entries(params).map(([name, value]) => [name, String(value)]));
-      const refused = faults().before({ method: "WS", path: method, params: asText });
-      if (refused?.dropped === true) return socket.close();
-      const text =
-        refused === null
-          ? JSON.stringify(answerOf(id, call(socket, method, asText)))
-          : JSON.stringify({ id, status: refused.status, error: refused.body, rateLimits: [] });
-      if (method !== SUBSCRIBE) sendTo(socket, text);
-      else faults().acknowledge("user", () => sendTo(socket, text));
+      const asked: Call = { method: "WS", path: method, params: textOf(params) };
+      const reply = faults().before(asked) ?? faults().after(asked, replyOf(call(socket, method, asked.params)));
+      if (reply.dropped === true) return socket.close();
+      const send = () => sendTo(socket, frameOf(id, reply));
+      if (reply.delayMs !== undefined) void market.clock.sleep(reply.delayMs).then(send);
+      else if (method === SUBSCRIBE) faults().acknowledge("user", send);
+      else send();
     },
     close: (socket) => void subscribers.delete(socket),
     disconnect() {
@@ -108,8 +108,11 @@ export function createWebSocketApi(market: Market, faults: () => Faults): WebSoc
   };
 }
 
-function answerOf(id: string | number | null, result: object | Refusal): object {
-  if (!isRefusal(result)) return { id, status: 200, result, rateLimits: [] };
-  const { status, code, msg } = result;
-  return { id, status, error: { code, msg }, rateLimits: [] };
+function textOf(params: Record<string, string | number | boolean>): Params {
+  return new Map(Object.entries(params).map(([name, value]) => [name, String(value)]));
+}
+
+function frameOf(id: string | number | null, { status, body }: Reply): string {
+  const told = status === 200 ? { result: body } : { error: body };
+  return JSON.stringify({ id, status, ...told, rateLimits: [] });
 }
