@@ -33,11 +33,26 @@ export class Candles {
   readonly #closed = new Map<TimeFrame, CandleRow[]>();
   readonly #forming = new Map<TimeFrame, CandleRow>();
 
-  constructor(rows: readonly CandleRow[]) {
+  /** `rows`: what was kept. What formed since the last closed bar is gone where no trade was in it: it begins again, empty. */
+  constructor(rows: readonly CandleRow[], begin: { atMs: number; price: string }) {
     for (const row of rows.toSorted((a, b) => a.openAtMs - b.openAtMs)) {
       if (row.closed) this.closed(row.timeFrame).push(row);
       else this.#forming.set(row.timeFrame, row);
     }
+    for (const timeFrame of TIME_FRAMES) {
+      const last = this.closed(timeFrame).at(-1);
+      const next =
+        last === undefined
+          ? empty(timeFrame, candleOpenAtMs(timeFrame, begin.atMs), begin.price)
+          : empty(timeFrame, closeAtMsOf(last), last.close);
+      if (!this.#forming.has(timeFrame)) this.#forming.set(timeFrame, next);
+    }
+  }
+
+  private forming(timeFrame: TimeFrame): CandleRow {
+    const row = this.#forming.get(timeFrame);
+    if (row === undefined) throw new Error(`No bar of ${timeFrame} forms.`);
+    return row;
   }
 
   /** Oldest first. */
@@ -47,10 +62,10 @@ export class Candles {
     return rows;
   }
 
-  /** Takes a trade into the bars that hold it, which are those that form. */
-  add({ price, size, atMs }: PublicTrade): CandleRow[] {
+  /** Takes a trade into the bars that form. What is over by its time has been closed before. */
+  add({ price, size }: PublicTrade): CandleRow[] {
     return TIME_FRAMES.map((timeFrame) => {
-      const before = this.#forming.get(timeFrame) ?? empty(timeFrame, candleOpenAtMs(timeFrame, atMs), price);
+      const before = this.forming(timeFrame);
       const first = before.trades === 0;
       const value = decimal(price);
       const row: CandleRow = {
@@ -68,11 +83,16 @@ export class Candles {
     });
   }
 
+  /** Whether a bar's time is over. */
+  isOver(nowMs: number): boolean {
+    return TIME_FRAMES.some((timeFrame) => closeAtMsOf(this.forming(timeFrame)) <= nowMs);
+  }
+
   /** Closes what is over, shortest first, and begins what follows, up to `nowMs`. Gives what has changed, in order. */
-  closeUntil(nowMs: number, lastPrice: string): CandleRow[] {
+  closeUntil(nowMs: number): CandleRow[] {
     const changed: CandleRow[] = [];
     for (const timeFrame of TIME_FRAMES) {
-      let row = this.#forming.get(timeFrame) ?? empty(timeFrame, candleOpenAtMs(timeFrame, nowMs), lastPrice);
+      let row = this.forming(timeFrame);
       const oldest = candleOpenAtMs(timeFrame, nowMs) - MOST_KEPT * timeFrameMs(timeFrame);
       while (closeAtMsOf(row) <= nowMs) {
         const closed = { ...row, closed: true };
@@ -86,9 +106,5 @@ export class Candles {
       kept.splice(0, Math.max(0, kept.length - MOST_KEPT));
     }
     return changed;
-  }
-
-  get formingRows(): CandleRow[] {
-    return [...this.#forming.values()];
   }
 }

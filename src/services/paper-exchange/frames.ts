@@ -18,9 +18,11 @@ export function aggTradeFrame(symbol: string, trade: PublicTrade): object {
 }
 
 /** Best bid and ask: a spread around its last price where it has one, and unlimited depth there. */
-export function bookTickerFrame(symbol: string, trade: PublicTrade, halfSpread = "0"): object {
+export function bookTickerFrame(symbol: string, trade: PublicTrade, halfSpread: string): object {
   const { id, price, size } = trade;
-  const [bid, ask] = [decimal(price).minus(halfSpread), decimal(price).plus(halfSpread)];
+  const below = decimal(price).minus(halfSpread);
+  // A price at its lowest has no bid below it.
+  const [bid, ask] = [below.gt(0) ? below : decimal(price), decimal(price).plus(halfSpread)];
   return { u: id, s: symbol, b: plain(bid), B: size, a: plain(ask), A: size };
 }
 

@@ -1,5 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { Clock } from "#shared/clock/clock.ts";
+import { decimal, normalize, plain } from "#shared/domain/decimal.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { type ReplayBar, readBars } from "./bars.ts";
@@ -7,7 +9,7 @@ import { Faults } from "./faults.ts";
 import { instrumentOf } from "./instrument.ts";
 import { madeUpHistory } from "./made-up-history.ts";
 import { Market } from "./market.ts";
-import type { Replay } from "./market-options.ts";
+import type { Replay, Synthetic } from "./market-options.ts";
 import { createMarketStreams, type MarketStreams } from "./market-streams.ts";
 import type { MarketSettings, ReplaySettings, SyntheticSettings } from "./settings.ts";
 import { openStore } from "./store.ts";
@@ -39,13 +41,7 @@ export async function openMarket(
       account: settings.account,
       replay: read,
       firstPrice: settings.kind === "ticker" ? settings.firstPrice : "next",
-      synthetic:
-        settings.kind === "synthetic"
-          ? {
-              history: () => madeUpHistory(syntheticRules(settings), settings.historyBars, deps.clock.nowMs()),
-              regimeAt: (atMs) => regimeAt(syntheticRules(settings), atMs).regime,
-            }
-          : null,
+      synthetic: settings.kind === "synthetic" ? syntheticOf(settings, deps.clock) : null,
       latencyMs: settings.kind === "synthetic" ? settings.latencyMs : 0,
       store,
       clock: deps.clock,
@@ -97,15 +93,27 @@ async function readText(path: string): Promise<string> {
   }
 }
 
+function syntheticOf(settings: SyntheticSettings, clock: Clock): Synthetic {
+  const rules = syntheticRules(settings);
+  return {
+    startPrice: rules.startPrice,
+    history: () => madeUpHistory(rules, settings.historyBars, clock.nowMs()),
+    regimeAt: (atMs) => regimeAt(rules, atMs).regime,
+    halfSpread: plain(decimal(rules.priceStep).times(settings.spreadSteps)),
+  };
+}
+
 /** What the prices of a synthetic market are drawn by. */
 export function syntheticRules(settings: SyntheticSettings): SyntheticRules {
   const { seed, startPrice, regimeMs, tradeEveryMs, rules } = settings;
-  return { seed, startPrice, regimeMs, tradeEveryMs, priceStep: rules.priceStep, sizeStep: rules.sizeStep };
+  const { priceStep, sizeStep } = rules;
+  return { seed, startPrice: normalize(startPrice), regimeMs, tradeEveryMs, priceStep, sizeStep };
 }
 
 /** All that a run's result depends on. A file of another identity is not gone on with; pace and keys may change. */
 function identityOf(settings: MarketSettings, bars: readonly ReplayBar[] | null): string {
   const { kind, symbol, rules, fees, account } = settings;
   const digest = bars === null ? null : new Bun.CryptoHasher("sha256").update(JSON.stringify(bars)).digest("hex");
-  return JSON.stringify({ kind, symbol, rules, fees, balances: account.balances, bars: digest });
+  const { seed, startPrice } = settings.kind === "synthetic" ? settings : {};
+  return JSON.stringify({ kind, symbol, rules, fees, balances: account.balances, bars: digest, seed, startPrice });
 }

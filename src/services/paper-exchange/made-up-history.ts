@@ -14,7 +14,7 @@ export function madeUpHistory(rules: SyntheticRules, count: number, nowMs: numbe
   return TIME_FRAMES.flatMap((timeFrame, index) => {
     const lengthMs = timeFrameMs(timeFrame);
     const firstMs = candleOpenAtMs(timeFrame, nowMs) - count * lengthMs;
-    // Within a range, whatever reigns: so that it meets the first price.
+    // A draw of its own, and a regime for each bar; the last bar is at the first price, so that the two meet.
     const calm = { ...rules, seed: rules.seed + index + 1, regimeMs: lengthMs };
     let price = rules.startPrice;
     let tradeId = 0;

@@ -23,6 +23,16 @@ export interface Replay {
   lockstep: boolean;
 }
 
+/** What a synthetic market is made up of. */
+export interface Synthetic {
+  startPrice: string;
+  /** The closed bars that it begins with. */
+  history: () => readonly CandleRow[];
+  regimeAt: (atMs: number) => Regime;
+  /** How far best bid and ask are from the last price. */
+  halfSpread: string;
+}
+
 export interface MarketOptions {
   id: string;
   instrument: Instrument;
@@ -30,8 +40,8 @@ export interface MarketOptions {
   replay: Replay | null;
   /** Whether an order meets the last price shown at once, or waits for the next one. A replay's orders wait. */
   firstPrice: "last" | "next";
-  /** What a synthetic market begins with; null: it is none. */
-  synthetic: { history: () => readonly CandleRow[]; regimeAt: (atMs: number) => Regime } | null;
+  /** Null: it is no synthetic market. */
+  synthetic: Synthetic | null;
   /** How long an order is on its way until it can meet a price. */
   latencyMs: number;
   store: Store;

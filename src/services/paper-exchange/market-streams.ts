@@ -88,7 +88,7 @@ function framesOf(market: Market, shown: Shown): [string, () => object][] {
     return [
       [`${name}@trade`, () => tradeFrame(symbol, trade)],
       [`${name}@aggTrade`, () => aggTradeFrame(symbol, trade)],
-      [`${name}@bookTicker`, () => bookTickerFrame(symbol, trade)],
+      [`${name}@bookTicker`, () => bookTickerFrame(symbol, trade, market.halfSpread)],
     ];
   }
   if (shown.kind === "candle") {

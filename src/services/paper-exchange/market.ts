@@ -15,6 +15,13 @@ import { isRefusal, type Refusal } from "./refusal.ts";
 import { lastTradeIdOf, POINTS, type PublicTrade, phaseOf, tradesOf } from "./replay.ts";
 import type { Store } from "./store.ts";
 
+interface InFile {
+  position: CursorRow;
+  book: Ledger;
+  /** Of a synthetic market. */
+  candles: Candles | null;
+}
+
 /**
  * One simulated market: where its replay stands, its account, and who listens. Everything is synchronous: a request is
  * checked, done, committed and told within one turn. A commit that fails throws; the file is then read again, so that
@@ -36,11 +43,10 @@ export class Market {
   /** Whether its prices are made up in wall-clock time. */
   readonly synthetic: MarketOptions["synthetic"];
   private readonly latencyMs: number;
-  private candles = new Candles([]);
   private readonly balancesAtStart: Record<string, string>;
   private readonly listeners = new Set<(shown: readonly Shown[]) => void>();
   /** What the file holds, in memory. Null: the last commit failed, so it is read again before anything else. */
-  private inFile: { position: CursorRow; book: Ledger } | null;
+  private inFile: InFile | null;
   private isWritable = true;
 
   constructor(options: MarketOptions) {
@@ -88,7 +94,8 @@ export class Market {
 
   /** The closed bars of a time frame, oldest first; none of one that it does not make. */
   closedBars(timeFrame: TimeFrame): readonly (ReplayBar | CandleRow)[] {
-    if (this.synthetic !== null) return this.candles.closed(timeFrame);
+    const { candles } = this.present();
+    if (candles !== null) return candles.closed(timeFrame);
     return this.replay?.timeFrame === timeFrame ? this.replay.bars.slice(0, this.position.bar) : [];
   }
 
@@ -115,6 +122,11 @@ export class Market {
 
   get finished(): boolean {
     return this.replay !== null && this.position.bar >= this.replay.bars.length;
+  }
+
+  /** How far best bid and ask are from the last price. */
+  get halfSpread(): string {
+    return this.synthetic?.halfSpread ?? "0";
   }
 
   /** Market clock: of the last price or bar shown; before the first its open. A ticker's is wall time. */
@@ -203,23 +215,33 @@ export class Market {
     return trade;
   }
 
-  /** A trade of a synthetic market at the wall clock's now. */
+  /** A trade of a synthetic market at the wall clock's now; bars whose time is over by then are closed before it. */
   trade({ price, size }: { price: string; size: string }): PublicTrade {
-    const trade = { id: this.position.lastTradeId + 1, price, size, atMs: this.nowMs };
+    const trade = { id: this.position.lastTradeId + 1, price, size, atMs: this.forwardMs };
     this.step((shown) => {
+      const { candles } = this.present();
+      this.closeUntil(trade.atMs, shown);
       this.showTrade(trade, shown);
-      for (const candle of this.candles.add(trade)) shown.push({ kind: "candle", candle });
+      for (const candle of candles?.add(trade) ?? []) shown.push({ kind: "candle", candle });
     });
     return trade;
   }
 
   /** Closes the bars of a synthetic market whose time is over. */
   closeCandles(): void {
-    const { lastPrice } = this.position;
-    if (lastPrice === null) return;
-    const closed = this.candles.closeUntil(this.nowMs, lastPrice);
-    if (closed.length > 0)
-      this.step((shown) => shown.push(...closed.map((candle) => ({ kind: "candle" as const, candle }))));
+    const atMs = this.forwardMs;
+    if (this.present().candles?.isOver(atMs) === true) this.step((shown) => this.closeUntil(atMs, shown));
+  }
+
+  /** Now, by a clock that is never set back: a trade never comes into a bar that is closed. */
+  private get forwardMs(): number {
+    return Math.max(this.nowMs, this.position.nowMs);
+  }
+
+  private closeUntil(atMs: number, shown: Shown[]): void {
+    const { position, candles } = this.present();
+    for (const candle of candles?.closeUntil(atMs) ?? []) shown.push({ kind: "candle", candle });
+    position.nowMs = atMs;
   }
 
   /** Trades shown, from this id on, oldest first. */
@@ -318,23 +340,23 @@ export class Market {
     return [...shown, { kind: "bar", bar, trades, closed: false }];
   }
 
-  private present(): { position: CursorRow; book: Ledger } {
+  private present(): InFile {
     this.inFile ??= this.load();
     return this.inFile;
   }
 
-  private load(): { position: CursorRow; book: Ledger } {
+  private load(): InFile {
     const loaded = this.store.load();
     if (loaded === null) return this.begin();
     this.checkPosition(loaded.cursor);
-    if (this.synthetic !== null) this.candles = new Candles(this.store.candles());
     const book = createLedger(() => this.instrument, loaded, { latencyMs: this.latencyMs });
     book.charge = this.commission;
     book.cuts = this.cuts;
-    return { position: loaded.cursor, book };
+    const { nowMs: atMs, lastPrice } = loaded.cursor;
+    return { position: loaded.cursor, book, candles: this.candlesOf(this.store.candles(), { atMs, price: lastPrice }) };
   }
 
-  private begin(): { position: CursorRow; book: Ledger } {
+  private begin(): InFile {
     const atMs = this.replay?.bars[0]?.openAtMs ?? this.clock.nowMs();
     const { base, quote } = this.base;
     const balances = { [base]: "0", [quote]: "0", ...this.balancesAtStart };
@@ -352,10 +374,18 @@ export class Market {
     });
     const changes = book.take();
     changes.candles.push(...(this.synthetic?.history() ?? []));
-    this.candles = new Candles(changes.candles);
+    const candles = this.candlesOf(changes.candles, { atMs, price: null });
     for (const balance of fresh.balances) changes.balances.add(balance);
     this.store.write(changes, fresh.cursor);
-    return { position: fresh.cursor, book };
+    return { position: fresh.cursor, book, candles };
+  }
+
+  private candlesOf(
+    rows: readonly CandleRow[],
+    { atMs, price }: { atMs: number; price: string | null },
+  ): Candles | null {
+    if (this.synthetic === null) return null;
+    return new Candles(rows, { atMs, price: price ?? this.synthetic.startPrice });
   }
 
   private checkPosition(cursor: CursorRow): void {

@@ -105,17 +105,17 @@ function aggTradeRow(symbol: string, trade: PublicTrade): object {
 }
 
 /** Answers for one symbol as an object, for all as a list, as Binance does. */
-function ticker(write: (symbol: string, trade: PublicTrade | null) => object): Endpoint {
+function ticker(write: (market: Market, trade: PublicTrade | null) => object): Endpoint {
   return (market, params) => {
-    const { venueSymbol } = market.instrument;
     const last = market.trades(market.cursor.lastTradeId, 1)[0] ?? null;
-    if (!params.has("symbol")) return [write(venueSymbol, last)];
-    return checkSymbol(market, params) ?? write(venueSymbol, last);
+    if (!params.has("symbol")) return [write(market, last)];
+    return checkSymbol(market, params) ?? write(market, last);
   };
 }
 
-function bookTickerRow(symbol: string, trade: PublicTrade | null): object {
-  const { b, B, a, A } = (trade === null ? {} : bookTickerFrame(symbol, trade)) as Record<string, string>;
+function bookTickerRow({ instrument, halfSpread }: Market, trade: PublicTrade | null): object {
+  const symbol = instrument.venueSymbol;
+  const { b, B, a, A } = (trade === null ? {} : bookTickerFrame(symbol, trade, halfSpread)) as Record<string, string>;
   return { symbol, bidPrice: b ?? "0", bidQty: B ?? "0", askPrice: a ?? "0", askQty: A ?? "0" };
 }
 
@@ -128,6 +128,6 @@ export const PUBLIC_ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   trades: listTrades(tradeRow),
   historicalTrades: listTrades(tradeRow),
   aggTrades: listTrades(aggTradeRow),
-  "ticker/price": ticker((symbol, trade) => ({ symbol, price: trade?.price ?? "0" })),
+  "ticker/price": ticker(({ instrument }, trade) => ({ symbol: instrument.venueSymbol, price: trade?.price ?? "0" })),
   "ticker/bookTicker": ticker(bookTickerRow),
 };

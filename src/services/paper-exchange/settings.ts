@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { flag, jsonText } from "#shared/config/values.ts";
+import { decimal, isMultipleOf } from "#shared/domain/decimal.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
 import { decimalText, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
@@ -60,22 +61,29 @@ const tickerSchema = z.strictObject({
   firstPrice: z.enum(["last", "next"]).default("last"),
 });
 
-const syntheticSchema = z.strictObject({
-  kind: z.literal("synthetic"),
-  ...common,
-  pace: z.literal("synthetic"),
-  /** Draws prices, sizes and regimes. */
-  seed: z.number().int().min(0).max(4_294_967_295).default(1),
-  startPrice: positiveDecimal,
-  /** Mean time between two trades. */
-  tradeEveryMs: z.number().int().min(10).max(60_000).default(250),
-  /** How long a regime (quiet, range, trend, jump) lasts. */
-  regimeMs: z.number().int().min(1_000).max(86_400_000).default(60_000),
-  /** Closed bars of each time frame that it begins with, made up. */
-  historyBars: z.number().int().min(0).max(5_000).default(500),
-  /** How long an order is on its way until it can meet a price. */
-  latencyMs: z.number().int().min(0).max(60_000).default(0),
-});
+const syntheticSchema = z
+  .strictObject({
+    kind: z.literal("synthetic"),
+    ...common,
+    pace: z.literal("synthetic"),
+    /** Draws prices, sizes and regimes. */
+    seed: z.number().int().min(0).max(4_294_967_295).default(1),
+    startPrice: positiveDecimal,
+    /** Mean time between two trades. */
+    tradeEveryMs: z.number().int().min(10).max(60_000).default(250),
+    /** How long a regime (quiet, range, trend, jump) lasts. */
+    regimeMs: z.number().int().min(1_000).max(86_400_000).default(60_000),
+    /** Closed bars of each time frame that it begins with, made up. */
+    historyBars: z.number().int().min(0).max(5_000).default(500),
+    /** Best bid and ask are so many price steps below and above the last price. */
+    spreadSteps: z.number().int().min(0).max(1_000_000).default(1),
+    /** How long an order is on its way until it can meet a price. */
+    latencyMs: z.number().int().min(0).max(60_000).default(0),
+  })
+  .refine(({ startPrice, rules }) => isMultipleOf(decimal(startPrice), decimal(rules.priceStep)), {
+    path: ["startPrice"],
+    error: "must be a multiple of rules.priceStep",
+  });
 
 export type SyntheticSettings = z.infer<typeof syntheticSchema>;
 export type ReplaySettings = z.infer<typeof replaySchema>;

@@ -1,31 +1,22 @@
+import { Database } from "bun:sqlite";
 import { afterEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { createManualClock, type ManualClock } from "#shared/clock/manual.ts";
 import { decimal } from "#shared/domain/decimal.ts";
+import { noFailpoints } from "#shared/service/create-failpoints.ts";
+import { openMarket } from "./host.ts";
 import { client, listenTo } from "./rest.fixture.ts";
+import { marketSchema } from "./settings.ts";
 import { REGIMES, regimeAt, tradeAfter } from "./synthetic-price.ts";
-import { KEYS, startVenue, type TestVenue } from "./venue.fixture.ts";
+import { startVenue, syntheticSettings, type TestVenue } from "./venue.fixture.ts";
 
 const START_MS = Date.UTC(2026, 0, 1, 12, 0, 0, 500);
 let venue: TestVenue | null = null;
 let clock: ManualClock;
 
-const settings = (more: object = {}) => ({
-  id: "made-up",
-  symbol: "BTC/USDT",
-  pace: "synthetic",
-  seed: 7,
-  startPrice: "30000",
-  tradeEveryMs: 200,
-  historyBars: 50,
-  rules: { priceStep: "0.01", sizeStep: "0.00001", minSize: "0.00001", minNotional: "5" },
-  fees: { maker: "0.0005", taker: "0.001" },
-  account: { ...KEYS, balances: { USDT: "100000" } },
-  ...more,
-});
-
-async function open(more: object = {}): Promise<TestVenue> {
+async function open(more: Record<string, unknown> = {}): Promise<TestVenue> {
   clock = createManualClock(START_MS);
-  venue = await startVenue({ markets: () => [settings(more)], clock });
+  venue = await startVenue({ markets: () => [syntheticSettings(more)], clock });
   return venue;
 }
 afterEach(async () => {
@@ -97,17 +88,78 @@ describe("a synthetic market", () => {
         expect(decimal(l as string).lte(o as string) && decimal(c as string).lte(h as string)).toBe(true);
       }
     }
-    await pass(2_000);
+    await pass(1_500);
     const before = await trades();
-    await venue?.restart();
-    await clock.advance(5_000);
+    expect(before.at(-1)?.time).toBeLessThan(START_MS + 1_500);
+    // Right after a bar has closed, before the next one has a trade.
+    await venue?.restart(() => clock.advance(5_500));
     await pass(1_000);
     const after = await trades();
     expect(after.slice(0, before.length)).toEqual(before);
     expect(after.map(({ id }) => id)).toEqual(after.map((_, index) => index + 1));
     const times = (await bars("1s")).map(([openAtMs]) => openAtMs);
     for (const [index, at] of times.entries()) if (index > 0) expect(at - (times[index - 1] ?? 0)).toBe(1_000);
+    const [away] = (await bars("1s")).filter(([openAtMs]) => openAtMs === START_MS + 3_500);
+    expect(away?.slice(1, 6)).toEqual([...Array.from({ length: 4 }, () => before.at(-1)?.price), "0"] as string[]);
   });
+
+  test("quotes a spread around its last price, in the stream and over REST", async () => {
+    await open({ spreadSteps: 3 });
+    const stream = await listenTo(`${venue?.url("made-up")}/ws/btcusdt@bookTicker`);
+    await pass(1_000);
+    const price = decimal((await trades()).at(-1)?.price ?? "0");
+    const quotes = [price.minus("0.03").toFixed(), price.plus("0.03").toFixed()];
+    expect(await rest("ticker/bookTicker?symbol=BTCUSDT")).toMatchObject({ bidPrice: quotes[0], askPrice: quotes[1] });
+    const { b, a } = (await stream.next()) as { b: string; a: string };
+    expect(decimal(a).minus(b).toFixed()).toBe("0.06");
+    stream.close();
+  });
+
+  test("of another seed or first price does not go on with a file, and its first price is on its step", async () => {
+    const { folder } = await open();
+    for (const more of [{ seed: 8 }, { startPrice: "30001" }]) {
+      const other = marketSchema.parse(syntheticSettings(more));
+      const opening = openMarket(other, folder, { clock, failpoints: noFailpoints });
+      expect(await opening.then(() => "opened", String)).toContain("belongs to a market with other settings");
+    }
+    const offStep = marketSchema.safeParse(syntheticSettings({ startPrice: "30000.001" }));
+    expect(offStep.error?.issues[0]?.message).toBe("must be a multiple of rules.priceStep");
+  });
+
+  test("goes on after a kill -9 with the next trade, and its bars are its trades'", async () => {
+    const { folder } = await open();
+    const file = join(folder, "killed");
+    const given = JSON.stringify({
+      R3_PAPER_EXCHANGE_MARKETS: JSON.stringify([syntheticSettings({ tradeEveryMs: 20 })]),
+      R3_PAPER_EXCHANGE_FOLDER: file,
+    });
+    const run = async (commits: number): Promise<void> => {
+      const fixture = join(import.meta.dir, "killed-venue.fixture.ts");
+      const child = Bun.spawn(["bun", fixture, given, String(commits)], { stdout: "ignore" });
+      await child.exited;
+      expect(child.signalCode).toBe("SIGKILL");
+    };
+    await run(60);
+    await run(60);
+    const db = new Database(join(file, "made-up.sqlite"), { readonly: true });
+    const ticks = db.query<{ id: number; size: string; atMs: number }, []>("select * from ticks order by id").all();
+    const rows = db
+      .query<{ openAtMs: number; volume: string; trades: number }, []>(
+        "select * from candles where timeFrame = '1s' order by openAtMs",
+      )
+      .all();
+    db.close();
+    expect(ticks.length).toBeGreaterThan(80);
+    expect(ticks.map(({ id }) => id)).toEqual(ticks.map((_, index) => index + 1));
+    const firstMs = Math.floor((ticks[0]?.atMs ?? 0) / 1_000) * 1_000;
+    const own = rows.filter(({ openAtMs }) => openAtMs >= firstMs);
+    expect(own.map(({ openAtMs }) => openAtMs)).toEqual(own.map((_, index) => firstMs + index * 1_000));
+    for (const { openAtMs, volume, trades: count } of own) {
+      const within = ticks.filter(({ atMs }) => atMs >= openAtMs && atMs < openAtMs + 1_000);
+      const sum = within.reduce((total, { size }) => total.plus(size), decimal("0"));
+      expect([count, decimal(volume).eq(sum)]).toEqual([within.length, true]);
+    }
+  }, 30_000);
 
   test("fills an order at the first price after its latency", async () => {
     await open({ latencyMs: 1_000, tradeEveryMs: 100 });
@@ -126,7 +178,14 @@ describe("a synthetic market", () => {
 });
 
 describe("the price of a synthetic market", () => {
-  const rules = { ...settings(), regimeMs: 60_000, priceStep: "0.01", sizeStep: "0.00001" };
+  const rules = {
+    seed: 7,
+    startPrice: "30000",
+    tradeEveryMs: 200,
+    regimeMs: 60_000,
+    priceStep: "0.01",
+    sizeStep: "0.00001",
+  };
 
   test("sees each regime, stays on its step and above it, and moves as the regime has it", () => {
     const seen = new Map<string, number>();

@@ -44,13 +44,30 @@ export function tickerSettings(): Record<string, unknown> {
   return { ...rest, id: "ticker", pace: "manual" };
 }
 
+/** A synthetic market's settings. */
+export function syntheticSettings(more: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    id: "made-up",
+    symbol: "BTC/USDT",
+    pace: "synthetic",
+    seed: 7,
+    startPrice: "30000",
+    tradeEveryMs: 200,
+    historyBars: 50,
+    rules: { priceStep: "0.01", sizeStep: "0.00001", minSize: "0.00001", minNotional: "5" },
+    fees: { maker: "0.0005", taker: "0.001" },
+    account: { ...KEYS, balances: { USDT: "100000" } },
+    ...more,
+  };
+}
+
 /** A running venue on a port of its own, and its folder. */
 export interface TestVenue {
   readonly folder: string;
   readonly bars: string;
   url(marketId?: string): string;
-  /** Stops and starts it again over the same files. */
-  restart(): Promise<void>;
+  /** Stops and starts it again over the same files. `meanwhile` happens while it is away. */
+  restart(meanwhile?: () => Promise<void> | void): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -101,8 +118,9 @@ export async function startVenue(options: TestVenueOptions): Promise<TestVenue> 
     folder,
     bars,
     url: (marketId = "demo") => `http://127.0.0.1:${running.port}/api/paper-exchange/markets/${marketId}`,
-    async restart() {
+    async restart(meanwhile) {
       await running.stop();
+      await meanwhile?.();
       running = await listen(create());
     },
     async stop() {
