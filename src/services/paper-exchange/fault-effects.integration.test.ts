@@ -121,6 +121,28 @@ describe("an order that is singled out", () => {
     other.close();
   });
 
+  test("as forgotten leaves an earlier one with its id, also after a restart", async () => {
+    expect((await market("again-1")).body).toMatchObject({ orderId: 1, status: "FILLED" });
+    expect((await place("again-1")).body).toMatchObject({ orderId: 2, status: "NEW" });
+    await cancel("again-1");
+    expect([
+      (await query("again-1"))["orderId"],
+      (await ask("GET order", { ...SYMBOL, orderId: "1" })).body,
+    ]).toMatchObject([2, { clientOrderId: "again-1", status: "FILLED" }]);
+    await setFaults(url, { fault: "order-forgotten", times: 1 });
+    expect((await place("again-1")).body["orderId"]).toBe(3);
+    expect((await query("again-1"))["orderId"]).toBe(2);
+    await venue.restart();
+    url = venue.url("ticker");
+    ask = client(url);
+    expect([
+      (await query("again-1"))["orderId"],
+      (await ask("GET order", { ...SYMBOL, orderId: "3" })).body,
+    ]).toMatchObject([2, { code: -2013 }]);
+    await tick(url, "40");
+    expect((await state(url)).fillCount).toBe(1);
+  });
+
   test("is met by faults over the WebSocket API too", async () => {
     const stream = await listenTo(`${url}/ws-api/v3`);
     const send = (id: string) =>
@@ -245,4 +267,26 @@ test("a fault whose time is over is not named in the list of markets any more", 
   const named = async () => (await listed()).items.find(({ id }) => id === "ticker")?.faults;
   while ((await named())?.length !== 1) expect(Date.now()).toBeLessThan(untilMs);
   expect(await named()).toEqual(["stream-silent"]);
+});
+
+describe("faults of the settings", () => {
+  const misbehaves = { seed: 3, faults: [{ fault: "halted" }] };
+  const listOf = async (other: TestVenue) => (await fetch(other.url().replace(/\/demo$/, ""))).json();
+
+  test("are there from the start, listed, and stay where control is off", async () => {
+    const other = await startVenue({ markets: (bars) => [marketSettings(bars, { misbehaves })], control: false });
+    expect(await listOf(other)).toMatchObject({ items: [{ id: "demo", faults: ["halted"] }] });
+    const placed = await client(other.url())("POST order", { ...LIMIT, newClientOrderId: "halted-1" });
+    expect(placed.body).toEqual({ code: -1013, msg: "Market is closed." });
+    expect((await fetch(`${other.url()}/control/faults`)).status).toBe(404);
+    expect(await setFaults(other.url()).catch(String)).toContain("Control is off");
+    expect(await listOf(other)).toMatchObject({ items: [{ faults: ["halted"] }] });
+    await other.stop();
+  });
+
+  test("are none by default: nothing strikes, and the list is empty", async () => {
+    expect((await place("plain-1")).body["status"]).toBe("NEW");
+    expect((await state(url)).faults).toEqual([]);
+    expect(await setFaults(url)).toEqual([]);
+  });
 });

@@ -89,8 +89,10 @@ describe("a venue's faults", () => {
     expect([(await ask("GET account")).status, (await ask("GET account")).status]).toEqual([200, 418]);
   });
 
-  test("are refused with the names there are where one is unknown, and where control is off", async () => {
-    expect(await set({ fault: "nonsense" })).toMatchObject({ status: 422 });
+  test("are refused where one is unknown, or lacks a parameter", async () => {
+    const unknown = await set({ fault: "nonsense" });
+    expect(unknown).toMatchObject({ status: 422, errors: [{ field: "faults.0.fault" }] });
+    expect(JSON.stringify(unknown)).toContain("must be one of request-lost, answer-lost,");
     expect(await set({ fault: "answer-delayed" })).toMatchObject({ status: 422 });
   });
 

@@ -111,11 +111,12 @@ class AccountLedger implements Ledger {
   }
 
   order(id: number): VenueOrderRow | undefined {
-    return known(this.orders[id - 1]);
+    const order = this.orders[id - 1];
+    return order?.status === "FORGOTTEN" ? undefined : order;
   }
 
   orderByClientId(clientOrderId: string): VenueOrderRow | undefined {
-    return known(this.newest.get(clientOrderId));
+    return this.newest.get(clientOrderId);
   }
 
   take(): Changes {
@@ -160,6 +161,11 @@ class AccountLedger implements Ledger {
   forget(order: VenueOrderRow, nowMs: number): void {
     this.matcher.cancel(String(order.id));
     this.end(order, "FORGOTTEN", nowMs);
+    const isKnown = ({ clientOrderId, status }: VenueOrderRow) =>
+      clientOrderId === order.clientOrderId && status !== "FORGOTTEN";
+    const before = this.orders.findLast(isKnown);
+    if (before === undefined) this.newest.delete(order.clientOrderId);
+    else this.newest.set(order.clientOrderId, before);
   }
 
   cancel(order: VenueOrderRow, cancelId: string, nowMs: number): void {
@@ -209,7 +215,7 @@ class AccountLedger implements Ledger {
   }
 
   private admit(order: VenueOrderRow): void {
-    this.newest.set(order.clientOrderId, order);
+    if (order.status !== "FORGOTTEN") this.newest.set(order.clientOrderId, order);
     if (order.status !== "NEW") return;
     this.open.set(order.id, order);
     if (this.latencyMs > 0 && !order.resting) this.onTheWay.set(order.id, order.createdAtMs + this.latencyMs);
@@ -322,10 +328,6 @@ class AccountLedger implements Ledger {
     this.eventCount += 1;
     this.changes.events.push({ number: this.eventCount, atMs, type, payload: JSON.stringify(event) });
   }
-}
-
-function known(order: VenueOrderRow | undefined): VenueOrderRow | undefined {
-  return order?.status === "FORGOTTEN" ? undefined : order;
 }
 
 /** Half of a fill, down to the size step. Null: half would be nothing. */
