@@ -197,6 +197,13 @@ describe("a ban", () => {
     expect((await state(url)).faults).toMatchObject([{ fault: "banned", struck: 1, refused: 4, over: false }]);
     stream.close();
   });
+
+  test("begins with the request that it is set for, and is then for all", async () => {
+    await setFaults(url, { fault: "banned", what: "POST order", retryAfterMs: HOUR_MS, times: 1 });
+    expect((await ask("GET account")).status).toBe(200);
+    expect((await place("banned-1")).status).toBe(418);
+    expect((await ask("GET account")).status).toBe(418);
+  });
 });
 
 describe("frames", () => {

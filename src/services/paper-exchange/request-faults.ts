@@ -78,15 +78,17 @@ export const REQUEST_FAULTS = [
   defineFault(
     "banned",
     "418 or 429 with Retry-After until its time is over, counted from its first strike",
-    { status: z.union([z.literal(418), z.literal(429)]).default(418), retryAfterMs: ms.min(1_000) },
-    ({ status, retryAfterMs }, { clock, strikes }) => {
+    { ...match, status: z.union([z.literal(418), z.literal(429)]).default(418), retryAfterMs: ms.min(1_000) },
+    ({ status, retryAfterMs, ...of }, { clock, strikes }) => {
+      const begins = (call: Call): boolean =>
+        (of.what === undefined && of.clientOrderId === undefined) || concerns(call, of);
       let untilMs: number | null = null;
       let refused = 0;
       return {
         tells: () => ({ refused }),
-        before: () => {
+        before: (call) => {
           const nowMs = clock.nowMs();
-          if (untilMs === null && strikes()) untilMs = nowMs + retryAfterMs;
+          if (untilMs === null && begins(call) && strikes()) untilMs = nowMs + retryAfterMs;
           if (untilMs === null || nowMs >= untilMs) return null;
           refused += 1;
           const msg = `Way too much request weight used; IP banned until ${untilMs}.`;
