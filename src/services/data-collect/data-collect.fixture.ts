@@ -170,7 +170,8 @@ export async function startReplica(database: TestDatabase, redis: TestRedis, ven
     marketNowMs: () => null,
     listLagMs: () => 0,
     bannedUntilMs: () => null,
-    banAddress: (venue) => venue,
+    orderBanUntilMs: () => null,
+    orderBanAddresses: () => [],
     close: async () => undefined,
   };
   const failpoints: Deps["failpoints"] = { hit: (_point, context) => void hits.push(context) };

@@ -20,11 +20,11 @@ export type NextMove = { move: "nothing" } | { move: "send" | "resolve" | "cance
  */
 export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request: OrderRequest): Promise<NextMove> {
   const { exchanges, clock } = parts.deps;
-  const address = exchanges.banAddress(exchanges.account(request.accountId).venue);
+  const addresses = exchanges.orderBanAddresses(request.accountId);
   const [states, found, toldMs] = await Promise.all([
     lockStates(tx, request),
     lockOrder(tx, request.id),
-    readBanEnd(tx, address, clock.nowMs()),
+    readBanEnd(tx, addresses, clock.nowMs()),
     parts.instruments.renew(tx, request.instrumentId),
   ]);
   if (found !== null && found.state !== "INITIALIZED") {

@@ -24,9 +24,11 @@ export function banLeftMs(
   { accountId, toldMs = null }: Pick<Order, "accountId"> & { toldMs?: number | null },
 ): number {
   const { exchanges, clock } = deps;
-  const untilMs = exchanges.bannedUntilMs(exchanges.account(accountId).venue) ?? toldMs;
-  if (untilMs === null) return 0;
-  return Math.max(1, untilMs - clock.nowMs()) + (task.type === CANCEL_ORDER.type ? 0 : BEHIND_CANCELS_MS);
+  const cancels = task.type === CANCEL_ORDER.type;
+  const { venue } = exchanges.account(accountId);
+  const knownMs = cancels ? exchanges.bannedUntilMs(venue) : exchanges.orderBanUntilMs(accountId);
+  if (knownMs === null && toldMs === null) return 0;
+  return Math.max(1, Math.max(knownMs ?? 0, toldMs ?? 0) - clock.nowMs()) + (cancels ? 0 : BEHIND_CANCELS_MS);
 }
 
 /** Ends the task when the order's state is settled, else puts it off, beyond the end of a ban. Returns the state. */

@@ -24,7 +24,7 @@ let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(8, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(12, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -81,11 +81,33 @@ describe("a venue that bans", () => {
   });
 });
 
+describe("a venue that has had too many new orders of an account", () => {
+  test("takes no other for a while, and is still asked for cancels", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    const open = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, open, "ACCEPTED");
+    desk.proxy.next("POST order", {
+      status: 429,
+      code: -1015,
+      msg: "Too many new orders; current limit is 50 orders.",
+    });
+    const refused = await place(world, desk, requestOf(session, 2, { style: LIMIT }));
+    await inState(world, refused, "UNKNOWN");
+    const waiting = await place(world, desk, requestOf(session, 3, { style: LIMIT }));
+    expect((await inState(world, waiting, "INITIALIZED")).stateReason).toStartWith("It waits until ");
+    await changeSession(world, desk, session, { state: "STOPPING", stopPolicy: "cancel" });
+    await inState(world, open, "CANCELED");
+    expect(desk.proxy.passed.filter(({ what }) => what === "POST order")).toHaveLength(2);
+  });
+});
+
 describe("a user stream", () => {
   test.each([
     ["that is silent", { fault: "stream-silent", kind: "user" }],
     ["that tells all twice", { fault: "stream-doubled", kind: "user" }],
     ["that turns its frames around", { fault: "stream-turned", kind: "user" }],
+    ["that tells all late", { fault: "stream-delayed", kind: "user", delayMs: 400 }],
   ])("%s changes nothing but how soon an execution is known", async (_what, fault) => {
     await desk.startTracker({ settings: OFTEN });
     const session = await runSession(world, desk);

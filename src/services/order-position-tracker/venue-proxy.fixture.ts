@@ -7,7 +7,7 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Server
  * has answered, the answer never comes. A refusal: the venue is said to have answered so, and hears nothing. A function: it
  * is held on its way until what that gives resolves, and then fares as that says.
  */
-type Fate = "lose-request" | "lose-answer" | { code: number; msg: string };
+type Fate = "lose-request" | "lose-answer" | { code: number; msg: string; status?: number };
 export type Fault = Fate | (() => Promise<Fate | void>);
 
 /** A request as it passed: method and the last part of its path, with its parameters. */
@@ -97,7 +97,8 @@ class Proxy implements VenueProxy {
       ([name]) => name === "x-mbx-apikey" || name === "content-type",
     );
     if (typeof fault === "object") {
-      response.writeHead(400, { "content-type": "application/json" }).end(JSON.stringify(fault));
+      const { status = 400, ...told } = fault;
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(told));
       return;
     }
     const answer = await this.#ask(new URL(url, this.target), {

@@ -16,12 +16,38 @@ const UNCLEAR_STATUSES: ReadonlySet<number> = new Set([403, 408, 418, 429]);
 /** How long a ban lasts whose end the venue does not name: too many requests, and banned for going on all the same. */
 const UNNAMED_BAN_MS: Readonly<Record<number, number>> = { 429: 10_000, 418: 120_000 };
 
-/** The end of a ban by an answer with 418 or 429, of which Retry-After names the seconds. Null: it is no ban. */
-export function banEndOf(status: number, retryAfter: string | null, nowMs: number): number | null {
+/** Binance: too many new orders. They are counted for an account, requests for an address; cancels and questions go on. */
+const TOO_MANY_ORDERS = /"code"\s*:\s*-1015\b/;
+
+/** What a venue takes no more, and until when (our wall clock). */
+export interface BanTold {
+  untilMs: number;
+  /** New orders of the account alone. */
+  ordersAlone: boolean;
+}
+
+/** The end of a ban that a text names by the venue's clock ("IP banned until 1620286253180"); null: it names none. */
+export function banEndIn(text: string, aheadMs: number): number | null {
+  const named = /banned until (\d{13})\b/i.exec(text)?.[1];
+  return named === undefined ? null : Number(named) - aheadMs;
+}
+
+/**
+ * The ban of an answer with 418 or 429, whose end its Retry-After (seconds) or its text names: the later of the two. Null: it
+ * is no ban. `aheadMs`: how far the venue's clock is ahead of ours.
+ */
+export function banOf(
+  { status, retryAfter, text }: { status: number; retryAfter: string | null; text: string },
+  { nowMs, aheadMs }: { nowMs: number; aheadMs: number },
+): BanTold | null {
   const unnamedMs = UNNAMED_BAN_MS[status];
   if (unnamedMs === undefined) return null;
-  const named = retryAfter !== null && /^\d{1,7}$/.test(retryAfter);
-  return nowMs + (named ? Number(retryAfter) * 1_000 : unnamedMs);
+  const waitMs = retryAfter !== null && /^\d{1,7}$/.test(retryAfter) ? Number(retryAfter) * 1_000 : null;
+  const named = [waitMs === null ? null : nowMs + waitMs, banEndIn(text, aheadMs)].filter((end) => end !== null);
+  return {
+    untilMs: named.length === 0 ? nowMs + unnamedMs : Math.max(...named),
+    ordersAlone: TOO_MANY_ORDERS.test(text),
+  };
 }
 
 /** Binance: "Timestamp for this request is outside of the recvWindow", or ahead of the server's time. */

@@ -3,15 +3,17 @@ import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Bans } from "./bans.ts";
-import { banEndOf, classifyAnswer, OUTSIDE_WINDOW, type VenueAnswer } from "./ccxt-answers.ts";
+import { banEndIn, banOf, classifyAnswer, OUTSIDE_WINDOW, type VenueAnswer } from "./ccxt-answers.ts";
 import { serverTimeOf } from "./ccxt-mapping.ts";
 import { ServerClock } from "./ccxt-server-clock.ts";
 import { klineStream, tradeStream, USER_STREAM } from "./ccxt-streams.ts";
-import { addressOf, type BinanceUrls } from "./ccxt-urls.ts";
+import { addressOf, type BinanceUrls, ordersAddressOf } from "./ccxt-urls.ts";
 
 export interface BinanceOptions extends BinanceUrls {
   apiKey?: string;
   secret?: string;
+  /** Whose keys they are. */
+  accountId?: string;
   clock: Clock;
   log: Logger;
   /** What the venue has told of bans; nothing leaves under one. */
@@ -64,6 +66,8 @@ export class BinanceConnection extends Binance {
   readonly #bans: Bans;
   /** What a ban is for: every connection to it. */
   readonly #address: string;
+  /** What a ban of the account's new orders alone is for. */
+  readonly #ordersAddress: string;
   readonly #onFrame = new Map<string, (frame: unknown) => void>();
 
   constructor(options: BinanceOptions) {
@@ -81,6 +85,7 @@ export class BinanceConnection extends Binance {
     this.#log = options.log;
     this.#bans = options.bans;
     this.#address = addressOf(options);
+    this.#ordersAddress = ordersAddressOf(options, options.accountId ?? "");
     this.#serverClock = new ServerClock(options.clock, () => this.#askTime());
     if (options.restUrl !== undefined) this.#moveTo(options.restUrl, options);
   }
@@ -133,7 +138,7 @@ export class BinanceConnection extends Binance {
     const { api, method, path, params = {}, onSent } = request;
     try {
       if (this.enableRateLimit) await this.throttle(this.#costOf(api, method, path, params));
-      const bannedUntilMs = await this.#bans.check(this.#address);
+      const bannedUntilMs = await this.#bannedUntilMs(request);
       if (bannedUntilMs !== null) return { kind: "banned", untilMs: bannedUntilMs, left: false };
       const { url, headers, body } = this.#sign(request);
       const answer = fetch(url, {
@@ -145,15 +150,26 @@ export class BinanceConnection extends Binance {
       });
       onSent?.();
       const response = await answer;
-      const banEndMs = banEndOf(response.status, response.headers.get("retry-after"), this.#clock.nowMs());
-      if (banEndMs !== null) {
-        this.#bans.note(this.#address, banEndMs);
-        return { kind: "banned", untilMs: banEndMs, left: true };
-      }
-      return classifyAnswer(response.status, await response.text(), (text) => this.parseJson(text));
+      const { status, headers: told } = response;
+      const text = await response.text();
+      const ban = banOf({ status, retryAfter: told.get("retry-after"), text }, this.#times());
+      if (ban === null) return classifyAnswer(status, text, (json) => this.parseJson(json));
+      this.#bans.note(ban.ordersAlone ? this.#ordersAddress : this.#address, ban.untilMs);
+      return { kind: "banned", untilMs: ban.untilMs, left: true };
     } catch (cause) {
       return { kind: "lost", reason: messageOf(cause), cause };
     }
+  }
+
+  /** An order does not wait for a look into the store: its intent has had one. */
+  async #bannedUntilMs({ method, path }: VenueRequest): Promise<number | null> {
+    if (method !== "POST" || path !== "order") return await this.#bans.check(this.#address);
+    return this.#bans.untilMs(this.#address) ?? this.#bans.untilMs(this.#ordersAddress);
+  }
+
+  #times(): { nowMs: number; aheadMs: number } {
+    const nowMs = this.#clock.nowMs();
+    return { nowMs, aheadMs: this.#serverClock.nowMs() - nowMs };
   }
 
   #sign({ api, method, path, params = {} }: VenueRequest): {
@@ -189,6 +205,8 @@ export class BinanceConnection extends Binance {
       }
       const reason = await this.#followOnce(stream, acknowledged, signal);
       if (signal.aborted) break;
+      const banEndMs = banEndIn(reason, this.#times().aheadMs);
+      if (banEndMs !== null) this.#bans.note(this.#address, banEndMs);
       this.#log.warn({ stream, reason, pauseMs }, "stream lost, connecting again");
       await this.#clock.sleep(pauseMs, signal);
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);

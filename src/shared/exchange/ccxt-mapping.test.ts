@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { accountEventOf, balancesOf, fillsOf, orderOf, placedOf } from "./ccxt-account-mapping.ts";
 import type { VenueAnswer } from "./ccxt-answers.ts";
-import { banEndOf, classifyAnswer, isDuplicateOrder } from "./ccxt-answers.ts";
+import { banOf, classifyAnswer, isDuplicateOrder } from "./ccxt-answers.ts";
 import {
   ACCOUNT_POSITION,
   CANCELED_ANSWER,
@@ -274,7 +274,7 @@ describe("the user stream", () => {
   });
 });
 
-describe("banEndOf", () => {
+describe("banOf", () => {
   test.each([
     [418, "60", 61_000],
     [429, "1", 2_000],
@@ -283,7 +283,24 @@ describe("banEndOf", () => {
     [403, "60", null],
     [200, null, null],
   ])("%s with Retry-After %p ends at %p", (status, retryAfter, endMs) => {
-    expect(banEndOf(status, retryAfter, 1_000)).toBe(endMs);
+    const ban = banOf({ status, retryAfter, text: "" }, { nowMs: 1_000, aheadMs: 0 });
+    expect(ban).toEqual(endMs === null ? null : { untilMs: endMs, ordersAlone: false });
+  });
+
+  test("reads the end that the text names by the venue's clock, and takes the later of the two", () => {
+    const nowMs = 1_620_286_250_000;
+    const text = '{"code":-1003,"msg":"Way too much request weight used; IP banned until 1620286253180."}';
+    const endOf = (retryAfter: string | null) =>
+      banOf({ status: 418, retryAfter, text }, { nowMs, aheadMs: 1_000 })?.untilMs;
+    expect(endOf(null)).toBe(1_620_286_252_180);
+    expect(endOf("1")).toBe(1_620_286_252_180);
+    expect(endOf("60")).toBe(nowMs + 60_000);
+  });
+
+  test("tells too many new orders from too many requests", () => {
+    const text = '{"code":-1015,"msg":"Too many new orders; current limit is 50 orders per 10 SECOND."}';
+    const ban = banOf({ status: 429, retryAfter: null, text }, { nowMs: 1_000, aheadMs: 0 });
+    expect(ban).toEqual({ untilMs: 11_000, ordersAlone: true });
   });
 });
 

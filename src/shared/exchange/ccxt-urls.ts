@@ -10,5 +10,10 @@ export interface BinanceUrls {
 
 /** Bans of a venue are for its address; the real one has one name. */
 export function addressOf({ restUrl }: BinanceUrls): string {
-  return restUrl ?? "https://api.binance.com";
+  return restUrl?.replace(/\/+$/, "") ?? "https://api.binance.com";
+}
+
+/** New orders are counted for an account there: what is banned of them alone is kept under this name. */
+export function ordersAddressOf(urls: BinanceUrls, accountId: string): string {
+  return `${addressOf(urls)}#orders:${accountId}`;
 }

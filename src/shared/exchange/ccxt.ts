@@ -5,7 +5,7 @@ import { type Bans, createBans } from "./bans.ts";
 import { CcxtAccount } from "./ccxt-account.ts";
 import { LazyConnection } from "./ccxt-lazy.ts";
 import { CcxtMarketData } from "./ccxt-market-data.ts";
-import { addressOf, type BinanceUrls } from "./ccxt-urls.ts";
+import { addressOf, type BinanceUrls, ordersAddressOf } from "./ccxt-urls.ts";
 import type { Exchanges, VenueAccount, VenueMarketData } from "./exchange.ts";
 
 /** A venue of the settings. Without a `restUrl` it is the real one. */
@@ -64,12 +64,17 @@ export function createCcxtExchanges(options: CcxtOptions): Exchanges {
       restUrl: venue.restUrl,
       wsUrl: venue.wsUrl,
       wsApiUrl: venue.wsApiUrl,
-      ...(keys === undefined ? {} : { apiKey: keys.apiKey, secret: keys.secret }),
+      ...(keys === undefined ? {} : { apiKey: keys.apiKey, secret: keys.secret, accountId: keys.id }),
       clock,
       bans,
       log: log.child({ venue: venue.id, ...(keys === undefined ? {} : { accountId: keys.id }) }),
     });
   }
+
+  const orderAddresses = (accountId: string): string[] => {
+    const venue = venueById.get(accountById.get(accountId)?.venue ?? "") ?? {};
+    return [addressOf(venue), ordersAddressOf(venue, accountId)];
+  };
 
   return {
     venues: venues.map(({ id }) => id),
@@ -80,7 +85,8 @@ export function createCcxtExchanges(options: CcxtOptions): Exchanges {
       const venue = venueById.get(id);
       return venue === undefined ? null : bans.untilMs(addressOf(venue));
     },
-    banAddress: (id) => addressOf(venueById.get(id) ?? {}),
+    orderBanUntilMs: (id) => Math.max(...orderAddresses(id).map((address) => bans.untilMs(address) ?? 0)) || null,
+    orderBanAddresses: orderAddresses,
     listLagMs: (id) => venueById.get(id)?.listLagMs ?? DEFAULT_LIST_LAG_MS,
     marketData(id) {
       const venue = venueById.get(id);

@@ -167,8 +167,10 @@ export interface Exchanges {
   listLagMs(venue: string): number;
   /** Until when nothing may leave for a venue, as it has told (wall clock); null: it takes requests. */
   bannedUntilMs(venue: string): number | null;
-  /** What bans of a venue are kept under. */
-  banAddress(venue: string): string;
+  /** The same for new orders of an account, which the venue may refuse alone. */
+  orderBanUntilMs(accountId: string): number | null;
+  /** What bans of an account's new orders are kept under. */
+  orderBanAddresses(accountId: string): string[];
   /** True when any venue is a real one: failpoints are refused then. */
   readonly live: boolean;
   close(): Promise<void>;
