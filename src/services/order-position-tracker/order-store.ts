@@ -29,7 +29,8 @@ export async function lockOrders(tx: Tx, keys: OrderKeys): Promise<TrackedOrder[
   return rows.map(({ id, data, filled_quote: filledQuote }) => ({
     order: data,
     filledQuote,
-    tradeIds: new Set(trades.filter((trade) => trade.order_id === id).map((trade) => trade.trade_id)),
+    // What was booked of an order before a new era of ids began is told again by the venue's list, under its bare id.
+    tradeIds: new Set(trades.filter((one) => one.order_id === id).map((one) => one.trade_id.replace(/^era\d+:/, ""))),
   }));
 }
 

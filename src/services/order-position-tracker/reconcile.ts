@@ -26,8 +26,26 @@ export async function reconcileInstrument(parts: Parts, accountId: string, instr
   await reconcileFills(parts, account, instrument, fence);
   // The venue may execute between the two questions: then its states speak of fills that have to be read first.
   for (let round = 0; round < 3; round += 1) {
-    if (!(await reconcileStates(parts, account, instrument, fence))) return;
+    const incomplete = await reconcileStates(parts, account, instrument, fence);
+    if (incomplete.length === 0) return;
     await reconcileFills(parts, account, instrument, fence);
+    if (round > 0) await bookFillsOf(parts, account, { instrument, orders: incomplete, fence });
+  }
+}
+
+/** Fills that are not behind the cursor, although the venue speaks of them: they are asked for by their orders. */
+async function bookFillsOf(
+  { deps, recorder }: Parts,
+  account: VenueAccount,
+  { instrument, orders, fence }: { instrument: Instrument; orders: readonly VenueOrder[]; fence: Fence },
+): Promise<void> {
+  for (const { venueOrderId, clientOrderId } of orders) {
+    const fills = await fillsOfOrder(account, { instrument, venueOrderId, clientOrderId });
+    const word = await recorder.hear(account.accountId, { fills });
+    await deps.db.transaction(async (tx) => {
+      await fence(tx);
+      await recorder.record(tx, word, { listed: true });
+    });
   }
 }
 
@@ -120,13 +138,13 @@ async function bookAtOnce(parts: Parts, reading: Reading): Promise<void> {
 
 const WITH_A_WORKER: ReadonlySet<string> = new Set(["INITIALIZED", "SUBMITTED", "UNKNOWN"]);
 
-/** Whether the venue speaks of fills that are not booked yet. */
+/** Gives the orders that the venue has executed more of than is booked. */
 async function reconcileStates(
   parts: Parts,
   account: VenueAccount,
   instrument: Instrument,
   fence: Fence,
-): Promise<boolean> {
+): Promise<readonly VenueOrder[]> {
   const { deps, recorder } = parts;
   const { accountId } = account;
   const open = await openOrders(deps.db, accountId, instrument.id);
@@ -134,7 +152,7 @@ async function reconcileStates(
   const listed = await account.openOrders(instrument);
   const said: VenueOrder[] = [];
   const known: string[] = [];
-  let fillsMissing = false;
+  let incomplete: readonly VenueOrder[] = [];
   for (const { order, isMissing } of ours) {
     const { found, second } = await findOrder(account, instrument, { order, listed });
     if (second !== null) said.push(second);
@@ -152,11 +170,11 @@ async function reconcileStates(
     await deps.db.transaction(async (tx) => {
       await fence(tx);
       await noteKnown(tx, known);
-      fillsMissing = (await recorder.record(tx, word)).fillsMissing;
+      incomplete = (await recorder.record(tx, word)).incomplete;
       await reportForeign(tx, parts, { accountId, foreign: { orders: foreign, fills: [] }, silent: false });
     });
   }
-  return fillsMissing;
+  return incomplete;
 }
 
 /** What the venue knows as an order of ours, and (`second`) what it has made of the same intent besides. */

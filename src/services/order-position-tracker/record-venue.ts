@@ -38,8 +38,8 @@ export interface Recorded {
   orders: ReadonlyMap<string, Order>;
   /** The new fills of our orders. */
   fills: readonly { fill: Fill; order: Order }[];
-  /** Whether the venue has executed more of some order than it told here, or than could be booked. */
-  fillsMissing: boolean;
+  /** What the venue has executed more of than it told here, or than could be booked. */
+  incomplete: readonly VenueOrder[];
   /** What belongs to no order of ours. */
   foreign: { orders: readonly VenueOrder[]; fills: readonly VenueFill[] };
 }
@@ -186,8 +186,7 @@ class Recording {
   private readonly foreign = { orders: [] as VenueOrder[], fills: [] as VenueFill[] };
   private readonly events: OutgoingEvent[] = [];
   private readonly writes: (() => Promise<unknown>)[] = [];
-  /** What the venue has executed more of than is booked. */
-  readonly incomplete: VenueOrder[] = [];
+  incomplete: readonly VenueOrder[] = [];
   private readonly atMs: number;
 
   constructor(
@@ -226,7 +225,7 @@ class Recording {
       // The other order's state is not this one's; what it executes is booked from its fills.
       if (this.checkOnce(tracked, said)) continue;
       const reading = readVenueOrder(tracked.order, said);
-      if (reading.kind === "fills-missing") this.incomplete.push(said);
+      if (reading.kind === "fills-missing") this.incomplete = [...this.incomplete, said];
       if (reading.kind === "event") this.apply(tracked, reading.event, instrument);
     }
   }
@@ -243,6 +242,7 @@ class Recording {
       const reading = readVenueOrder(tracked.order, said, true);
       if (reading.kind === "event") this.apply(tracked, reading.event, instrument);
     }
+    this.incomplete = this.incomplete.filter((said) => !unbookable.has(said.venueOrderId));
   }
 
   /** Whether the venue speaks of a second order of the intent. Told once, and the session goes no further. */
@@ -284,7 +284,7 @@ class Recording {
     if (this.events.length > 0) this.deps.bus.publish(this.tx, this.events);
     await Promise.all(this.writes.map((write) => write()));
     const orders = new Map([...this.tracked].map(([id, { order }]) => [id, order]));
-    return { orders, fills: this.booked, fillsMissing: this.incomplete.length > 0, foreign: this.foreign };
+    return { orders, fills: this.booked, incomplete: this.incomplete, foreign: this.foreign };
   }
 
   private find(said: VenueOrder | VenueFill, instrument: Instrument | undefined): TrackedOrder | undefined {

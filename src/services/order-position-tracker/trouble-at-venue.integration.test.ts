@@ -24,7 +24,7 @@ let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(12, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(15, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -163,7 +163,10 @@ describe("a session that is FAULTED", () => {
 });
 
 describe("a venue whose ids begin anew", () => {
-  test("halts the account with the reason; a new era of its ids lets it trade, and books what came meanwhile", async () => {
+  test.each([
+    ["halts the account with the reason; a new era of its ids lets it trade, and books what came meanwhile", true],
+    ["is noticed also where neither stream nor list but the order alone tells of an execution", false],
+  ])("%s", async (_what, heard) => {
     const tracker = await desk.startTracker({ settings: OFTEN });
     const session = await runSession(world, desk);
     const fill = async (number: number, more: Partial<OrderRequest> = {}) => {
@@ -177,6 +180,7 @@ describe("a venue whose ids begin anew", () => {
     await until(
       async () => (await readFillCursor(world.database.db, desk.marketId, desk.instrument.id))?.tradeId === "2",
     );
+    if (!heard) desk.proxy.cutStream();
     await desk.misbehave({ fault: "ids-begin-anew", times: 1 });
     const bought = await fill(3, { size: "1" });
     await until(async () => (await alertsAbout(world, desk.marketId)).includes("ACCOUNT_IDS_BEGAN_ANEW"));
@@ -196,5 +200,25 @@ describe("a venue whose ids begin anew", () => {
       "ACCOUNT_IDS_BEGAN_ANEW",
       "-ACCOUNT_IDS_BEGAN_ANEW",
     ]);
+  });
+
+  test("and that lists again what was booked before its new era has it counted once", async () => {
+    const tracker = await desk.startTracker({ settings: OFTEN });
+    const session = await runSession(world, desk);
+    const order = await place(world, desk, requestOf(session, 1));
+    await inState(world, order, "ACCEPTED");
+    await desk.tick("100");
+    await inState(world, order, "FILLED");
+    // Of another instrument's ids: here the venue's list is what it was.
+    await world.database.db.sql`
+      update reference.accounts set trading_state = 'HALTED', state_reason = 'ACCOUNT_IDS_BEGAN_ANEW: another one'
+      where id = ${desk.marketId}`;
+    expect(await tracker.ask(`/accounts/${desk.marketId}/new-era`, "POST")).toMatchObject({ status: 200 });
+    await until(
+      async () => (await readFillCursor(world.database.db, desk.marketId, desk.instrument.id))?.tradeId === "1",
+    );
+    expect(await fillRows(world, order)).toHaveLength(1);
+    expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
+    expect(await alertsAbout(world, session.id)).toEqual([]);
   });
 });
