@@ -1,4 +1,4 @@
-import { DEGRADATIONS, type Degradation } from "#shared/domain/degradation.ts";
+import { DEGRADATIONS, type Degradation, type DegradationCode } from "#shared/domain/degradation.ts";
 import { hasCode, sentenceOf } from "#shared/errors/app-error.ts";
 import { reportDegraded } from "#shared/session-health/report-degraded.ts";
 import type { Parts } from "./parts.ts";
@@ -27,40 +27,47 @@ export function createAccountHealth(parts: Parts, accountId: string, fence: Fenc
   const afterMs = settings.R3_ORDER_POSITION_TRACKER_DEGRADED_AFTER_MS;
   const { venue } = exchanges.account(accountId);
   let unreachableSinceMs: number | null = null;
+  /** Whether the account was asked at all: before that what a leader before this one has told stands. */
+  let isAsked = false;
   /** Since when an instrument can not be compared. */
   const failingSinceMs = new Map<string, number>();
 
-  const missingOf = (instrumentId: string): Degradation[] => {
+  const missingOf = (instrumentId: string, known: ReadonlySet<DegradationCode>): Degradation[] => {
     const nowMs = clock.nowMs();
+    // What goes on since an earlier leader is not waited for anew.
+    const isLong = (code: DegradationCode, sinceMs: number) => known.has(code) || nowMs - sinceMs >= afterMs;
     const bannedUntilMs = exchanges.bannedUntilMs(venue);
     if (bannedUntilMs !== null) {
       const until = new Date(bannedUntilMs).toISOString();
       const text = `The venue takes nothing from here until ${until}: orders wait, cancels go first.`;
       return [{ code: "VENUE_BANNED", sinceMs: unreachableSinceMs ?? nowMs, text }];
     }
-    if (unreachableSinceMs !== null && nowMs - unreachableSinceMs >= afterMs) {
+    if (unreachableSinceMs !== null && isLong("ACCOUNT_UNREACHABLE", unreachableSinceMs)) {
       const text = `The account ${accountId} cannot be asked for its orders and fills: see the log for the reason.`;
       return [{ code: "ACCOUNT_UNREACHABLE", sinceMs: unreachableSinceMs, text }];
     }
     const sinceMs = failingSinceMs.get(instrumentId);
-    if (sinceMs === undefined || nowMs - sinceMs < afterMs) return [];
+    if (sinceMs === undefined || !isLong("RECONCILIATION_PENDING", sinceMs)) return [];
     const text = `Orders and fills of ${instrumentId} could not be compared with the venue's: see the log for the reason.`;
     return [{ code: "RECONCILIATION_PENDING", sinceMs, text }];
   };
 
   return {
     compared(failed) {
+      isAsked = true;
       unreachableSinceMs = null;
       for (const id of failingSinceMs.keys()) if (!failed.has(id)) failingSinceMs.delete(id);
       for (const id of failed) if (!failingSinceMs.has(id)) failingSinceMs.set(id, clock.nowMs());
     },
     unreachable(error) {
+      isAsked = true;
       unreachableSinceMs ??= clock.nowMs();
       if (!hasCode(error, "VENUE_BANNED")) {
         deps.log.warn({ accountId, error: sentenceOf(error) }, "account not reconciled");
       }
     },
     async report() {
+      if (!isAsked) return;
       const rows = await deps.db.sql<SessionRow[]>`
         select id, run, session -> 'instrumentIds' ->> 0 as instrument_id, session -> 'degraded' as degraded
         from reference.sessions
@@ -69,7 +76,7 @@ export function createAccountHealth(parts: Parts, accountId: string, fence: Fenc
       for (const { id, run, instrument_id: instrumentId, degraded } of rows) {
         const mine = degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "order-position-tracker");
         const known = new Map(mine.map((one) => [one.code, one]));
-        const wanted = missingOf(instrumentId).map((one) => ({
+        const wanted = missingOf(instrumentId, new Set(known.keys())).map((one) => ({
           ...one,
           ...(known.has(one.code) ? { sinceMs: known.get(one.code)?.sinceMs ?? one.sinceMs } : {}),
         }));

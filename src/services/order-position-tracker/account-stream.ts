@@ -4,6 +4,7 @@ import { createAccountHealth } from "./account-health.ts";
 import { createBalanceWatch } from "./balances.ts";
 import { createBell } from "./bell.ts";
 import { ExecutionInbox } from "./execution-inbox.ts";
+import { findFaultsWithPosition } from "./fault-watch.ts";
 import { followedInstruments } from "./fill-cursor.ts";
 import { anyOrderOpen } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
@@ -41,6 +42,7 @@ export async function followAccount(parts: Parts, accountId: string, leadership:
       }
       try {
         await health.report();
+        await findFaultsWithPosition(parts, accountId, fence);
       } catch (error) {
         if (hasCode(error, "FENCED")) return;
         deps.log.warn({ accountId, error: messageOf(error) }, "what sessions run without not told, trying again");

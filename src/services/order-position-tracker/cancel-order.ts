@@ -1,7 +1,7 @@
 import type { Order } from "#shared/domain/order.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
-import { isTerminal, openStateOf } from "#shared/orders/order-state.ts";
+import { ABSENT, isTerminal, openStateOf } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { endIfLost } from "./lost-order.ts";
 import { forgetCancelRequest, lockOrder } from "./order-store.ts";
@@ -58,7 +58,7 @@ async function endCancel(tx: LaneTx, parts: Parts, order: Order, said: Said): Pr
   // The venue has had it once: then it is not the cancel that ends it.
   if (unknownAtMs !== null && order.venueOrderId !== null) return endIfLost(tx, parts, order, unknownAtMs);
   if (absent) {
-    const reason = "ABSENT: the venue knows no such order, and takes it no more.";
+    const reason = `${ABSENT}: the venue knows no such order, and takes it no more.`;
     return recorder.change(tx, order, { kind: "state", to: "CANCELED", reason });
   }
   if (!refused) return order;

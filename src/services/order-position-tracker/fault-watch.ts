@@ -3,6 +3,7 @@ import type { Tx } from "#shared/db/db.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { closableHoldings } from "./holdings.ts";
 import type { Parts } from "./parts.ts";
+import type { Fence } from "./reconcile.ts";
 
 /** The scope of what concerns a session. */
 export function sessionScope(sessionId: string): string {
@@ -31,4 +32,29 @@ export async function watchFault(
     text: `The session is FAULTED and holds a position in ${what} that nobody manages: ${stateReason ?? "no reason was given"} Start it again, or stop it with the policy flatten.`,
     data: { sessionId: id, accountId },
   });
+}
+
+type FaultedSession = Parameters<typeof watchFault>[2];
+
+/**
+ * The same of an account's sessions that were FAULTED before they held anything: an order that was on its way then, or that
+ * the venue executes late, opens the position after it. Nothing is written where nothing is to be told.
+ */
+export async function findFaultsWithPosition(parts: Parts, accountId: string, fence: Fence): Promise<void> {
+  const { db } = parts.deps;
+  const untold = await db.sql<FaultedSession[]>`
+    select s.id, s.state, s.session ->> 'stateReason' as "stateReason", s.account_id as "accountId"
+    from reference.sessions s
+    where s.account_id = ${accountId} and s.state = 'FAULTED'
+      and exists (select from order_position_tracker.positions p where p.session_id = s.id and p.size <> 0)
+      and not exists (select from alerts.open a where a.scope = 'session:' || s.id and a.code = 'FAULTED_WITH_POSITION')`;
+  for (const session of untold) {
+    if ((await closableHoldings(db, session.id)).length === 0) continue;
+    await db.transaction(async (tx) => {
+      await fence(tx);
+      const [now] = await tx.sql<Pick<FaultedSession, "state">[]>`
+        select state from reference.sessions where id = ${session.id} for share`;
+      if (now?.state === "FAULTED") await watchFault(tx, parts, session);
+    });
+  }
 }

@@ -176,7 +176,7 @@ async function mayBeAtVenue(parts: Parts, order: Order): Promise<boolean> {
   if (order.attempt <= 1) return false;
   try {
     const trace = await traceOrder(parts, order);
-    return trace.order !== null || trace.fills.length > 0 || trace.doubtful;
+    return trace.order !== null || trace.fills.length > 0 || trace.doubtful || trace.unreadable;
   } catch (error) {
     parts.deps.log.warn({ orderId: order.id, error: messageOf(error) }, "earlier attempts not asked for");
     return true;

@@ -103,6 +103,8 @@ async function bookReading(parts: Parts, reading: Reading): Promise<void> {
     if (hasCode(error, "FENCED") || !failsByContent(error)) throw error;
     const { move } = reading;
     let from = move.from;
+    // First, where the cursor is: should this process die on the way, they are not passed over.
+    await bookAtOnce(parts, { ...reading, fills: [], move: { ...move, to: from, atMs: null, reachedEnd: false } });
     for (const fill of reading.fills) {
       const one = {
         ...reading,
@@ -118,7 +120,7 @@ async function bookReading(parts: Parts, reading: Reading): Promise<void> {
       });
       from = fill.tradeId;
     }
-    await bookAtOnce(parts, { ...reading, fills: [], move: { ...move, from } });
+    await bookAtOnce(parts, { ...reading, fills: [], unreadable: [], move: { ...move, from } });
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import type { VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
+import type { UnreadableFill, VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
+import { ABSENT } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { attribute } from "./attribute.ts";
@@ -9,14 +10,17 @@ import { readFillCursor } from "./fill-cursor.ts";
 import { lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { lockStates, refuseBySession, settleTask } from "./settled.ts";
+import { anyUnreadableSince } from "./unbooked.ts";
 
 /** What the venue knows of an order. `askedAtMs`: its server clock before it was asked. */
 export interface Trace {
   askedAtMs: number;
   order: VenueOrder | null;
   fills: VenueFill[];
-  /** The venue does not know the order, but its list has fills that could be this order's, and whose they are is not known. */
+  /** The venue does not know the order, but its list has fills that could be this order's, and whose they are is not known yet. */
   doubtful: boolean;
+  /** The same of fills that can not be read: whose they are will not be known. */
+  unreadable: boolean;
 }
 
 /**
@@ -24,7 +28,8 @@ export interface Trace {
  * its window, the allowed skew and the time by which the venue's lists may lag before the venue was asked for the order and
  * for fills, and both found nothing: only then can it not take effect any more, and had it, the lists would say so. An answer
  * about the order may be older than the list of fills, so that a fill of unknown origin is waited for until it is known
- * whose it is. Gives the order with a new intent where it is to be sent again.
+ * whose it is. Of one that can not be read that is never known: then the order is not sent again. Gives the order with a new
+ * intent where it is to be sent again.
  */
 export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<Order | null> {
   const trace = await traceOrder(parts, order).catch((error: unknown) => messageOf(error));
@@ -45,8 +50,10 @@ export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, o
   const leftMs = absentInMs(parts, order, trace);
   if (leftMs === null || leftMs > 0) return putOff(lane, parts, task, order, leftMs ?? undefined);
   parts.deps.log.warn({ orderId: order.id, attempt: order.attempt }, "order proven absent at the venue");
-  return sendAgainOrReject(lane, parts, task, order);
+  return sendAgainOrReject(lane, parts, task, order, trace.unreadable ? MAY_BE_UNREADABLE : null);
 }
+
+const MAY_BE_UNREADABLE = `${ABSENT}: the venue knows no such order, and lists an execution that can not be read: it may be this order's, see GET /unbooked.`;
 
 /**
  * When an order that a trace has not found is proven absent: 0, it is. More: after so many milliseconds, asked again. Null:
@@ -77,7 +84,8 @@ export async function traceOrder(parts: Parts, order: Order): Promise<Trace> {
   for (const venueOrderId of venueOrderIds) {
     if (venueOrderId !== null) own.push(...(await fillsOfOrder(account, { instrument, venueOrderId, clientOrderId })));
   }
-  if (found !== null || own.length > 0) return { askedAtMs, order: found, fills: own, doubtful: false };
+  if (found !== null || own.length > 0)
+    return { askedAtMs, order: found, fills: own, doubtful: false, unreadable: false };
   return { askedAtMs, order: null, ...(await lookThroughFills(parts, account, { order, instrument })) };
 }
 
@@ -93,16 +101,18 @@ export async function fillsOfOrder(
 
 /**
  * The fills behind the cursor that are the order's. Doubtful: one that could be its (on its side, not from before its
- * decision) is of an order of which it is not known yet whose it is, or one cannot be read.
+ * decision) is of an order of which it is not known yet whose it is. Unreadable: one that was not kept as such before the
+ * order was decided.
  */
 async function lookThroughFills(
   parts: Parts,
   account: VenueAccount,
   { order, instrument }: { order: Order; instrument: Instrument },
-): Promise<Pick<Trace, "fills" | "doubtful">> {
-  const { side, marketAtMs, clientOrderId } = order;
+): Promise<Pick<Trace, "fills" | "doubtful" | "unreadable">> {
+  const { db } = parts.deps;
+  const { side, marketAtMs, clientOrderId, decidedAtMs } = order;
   const fromMs = marketAtMs - parts.settings.R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS;
-  const cursor = await readFillCursor(parts.deps.db, account.accountId, instrument.id);
+  const cursor = await readFillCursor(db, account.accountId, instrument.id);
   const listed = await allFills(account, {
     instrument,
     ...(cursor?.tradeId == null ? {} : { fromId: cursor.tradeId }),
@@ -110,48 +120,59 @@ async function lookThroughFills(
   const similar = listed.fills.filter((fill) => fill.side === side && fill.atMs >= fromMs);
   const { fills, open } = await attribute(parts, account, { instrument, fills: similar, isHistory: false });
   const own = fills.filter((fill) => fill.clientOrderId === clientOrderId);
-  return { fills: own, doubtful: own.length === 0 && (open.size > 0 || listed.anyUnreadable) };
+  const of = { accountId: account.accountId, instrumentId: instrument.id, rows: listed.unreadable };
+  const unreadable = own.length === 0 && (await anyUnreadableSince(db, of, decidedAtMs));
+  return { fills: own, doubtful: own.length === 0 && open.size > 0, unreadable };
 }
 
 /** A whole list of fills, page by page. */
 async function allFills(
   account: VenueAccount,
   query: { instrument: Instrument; fromId?: string; venueOrderId?: string },
-): Promise<{ fills: VenueFill[]; anyUnreadable: boolean }> {
+): Promise<{ fills: VenueFill[]; unreadable: UnreadableFill[] }> {
   const limit = 500;
   const all: VenueFill[] = [];
-  let anyUnreadable = false;
+  const unreadable: UnreadableFill[] = [];
   let { fromId } = query;
   for (;;) {
     const page = await account.fills({ ...query, limit, ...(fromId === undefined ? {} : { fromId }) });
     all.push(...page.fills.filter(({ tradeId }) => all.every((known) => known.tradeId !== tradeId)));
-    anyUnreadable ||= page.unreadable.length > 0;
+    unreadable.push(...page.unreadable);
     const { lastId } = page;
-    if (page.rows < limit || lastId === null || lastId === fromId) return { fills: all, anyUnreadable };
+    if (page.rows < limit || lastId === null || lastId === fromId) return { fills: all, unreadable };
     fromId = lastId;
   }
 }
 
-/** A question is worth asking again soon while an answer may come, and not before it can say more than the last one. */
+const LONGEST_PAUSE_MS = 5_000;
+
+/**
+ * A question is worth asking again soon while an answer may come, and less and less the longer none does: the venue counts
+ * what it is asked. Never later than `atMostMs`, when the answer is the proof.
+ */
 async function putOff(lane: LeasedLane, parts: Parts, task: Task, order: Order, atMostMs?: number): Promise<null> {
   const { R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS: intervalMs } = parts.settings;
-  const delayMs = Math.min(intervalMs, atMostMs ?? intervalMs);
+  const waitedMs = parts.serverClocks.nowMs(order.accountId) - (order.signedAtMs ?? 0);
+  const pauseMs = Math.max(intervalMs, Math.min(waitedMs / 4, LONGEST_PAUSE_MS));
+  const delayMs = Math.round(Math.min(pauseMs, atMostMs ?? pauseMs));
   await lane.step(async (tx) => void settleTask(tx, parts, task, (await lockOrder(tx, order.id)) ?? order, delayMs));
   return null;
 }
 
 /**
  * An intent that never took effect: sent once more with a new window and the same id while its signal is valid and its
- * session trades, else the order is REJECTED (null). The new intent is committed; sending it is the caller's.
+ * session trades, else the order is REJECTED (null); also where something speaks against it (`against`). The new intent is
+ * committed; sending it is the caller's.
  */
 export async function sendAgainOrReject(
   lane: LeasedLane,
   parts: Parts,
   task: Task,
   order: Order,
+  against: string | null = null,
 ): Promise<Order | null> {
   return lane.step(async (tx) => {
-    const reason = await whyNotAgain(tx, parts, order);
+    const reason = against ?? (await whyNotAgain(tx, parts, order));
     const now = (await lockOrder(tx, order.id)) ?? order;
     if (now.state !== "SUBMITTED" && now.state !== "UNKNOWN") {
       settleTask(tx, parts, task, now);
@@ -175,7 +196,7 @@ export async function sendAgainOrReject(
 
 async function whyNotAgain(tx: LaneTx, parts: Parts, order: Order): Promise<string | null> {
   if (order.attempt >= parts.settings.R3_ORDER_POSITION_TRACKER_MAX_ATTEMPTS)
-    return "ABSENT: no attempt reached the venue.";
+    return `${ABSENT}: no attempt reached the venue.`;
   const [{ session, account }, times] = await Promise.all([
     lockStates(tx, order),
     tx.sql<{ at_ms: number | null }[]>`
@@ -184,12 +205,12 @@ async function whyNotAgain(tx: LaneTx, parts: Parts, order: Order): Promise<stri
         (select max(at_ms) from order_position_tracker.fills where session_id = ${order.sessionId})) as at_ms`,
   ]);
   const notNow = refuseBySession(session, order.reduceOnly);
-  if (notNow !== null) return `ABSENT: ${notNow}`;
+  if (notNow !== null) return `${ABSENT}: ${notNow}`;
   const refused = refuseByAccount(account, order.reduceOnly);
-  if (refused !== null) return `ABSENT, ${refused.code}: ${refused.reason}`;
+  if (refused !== null) return `${ABSENT}, ${refused.code}: ${refused.reason}`;
   const { exchanges } = parts.deps;
   const marketNowMs = exchanges.marketNowMs(exchanges.account(order.accountId).venue);
   const marketAtMs = Math.max(order.marketAtMs, times[0]?.at_ms ?? 0, marketNowMs ?? 0);
   const expired = order.validUntilMs !== null && marketAtMs > order.validUntilMs;
-  return expired ? "ABSENT: its signal is not valid any more." : null;
+  return expired ? `${ABSENT}: its signal is not valid any more.` : null;
 }

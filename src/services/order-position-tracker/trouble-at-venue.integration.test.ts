@@ -24,7 +24,7 @@ let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(15, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(16, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -159,6 +159,19 @@ describe("a session that is FAULTED", () => {
     await inState(world, sold, "FILLED");
     // What is left no order could close.
     expect(await alertsAbout(world, session.id)).toEqual(["FAULTED_WITH_POSITION", "-FAULTED_WITH_POSITION"]);
+  });
+});
+
+describe("a session that is FAULTED while an order of it is open", () => {
+  test("is told of once the order is executed", async () => {
+    await desk.startTracker({ settings: OFTEN });
+    const session = await runSession(world, desk);
+    const bought = await place(world, desk, requestOf(session, 1));
+    await inState(world, bought, "ACCEPTED");
+    await changeSession(world, desk, session, { state: "FAULTED", stateReason: "It threw." });
+    await desk.tick("100");
+    await inState(world, bought, "FILLED");
+    await until(async () => (await alertsAbout(world, session.id)).includes("FAULTED_WITH_POSITION"));
   });
 });
 

@@ -11,7 +11,7 @@ let world: World;
 let desk: Desk;
 
 beforeAll(async () => {
-  world = await createWorld(2, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(4, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -28,6 +28,8 @@ const OFTEN = {
   R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
   R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
 };
+
+const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
 
 describe("an execution that the venue lists and that can not be booked", () => {
   /** A connector to a venue whose first trade has a size that no event may have, behind a row of an unknown form. */
@@ -76,5 +78,37 @@ describe("an execution that the venue lists and that can not be booked", () => {
     const order = await place(world, desk, requestOf(session, 1));
     expect((await inState(world, order, "EXPIRED")).stateReason).toStartWith("EXECUTION_NOT_BOOKED: ");
     expect((await kept()).some(({ tradeId }) => tradeId === "1")).toBe(true);
+  });
+});
+
+describe("an execution that can not be read", () => {
+  const listing = (isListed: () => boolean) => (account: VenueAccount) =>
+    changed(account, {
+      fills: async (query) => {
+        const page = await account.fills(query);
+        const unreadable = [{ tradeId: "900", venueOrderId: null, raw: '{"id":900}', reason: "price: is missing" }];
+        return isListed() ? { ...page, unreadable, rows: page.rows + 1, lastId: "900" } : page;
+      },
+    });
+  const sends = () => desk.proxy.passed.filter(({ what }) => what === "POST order").length;
+
+  test("and that was there before an order does not keep it UNKNOWN: it is sent again", async () => {
+    await desk.startTracker({ settings: OFTEN, account: listing(() => true) });
+    const session = await runSession(world, desk);
+    await until(async () => (await readUnbooked(world.database.db, desk.marketId, 10)).length === 1);
+    desk.proxy.next("POST order", "lose-request");
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT, decidedAtMs: Date.now() }));
+    expect((await inState(world, order, "ACCEPTED")).attempt).toBe(2);
+  });
+
+  test("and that came after an order of unknown fate may be it: the order is not sent again, and ends with the reason", async () => {
+    await desk.startTracker({ settings: OFTEN, account: listing(() => sends() > 0) });
+    const session = await runSession(world, desk);
+    desk.proxy.next("POST order", "lose-request");
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT, decidedAtMs: Date.now() }));
+    expect((await inState(world, order, "REJECTED")).stateReason).toStartWith(
+      "ABSENT: the venue knows no such order, and lists an execution that can not be read",
+    );
+    expect(sends()).toBe(1);
   });
 });

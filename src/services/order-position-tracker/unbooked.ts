@@ -59,6 +59,21 @@ export async function ordersUnbooked(
   return new Set(rows.map(({ id }) => id));
 }
 
+/** Whether rows of the venue's list that can not be read have come since a moment: what was kept before it is from before. */
+export async function anyUnreadableSince(
+  { sql }: { sql: Sql },
+  { accountId, instrumentId, rows }: { accountId: string; instrumentId: string; rows: readonly UnreadableFill[] },
+  sinceMs: number,
+): Promise<boolean> {
+  const ids = new Set(rows.map(({ tradeId }) => tradeId));
+  if (ids.size === 0) return false;
+  const before = await sql`
+    select trade_id from order_position_tracker.unbooked
+    where account_id = ${accountId} and instrument_id = ${instrumentId} and trade_id = any(${[...ids]})
+      and seen_at_ms < ${sinceMs}`;
+  return before.length < ids.size;
+}
+
 /** Those of an account, or all, newest first. */
 export async function readUnbooked({ sql }: Db, accountId: string | undefined, limit: number): Promise<Unbooked[]> {
   return await sql<Unbooked[]>`

@@ -140,11 +140,24 @@ describe("applyOrderEvent", () => {
     expect([over.tracked.order.filledSize, over.alerts]).toEqual(["1.5", ["OVER_FILL"]]);
   });
 
-  test("a late acceptance of what was never sent raises an alert and changes nothing", () => {
-    const late: OrderEvent = { kind: "state", to: "ACCEPTED" };
-    expect(applyOrderEvent(inState("REJECTED"), late)).toEqual({ kind: "same", alerts: ["LATE_ACCEPTANCE"] });
-    expect(applyOrderEvent(inState("FILLED"), late)).toEqual({ kind: "same", alerts: [] });
-  });
+  test.each<[OrderState, string | null, boolean]>([
+    ["REJECTED", null, true],
+    ["CANCELED", "ABSENT: the venue knows no such order, and takes it no more.", true],
+    ["CANCELED", null, false],
+    ["EXPIRED", "LOST_AT_VENUE: the venue had accepted it as 7, and knows it no more.", true],
+    ["EXPIRED", null, false],
+    ["FILLED", null, false],
+  ])(
+    "a late acceptance of what ended %s by our own word (%p) raises an alert, and changes nothing: %p",
+    (state, stateReason, isTold) => {
+      const before = inState(state);
+      const late = applyOrderEvent(
+        { ...before, order: { ...before.order, stateReason } },
+        { kind: "state", to: "ACCEPTED" },
+      );
+      expect(late).toEqual({ kind: "same", alerts: isTold ? ["LATE_ACCEPTANCE"] : [] });
+    },
+  );
 });
 
 describe("readVenueOrder", () => {

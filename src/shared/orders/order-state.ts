@@ -103,13 +103,16 @@ export function isTerminal(state: OrderState): boolean {
 
 /** Begins the reason of an order that a venue has accepted and knows no more. */
 export const LOST_AT_VENUE = "LOST_AT_VENUE";
+/** Begins the reason of an order that the venue does not know, and would not take any more. */
+export const ABSENT = "ABSENT";
 /** Begins the reason of an order that was open when its venue's ids began anew. */
 export const NEW_ERA = "NEW_ERA";
 
 /** Whether an order has ended by our own word alone, as one that its venue did not know. */
 export function hasEndedUnheard({ state, stateReason }: Pick<Order, "state" | "stateReason">): boolean {
   if (state === "REJECTED" || state === "DENIED") return true;
-  const told = stateReason?.split(":")[0];
+  const told = stateReason?.split(/[:,]/)[0];
+  if (state === "CANCELED") return told === ABSENT;
   return state === "EXPIRED" && (told === LOST_AT_VENUE || told === NEW_ERA);
 }
 
