@@ -43,6 +43,8 @@ function measure(signal: Signal, session: Session, budget: Budget, instrument: I
   if (instrument === null || mark === undefined) {
     return { kind: "denied", code: "INSTRUMENT_NOT_TRADING", reason: "The instrument or its mark is not known." };
   }
-  const { book, reserved } = budget;
-  return decide({ intent: signal.intent, mark: decimal(mark), policy: session.riskPolicy, instrument, book, reserved });
+  const { book, reserved, refusedExit } = budget;
+  const { intent } = signal;
+  const refusals = refusedExit?.times ?? 0;
+  return decide({ intent, mark: decimal(mark), policy: session.riskPolicy, instrument, book, reserved, refusals });
 }

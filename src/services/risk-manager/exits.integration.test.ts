@@ -167,6 +167,29 @@ describe("an exit that is larger than the venue's largest order", () => {
   });
 });
 
+describe("a session that stops while its instrument is halted", () => {
+  test("waits and says so, and is flattened once it trades again", async () => {
+    const session = await stop(await holding({ status: "HALTED" }));
+    await world.flatten(flattenWish(session));
+    expect(await world.outcome(session)).toEqual({ decision: "halted" });
+    expect(await world.told("session-reports", session.id)).toMatchObject([
+      { type: "report.waiting", data: { until: "stopped", reason: expect.stringContaining("has halted") } },
+    ]);
+    await ruledBy(session, {});
+    await world.flatten(flattenWish(session));
+    expect(await world.outcome(session)).toMatchObject({ decision: "approved", size: "10" });
+  });
+
+  test("is FAULTED where the instrument is gone, and says that", async () => {
+    const session = await stop(await holding({ status: "GONE" }));
+    await world.flatten(flattenWish(session));
+    await world.outcome(session);
+    expect(await world.told("session-reports", session.id)).toMatchObject([
+      { type: "report.faulted", data: { reason: expect.stringContaining("is not listed by its venue any more") } },
+    ]);
+  });
+});
+
 describe("an exit that the venue refuses", () => {
   test("is an alert once, with the venue's words; the next ones pause ever longer; one that is accepted ends it", async () => {
     const session = await holding();
@@ -233,4 +256,24 @@ describe("an exit that the venue refuses", () => {
     expect((await alerts(session)).map(({ type }) => type)).toEqual(["alert.raised", "alert.cleared"]);
     expect(new Set((await exits(session)).map(({ id }) => id)).size).toBe(3);
   });
+
+  test.each(["STOPPED", "FAULTED"] as const)(
+    "is no alert any more once its session is %s, and a later refusal raises none",
+    async (state) => {
+      const session = await holding();
+      await exit(session, 2);
+      await refuse(await lastExit(session));
+      AHEAD.ms = 1_001;
+      await exit(session, 3);
+      const open = await lastExit(session);
+      await world.change(session, { state });
+      await until(async () => (await alerts(session)).at(-1)?.type === "alert.cleared");
+      await refuse(open);
+      expect(await alerts(session)).toHaveLength(2);
+      await world.change(session, { state: "RUNNING", run: session.run + 1 });
+      await world.signal(signalOf({ ...session, run: session.run + 1 }, { number: 4, intent: EXIT }));
+      await world.outcome(session);
+      expect(await lastDecision(session)).toMatchObject({ kind: "approved" });
+    },
+  );
 });

@@ -21,7 +21,7 @@ function flattenCauseOf({ sessionId, run, version, instrumentId }: FlattenPositi
  * Closes what a session that stops still holds with reduce-only market orders, sized from the session's book: one, or as
  * many as the venue's maximums ask for. It waits until all orders of the session have ended, since the book has all their
  * fills only then; order-position-tracker asks again. What is left then is closed by another decision: at once, or after
- * a pause where the venue has refused an exit, and the session says so. Where risk denies it, the session is reported as
+ * a pause where the venue has refused an exit or has halted the instrument, and the session says so. Where risk denies it, the session is reported as
  * faulted, and a person may stop it once more.
  */
 export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenPosition): Promise<TaskOutcome> {
@@ -33,6 +33,11 @@ export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenP
   if (budget.openOrders > 0) return { decision: "orders are under way", orders: budget.openOrders };
   const decision = measure(wanted, context, { session, budget });
   if (decision === null) return { decision: "flat already" };
+  if (context.instrument?.status === "HALTED") {
+    const reason = `The venue has halted ${wanted.instrumentId}: the position is closed once it trades again.`;
+    reportWaiting(tx, deps, session, reason);
+    return { decision: "halted" };
+  }
   if (context.decided === "denied") {
     reportFault(tx, deps, session, "risk has denied it");
     return { decision: "failed" };
@@ -45,7 +50,7 @@ export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenP
   }
   const { refusedExit } = budget;
   if (refusedExit !== null && deps.clock.nowMs() < refusedExit.retryAtMs) {
-    reportRefused(tx, deps, session, sayRefused(refusedExit));
+    reportWaiting(tx, deps, session, sayRefused(refusedExit));
     return { decision: "paused", untilMs: refusedExit.retryAtMs };
   }
   const marketAtMs = Math.max(wanted.marketAtMs, budget.marketAtMs);
@@ -87,7 +92,8 @@ function measure(
   const refused = refuseByAccount(account, true);
   if (refused !== null) return { kind: "denied", ...refused };
   const intent = { kind: "exit", style: { type: "MARKET" } } as const;
-  return decide({ intent, mark, policy: session.riskPolicy, instrument, book, reserved });
+  const refusals = budget.refusedExit?.times ?? 0;
+  return decide({ intent, mark, policy: session.riskPolicy, instrument, book, reserved, refusals });
 }
 
 /** May be reported again until the session is FAULTED: then it changes nothing. */
@@ -98,7 +104,7 @@ function reportFault(tx: Tx, { bus, clock }: DecideDeps, session: Session, why: 
 }
 
 /** Where the session says something else. May be told again until it says so: then it changes nothing. */
-function reportRefused(tx: Tx, { bus, clock }: DecideDeps, session: Session, reason: string): void {
+function reportWaiting(tx: Tx, { bus, clock }: DecideDeps, session: Session, reason: string): void {
   if (session.stateReason === reason) return;
   const { id: sessionId, run } = session;
   const report = { sessionId, run, atMs: clock.nowMs(), until: "stopped" as const, reason };

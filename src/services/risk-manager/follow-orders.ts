@@ -4,6 +4,8 @@ import type { BusEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
+import type { Session, SessionState } from "#shared/domain/session.ts";
+import { ORDERS } from "#shared/messages/topics.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { afterExitEvent, concernsExits, type RefusedExit, sayRefused } from "./refused-exit.ts";
@@ -19,10 +21,13 @@ interface BudgetRow {
   next_order_number: number;
   market_at_ms: number;
   refused_exit: RefusedExit | null;
+  /** Whether the session is over: then no exit of it follows. */
+  is_over: boolean;
 }
 
 /** Whether an event moves money or a reservation (a fill, an order's end), or tells whether the venue takes exits. */
-export function concernsBook({ type, data }: BusEvent): boolean {
+export function concernsBook({ topic, type, data }: BusEvent): boolean {
+  if (topic !== ORDERS.name) return false;
   const { order } = data as { order: Order };
   return type === "order.filled" || isTerminal(order.state) || concernsExits(order);
 }
@@ -38,13 +43,16 @@ export async function followOrders(
   events: readonly BusEvent[],
 ): Promise<void> {
   const steps = events.filter(concernsBook).map(readStep);
+  if (steps.length === 0) return;
   const { sql } = tx;
   const sessionIds = [...new Set(steps.map(({ order }) => order.sessionId))].sort();
   const instrumentIds = [...new Set(steps.map(({ order }) => order.instrumentId))];
   const [rows, instruments] = await Promise.all([
     sql<BudgetRow[]>`
-      select session_id, book, next_order_number, market_at_ms, refused_exit from risk_manager.budgets
-      where session_id = any(${sessionIds}) order by session_id for update`,
+      select b.session_id, b.book, b.next_order_number, b.market_at_ms, b.refused_exit,
+        coalesce(s.state = any(${[...OVER]}), true) as is_over
+      from risk_manager.budgets b left join reference.sessions s on s.id = b.session_id
+      where b.session_id = any(${sessionIds}) order by b.session_id for update of b`,
     sql<{ id: string; instrument: Instrument }[]>`
       select id, instrument from reference.instruments where id = any(${instrumentIds})`,
   ]);
@@ -58,6 +66,28 @@ export async function followOrders(
   for (const [index, { sessionId, refusedExit }] of budgets.entries()) {
     const before = rows[index]?.refused_exit ?? null;
     if (refusedExit !== before) await tellRefused(tx, deps, sessionId, refusedExit);
+  }
+}
+
+/** States in which nothing closes what a session holds, until a person starts or stops it. */
+const OVER: readonly SessionState[] = ["STOPPED", "FAULTED", "DELETED"];
+
+/** Whether a session's event ends what is known of its refused exits. */
+export function concernsRefusals({ type, data }: BusEvent): boolean {
+  return type === "session.changed" && OVER.includes((data as { session: Session }).session.state);
+}
+
+/** No exit of a session follows that is over: its alert ends, and a later run begins without pauses. */
+export async function forgetRefusals(
+  tx: Tx,
+  deps: Pick<Deps, "clock" | "bus">,
+  events: readonly BusEvent[],
+): Promise<void> {
+  for (const sessionId of [...new Set(events.filter(concernsRefusals).map(({ key }) => key))].sort()) {
+    const rows = await tx.sql`
+      update risk_manager.budgets set refused_exit = null
+      where session_id = ${sessionId} and refused_exit is not null returning 1`;
+    if (rows.length > 0) await tellRefused(tx, deps, sessionId, null);
   }
 }
 
@@ -97,7 +127,7 @@ function applySteps(
   for (const { order, fill } of steps) {
     if (order.sessionId !== row.session_id) continue;
     nextOrderNumber = Math.max(nextOrderNumber, order.number + 1);
-    refusedExit = afterExitEvent(refusedExit, order, nowMs);
+    refusedExit = row.is_over ? null : afterExitEvent(refusedExit, order, nowMs);
     if (fill === null) continue;
     const instrument = instruments.get(fill.instrumentId);
     if (instrument === undefined) throw new RangeError(`A fill of ${fill.instrumentId}, which nobody knows.`);

@@ -63,6 +63,7 @@ describe("a refused exit", () => {
       false,
     ],
     ["denied by ourselves", { state: "DENIED" }, false],
+    ["given up because it never reached the venue", { stateReason: "ABSENT: no attempt reached the venue." }, false],
   ])("is one that is %s: %p", (_what, order, expected) => {
     expect(afterExitEvent(null, exit("s1", order), 0) !== null).toBe(expected);
     expect(concernsExits(exit("s1", order))).toBe(expected);

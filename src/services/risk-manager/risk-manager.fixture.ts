@@ -4,7 +4,7 @@ import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
-import { putAccount, putInstrument } from "#shared/db/reference-rows.fixture.ts";
+import { putAccount, putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import { normalize } from "#shared/domain/decimal.ts";
 import { sessionOf } from "#shared/domain/domain.fixture.ts";
@@ -15,7 +15,7 @@ import { createLeader } from "#shared/leader/create-leader.ts";
 import type { AdvisoryLock } from "#shared/leader/leader.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { DECIDE_SIGNAL, FLATTEN_POSITION, type FlattenPosition } from "#shared/messages/tasks.ts";
-import { event, ORDERS } from "#shared/messages/topics.ts";
+import { event, ORDERS, SESSIONS } from "#shared/messages/topics.ts";
 import { newOrder, track } from "#shared/orders/new-order.ts";
 import { applyOrderEvent, type OrderEvent, type TrackedOrder } from "#shared/orders/order-state.ts";
 import type { Wakeups } from "#shared/queue/queue.ts";
@@ -131,6 +131,17 @@ export class World {
       const tasks = await this.database.db.sql<{ state: string; outcome: Record<string, unknown> }[]>`
         select state, outcome from queue.tasks where queue = 'risk-decisions' and lane = ${id} order by seq`;
       return tasks.every(({ state }) => state === "done") ? (tasks.at(-1)?.outcome ?? null) : null;
+    });
+  }
+
+  /** Changes a session and tells of it, as session-manager does. */
+  async change(session: Session, change: Partial<Session>): Promise<void> {
+    const changed = { ...session, ...change };
+    await this.database.db.transaction(async (tx) => {
+      await putSession(tx.sql, changed);
+      this.ports.bus.publish(tx, [
+        event(SESSIONS, session.id, "session.changed", { from: session.state, session: changed }),
+      ]);
     });
   }
 

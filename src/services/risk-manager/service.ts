@@ -1,10 +1,10 @@
 import { ORDER_LINGER_MS, type Running } from "#shared/bus/bus.ts";
 import { DECIDE_SIGNAL, FLATTEN_POSITION } from "#shared/messages/tasks.ts";
-import { ORDERS } from "#shared/messages/topics.ts";
+import { ORDERS, SESSIONS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { decideSignal } from "./decide-signal.ts";
 import { flattenPosition } from "./flatten-position.ts";
-import { concernsBook, followOrders } from "./follow-orders.ts";
+import { concernsBook, concernsRefusals, followOrders, forgetRefusals } from "./follow-orders.ts";
 import { createRoutes } from "./routes.ts";
 import type { RiskManagerSettings } from "./settings.ts";
 
@@ -17,10 +17,13 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
       running.push(
         deps.bus.subscribe({
           group: "risk-manager",
-          topics: [ORDERS],
+          topics: [ORDERS, SESSIONS],
           lingerMs: ORDER_LINGER_MS,
-          concerns: concernsBook,
-          handle: (tx, events) => followOrders(tx, deps, events),
+          concerns: (received) => concernsBook(received) || concernsRefusals(received),
+          handle: async (tx, events) => {
+            await followOrders(tx, deps, events);
+            await forgetRefusals(tx, deps, events);
+          },
         }),
         deps.queue.work({
           queue: DECIDE_SIGNAL.queue,

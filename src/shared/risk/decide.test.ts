@@ -193,6 +193,18 @@ describe("decide, exits that are too large for one order", () => {
     expect(verdict({ intent: EXIT, book: holding("10"), instrument: { ...SPX, ...rules } })).toBe(`SELL ${sizes}`);
   });
 
+  test.each([
+    [0, "SELL 10"],
+    [1, "SELL 5 5"],
+    [2, "SELL 2.5 2.5 2.5 2.5"],
+    [9, "SELL 1.25 1.25 1.25 1.25 1.25 1.25 1.25 1.25"],
+  ])("max notional 1000 where the venue measures at its own average and has refused %p: %s", (refusals, expected) => {
+    const instrument: Instrument = { ...SPX, maxNotional: "1000" };
+    expect(verdict({ intent: EXIT, book: holding("10"), instrument, refusals })).toBe(expected);
+    const narrow: Instrument = { ...SPX, maxNotional: "1000", minNotional: "900" };
+    expect(verdict({ intent: EXIT, book: holding("10"), instrument: narrow, refusals })).toBe("SELL 10");
+  });
+
   test("a limit order is measured at its limit, and by no rule of market orders", () => {
     const instrument: Instrument = { ...SPX, maxNotional: "1000", marketMaxSize: "3" };
     expect(verdict({ intent: exitAt("100"), book: holding("10"), instrument })).toBe("SELL 10");

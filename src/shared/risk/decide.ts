@@ -15,6 +15,8 @@ export interface DecisionInput {
   instrument: Instrument;
   book: Book;
   reserved: { quote: Decimal; base: Decimal };
+  /** How often in a row the venue has refused an exit of the session. */
+  refusals?: number;
 }
 
 export interface ApprovedOrder {
@@ -47,7 +49,10 @@ export interface Denial {
  */
 export function decide(input: DecisionInput): Approval | Denial {
   const { intent, instrument } = input;
-  if (instrument.status !== "TRADING") return deny("INSTRUMENT_NOT_TRADING", `${instrument.id} is not trading now.`);
+  if (instrument.status !== "TRADING") {
+    const why = instrument.status === "GONE" ? "is not listed by its venue any more" : "is not trading now";
+    return deny("INSTRUMENT_NOT_TRADING", `${instrument.id} ${why}.`);
+  }
   if (intent.style.type === "LIMIT") {
     const broken = breaksPrice(decimal(intent.style.price), input);
     if (broken !== null) return broken;
@@ -121,11 +126,11 @@ function entrySize(input: DecisionInput, costOfOne: Decimal, limits: SizeLimits)
 }
 
 function decideExit(input: DecisionInput): Approval | Denial {
-  const { instrument, mark, book, reserved, intent } = input;
+  const { instrument, mark, book, reserved, intent, refusals = 0 } = input;
   const held = heldOf(book, instrument.id).minus(reserved.base);
   if (held.lte(0)) return deny("NO_POSITION", "There is nothing to close that is not already being closed.");
   const { style } = intent;
-  const limits = sizeLimitsOf(instrument, style.type);
+  const limits = cautious(sizeLimitsOf(instrument, style.type), refusals);
   const size = floorToSizeStep(held, limits);
   const price = style.type === "LIMIT" ? decimal(style.price) : mark;
   const atVenue = size.times(price);
@@ -137,6 +142,20 @@ function decideExit(input: DecisionInput): Approval | Denial {
   // Of an instrument whose largest order is below its smallest one.
   const large = parts.length > 0 ? null : aboveMaximum(size, atVenue, limits);
   return large ?? { ...approval, orders: parts.map(closing) };
+}
+
+/** An eighth of the maximum is what an order may have after as many refusals, or more. */
+const MOST_HALVINGS = 3;
+
+/**
+ * A venue measures the notional of a market order at an average of its own, that a falling market leaves behind: what is within
+ * the maximum at the mark may be above it there. Each refusal halves what one order may have, as far as the minimum allows.
+ */
+function cautious(limits: SizeLimits, refusals: number): SizeLimits {
+  const { maxNotional, minNotional } = limits;
+  if (maxNotional === null || refusals === 0) return limits;
+  const halved = maxNotional.div(2 ** Math.min(refusals, MOST_HALVINGS));
+  return { ...limits, maxNotional: Decimal.max(halved, Decimal.min(maxNotional, minNotional.times(2))) };
 }
 
 function closing(size: Decimal): ApprovedOrder {
