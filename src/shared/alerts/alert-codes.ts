@@ -39,8 +39,8 @@ export const ALERT_KINDS = {
   EXECUTION_NOT_BOOKED: {
     severity: "critical",
     meaning:
-      "An execution that the user stream told of could not be booked and was left out; the venue's list is read.",
-    toDo: "Compare the position with the venue's.",
+      "An execution that the venue told of, on the user stream or on its list, could not be booked. It is kept as it was told.",
+    toDo: "Read it under GET .../unbooked, and compare the position with the venue's.",
     ends: "fact",
   },
   EXIT_REFUSED: {
