@@ -89,11 +89,13 @@ describe("a venue's faults", () => {
     expect([(await ask("GET account")).status, (await ask("GET account")).status]).toEqual([200, 418]);
   });
 
-  test("are refused where one is unknown, or lacks a parameter", async () => {
+  test("are refused where one is unknown, lacks a parameter, or has one without measure", async () => {
     const unknown = await set({ fault: "nonsense" });
     expect(unknown).toMatchObject({ status: 422, errors: [{ field: "faults.0.fault" }] });
     expect(JSON.stringify(unknown)).toContain("must be one of request-lost, answer-lost,");
     expect(await set({ fault: "answer-delayed" })).toMatchObject({ status: 422 });
+    expect(await set({ fault: "commission", share: "1.01" })).toMatchObject({ status: 422 });
+    expect(await set({ fault: "answer-lost", what: `GET ${"a".repeat(60)}` })).toMatchObject({ status: 422 });
   });
 
   test("have each a meaning and a name of their own", () => {

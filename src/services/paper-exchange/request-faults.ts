@@ -7,6 +7,7 @@ import { REFUSALS } from "./refusal.ts";
 const match = {
   what: z
     .string()
+    .max(60)
     .regex(/^(GET|POST|DELETE|WS) [A-Za-z/.]+$/, 'must be like "POST order" or "WS order.place"')
     .optional()
     .describe('Only requests like this one: "POST order", "WS order.place". Default: all of REST'),

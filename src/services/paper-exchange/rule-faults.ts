@@ -1,6 +1,9 @@
 import { z } from "zod";
+import { decimal } from "#shared/domain/decimal.ts";
 import { decimalText, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
 import { defineFault } from "./fault.ts";
+
+const share = decimalText.refine((text) => decimal(text).abs().lte(1), "must be from -1 to 1");
 
 /** Faults that change the venue's rules in mid-session. They change what it executes. */
 export const RULE_FAULTS = [
@@ -29,9 +32,9 @@ export const RULE_FAULTS = [
   defineFault(
     "commission",
     "executions pay another commission: a share that may be negative (a rebate), in another asset where one is named",
-    { share: decimalText, asset: z.string().min(1).max(20).optional() },
-    ({ share, asset }, { market, strikes }) => {
-      market.chargeCommission((fill) => (strikes() ? { share, asset: asset ?? fill.feeAsset } : null));
+    { share, asset: z.string().min(1).max(20).optional() },
+    ({ share: paid, asset }, { market, strikes }) => {
+      market.chargeCommission((fill) => (strikes() ? { share: paid, asset: asset ?? fill.feeAsset } : null));
       return { stop: () => market.chargeCommission(null) };
     },
   ),
