@@ -187,6 +187,29 @@ describe("a pause", () => {
   });
 });
 
+describe("a session that is degraded", () => {
+  test.each([
+    ["FEED_STALE", "deny-stale", "SESSION_DEGRADED"],
+    ["FEED_STALE", "allow", null],
+    ["ACCOUNT_UNREACHABLE", "deny-stale", null],
+    ["ACCOUNT_UNREACHABLE", "deny", "SESSION_DEGRADED"],
+  ] as const)(
+    "by %s under the policy %s has its entry answered with %p, and its exit made",
+    async (code, degradedEntries, expected) => {
+      const session = await holding();
+      const degraded = [{ code, sinceMs: 1, text: "It is away." }];
+      const riskPolicy = { ...session.riskPolicy, degradedEntries };
+      await putSession(world.database.db.sql, { ...session, degraded, riskPolicy, capital: "100000", version: 2 });
+      const exit = signalOf(session, { number: 2, intent: EXIT });
+      expect(await decide(exit)).toMatchObject({ kind: "approved", size: "10" });
+      const sold = (await world.placed(session.id)).at(-1) as OrderRequest;
+      await world.tell(sent(sold), fillOf(sold, `${session.id}-exit`, "10"));
+      await until(async () => (await world.reserved(sold.id)) === null);
+      expect((await decide(signalOf(session, { number: 3 }))).code).toBe(expected);
+    },
+  );
+});
+
 describe("an account", () => {
   test("that is REDUCING takes exits alone, one that is HALTED nothing", async () => {
     const session = await holding();
