@@ -186,6 +186,7 @@ describe("a session that stops while its instrument is halted", () => {
     await world.outcome(session);
     expect(await world.told("session-reports", session.id)).toMatchObject([
       { type: "report.faulted", data: { reason: expect.stringContaining("is not listed by its venue any more") } },
+      { type: "report.denied", data: { code: "INSTRUMENT_NOT_TRADING" } },
     ]);
   });
 });

@@ -85,6 +85,9 @@ describe("a signal", () => {
     expect(await world.told("signals", session.id)).toMatchObject([
       { type: "signal.denied", data: { signalId: signal.id, code } },
     ]);
+    expect(await world.told("session-reports", session.id)).toMatchObject([
+      { type: "report.denied", data: { run: signal.run, code } },
+    ]);
     expect(await world.told("orders", session.id)).toEqual([]);
     expect(await world.placed(session.id)).toEqual([]);
   });
@@ -226,7 +229,10 @@ describe("the stop of a session that holds something", () => {
   const stop = (session: Session, more: Partial<Session> = {}) =>
     putSession(world.database.db.sql, { ...session, state: "STOPPING", version: session.version + 1, ...more });
   const orders = async ({ id }: Session) => (await world.placed(id)).filter(({ reduceOnly }) => reduceOnly);
-  const faults = async ({ id }: Session) => (await world.told("session-reports", id)).map(({ data }) => data["reason"]);
+  const faults = async ({ id }: Session) => {
+    const told = await world.told("session-reports", id);
+    return told.filter(({ type }) => type === "report.faulted").map(({ data }) => data["reason"]);
+  };
   const outcome = (session: Session) => world.outcome(session);
 
   test("leads to one reduce-only market order for all of it, however often it is asked for", async () => {

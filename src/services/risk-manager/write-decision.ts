@@ -4,7 +4,7 @@ import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Exchanges } from "#shared/exchange/exchange.ts";
 import { PLACE_ORDER } from "#shared/messages/tasks.ts";
-import { event, ORDERS, SIGNALS } from "#shared/messages/topics.ts";
+import { event, ORDERS, SESSION_REPORTS, SIGNALS } from "#shared/messages/topics.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import { orderIdOf } from "#shared/orders/order-id.ts";
 import type { TaskOutcome } from "#shared/queue/queue.ts";
@@ -22,8 +22,13 @@ export async function deny(tx: Tx, deps: DecideDeps, cause: Cause, denial: Denia
   const { code, reason } = denial;
   const { id: signalId, sessionId, run } = cause;
   const denied = { signalId, sessionId, run, code, reason };
-  deps.bus.publish(tx, [event(SIGNALS, sessionId, "signal.denied", denied, { causationId: signalId })]);
-  await writeDenial(tx, cause, denial, deps.clock.nowMs());
+  const atMs = deps.clock.nowMs();
+  const links = { causationId: signalId };
+  deps.bus.publish(tx, [
+    event(SIGNALS, sessionId, "signal.denied", denied, links),
+    event(SESSION_REPORTS, sessionId, "report.denied", { sessionId, run, atMs, code, reason }, links),
+  ]);
+  await writeDenial(tx, cause, denial, atMs);
   tx.afterCommit(() => deps.log.info({ sessionId, signalId, code }, "signal denied"));
   return { decision: "denied", code };
 }

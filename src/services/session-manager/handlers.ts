@@ -1,6 +1,6 @@
 import type { BusEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
-import { SESSION_REPORTS, SIGNALS } from "#shared/messages/topics.ts";
+import { SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { applyReport, type Report } from "./report-rules.ts";
 import { saveSession } from "./save-session.ts";
@@ -8,24 +8,18 @@ import type { Store } from "./store.ts";
 
 type HandlerDeps = Pick<Deps, "bus" | "clock" | "log">;
 
-/** Reports, and of signals those that risk denied. */
-export function concernsSessions({ topic, type }: Pick<BusEvent, "topic" | "type">): boolean {
-  return topic === SESSION_REPORTS.name || type === "signal.denied";
-}
-
 /** Applies the reports of a batch to their sessions, in order, and counts denials, in the batch's transaction. */
 export function createHandler(deps: HandlerDeps, store: Store) {
   return async (tx: Tx, events: readonly BusEvent[]): Promise<void> => {
-    for (const received of events.filter(concernsSessions)) {
-      if (received.topic === SIGNALS.name) await countDenial(tx, store, received);
+    for (const received of events) {
+      if (received.type === "report.denied") await countDenial(tx, store, received);
       else await takeReport(tx, deps, store, received);
     }
   };
 }
 
-async function countDenial(tx: Tx, store: Store, { key, data, timeMs }: BusEvent): Promise<void> {
-  const { run, code, reason } = SIGNALS.schemas["signal.denied"].parse(data);
-  await store.countDenial(tx, key, { run, code, reason, atMs: timeMs });
+async function countDenial(tx: Tx, store: Store, { key, data }: BusEvent): Promise<void> {
+  await store.countDenial(tx, key, SESSION_REPORTS.schemas["report.denied"].parse(data));
 }
 
 async function takeReport(tx: Tx, deps: HandlerDeps, store: Store, received: BusEvent): Promise<void> {

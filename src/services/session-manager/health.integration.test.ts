@@ -15,7 +15,7 @@ import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createMemoryLock, type MemoryLocks } from "#shared/leader/memory.ts";
-import { ALERTS, event, SESSION_REPORTS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
+import { ALERTS, SESSION_REPORTS, SESSIONS } from "#shared/messages/topics.ts";
 import type { Named } from "./missing-settings.ts";
 import { createReplica, NAMED, type Replica } from "./session-manager.fixture.ts";
 
@@ -217,8 +217,7 @@ describe("a session that is FAULTED", () => {
 
 describe("denials", () => {
   const deny = (session: Session, run: number, code: string) => {
-    const data = { signalId: crypto.randomUUID(), sessionId: session.id, run, code, reason: `It is ${code}.` };
-    return publish({ topic: SIGNALS, key: session.id, type: "signal.denied", data });
+    return report(session, "report.denied", { run, code, reason: `It is ${code}.` });
   };
 
   test("are counted since the present start, shown with the last, and are no new version", async () => {
@@ -226,8 +225,6 @@ describe("denials", () => {
     const replica = await start();
     const read = async () => replica.call({ path: `/${session.id}` });
     expect((await read()).body.denials).toEqual({ count: 0, last: null });
-    const denied = { signalId: crypto.randomUUID(), sessionId: session.id, orderIds: ["1"] };
-    await publish(event(SIGNALS, session.id, "signal.approved", denied));
     await deny(session, 1, "NO_POSITION");
     await deny(session, 2, "INSUFFICIENT_BALANCE");
     await deny(session, 2, "MAX_ORDER_NOTIONAL");

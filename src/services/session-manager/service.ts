@@ -1,9 +1,9 @@
 import type { Running } from "#shared/bus/bus.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import { SESSION_REPORTS, SIGNALS } from "#shared/messages/topics.ts";
+import { SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { createCommands } from "./commands.ts";
-import { concernsSessions, createHandler } from "./handlers.ts";
+import { createHandler } from "./handlers.ts";
 import { createIdempotencyKeys } from "./idempotency.ts";
 import { createRoutes } from "./routes.ts";
 import type { Settings } from "./settings.ts";
@@ -35,8 +35,7 @@ export function createSessionManager(deps: Deps, settings: Settings): Service {
     async start() {
       reports = bus.subscribe({
         group: "session-manager",
-        topics: [SESSION_REPORTS, SIGNALS],
-        concerns: concernsSessions,
+        topics: [SESSION_REPORTS],
         handle: createHandler(deps, store),
       });
       await reports.ready;

@@ -51,6 +51,8 @@ export const SESSION_REPORTS = topic({
     /** order-position-tracker: what the stop policy asks for is done. */
     "report.stopped": z.object(report),
     "report.faulted": z.object({ ...report, reason: z.string() }),
+    /** risk-manager: a signal of the run was denied. */
+    "report.denied": z.object({ ...report, code: denialCodeSchema, reason: z.string() }),
     /** It runs with something missing from now on, or for another reason than was told. */
     "report.degraded": z.object({ ...report, ...degradationSchema.shape }),
     /** That is over. */
