@@ -1,28 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { Degradation } from "#shared/domain/degradation.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
-import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
+import { type Desk, useDesks, type World } from "./tracker.fixture.ts";
 import { changed, changeSession, reportsOf, runSession } from "./tracker-rows.fixture.ts";
 
 let world: World;
 let desk: Desk;
-
-beforeAll(async () => {
-  world = await createWorld(2, { wakeups: createBullmqWakeups, lock: createRedlockLock });
-});
-beforeEach(async () => {
-  desk = await openDesk(world);
-  await desk.tick("100");
-});
-afterEach(async () => {
-  await desk.close();
-});
-afterAll(async () => {
-  await world.close();
+useDesks(2, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+  ({ world, desk } = given);
 });
 
 const OFTEN = {

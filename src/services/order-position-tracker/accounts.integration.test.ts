@@ -1,28 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import type { TradingState } from "#shared/domain/account.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { createRoutes } from "./routes.ts";
-import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
+import { type Desk, useDesks, type World } from "./tracker.fixture.ts";
 import { changeSession, inState, openTasks, place, requestOf, runSession, statesOf } from "./tracker-rows.fixture.ts";
 
 let world: World;
 let desk: Desk;
-
-beforeAll(async () => {
-  world = await createWorld(8, { wakeups: createBullmqWakeups, lock: createRedlockLock });
-});
-beforeEach(async () => {
-  desk = await openDesk(world);
-  await desk.tick("100");
-});
-afterEach(async () => {
-  await desk.close();
-});
-afterAll(async () => {
-  await world.close();
+useDesks(8, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+  ({ world, desk } = given);
 });
 
 const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { Candle } from "#shared/domain/candle.ts";
@@ -11,7 +11,7 @@ import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { createEquityCurve } from "./equity.ts";
 import { readFillCursor } from "./fill-cursor.ts";
-import { createWorld, type Desk, deskSession, openDesk, tellSession, type World } from "./tracker.fixture.ts";
+import { type Desk, deskSession, tellSession, useDesks, type World } from "./tracker.fixture.ts";
 import {
   alertsAbout,
   changed,
@@ -30,19 +30,8 @@ import { readUnbooked } from "./unbooked.ts";
 
 let world: World;
 let desk: Desk;
-
-beforeAll(async () => {
-  world = await createWorld(20, { wakeups: createBullmqWakeups, lock: createRedlockLock });
-});
-beforeEach(async () => {
-  desk = await openDesk(world);
-  await desk.tick("100");
-});
-afterEach(async () => {
-  await desk.close();
-});
-afterAll(async () => {
-  await world.close();
+useDesks(20, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+  ({ world, desk } = given);
 });
 
 const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;

@@ -1,3 +1,4 @@
+import { afterAll, afterEach, beforeAll, beforeEach } from "bun:test";
 import { pino } from "pino";
 import type { Bus } from "#shared/bus/bus.ts";
 import { createBus } from "#shared/bus/create-bus.ts";
@@ -231,6 +232,26 @@ export async function openDesk(world: World): Promise<Desk> {
       await proxy.stop();
     },
   };
+}
+
+/** Gives each test of a file a desk of its own in one world, its market at 100. So many tests may ask. */
+export function useDesks(tests: number, adapters: Adapters, take: (given: { world: World; desk: Desk }) => void): void {
+  let world: World;
+  let desk: Desk;
+  beforeAll(async () => {
+    world = await createWorld(tests, adapters);
+  });
+  beforeEach(async () => {
+    desk = await openDesk(world);
+    await desk.tick("100");
+    take({ world, desk });
+  });
+  afterEach(async () => {
+    await desk.close();
+  });
+  afterAll(async () => {
+    await world.close();
+  });
 }
 
 /** A session at a desk's market, not yet reconciled. */

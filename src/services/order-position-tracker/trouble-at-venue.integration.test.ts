@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { readFillCursor } from "./fill-cursor.ts";
-import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
+import { type Desk, useDesks, type World } from "./tracker.fixture.ts";
 import {
   alertsAbout,
   changeSession,
@@ -22,19 +22,8 @@ import {
 
 let world: World;
 let desk: Desk;
-
-beforeAll(async () => {
-  world = await createWorld(16, { wakeups: createBullmqWakeups, lock: createRedlockLock });
-});
-beforeEach(async () => {
-  desk = await openDesk(world);
-  await desk.tick("100");
-});
-afterEach(async () => {
-  await desk.close();
-});
-afterAll(async () => {
-  await world.close();
+useDesks(16, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+  ({ world, desk } = given);
 });
 
 const OFTEN = {

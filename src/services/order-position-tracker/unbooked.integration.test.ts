@@ -1,27 +1,16 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
-import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
+import { type Desk, useDesks, type World } from "./tracker.fixture.ts";
 import { alertsAbout, changed, inState, place, requestOf, runSession } from "./tracker-rows.fixture.ts";
 import { readUnbooked } from "./unbooked.ts";
 
 let world: World;
 let desk: Desk;
-
-beforeAll(async () => {
-  world = await createWorld(4, { wakeups: createBullmqWakeups, lock: createRedlockLock });
-});
-beforeEach(async () => {
-  desk = await openDesk(world);
-  await desk.tick("100");
-});
-afterEach(async () => {
-  await desk.close();
-});
-afterAll(async () => {
-  await world.close();
+useDesks(4, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+  ({ world, desk } = given);
 });
 
 const OFTEN = {
