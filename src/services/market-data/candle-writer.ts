@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { raiseAlert } from "#shared/alerts/alerts.ts";
+import type { TradedCandle } from "#shared/candles/aggregate.ts";
 import type { Candle, VenueBar } from "#shared/domain/candle.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { DataCollectClient } from "#shared/http/clients.ts";
@@ -16,6 +17,9 @@ export interface WriterOptions {
   dataCollect: DataCollectClient;
   log: Logger;
 }
+
+/** The last trade of a candle of trades. */
+type LastTrade = Pick<TradedCandle, "openAtMs" | "lastTradeId">;
 
 /** Bars asked for at once: when history is read and when a hole is closed. */
 const PAGE = 1_000;
@@ -69,9 +73,13 @@ export class CandleWriter {
 
   /**
    * Brings a series up to the venue's newest closed bar (`untilMs`: to the last one that closes not after it). A series
-   * without candles begins with its history. Gives the series as it is then.
+   * without candles begins with its history. `lastTrade`: the last trade of the candle that opened then, which is stored with it.
+   * Gives the series as it is then.
    */
-  async catchUp(series: Series, untilMs = Number.POSITIVE_INFINITY): Promise<Series> {
+  async catchUp(
+    series: Series,
+    { untilMs = Number.POSITIVE_INFINITY, lastTrade }: { untilMs?: number; lastTrade?: LastTrade } = {},
+  ): Promise<Series> {
     const { instrumentId, timeFrame, headOpenAtMs } = series;
     let current = series;
     let fromMs = headOpenAtMs === null ? await this.#beginningOf(series) : headOpenAtMs + 1;
@@ -84,7 +92,11 @@ export class CandleWriter {
       );
       if (isCut) await this.#tellChanged(current);
       const moved = await this.add(current, wanted, {
-        lastTradeId: current.lastTradeId,
+        // Of a head before that candle no last trade is known: who starts behind it joins half-way.
+        lastTradeId:
+          lastTrade !== undefined && (wanted.at(-1)?.openAtMs ?? -1) >= lastTrade.openAtMs
+            ? lastTrade.lastTradeId
+            : null,
         tell: headOpenAtMs !== null,
       });
       const last = bars.at(-1);

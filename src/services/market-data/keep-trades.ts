@@ -1,13 +1,23 @@
 import type { Logger } from "pino";
-import { tradeIdAfter, tradeLinkOf } from "#shared/candles/trade-ids.ts";
+import type { TradedCandle } from "#shared/candles/aggregate.ts";
+import { type TradeLink, tradeIdAfter, tradeLinkOf } from "#shared/candles/trade-ids.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { VenueTrade } from "#shared/domain/candle.ts";
 import type { DataCollectClient } from "#shared/http/clients.ts";
 import type { CandleWriter } from "./candle-writer.ts";
 import type { KeptSeries } from "./kept-series.ts";
 import type { Series } from "./series.ts";
-import { beginsAnew, formingCandle, isOver, NO_PROGRESS, stepTrade, type TradeProgress } from "./trade-series.ts";
+import {
+  beginsAnew,
+  formingCandle,
+  isOver,
+  NO_PROGRESS,
+  progressBehind,
+  stepTrade,
+  type TradeProgress,
+} from "./trade-series.ts";
 import type { Turns } from "./turns.ts";
+import { Waits } from "./waits.ts";
 
 export interface TradeKeeperOptions {
   kept: KeptSeries;
@@ -19,16 +29,29 @@ export interface TradeKeeperOptions {
   /** How long after its end a candle is waited for, by the venue's clock: trades of its last moment are on their way. */
   graceMs: number;
   /** Tells a person of something about an instrument's trades. */
-  tell: (what: TradeTrouble, series: Series, trade: VenueTrade) => Promise<void>;
+  tell: (
+    what: TradeTrouble,
+    series: Series,
+    trade: Pick<VenueTrade, "tradeId" | "atMs" | "receivedAtMs">,
+  ) => Promise<void>;
 }
 
 /** What may be wrong with trades. */
-export type TradeTrouble = "LATE_TRADES" | "TRADE_IDS_BEGAN_ANEW";
+export type TradeTrouble = "CANDLE_LEFT_OUT" | "LATE_TRADES" | "TRADE_IDS_BEGAN_ANEW";
+
+/** What came of storing a candle. elsewhere: another process has moved the head. not-listed: the venue does not list its bar yet. */
+type Stored = "stored" | "elsewhere" | "not-listed";
 
 /** Trades asked for at once when a hole is closed. */
 const PAGE = 1_000;
 /** A hole of more pages is closed with the venue's bars. */
 const MOST_PAGES = 50;
+/** After so many answers without the bar of a candle that had trades, in some 80 seconds, it is left out and told of. */
+const MOST_LACKING = 20;
+
+function linkOf({ lastTradeId }: TradeProgress, { tradeId }: VenueTrade): TradeLink {
+  return lastTradeId === null ? "next" : tradeLinkOf(lastTradeId, tradeId);
+}
 
 /**
  * Makes candles of trades. What is in memory can always be made again: each stored candle carries its last trade, and
@@ -37,9 +60,11 @@ const MOST_PAGES = 50;
 export class TradeKeeper {
   readonly #options: TradeKeeperOptions;
   readonly #progress = new Map<string, Map<string, TradeProgress>>();
+  readonly #waits: Waits;
 
   constructor(options: TradeKeeperOptions) {
     this.#options = options;
+    this.#waits = new Waits(options.clock);
   }
 
   /**
@@ -68,7 +93,8 @@ export class TradeKeeper {
     await turns.take(instrumentId, async () => {
       for (const series of whole) await this.#keepWhole(series, trades);
       const present = await kept.of(instrumentId);
-      this.#publishForming(present.filter((series) => series.source === "trades" && series.forming));
+      const formingToo = present.filter(({ source, forming: isWanted }) => source === "trades" && isWanted);
+      this.#publishForming(formingToo.filter((series) => !this.#waits.has(series)));
     });
   }
 
@@ -77,41 +103,42 @@ export class TradeKeeper {
     if (candles.length > 0) this.#options.writer.publish(candles);
   }
 
-  /** Closes what the clock says is over, after the venue was asked whether a trade is missing. */
+  /** Asks again for what the venue could not tell, and closes what the clock says is over. */
   async closeByClock(instrumentId: string): Promise<void> {
     for (const series of await this.#options.kept.of(instrumentId)) {
-      if (series.source !== "trades" || !this.#isOver(series)) continue;
-      await this.#options.turns.take(instrumentId, () => this.#closeOver(series));
+      if (series.source !== "trades" || !(this.#waits.has(series) || this.#isOver(series))) continue;
+      await this.#options.turns.take(instrumentId, () => this.#unlessWaiting(series, () => this.#closeOver(series)));
     }
   }
 
   #isOver(series: Series): boolean {
-    const progress = this.#get(series);
-    return progress.isWhole && isOver(progress, this.#options.clock.nowMs(), this.#options.graceMs);
+    return isOver(this.#get(series), this.#options.clock.nowMs(), this.#options.graceMs);
   }
 
-  async #closeOver(series: Series): Promise<void> {
-    const { dataCollect, writer } = this.#options;
-    const { instrumentId } = series;
-    const before = this.#get(series);
-    if (before.lastTradeId === null || !this.#isOver(series)) return;
-    const fromId = tradeIdAfter(before.lastTradeId, 1);
-    await this.#keepWhole(series, await dataCollect.trades({ instrumentId, fromId, limit: PAGE }));
-    const after = this.#get(series);
-    const { forming } = after;
-    if (forming === null || forming.openAtMs !== before.forming?.openAtMs) return;
-    const moved = await writer.add(await this.#present(series), [forming], { lastTradeId: forming.lastTradeId });
-    if (moved === null) this.forget(instrumentId);
-    else this.#set(series, { ...after, forming: null, beforeOpenAtMs: forming.openAtMs });
+  /** Stores the candle that is over, when the venue has told all its trades. False: it is not stored yet. */
+  async #closeOver(series: Series): Promise<boolean> {
+    const over = this.#isOver(series) ? this.#get(series).forming : null;
+    if (!(await this.#keepListed(series))) return false;
+    const progress = this.#get(series);
+    const { forming, isWhole } = progress;
+    if (forming === null || forming.openAtMs !== over?.openAtMs) return true;
+    const present = await this.#present(series);
+    const stored = isWhole
+      ? await this.#store(present, forming)
+      : await this.#fill(present, forming, forming.closeAtMs);
+    if (stored === "elsewhere") this.forget(series.instrumentId);
+    if (stored === "stored") this.#set(series, { ...progress, forming: null, beforeOpenAtMs: forming.openAtMs });
+    return stored === "stored";
   }
 
   /** Drops what is in memory, so that the store's last trade is where it begins again. */
   forget(instrumentId: string): void {
     this.#progress.delete(instrumentId);
+    this.#waits.forget(instrumentId);
   }
 
   get instrumentIds(): readonly string[] {
-    return [...this.#progress.keys()];
+    return [...new Set([...this.#progress.keys(), ...this.#waits.instrumentIds])];
   }
 
   /** Whether a trade is missing before one of these. */
@@ -150,61 +177,112 @@ export class TradeKeeper {
     this.#set(series, progress);
   }
 
+  /** Trades that come during a pause are left out: their ids bring them again. */
   async #keepWhole(series: Series, trades: readonly VenueTrade[]): Promise<void> {
-    for (const trade of trades) {
-      const { lastTradeId } = this.#get(series);
-      const link = lastTradeId === null ? "next" : tradeLinkOf(lastTradeId, trade.tradeId);
-      if (link === "duplicate") {
-        if (!beginsAnew(this.#get(series), trade)) continue;
-        await this.#options.tell("TRADE_IDS_BEGAN_ANEW", series, trade);
-        this.#set(series, NO_PROGRESS);
-      }
-      if (link === "hole" && lastTradeId !== null) await this.#closeHole(series, lastTradeId, trade);
-      else await this.#take(series, trade);
+    await this.#unlessWaiting(series, async () => {
+      for (const trade of trades) if (!(await this.#keepOne(series, trade))) return false;
+      return true;
+    });
+  }
+
+  /** Does work that asks the venue, unless it was asked a moment ago and could not tell. `work` false, or its failure: it could not. */
+  async #unlessWaiting(series: Series, work: () => Promise<boolean>): Promise<void> {
+    if (this.#waits.isPausing(series)) return;
+    let isDone = false;
+    try {
+      isDone = await work();
+    } finally {
+      if (isDone) this.#waits.end(series);
+      else this.#waits.begin(series);
     }
   }
 
-  async #closeHole(series: Series, lastTradeId: string, until: VenueTrade): Promise<void> {
-    const { dataCollect, log } = this.#options;
-    const missing = BigInt(until.tradeId) - BigInt(lastTradeId);
-    if (missing > BigInt(PAGE * MOST_PAGES)) {
-      log.warn(
-        { instrumentId: series.instrumentId, missing: String(missing) },
-        "too many trades missing, bars close it",
-      );
-      this.#set(series, NO_PROGRESS);
-      await this.#take(series, until);
-      return;
+  /** False: nothing goes on before the venue is asked again. */
+  async #keepOne(series: Series, trade: VenueTrade): Promise<boolean> {
+    const present = await this.#present(series);
+    const progress = this.#get(present);
+    const link = linkOf(progress, trade);
+    if (link === "next") return await this.#take(present, trade);
+    if (link === "duplicate") return beginsAnew(progress, trade) ? await this.#joinAnew(series, trade, "anew") : true;
+    if (BigInt(trade.tradeId) - BigInt(progress.lastTradeId ?? "0") > BigInt(PAGE * MOST_PAGES)) {
+      return await this.#joinAnew(series, trade, "too many trades are missing");
     }
-    let after = lastTradeId;
-    while (tradeLinkOf(after, until.tradeId) !== "duplicate") {
-      const fromId = tradeIdAfter(after, 1);
-      const page = await dataCollect.trades({ instrumentId: series.instrumentId, fromId, limit: PAGE });
-      const newest = page.at(-1);
-      // The venue tells of the trade before it lists it: the one that showed the hole comes again with the next.
-      if (newest === undefined) return;
-      for (const trade of page) await this.#take(series, trade);
-      after = newest.tradeId;
+    if (!(await this.#keepListed(series))) return false;
+    // The venue tells of a trade before it lists it.
+    const now = linkOf(this.#get(series), trade);
+    return now === "next" ? await this.#take(await this.#present(series), trade) : now === "duplicate";
+  }
+
+  /**
+   * Takes what the venue lists behind the last trade. The list has to begin with that trade as it is known: else what came
+   * between is not to be had. False: the list is behind what the stream has told, or a candle waits.
+   */
+  async #keepListed(series: Series): Promise<boolean> {
+    const { instrumentId } = series;
+    for (;;) {
+      const progress = this.#get(await this.#present(series));
+      const { lastTradeId: fromId } = progress;
+      if (fromId === null) return true;
+      const page = await this.#options.dataCollect.trades({ instrumentId, fromId, limit: PAGE });
+      const [first, ...behind] = page;
+      if (first === undefined) return false;
+      const why = first.tradeId !== fromId ? "the venue lists its trades no more" : "anew";
+      const isKnown = why === "anew" && !beginsAnew(progress, first);
+      if (!isKnown && !(await this.#joinAnew(series, first, why))) return false;
+      for (const trade of behind) {
+        const present = await this.#present(series);
+        const isNext = linkOf(this.#get(present), trade) === "next";
+        const went = isNext ? this.#take(present, trade) : this.#joinAnew(present, trade, "its ids have a hole");
+        if (!(await went)) return false;
+      }
+      if (page.length < PAGE) return true;
     }
   }
 
-  async #take(series: Series, trade: VenueTrade): Promise<void> {
-    const before = this.#get(series);
-    const step = stepTrade(await this.#present(series), before, trade);
-    if (step.isLate) await this.#options.tell("LATE_TRADES", series, trade);
-    if (step.closed !== null) {
-      const { writer } = this.#options;
-      const present = await this.#present(series);
-      const moved = step.wasWhole
-        ? await writer.add(present, [step.closed], { lastTradeId: step.closed.lastTradeId })
-        : // Joined half-way: the venue's bars fill up to here, from here on trades do.
-          await writer.catchUp({ ...present, lastTradeId: before.lastTradeId }, step.progress.forming?.openAtMs);
-      if (moved === null) {
-        this.forget(series.instrumentId);
-        return;
-      }
+  /** Begins half-way with this trade, so that the venue's bars close what lies between. */
+  async #joinAnew(series: Series, trade: VenueTrade, why: string): Promise<boolean> {
+    const { instrumentId, timeFrame } = series;
+    if (why === "anew") await this.#options.tell("TRADE_IDS_BEGAN_ANEW", series, trade);
+    else this.#options.log.warn({ instrumentId, timeFrame, why }, "trades are missing, bars close it");
+    this.#set(series, NO_PROGRESS);
+    return await this.#take(await this.#present(series), trade);
+  }
+
+  /** False: the candle that the trade closes is not stored yet, so the trade is not taken either. */
+  async #take(present: Series, trade: VenueTrade): Promise<boolean> {
+    const step = stepTrade(present, this.#get(present), trade);
+    const { closed, wasWhole, isLate, progress } = step;
+    if (isLate) await this.#options.tell("LATE_TRADES", present, trade);
+    if (closed !== null) {
+      const untilMs = progress.forming?.openAtMs ?? closed.closeAtMs;
+      const stored = wasWhole ? await this.#store(present, closed) : await this.#fill(present, closed, untilMs);
+      if (stored === "elsewhere") this.forget(present.instrumentId);
+      if (stored !== "stored") return false;
     }
-    this.#set(series, step.progress);
+    this.#set(present, progress);
+    return true;
+  }
+
+  /** Stores a candle that has all its trades. */
+  async #store(present: Series, closed: TradedCandle): Promise<Stored> {
+    // Another process was faster.
+    if ((present.headOpenAtMs ?? -1) >= closed.openAtMs) return "stored";
+    const moved = await this.#options.writer.add(present, [closed], { lastTradeId: closed.lastTradeId });
+    return moved === null ? "elsewhere" : "stored";
+  }
+
+  /**
+   * Lets the venue's bars fill up to a candle that was joined half-way, from there on trades do. It had trades, so the venue
+   * has to list it: nothing goes on before. Where the venue lists no bar at all, the series begins behind it.
+   */
+  async #fill(present: Series, closed: TradedCandle, untilMs: number): Promise<Stored> {
+    const { writer, tell } = this.#options;
+    const moved = await writer.catchUp(present, { untilMs, lastTrade: closed });
+    if (moved.headOpenAtMs === null || moved.headOpenAtMs >= closed.openAtMs) return "stored";
+    if (this.#waits.lacked(present) < MOST_LACKING) return "not-listed";
+    const { lastTradeId: tradeId, tradedAtMs: atMs, receivedAtMs } = closed;
+    await tell("CANDLE_LEFT_OUT", present, { tradeId, atMs, receivedAtMs });
+    return "stored";
   }
 
   async #present(series: Series): Promise<Series> {
@@ -214,8 +292,7 @@ export class TradeKeeper {
 
   #get(series: Series): TradeProgress {
     const progress = this.#progress.get(series.instrumentId)?.get(series.timeFrame);
-    if (progress !== undefined) return progress;
-    return series.source === "trades" ? { ...NO_PROGRESS, lastTradeId: series.lastTradeId } : NO_PROGRESS;
+    return progress ?? (series.source === "trades" ? progressBehind(series) : NO_PROGRESS);
   }
 
   #set(series: Series, progress: TradeProgress): void {

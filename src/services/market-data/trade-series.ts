@@ -33,6 +33,15 @@ export const NO_PROGRESS: TradeProgress = {
   aheadMs: Number.POSITIVE_INFINITY,
 };
 
+/**
+ * Where a series of trades goes on from the store. The last trade that is stored happened in the head at the latest: so ids that
+ * have begun anew meanwhile are noticed.
+ */
+export function progressBehind({ lastTradeId, headOpenAtMs, timeFrame }: Series): TradeProgress {
+  const tradedAtMs = headOpenAtMs === null ? 0 : headOpenAtMs + timeFrameMs(timeFrame);
+  return lastTradeId === null ? NO_PROGRESS : { ...NO_PROGRESS, lastTradeId, tradedAtMs };
+}
+
 /** A trade that arrives later than this after it happened is no live one. */
 const LIVE_WITHIN_MS = 10_000;
 
@@ -67,7 +76,8 @@ export function stepTrade(series: Series, before: TradeProgress, trade: VenueTra
   const closedUntilMs = newestMs + timeFrameMs(series.timeFrame);
   if (progress.forming === null && trade.atMs < closedUntilMs) {
     const passed = { ...progress, lastTradeId: trade.tradeId };
-    return { progress: passed, closed: null, wasWhole: false, isLate: true };
+    // The first trade that is seen may well be of the head, which came from the venue's bars with all its trades.
+    return { progress: passed, closed: null, wasWhole: false, isLate: before.lastTradeId !== null };
   }
   const { forming, closed } = addTrade(series.timeFrame, progress.forming, trade);
   const isLive = Math.abs(trade.receivedAtMs - trade.atMs) < LIVE_WITHIN_MS;

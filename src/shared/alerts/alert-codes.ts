@@ -30,6 +30,13 @@ export const ALERT_KINDS = {
     toDo: "Find out who has moved the difference; pay it in, or stop the sessions.",
     ends: "condition",
   },
+  CANDLE_LEFT_OUT: {
+    severity: "warning",
+    meaning:
+      "The venue does not list the bar of a candle whose first trades were not seen here. The series goes on without it.",
+    toDo: "Compare the candles of that time with the venue's; a strategy has not seen this one.",
+    ends: "fact",
+  },
   DOUBLE_EXECUTION: {
     severity: "critical",
     meaning: "The venue has two orders of one intent of ours. What both execute is booked; the session is FAULTED.",
