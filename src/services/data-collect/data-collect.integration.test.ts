@@ -40,7 +40,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   redis = testRedis();
   venue = new FakeVenue();
-  await database.db.sql`truncate reference.sessions, data_collect.feeds`;
+  await database.db.sql`truncate reference.sessions, data_collect.feeds, alerts.open`;
 });
 
 afterEach(async () => {
@@ -100,6 +100,37 @@ describe("data-collect", () => {
     await until(() => heard.bars.length > 0);
     expect(venue.followers.size).toBe(1);
   }, 20_000);
+
+  test("a bar with a price of zero does not stop its series: it is left out with an alert, the next one names the one before it", async () => {
+    await putSession(database, "RUNNING", "1m");
+    await venue.close(barOf("1m", 0, 1));
+    const { bus, ask } = await start();
+    const heard = await listen(bus);
+    await until(() => heard.bars.length > 0);
+    await venue.close(barOf("1m", MINUTE_MS, 0));
+    await venue.close(barOf("1m", 2 * MINUTE_MS, 2));
+    await until(() => heard.bars.some(({ openAtMs }) => openAtMs === 2 * MINUTE_MS));
+    expect(firsts(heard.bars)).toEqual([
+      [0, null],
+      [2 * MINUTE_MS, 0],
+    ]);
+    const told = await ask(`/bars?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1m&fromMs=1`);
+    expect(await told.json()).toMatchObject({ items: [{ openAtMs: 2 * MINUTE_MS, prevOpenAtMs: 0 }] });
+    const alerts = () => database.db.sql<{ code: string; scope: string }[]>`select code, scope from alerts.open`;
+    await until(async () => (await alerts()).length > 0);
+    expect([...(await alerts())]).toEqual([{ code: "BAR_REFUSED", scope: `series:${spx.id}/1m` }]);
+  });
+
+  test("that begins at a bar with a price of zero goes on with the next one", async () => {
+    await putSession(database, "RUNNING", "1m");
+    await venue.close(barOf("1m", 0, 0));
+    const { bus } = await start();
+    const heard = await listen(bus);
+    await until(() => venue.followers.size === 1);
+    await venue.close(barOf("1m", MINUTE_MS, 2));
+    await until(() => heard.bars.length > 0, 4_000);
+    expect(heard.bars[0]?.openAtMs).toBe(MINUTE_MS);
+  });
 
   test("passes the failpoint with the number of the day's bar before it publishes", async () => {
     await putSession(database, "RUNNING", "1d");

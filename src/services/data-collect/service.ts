@@ -6,12 +6,15 @@ import { Feeds } from "./feeds.ts";
 import { Instruments } from "./instruments.ts";
 import { createRoutes } from "./routes.ts";
 import type { DataCollectSettings } from "./settings.ts";
+import { createRefusedTeller } from "./tell-refused.ts";
+import { usableMarket } from "./usable-market.ts";
 
 /** Follows the venues for the sessions that run. */
 export function createDataCollect(deps: Deps, settings: DataCollectSettings): Service {
   const log = deps.log.child({ service: "data-collect" });
-  const instruments = new Instruments(deps.exchanges, deps.clock, settings.R3_DATA_COLLECT_INSTRUMENTS_AGE_MS);
-  const feeds = new Feeds(deps, log, instruments, settings.R3_DATA_COLLECT_STALE_AFTER_MS);
+  const exchanges = usableMarket(deps.exchanges, createRefusedTeller(deps, log));
+  const instruments = new Instruments(exchanges, deps.clock, settings.R3_DATA_COLLECT_INSTRUMENTS_AGE_MS);
+  const feeds = new Feeds({ ...deps, exchanges }, log, instruments, settings.R3_DATA_COLLECT_STALE_AFTER_MS);
   const stopping = new AbortController();
   const running: Running[] = [];
   let repeating: Promise<void> = Promise.resolve();
@@ -68,7 +71,7 @@ export function createDataCollect(deps: Deps, settings: DataCollectSettings): Se
       db: deps.db,
       clock: deps.clock,
       log,
-      exchanges: deps.exchanges,
+      exchanges,
       instruments,
       onAsked: sync,
     }),

@@ -30,6 +30,12 @@ export const ALERT_KINDS = {
     toDo: "Find out who has moved the difference; pay it in, or stop the sessions.",
     ends: "condition",
   },
+  BAR_REFUSED: {
+    severity: "warning",
+    meaning: "The venue told a bar that cannot be, as one with a price of zero. It is left out; the series goes on.",
+    toDo: "Look at the instrument at its venue. A strategy has not seen this bar.",
+    ends: "fact",
+  },
   CANDLE_LEFT_OUT: {
     severity: "warning",
     meaning:

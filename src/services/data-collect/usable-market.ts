@@ -1,0 +1,57 @@
+import type { z } from "zod";
+import { type VenueBar, type VenueTrade, venueBarSchema, venueTradeSchema } from "#shared/domain/candle.ts";
+import type { Exchanges, VenueMarketData } from "#shared/exchange/exchange.ts";
+
+/** Called with a bar that no event can carry, as one with a price of zero, and with what is wrong with it. */
+export type OnRefused = (bar: VenueBar, reason: string) => void;
+
+/** The venues without the bars and listed trades that no event can carry: one of them would hold up all that come behind it. */
+export function usableMarket(exchanges: Exchanges, onRefused: OnRefused): Exchanges {
+  return { ...exchanges, marketData: (venue) => usable(exchanges.marketData(venue), onRefused) };
+}
+
+function usable(market: VenueMarketData, onRefused: OnRefused): VenueMarketData {
+  const isUsable = (bar: VenueBar): boolean => {
+    const reason = faultOf(venueBarSchema, bar);
+    if (reason !== null) onRefused(bar, reason);
+    return reason === null;
+  };
+  return {
+    venue: market.venue,
+    instruments: () => market.instruments(),
+    bars: async (query) => linked(await market.bars(query), isUsable),
+    trades: async (query) => (await market.trades(query)).filter((trade) => isTrade(trade)),
+    followBars: (follow) =>
+      market.followBars({
+        ...follow,
+        onBar: (bar) => {
+          if (isUsable(bar)) follow.onBar(bar);
+        },
+      }),
+    followTrades: (follow) => market.followTrades(follow),
+    close: () => market.close(),
+  };
+}
+
+/** Leaves bars out; the one behind names the one before them. */
+function linked(bars: readonly VenueBar[], isUsable: (bar: VenueBar) => boolean): VenueBar[] {
+  const left: VenueBar[] = [];
+  let before: Pick<VenueBar, "openAtMs" | "prevOpenAtMs"> | null = null;
+  for (const bar of bars) {
+    const prevOpenAtMs: number | null =
+      before !== null && bar.prevOpenAtMs === before.openAtMs ? before.prevOpenAtMs : bar.prevOpenAtMs;
+    before = null;
+    if (isUsable(bar)) left.push({ ...bar, prevOpenAtMs });
+    else before = { openAtMs: bar.openAtMs, prevOpenAtMs };
+  }
+  return left;
+}
+
+function isTrade(trade: VenueTrade): boolean {
+  return faultOf(venueTradeSchema, trade) === null;
+}
+
+function faultOf(schema: z.ZodType, value: unknown): string | null {
+  const { error } = schema.safeParse(value);
+  return error?.issues.map(({ path, message }) => `${path.join(".")} ${message}`).join("; ") ?? null;
+}
