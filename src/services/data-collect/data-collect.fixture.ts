@@ -59,6 +59,10 @@ export class FakeVenue implements VenueMarketData {
   asked = 0;
   /** How often a stream of bars was followed. */
   followed = 0;
+  /** The same of trades. */
+  tradesFollowed = 0;
+  /** Questions for trades. */
+  tradesAsked = 0;
 
   /** Closes a bar. `silent`: its frame is lost on the way. */
   close(bar?: VenueBar, { silent = false } = {}): Promise<void> {
@@ -105,6 +109,7 @@ export class FakeVenue implements VenueMarketData {
 
   async trades(query: { fromId?: string; limit: number }): Promise<VenueTrade[]> {
     const { fromId } = query;
+    this.tradesAsked += 1;
     if (fromId === undefined) return this.#trades.slice(-query.limit);
     return this.#trades.filter(({ tradeId }) => Number(tradeId) >= Number(fromId)).slice(0, query.limit);
   }
@@ -115,6 +120,7 @@ export class FakeVenue implements VenueMarketData {
   }
 
   async followTrades(follow: Parameters<VenueMarketData["followTrades"]>[0]): Promise<void> {
+    this.tradesFollowed += 1;
     await this.#follow(
       { ...follow, timeFrame: "trades", onBar: () => undefined, onAlive: () => undefined },
       follow.signal,

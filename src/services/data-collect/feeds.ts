@@ -12,10 +12,14 @@ import { TradeFeed } from "./trade-feed.ts";
 /** A venue counts connections: a feed that it refuses is asked for again with pauses that grow from the one to the other. */
 const REFUSED_PAUSE_MS = 5_000;
 const LONGEST_REFUSED_PAUSE_MS = 60_000;
+/** A market may be without a trade for this many times as long as a bar may stay away, before it is asked. */
+const QUIET_FACTOR = 3;
 
 interface RunningFeed {
   feed: Feed;
   controller: AbortController;
+  source: BarFeed | TradeFeed;
+  /** The source, where it is of bars. */
   bars: BarFeed | null;
   ended: Promise<void>;
 }
@@ -63,9 +67,9 @@ export class Feeds {
 
   /** Publishes the newest bar of each series again, and looks which of them are silent. */
   repeat(): void {
-    for (const { bars } of this.#running.values()) {
+    for (const { bars, source } of this.#running.values()) {
       bars?.repeat();
-      bars?.look();
+      source.look();
     }
   }
 
@@ -117,7 +121,8 @@ export class Feeds {
               signal,
             })
           : null;
-      const source = bars ?? new TradeFeed({ deps: this.#deps, log, instrument, signal });
+      const quietAfterMs = this.staleAfterMs * QUIET_FACTOR;
+      const source = bars ?? new TradeFeed({ deps: this.#deps, log, instrument, quietAfterMs, signal });
       const beganMs = this.#deps.clock.monotonicMs();
       const ended = source.run().catch(async (error: unknown) => {
         if (this.#deps.clock.monotonicMs() - beganMs > LONGEST_REFUSED_PAUSE_MS) failures.running.clear();
@@ -127,7 +132,7 @@ export class Feeds {
         await this.#deps.clock.sleep(pauseMs, signal);
         if (this.#running.get(key)?.controller === controller) this.#running.delete(key);
       });
-      this.#running.set(key, { feed, controller, bars, ended });
+      this.#running.set(key, { feed, controller, source, bars, ended });
       failures.starting.clear();
       log.info("feed started");
     } catch (error) {

@@ -7,6 +7,8 @@ export interface SilenceOptions {
   staleAfterMs: number;
   /** The market's time is in its frames alone: a bar is never due by the clock. */
   isReplay: boolean;
+  /** The longest pause between two questions; 5 seconds where it is not given. */
+  longestPauseMs?: number;
   clock: Clock;
 }
 
@@ -28,7 +30,8 @@ export interface Silence {
 const LONGEST_PAUSE_MS = 5_000;
 const LONGEST_CONNECT_PAUSE_MS = 60_000;
 
-export function createSilence({ lengthMs, staleAfterMs, isReplay, clock }: SilenceOptions): Silence {
+export function createSilence(options: SilenceOptions): Silence {
+  const { lengthMs, staleAfterMs, isReplay, longestPauseMs = LONGEST_PAUSE_MS, clock } = options;
   let heardAtMs = clock.monotonicMs();
   let askAtMs = 0;
   let pauseMs = staleAfterMs;
@@ -57,7 +60,7 @@ export function createSilence({ lengthMs, staleAfterMs, isReplay, clock }: Silen
       const nowMs = clock.monotonicMs();
       if (nowMs < askAtMs) return false;
       askAtMs = nowMs + pauseMs;
-      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+      pauseMs = Math.min(pauseMs * 2, longestPauseMs);
       return true;
     },
     get staleSinceMs() {
