@@ -9,7 +9,7 @@ import { TradeKeeper } from "./keep-trades.ts";
 import { KeptSeries } from "./kept-series.ts";
 import type { MarketDataSettings } from "./settings.ts";
 import { Store } from "./store.ts";
-import { createTeller } from "./tell-trouble.ts";
+import { createTeller, type Teller } from "./tell-trouble.ts";
 import { Turns } from "./turns.ts";
 
 /** What the service is made of, wired up. Nothing of it runs by itself. */
@@ -19,6 +19,7 @@ export interface Parts {
   turns: Turns;
   writer: CandleWriter;
   trades: TradeKeeper;
+  teller: Teller;
   instruments: Instruments;
   pages: CandlePages;
   ensure: (request: SeriesRequest) => Promise<SeriesHead>;
@@ -32,6 +33,7 @@ export function createParts(deps: Deps, settings: MarketDataSettings, log: Logge
   const kept = new KeptSeries(store, clock, log);
   const turns = new Turns();
   const writer = new CandleWriter({ deps, store, kept, dataCollect, log });
+  const teller = createTeller(deps, log);
   const incarnation = rememberOnce(() => store.incarnation());
   const cached = { cache: deps.cache, cacheMs: settings.R3_MARKET_DATA_CACHE_MS, incarnation };
   const instruments = new Instruments({ ...cached, db: deps.db, clock, log, dataCollect });
@@ -51,6 +53,7 @@ export function createParts(deps: Deps, settings: MarketDataSettings, log: Logge
     kept,
     turns,
     writer,
+    teller,
     instruments,
     trades: new TradeKeeper({
       kept,
@@ -60,7 +63,7 @@ export function createParts(deps: Deps, settings: MarketDataSettings, log: Logge
       clock,
       log,
       graceMs: settings.R3_MARKET_DATA_LATE_TRADES_MS,
-      tell: createTeller(deps, log),
+      tell: teller.tell,
     }),
     pages: new CandlePages({ ...cached, store }),
     ensure: (request) => ensureSeries(ensuring, request),

@@ -71,6 +71,7 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
       stopping.abort();
       await Promise.all(background);
       await subscription?.close();
+      await parts.teller.close();
     },
     notReady: () => (isReady ? [] : ["the bus"]),
     routes: createRoutes({ log, ...parts }),

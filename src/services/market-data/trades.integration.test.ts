@@ -129,6 +129,7 @@ describe("a series from trades", () => {
       [1, second, "10", "0.5"],
       [2, next, "11", "0.5"],
     ]);
+    await until(async () => (await alerts()).length > 0);
     expect(await alerts()).toEqual(["LATE_TRADES"]);
   });
 
