@@ -48,7 +48,8 @@ export async function reportMissing(
     const known = new Map(degraded.map((one) => [one.code, one]));
     const wanted = found.map((one) => ({ ...one, sinceMs: known.get(one.code)?.sinceMs ?? one.sinceMs ?? atMs }));
     const mine = degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "data-collect");
-    if (Bun.deepEquals(mine, wanted)) continue;
+    const isTold = wanted.every(({ code, text: why }) => known.get(code)?.text === why);
+    if (isTold && mine.length === wanted.length) continue;
     await db.transaction(async (tx) => {
       await leader.fence(tx, unit.role, unit.epoch);
       reportDegraded(tx, bus, { session: { id, run, degraded }, reporter: "data-collect", wanted, atMs });

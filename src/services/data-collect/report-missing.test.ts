@@ -1,0 +1,47 @@
+import { expect, test } from "bun:test";
+import type { OwnedUnit } from "#shared/bus/bus.ts";
+import type { Degradation } from "#shared/domain/degradation.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { missingOf, reportMissing } from "./report-missing.ts";
+
+const unit: OwnedUnit = {
+  group: "data-collect",
+  partition: 1,
+  role: "r",
+  epoch: 1,
+  signal: new AbortController().signal,
+};
+
+/** Reports for a session whose row says `degraded`, of a halted instrument whose stream is silent; how many transactions that took. */
+async function report(degraded: readonly Degradation[]): Promise<number> {
+  let transactions = 0;
+  const row = { id: "s", run: 1, instrument_id: spx.id, time_frame: "1m", degraded };
+  const deps = {
+    db: {
+      sql: async () => [row],
+      async transaction(work: (tx: unknown) => Promise<unknown>) {
+        transactions += 1;
+        return await work({});
+      },
+    },
+    bus: { partitionOf: () => 1, publish: () => undefined },
+    leader: { fence: async () => undefined },
+    clock: { nowMs: () => 9 },
+  };
+  await reportMissing(deps as unknown as Deps, {
+    units: new Map([[1, unit]]),
+    statusOf: () => ({ ...spx, status: "HALTED" }),
+    staleSinceMs: () => 5,
+  });
+  return transactions;
+}
+
+test("what the session's row says in another order, or since another time, is not told again", async () => {
+  const of = { instrumentId: spx.id, timeFrame: "1m", staleSinceMs: 5, status: { ...spx, status: "HALTED" } } as const;
+  const told = (missingOf(of) ?? []).map((one) => ({ ...one, sinceMs: 7 }));
+  expect(told.map(({ code }) => code)).toEqual(["INSTRUMENT_HALTED", "FEED_STALE"]);
+  expect(await report(told.toReversed())).toBe(0);
+  expect(await report(told.slice(1))).toBe(1);
+  expect(await report([...told, { code: "MARKET_ENDED", sinceMs: 1, text: "It has ended." }])).toBe(1);
+});
