@@ -199,3 +199,34 @@ describe("a stream that is silent while its pings are answered", () => {
     await running;
   });
 });
+
+describe("a subscription that the venue does not acknowledge", () => {
+  /** Since when the feed is stale 4.999 seconds after the start, 5 seconds after it, and after the acknowledgement. */
+  async function staleness(isReplay: boolean): Promise<(number | null)[]> {
+    const clock = createManualClock(MINUTE_MS + 1);
+    const venue = new FakeVenue();
+    venue.acknowledges = false;
+    await venue.close(minute(0));
+    const { feed, stop } = feedOn(venue, { clock, isReplay });
+    const running = feed.run();
+    await clock.advance(4_999);
+    const seen = [feed.silence.staleSinceMs];
+    await clock.advance(1);
+    // Frames may come all the same.
+    await venue.close(minute(1));
+    seen.push(feed.silence.staleSinceMs);
+    venue.reconnect();
+    seen.push(feed.silence.staleSinceMs);
+    stop.abort();
+    await running;
+    return seen;
+  }
+
+  test("is stale after 5 seconds until it does, whatever frames come", async () => {
+    expect(await staleness(false)).toEqual([null, MINUTE_MS + 1, null]);
+  });
+
+  test("of a replay is none: no time passes there", async () => {
+    expect(await staleness(true)).toEqual([null, null, null]);
+  });
+});

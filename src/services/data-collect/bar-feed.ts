@@ -68,13 +68,17 @@ export class BarFeed {
     this.#ask();
     while (!this.#ending.aborted) {
       this.#link = new AbortController();
+      this.silence.subscribing();
       await deps.exchanges.marketData(instrument.venue).followBars({
         instrument,
         timeFrame,
         signal: AbortSignal.any([this.#ending, this.#link.signal]),
         onBar: (bar) => this.#onBar(bar),
         onAlive: () => this.silence.heard(),
-        onConnected: () => this.#ask(),
+        onConnected: () => {
+          this.silence.acknowledged();
+          this.#ask();
+        },
       });
     }
     if (!signal.aborted) this.#failing.signal.throwIfAborted();

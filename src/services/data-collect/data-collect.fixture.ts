@@ -6,6 +6,7 @@ import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import type { TestDatabase, TestRedis } from "#shared/db/test-database.ts";
 import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
+import type { Degradation } from "#shared/domain/degradation.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { SessionState } from "#shared/domain/session.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
@@ -14,7 +15,7 @@ import type { BarQuery, Exchanges, VenueMarketData } from "#shared/exchange/exch
 import { createLeader } from "#shared/leader/create-leader.ts";
 import type { AdvisoryLock } from "#shared/leader/leader.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
-import { MARKET_BARS, MARKET_TRADES } from "#shared/messages/topics.ts";
+import { MARKET_BARS, MARKET_TRADES, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { FailpointContext } from "#shared/service/failpoints.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { createDataCollect } from "./service.ts";
@@ -57,6 +58,8 @@ export class FakeVenue implements VenueMarketData {
   hidden = 0;
   /** Questions for bars. */
   asked = 0;
+  /** Whether it acknowledges subscriptions. */
+  acknowledges = true;
   /** How often a stream of bars was followed. */
   followed = 0;
   /** The same of trades. */
@@ -130,7 +133,7 @@ export class FakeVenue implements VenueMarketData {
   async #follow(follower: Follower, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     this.followers.add(follower);
-    follower.onConnected();
+    if (this.acknowledges) follower.onConnected();
     const { promise, resolve } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => resolve());
     await promise;
@@ -155,17 +158,9 @@ export interface Replica {
   stop(): Promise<void>;
 }
 
-export async function startReplica(database: TestDatabase, redis: TestRedis, venue: FakeVenue): Promise<Replica> {
-  const { db } = database;
-  const log = pino({ level: "silent" });
-  const instance = crypto.randomUUID();
-  const leader = createLeader({ db, lock: FREE, clock: systemClock, log, leaseMs: 1_500, holder: instance });
-  const logStore = createPostgresLogStore(db);
-  const incarnation = await logStore.incarnation();
-  const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation });
-  const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance, partitions: 2 });
-  const hits: FailpointContext[] = [];
-  const exchanges: Exchanges = {
+/** The venue's connector, as the settings would make it. */
+function exchangesOf(venue: FakeVenue): Exchanges {
+  return {
     venues: ["paper"],
     marketData: () => venue,
     accounts: [],
@@ -180,9 +175,31 @@ export async function startReplica(database: TestDatabase, redis: TestRedis, ven
     orderBanAddresses: () => [],
     close: async () => undefined,
   };
+}
+
+/** Starts the service at a venue that is moved by hand, or with the connectors that are given. */
+export async function startReplica(
+  database: TestDatabase,
+  redis: TestRedis,
+  venue: FakeVenue | Exchanges,
+  settings: Record<string, string> = {},
+): Promise<Replica> {
+  const { db } = database;
+  const log = pino({ level: "silent" });
+  const instance = crypto.randomUUID();
+  const leader = createLeader({ db, lock: FREE, clock: systemClock, log, leaseMs: 1_500, holder: instance });
+  const logStore = createPostgresLogStore(db);
+  const incarnation = await logStore.incarnation();
+  const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation });
+  const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance, partitions: 2 });
+  const hits: FailpointContext[] = [];
+  const exchanges = venue instanceof FakeVenue ? exchangesOf(venue) : venue;
   const failpoints: Deps["failpoints"] = { hit: (_point, context) => void hits.push(context) };
   const ports = { db, bus, leader, exchanges, clock: systemClock, log, failpoints };
-  const service = createDataCollect(ports as Deps, dataCollectSettings.parse({ R3_DATA_COLLECT_REPEAT_MS: 100 }));
+  const service = createDataCollect(
+    ports as Deps,
+    dataCollectSettings.parse({ R3_DATA_COLLECT_REPEAT_MS: 100, ...settings }),
+  );
   await service.start(new AbortController().signal);
   return {
     service,
@@ -216,11 +233,33 @@ export async function listen(bus: Bus): Promise<{ bars: VenueBar[]; trades: Venu
 }
 
 /** Writes a session as session-manager does, as far as data-collect reads it. */
-export async function putSession(database: TestDatabase, state: SessionState, timeFrame: TimeFrame): Promise<void> {
+export async function putSession(
+  database: TestDatabase,
+  state: SessionState,
+  timeFrame: TimeFrame,
+  { instrumentId = spx.id, degraded = [] }: { instrumentId?: string; degraded?: readonly Degradation[] } = {},
+): Promise<void> {
   const { sql } = database.db;
+  const session = { instrumentIds: [instrumentId], timeFrame, degraded };
   await sql`
     insert into reference.sessions
       (id, code, state, run, version, partition, account_id, session, created_at_ms, updated_at_ms)
-    values ('s', 'c', ${state}, 1, 1, 0, 'a', ${sql.json({ instrumentIds: [spx.id], timeFrame })}, 1, 1)
+    values ('s', 'c', ${state}, 1, 1, 0, 'a', ${sql.json(session as never)}, 1, 1)
     on conflict (id) do update set state = excluded.state, session = excluded.session`;
+}
+
+/** Keeps the session's row as session-manager does with what is reported. Gives the codes of what it runs without, as they stand. */
+export async function keepReports(database: TestDatabase, bus: Bus, instrumentId: string): Promise<() => string[]> {
+  let degraded: Degradation[] = [];
+  const handle = async (events: readonly BusEvent[]): Promise<void> => {
+    for (const { type, data } of events) {
+      const told = data as Degradation;
+      degraded = degraded.filter(({ code }) => code !== told.code);
+      if (type === "report.degraded") degraded.push({ code: told.code, sinceMs: told.sinceMs, text: told.text });
+    }
+    await putSession(database, "RUNNING", "1s", { instrumentId, degraded });
+  };
+  await putSession(database, "RUNNING", "1s", { instrumentId });
+  await bus.tail({ topic: SESSION_REPORTS, from: "now", handle }).ready;
+  return () => degraded.map(({ code }) => code);
 }

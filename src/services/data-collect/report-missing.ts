@@ -80,7 +80,7 @@ export function missingOf(of: {
     missing.push({ code: "INSTRUMENT_HALTED", sinceMs: null, text });
   }
   if (staleSinceMs !== null) {
-    const text = `No bar of ${instrumentId} ${timeFrame} came when one was due: the venue is asked for it, and the connection made anew.`;
+    const text = `No bar of ${instrumentId} ${timeFrame} came when one was due, or the venue has not acknowledged the subscription: it is asked, and the connection made anew.`;
     missing.push({ code: "FEED_STALE", sinceMs: staleSinceMs, text });
   }
   return missing;

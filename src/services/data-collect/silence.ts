@@ -14,6 +14,10 @@ export interface SilenceOptions {
 
 /** What the silence of one series' stream means. */
 export interface Silence {
+  /** The stream is being subscribed to. */
+  subscribing(): void;
+  /** The venue has acknowledged the subscription. */
+  acknowledged(): void;
   /** A frame came, of a closed bar or of one that forms. */
   heard(): void;
   /**
@@ -21,7 +25,10 @@ export interface Silence {
    * `lastCloseAtMs` (null: none is known) is overdue. A replay: no frame came for a while.
    */
   isOverdue(lastCloseAtMs: number | null): boolean;
-  /** Since when a bar of a wall-clock market is overdue (wall clock); null: the stream lives. Ends with the next frame. */
+  /**
+   * Since when a bar of a wall-clock market is overdue, until the next frame, or its subscription not acknowledged, until it is
+   * (wall clock); null: the stream lives.
+   */
   readonly staleSinceMs: number | null;
   /** Whether the connection may be made anew now: with pauses that grow. */
   mayConnect(): boolean;
@@ -29,6 +36,8 @@ export interface Silence {
 
 const LONGEST_PAUSE_MS = 5_000;
 const LONGEST_CONNECT_PAUSE_MS = 60_000;
+/** The connector makes a subscription anew that is not acknowledged within this time. */
+const ACKNOWLEDGED_WITHIN_MS = 5_000;
 
 export function createSilence(options: SilenceOptions): Silence {
   const { lengthMs, staleAfterMs, isReplay, longestPauseMs = LONGEST_PAUSE_MS, clock } = options;
@@ -38,6 +47,8 @@ export function createSilence(options: SilenceOptions): Silence {
   let connectAtMs = 0;
   let connectPauseMs = staleAfterMs;
   let staleSinceMs: number | null = null;
+  /** Wall clock and monotonic; null: it is acknowledged. */
+  let subscribing: { sinceMs: number; monotonicMs: number } | null = null;
 
   const isLate = (lastCloseAtMs: number | null): boolean => {
     if (isReplay) return clock.monotonicMs() - heardAtMs >= staleAfterMs;
@@ -47,6 +58,12 @@ export function createSilence(options: SilenceOptions): Silence {
   };
 
   return {
+    subscribing() {
+      subscribing ??= { sinceMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+    },
+    acknowledged() {
+      subscribing = null;
+    },
     heard() {
       heardAtMs = clock.monotonicMs();
       pauseMs = staleAfterMs;
@@ -64,7 +81,9 @@ export function createSilence(options: SilenceOptions): Silence {
       return true;
     },
     get staleSinceMs() {
-      return staleSinceMs;
+      if (isReplay || subscribing === null) return staleSinceMs;
+      const isLateAnswer = clock.monotonicMs() - subscribing.monotonicMs >= ACKNOWLEDGED_WITHIN_MS;
+      return staleSinceMs ?? (isLateAnswer ? subscribing.sinceMs : null);
     },
     mayConnect() {
       const nowMs = clock.monotonicMs();

@@ -1,0 +1,95 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
+import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
+import type { Exchanges } from "#shared/exchange/exchange.ts";
+import { keepReports, listen, type Replica, startReplica } from "./data-collect.fixture.ts";
+import { MADE_UP, startVenueProcess, type VenueProcess } from "./venue-process.fixture.ts";
+
+/** The real connector at the simulated venue, which misbehaves. */
+
+const SETTINGS = { R3_DATA_COLLECT_STALE_AFTER_MS: "1000", R3_DATA_COLLECT_INSTRUMENTS_AGE_MS: "1000" };
+let database: TestDatabase;
+let redis: TestRedis;
+let venue: VenueProcess;
+let running: { replica: Replica; exchanges: Exchanges } | null = null;
+
+async function start(): Promise<Replica> {
+  const exchanges = venue.connect();
+  const replica = await startReplica(database, redis, exchanges, SETTINGS);
+  running = { replica, exchanges };
+  return replica;
+}
+
+async function stop(): Promise<void> {
+  await running?.replica.stop();
+  await running?.exchanges.close();
+  running = null;
+}
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  venue = await startVenueProcess();
+});
+beforeEach(async () => {
+  redis = testRedis();
+  await database.db.sql`truncate reference.sessions, data_collect.feeds, alerts.open`;
+});
+afterEach(async () => {
+  await stop();
+  await venue.misbehave();
+  await redis.cleanup();
+});
+afterAll(async () => {
+  await venue.stop();
+  await database.drop();
+});
+
+describe("a session whose venue", () => {
+  test("sends no bars for a while, and answers pings, is told of it (FEED_STALE), until they come again", async () => {
+    const { bus } = await start();
+    const missing = await keepReports(database, bus, MADE_UP);
+    const heard = await listen(bus);
+    await until(() => heard.bars.length > 2 && missing().length === 0);
+    await venue.misbehave({ fault: "stream-silent", kind: "market" });
+    await until(() => missing().includes("FEED_STALE"));
+    // What the venue's list has goes out meanwhile.
+    const bars = heard.bars.length;
+    await until(() => heard.bars.length > bars);
+    await venue.misbehave();
+    await until(() => missing().length === 0);
+  }, 60_000);
+
+  test("never acknowledges the subscription is told of it (FEED_STALE), until it does", async () => {
+    await venue.misbehave({ fault: "subscription-unanswered", kind: "market" });
+    const { bus } = await start();
+    const missing = await keepReports(database, bus, MADE_UP);
+    await until(() => missing().includes("FEED_STALE"));
+    await venue.misbehave();
+    await until(() => missing().length === 0, 30_000);
+  }, 60_000);
+
+  test.each([
+    ["has halted the instrument", "halted", "INSTRUMENT_HALTED"],
+    ["has delisted the instrument", "delisted", "INSTRUMENT_GONE"],
+  ])(
+    "%s is told of it, also by a process that starts afterwards, until it trades again",
+    async (_name, fault, code) => {
+      const first = await start();
+      const missing = await keepReports(database, first.bus, MADE_UP);
+      const before = await listen(first.bus);
+      await until(() => before.bars.length > 0 && missing().length === 0);
+      await venue.misbehave({ fault });
+      await until(() => missing().includes(code));
+      await stop();
+      const { bus } = await start();
+      // Its row as of a session that begins now.
+      const afterwards = await keepReports(database, bus, MADE_UP);
+      await until(() => afterwards().includes(code));
+      await venue.misbehave();
+      await until(() => afterwards().length === 0, 30_000);
+      const heard = await listen(bus);
+      await until(() => heard.bars.length > 0, 30_000);
+    },
+    90_000,
+  );
+});
