@@ -19,7 +19,21 @@ function usable(market: VenueMarketData, onRefused: OnRefused): VenueMarketData 
   return {
     venue: market.venue,
     instruments: () => market.instruments(),
-    bars: async (query) => linked(await market.bars(query), isUsable),
+    bars: async (query) => {
+      let told = await market.bars(query);
+      let left = linked(told, isUsable);
+      const { fromMs, ...rest } = query;
+      let isFull = told.length >= query.limit && (query.afterMs ?? fromMs) !== undefined;
+      // A page that is not full would be taken for the last one.
+      for (let last = told.at(-1); isFull && last !== undefined && left.length < query.limit; last = told.at(-1)) {
+        const limit = query.limit - left.length;
+        const page = await market.bars({ ...rest, afterMs: last.openAtMs, limit });
+        isFull = page.length >= limit;
+        told = [...told, ...page];
+        left = linked(told, isUsable);
+      }
+      return left;
+    },
     trades: async (query) => (await market.trades(query)).filter((trade) => isTrade(trade)),
     followBars: (follow) =>
       market.followBars({
