@@ -133,6 +133,33 @@ describe("trades that are missing before a trade", () => {
     expect(stored()).toEqual([[2, 1, "11"]]);
   });
 
+  test("and are too many to ask for are made good by the venue's bars, each candle between them", async () => {
+    const { venue, keeper, stored } = world(BEGUN);
+    for (const minute of [0, 0.5]) at(venue, minute, "10");
+    await keeper.keep([at(venue, 1, "10")]);
+    for (const minute of [0, 1, 2, 3]) venue.bar(minute, `${minute}.5`);
+    const far = { ...at(venue, 3.5, "35"), tradeId: "90000" };
+    await keeper.keep([far, { ...at(venue, 4, "40"), tradeId: "90001" }]);
+    expect(stored()).toEqual([
+      [2, 1, "1.5"],
+      [3, 2, "2.5"],
+      [4, 3, "3.5"],
+    ]);
+  });
+
+  test("are waited for where the venue's list does not have the newest yet, whatever it gives instead", async () => {
+    const { venue, clock, keeper, stored } = world(BEGUN);
+    for (const minute of [0, 0.5]) at(venue, minute, "10");
+    await keeper.keep([at(venue, 1, "10")]);
+    const all = [at(venue, 1.2, "12"), at(venue, 1.4, "14"), at(venue, 2, "20")];
+    venue.trades = async () => venue.trades_.slice(0, 2);
+    await keeper.keep(all.slice(1));
+    Reflect.deleteProperty(venue, "trades");
+    await clock.advance(250);
+    await keeper.closeByClock(spx.id);
+    expect(stored()).toEqual([[2, 1, "14"]]);
+  });
+
   test("are asked for with pauses while the venue does not answer", async () => {
     const { venue, clock, keeper, stored } = world(BEGUN);
     for (const minute of [0, 0.5, 1]) at(venue, minute, "10");
@@ -174,6 +201,15 @@ describe("ids that have begun anew while no one was there", () => {
     expect(told).toEqual(["TRADE_IDS_BEGAN_ANEW"]);
     expect(stored()).toEqual([[2, 5, "55"]]);
   });
+});
+
+test("trades that are missing before a forming candle of bars are asked for with pauses too", async () => {
+  const { venue, keeper } = world({ source: "bars", forming: true });
+  await keeper.keep([at(venue, 1, "10")]);
+  at(venue, 1.1, "11");
+  venue.failures = Number.POSITIVE_INFINITY;
+  for (let n = 0; n < 100; n += 1) await keeper.keep([at(venue, 1.2 + n / 1_000, "12")]).catch(() => undefined);
+  expect(venue.asked).toBe(1);
 });
 
 test("a candle that another process has stored meanwhile is not stored again, and the series goes on", async () => {

@@ -84,8 +84,13 @@ export class TradeKeeper {
     this.#publishForming(unbroken);
     if (holed.length > 0) {
       await turns.take(instrumentId, async () => {
-        for (const series of holed) this.#keepForming(series, await this.#withMissing(series, trades));
-        this.#publishForming(holed);
+        for (const series of holed) {
+          await this.#unlessWaiting(series, async () => {
+            this.#keepForming(series, await this.#withMissing(series, trades));
+            this.#publishForming([series]);
+            return true;
+          });
+        }
       });
     }
     const whole = all.filter(({ source }) => source === "trades");
