@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { Exchanges } from "#shared/exchange/exchange.ts";
@@ -91,5 +91,42 @@ describe("a session whose venue", () => {
       await until(() => heard.bars.length > 0, 30_000);
     },
     90_000,
+  );
+});
+
+describe("a bar is not missing", () => {
+  test.each([
+    ["whose frame is not sent", [{ fault: "bar-dropped", times: 2 }]],
+    ["whose frame is corrupted", [{ fault: "bar-corrupted", times: 2 }]],
+    [
+      "that closed while the stream was away, where REST lacks the newest bars for 3 s",
+      [
+        { fault: "bars-lag", lagMs: 3_000 },
+        { fault: "disconnect", kind: "market" },
+      ],
+    ],
+    [
+      "where the subscription is acknowledged after the first frames",
+      [
+        { fault: "subscription-late", kind: "market", delayMs: 2_500 },
+        { fault: "disconnect", kind: "market" },
+      ],
+    ],
+  ])(
+    "%s",
+    async (_name, faults) => {
+      const { bus } = await start();
+      await keepReports(database, bus, MADE_UP);
+      const heard = await listen(bus);
+      const openings = () => [...new Set(heard.bars.map(({ openAtMs }) => openAtMs))];
+      await until(() => openings().length > 1);
+      await venue.misbehave(...faults);
+      await until(() => openings().length > 8, 30_000);
+      const [first = 0] = openings();
+      // In the order in which they went out.
+      expect(openings()).toEqual(openings().map((_, index) => first + index * 1_000));
+      for (const { openAtMs, prevOpenAtMs } of heard.bars) expect(prevOpenAtMs).toBe(openAtMs - 1_000);
+    },
+    60_000,
   );
 });
