@@ -203,6 +203,21 @@ describe("ids that have begun anew while no one was there", () => {
   });
 });
 
+test("ids that begin anew and soon grow beyond the last one are noticed before they do", async () => {
+  const { venue, keeper, stored, told } = world({ headN: 1, headOpenAtMs: 0, lastTradeId: null });
+  venue.bar(0, "1");
+  for (let n = 0; n < 5; n += 1) await keeper.keep([at(venue, 1.5 + n / 60, "10")]);
+  venue.trades_ = [];
+  venue.bar(1, "11");
+  for (let n = 0; n < 9; n += 1) await keeper.keep([at(venue, 1.65 + n / 60, "20")]);
+  for (const minute of [2, 3]) await keeper.keep([at(venue, minute, "30")]);
+  expect(told).toEqual(["TRADE_IDS_BEGAN_ANEW"]);
+  expect(stored()).toEqual([
+    [2, 1, "11"],
+    [3, 2, "30"],
+  ]);
+});
+
 test("trades that are missing before a forming candle of bars are asked for with pauses too", async () => {
   const { venue, keeper } = world({ source: "bars", forming: true });
   await keeper.keep([at(venue, 1, "10")]);

@@ -123,9 +123,9 @@ describe("stepTrade", () => {
 
   test("an id that was passed is a new trade only where it happened long after the newest one", () => {
     const { progress } = run(NO_PROGRESS, trade(900, 30_000));
-    expect(beginsAnew(progress, trade(1, 40_000))).toBe(false);
-    expect(beginsAnew(progress, trade(1, 40_001))).toBe(true);
-    expect(beginsAnew(NO_PROGRESS, trade(1, 40_001))).toBe(false);
+    expect(beginsAnew(progress, trade(1, 31_000))).toBe(false);
+    expect(beginsAnew(progress, trade(1, 31_001))).toBe(true);
+    expect(beginsAnew(NO_PROGRESS, trade(1, 31_001))).toBe(false);
   });
 
   test("the forming candle is published without its trade ids", () => {

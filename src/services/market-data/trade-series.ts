@@ -119,8 +119,11 @@ export function isOver(progress: TradeProgress, nowMs: number, graceMs: number):
   return isLive && forming !== null && nowMs - Math.max(0, aheadMs) >= forming.closeAtMs + graceMs;
 }
 
-/** A venue's ids grow with its time; by more than this no trade of an older id can be newer. */
-const TURNED_WITHIN_MS = 10_000;
+/**
+ * A venue's ids grow with its time; by more than this no trade of an older id can be newer. Short, since ids that begin anew are
+ * only noticed before they have grown beyond the last one.
+ */
+const TURNED_WITHIN_MS = 1_000;
 
 /** Whether a trade of an id that was passed is none that was seen: its ids have begun anew, as after a reset of a test network. */
 export function beginsAnew({ tradedAtMs }: TradeProgress, trade: VenueTrade): boolean {
