@@ -3,7 +3,7 @@ import { pino } from "pino";
 import type { TradingState } from "#shared/domain/account.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
-import type { Deps } from "#shared/service/service.ts";
+import type { Parts } from "./parts.ts";
 import { createRoutes } from "./routes.ts";
 import { type Desk, useDesks, type World } from "./tracker.fixture.ts";
 import { changeSession, inState, openTasks, place, requestOf, runSession, statesOf } from "./tracker-rows.fixture.ts";
@@ -25,7 +25,7 @@ async function rest(path: string): Promise<{ status: number; body: Record<string
   const exchanges = { accounts: [{ id: desk.marketId, venue: desk.marketId }] };
   const deps = { db: world.database.db, exchanges, log: pino({ level: "silent" }) };
   const url = `http://localhost/api/order-position-tracker${path}`;
-  const answer = await createRoutes(deps as unknown as Deps).handle(new Request(url));
+  const answer = await createRoutes({ deps } as unknown as Parts).handle(new Request(url));
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
 }
 

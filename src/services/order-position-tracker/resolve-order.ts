@@ -59,7 +59,11 @@ const MAY_BE_UNREADABLE = `${ABSENT}: the venue knows no such order, and lists a
  * When an order that a trace has not found is proven absent: 0, it is. More: after so many milliseconds, asked again. Null:
  * the venue knows it.
  */
-export function absentInMs({ deps, settings }: Parts, order: Order, trace: Trace): number | null {
+export function absentInMs(
+  { deps, settings }: Pick<Parts, "deps" | "settings">,
+  order: Order,
+  trace: Trace,
+): number | null {
   if (trace.order !== null || trace.fills.length > 0) return null;
   const { R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS: skewMs } = settings;
   if (trace.doubtful) return settings.R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS;

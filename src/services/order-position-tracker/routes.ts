@@ -12,7 +12,7 @@ import type { Deps } from "#shared/service/service.ts";
 import { ownedBySessions } from "./balances.ts";
 import { beginEra } from "./era.ts";
 import { closableHoldings } from "./holdings.ts";
-import { createInstruments } from "./instruments.ts";
+import type { Parts } from "./parts.ts";
 import { readEquity, readFills, readOrders, readPositions } from "./read-store.ts";
 import { readUnbooked } from "./unbooked.ts";
 
@@ -43,9 +43,9 @@ function notFound(what: string): AppError {
 }
 
 /** REST of order-position-tracker: orders with their events, fills, positions, accounts, equity. */
-export function createRoutes(deps: Deps) {
-  const { db } = deps;
-  return accountRoutes(deps)
+export function createRoutes(parts: Parts) {
+  const { db } = parts.deps;
+  return accountRoutes(parts)
     .get(
       "/orders",
       async ({ query }) => {
@@ -99,7 +99,8 @@ export function createRoutes(deps: Deps) {
     );
 }
 
-function accountRoutes(deps: Deps) {
+function accountRoutes(parts: Parts) {
+  const { deps } = parts;
   const { db, exchanges } = deps;
   const read = async (id: string, venue: string): Promise<z.infer<typeof accountSchema>> => {
     const [states, balances] = await Promise.all([
@@ -143,12 +144,12 @@ function accountRoutes(deps: Deps) {
       async ({ params }) => {
         const account = exchanges.accounts.find(({ id }) => id === params.id);
         if (account === undefined) throw notFound("account");
-        await beginEra(deps, { instruments: createInstruments(db) }, account.id);
+        await beginEra(parts, account.id);
         return read(account.id, account.venue);
       },
       {
         params: z.object({ id: z.string() }),
-        response: { 200: accountSchema, 404: problemSchema, 409: problemSchema },
+        response: { 200: accountSchema, 404: problemSchema, 409: problemSchema, 503: problemSchema },
         detail: {
           summary:
             "Takes the history of an account whose venue's ids have begun anew as closed, and lets it trade again",

@@ -95,6 +95,6 @@ export function createOrderPositionTracker(deps: Deps, settings: OrderPositionTr
       await Promise.all(leading.splice(0));
     },
     notReady: () => (started ? [] : ["its queue and its topics"]),
-    routes: createRoutes(deps),
+    routes: createRoutes(parts),
   };
 }

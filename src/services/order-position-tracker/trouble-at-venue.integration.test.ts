@@ -22,7 +22,7 @@ import {
 
 let world: World;
 let desk: Desk;
-useDesks(16, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(17, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
   ({ world, desk } = given);
 });
 
@@ -182,6 +182,8 @@ describe("a venue whose ids begin anew", () => {
     await until(
       async () => (await readFillCursor(world.database.db, desk.marketId, desk.instrument.id))?.tradeId === "2",
     );
+    const old = await place(world, desk, requestOf(session, 7, { style: LIMIT }));
+    await inState(world, old, "ACCEPTED");
     if (!heard) desk.proxy.cutStream();
     await desk.misbehave({ fault: "ids-begin-anew", times: 1 });
     const bought = await fill(3, { size: "1" });
@@ -193,15 +195,37 @@ describe("a venue whose ids begin anew", () => {
       status: 200,
       body: { tradingState: "HALTED", era: 0, stateReason: expect.stringContaining("have begun anew") },
     });
-    expect(await account("/new-era")).toMatchObject({ status: 200, body: { tradingState: "ACTIVE", era: 1 } });
+    // Not before the venue would list what was sent a moment ago.
+    await until(async () => (await account("/new-era")).status === 200);
+    expect(await account()).toMatchObject({ status: 200, body: { tradingState: "ACTIVE", era: 1 } });
     expect(await account("/new-era")).toMatchObject({ status: 409 });
-    await until(async () => (await fillRows(world, bought)).length === 1);
+    // With lists that do not lag it may be known as lost before.
+    expect((await inState(world, old, "EXPIRED")).stateReason).toMatch(/^(NEW_ERA|LOST_AT_VENUE): /);
+    // It was made in the new ids: it is open until its fill is booked, so that nothing is bought in its place.
+    await inState(world, bought, "FILLED");
+    expect(await statesOf(world, bought)).not.toContain("EXPIRED");
+    expect(await fillRows(world, bought)).toHaveLength(1);
     await inState(world, await fill(5, { size: "1" }), "FILLED");
     expect(await moneyOf(world, session)).toEqual(await venueMoney(desk));
-    expect((await alertsAbout(world, desk.marketId)).slice(0, 2)).toEqual([
+    expect((await alertsAbout(world, desk.marketId)).filter((code) => code.includes("IDS_BEGAN_ANEW"))).toEqual([
       "ACCOUNT_IDS_BEGAN_ANEW",
       "-ACCOUNT_IDS_BEGAN_ANEW",
     ]);
+  });
+
+  test("and whose lists lag is waited for before an order of which it does not know is given up", async () => {
+    const tracker = await desk.startTracker({ listLagMs: 600_000 });
+    const session = await runSession(world, desk);
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    await inState(world, order, "ACCEPTED");
+    await desk.misbehave({ fault: "ids-begin-anew", times: 1 });
+    await until(async () => (await desk.outside.openOrders(desk.instrument)).length === 0);
+    await world.database.db.sql`
+      update reference.accounts set trading_state = 'HALTED', state_reason = 'ACCOUNT_IDS_BEGAN_ANEW: it was reset'
+      where id = ${desk.marketId}`;
+    const answer = await tracker.ask(`/accounts/${desk.marketId}/new-era`, "POST");
+    expect(answer).toMatchObject({ status: 409, body: { detail: expect.stringContaining("ask again in 60") } });
+    expect((await orderRow(world, order.id))?.state).toBe("ACCEPTED");
   });
 
   test("and that lists again what was booked before its new era has it counted once", async () => {
