@@ -63,6 +63,11 @@ describe("a refused exit", () => {
       false,
     ],
     ["denied by ourselves", { state: "DENIED" }, false],
+    [
+      "lost at the venue",
+      { state: "EXPIRED", venueOrderId: "1", stateReason: "LOST_AT_VENUE: it knows it no more." },
+      false,
+    ],
     ["given up because it never reached the venue", { stateReason: "ABSENT: no attempt reached the venue." }, false],
   ])("is one that is %s: %p", (_what, order, expected) => {
     expect(afterExitEvent(null, exit("s1", order), 0) !== null).toBe(expected);

@@ -1,6 +1,6 @@
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Order } from "#shared/domain/order.ts";
-import { ABSENT } from "#shared/orders/order-state.ts";
+import { ABSENT, hasEndedUnheard } from "#shared/orders/order-state.ts";
 
 /** That the venue has refused an exit of a session, and accepted none of a later decision since. */
 export interface RefusedExit {
@@ -19,9 +19,11 @@ export interface RefusedExit {
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
-/** Whether the venue has refused an exit: REJECTED by its word, or a market order that reached it and ended without any fill. */
-function isRefused({ state, stateReason, style, venueOrderId, filledSize }: Order): boolean {
+/** Whether the venue has refused an exit: REJECTED by its word, or a market order that it has ended without any fill. */
+function isRefused(order: Order): boolean {
+  const { state, stateReason, style, venueOrderId, filledSize } = order;
   if (state === "REJECTED") return stateReason?.startsWith(ABSENT) !== true;
+  if (hasEndedUnheard(order)) return false;
   return state === "EXPIRED" && style.type === "MARKET" && venueOrderId !== null && decimal(filledSize).isZero();
 }
 

@@ -6,21 +6,32 @@ import { jsonText, wholeNumber } from "./values.ts";
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be a URL like http://127.0.0.1:7300" });
 const wsUrl = z.url({ protocol: /^wss?$/, error: "must be a URL like ws://127.0.0.1:7300/ws" });
 
+/** Refuses entries of one id: which of them counts could only be guessed. */
+function distinct<Entry extends { id: string }>(entries: readonly Entry[]): boolean {
+  return new Set(entries.map(({ id }) => id)).size === entries.length;
+}
+const NOT_DISTINCT = "must have different ids";
+
 /** A venue and where it is. Without URLs it is the real one. */
-export const venueSettingSchema = z.strictObject({
-  id: name,
-  connector: z.literal("binance"),
-  restUrl: httpUrl.optional(),
-  wsUrl: wsUrl.optional(),
-  wsApiUrl: wsUrl.optional(),
-  /** What time it is for strategies and signals there: wall time, or (a replay) the time in its events alone. */
-  marketClock: z.enum(["wall", "replay"]).default("wall"),
-  /**
-   * How far its lists of orders and fills may be behind what it has executed, in milliseconds. An order whose fate is unknown
-   * is waited for so much longer before it may be sent again. Users of Binance report up to 20 s.
-   */
-  listLagMs: z.number().int().min(0).max(3_600_000).default(60_000),
-});
+export const venueSettingSchema = z
+  .strictObject({
+    id: name,
+    connector: z.literal("binance"),
+    restUrl: httpUrl.optional(),
+    wsUrl: wsUrl.optional(),
+    wsApiUrl: wsUrl.optional(),
+    /** What time it is for strategies and signals there: wall time, or (a replay) the time in its events alone. */
+    marketClock: z.enum(["wall", "replay"]).default("wall"),
+    /**
+     * How far its lists of orders and fills may be behind what it has executed, in milliseconds. An order whose fate is unknown
+     * is waited for so much longer before it may be sent again. Users of Binance report up to 20 s.
+     */
+    listLagMs: z.number().int().min(0).max(3_600_000).default(60_000),
+  })
+  .refine(({ restUrl, wsUrl, wsApiUrl }) => restUrl !== undefined || (wsUrl === undefined && wsApiUrl === undefined), {
+    error: "must be given where wsUrl or wsApiUrl is: without it the venue is the real one",
+    path: ["restUrl"],
+  });
 
 /** An account at a venue and the keys to it. */
 export const accountSettingSchema = z.strictObject({
@@ -95,12 +106,12 @@ export const generalSchema = z.object({
     .describe("How long events stay in the log once every group has them, in days"),
   R3_TASKS_KEEP_DAYS: wholeNumber(1, 3_650).default(7).describe("How long tasks stay once they are done, in days"),
   R3_DATABASE_CONNECTIONS: wholeNumber(2, 500).default(10).describe("Connections to Postgres at most, a process"),
-  R3_VENUES: jsonText(z.array(venueSettingSchema))
+  R3_VENUES: jsonText(z.array(venueSettingSchema).refine(distinct, NOT_DISTINCT))
     .default([])
     .describe(
       'Venues: JSON array of {id, connector: "binance", restUrl?, wsUrl?, wsApiUrl?, marketClock?: "wall" or "replay", listLagMs?: how far its lists of orders and fills may lag, 60000}; without URLs the real one, without a clock wall time',
     ),
-  R3_ACCOUNTS: jsonText(z.array(accountSettingSchema))
+  R3_ACCOUNTS: jsonText(z.array(accountSettingSchema).refine(distinct, NOT_DISTINCT))
     .default([])
     .describe("Accounts: JSON array of {id, venue, apiKey, secret}. Secret: never printed"),
   R3_FAILPOINTS: jsonText(z.array(failpointSettingSchema))

@@ -66,6 +66,20 @@ describe("settings", () => {
     expect(faults.join("\n")).not.toContain(SECRET);
   });
 
+  test("refuse two venues or accounts of one id, and a stream's address without the venue's", () => {
+    const venue = '{"id":"a","connector":"binance","wsUrl":"ws://127.0.0.1:1/x"}';
+    const account = `{"id":"a","venue":"a","apiKey":"${SECRET}","secret":"${SECRET}"}`;
+    const faults = faultsOf({ R3_VENUES: `[${venue}]`, R3_ACCOUNTS: `[${account},${account}]` });
+    expect(faults).toEqual([
+      expect.stringContaining("R3_VENUES (at 0.restUrl): must be given where wsUrl or wsApiUrl is"),
+      expect.stringContaining("R3_ACCOUNTS: must have different ids"),
+    ]);
+    const plain = '{"id":"a","connector":"binance"}';
+    expect(faultsOf({ R3_VENUES: `[${plain},${plain}]` })).toEqual([
+      expect.stringContaining("R3_VENUES: must have different ids"),
+    ]);
+  });
+
   test("refuse a name that no schema knows, and say which one is near", () => {
     expect(faultsOf({ R3_HTTP_PROT: "1" })).toEqual(["R3_HTTP_PROT: is no setting; is R3_HTTP_PORT meant?"]);
     expect(faultsOf({ R3_ZZZZZZZZZZZZZZ: "1" })).toEqual(["R3_ZZZZZZZZZZZZZZ: is no setting"]);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { decimal } from "./decimal.ts";
 import { parseInstrumentId } from "./instrument.ts";
 import { decimalText, positiveDecimal } from "./schemas.ts";
 import { candleOpenAtMs } from "./time-frame.ts";
@@ -34,6 +35,13 @@ describe("decimal text", () => {
   test.each(["", "1e5", "0x10", " 1", "1.", ".5", "NaN", "1,5", "+1"])("refuses %p", (text) => {
     expect(decimalText.safeParse(text).success).toBe(false);
   });
+  test.each(["abc", "1e-400", "9".repeat(51)])(
+    "that is none (%p) is measured by no later rule, and told once",
+    (text) => {
+      const told = positiveDecimal.refine((value) => decimal(value).lte(1)).safeParse(text);
+      expect(told.error?.issues).toHaveLength(1);
+    },
+  );
   test("above zero means above zero", () => {
     expect(["0", "0.000", "-1"].map((text) => positiveDecimal.safeParse(text).success)).toEqual([false, false, false]);
     expect(positiveDecimal.safeParse("0.0001").success).toBe(true);

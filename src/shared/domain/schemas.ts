@@ -6,8 +6,9 @@ const DECIMAL = 'must be a decimal number written as text, like "12.5"';
 /** A decimal as text: optional sign, digits, optional fraction; never an exponent. */
 export const decimalText = z
   .string({ error: ({ input }) => (input === undefined ? undefined : DECIMAL) })
-  .max(MOST_DECIMAL_LENGTH)
-  .regex(/^-?\d+(\.\d+)?$/, DECIMAL)
+  .max(MOST_DECIMAL_LENGTH, { abort: true })
+  // What is no decimal is measured by no later rule.
+  .regex(/^-?\d+(\.\d+)?$/, { error: DECIMAL, abort: true })
   .describe("A decimal number as text");
 /** An id or a name as it stands in a request: something, and not without end. */
 export const idText = z.string().min(1).max(200);

@@ -13,6 +13,7 @@ const ANSWERS: Record<string, () => Response> = {
   "/api/things/other": () => Response.json({ items: [] }),
   "/api/things/text": () => new Response("<html>"),
   "/api/things/waits": () => refusal(new AppError("VENUE_REFUSED", "permanent", "The venue has no such bars.")),
+  "/api/things/banned": () => refusal(new AppError("VENUE_BANNED", "transient", "It takes nothing until noon.")),
   "/api/things/broken": () => refusal(new TypeError("x is not a function")),
   "/api/things/missing": () => new Response(null, { status: 404 }),
 };
@@ -33,6 +34,7 @@ test.each([
 
 test.each([
   ["/waits", "The service things answered with 502: The venue has no such bars."],
+  ["/banned", "The service things answered with 503: It takes nothing until noon."],
   ["/broken", "The service things answered with 500."],
 ])("what a service waits for itself is passed on, its inside is not: %s", async (path, detail) => {
   expect(problemOf(await ask(path).catch((thrown: unknown) => thrown))).toMatchObject({ status: 503, detail });
