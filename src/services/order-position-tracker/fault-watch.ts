@@ -22,6 +22,8 @@ export async function watchFault(
   const alert = { scope: sessionScope(id), code: "FAULTED_WITH_POSITION" } as const;
   if (state !== "FAULTED") {
     await clearAlert(tx, deps, alert);
+    // Nobody books anything of it any more that could end this.
+    if (state === "DELETED") await clearAlert(tx, deps, { ...alert, code: "POSITION_BELOW_ZERO" });
     return;
   }
   const held = await closableHoldings(tx, id);

@@ -1,6 +1,6 @@
 import { closableSize } from "#shared/accounting/flat.ts";
 import type { Sql } from "#shared/db/db.ts";
-import { decimal, normalize } from "#shared/domain/decimal.ts";
+import { decimal, normalize, plain } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 
 /** A position that an order could close. */
@@ -12,8 +12,19 @@ export interface Holding {
   marketAtMs: number;
 }
 
-/** The positions of a session that are not flat at their marks. */
-export async function closableHoldings({ sql }: { sql: Sql }, sessionId: string): Promise<Holding[]> {
+/** What a session holds: what an order could close, and what none could, in words for a person (null: nothing). */
+export interface Holdings {
+  closable: Holding[];
+  left: string | null;
+}
+
+/** The positions of a session that a sale can close at their marks: not the dust, and nothing that is below zero. */
+export async function closableHoldings(db: { sql: Sql }, sessionId: string): Promise<Holding[]> {
+  return (await readHoldings(db, sessionId)).closable;
+}
+
+/** All that a session holds. */
+export async function readHoldings({ sql }: { sql: Sql }, sessionId: string): Promise<Holdings> {
   const rows = await sql<{ size: string; mark: string; at_ms: number; instrument: Instrument }[]>`
     select p.size, i.instrument, coalesce(e.close, p.average_entry, 0) as mark,
       greatest(p.updated_at_ms, e.close_at_ms) as at_ms
@@ -22,9 +33,23 @@ export async function closableHoldings({ sql }: { sql: Sql }, sessionId: string)
       select close, close_at_ms from order_position_tracker.equity_points
       where session_id = p.session_id order by candle_n desc limit 1) e on true
     where p.session_id = ${sessionId} order by p.instrument_id`;
-  return rows
-    .filter(
-      ({ size, mark, instrument }) => closableSize({ size: decimal(size), mark: decimal(mark), instrument }) !== null,
-    )
-    .map(({ instrument, mark, at_ms: marketAtMs }) => ({ instrument, mark: normalize(mark), marketAtMs }));
+  const isClosable = ({ size, mark, instrument }: (typeof rows)[number]) =>
+    decimal(size).gt(0) && closableSize({ size: decimal(size), mark: decimal(mark), instrument }) !== null;
+  const closable = rows.filter(isClosable);
+  const left = rows.filter((row) => !closable.includes(row) && !decimal(row.size).isZero()).map(sayLeft);
+  return {
+    closable: closable.map(({ instrument, mark, at_ms: marketAtMs }) => ({
+      instrument,
+      mark: normalize(mark),
+      marketAtMs,
+    })),
+    left: left.length === 0 ? null : left.join(" "),
+  };
+}
+
+function sayLeft({ size, instrument: { base, venue } }: { size: string; instrument: Instrument }): string {
+  const amount = decimal(size);
+  return amount.isNegative()
+    ? `${plain(amount.abs())} ${base} more was sold than it had: buy it back at ${venue}.`
+    : `${plain(amount)} ${base} is left, less than any order may close at ${venue}.`;
 }

@@ -5,7 +5,7 @@ import { ALERT_KINDS } from "#shared/alerts/alert-codes.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
 import type { OutgoingEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
-import { decimal, normalize } from "#shared/domain/decimal.ts";
+import { decimal, normalize, plain } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { type Fill, fillSchema, type Order } from "#shared/domain/order.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
@@ -334,13 +334,28 @@ class Recording {
       () => insertFill(this.tx, fill, this.atMs),
       () => insertOrderEvent(this.tx, { order, type: "order.filled", from, fill, atMs: this.atMs }),
       () => upsertPosition(this.tx, position),
-      ...(closableSize({ size: after.size, mark: decimal(fill.price), instrument }) === null
+      ...this.watchBelowZero(order, { before, after }),
+      ...(after.size.lte(0) || closableSize({ size: after.size, mark: decimal(fill.price), instrument }) === null
         ? [() => clearAlert(this.tx, this.deps, { scope: sessionScope(sessionId), code: "FAULTED_WITH_POSITION" })]
         : []),
       ...entriesOf(fill, instrument).map(
         (entry) => () => writeEntry(this.tx, { ...entry, sessionId, accountId, reference, atMs: fill.atMs }),
       ),
     );
+  }
+
+  /** More was sold than the session had, as by a second execution, or a fee that was taken from what it had to sell. */
+  private watchBelowZero(
+    { sessionId, accountId, instrumentId }: Order,
+    { before, after }: { before: PositionState; after: PositionState },
+  ): (() => Promise<unknown>)[] {
+    const alert = { scope: sessionScope(sessionId), code: "POSITION_BELOW_ZERO" } as const;
+    if (!after.size.isNegative()) {
+      return before.size.isNegative() ? [() => clearAlert(this.tx, this.deps, alert)] : [];
+    }
+    const text = `The session has sold more of ${instrumentId} than it had: its position is ${plain(after.size)}. What it lacks was the account's, or another session's; buy it back at the venue.`;
+    const data = { sessionId, accountId, instrumentId };
+    return [() => raiseAlert(this.tx, this.deps, { ...alert, text, data })];
   }
 
   private alert(order: Order, code: OrderAlert): void {

@@ -12,10 +12,12 @@ import type { Parts } from "./parts.ts";
 import { stopSession } from "./stop-session.ts";
 import { createWorld, type Desk, openDesk, type World } from "./tracker.fixture.ts";
 import {
+  alertsAbout,
   changeSession,
   inState,
   orderRow,
   place,
+  reportedReason,
   reportsOf,
   requestOf,
   runSession,
@@ -31,7 +33,7 @@ let answer: (wanted: FlattenPosition) => Promise<void>;
 let risk: Running;
 
 beforeAll(async () => {
-  world = await createWorld(18, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(20, { wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -67,6 +69,7 @@ afterAll(async () => {
 
 const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
 const isStopped = async (session: Session) => (await reportsOf(world, session)).includes("report.stopped");
+const stopReason = (session: Session) => reportedReason(world, session, "report.stopped");
 const stop = (session: Session, more: Partial<Session> = {}) =>
   changeSession(world, desk, session, { state: "STOPPING", ...more });
 
@@ -187,6 +190,40 @@ describe("the stop policy flatten", () => {
     await stop(session, { state: "STOPPING" });
     await until(() => isStopped(session));
     expect(wanted).toEqual([]);
+    expect(await stopReason(session)).toStartWith("0.0999 SPX is left, less than any order may close");
+  });
+
+  test("does not wait for what is below zero, which no sale closes, and says so beside an alert", async () => {
+    const session = await holding("2");
+    const of = {
+      instrument: desk.instrument,
+      clientOrderId: "theirs",
+      side: "BUY",
+      style: { type: "MARKET" },
+    } as const;
+    await desk.outside.place({ ...of, size: "5", signedAtMs: Date.now(), recvWindowMs: 5_000 });
+    await desk.tick("100");
+    const sold = await place(world, desk, requestOf(session, 2, { side: "SELL", size: "3", reduceOnly: true }));
+    await inState(world, sold, "ACCEPTED");
+    await desk.tick("100");
+    await inState(world, sold, "FILLED");
+    await until(async () => (await alertsAbout(world, session.id)).includes("POSITION_BELOW_ZERO"));
+    await stop(session);
+    await until(() => isStopped(session));
+    expect(wanted).toEqual([]);
+    expect(await stopReason(session)).toStartWith("1.002 SPX more was sold than it had: buy it back");
+    const bought = await place(world, desk, requestOf(session, 3, { size: "2" }));
+    await inState(world, bought, "CANCELED");
+    expect(await alertsAbout(world, session.id)).toEqual(["POSITION_BELOW_ZERO"]);
+  });
+
+  test("can be given up for keep while it waits: the session stops with what it holds", async () => {
+    const session = await holding("2");
+    const stopping = await stop(session);
+    await until(async () => wanted.length > 0);
+    await changeSession(world, desk, stopping, { stopPolicy: "keep" });
+    await until(() => isStopped(session));
+    expect(await stopReason(session)).toBeNull();
   });
 });
 

@@ -5,7 +5,7 @@ import type { Session } from "#shared/domain/session.ts";
 import { AppError, hasCode } from "#shared/errors/app-error.ts";
 import { CANCEL_ORDER, FLATTEN_POSITION, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
-import { closableHoldings } from "./holdings.ts";
+import { type Holdings, readHoldings } from "./holdings.ts";
 import { requestCancel } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 
@@ -14,7 +14,7 @@ const FIRST = 0;
 
 /**
  * Does what the stop policy asks for, as far as it can be done now, and may be repeated. keep: nothing. cancel: no order
- * is open. flatten: no order is open and no position is left that an order could close. Whatever the policy, an order that
+ * is open. flatten: no order is open and no position is left that an order could close; what is left all the same is told. Whatever the policy, an order that
  * was decided has its intent or its end first, so that none is sent for a session that is STOPPED. True: it is done, and
  * reported. Risk makes the order that flattens, so that this service only asks for it.
  */
@@ -28,10 +28,12 @@ export async function stopSession(parts: Parts, session: Session, unit: OwnedUni
     // Before the open orders: what is begun between the two is open by then.
     if (await anyUnsent(tx, parts, session)) return false;
     if (session.stopPolicy !== "keep" && (await ordersOpen(tx, session)).length > 0) return false;
-    if (session.stopPolicy === "flatten" && (await askToFlatten(tx, parts, session))) return false;
+    const held = await readHoldings(tx, session.id);
+    if (session.stopPolicy === "flatten" && (await askToFlatten(tx, parts, { session, held }))) return false;
     await tx.sql`
       update order_position_tracker.equity_cursors set active = false where session_id = ${session.id}`;
-    const report = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs() };
+    const reason = session.stopPolicy === "flatten" ? held.left : null;
+    const report = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs(), reason };
     deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.stopped", report)]);
     return true;
   });
@@ -87,12 +89,15 @@ function closes({ reduceOnly, style }: Order): boolean {
 }
 
 /** Whether a position is left that an order could close. Risk is asked once, and again when it has answered. */
-async function askToFlatten(tx: Tx, { deps }: Parts, session: Session): Promise<boolean> {
-  const left = await closableHoldings(tx, session.id);
-  if (left.length === 0) return false;
+async function askToFlatten(
+  tx: Tx,
+  { deps }: Parts,
+  { session, held }: { session: Session; held: Holdings },
+): Promise<boolean> {
+  if (held.closable.length === 0) return false;
   if (await deps.queue.isWaiting(tx, FLATTEN_POSITION, session.id)) return true;
   const { id: sessionId, run, version } = session;
-  for (const { instrument, mark, marketAtMs } of left) {
+  for (const { instrument, mark, marketAtMs } of held.closable) {
     const payload = { sessionId, run, version, instrumentId: instrument.id, mark, marketAtMs };
     await deps.queue.enqueue(tx, { task: FLATTEN_POSITION, lane: sessionId, payload, priority: FIRST });
   }

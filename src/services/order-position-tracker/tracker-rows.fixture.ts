@@ -47,10 +47,10 @@ export async function reportsOf(world: World, session: Session): Promise<string[
   return (await eventsOf(world, "session-reports", session.id)).map(({ type }) => type);
 }
 
-/** Why a session was last reported as faulted. */
-export async function reportedReason(world: World, session: Session): Promise<unknown> {
+/** The reason that the last report of this type gave. */
+export async function reportedReason(world: World, session: Session, of = "report.faulted"): Promise<unknown> {
   const reports = await eventsOf(world, "session-reports", session.id);
-  return reports.findLast(({ type }) => type === "report.faulted")?.envelope.data["reason"];
+  return reports.findLast(({ type }) => type === of)?.envelope.data["reason"];
 }
 
 /** The codes of the alerts about a session or an account, in order; one that was ended stands with a minus. */

@@ -167,27 +167,20 @@ describe("an exit that is larger than the venue's largest order", () => {
   });
 });
 
-describe("a session that stops while its instrument is halted", () => {
-  test("waits and says so, and is flattened once it trades again", async () => {
-    const session = await stop(await holding({ status: "HALTED" }));
+describe("a session that stops while nobody may trade its instrument", () => {
+  test.each([
+    ["HALTED", "has halted"],
+    ["GONE", "does not list"],
+  ] as const)("since that is %s, waits and says so, and is flattened once it trades again", async (status, words) => {
+    const session = await stop(await holding({ status }));
     await world.flatten(flattenWish(session));
-    expect(await world.outcome(session)).toEqual({ decision: "halted" });
+    expect(await world.outcome(session)).toEqual({ decision: "not trading" });
     expect(await world.told("session-reports", session.id)).toMatchObject([
-      { type: "report.waiting", data: { until: "stopped", reason: expect.stringContaining("has halted") } },
+      { type: "report.waiting", data: { until: "stopped", reason: expect.stringContaining(words) } },
     ]);
     await ruledBy(session, {});
     await world.flatten(flattenWish(session));
     expect(await world.outcome(session)).toMatchObject({ decision: "approved", size: "10" });
-  });
-
-  test("is FAULTED where the instrument is gone, and says that", async () => {
-    const session = await stop(await holding({ status: "GONE" }));
-    await world.flatten(flattenWish(session));
-    await world.outcome(session);
-    expect(await world.told("session-reports", session.id)).toMatchObject([
-      { type: "report.faulted", data: { reason: expect.stringContaining("is not listed by its venue any more") } },
-      { type: "report.denied", data: { code: "INSTRUMENT_NOT_TRADING" } },
-    ]);
   });
 });
 

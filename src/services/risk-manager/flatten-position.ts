@@ -21,7 +21,7 @@ function flattenCauseOf({ sessionId, run, version, instrumentId }: FlattenPositi
  * Closes what a session that stops still holds with reduce-only market orders, sized from the session's book: one, or as
  * many as the venue's maximums ask for. It waits until all orders of the session have ended, since the book has all their
  * fills only then; order-position-tracker asks again. What is left then is closed by another decision: at once, or after
- * a pause where the venue has refused an exit or has halted the instrument, and the session says so. Where risk denies it, the session is reported as
+ * a pause where the venue has refused an exit or lets nobody trade the instrument, and the session says so. Where risk denies it, the session is reported as
  * faulted, and a person may stop it once more.
  */
 export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenPosition): Promise<TaskOutcome> {
@@ -33,10 +33,12 @@ export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenP
   if (budget.openOrders > 0) return { decision: "orders are under way", orders: budget.openOrders };
   const decision = measure(wanted, context, { session, budget });
   if (decision === null) return { decision: "flat already" };
-  if (context.instrument?.status === "HALTED") {
-    const reason = `The venue has halted ${wanted.instrumentId}: the position is closed once it trades again.`;
+  const status = context.instrument?.status;
+  if (status === "HALTED" || status === "GONE") {
+    const what = status === "HALTED" ? "has halted" : "does not list";
+    const reason = `The venue ${what} ${wanted.instrumentId}${status === "GONE" ? " any more" : ""}: the position is closed once it trades again. With the stop policy keep the session stops without that.`;
     reportWaiting(tx, deps, session, reason);
-    return { decision: "halted" };
+    return { decision: "not trading" };
   }
   if (context.decided === "denied") {
     reportFault(tx, deps, session, "risk has denied it");

@@ -40,8 +40,11 @@ function readReport({ type, data }: BusEvent): Report {
   switch (type) {
     case "report.warm":
     case "report.reconciled":
-    case "report.stopped":
       return { type, run: SESSION_REPORTS.schemas[type].parse(data).run };
+    case "report.stopped": {
+      const { run, reason } = SESSION_REPORTS.schemas[type].parse(data);
+      return { type, run, reason };
+    }
     case "report.waiting": {
       const { run, until, reason } = SESSION_REPORTS.schemas[type].parse(data);
       return { type, run, until, reason };

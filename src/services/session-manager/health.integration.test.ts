@@ -190,7 +190,7 @@ describe("what is reported to be missing", () => {
     const replica = await start();
     await report(session, "report.degraded", { ...STALE, text: "Silent." });
     await until(async () => (await alertsOf(replica)).length === 1);
-    await report(session, "report.stopped");
+    await report(session, "report.stopped", { reason: null });
     await until(async () => (await row(session.id)).state === "STOPPED");
     expect((await row(session.id)).degraded).toEqual([]);
     expect(await alertsOf(replica)).toEqual([]);
@@ -236,7 +236,7 @@ describe("denials", () => {
     expect(etag).toBe(`"${session.version}"`);
     expect((await replica.call({})).body.items[0]).toEqual(body);
     await replica.call({ method: "POST", path: `/${session.id}/stop` });
-    await report(session, "report.stopped");
+    await report(session, "report.stopped", { reason: null });
     await until(async () => (await row(session.id)).state === "STOPPED");
     expect((await read()).body.denials.count).toBe(2);
     await replica.call({ method: "POST", path: `/${session.id}/start` });

@@ -9,7 +9,7 @@ export type Report =
   | { type: "report.warm"; run: number }
   | { type: "report.reconciled"; run: number }
   | { type: "report.waiting"; run: number; until: StartStep | "stopped"; reason: string }
-  | { type: "report.stopped"; run: number }
+  | { type: "report.stopped"; run: number; reason: string | null }
   | { type: "report.faulted"; run: number; reason: string }
   | { type: "report.degraded"; run: number; degradation: Degradation }
   | { type: "report.restored"; run: number; code: DegradationCode };
@@ -50,7 +50,7 @@ export function applyReport(session: Session, readiness: Readiness, report: Repo
         ? { session: moved(session, "STOPPING", report.reason, nowMs) }
         : {};
     case "report.stopped":
-      return session.state === "STOPPING" ? { session: moved(session, "STOPPED", null, nowMs) } : {};
+      return session.state === "STOPPING" ? { session: moved(session, "STOPPED", report.reason, nowMs) } : {};
     case "report.faulted":
       return mayTransition(session.state, "FAULTED")
         ? { session: moved(session, "FAULTED", report.reason, nowMs) }

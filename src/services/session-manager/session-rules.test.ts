@@ -67,7 +67,7 @@ describe("changing a session", () => {
     const change = { name: "b", refreshIntervalMs: 500, capital: "5", params: {} };
     const atRest = state === "CREATED" || state === "STOPPED";
     expect(lockedFields(sessionIn(state), change)).toEqual(atRest ? [] : ["capital", "params"]);
-    expect(lockedFields(sessionIn(state), { name: "b" })).toEqual([]);
+    expect(lockedFields(sessionIn(state), { name: "b", stopPolicy: "cancel" })).toEqual([]);
     const { instrumentIds, accountId, timeFrame } = sessionIn(state);
     expect(lockedFields(sessionIn(state), { instrumentIds, accountId, timeFrame })).toEqual([]);
     const bound = { instrumentIds: ["NDX/USD.paper"], accountId: "other", timeFrame: "1h" } as const;
@@ -159,10 +159,12 @@ describe("reports", () => {
 
   test("end a stop, and carry the reason of a fault", () => {
     const stopping = sessionIn("STOPPING");
-    expect(applyReport(stopping, NOT_READY, { type: "report.stopped", run: stopping.run }, 9).session?.state).toBe(
-      "STOPPED",
-    );
-    expect(applyReport(sessionIn("RUNNING"), NOT_READY, { type: "report.stopped", run: stopping.run }, 9)).toEqual({});
+    expect(
+      applyReport(stopping, NOT_READY, { type: "report.stopped", run: stopping.run, reason: null }, 9).session?.state,
+    ).toBe("STOPPED");
+    expect(
+      applyReport(sessionIn("RUNNING"), NOT_READY, { type: "report.stopped", run: stopping.run, reason: null }, 9),
+    ).toEqual({});
     const faulted = applyReport(
       stopping,
       NOT_READY,
@@ -197,7 +199,11 @@ describe("what a session runs without", () => {
   test("is over with a stop and with a fault: nobody would end it any more", () => {
     const stale = (state: SessionState) => ({ ...sessionIn(state), degraded: [STALE] });
     const told = (state: SessionState, report: object) => after(stale(state), { run: 2, ...report } as Report);
-    expect(told("STOPPING", { type: "report.stopped" })).toMatchObject({ state: "STOPPED", degraded: [] });
+    expect(told("STOPPING", { type: "report.stopped", reason: "0.1 SPX is left." })).toMatchObject({
+      state: "STOPPED",
+      degraded: [],
+      stateReason: "0.1 SPX is left.",
+    });
     expect(told("RUNNING", { type: "report.faulted", reason: "x" })).toMatchObject({
       state: "FAULTED",
       degraded: [],

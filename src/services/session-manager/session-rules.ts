@@ -23,7 +23,7 @@ export const AT_WORK: readonly SessionState[] = ["STARTING", "RUNNING", "PAUSED"
 export type Outcome = { kind: "changed"; session: Session } | { kind: "refused"; allowed: readonly Command[] };
 
 /** The fields that may change whatever the session does; all others only while it is at rest. */
-const ALWAYS_FREE: readonly string[] = ["name", "riskPolicy", "refreshIntervalMs"];
+const ALWAYS_FREE: readonly string[] = ["name", "riskPolicy", "refreshIntervalMs", "stopPolicy"];
 const AT_REST: readonly SessionState[] = ["CREATED", "STOPPED"];
 /**
  * Fixed by the first start: a session's position, book, ledger and equity points are kept by the session alone, in assets

@@ -125,6 +125,12 @@ export const ALERT_KINDS = {
     toDo: "Compare the order with the venue's, and look at the session's position.",
     ends: "fact",
   },
+  POSITION_BELOW_ZERO: {
+    severity: "critical",
+    meaning: "A session has sold more of an asset than it had, as by a second execution of an exit.",
+    toDo: "Buy back at the venue what is missing to the account. The session's stop is not held up by it.",
+    ends: "condition",
+  },
   SESSION_DEGRADED: {
     severity: "warning",
     meaning: "A session runs with something missing: its list `degraded` says what.",

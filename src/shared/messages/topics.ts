@@ -48,8 +48,8 @@ export const SESSION_REPORTS = topic({
       until: z.enum([...startStepSchema.options, "stopped"]),
       reason: z.string(),
     }),
-    /** order-position-tracker: what the stop policy asks for is done. */
-    "report.stopped": z.object(report),
+    /** order-position-tracker: what the stop policy asks for is done. `reason`: what it could not close, in a sentence; null: nothing. */
+    "report.stopped": z.object({ ...report, reason: z.string().nullable() }),
     "report.faulted": z.object({ ...report, reason: z.string() }),
     /** risk-manager: a signal of the run was denied. */
     "report.denied": z.object({ ...report, code: denialCodeSchema, reason: z.string() }),
