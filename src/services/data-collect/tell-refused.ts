@@ -16,6 +16,10 @@ export function createRefusedTeller(deps: Pick<Deps, "bus" | "clock" | "db">, lo
     const alert = { scope, code: "BAR_REFUSED", text, data: { instrumentId, timeFrame, openAtMs } } as const;
     deps.db
       .transaction(async (tx) => void (await raiseAlert(tx, deps, alert)))
-      .catch((error: unknown) => log.warn({ scope, reason: messageOf(error) }, "alert not raised"));
+      .catch((error: unknown) => {
+        // The list tells of it again.
+        if (told.get(scope) === openAtMs) told.delete(scope);
+        log.warn({ scope, reason: messageOf(error) }, "alert not raised");
+      });
   };
 }

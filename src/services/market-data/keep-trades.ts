@@ -184,6 +184,11 @@ export class TradeKeeper {
 
   /** Trades that come during a pause are left out: their ids bring them again. */
   async #keepWhole(series: Series, trades: readonly VenueTrade[]): Promise<void> {
+    const present = await this.#present(series);
+    // No pause is waited for: trades of ids that begin anew are not told again by the old ones' list.
+    const isAnew = (trade: VenueTrade) =>
+      linkOf(this.#get(present), trade) === "duplicate" && beginsAnew(this.#get(present), trade);
+    if (trades.some(isAnew)) this.#waits.end(series);
     await this.#unlessWaiting(series, async () => {
       for (const trade of trades) if (!(await this.#keepOne(series, trade))) return false;
       return true;

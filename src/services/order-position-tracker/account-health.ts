@@ -32,10 +32,11 @@ export function createAccountHealth(parts: Parts, accountId: string, fence: Fenc
   /** Since when an instrument can not be compared. */
   const failingSinceMs = new Map<string, number>();
 
-  const missingOf = (instrumentId: string, known: ReadonlySet<DegradationCode>): Degradation[] => {
+  const missingOf = (instrumentId: string, known: readonly Degradation[]): Degradation[] => {
     const nowMs = clock.nowMs();
     // What goes on since an earlier leader is not waited for anew.
-    const isLong = (code: DegradationCode, sinceMs: number) => known.has(code) || nowMs - sinceMs >= afterMs;
+    const isLong = (code: DegradationCode, sinceMs: number) =>
+      known.some((one) => one.code === code) || nowMs - sinceMs >= afterMs;
     const bannedUntilMs = exchanges.bannedUntilMs(venue);
     if (bannedUntilMs !== null) {
       const until = new Date(bannedUntilMs).toISOString();
@@ -46,6 +47,8 @@ export function createAccountHealth(parts: Parts, accountId: string, fence: Fenc
       const text = `The account ${accountId} cannot be asked for its orders and fills: see the log for the reason.`;
       return [{ code: "ACCOUNT_UNREACHABLE", sinceMs: unreachableSinceMs, text }];
     }
+    // Nothing is known of it now: what was told stands.
+    if (unreachableSinceMs !== null) return known.filter(({ code }) => code !== "VENUE_BANNED");
     const sinceMs = failingSinceMs.get(instrumentId);
     if (sinceMs === undefined || !isLong("RECONCILIATION_PENDING", sinceMs)) return [];
     const text = `Orders and fills of ${instrumentId} could not be compared with the venue's: see the log for the reason.`;
@@ -75,11 +78,7 @@ export function createAccountHealth(parts: Parts, accountId: string, fence: Fenc
       const atMs = clock.nowMs();
       for (const { id, run, instrument_id: instrumentId, degraded } of rows) {
         const mine = degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "order-position-tracker");
-        const known = new Map(mine.map((one) => [one.code, one]));
-        const wanted = missingOf(instrumentId, new Set(known.keys())).map((one) => ({
-          ...one,
-          ...(known.has(one.code) ? { sinceMs: known.get(one.code)?.sinceMs ?? one.sinceMs } : {}),
-        }));
+        const wanted = begunAsTold(missingOf(instrumentId, mine), mine);
         if (Bun.deepEquals(mine, wanted)) continue;
         await deps.db.transaction(async (tx) => {
           await fence(tx);
@@ -89,4 +88,10 @@ export function createAccountHealth(parts: Parts, accountId: string, fence: Fenc
       }
     },
   };
+}
+
+/** What is missing, since when it was told. */
+function begunAsTold(missing: readonly Degradation[], told: readonly Degradation[]): Degradation[] {
+  const began = new Map(told.map(({ code, sinceMs }) => [code, sinceMs]));
+  return missing.map((one) => ({ ...one, sinceMs: began.get(one.code) ?? one.sinceMs }));
 }

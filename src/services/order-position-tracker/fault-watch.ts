@@ -1,6 +1,8 @@
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Session } from "#shared/domain/session.ts";
+import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
+import type { Deps } from "#shared/service/service.ts";
 import { closableHoldings } from "./holdings.ts";
 import type { Parts } from "./parts.ts";
 import type { Fence } from "./reconcile.ts";
@@ -34,6 +36,19 @@ export async function watchFault(
     text: `The session is FAULTED and holds a position in ${what} that nobody manages: ${stateReason ?? "no reason was given"} Start it again, or stop it with the policy flatten.`,
     data: { sessionId: id, accountId },
   });
+}
+
+/** Reports a session as faulted, in its present run: what has happened is for a person to decide about. */
+export async function reportFault(
+  tx: Tx,
+  { bus, clock }: Pick<Deps, "bus" | "clock">,
+  { sessionId, reason }: { sessionId: string; reason: string },
+): Promise<void> {
+  const [session] = await tx.sql<{ run: number }[]>`
+    select run from reference.sessions where id = ${sessionId} and run > 0`;
+  if (session === undefined) return;
+  const report = { sessionId, run: session.run, atMs: clock.nowMs(), reason };
+  bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.faulted", report)]);
 }
 
 type FaultedSession = Parameters<typeof watchFault>[2];

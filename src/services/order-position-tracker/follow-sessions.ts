@@ -143,6 +143,7 @@ export function createSessionFollower(parts: Parts): SessionFollower {
     const failures = createFailureRow();
     let short: string | null = null;
     let told: string | null = null;
+    let rounds = 0;
     while (!ended.aborted) {
       let session: Session | null = null;
       let pauseMs = PAUSE_MS;
@@ -155,6 +156,9 @@ export function createSessionFollower(parts: Parts): SessionFollower {
         if (session?.state === "STOPPING" && (await stopSession(parts, session, unit))) return;
         if (session?.state !== "STARTING" && session?.state !== "STOPPING") return;
         failures.clear();
+        // A halt may last for a day: a stop that waits for long is looked at ever more rarely.
+        rounds += session.state === "STOPPING" ? 1 : 0;
+        pauseMs = Math.min(PAUSE_MS * 2 ** Math.floor(rounds / 10), LONGEST_PAUSE_MS);
       } catch (error) {
         if (unit.signal.aborted) return;
         const isWorthALine = failures.note(messageOf(error));

@@ -126,16 +126,18 @@ export async function sendOrder(lane: LeasedLane, parts: Parts, task: Task, orde
     const again = await sendAgainOrReject(lane, parts, task, order);
     return again === null ? undefined : sendOrder(lane, parts, task, again);
   }
-  deps.log.warn({ orderId: order.id, reason: sent.reason }, "answer of the venue lost");
+  const isTaken = sent.kind !== "not-taken";
+  deps.log.warn({ orderId: order.id, reason: sent.reason }, isTaken ? "answer of the venue lost" : "order not taken");
   await lane.step(async (tx) => {
     const now = (await lockOrder(tx, order.id)) ?? order;
-    const unknown =
-      now.state === "SUBMITTED"
-        ? await recorder.change(tx, now, { kind: "state", to: "UNKNOWN", reason: sent.reason })
-        : now;
-    settleTask(tx, parts, task, unknown);
+    const to = { kind: "state", to: "UNKNOWN", reason: sent.reason } as const;
+    const patch = isTaken || now.attempt > 1 ? {} : NO_ATTEMPT;
+    settleTask(tx, parts, task, now.state === "SUBMITTED" ? await recorder.change(tx, now, to, patch) : now);
   });
 }
+
+/** Of a first attempt without effect: nothing has to be proven before it is sent again. */
+const NO_ATTEMPT = { attempt: 0, signedAtMs: null, recvWindowMs: null } as const;
 
 async function place(
   parts: Parts,

@@ -10,11 +10,11 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import { type Fill, fillSchema, type Order } from "#shared/domain/order.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
-import { event, ORDERS, POSITIONS, SESSION_REPORTS } from "#shared/messages/topics.ts";
+import { event, ORDERS, POSITIONS } from "#shared/messages/topics.ts";
 import { applyOrderEvent, type OrderAlert, type OrderEvent, type TrackedOrder } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { sessionScope } from "./fault-watch.ts";
+import { reportFault, sessionScope } from "./fault-watch.ts";
 import type { Instruments } from "./instruments.ts";
 import { entriesOf } from "./ledger.ts";
 import { lockMoney, positionEvent, toPosition, upsertPosition, writeEntry } from "./money-store.ts";
@@ -259,11 +259,7 @@ class Recording {
         where id = ${orderId} and ${said.venueOrderId} <> all(other_venue_order_ids) returning 1`;
       if (told.length === 0) return;
       await raiseAlert(this.tx, this.deps, { scope: `order:${orderId}`, code: "DOUBLE_EXECUTION", text, data });
-      const [session] = await this.tx.sql<{ run: number }[]>`
-        select run from reference.sessions where id = ${sessionId} and run > 0`;
-      if (session === undefined) return;
-      const report = { sessionId, run: session.run, atMs: this.atMs, reason: `DOUBLE_EXECUTION: ${text}` };
-      this.deps.bus.publish(this.tx, [event(SESSION_REPORTS, sessionId, "report.faulted", report)]);
+      await reportFault(this.tx, this.deps, { sessionId, reason: `DOUBLE_EXECUTION: ${text}` });
     });
     return true;
   }

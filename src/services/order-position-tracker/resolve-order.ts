@@ -6,11 +6,12 @@ import { ABSENT } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { attribute } from "./attribute.ts";
+import { reportFault } from "./fault-watch.ts";
 import { readFillCursor } from "./fill-cursor.ts";
 import { lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { lockStates, refuseBySession, settleTask } from "./settled.ts";
-import { anyUnreadableSince } from "./unbooked.ts";
+import { mayBeUnbooked } from "./unbooked.ts";
 
 /** What the venue knows of an order. `askedAtMs`: its server clock before it was asked. */
 export interface Trace {
@@ -105,8 +106,7 @@ export async function fillsOfOrder(
 
 /**
  * The fills behind the cursor that are the order's. Doubtful: one that could be its (on its side, not from before its
- * decision) is of an order of which it is not known yet whose it is. Unreadable: one that was not kept as such before the
- * order was decided.
+ * decision) is of an order of which it is not known yet whose it is. Unreadable: one that can not be booked may be its.
  */
 async function lookThroughFills(
   parts: Parts,
@@ -114,7 +114,7 @@ async function lookThroughFills(
   { order, instrument }: { order: Order; instrument: Instrument },
 ): Promise<Pick<Trace, "fills" | "doubtful" | "unreadable">> {
   const { db } = parts.deps;
-  const { side, marketAtMs, clientOrderId, decidedAtMs } = order;
+  const { side, marketAtMs, clientOrderId } = order;
   const fromMs = marketAtMs - parts.settings.R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS;
   const cursor = await readFillCursor(db, account.accountId, instrument.id);
   const listed = await allFills(account, {
@@ -124,8 +124,7 @@ async function lookThroughFills(
   const similar = listed.fills.filter((fill) => fill.side === side && fill.atMs >= fromMs);
   const { fills, open } = await attribute(parts, account, { instrument, fills: similar, isHistory: false });
   const own = fills.filter((fill) => fill.clientOrderId === clientOrderId);
-  const of = { accountId: account.accountId, instrumentId: instrument.id, rows: listed.unreadable };
-  const unreadable = own.length === 0 && (await anyUnreadableSince(db, of, decidedAtMs));
+  const unreadable = own.length === 0 && (await mayBeUnbooked(db, order, listed.unreadable));
   return { fills: own, doubtful: own.length === 0 && open.size > 0, unreadable };
 }
 
@@ -165,8 +164,8 @@ async function putOff(lane: LeasedLane, parts: Parts, task: Task, order: Order, 
 
 /**
  * An intent that never took effect: sent once more with a new window and the same id while its signal is valid and its
- * session trades, else the order is REJECTED (null); also where something speaks against it (`against`). The new intent is
- * committed; sending it is the caller's.
+ * session trades, else the order is REJECTED (null). Where something speaks against it (`against`) its session is faulted too.
+ * The new intent is committed; sending it is the caller's.
  */
 export async function sendAgainOrReject(
   lane: LeasedLane,
@@ -184,6 +183,8 @@ export async function sendAgainOrReject(
     }
     const { recorder, deps, settings, serverClocks } = parts;
     if (reason !== null) {
+      // Whoever decided it would decide the same again, and it may be done already.
+      if (against !== null) await reportFault(tx, deps, { sessionId: now.sessionId, reason });
       settleTask(tx, parts, task, await recorder.change(tx, now, { kind: "state", to: "REJECTED", reason }));
       return null;
     }

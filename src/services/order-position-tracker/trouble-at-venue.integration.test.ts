@@ -22,7 +22,7 @@ import {
 
 let world: World;
 let desk: Desk;
-useDesks(17, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(18, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
   ({ world, desk } = given);
 });
 
@@ -79,7 +79,7 @@ describe("a venue that has had too many new orders of an account", () => {
     desk.proxy.next("POST order", {
       status: 429,
       code: -1015,
-      msg: "Too many new orders; current limit is 50 orders.",
+      msg: `Too many new orders; banned until ${Date.now() + 3_000}.`,
     });
     const refused = await place(world, desk, requestOf(session, 2, { style: LIMIT }));
     await inState(world, refused, "UNKNOWN");
@@ -88,6 +88,16 @@ describe("a venue that has had too many new orders of an account", () => {
     await changeSession(world, desk, session, { state: "STOPPING", stopPolicy: "cancel" });
     await inState(world, open, "CANCELED");
     expect(desk.proxy.passed.filter(({ what }) => what === "POST order")).toHaveLength(2);
+  });
+
+  test("has not taken it: it is sent again at the end of that, without a wait for lists that lag", async () => {
+    await desk.startTracker({ listLagMs: 600_000 });
+    const session = await runSession(world, desk);
+    const msg = `Too many new orders; banned until ${Date.now() + 1_500}.`;
+    desk.proxy.next("POST order", { status: 429, code: -1015, msg });
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    expect((await inState(world, order, "ACCEPTED")).attempt).toBe(1);
+    expect(await statesOf(world, order)).toEqual(["SUBMITTED", "UNKNOWN", "SUBMITTED", "ACCEPTED"]);
   });
 });
 

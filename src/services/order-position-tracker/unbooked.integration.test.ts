@@ -1,15 +1,16 @@
 import { describe, expect, test } from "bun:test";
+import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { type Desk, useDesks, type World } from "./tracker.fixture.ts";
-import { alertsAbout, changed, inState, place, requestOf, runSession } from "./tracker-rows.fixture.ts";
+import { alertsAbout, changed, inState, place, reportedReason, requestOf, runSession } from "./tracker-rows.fixture.ts";
 import { readUnbooked } from "./unbooked.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(4, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(7, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
   ({ world, desk } = given);
 });
 
@@ -79,6 +80,7 @@ describe("an execution that can not be read", () => {
         return isListed() ? { ...page, unreadable, rows: page.rows + 1, lastId: "900" } : page;
       },
     });
+  const decidedAtMs = () => systemClock.stampMs();
   const sends = () => desk.proxy.passed.filter(({ what }) => what === "POST order").length;
 
   test("and that was there before an order does not keep it UNKNOWN: it is sent again", async () => {
@@ -86,18 +88,50 @@ describe("an execution that can not be read", () => {
     const session = await runSession(world, desk);
     await until(async () => (await readUnbooked(world.database.db, desk.marketId, 10)).length === 1);
     desk.proxy.next("POST order", "lose-request");
-    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT, decidedAtMs: Date.now() }));
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT, decidedAtMs: decidedAtMs() }));
     expect((await inState(world, order, "ACCEPTED")).attempt).toBe(2);
   });
 
-  test("and that came after an order of unknown fate may be it: the order is not sent again, and ends with the reason", async () => {
-    await desk.startTracker({ settings: OFTEN, account: listing(() => sends() > 0) });
+  test.each([
+    ["that the list shows", false],
+    ["that other executions have followed", true],
+  ])(
+    "and that came after an order of unknown fate may be it (one %s): it is not sent again, and its session is faulted",
+    async (_what, isPassed) => {
+      const kept = async () => (await readUnbooked(world.database.db, desk.marketId, 10)).length > 0;
+      let isOver = false;
+      await desk.startTracker({ settings: OFTEN, account: listing(() => sends() > 0 && !isOver) });
+      const session = await runSession(world, desk);
+      desk.proxy.next("POST order", "lose-request");
+      const order = await place(world, desk, requestOf(session, 1, { style: LIMIT, decidedAtMs: decidedAtMs() }));
+      if (isPassed) {
+        await until(kept);
+        isOver = true;
+      }
+      const { stateReason } = await inState(world, order, "REJECTED");
+      expect(stateReason).toStartWith(
+        "ABSENT: the venue knows no such order, and lists an execution that can not be read",
+      );
+      expect(await reportedReason(world, session)).toBe(stateReason);
+      expect(sends()).toBe(1);
+    },
+  );
+
+  test("and that is of another order of ours is not waited for", async () => {
+    const account = (given: VenueAccount) =>
+      changed(given, {
+        fills: async (query) => {
+          const page = await given.fills(query);
+          const unreadable = [{ tradeId: "900", venueOrderId: "1", raw: "{}", reason: "price: is missing" }];
+          return sends() > 1 ? { ...page, unreadable, rows: page.rows + 1 } : page;
+        },
+      });
+    await desk.startTracker({ settings: OFTEN, account });
     const session = await runSession(world, desk);
+    const other = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
+    expect((await inState(world, other, "ACCEPTED")).venueOrderId).toBe("1");
     desk.proxy.next("POST order", "lose-request");
-    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT, decidedAtMs: Date.now() }));
-    expect((await inState(world, order, "REJECTED")).stateReason).toStartWith(
-      "ABSENT: the venue knows no such order, and lists an execution that can not be read",
-    );
-    expect(sends()).toBe(1);
+    const order = await place(world, desk, requestOf(session, 2, { style: LIMIT, decidedAtMs: decidedAtMs() }));
+    expect((await inState(world, order, "ACCEPTED")).attempt).toBe(2);
   });
 });

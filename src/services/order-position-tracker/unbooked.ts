@@ -1,6 +1,7 @@
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Db, Sql, Tx } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
+import type { Order } from "#shared/domain/order.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { UnreadableFill } from "#shared/exchange/exchange.ts";
 import type { Deps } from "#shared/service/service.ts";
@@ -59,19 +60,32 @@ export async function ordersUnbooked(
   return new Set(rows.map(({ id }) => id));
 }
 
-/** Whether rows of the venue's list that can not be read have come since a moment: what was kept before it is from before. */
-export async function anyUnreadableSince(
+/**
+ * Whether an execution that can not be booked may be an order's: it has come since the order was decided, and is of no other
+ * order of ours. `listed`: rows that were read just now; those that were kept are asked for too, since a list is read from
+ * its newest on.
+ */
+export async function mayBeUnbooked(
   { sql }: { sql: Sql },
-  { accountId, instrumentId, rows }: { accountId: string; instrumentId: string; rows: readonly UnreadableFill[] },
-  sinceMs: number,
+  { id, accountId, instrumentId, decidedAtMs }: Pick<Order, "id" | "accountId" | "instrumentId" | "decidedAtMs">,
+  listed: readonly UnreadableFill[],
 ): Promise<boolean> {
-  const ids = new Set(rows.map(({ tradeId }) => tradeId));
-  if (ids.size === 0) return false;
-  const before = await sql`
-    select trade_id from order_position_tracker.unbooked
-    where account_id = ${accountId} and instrument_id = ${instrumentId} and trade_id = any(${[...ids]})
-      and seen_at_ms < ${sinceMs}`;
-  return before.length < ids.size;
+  const rows = await sql`
+    with listed as (
+      select * from unnest(${listed.map(({ tradeId }) => tradeId)}::text[],
+        ${listed.map(({ venueOrderId }) => venueOrderId)}::text[]) as l (trade_id, venue_order_id)
+    ), kept as (
+      select trade_id, venue_order_id, seen_at_ms from order_position_tracker.unbooked
+      where account_id = ${accountId} and instrument_id = ${instrumentId} and trade_id not like 'era%'
+    ), since as (
+      select venue_order_id from listed where not exists (select from kept where kept.trade_id = listed.trade_id)
+      union all select venue_order_id from kept where seen_at_ms >= ${Math.floor(decidedAtMs)}
+    )
+    select 1 from since
+    where not exists (select from order_position_tracker.orders o where o.account_id = ${accountId}
+      and o.instrument_id = ${instrumentId} and o.venue_order_id = since.venue_order_id and o.id <> ${id})
+    limit 1`;
+  return rows.length > 0;
 }
 
 /** Those of an account, or all, newest first. */

@@ -45,3 +45,9 @@ test("whoever asks while the bans of other processes are being read waits for th
   asked.resolve();
   expect(await both).toEqual([untilMs, untilMs]);
 });
+
+test("a ban whose end is garbled ends after the longest one that a venue gives", () => {
+  const bans = createBans({ store: null, clock: systemClock, log });
+  bans.note("a", 9_999_999_999_999);
+  expect(bans.untilMs("a")).toBeLessThanOrEqual(Date.now() + 3 * 24 * 3_600_000);
+});

@@ -28,6 +28,9 @@ const FRESH_MS = 1_000;
 /** A store that does not answer holds no request up for longer. */
 const STORE_WITHIN_MS = 500;
 
+/** The longest ban that Binance gives, three days. What a garbled text names beyond it would end by no one's word. */
+const LONGEST_MS = 3 * 24 * 3_600_000;
+
 /** Bans over a store; without one this process stands alone. */
 export function createBans({ store, clock, log }: { store: BanStore | null; clock: Clock; log: Logger }): Bans {
   const known = new Map<string, number>();
@@ -66,7 +69,8 @@ export function createBans({ store, clock, log }: { store: BanStore | null; cloc
       }
       return untilMs(address);
     },
-    note(address, until) {
+    note(address, told) {
+      const until = Math.min(told, clock.nowMs() + LONGEST_MS);
       keep(address, until);
       log.warn({ address, untilMs: until }, "the venue refuses everything until then");
       store?.write(address, until).catch((error: unknown) => {

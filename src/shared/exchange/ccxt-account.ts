@@ -59,7 +59,9 @@ export class CcxtAccount implements VenueAccount {
       if (answer.code === OUTSIDE_WINDOW) return { kind: "window-passed" };
       return { kind: "rejected", code: answer.code, reason: answer.reason };
     }
-    if (answer.kind === "banned" && !answer.left) throw banned(this.venue, answer.untilMs);
+    if (answer.kind === "banned" && !answer.left) {
+      return { kind: "not-taken", reason: banned(this.venue, answer.untilMs).message };
+    }
     if (answer.kind !== "answer") throw this.#lost(what, answer);
     return { kind: "accepted", ...this.#readEffect(what, () => placedOf(answer.body)) };
   }

@@ -16,6 +16,11 @@ const UNCLEAR_STATUSES: ReadonlySet<number> = new Set([403, 408, 418, 429]);
 /** How long a ban lasts whose end the venue does not name: too many requests, and banned for going on all the same. */
 const UNNAMED_BAN_MS: Readonly<Record<number, number>> = { 429: 10_000, 418: 120_000 };
 
+/** Whether an answer of this status tells of a ban. */
+export function isBan(status: number): boolean {
+  return UNNAMED_BAN_MS[status] !== undefined;
+}
+
 /** Binance: too many new orders. They are counted for an account, requests for an address; cancels and questions go on. */
 const TOO_MANY_ORDERS = /"code"\s*:\s*-1015\b/;
 

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Bans } from "./bans.ts";
-import { banEndIn, banOf, classifyAnswer, OUTSIDE_WINDOW, type VenueAnswer } from "./ccxt-answers.ts";
+import { banEndIn, banOf, classifyAnswer, isBan, OUTSIDE_WINDOW, type VenueAnswer } from "./ccxt-answers.ts";
 import { serverTimeOf } from "./ccxt-mapping.ts";
 import { ServerClock } from "./ccxt-server-clock.ts";
 import { klineStream, tradeStream, USER_STREAM } from "./ccxt-streams.ts";
@@ -151,11 +151,12 @@ export class BinanceConnection extends Binance {
       onSent?.();
       const response = await answer;
       const { status, headers: told } = response;
-      const text = await response.text();
+      // The header alone says that it is one.
+      const text = await response.text().catch((cause: unknown) => (isBan(status) ? "" : Promise.reject(cause)));
       const ban = banOf({ status, retryAfter: told.get("retry-after"), text }, this.#times());
       if (ban === null) return classifyAnswer(status, text, (json) => this.parseJson(json));
       this.#bans.note(ban.ordersAlone ? this.#ordersAddress : this.#address, ban.untilMs);
-      return { kind: "banned", untilMs: ban.untilMs, left: true };
+      return { kind: "banned", untilMs: ban.untilMs, left: !ban.ordersAlone };
     } catch (cause) {
       return { kind: "lost", reason: messageOf(cause), cause };
     }

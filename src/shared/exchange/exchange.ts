@@ -104,7 +104,9 @@ export type PlaceOutcome =
   | { kind: "accepted"; order: VenueOrder; fills: VenueFill[] }
   | { kind: "rejected"; code: string; reason: string }
   /** The venue says that the request's time window was over: it never took effect. */
-  | { kind: "window-passed" };
+  | { kind: "window-passed" }
+  /** Under a ban it has not left, or the venue has said that it takes no new orders for a while: it has no effect. */
+  | { kind: "not-taken"; reason: string };
 
 export type CancelOutcome = { kind: "canceled"; order: VenueOrder } | { kind: "not-open" };
 
