@@ -11,6 +11,7 @@ import { spx } from "#shared/matching/spx.fixture.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { BarFeed } from "./bar-feed.ts";
 import { barOf, FakeVenue, MINUTE_MS } from "./data-collect.fixture.ts";
+import { createSilence, type Silence } from "./silence.ts";
 
 /** A feed of minutes on a venue, and the openings that it publishes, in minutes, each with the one that it names before it. */
 function feedOn(
@@ -28,13 +29,13 @@ function feedOn(
       }
     },
   } as Deps["bus"];
-  const marketNowMs = () => (isReplay ? null : clock.nowMs());
-  const exchanges = { marketData: () => venue, marketNowMs } as unknown as Exchanges;
+  const exchanges = { marketData: () => venue } as unknown as Exchanges;
   const deps = { bus, exchanges, clock, failpoints: { hit: () => undefined } };
   const stop = new AbortController();
   const log = pino({ level: "silent" });
-  const feed = new BarFeed({ deps, log, instrument: spx, timeFrame: "1m", staleAfterMs: 2_000, signal: stop.signal });
-  return { feed, published, links, stop };
+  const silence = createSilence({ lengthMs: MINUTE_MS, staleAfterMs: 2_000, isReplay, clock });
+  const feed = new BarFeed({ deps, log, instrument: spx, timeFrame: "1m", silence, signal: stop.signal });
+  return { feed, silence, published, links, stop };
 }
 
 /** Answers as the list stands when it is asked, after the gate has opened. */
@@ -160,7 +161,7 @@ describe("a stream that is silent while its pings are answered", () => {
     const clock = createManualClock();
     const venue = new FakeVenue();
     await venue.close(minute(0));
-    const { feed, published, stop } = feedOn(venue, { clock });
+    const { feed, silence, published, stop } = feedOn(venue, { clock });
     const running = feed.run();
     await until(() => published.length === 1);
     await venue.close(minute(1), { silent: true });
@@ -169,32 +170,35 @@ describe("a stream that is silent while its pings are answered", () => {
     await clock.advance(2_000);
     feed.look();
     await until(() => published.length === 2 && venue.followed === 2);
-    expect(feed.silence.staleSinceMs).toBeNull();
+    expect(silence.staleSinceMs()).toBeNull();
     stop.abort();
     await running;
   });
 
-  test("is stale from the moment a bar is overdue until the next frame, and asked about with growing pauses", async () => {
+  test("is stale from the moment a bar is overdue until bars have come again for 4 seconds, and asked about with growing pauses", async () => {
     const clock = createManualClock(MINUTE_MS + 1);
     const venue = new FakeVenue();
     await venue.close(minute(0));
-    const { feed, published, stop } = feedOn(venue, { clock, isReplay: false });
+    const { feed, silence, published, stop } = feedOn(venue, { clock, isReplay: false });
     const running = feed.run();
     await until(() => published.length === 1);
     await clock.advance(MINUTE_MS + 1_998);
     feed.look();
-    expect(feed.silence.staleSinceMs).toBeNull();
+    expect(silence.staleSinceMs()).toBeNull();
     await clock.advance(1);
     const asked = venue.asked;
     for (let second = 0; second < 10; second += 1) {
       feed.look();
       await clock.advance(1_000);
     }
-    expect(feed.silence.staleSinceMs).toBe(2 * MINUTE_MS + 2_000);
+    expect(silence.staleSinceMs()).toBe(2 * MINUTE_MS + 2_000);
     expect(venue.asked - asked).toBe(3);
     await venue.close(minute(1));
-    expect(feed.silence.staleSinceMs).toBeNull();
     await until(() => published.length === 2);
+    await clock.advance(3_999);
+    expect(silence.staleSinceMs()).toBe(2 * MINUTE_MS + 2_000);
+    await clock.advance(1);
+    expect(silence.staleSinceMs()).toBeNull();
     stop.abort();
     await running;
   });
@@ -202,21 +206,21 @@ describe("a stream that is silent while its pings are answered", () => {
 
 describe("a subscription that the venue does not acknowledge", () => {
   /** Since when the feed is stale 4.999 seconds after the start, 5 seconds after it, and after the acknowledgement. */
-  async function staleness(isReplay: boolean): Promise<(number | null)[]> {
+  async function staleness(isReplay: boolean): Promise<ReturnType<Silence["staleSinceMs"]>[]> {
     const clock = createManualClock(MINUTE_MS + 1);
     const venue = new FakeVenue();
     venue.acknowledges = false;
     await venue.close(minute(0));
-    const { feed, stop } = feedOn(venue, { clock, isReplay });
+    const { feed, silence, stop } = feedOn(venue, { clock, isReplay });
     const running = feed.run();
     await clock.advance(4_999);
-    const seen = [feed.silence.staleSinceMs];
+    const seen = [silence.staleSinceMs()];
     await clock.advance(1);
     // Frames may come all the same.
     await venue.close(minute(1));
-    seen.push(feed.silence.staleSinceMs);
+    seen.push(silence.staleSinceMs());
     venue.reconnect();
-    seen.push(feed.silence.staleSinceMs);
+    seen.push(silence.staleSinceMs());
     stop.abort();
     await running;
     return seen;

@@ -1,22 +1,22 @@
 import type { Logger } from "pino";
 import type { VenueBar } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import { type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { BarQuery } from "#shared/exchange/exchange.ts";
 import { event, MARKET_BARS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { askUntilTold } from "./ask-until-told.ts";
 import { chain } from "./bar-chain.ts";
-import { createSilence, type Silence } from "./silence.ts";
+import type { Silence } from "./silence.ts";
 
 export interface BarFeedOptions {
   deps: Pick<Deps, "bus" | "clock" | "exchanges" | "failpoints">;
   log: Logger;
   instrument: Instrument;
   timeFrame: TimeFrame;
-  /** How long a bar that is due, or in a replay any frame, may stay away before the venue is asked. */
-  staleAfterMs: number;
+  /** Of the series: it knows also of the time before this feed began. */
+  silence: Silence;
   signal: AbortSignal;
 }
 
@@ -36,7 +36,7 @@ const LONGEST_PAUSE_MS = 2_000;
  */
 export class BarFeed {
   readonly #options: BarFeedOptions;
-  readonly silence: Silence;
+  readonly #silence: Silence;
   #last: VenueBar | null = null;
   /** Number of `#last` among the venue's bars, from 1. Only days are few enough to count. */
   #number: number | null = null;
@@ -52,14 +52,8 @@ export class BarFeed {
 
   constructor(options: BarFeedOptions) {
     this.#options = options;
-    const { deps, instrument, timeFrame, staleAfterMs } = options;
+    this.#silence = options.silence;
     this.#ending = AbortSignal.any([options.signal, this.#failing.signal]);
-    this.silence = createSilence({
-      lengthMs: timeFrameMs(timeFrame),
-      staleAfterMs,
-      isReplay: deps.exchanges.marketNowMs(instrument.venue) === null,
-      clock: deps.clock,
-    });
   }
 
   /** Follows until the signal aborts; rejects when the venue refuses to tell the bars, since then no frame could go out. */
@@ -68,15 +62,15 @@ export class BarFeed {
     this.#ask();
     while (!this.#ending.aborted) {
       this.#link = new AbortController();
-      this.silence.subscribing();
+      this.#silence.subscribing();
       await deps.exchanges.marketData(instrument.venue).followBars({
         instrument,
         timeFrame,
         signal: AbortSignal.any([this.#ending, this.#link.signal]),
         onBar: (bar) => this.#onBar(bar),
-        onAlive: () => this.silence.heard(),
+        onAlive: () => this.#silence.heard(),
         onConnected: () => {
-          this.silence.acknowledged();
+          this.#silence.acknowledged();
           this.#ask();
         },
       });
@@ -91,7 +85,7 @@ export class BarFeed {
 
   /** Looks whether a bar is overdue: then the venue's list is asked, and what it has that no frame brought makes the connection anew. */
   look(): void {
-    if (this.silence.isOverdue(this.#last?.closeAtMs ?? null) && this.#waiting === null) this.#ask(true);
+    if (this.#silence.isOverdue() && this.#waiting === null) this.#ask(true);
   }
 
   #onBar(bar: VenueBar): void {
@@ -138,7 +132,7 @@ export class BarFeed {
 
   /** The list has what no frame brought: the stream is silent, whatever its pings say. */
   #connectAnew(): void {
-    if (!this.silence.mayConnect()) return;
+    if (!this.#silence.mayConnect()) return;
     const { log, instrument, timeFrame } = this.#options;
     log.warn({ instrumentId: instrument.id, timeFrame }, "stream is silent, connecting again");
     this.#link.abort();
@@ -176,6 +170,7 @@ export class BarFeed {
   #accept(bar: VenueBar): void {
     if (this.#last !== null && bar.openAtMs <= this.#last.openAtMs) return;
     this.#last = bar;
+    this.#silence.wentOut(bar.closeAtMs);
     if (this.#number !== null) this.#number += 1;
     this.#options.deps.failpoints.hit("data-collect.bar-received", this.#number === null ? {} : { bar: this.#number });
     this.#publish(bar);

@@ -1,11 +1,14 @@
 import type { Logger } from "pino";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
+import { parseInstrumentId } from "#shared/domain/instrument.ts";
+import { timeFrameMs } from "#shared/domain/time-frame.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { createFailureRow, type FailureRow } from "#shared/telemetry/failure-row.ts";
 import { BarFeed } from "./bar-feed.ts";
 import type { Instruments } from "./instruments.ts";
 import { reportMissing } from "./report-missing.ts";
+import { createSilence, type Silence } from "./silence.ts";
 import { type Feed, feedKey, wantedFeeds } from "./store.ts";
 import { TradeFeed } from "./trade-feed.ts";
 
@@ -14,6 +17,16 @@ const REFUSED_PAUSE_MS = 5_000;
 const LONGEST_REFUSED_PAUSE_MS = 60_000;
 /** A market may be without a trade for this many times as long as a bar may stay away, before it is asked. */
 const QUIET_FACTOR = 3;
+
+/** What is kept of a feed for as long as it is wanted, whether it runs or not. */
+interface WantedFeed {
+  feed: Feed;
+  /** Null: it is of trades. */
+  silence: Silence | null;
+  /** How often in a row it could not be started, and how often it was refused. */
+  starting: FailureRow;
+  refused: FailureRow;
+}
 
 interface RunningFeed {
   feed: Feed;
@@ -34,8 +47,7 @@ export class Feeds {
   readonly #instruments: Instruments;
   readonly #owned = new Map<number, OwnedUnit>();
   readonly #running = new Map<string, RunningFeed>();
-  /** By feed: how often in a row it could not be started, and how often it was refused. */
-  readonly #failures = new Map<string, { starting: FailureRow; running: FailureRow }>();
+  readonly #wanted = new Map<string, WantedFeed>();
   #syncing: Promise<void> = Promise.resolve();
 
   constructor(
@@ -78,7 +90,10 @@ export class Feeds {
     await reportMissing(this.#deps, {
       units: this.#owned,
       statusOf: (id) => this.#instruments.status(id),
-      staleSinceMs: (feed) => this.#running.get(feedKey(feed))?.bars?.silence.staleSinceMs ?? null,
+      staleSinceMs: (feed) => {
+        const silence = this.#wanted.get(feedKey(feed))?.silence;
+        return silence ? silence.staleSinceMs() : "unknown";
+      },
     });
   }
 
@@ -104,20 +119,19 @@ export class Feeds {
     const log = this.#log.child({ feed: key });
     const controller = new AbortController();
     const { signal } = controller;
-    const failures = this.#failures.get(key) ?? { starting: createFailureRow(), running: createFailureRow() };
-    this.#failures.set(key, failures);
+    const { silence, starting, refused } = this.#keep(feed);
     try {
       const instrument = await this.#instruments.get(feed.instrumentId);
       // The partition may have gone while the venue was asked.
       if (!this.#owned.has(this.#deps.bus.partitionOf(feed.instrumentId))) return;
       const bars =
-        feed.kind === "bars"
+        feed.kind === "bars" && silence !== null
           ? new BarFeed({
               deps: this.#deps,
               log,
               instrument,
               timeFrame: feed.timeFrame,
-              staleAfterMs: this.staleAfterMs,
+              silence,
               signal,
             })
           : null;
@@ -125,28 +139,50 @@ export class Feeds {
       const source = bars ?? new TradeFeed({ deps: this.#deps, log, instrument, quietAfterMs, signal });
       const beganMs = this.#deps.clock.monotonicMs();
       const ended = source.run().catch(async (error: unknown) => {
-        if (this.#deps.clock.monotonicMs() - beganMs > LONGEST_REFUSED_PAUSE_MS) failures.running.clear();
-        failures.running.note(messageOf(error));
-        const pauseMs = Math.min(REFUSED_PAUSE_MS * 2 ** (failures.running.count - 1), LONGEST_REFUSED_PAUSE_MS);
+        if (this.#deps.clock.monotonicMs() - beganMs > LONGEST_REFUSED_PAUSE_MS) refused.clear();
+        refused.note(messageOf(error));
+        const pauseMs = Math.min(REFUSED_PAUSE_MS * 2 ** (refused.count - 1), LONGEST_REFUSED_PAUSE_MS);
         log.error({ reason: messageOf(error), pauseMs }, "feed ended, it is started again");
         await this.#deps.clock.sleep(pauseMs, signal);
         if (this.#running.get(key)?.controller === controller) this.#running.delete(key);
       });
       this.#running.set(key, { feed, controller, source, bars, ended });
-      failures.starting.clear();
+      starting.clear();
       log.info("feed started");
     } catch (error) {
       const reason = messageOf(error);
-      if (!failures.starting.note(reason)) return;
-      log.warn({ reason, failures: failures.starting.count }, "feed not started, trying again");
+      if (!starting.note(reason)) return;
+      log.warn({ reason, failures: starting.count }, "feed not started, trying again");
     }
   }
 
+  #keep(feed: Feed): WantedFeed {
+    const key = feedKey(feed);
+    const kept = this.#wanted.get(key) ?? {
+      feed,
+      silence: feed.kind === "bars" ? this.#silenceOf(feed) : null,
+      starting: createFailureRow(),
+      refused: createFailureRow(),
+    };
+    this.#wanted.set(key, kept);
+    return kept;
+  }
+
+  #silenceOf({ instrumentId, timeFrame }: Feed & { kind: "bars" }): Silence {
+    const { clock, exchanges } = this.#deps;
+    return createSilence({
+      lengthMs: timeFrameMs(timeFrame),
+      staleAfterMs: this.staleAfterMs,
+      isReplay: exchanges.marketNowMs(parseInstrumentId(instrumentId)?.venue ?? "") === null,
+      clock,
+    });
+  }
+
   async #end(which: (feed: Feed) => boolean): Promise<void> {
+    for (const [key, { feed }] of this.#wanted) if (which(feed)) this.#wanted.delete(key);
     const leaving = [...this.#running].filter(([, { feed }]) => which(feed));
     for (const [key, { controller }] of leaving) {
       this.#running.delete(key);
-      this.#failures.delete(key);
       controller.abort();
       this.#log.info({ feed: key }, "feed stopped");
     }

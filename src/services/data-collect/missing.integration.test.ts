@@ -1,7 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import type { Bus } from "#shared/bus/bus.ts";
+import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { Exchanges } from "#shared/exchange/exchange.ts";
+import { SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { keepReports, listen, type Replica, startReplica } from "./data-collect.fixture.ts";
 import { MADE_UP, startVenueProcess, type VenueProcess } from "./venue-process.fixture.ts";
 
@@ -24,6 +27,16 @@ async function stop(): Promise<void> {
   await running?.replica.stop();
   await running?.exchanges.close();
   running = null;
+}
+
+/** What is told of sessions from now on, in order. */
+async function tellings(bus: Bus): Promise<string[]> {
+  const told: string[] = [];
+  const handle = (events: readonly { type: string; data: unknown }[]): void => {
+    for (const { type, data } of events) told.push(`${type} ${(data as { code: string }).code}`);
+  };
+  await bus.tail({ topic: SESSION_REPORTS, from: "now", handle }).ready;
+  return told;
 }
 
 beforeAll(async () => {
@@ -66,6 +79,54 @@ describe("a session whose venue", () => {
     await until(() => missing().includes("FEED_STALE"));
     await venue.misbehave();
     await until(() => missing().length === 0, 30_000);
+  }, 60_000);
+
+  test("does not tell its bars, and sends frames, is told of it (FEED_STALE) once, until bars go out again", async () => {
+    const { bus } = await start();
+    const missing = await keepReports(database, bus, MADE_UP);
+    const told = await tellings(bus);
+    const heard = await listen(bus);
+    await until(() => heard.bars.length > 2 && missing().length === 0);
+    await venue.misbehave({ fault: "answer-5xx", what: "GET klines" }, { fault: "bar-dropped", times: 1 });
+    await until(() => missing().includes("FEED_STALE"));
+    const newest = () => heard.bars.at(-1)?.openAtMs ?? 0;
+    const before = newest();
+    // Long enough for any frame to end it, if one did.
+    await until(() => systemClock.nowMs() > before + 8_000);
+    expect([newest(), missing()]).toEqual([before, ["FEED_STALE"]]);
+    await venue.misbehave();
+    await until(() => missing().length === 0, 30_000);
+    expect(newest()).toBeGreaterThan(before);
+    expect(told).toEqual(["report.degraded FEED_STALE", "report.restored FEED_STALE"]);
+  }, 60_000);
+
+  test("does not tell what it trades, from before the start on, is told of it (FEED_STALE), until bars go out", async () => {
+    await venue.misbehave({ fault: "answer-5xx", what: "GET exchangeInfo" });
+    const { bus } = await start();
+    const heard = await listen(bus);
+    const missing = await keepReports(database, bus, MADE_UP);
+    await until(() => missing().includes("FEED_STALE"));
+    expect(heard.bars).toEqual([]);
+    await venue.misbehave();
+    await until(() => missing().length === 0, 30_000);
+    expect(heard.bars.length).toBeGreaterThan(0);
+  }, 60_000);
+
+  test("sends no frame of a closed bar that can be read is told of it (FEED_STALE) once", async () => {
+    const { bus } = await start();
+    const missing = await keepReports(database, bus, MADE_UP);
+    const told = await tellings(bus);
+    const heard = await listen(bus);
+    await until(() => heard.bars.length > 2 && missing().length === 0);
+    await venue.misbehave({ fault: "bar-corrupted" });
+    await until(() => missing().includes("FEED_STALE"));
+    const openings = () => new Set(heard.bars.map(({ openAtMs }) => openAtMs)).size;
+    const before = openings();
+    // They go out all the same, late.
+    await until(() => openings() > before + 6, 30_000);
+    expect(told).toEqual(["report.degraded FEED_STALE"]);
+    await venue.misbehave();
+    await until(() => missing().length === 0);
   }, 60_000);
 
   test.each([

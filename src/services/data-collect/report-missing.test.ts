@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import type { Degradation } from "#shared/domain/degradation.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
@@ -13,7 +13,7 @@ const unit: OwnedUnit = {
   signal: new AbortController().signal,
 };
 
-/** Reports for a session whose row says `degraded`, of a halted instrument whose stream is silent; how many transactions that took. */
+/** Reports for a session whose row says `degraded`, of a halted instrument whose bars are not current; how many transactions that took. */
 async function report(degraded: readonly Degradation[]): Promise<number> {
   let transactions = 0;
   const row = { id: "s", run: 1, instrument_id: spx.id, time_frame: "1m", degraded };
@@ -38,10 +38,28 @@ async function report(degraded: readonly Degradation[]): Promise<number> {
 }
 
 test("what the session's row says in another order, or since another time, is not told again", async () => {
-  const of = { instrumentId: spx.id, timeFrame: "1m", staleSinceMs: 5, status: { ...spx, status: "HALTED" } } as const;
-  const told = (missingOf(of) ?? []).map((one) => ({ ...one, sinceMs: 7 }));
+  const status = { ...spx, status: "HALTED" } as const;
+  const of = { instrumentId: spx.id, timeFrame: "1m", staleSinceMs: 5, status, told: [] } as const;
+  const told = missingOf(of).map((one) => ({ ...one, sinceMs: 7 }));
   expect(told.map(({ code }) => code)).toEqual(["INSTRUMENT_HALTED", "FEED_STALE"]);
   expect(await report(told.toReversed())).toBe(0);
   expect(await report(told.slice(1))).toBe(1);
   expect(await report([...told, { code: "MARKET_ENDED", sinceMs: 1, text: "It has ended." }])).toBe(1);
+});
+
+describe("what is not known yet is as it was told before", () => {
+  const halted = { code: "INSTRUMENT_HALTED", sinceMs: 1, text: "It is halted." } as const;
+  const stale = { code: "FEED_STALE", sinceMs: 2, text: "It is stale." } as const;
+  const codesOf = (of: Pick<Parameters<typeof missingOf>[0], "status" | "staleSinceMs">) =>
+    missingOf({ ...of, instrumentId: spx.id, timeFrame: "1m", told: [halted, stale] }).map(({ code }) => code);
+
+  test.each([
+    [null, "unknown", ["INSTRUMENT_HALTED", "FEED_STALE"]],
+    [null, 5, ["INSTRUMENT_HALTED", "FEED_STALE"]],
+    [null, null, ["INSTRUMENT_HALTED"]],
+    [spx, "unknown", ["FEED_STALE"]],
+    [spx, null, []],
+  ] as const)("status %j, stale %j", (status, staleSinceMs, codes) => {
+    expect(codesOf({ status, staleSinceMs })).toEqual([...codes]);
+  });
 });

@@ -6,13 +6,15 @@ import type { Deps } from "#shared/service/service.ts";
 import { reportDegraded } from "#shared/session-health/report-degraded.ts";
 import type { Feed } from "./store.ts";
 
+type Staleness = number | "unknown" | null;
+
 /** What is known of the market of the sessions. */
 export interface Market {
   /** By partition. */
   units: ReadonlyMap<number, OwnedUnit>;
   statusOf(instrumentId: string): Instrument | "gone" | null;
-  /** Since when the stream of a series is silent; null: it lives. */
-  staleSinceMs(feed: Feed): number | null;
+  /** Since when the bars of a series are not current; null: they are. "unknown": what was told before stands. */
+  staleSinceMs(feed: Feed): Staleness;
 }
 
 interface SessionRow {
@@ -41,13 +43,12 @@ export async function reportMissing(
     const unit = market.units.get(bus.partitionOf(instrumentId));
     if (unit === undefined) continue;
     const timeFrame = timeFrameSchema.parse(text);
-    const since = market.staleSinceMs({ instrumentId, kind: "bars", timeFrame });
-    const found = missingOf({ instrumentId, timeFrame, staleSinceMs: since, status: market.statusOf(instrumentId) });
-    // Nothing is known yet of an instrument that was just taken over: what was told before stands.
-    if (found === null) continue;
+    const staleSinceMs = market.staleSinceMs({ instrumentId, kind: "bars", timeFrame });
+    const mine = degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "data-collect");
+    const status = market.statusOf(instrumentId);
+    const found = missingOf({ instrumentId, timeFrame, staleSinceMs, status, told: mine });
     const known = new Map(degraded.map((one) => [one.code, one]));
     const wanted = found.map((one) => ({ ...one, sinceMs: known.get(one.code)?.sinceMs ?? one.sinceMs ?? atMs }));
-    const mine = degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "data-collect");
     const isTold = wanted.every(({ code, text: why }) => known.get(code)?.text === why);
     if (isTold && mine.length === wanted.length) continue;
     await db.transaction(async (tx) => {
@@ -57,30 +58,36 @@ export async function reportMissing(
   }
 }
 
-/** What a session runs without. Null: the venue's list of instruments was not read yet. `sinceMs` null: from now on. */
+type Missing = Omit<Degradation, "sinceMs"> & { sinceMs: number | null };
+
+/**
+ * What a session runs without. `sinceMs` null: from now on. What is not known yet is as it was told before: by the status, where
+ * the venue's list of instruments was not read yet, and by the bars, where none has gone out yet.
+ */
 export function missingOf(of: {
   instrumentId: string;
   timeFrame: TimeFrame;
-  staleSinceMs: number | null;
+  staleSinceMs: Staleness;
   status: Instrument | "gone" | null;
-}): (Omit<Degradation, "sinceMs"> & { sinceMs: number | null })[] | null {
-  const { instrumentId, timeFrame, staleSinceMs, status } = of;
-  if (status === null) return null;
+  told: readonly Degradation[];
+}): Missing[] {
+  const { instrumentId, timeFrame, staleSinceMs, status, told } = of;
   if (status === "gone") {
     const text = `The venue does not list ${instrumentId} any more: close what you hold of it there.`;
     return [{ code: "INSTRUMENT_GONE", sinceMs: null, text }];
   }
-  if (status.marketEnded === true) {
+  if (status?.marketEnded === true) {
     const text = `The market of ${instrumentId} is a replay that has shown its last bar: nothing more comes.`;
     return [{ code: "MARKET_ENDED", sinceMs: null, text }];
   }
-  const missing: (Omit<Degradation, "sinceMs"> & { sinceMs: number | null })[] = [];
-  if (status.status === "HALTED") {
+  const missing: Missing[] = status === null ? told.filter(({ code }) => code !== "FEED_STALE") : [];
+  if (status?.status === "HALTED") {
     const text = `The venue has halted ${instrumentId}: it takes no orders.`;
     missing.push({ code: "INSTRUMENT_HALTED", sinceMs: null, text });
   }
-  if (staleSinceMs !== null) {
-    const text = `No bar of ${instrumentId} ${timeFrame} came when one was due, or the venue has not acknowledged the subscription: it is asked, and the connection made anew.`;
+  if (staleSinceMs === "unknown") missing.push(...told.filter(({ code }) => code === "FEED_STALE"));
+  else if (staleSinceMs !== null) {
+    const text = `The bars of ${instrumentId} ${timeFrame} are not current: none came when one was due, or the venue does not acknowledge the subscription. It is asked, and the connection made anew.`;
     missing.push({ code: "FEED_STALE", sinceMs: staleSinceMs, text });
   }
   return missing;

@@ -12,7 +12,7 @@ export interface SilenceOptions {
   clock: Clock;
 }
 
-/** What the silence of one series' stream means. */
+/** What the silence of one series' stream means, from when the series is wanted: also before its stream is followed. */
 export interface Silence {
   /** The stream is being subscribed to. */
   subscribing(): void;
@@ -20,16 +20,19 @@ export interface Silence {
   acknowledged(): void;
   /** A frame came, of a closed bar or of one that forms. */
   heard(): void;
+  /** A closed bar went out. */
+  wentOut(closeAtMs: number): void;
   /**
-   * Whether the venue is to be asked, with pauses that grow. A wall-clock market: the bar behind the one that closed at
-   * `lastCloseAtMs` (null: none is known) is overdue. A replay: no frame came for a while.
+   * Whether the venue is to be asked, with pauses that grow. A wall-clock market: the bar behind the last one that went out
+   * (none has: the first one) is overdue. A replay: no frame came for a while.
    */
-  isOverdue(lastCloseAtMs: number | null): boolean;
+  isOverdue(): boolean;
   /**
-   * Since when a bar of a wall-clock market is overdue, until the next frame, or its subscription not acknowledged, until it is
-   * (wall clock); null: the stream lives.
+   * Since when the bars of a wall-clock market are not current (wall clock): one is overdue, whatever frames come, until bars
+   * and frames have come again for twice `staleAfterMs`; or the subscription is not acknowledged, until it is. Null: they are
+   * current. "unknown": none has gone out yet, and none is overdue. To be asked again and again: it remembers when one was late.
    */
-  readonly staleSinceMs: number | null;
+  staleSinceMs(): number | "unknown" | null;
   /** Whether the connection may be made anew now: with pauses that grow. */
   mayConnect(): boolean;
 }
@@ -38,24 +41,34 @@ const LONGEST_PAUSE_MS = 5_000;
 const LONGEST_CONNECT_PAUSE_MS = 60_000;
 /** The connector makes a subscription anew that is not acknowledged within this time. */
 const ACKNOWLEDGED_WITHIN_MS = 5_000;
+/**
+ * A bar that is late again within so many times `staleAfterMs` shows that nothing was mended: where no frame of a short bar can
+ * be read, each one comes late from the venue's list.
+ */
+const SETTLED_FACTOR = 2;
 
 export function createSilence(options: SilenceOptions): Silence {
   const { lengthMs, staleAfterMs, isReplay, longestPauseMs = LONGEST_PAUSE_MS, clock } = options;
+  const beganAtMs = clock.nowMs();
+  let lastCloseAtMs: number | null = null;
   let heardAtMs = clock.monotonicMs();
   let askAtMs = 0;
   let pauseMs = staleAfterMs;
   let connectAtMs = 0;
   let connectPauseMs = staleAfterMs;
-  let staleSinceMs: number | null = null;
+  /** `sinceMs` by the wall clock, `seenAtMs` monotonic: when a bar was last seen to be late. */
+  let late: { sinceMs: number; seenAtMs: number } | null = null;
   /** Wall clock and monotonic; null: it is acknowledged. */
   let subscribing: { sinceMs: number; monotonicMs: number } | null = null;
 
-  const isLate = (lastCloseAtMs: number | null): boolean => {
-    if (isReplay) return clock.monotonicMs() - heardAtMs >= staleAfterMs;
-    // Where the venue has told no bar at all there is nothing to wait for but the first.
-    if (lastCloseAtMs === null) return clock.monotonicMs() - heardAtMs >= lengthMs + staleAfterMs;
-    return clock.nowMs() >= lastCloseAtMs + lengthMs + staleAfterMs;
-  };
+  const lateAtMs = (): number => (lastCloseAtMs ?? beganAtMs) + lengthMs + staleAfterMs;
+
+  function noteLate(): void {
+    const nowMs = clock.monotonicMs();
+    if (clock.nowMs() >= lateAtMs()) late = { sinceMs: late?.sinceMs ?? lateAtMs(), seenAtMs: nowMs };
+    else if (late !== null && heardAtMs >= late.seenAtMs && nowMs - late.seenAtMs >= staleAfterMs * SETTLED_FACTOR)
+      late = null;
+  }
 
   return {
     subscribing() {
@@ -68,22 +81,26 @@ export function createSilence(options: SilenceOptions): Silence {
       heardAtMs = clock.monotonicMs();
       pauseMs = staleAfterMs;
       askAtMs = 0;
-      staleSinceMs = null;
       connectPauseMs = staleAfterMs;
     },
-    isOverdue(lastCloseAtMs) {
-      if (!isLate(lastCloseAtMs)) return false;
-      if (!isReplay) staleSinceMs ??= clock.nowMs();
+    wentOut(closeAtMs) {
+      lastCloseAtMs = closeAtMs;
+    },
+    isOverdue() {
       const nowMs = clock.monotonicMs();
-      if (nowMs < askAtMs) return false;
+      const isLate = isReplay ? nowMs - heardAtMs >= staleAfterMs : clock.nowMs() >= lateAtMs();
+      if (!isLate || nowMs < askAtMs) return false;
       askAtMs = nowMs + pauseMs;
       pauseMs = Math.min(pauseMs * 2, longestPauseMs);
       return true;
     },
-    get staleSinceMs() {
-      if (isReplay || subscribing === null) return staleSinceMs;
-      const isLateAnswer = clock.monotonicMs() - subscribing.monotonicMs >= ACKNOWLEDGED_WITHIN_MS;
-      return staleSinceMs ?? (isLateAnswer ? subscribing.sinceMs : null);
+    staleSinceMs() {
+      if (isReplay) return null;
+      noteLate();
+      if (late !== null) return late.sinceMs;
+      if (subscribing !== null && clock.monotonicMs() - subscribing.monotonicMs >= ACKNOWLEDGED_WITHIN_MS)
+        return subscribing.sinceMs;
+      return lastCloseAtMs === null ? "unknown" : null;
     },
     mayConnect() {
       const nowMs = clock.monotonicMs();

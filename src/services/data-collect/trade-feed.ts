@@ -63,7 +63,7 @@ export class TradeFeed {
 
   /** Looks whether no trade came for a while: then the venue is asked, and a trade that no frame brought makes the connection anew. */
   look(): void {
-    if (this.#isAsking || !this.#silence.isOverdue(null)) return;
+    if (this.#isAsking || !this.#silence.isOverdue()) return;
     this.#isAsking = true;
     this.#readNewest()
       .then((isUnheard) => {
