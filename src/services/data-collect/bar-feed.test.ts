@@ -12,11 +12,16 @@ import type { Deps } from "#shared/service/service.ts";
 import { BarFeed } from "./bar-feed.ts";
 import { barOf, FakeVenue, MINUTE_MS } from "./data-collect.fixture.ts";
 import { createSilence, type Silence } from "./silence.ts";
+import { usableMarket } from "./usable-market.ts";
 
 /** A feed of minutes on a venue, and the openings that it publishes, in minutes, each with the one that it names before it. */
 function feedOn(
   venue: FakeVenue,
-  { clock = systemClock, isReplay = true }: { clock?: Clock; isReplay?: boolean } = {},
+  {
+    clock = systemClock,
+    isReplay = true,
+    exchanges: seen = (given) => given,
+  }: { clock?: Clock; isReplay?: boolean; exchanges?: (given: Exchanges, onRefused: () => void) => Exchanges } = {},
 ) {
   const published: number[] = [];
   const links: (number | null)[][] = [];
@@ -29,7 +34,7 @@ function feedOn(
       }
     },
   } as Deps["bus"];
-  const exchanges = { marketData: () => venue } as unknown as Exchanges;
+  const exchanges = seen({ marketData: () => venue } as unknown as Exchanges, () => undefined);
   const deps = { bus, exchanges, clock, failpoints: { hit: () => undefined } };
   const stop = new AbortController();
   const log = pino({ level: "silent" });
@@ -202,6 +207,24 @@ describe("a stream that is silent while its pings are answered", () => {
     stop.abort();
     await running;
   });
+});
+
+test("a bar that cannot be used is over all the same: its series is not stale until the next one is", async () => {
+  const clock = createManualClock(MINUTE_MS + 1);
+  const venue = new FakeVenue();
+  await venue.close(minute(0));
+  const { feed, silence, published, stop } = feedOn(venue, { clock, isReplay: false, exchanges: usableMarket });
+  const running = feed.run();
+  await until(() => published.length === 1 && venue.followers.size === 1);
+  await clock.advance(MINUTE_MS);
+  await venue.close(barOf("1m", MINUTE_MS, 0));
+  await clock.advance(MINUTE_MS + 1_998);
+  feed.look();
+  expect(silence.staleSinceMs()).toBeNull();
+  await clock.advance(1);
+  expect(silence.staleSinceMs()).toBe(3 * MINUTE_MS + 2_000);
+  stop.abort();
+  await running;
 });
 
 describe("a subscription that the venue does not acknowledge", () => {

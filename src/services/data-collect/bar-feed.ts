@@ -68,6 +68,7 @@ export class BarFeed {
         timeFrame,
         signal: AbortSignal.any([this.#ending, this.#link.signal]),
         onBar: (bar) => this.#onBar(bar),
+        onUnusable: ({ closeAtMs }) => this.#silence.wentOut(closeAtMs),
         onAlive: () => this.#silence.heard(),
         onConnected: () => {
           this.#silence.acknowledged();

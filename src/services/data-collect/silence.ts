@@ -20,7 +20,7 @@ export interface Silence {
   acknowledged(): void;
   /** A frame came, of a closed bar or of one that forms. */
   heard(): void;
-  /** A closed bar went out. */
+  /** A closed bar went out, or came and cannot be used: the next one is due. */
   wentOut(closeAtMs: number): void;
   /**
    * Whether the venue is to be asked, with pauses that grow. A wall-clock market: the bar behind the last one that went out

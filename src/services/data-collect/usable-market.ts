@@ -40,6 +40,7 @@ function usable(market: VenueMarketData, onRefused: OnRefused): VenueMarketData 
         ...follow,
         onBar: (bar) => {
           if (isUsable(bar)) follow.onBar(bar);
+          else follow.onUnusable?.(bar);
         },
       }),
     followTrades: (follow) => market.followTrades(follow),

@@ -35,6 +35,8 @@ export interface VenueMarketData {
     timeFrame: TimeFrame;
     signal: AbortSignal;
     onBar: (bar: VenueBar) => void;
+    /** A closed bar came that nobody can use: it is over all the same. */
+    onUnusable?: (bar: Pick<VenueBar, "closeAtMs">) => void;
     onAlive: () => void;
     onConnected: () => void;
   }): Promise<void>;
