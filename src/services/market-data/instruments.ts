@@ -1,5 +1,4 @@
 import type { Logger } from "pino";
-import type { Cache } from "#shared/cache/cache.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Db } from "#shared/db/db.ts";
 import { type Instrument, instrumentSchema, parseInstrumentId } from "#shared/domain/instrument.ts";
@@ -8,13 +7,9 @@ import type { DataCollectClient } from "#shared/http/clients.ts";
 
 export interface InstrumentsOptions {
   db: Db;
-  cache: Cache;
   clock: Clock;
   log: Logger;
   dataCollect: DataCollectClient;
-  cacheMs: number;
-  /** Of the database; part of each cache key. */
-  incarnation: () => Promise<string>;
 }
 
 /** `reference.instruments`: what the venues trade. This service is its one writer. */
@@ -25,15 +20,9 @@ export class Instruments {
     this.#options = options;
   }
 
-  /** Null: unknown to every venue. An instrument that is not kept yet is asked for at its venue. */
+  /** As it was read last; null: unknown to every venue. An instrument that is not kept yet is asked for at its venue. */
   async find(id: string): Promise<Instrument | null> {
-    const { cache, cacheMs, incarnation } = this.#options;
-    const key = `market-data:${await incarnation()}:instrument:${id}`;
-    const cached = await cache.get(key);
-    if (cached !== null) return instrumentSchema.parse(JSON.parse(cached));
-    const found = (await this.#kept(id)) ?? (await this.#asked(id));
-    if (found !== null) await cache.set(key, JSON.stringify(found), cacheMs);
-    return found;
+    return (await this.#kept(id)) ?? (await this.#asked(id));
   }
 
   /** NOT_FOUND (404) where `find` says null. */

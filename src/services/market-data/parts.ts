@@ -36,7 +36,7 @@ export function createParts(deps: Deps, settings: MarketDataSettings, log: Logge
   const teller = createTeller(deps, log);
   const incarnation = rememberOnce(() => store.incarnation());
   const cached = { cache: deps.cache, cacheMs: settings.R3_MARKET_DATA_CACHE_MS, incarnation };
-  const instruments = new Instruments({ ...cached, db: deps.db, clock, log, dataCollect });
+  const instruments = new Instruments({ db: deps.db, clock, log, dataCollect });
   const ensuring = {
     store,
     kept,

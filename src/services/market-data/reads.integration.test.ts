@@ -3,6 +3,7 @@ import type { Cache } from "#shared/cache/cache.ts";
 import { createRedisCache } from "#shared/cache/redis.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { FakeVenue, MINUTE_MS, type Replica, startReplica } from "./market-data.fixture.ts";
 
@@ -18,7 +19,13 @@ beforeAll(async () => {
   venue = new FakeVenue();
   for (let minute = 0; minute < 10; minute += 1) venue.bar(minute, "10");
   cache = createRedisCache({ url: redis.url, prefix: redis.prefix });
-  replica = await startReplica({ database, redis, venue, cache });
+  replica = await startReplica({
+    database,
+    redis,
+    venue,
+    cache,
+    settings: { R3_MARKET_DATA_INSTRUMENTS_AGE_MS: "1000" },
+  });
   await replica.ensure();
 });
 
@@ -55,10 +62,25 @@ describe("instruments", () => {
     expect(await find("XXX/USD.paper")).toEqual({ items: [], nextCursor: null });
     const [row] = await database.db.sql`select venue from reference.instruments where id = ${other.id}`;
     expect(row).toEqual({ venue: "paper" });
-    // From the cache: no one is asked.
+    // Now it is kept: no one is asked.
     const asked = venue.asked;
     await find(other.id);
     expect(venue.asked).toBe(asked);
+  });
+});
+
+describe("an instrument that was found", () => {
+  const idPath = `/instruments?id=${encodeURIComponent(spx.id)}`;
+  const found = async () => ((await (await replica.ask(idPath)).json()) as { items: Instrument[] }).items[0];
+
+  test("is found as its venue has it, once it was read again, and when it is gone", async () => {
+    expect(await found()).toEqual(spx);
+    venue.known = [{ ...spx, minNotional: "77" }];
+    await until(async () => (await found())?.minNotional === "77");
+    venue.known = [];
+    await until(async () => (await found())?.status === "GONE");
+    venue.known = [spx];
+    await until(async () => (await found())?.status === "TRADING");
   });
 });
 

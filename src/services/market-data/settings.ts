@@ -20,6 +20,6 @@ export const marketDataSettings = z.object({
     ),
   R3_MARKET_DATA_CACHE_MS: wholeNumber(1_000, 3_600_000)
     .default(60_000)
-    .describe("How long instruments and pages of candles stay in the cache, in milliseconds"),
+    .describe("How long pages of candles stay in the cache, in milliseconds"),
 });
 export type MarketDataSettings = z.infer<typeof marketDataSettings>;
