@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { until } from "#shared/clock/until.fixture.ts";
 import { releaseBars, setFaults, state, tick } from "./control.fixture.ts";
 import { client, listenTo, signedParams } from "./rest.fixture.ts";
 import { KEYS, marketSettings, startVenue, type TestVenue, tickerSettings } from "./venue.fixture.ts";
@@ -172,6 +173,34 @@ describe("an order that is singled out", () => {
       { clientOrderId: "small-1", status: "FILLED", filled: "0.0001" },
       { clientOrderId: "large-1", status: "EXPIRED_IN_MATCH", filled: "0.0001" },
     ]);
+  });
+});
+
+describe("of two faults of a kind, one of which is over", () => {
+  const over = { forMs: 1 };
+  const isOver = async () => (await state(url)).faults.some((fault) => fault.over);
+
+  test.each([
+    ["first", { share: "0.002", ...over }, { share: "0.003" }],
+    ["second", { share: "0.003" }, { share: "0.002", ...over }],
+  ])("the other commission counts: the %s is over", async (_name, first, second) => {
+    await setFaults(url, { fault: "commission", ...first }, { fault: "commission", ...second });
+    await until(isOver);
+    expect((await market("paid-1")).body["fills"]).toMatchObject([{ commission: "0.003" }]);
+  });
+
+  test("the last commission counts while both last", async () => {
+    await setFaults(url, { fault: "commission", share: "0.002" }, { fault: "commission", share: "0.003" });
+    expect((await market("paid-1")).body["fills"]).toMatchObject([{ commission: "0.003" }]);
+    expect(await count()).toEqual([0, 1]);
+  });
+
+  test("the other one cuts", async () => {
+    const cut = { fault: "cut-in-match" };
+    await setFaults(url, { ...cut, ...over }, { ...cut, clientOrderId: "a" }, { ...cut, clientOrderId: "b" });
+    await until(isOver);
+    const statuses = [await market("a-1"), await market("b-1"), await market("c-1")].map(({ body }) => body["status"]);
+    expect(statuses).toEqual(["EXPIRED_IN_MATCH", "EXPIRED_IN_MATCH", "FILLED"]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
+import type { CommissionRule, CutRule } from "./ledger.ts";
 import type { Market } from "./market.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
 import type { Params } from "./signature.ts";
@@ -44,7 +45,10 @@ export interface Frame {
   send: (text: string) => void;
 }
 
-/** What an active fault does, as far as it does anything; each is asked where the venue's protocol passes it. */
+/**
+ * What an active fault does, as far as it does anything; each is asked where the venue's protocol passes it. None sets anything at
+ * the market itself, so that what ends takes only its own effect away.
+ */
 export interface Misbehaviour {
   /** Before a request takes effect: the reply that it gets instead. Null: it goes on. */
   before?: (call: Call) => Reply | null;
@@ -58,11 +62,15 @@ export interface Misbehaviour {
   view?: (market: Market) => Market;
   /** The symbol's rules as they are said and kept. */
   rules?: (instrument: Instrument) => Instrument;
+  /** Another commission of an execution; null: it is left as it is. */
+  commission?: CommissionRule;
+  /** Whether an execution is cut by half. */
+  cuts?: CutRule;
   /** How far the server clock is ahead. */
   aheadMs?: () => number;
   /** What the list of faults says of it besides how often it has struck. */
   tells?: () => Record<string, number>;
-  /** Ends what it has changed at the market. */
+  /** Lets go of what it holds. */
   stop?: () => void;
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { randomFrom } from "#shared/random/random-from.ts";
 import type { Call, CommonParameters, FaultKind, Frame, Misbehaviour, Reach, Reply, StreamKind } from "./fault.ts";
+import type { CommissionRule } from "./ledger.ts";
 import { LIST_FAULTS } from "./list-faults.ts";
 import type { Market } from "./market.ts";
 import { REQUEST_FAULTS } from "./request-faults.ts";
@@ -59,7 +60,10 @@ export class Faults {
     this.#active = [];
     for (const [index, settings] of faults.entries())
       this.#begin(settings as unknown as CommonParameters, seed + index);
-    this.#market.ruledBy(faults.length === 0 ? null : (instrument) => this.#rules(instrument));
+    const isNone = faults.length === 0;
+    this.#market.ruledBy(isNone ? null : (instrument) => this.#rules(instrument));
+    this.#market.chargeCommission(isNone ? null : (fill) => this.#commission(fill));
+    this.#market.cutMatches(isNone ? null : (order) => this.#current().some(({ does }) => does.cuts?.(order)));
   }
 
   /** What is set, with what it was given and how often it has struck. */
@@ -124,6 +128,15 @@ export class Faults {
     return this.#current().reduce((now, { does }) => does.rules?.(now) ?? now, instrument);
   }
 
+  /** The last that was set of those that strike. */
+  #commission(fill: Parameters<CommissionRule>[0]): ReturnType<CommissionRule> {
+    for (const { does } of this.#current().toReversed()) {
+      const commission = does.commission?.(fill) ?? null;
+      if (commission !== null) return commission;
+    }
+    return null;
+  }
+
   #begin(settings: CommonParameters, seed: number): void {
     const kind = FAULT_KINDS.find(({ name }) => name === settings.fault);
     if (kind === undefined) throw new RangeError(`There is no fault "${settings.fault}".`);
@@ -149,7 +162,7 @@ export class Faults {
     this.#active.push(active);
   }
 
-  /** Those whose time is not over; what they have changed ends with it. They stay listed. */
+  /** All that are set: those whose time is over do nothing any more, and stay listed. */
   #current(): readonly Active[] {
     if (this.#active.length === 0) return this.#active;
     const nowMs = this.#clock.nowMs();

@@ -125,10 +125,9 @@ export const REQUEST_FAULTS = [
     "cut-in-match",
     "an order is filled by half and ends EXPIRED_IN_MATCH (self-trade prevention)",
     orders,
-    ({ clientOrderId = "" }, { market, strikes }) => {
-      market.cutMatches((order) => order.clientOrderId.startsWith(clientOrderId) && strikes());
-      return { stop: () => market.cutMatches(null) };
-    },
+    ({ clientOrderId = "" }, { strikes }) => ({
+      cuts: (order) => order.clientOrderId.startsWith(clientOrderId) && strikes(),
+    }),
   ),
   defineFault("halted", "the symbol has status BREAK, and orders are refused", {}, (_of, { strikes }) => ({
     rules: (instrument) => ({ ...instrument, status: "HALTED" }),

@@ -33,10 +33,9 @@ export const RULE_FAULTS = [
     "commission",
     "executions pay another commission: a share that may be negative (a rebate), in another asset where one is named",
     { share, asset: z.string().min(1).max(20).optional() },
-    ({ share: paid, asset }, { market, strikes }) => {
-      market.chargeCommission((fill) => (strikes() ? { share: paid, asset: asset ?? fill.feeAsset } : null));
-      return { stop: () => market.chargeCommission(null) };
-    },
+    ({ share: paid, asset }, { strikes }) => ({
+      commission: (fill) => (strikes() ? { share: paid, asset: asset ?? fill.feeAsset } : null),
+    }),
   ),
   defineFault(
     "ids-begin-anew",
