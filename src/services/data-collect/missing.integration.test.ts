@@ -113,7 +113,7 @@ describe("a session whose venue", () => {
   }, 60_000);
 
   test("sends no frame of a closed bar that can be read is told of it (FEED_STALE) once", async () => {
-    const { bus } = await start();
+    const { bus } = await start({ ...SETTINGS, R3_DATA_COLLECT_STALE_AFTER_MS: "2000" });
     const missing = await keepReports(database, bus, MADE_UP);
     const told = await tellings(bus);
     const heard = await listen(bus);

@@ -29,7 +29,7 @@ export interface Silence {
   isOverdue(): boolean;
   /**
    * Since when the bars of a wall-clock market are not current (wall clock): one is overdue, whatever frames come, until bars
-   * and frames have come again for twice `staleAfterMs`; or the subscription is not acknowledged, until it is. Null: they are
+   * and frames have come again for three times `staleAfterMs`; or the subscription is not acknowledged, until it is. Null: they are
    * current. "unknown": none has gone out yet, and none is overdue. To be asked again and again: it remembers when one was late.
    */
   staleSinceMs(): number | "unknown" | null;
@@ -45,7 +45,7 @@ const ACKNOWLEDGED_WITHIN_MS = 5_000;
  * A bar that is late again within so many times `staleAfterMs` shows that nothing was mended: where no frame of a short bar can
  * be read, each one comes late from the venue's list.
  */
-const SETTLED_FACTOR = 2;
+const SETTLED_FACTOR = 3;
 
 export function createSilence(options: SilenceOptions): Silence {
   const { lengthMs, staleAfterMs, isReplay, longestPauseMs = LONGEST_PAUSE_MS, clock } = options;
