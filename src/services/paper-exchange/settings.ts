@@ -61,6 +61,9 @@ const tickerSchema = z.strictObject({
   firstPrice: z.enum(["last", "next"]).default("last"),
 });
 
+/** Made-up prices are drawn as numbers, which hold so many steps exactly, and what they grow to. */
+const MOST_STEPS = 1e12;
+
 const syntheticSchema = z
   .strictObject({
     kind: z.literal("synthetic"),
@@ -83,6 +86,10 @@ const syntheticSchema = z
   .refine(({ startPrice, rules }) => isMultipleOf(decimal(startPrice), decimal(rules.priceStep)), {
     path: ["startPrice"],
     error: "must be a multiple of rules.priceStep",
+  })
+  .refine(({ startPrice, rules }) => decimal(startPrice).div(rules.priceStep).lte(MOST_STEPS), {
+    path: ["startPrice"],
+    error: "must be at most 1000000000000 times rules.priceStep",
   });
 
 export type SyntheticSettings = z.infer<typeof syntheticSchema>;

@@ -124,6 +124,13 @@ describe("a synthetic market", () => {
     }
     const offStep = marketSchema.safeParse(syntheticSettings({ startPrice: "30000.001" }));
     expect(offStep.error?.issues[0]?.message).toBe("must be a multiple of rules.priceStep");
+    for (const [startPrice, told] of [
+      ["9".repeat(50), "must be at most 1000000000000 times rules.priceStep"],
+      ["abc", 'must be a decimal number written as text, like "12.5"'],
+    ] as const) {
+      const { error } = marketSchema.safeParse(syntheticSettings({ startPrice }));
+      expect(error?.issues.map(({ message }) => message)).toEqual([told]);
+    }
   });
 
   test("goes on after a kill -9 with the next trade, and its bars are its trades'", async () => {
