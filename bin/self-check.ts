@@ -26,7 +26,8 @@ interface Place {
 
 const CHECK = ["run", "check"];
 /** A seed whose faults need both the proof that an order is absent and the look for what is missing. */
-const CHAOS = ["run", "chaos", "venue", "--seed", "2", "--seconds", "40"];
+/** A seed that twice loses answers to orders while the venue's lists lag, and often drops bars: both plants show in each run. */
+const CHAOS = ["run", "chaos", "venue", "--seed", "724", "--seconds", "55"];
 const append = (text: string) => (source: string) => `${source}\n${text}\n`;
 const replace = (what: string, by: string) => (source: string) => source.replace(what, by);
 
