@@ -61,8 +61,14 @@ const tickerSchema = z.strictObject({
   firstPrice: z.enum(["last", "next"]).default("last"),
 });
 
-/** Made-up prices are drawn as numbers, which hold so many steps exactly, and what they grow to. */
-const MOST_STEPS = 1e12;
+/** Its prices are made up with float64 numbers, which hold so many digits, and to so many decimals (`tradeAfter`). */
+const MOST_DIGITS = 15;
+const MOST_PRICE_DECIMALS = 12;
+
+/** Digits of a value before its point, and behind it as far as it has or as many as are given. */
+function digitsOf(text: string, decimals = decimal(text).decimalPlaces()): number {
+  return decimal(text).trunc().toFixed().length + decimals;
+}
 
 const syntheticSchema = z
   .strictObject({
@@ -87,9 +93,18 @@ const syntheticSchema = z
     path: ["startPrice"],
     error: "must be a multiple of rules.priceStep",
   })
-  .refine(({ startPrice, rules }) => decimal(startPrice).div(rules.priceStep).lte(MOST_STEPS), {
+  .refine(({ rules }) => decimal(rules.priceStep).decimalPlaces() <= MOST_PRICE_DECIMALS, {
+    path: ["rules", "priceStep"],
+    error: `must have at most ${MOST_PRICE_DECIMALS} decimals`,
+    abort: true,
+  })
+  .refine(({ startPrice, rules }) => digitsOf(startPrice, decimal(rules.priceStep).decimalPlaces()) <= MOST_DIGITS, {
     path: ["startPrice"],
-    error: "must be at most 1000000000000 times rules.priceStep",
+    error: `must be of at most ${MOST_DIGITS} digits, counted down to the last of rules.priceStep`,
+  })
+  .refine(({ rules }) => digitsOf(rules.sizeStep) <= MOST_DIGITS, {
+    path: ["rules", "sizeStep"],
+    error: `must be of at most ${MOST_DIGITS} digits`,
   });
 
 export type SyntheticSettings = z.infer<typeof syntheticSchema>;

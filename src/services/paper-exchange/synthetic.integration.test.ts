@@ -124,13 +124,37 @@ describe("a synthetic market", () => {
     }
     const offStep = marketSchema.safeParse(syntheticSettings({ startPrice: "30000.001" }));
     expect(offStep.error?.issues[0]?.message).toBe("must be a multiple of rules.priceStep");
-    for (const [startPrice, told] of [
-      ["9".repeat(50), "must be at most 1000000000000 times rules.priceStep"],
-      ["abc", 'must be a decimal number written as text, like "12.5"'],
-    ] as const) {
-      const { error } = marketSchema.safeParse(syntheticSettings({ startPrice }));
-      expect(error?.issues.map(({ message }) => message)).toEqual([told]);
-    }
+  });
+
+  test.each([
+    [
+      "startPrice",
+      "1".repeat(50),
+      "1",
+      "0.001",
+      "must be of at most 15 digits, counted down to the last of rules.priceStep",
+    ],
+    [
+      "startPrice",
+      "1000",
+      "0.000000000001",
+      "0.001",
+      "must be of at most 15 digits, counted down to the last of rules.priceStep",
+    ],
+    ["rules.priceStep", "0.01", "0.0000000000001", "0.001", "must have at most 12 decimals"],
+    ["rules.sizeStep", "30000", "0.01", "1".repeat(50), "must be of at most 15 digits"],
+  ])(
+    "whose %s its made-up trades cannot hold is refused: %s, %s, %s",
+    (field, startPrice, priceStep, sizeStep, message) => {
+      const rules = { priceStep, sizeStep, minSize: sizeStep, minNotional: "5" };
+      const { error } = marketSchema.safeParse(syntheticSettings({ startPrice, rules }));
+      expect(error?.issues.map((issue) => [issue.path.join("."), issue.message])).toEqual([[field, message]]);
+    },
+  );
+
+  test("may have as many digits as that", () => {
+    const rules = { priceStep: "0.000000000001", sizeStep: "0.00000000000001", minSize: "1", minNotional: "5" };
+    expect(marketSchema.safeParse(syntheticSettings({ startPrice: "100", rules })).success).toBe(true);
   });
 
   test("goes on after a kill -9 with the next trade, and its bars are its trades'", async () => {
