@@ -32,8 +32,6 @@ interface RunningFeed {
   feed: Feed;
   controller: AbortController;
   source: BarFeed | TradeFeed;
-  /** The source, where it is of bars. */
-  bars: BarFeed | null;
   ended: Promise<void>;
 }
 
@@ -79,8 +77,8 @@ export class Feeds {
 
   /** Publishes the newest bar of each series again, and looks which of them are silent. */
   repeat(): void {
-    for (const { bars, source } of this.#running.values()) {
-      bars?.repeat();
+    for (const { source } of this.#running.values()) {
+      if (source instanceof BarFeed) source.repeat();
       source.look();
     }
   }
@@ -146,7 +144,7 @@ export class Feeds {
         await this.#deps.clock.sleep(pauseMs, signal);
         if (this.#running.get(key)?.controller === controller) this.#running.delete(key);
       });
-      this.#running.set(key, { feed, controller, source, bars, ended });
+      this.#running.set(key, { feed, controller, source, ended });
       starting.clear();
       log.info("feed started");
     } catch (error) {

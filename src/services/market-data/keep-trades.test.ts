@@ -174,6 +174,15 @@ describe("trades that are missing before a trade", () => {
   });
 });
 
+test("ids that begin anew while the venue is asked for lost trades are noticed, although that pauses", async () => {
+  const { venue, keeper, told } = world({ headN: 1, headOpenAtMs: 0, lastTradeId: "900" });
+  // A trade behind a hole, of which the venue lists nothing: it is asked for again after a pause.
+  await keeper.keep([{ ...at(venue, 1, "10"), tradeId: "905" }]);
+  venue.trades_ = [];
+  await keeper.keep([at(venue, 5, "50")]);
+  expect(told).toEqual(["TRADE_IDS_BEGAN_ANEW"]);
+});
+
 describe("ids that have begun anew while no one was there", () => {
   const BEGUN = { headN: 1, headOpenAtMs: 0, lastTradeId: "900" };
 

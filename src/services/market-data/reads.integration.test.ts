@@ -59,7 +59,7 @@ describe("instruments", () => {
     venue.known = [spx, other];
     const find = async (id: string) => await (await replica.ask(`/instruments?id=${encodeURIComponent(id)}`)).json();
     expect(await find(other.id)).toEqual({ items: [other], nextCursor: null });
-    expect(await find("XXX/USD.paper")).toEqual({ items: [], nextCursor: null });
+    expect(await find("ABC/USD.paper")).toEqual({ items: [], nextCursor: null });
     const [row] = await database.db.sql`select venue from reference.instruments where id = ${other.id}`;
     expect(row).toEqual({ venue: "paper" });
     // Now it is kept: no one is asked.
@@ -114,7 +114,7 @@ describe("bad input", () => {
 
   test("an unknown instrument is 404, another source of a kept series 409", async () => {
     const series = { timeFrame: "1m", source: "bars", history: 0 };
-    expect(await problemOf("/series", { ...series, instrumentId: "XXX/USD.paper" })).toMatchObject({ status: 404 });
+    expect(await problemOf("/series", { ...series, instrumentId: "ABC/USD.paper" })).toMatchObject({ status: 404 });
     const other = { ...series, instrumentId: spx.id, source: "trades" };
     expect(await problemOf("/series", other)).toMatchObject({ status: 409 });
   });

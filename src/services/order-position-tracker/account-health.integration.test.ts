@@ -10,7 +10,7 @@ import { changed, changeSession, reportsOf, runSession } from "./tracker-rows.fi
 
 let world: World;
 let desk: Desk;
-useDesks(2, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(3, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
   ({ world, desk } = given);
 });
 
@@ -30,14 +30,15 @@ async function toldOf(session: Session): Promise<Degradation> {
 }
 
 test.each([
-  ["ACCOUNT_UNREACHABLE", "serverTimeMs"],
-  ["RECONCILIATION_PENDING", "openOrders"],
+  ["ACCOUNT_UNREACHABLE", "serverTimeMs", "serverTimeMs"],
+  ["RECONCILIATION_PENDING", "openOrders", "openOrders"],
+  ["RECONCILIATION_PENDING", "openOrders", "serverTimeMs"],
 ] as const)(
-  "%s is told after a while, stays when the leader changes, and ends once the venue answers",
-  async (code, question) => {
+  "%s (%s fails) is told after a while, stays when the leader changes (%s fails), and ends once the venue answers",
+  async (code, first, later) => {
     let asked = 0;
     let isAway = false;
-    const account = (given: VenueAccount): VenueAccount =>
+    const failing = (question: "serverTimeMs" | "openOrders") => (given: VenueAccount) =>
       changed(given, {
         [question]: async (...of: never[]) => {
           asked += 1;
@@ -46,7 +47,7 @@ test.each([
         },
       });
     const after = (ms: string) => ({ ...OFTEN, R3_ORDER_POSITION_TRACKER_DEGRADED_AFTER_MS: ms });
-    const first = await desk.startTracker({ settings: after("300"), account });
+    const tracker = await desk.startTracker({ settings: after("300"), account: failing(first) });
     const session = await runSession(world, desk);
     isAway = true;
     const awayAtMs = Date.now();
@@ -54,10 +55,10 @@ test.each([
     expect(Date.now() - awayAtMs).toBeGreaterThanOrEqual(250);
     const told = await toldOf(session);
     expect(told.code).toBe(code);
-    await first.stop();
+    await tracker.stop();
     const degraded = await changeSession(world, desk, session, { degraded: [told] });
     asked = 0;
-    await desk.startTracker({ settings: after("3600000"), account });
+    await desk.startTracker({ settings: after("3600000"), account: failing(later) });
     await until(() => asked >= 4);
     expect(await reportsOf(world, degraded)).not.toContain("report.restored");
     isAway = false;

@@ -41,6 +41,36 @@ describe("a session follower", () => {
   });
 });
 
+test("a stop that waits for long is looked at ever more rarely", async () => {
+  const session = { id: "a", state: "STOPPING", stopPolicy: "keep", run: 1 } as Session;
+  let looks = 0;
+  const deps = {
+    db: {
+      sql: async () => [{ session }],
+      transaction: (body: (tx: unknown) => unknown) => Promise.resolve(body({ sql: async () => [] })),
+    },
+    clock: createManualClock(),
+    log: pino({ level: "silent" }),
+    leader: { fence: async () => undefined },
+    queue: {
+      // An order of it is decided and has no row yet.
+      async waitingLanes() {
+        looks += 1;
+        return ["order"];
+      },
+    },
+  };
+  const { unit, giveUp } = unitOf(1);
+  createSessionFollower({ deps } as unknown as Parts).look(session, unit);
+  await deps.clock.advance(1_900);
+  expect(looks).toBe(10);
+  const before = looks;
+  await deps.clock.advance(600_000);
+  expect(looks - before).toBeLessThan(180);
+  expect(looks - before).toBeGreaterThan(120);
+  giveUp();
+});
+
 describe("a session that can not be started", () => {
   let failure: unknown;
   let series: object | null = {};

@@ -28,12 +28,16 @@ export async function stopSession(parts: Parts, session: Session, unit: OwnedUni
     // Before the open orders: what is begun between the two is open by then.
     if (await anyUnsent(tx, parts, session)) return false;
     if (session.stopPolicy !== "keep" && (await ordersOpen(tx, session)).length > 0) return false;
-    const held = await readHoldings(tx, session.id);
-    if (session.stopPolicy === "flatten" && (await askToFlatten(tx, parts, { session, held }))) return false;
+    const held = session.stopPolicy === "flatten" ? await readHoldings(tx, session.id) : null;
+    if (held !== null && (await askToFlatten(tx, parts, { session, held }))) return false;
     await tx.sql`
       update order_position_tracker.equity_cursors set active = false where session_id = ${session.id}`;
-    const reason = session.stopPolicy === "flatten" ? held.left : null;
-    const report = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs(), reason };
+    const report = {
+      sessionId: session.id,
+      run: session.run,
+      atMs: deps.clock.nowMs(),
+      reason: held?.left ?? null,
+    };
     deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.stopped", report)]);
     return true;
   });

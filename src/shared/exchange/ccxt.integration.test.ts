@@ -65,13 +65,17 @@ function order(more: Partial<PlaceRequest> = {}): PlaceRequest {
   };
 }
 
-beforeAll(async () => {
-  exchanges = createCcxtExchanges({
+function connect(): Exchanges {
+  return createCcxtExchanges({
     venues: [{ id: "fake", connector: "binance", restUrl: `http://127.0.0.1:${server.port}/venue` }],
     accounts: [{ id: "main", venue: "fake", apiKey: "key", secret: "secret" }],
     clock: systemClock,
     log: pino({ level: "silent" }),
   });
+}
+
+beforeAll(async () => {
+  exchanges = connect();
   answer = ({ path }) =>
     path.endsWith("exchangeInfo") ? Response.json(EXCHANGE_INFO) : new Response("", { status: 404 });
   const [first] = await exchanges.marketData("fake").instruments();
@@ -128,6 +132,20 @@ describe("placing an order", () => {
       kind: "transient",
     });
     expect(asked).toHaveLength(1);
+  });
+
+  test("a ban whose text breaks off is known by its header", async () => {
+    const broken = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode("{"));
+        setTimeout(() => controller.error(new Error("cut")), 20);
+      },
+    });
+    answer = () => new Response(broken, { status: 418, headers: { "retry-after": "60" } });
+    const own = connect();
+    expect(await failureOf(own.account("main").place(order()))).toMatchObject({ code: "VENUE_ANSWER_LOST" });
+    expect(own.bannedUntilMs("fake")).toBeGreaterThan(Date.now() + 50_000);
+    await own.close();
   });
 
   test("a venue that does not listen is a lost answer too", async () => {
