@@ -1,4 +1,5 @@
 import type { Tx } from "#shared/db/db.ts";
+import type { Parking } from "./parking.ts";
 
 /** One partition of a topic. */
 export interface Stream {
@@ -24,6 +25,11 @@ export interface NewEntries extends Stream {
 export interface StoredEntry {
   seq: number;
   json: string;
+}
+
+/** An event as the log has it: with its key, whatever its JSON says. */
+export interface LogEntry extends StoredEntry {
+  key: string;
 }
 
 /** How far a group has come in a topic, in one partition: all up to `seq` is done. */
@@ -53,10 +59,12 @@ export interface UnitEpoch {
  * failure fails the transaction in any case. Both hold row locks to its end.
  */
 export interface LogStore {
+  /** What groups have passed without its effect. */
+  readonly parking: Parking;
   /** Adds events; resolves with the number of the first one of each element. Give the partitions in sorted order. */
   append(tx: Tx, batch: readonly NewEntries[]): Promise<readonly number[]>;
   /** The first `limit` events after `afterSeq`, in order, without a hole. */
-  read(stream: Stream, afterSeq: number, limit: number): Promise<StoredEntry[]>;
+  read(stream: Stream, afterSeq: number, limit: number): Promise<LogEntry[]>;
   /** The number of the newest event by topic and partition (`streamKey`); those without an event are left out. */
   heads(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Writes the epoch into the unit's positions, made at 0 where missing; waits for the old owner's commit. */

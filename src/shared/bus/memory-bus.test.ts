@@ -3,6 +3,9 @@ import type { World } from "./bus-world.fixture.ts";
 import { DELIVERY_CASES } from "./delivery.contract.ts";
 import { FAULT_CASES } from "./faults.contract.ts";
 import { createMemoryWorld } from "./memory-world.fixture.ts";
+import { POISON_CASES } from "./poison.contract.ts";
+
+const CASES = { ...DELIVERY_CASES, ...FAULT_CASES, ...POISON_CASES };
 
 describe("the bus over log and broker in memory", () => {
   let world: World;
@@ -15,10 +18,10 @@ describe("the bus over log and broker in memory", () => {
     await world.close();
   });
 
-  test.each(Object.keys({ ...DELIVERY_CASES, ...FAULT_CASES }))(
+  test.each(Object.keys(CASES))(
     "%s",
     async (name) => {
-      await { ...DELIVERY_CASES, ...FAULT_CASES }[name]?.(world);
+      await CASES[name]?.(world);
     },
     20_000,
   );

@@ -4,14 +4,15 @@ import { changeAtCommit } from "#shared/db/memory.ts";
 import { fenced } from "#shared/errors/app-error.ts";
 import {
   type Advance,
+  type LogEntry,
   type LogStore,
   type NewEntries,
   type Position,
-  type StoredEntry,
   type Stream,
   streamKey,
   type UnitEpoch,
 } from "./log-store.ts";
+import { createMemoryParking } from "./memory-parking.ts";
 
 interface MemoryPosition {
   topic: string;
@@ -25,12 +26,15 @@ function positionName(group: string, topic: string, part: number): string {
 }
 
 class MemoryLogStore implements LogStore {
-  private readonly log = new Map<string, StoredEntry[]>();
+  readonly parking: LogStore["parking"];
+  private readonly log = new Map<string, LogEntry[]>();
   private readonly places = new Map<string, MemoryPosition>();
   private readonly beats = new Map<string, { group: string; member: string; atMs: number; leaseMs: number }>();
   private readonly timeLine = crypto.randomUUID();
 
-  constructor(private readonly clock: Clock) {}
+  constructor(private readonly clock: Clock) {
+    this.parking = createMemoryParking(clock);
+  }
 
   append(tx: Tx, batch: readonly NewEntries[]): Promise<readonly number[]> {
     const firsts = batch.map((stream) => (this.log.get(streamKey(stream))?.length ?? 0) + 1);
@@ -38,13 +42,13 @@ class MemoryLogStore implements LogStore {
       batch.forEach((stream, place) => {
         const kept = this.log.get(streamKey(stream)) ?? [];
         this.log.set(streamKey(stream), kept);
-        stream.entries.forEach(({ json }, index) => kept.push({ seq: (firsts[place] ?? 1) + index, json }));
+        stream.entries.forEach(({ key, json }, index) => kept.push({ seq: (firsts[place] ?? 1) + index, key, json }));
       });
     });
     return Promise.resolve(firsts);
   }
 
-  read(stream: Stream, afterSeq: number, limit: number): Promise<StoredEntry[]> {
+  read(stream: Stream, afterSeq: number, limit: number): Promise<LogEntry[]> {
     return Promise.resolve((this.log.get(streamKey(stream)) ?? []).slice(afterSeq, afterSeq + limit));
   }
 

@@ -4,7 +4,7 @@ import type { Db } from "#shared/db/db.ts";
 import { changeAtCommit, createMemoryDb } from "#shared/db/memory.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { Leader } from "#shared/leader/leader.ts";
-import { type Effect, LEASE_MS, type Member, type World } from "./bus-world.fixture.ts";
+import { type Effect, LEASE_MS, type Member, QUICK_DEATH, type World } from "./bus-world.fixture.ts";
 import { createBus } from "./create-bus.ts";
 import type { LogStore } from "./log-store.ts";
 import { createMemoryBroker, MemoryStreams } from "./memory-broker.ts";
@@ -67,6 +67,18 @@ function away(): Promise<never> {
   return Promise.reject(new AppError("DATABASE_UNAVAILABLE", "outage", "The member is dead."));
 }
 
+/** A port of a member that may die: then each of its calls fails. */
+function mortal<Port extends object>(port: Port, isDead: () => boolean): Port {
+  return new Proxy(port, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value === "object" && value !== null) return mortal(value, isDead);
+      if (typeof value !== "function") return value;
+      return isDead() ? away : (value.bind(target) as unknown);
+    },
+  });
+}
+
 function joinAt(shared: Shared): Member {
   let dead = false;
   const db: Db = {
@@ -76,13 +88,7 @@ function joinAt(shared: Shared): Member {
       return dead ? away() : shared.db.transaction(async (tx) => (dead ? away() : body(tx)), options);
     },
   };
-  const logStore = new Proxy(shared.logStore, {
-    get(target, name: keyof LogStore) {
-      if (dead) return away;
-      const method = target[name] as (...args: unknown[]) => unknown;
-      return method.bind(target);
-    },
-  });
+  const logStore = mortal(shared.logStore, () => dead);
   const memory = createMemoryBroker(systemClock, shared.streams);
   const broker: typeof memory = {
     ...memory,
@@ -93,7 +99,17 @@ function joinAt(shared: Shared): Member {
   };
   const leader = leaderOf(shared.leases, db, () => dead);
   const instance = `m-${crypto.randomUUID().slice(0, 6)}`;
-  const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance, partitions: 4 });
+  const bus = createBus({
+    db,
+    logStore,
+    broker,
+    leader,
+    clock: systemClock,
+    log,
+    instance,
+    partitions: 4,
+    ...QUICK_DEATH,
+  });
   const member: Member = {
     bus,
     gate: undefined,

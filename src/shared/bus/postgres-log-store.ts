@@ -1,5 +1,14 @@
 import type { Db, Sql } from "#shared/db/db.ts";
-import { type Advance, type LogStore, type NewEntries, type Position, streamKey, type UnitEpoch } from "./log-store.ts";
+import {
+  type Advance,
+  type LogEntry,
+  type LogStore,
+  type NewEntries,
+  type Position,
+  streamKey,
+  type UnitEpoch,
+} from "./log-store.ts";
+import { createPostgresParking } from "./postgres-parking.ts";
 
 /** The batch as one JSON text for bus.append. The envelopes are JSON already and are put in as they are. */
 function batchText(batch: readonly NewEntries[]): string {
@@ -25,6 +34,7 @@ function advance(sql: Sql, { group, part, epoch }: UnitEpoch, steps: readonly Ad
 /** The log in the tables of schema `bus`. */
 export function createPostgresLogStore(db: Db): LogStore {
   return {
+    parking: createPostgresParking(db),
     append(tx, batch) {
       const statement = tx.sql<
         { firsts: number[] }[]
@@ -32,8 +42,8 @@ export function createPostgresLogStore(db: Db): LogStore {
       return statement.then(([row]) => row?.firsts ?? []);
     },
     async read({ topic, part }, afterSeq, limit) {
-      const rows = await db.sql<{ seq: number; json: string }[]>`
-        select seq, envelope::text as json from bus.log
+      const rows = await db.sql<LogEntry[]>`
+        select seq, key, envelope::text as json from bus.log
         where topic = ${topic} and part = ${part} and seq > ${afterSeq} order by seq limit ${limit}`;
       return [...rows];
     },

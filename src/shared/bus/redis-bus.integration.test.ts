@@ -2,7 +2,10 @@ import { afterAll, beforeAll, describe, test } from "bun:test";
 import type { World } from "./bus-world.fixture.ts";
 import { DELIVERY_CASES } from "./delivery.contract.ts";
 import { FAULT_CASES } from "./faults.contract.ts";
+import { POISON_CASES } from "./poison.contract.ts";
 import { createRedisWorld } from "./redis-world.fixture.ts";
+
+const CASES = { ...DELIVERY_CASES, ...FAULT_CASES, ...POISON_CASES };
 
 describe("the bus over Postgres and Redis", () => {
   let world: World;
@@ -15,10 +18,10 @@ describe("the bus over Postgres and Redis", () => {
     await world.close();
   });
 
-  test.each(Object.keys({ ...DELIVERY_CASES, ...FAULT_CASES }))(
+  test.each(Object.keys(CASES))(
     "%s",
     async (name) => {
-      await { ...DELIVERY_CASES, ...FAULT_CASES }[name]?.(world);
+      await CASES[name]?.(world);
     },
     20_000,
   );

@@ -6,7 +6,7 @@ import { createPostgresDb } from "#shared/db/postgres.ts";
 import { createTestDatabase, testRedis } from "#shared/db/test-database.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createMemoryLock } from "#shared/leader/memory.ts";
-import { type Effect, LEASE_MS, type Member, type World } from "./bus-world.fixture.ts";
+import { type Effect, LEASE_MS, type Member, QUICK_DEATH, type World } from "./bus-world.fixture.ts";
 import { createBus } from "./create-bus.ts";
 import { createPostgresLogStore } from "./postgres-log-store.ts";
 import { createRedisBroker } from "./redis-broker.ts";
@@ -51,6 +51,7 @@ function joinAt(place: Place): Member {
     log,
     instance: `m-${crypto.randomUUID().slice(0, 6)}`,
     partitions: 4,
+    ...QUICK_DEATH,
   });
   const member: Member = {
     bus,
