@@ -22,6 +22,8 @@ const snapshotSchema = z.object({
   sessionState: z.string().nullable(),
   openTasks: z.number(),
   behind: z.number(),
+  /** Events that a group has passed without their effect, parked or dead. */
+  parked: z.number(),
   candleN: z.number(),
   equityN: z.number(),
   fills: z.number(),
@@ -61,6 +63,7 @@ export async function engineSnapshot(
       (select count(*)::int from queue.tasks where state = 'open') as "openTasks",
       (select count(*)::int from bus.positions p join bus.partitions l using (topic, part)
         where p.seq < l.next_seq - 1) as "behind",
+      (select count(*)::int from bus.parked) as "parked",
       coalesce((select candle_n from strategy_executor.runs where session_id = ${session.id}), 0)::int as "candleN",
       coalesce((select candle_n from order_position_tracker.equity_cursors where session_id = ${session.id}), 0)::int as "equityN",
       (select count(*)::int from order_position_tracker.fills where account_id = ${session.accountId}) as "fills",
@@ -82,6 +85,7 @@ export function restlessness(venue: VenueState, engine: EngineSnapshot): string 
   if (engine.sessionState !== "RUNNING") return `the session is ${engine.sessionState ?? "not there"}`;
   if (engine.openTasks > 0) return `${engine.openTasks} tasks are open`;
   if (engine.behind > 0) return `${engine.behind} positions are behind their logs`;
+  if (engine.parked > 0) return `${engine.parked} events are parked or dead`;
   if (engine.candleN < venue.bar) return `the strategy has seen bar ${engine.candleN} of ${venue.bar}`;
   if (engine.equityN < venue.bar) return `equity stands at bar ${engine.equityN} of ${venue.bar}`;
   if (engine.fills !== venue.fillCount) return `${engine.fills} of the venue's ${venue.fillCount} fills are booked`;

@@ -1,4 +1,6 @@
+import { Elysia } from "elysia";
 import type { Running } from "#shared/bus/bus.ts";
+import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { candleSchema } from "#shared/domain/candle.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { CANCEL_ORDER, PLACE_ORDER } from "#shared/messages/tasks.ts";
@@ -95,6 +97,8 @@ export function createOrderPositionTracker(deps: Deps, settings: OrderPositionTr
       await Promise.all(leading.splice(0));
     },
     notReady: () => (started ? [] : ["its queue and its topics"]),
-    routes: createRoutes(parts),
+    routes: new Elysia()
+      .use(createRoutes(parts))
+      .use(createDeadRoutes("order-position-tracker", deps, { group: "order-position-tracker" })),
   };
 }

@@ -6,6 +6,7 @@ import type { Push } from "./broker.ts";
 import type { Bus, BusEvent, Running, SubscribeOptions, Topic } from "./bus.ts";
 import type { LogStore } from "./log-store.ts";
 import type { ParkedEvent } from "./parking.ts";
+import type { PoisonOptions } from "./unit-place.ts";
 
 /** A process of its own on the shared log and broker. */
 export interface Member {
@@ -23,7 +24,7 @@ export interface Member {
 export interface World {
   readonly db: Db;
   readonly logStore: LogStore;
-  join(): Promise<Member>;
+  join(poison?: Partial<PoisonOptions>): Promise<Member>;
   /** Everything that the broker has is gone, as after FLUSHALL. */
   loseStreams(): Promise<void>;
   /** The broker forgets the group, not the streams. */
@@ -43,9 +44,6 @@ export interface Effect {
 }
 
 export const LEASE_MS = 1_200;
-
-/** How a test's bus treats what fails: as others do, and sooner. */
-export const QUICK_DEATH = { deadAfterTries: 12 };
 
 /** A topic of a test's own. */
 export function topicFor(name: string, over: Partial<Topic> = {}): Topic {
@@ -126,6 +124,14 @@ export function keysOfOnePart(bus: Bus, count: number): string[] {
 /** What is parked or dead of the group that has the topic's name. */
 export function parkedOf(world: World, topic: Topic): Promise<ParkedEvent[]> {
   return world.logStore.parking.list({ group: topic.name }, null, 1_000);
+}
+
+/** Waits for so many dead events of the group that has the topic's name. */
+export function deadOf(world: World, topic: Topic, count: number): Promise<ParkedEvent[]> {
+  return until(async () => {
+    const dead = await world.logStore.parking.list({ group: topic.name, state: "dead" }, null, 1_000);
+    return dead.length >= count && dead;
+  });
 }
 
 /** A subscription that cannot handle some events. */

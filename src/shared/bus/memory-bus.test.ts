@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import type { World } from "./bus-world.fixture.ts";
+import { DEAD_CASES } from "./dead.contract.ts";
 import { DELIVERY_CASES } from "./delivery.contract.ts";
 import { FAULT_CASES } from "./faults.contract.ts";
 import { createMemoryWorld } from "./memory-world.fixture.ts";
 import { POISON_CASES } from "./poison.contract.ts";
 
-const CASES = { ...DELIVERY_CASES, ...FAULT_CASES, ...POISON_CASES };
+const CASES = { ...DELIVERY_CASES, ...FAULT_CASES, ...POISON_CASES, ...DEAD_CASES };
 
 describe("the bus over log and broker in memory", () => {
   let world: World;

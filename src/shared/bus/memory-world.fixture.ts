@@ -4,11 +4,12 @@ import type { Db } from "#shared/db/db.ts";
 import { changeAtCommit, createMemoryDb } from "#shared/db/memory.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { Leader } from "#shared/leader/leader.ts";
-import { type Effect, LEASE_MS, type Member, QUICK_DEATH, type World } from "./bus-world.fixture.ts";
+import { type Effect, LEASE_MS, type Member, type World } from "./bus-world.fixture.ts";
 import { createBus } from "./create-bus.ts";
 import type { LogStore } from "./log-store.ts";
 import { createMemoryBroker, MemoryStreams } from "./memory-broker.ts";
 import { createMemoryLogStore } from "./memory-log-store.ts";
+import type { PoisonOptions } from "./unit-place.ts";
 
 const log = pino({ level: import.meta.env["R3_TEST_LOG"] ?? "silent" });
 
@@ -79,7 +80,7 @@ function mortal<Port extends object>(port: Port, isDead: () => boolean): Port {
   });
 }
 
-function joinAt(shared: Shared): Member {
+function joinAt(shared: Shared, poison: Partial<PoisonOptions>): Member {
   let dead = false;
   const db: Db = {
     ...shared.db,
@@ -108,7 +109,7 @@ function joinAt(shared: Shared): Member {
     log,
     instance,
     partitions: 4,
-    ...QUICK_DEATH,
+    ...poison,
   });
   const member: Member = {
     bus,
@@ -136,8 +137,8 @@ export function createMemoryWorld(): World {
   return {
     db: shared.db,
     logStore: shared.logStore,
-    join() {
-      const member = joinAt(shared);
+    join(poison = {}) {
+      const member = joinAt(shared, poison);
       members.push(member);
       return Promise.resolve(member);
     },

@@ -17,15 +17,15 @@ export function createPostgresParking(db: Db): Parking {
     async park(tx, { group, part }, entries) {
       const of = <Value>(read: (entry: (typeof entries)[number]) => Value) => entries.map(read);
       await tx.sql`
-        insert into bus.parked (group_name, topic, part, seq, key, state, tries, error, raw, next_try_at)
-        select ${group}, topic, ${part}, seq, key, state, tries, error, decode(raw, 'hex'),
+        insert into bus.parked (id, group_name, topic, part, seq, key, state, tries, error, raw, next_try_at)
+        select id, ${group}, topic, ${part}, seq, key, state, tries, error, decode(raw, 'hex'),
           clock_timestamp() + delay_ms * interval '1 ms'
         from unnest(
-          ${of(({ topic }) => topic)}::text[], ${of(({ seq }) => seq)}::bigint[], ${of(({ key }) => key)}::text[],
+          ${of(() => Bun.randomUUIDv7())}::uuid[], ${of(({ topic }) => topic)}::text[], ${of(({ seq }) => seq)}::bigint[], ${of(({ key }) => key)}::text[],
           ${of(({ state }) => state)}::text[], ${of(({ tries }) => tries)}::integer[],
           ${of(({ error }) => error)}::text[], ${of(({ json }) => hex(json))}::text[],
           ${of(({ delayMs }) => delayMs)}::float8[]
-        ) as entry (topic, seq, key, state, tries, error, raw, delay_ms)`.execute();
+        ) as entry (id, topic, seq, key, state, tries, error, raw, delay_ms)`.execute();
     },
     async heads({ group, topics, blocking, part }, tx) {
       const { sql }: { sql: Sql } = tx ?? db;

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import type { World } from "./bus-world.fixture.ts";
+import { DEAD_CASES } from "./dead.contract.ts";
 import { DELIVERY_CASES } from "./delivery.contract.ts";
 import { FAULT_CASES } from "./faults.contract.ts";
 import { POISON_CASES } from "./poison.contract.ts";
 import { createRedisWorld } from "./redis-world.fixture.ts";
 
-const CASES = { ...DELIVERY_CASES, ...FAULT_CASES, ...POISON_CASES };
+const CASES = { ...DELIVERY_CASES, ...FAULT_CASES, ...POISON_CASES, ...DEAD_CASES };
 
 describe("the bus over Postgres and Redis", () => {
   let world: World;

@@ -6,10 +6,11 @@ import { createPostgresDb } from "#shared/db/postgres.ts";
 import { createTestDatabase, testRedis } from "#shared/db/test-database.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createMemoryLock } from "#shared/leader/memory.ts";
-import { type Effect, LEASE_MS, type Member, QUICK_DEATH, type World } from "./bus-world.fixture.ts";
+import { type Effect, LEASE_MS, type Member, type World } from "./bus-world.fixture.ts";
 import { createBus } from "./create-bus.ts";
 import { createPostgresLogStore } from "./postgres-log-store.ts";
 import { createRedisBroker } from "./redis-broker.ts";
+import type { PoisonOptions } from "./unit-place.ts";
 
 const log = pino({ level: import.meta.env["R3_TEST_LOG"] ?? "silent" });
 
@@ -23,7 +24,7 @@ interface Place {
   idleTimeoutMs: number;
 }
 
-function joinAt(place: Place): Member {
+function joinAt(place: Place, poison: Partial<PoisonOptions>): Member {
   const pool = createPostgresDb(place.databaseUrl, { maxConnections: 6, idleTimeoutMs: place.idleTimeoutMs });
   let dead = false;
   const db: Db = {
@@ -51,7 +52,7 @@ function joinAt(place: Place): Member {
     log,
     instance: `m-${crypto.randomUUID().slice(0, 6)}`,
     partitions: 4,
-    ...QUICK_DEATH,
+    ...poison,
   });
   const member: Member = {
     bus,
@@ -91,8 +92,8 @@ export async function createRedisWorld(options: { idleTimeoutMs?: number; redisU
   const world: World = {
     db,
     logStore,
-    join() {
-      const member = joinAt(place);
+    join(poison = {}) {
+      const member = joinAt(place, poison);
       members.push(member);
       return Promise.resolve(member);
     },

@@ -52,7 +52,8 @@ insert into bus.incarnation default values;
 -- Events that a group has passed without their effect. They make lanes, one a key of a topic: parked ones are tried again in order,
 -- dead ones by nobody, until a person redrives or discards them. `raw` is the event as it came: the log may forget it meanwhile.
 create table bus.parked (
-  id uuid primary key default gen_random_uuid(),
+  -- Grows with time (UUIDv7).
+  id uuid primary key,
   group_name text not null,
   topic text not null,
   part integer not null,

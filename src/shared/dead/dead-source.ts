@@ -1,0 +1,43 @@
+import type { ParkedEvent, Parking } from "#shared/bus/parking.ts";
+import type { Tx } from "#shared/db/db.ts";
+import type { DeadAfter, DeadDetail, DeadItem, DeadState } from "./dead-item.ts";
+
+/** Something dead with its content. */
+export type DeadFound = Omit<DeadDetail, "actions">;
+
+/** A kind of what can be dead, for one service. Ids are unique among all kinds. */
+export interface DeadSource {
+  list(state: DeadState, after: DeadAfter | null, limit: number): Promise<DeadItem[]>;
+  find(id: string): Promise<DeadFound | null>;
+  /** Null: it is not dead (any more). The row is locked until the transaction ends. */
+  redrive(tx: Tx, id: string): Promise<DeadItem | null>;
+  discard(tx: Tx, id: string): Promise<DeadItem | null>;
+}
+
+function itemOf({ id, state, topic, key, seq, tries, error, parkedAtMs }: ParkedEvent): DeadItem {
+  return { id, kind: "event", state, channel: topic, lane: key, seq, tries, error, sinceMs: parkedAtMs };
+}
+
+/** The events that a group could not handle. `parking` is asked for when it is needed. */
+export function deadEvents(
+  parking: () => Pick<Parking, "list" | "find" | "redrive" | "discard">,
+  group: string,
+): DeadSource {
+  return {
+    async list(state, after, limit) {
+      return (await parking().list({ group, state }, after, limit)).map(itemOf);
+    },
+    async find(id) {
+      const found = await parking().find(group, id);
+      return found === null ? null : { ...itemOf(found.event), content: found.event.raw, waiting: found.waiting };
+    },
+    async redrive(tx, id) {
+      const event = await parking().redrive(tx, group, id);
+      return event === null ? null : itemOf(event);
+    },
+    async discard(tx, id) {
+      const event = await parking().discard(tx, group, id);
+      return event === null ? null : itemOf(event);
+    },
+  };
+}
