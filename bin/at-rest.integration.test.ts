@@ -38,6 +38,19 @@ describe("the engine's snapshot", () => {
     expect(restlessness(AT_REST, after)).toBeNull();
   });
 
+  test.each([
+    ["open", "1 tasks are open"],
+    ["dead", "1 tasks are dead"],
+    ["done", null],
+  ])("a task that is %s: %p", async (state, said) => {
+    await sql`
+      insert into queue.tasks (id, queue, lane, seq, priority, type, payload, state, created_at_ms)
+      values (gen_random_uuid(), 'q', 'l', 1, 5, 't', '{}', ${state}, 1)`;
+    const engine = { ...(await engineSnapshot(sql, SESSION)), sessionState: "RUNNING" };
+    expect(restlessness(AT_REST, engine)).toBe(said);
+    await sql`delete from queue.tasks`;
+  });
+
   test("takes no order that ended unsent for an open one, nor for one that ended at the venue", async () => {
     await putOrder("denied", "DENIED", false, null);
     await putOrder("canceled-unsent", "CANCELED", false, null);

@@ -55,6 +55,6 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
     notReady: () => (started ? [] : ["its queue and its topics"]),
     routes: new Elysia()
       .use(createRoutes(deps.db, deps.log))
-      .use(createDeadRoutes("risk-manager", deps, { group: "risk-manager" })),
+      .use(createDeadRoutes("risk-manager", deps, { group: "risk-manager", queues: [DECIDE_SIGNAL.queue] })),
   };
 }

@@ -1,9 +1,11 @@
+import { storableText } from "#shared/errors/storable-text.ts";
+import { verdictOf } from "#shared/errors/verdict.ts";
 import type { BatchItem } from "./batch-item.ts";
 import type { BusEvent } from "./bus.ts";
-import { parkedPauseMs, QUICK_TRIES, quickPauseMs, verdictOf } from "./failure-rule.ts";
 import type { Advance } from "./log-store.ts";
 import type { NewParked } from "./parking.ts";
-import { concerns, storableText, tellFailed, type UnitPlace, unitEpochOf } from "./unit-place.ts";
+import { parkedPauseMs, QUICK_TRIES, quickPauseMs } from "./retry-pauses.ts";
+import { concerns, tellFailed, type UnitPlace, unitEpochOf } from "./unit-place.ts";
 
 /** What becomes of a batch's items. */
 interface Split {

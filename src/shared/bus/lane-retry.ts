@@ -1,10 +1,12 @@
 import type { Tx } from "#shared/db/db.ts";
+import { storableText } from "#shared/errors/storable-text.ts";
+import { verdictOf } from "#shared/errors/verdict.ts";
 import type { Topic } from "./bus.ts";
 import { decode } from "./envelope.ts";
-import { parkedPauseMs, verdictOf } from "./failure-rule.ts";
 import type { KnownLane } from "./parked-lanes.ts";
 import type { ParkedEntry } from "./parking.ts";
-import { storableText, tellFailed, type UnitPlace, unitEpochOf } from "./unit-place.ts";
+import { parkedPauseMs } from "./retry-pauses.ts";
+import { tellFailed, type UnitPlace, unitEpochOf } from "./unit-place.ts";
 
 /** Events of a lane in one transaction at most. */
 const LARGEST = 256;

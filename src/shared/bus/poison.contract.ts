@@ -80,7 +80,8 @@ export const POISON_CASES: Record<string, (world: World) => Promise<void>> = {
   },
 
   async "a transient error is tried again at once, and parks nothing"(world) {
-    const { bus } = await world.join();
+    // What fails twice would be dead.
+    const { bus } = await world.join({ deadAfterTries: 1 });
     const topic = topicFor("transient");
     const poison = poisoned(world, bus, topic, ["k/1"]);
     poison.error = new AppError("CONFLICT", "transient", "Not yet.");

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
-import { messageOf } from "#shared/errors/app-error.ts";
+import { storableText } from "#shared/errors/storable-text.ts";
 import type { BusEvent, OwnedUnit, SubscribeOptions, Topic } from "./bus.ts";
 import type { LogStore, UnitEpoch } from "./log-store.ts";
 import type { ParkedLanes } from "./parked-lanes.ts";
@@ -46,11 +46,6 @@ export function unitEpochOf({ unit: { group, partition, epoch } }: UnitPlace): U
 /** Whether an event's handler does something with it. */
 export function concerns({ subscription }: UnitPlace, event: BusEvent): boolean {
   return subscription.concerns?.(event) ?? true;
-}
-
-/** The text of a failure as a row takes it: without what Postgres refuses, and not without end. */
-export function storableText(error: unknown): string {
-  return messageOf(error).replaceAll("\0", "").slice(0, 2_000);
 }
 
 /** Says that an event was parked or is dead, in the log and to whoever wants to know of dead ones. */

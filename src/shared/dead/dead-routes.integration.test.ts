@@ -5,23 +5,23 @@ import type { NewParked } from "#shared/bus/parking.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
+import { createMemoryWakeups } from "#shared/queue/memory.ts";
+import { createTaskQueue } from "#shared/queue/task-queue.ts";
 import type { DeadDetail, DeadItem } from "./dead-item.ts";
 import { createDeadRoutes } from "./dead-routes.ts";
 
 const GROUP = "risk-manager";
+const log = pino({ level: "silent" });
 let database: TestDatabase;
 let routes: ReturnType<typeof createDeadRoutes>;
 
 beforeAll(async () => {
   database = await createTestDatabase();
   const { parking } = createPostgresLogStore(database.db);
-  const deps = {
-    db: database.db,
-    bus: { parking } as unknown as Bus,
-    clock: systemClock,
-    log: pino({ level: "silent" }),
-  };
-  routes = createDeadRoutes(GROUP, deps, { group: GROUP });
+  const queue = createTaskQueue({ db: database.db, wakeups: createMemoryWakeups(), clock: systemClock, log });
+  const bus = { parking } as unknown as Bus;
+  const deps = { db: database.db, bus, queue, clock: systemClock, log };
+  routes = createDeadRoutes(GROUP, deps, { group: GROUP, queues: ["decisions"] });
 });
 afterAll(() => database.drop());
 
@@ -125,6 +125,28 @@ describe("the REST of what could not be handled", () => {
       expect(await ask(`/dead/${id}`)).toMatchObject({ status: 200, body: { state: "dead", actions: [] } });
     },
   );
+
+  test("dead tasks are listed beside events, and redriven or discarded alike", async () => {
+    const ids = [Bun.randomUUIDv7(), Bun.randomUUIDv7()];
+    for (const [index, id] of ids.entries()) {
+      await database.db.sql`
+        insert into queue.tasks (id, queue, lane, seq, priority, type, payload, state, holds, failures, error, created_at_ms)
+        values (${id}, 'decisions', ${`lane-${index}`}, 1, 5, 't', '{"n":1}', 'dead', true, 30, 'no', 1)`;
+    }
+    const { body } = await ask("/dead?limit=2");
+    expect((body as { items: DeadItem[] }).items).toMatchObject(
+      ids.map((id) => ({ id, kind: "task", channel: "decisions", tries: 30 })),
+    );
+    const redriven = await ask(`/dead/${ids[0]}/redrive`, { reason: "mended" });
+    expect(redriven).toMatchObject({ status: 200, body: { content: '{"n":1}', actions: [{ action: "redrive" }] } });
+    expect((await ask(`/dead/${ids[1]}/discard`, { reason: "void" })).status).toBe(200);
+    const rows = await database.db.sql`
+      select state, failures, outcome from queue.tasks where queue = 'decisions' order by lane`;
+    expect([...rows]).toEqual([
+      { state: "open", failures: 0, outcome: null },
+      { state: "done", failures: 30, outcome: { discarded: true } },
+    ]);
+  });
 
   test("what belongs to another group is not found", async () => {
     const { parking } = createPostgresLogStore(database.db);

@@ -6,14 +6,16 @@ import { problemSchema } from "#shared/http/problem.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { insertAction, listActions } from "./dead-actions.ts";
 import { type DeadAction, type DeadDetail, deadDetailSchema, deadItemSchema, deadStateSchema } from "./dead-item.ts";
-import { type DeadSource, deadEvents } from "./dead-source.ts";
+import { type DeadSource, deadEvents, deadTasks } from "./dead-source.ts";
 
-type DeadDeps = Pick<Deps, "db" | "bus" | "clock" | "log">;
+type DeadDeps = Pick<Deps, "db" | "bus" | "queue" | "clock" | "log">;
 
 /** Where a service's failed work is kept. */
 interface DeadPlaces {
   /** The group of its subscription. */
   group?: string;
+  /** The queues that it works. */
+  queues?: readonly string[];
 }
 
 const byId = z.object({ id: z.uuid().describe("The event's or the task's id") });
@@ -28,9 +30,10 @@ const word = z.strictObject({
 const BY = "local";
 
 /** REST of the events and tasks that a service could not handle: they are listed, inspected, redriven and discarded. */
-export function createDeadRoutes(service: string, deps: DeadDeps, { group }: DeadPlaces) {
+export function createDeadRoutes(service: string, deps: DeadDeps, { group, queues = [] }: DeadPlaces) {
   const sources: DeadSource[] = [];
   if (group !== undefined) sources.push(deadEvents(() => deps.bus.parking, group));
+  if (queues.length > 0) sources.push(deadTasks(() => deps.queue.failing, queues));
   const act = (action: DeadAction["action"], id: string, reason: string) =>
     actOn({ service, deps, sources }, { action, id, reason });
   return httpBase(service, deps.log)

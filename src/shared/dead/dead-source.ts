@@ -1,5 +1,6 @@
 import type { ParkedEvent, Parking } from "#shared/bus/parking.ts";
 import type { Tx } from "#shared/db/db.ts";
+import type { FailingTask, FailingTasks } from "#shared/queue/failing-tasks.ts";
 import type { DeadAfter, DeadDetail, DeadItem, DeadState } from "./dead-item.ts";
 
 /** Something dead with its content. */
@@ -14,7 +15,7 @@ export interface DeadSource {
   discard(tx: Tx, id: string): Promise<DeadItem | null>;
 }
 
-function itemOf({ id, state, topic, key, seq, tries, error, parkedAtMs }: ParkedEvent): DeadItem {
+function eventItem({ id, state, topic, key, seq, tries, error, parkedAtMs }: ParkedEvent): DeadItem {
   return { id, kind: "event", state, channel: topic, lane: key, seq, tries, error, sinceMs: parkedAtMs };
 }
 
@@ -25,19 +26,45 @@ export function deadEvents(
 ): DeadSource {
   return {
     async list(state, after, limit) {
-      return (await parking().list({ group, state }, after, limit)).map(itemOf);
+      return (await parking().list({ group, state }, after, limit)).map(eventItem);
     },
     async find(id) {
       const found = await parking().find(group, id);
-      return found === null ? null : { ...itemOf(found.event), content: found.event.raw, waiting: found.waiting };
+      return found === null ? null : { ...eventItem(found.event), content: found.event.raw, waiting: found.waiting };
     },
     async redrive(tx, id) {
       const event = await parking().redrive(tx, group, id);
-      return event === null ? null : itemOf(event);
+      return event === null ? null : eventItem(event);
     },
     async discard(tx, id) {
       const event = await parking().discard(tx, group, id);
-      return event === null ? null : itemOf(event);
+      return event === null ? null : eventItem(event);
+    },
+  };
+}
+
+function taskItem({ id, state, queue, lane, seq, failures, error, createdAtMs }: FailingTask): DeadItem {
+  return { id, kind: "task", state, channel: queue, lane, seq, tries: failures, error, sinceMs: createdAtMs };
+}
+
+/** The tasks of some queues that failed. `failing` is asked for when it is needed. */
+export function deadTasks(failing: () => FailingTasks, queues: readonly string[]): DeadSource {
+  return {
+    async list(state, after, limit) {
+      return (await failing().list({ queues, state }, after, limit)).map(taskItem);
+    },
+    async find(id) {
+      const found = await failing().find(queues, id);
+      if (found === null) return null;
+      return { ...taskItem(found.task), content: JSON.stringify(found.task.payload), waiting: found.waiting };
+    },
+    async redrive(tx, id) {
+      const task = await failing().redrive(tx, queues, id);
+      return task === null ? null : taskItem(task);
+    },
+    async discard(tx, id) {
+      const task = await failing().discard(tx, queues, id);
+      return task === null ? null : taskItem(task);
     },
   };
 }

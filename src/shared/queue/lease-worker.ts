@@ -66,7 +66,12 @@ class LaneVisit {
       }
       if (row === undefined) throw error;
       this.#failure = error;
-      return putOff(this.context, this.at, { row, attempts: row.attempts, epoch: this.#held?.epoch ?? null, error });
+      return putOff(this.context, this.options.tasks, this.at, {
+        row,
+        attempts: row.attempts,
+        epoch: this.#held?.epoch ?? null,
+        error,
+      });
     }
   }
 

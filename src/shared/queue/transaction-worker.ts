@@ -44,17 +44,18 @@ export function createTransactionRun(context: WorkerContext, options: Transactio
         if (batch === undefined) break;
         count += batch.done.length;
         last = batch.done.at(-1)?.outcome ?? {};
+        limit = Math.min(limit * 2, BATCH);
         if (!(await batch.more)) break;
       } catch (error) {
         const [row] = rows;
         if (row === undefined) throw error;
         if (rows.length > 1) {
-          // One of them: go on one by one, so that only the bad one waits.
-          limit = 1;
+          // One of them: the batch is halved until it is found, so that only the bad one waits.
+          limit = Math.ceil(rows.length / 2);
           continue;
         }
         failure = error;
-        if (!(await putOff(context, at, { row, attempts: row.attempts + 1, epoch: null, error }))) break;
+        if (!(await putOff(context, options.tasks, at, { row, attempts: row.attempts + 1, epoch: null, error }))) break;
       }
     }
     if (failure !== undefined) throw failure;
