@@ -1,7 +1,9 @@
+import { isOverdue } from "#shared/db/transact-within.ts";
 import { storableText } from "#shared/errors/storable-text.ts";
 import { verdictOf } from "#shared/errors/verdict.ts";
 import type { BatchItem } from "./batch-item.ts";
 import type { BusEvent } from "./bus.ts";
+import { answers, withinDeadline } from "./handler-deadline.ts";
 import type { Advance } from "./log-store.ts";
 import type { NewParked } from "./parking.ts";
 import { parkedPauseMs, QUICK_TRIES, quickPauseMs } from "./retry-pauses.ts";
@@ -31,6 +33,10 @@ export class BatchWork {
         await this.attempt(items);
         return;
       } catch (error) {
+        if (isOverdue(error)) {
+          await this.overdue(items, error);
+          throw error;
+        }
         const verdict = verdictOf(error);
         if (verdict === "unit" || unit.signal.aborted) throw error;
         if (verdict === "again" && tries < QUICK_TRIES) {
@@ -56,18 +62,27 @@ export class BatchWork {
     await this.commit(items.slice(middle));
   }
 
+  /** The unit is given up; the next owner looks at the events one by one, and one that was alone is parked. */
+  private async overdue(items: readonly BatchItem[], error: unknown): Promise<void> {
+    const [only, ...others] = items;
+    if (only === undefined || !(await answers(this.place))) return;
+    if (others.length === 0) return this.park(only, error);
+    const until = this.stepsOf(items).map(({ topic, after }) => ({ topic, seq: after }));
+    await this.place.logStore.beCareful(unitEpochOf(this.place), until);
+  }
+
   private async attempt(items: readonly BatchItem[]): Promise<void> {
-    const { db, logStore, subscription, unit } = this.place;
+    const { logStore, subscription, unit } = this.place;
     const { events, behind, undecodable } = this.split(items);
     const isHandled = events.some((event) => concerns(this.place, event));
     const steps = this.stepsOf(items);
     if (!isHandled && behind.length === 0 && undecodable.length === 0) {
       await logStore.pass(unitEpochOf(this.place), steps);
     } else {
-      await db.transaction(async (tx) => {
+      await withinDeadline(this.place, async (tx) => {
         // First in the transaction: fences, deduplicates and locks. Not awaited: its failure is the transaction's.
         logStore.advance(tx, unitEpochOf(this.place), steps).catch(() => undefined);
-        const parked = [...behind.map(waiting), ...undecodable.map(deadOnArrival)];
+        const parked = [...behind.map(waiting), ...undecodable.map(deadOnArrival)].toSorted((a, b) => a.seq - b.seq);
         if (parked.length > 0) logStore.parking.park(tx, unitEpochOf(this.place), parked).catch(() => undefined);
         if (isHandled) await subscription.handle?.(tx, events, unit);
         for (const item of undecodable) await tellFailed(this.place, tx, { ...item, tries: 1, isDead: true });

@@ -33,6 +33,8 @@ export interface World {
   note(tx: Tx, effect: Effect): Promise<void>;
   /** The effects of a group in the order of their writing. */
   noted(group: string): Promise<Effect[]>;
+  /** Closes all members that have joined. */
+  leave(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -8,6 +8,7 @@ import type { PoisonOptions } from "./unit-place.ts";
 
 /** Half a minute of growing pauses, then eleven minutes of pauses of half a minute. */
 const DEAD_AFTER_TRIES = 30;
+const DEADLINE_MS = 10_000;
 
 export interface BusOptions extends Omit<BusContext, "partitions" | "poison">, Partial<PoisonOptions> {
   /** Partitions of every topic. The same in all processes of a database. Default 8. */
@@ -19,8 +20,8 @@ export interface BusOptions extends Omit<BusContext, "partitions" | "poison">, P
  * Closing it closes what runs on it, the broker included; the database and the leader are the caller's.
  */
 export function createBus(options: BusOptions): Bus {
-  const { deadAfterTries = DEAD_AFTER_TRIES, onDead } = options;
-  const poison = { deadAfterTries, onDead };
+  const { deadAfterTries = DEAD_AFTER_TRIES, deadlineMs = DEADLINE_MS, onDead } = options;
+  const poison = { deadAfterTries, deadlineMs, onDead };
   const context: BusContext = { ...options, partitions: options.partitions ?? 8, poison };
   const publisher = new Publisher(context);
   const running = new Set<Running>();

@@ -1,8 +1,10 @@
 import type { Tx } from "#shared/db/db.ts";
+import { isOverdue, OVERDUE_TRIES } from "#shared/db/transact-within.ts";
 import { storableText } from "#shared/errors/storable-text.ts";
 import { verdictOf } from "#shared/errors/verdict.ts";
 import type { Topic } from "./bus.ts";
 import { decode } from "./envelope.ts";
+import { answers, withinDeadline } from "./handler-deadline.ts";
 import type { KnownLane } from "./parked-lanes.ts";
 import type { ParkedEntry } from "./parking.ts";
 import { parkedPauseMs } from "./retry-pauses.ts";
@@ -27,9 +29,14 @@ export class LaneRetry {
         lane.dueAtMs = left === "dead" ? Number.POSITIVE_INFINITY : clock.monotonicMs();
       }
     } catch (error) {
-      if (verdictOf(error) === "unit" || unit.signal.aborted) throw error;
       const [only, ...others] = tried;
-      if (only === undefined) throw error;
+      if (isOverdue(error)) {
+        if (only !== undefined && others.length === 0 && (await answers(this.place))) {
+          await this.failed(lane, only, error);
+        }
+        throw error;
+      }
+      if (verdictOf(error) === "unit" || unit.signal.aborted || only === undefined) throw error;
       // One of them: from the first on, one by one.
       if (others.length > 0) lane.size = 1;
       else await this.failed(lane, only, error);
@@ -38,10 +45,10 @@ export class LaneRetry {
 
   /** What the lane begins with after it. */
   private attempt(lane: KnownLane, tried: ParkedEntry[]): Promise<"nothing" | "dead" | "more"> {
-    const { db, logStore, subscription, unit } = this.place;
+    const { logStore, subscription, unit } = this.place;
     const topic = this.topicOf(lane);
     const skipsDead = topic.onDead === "skip";
-    return db.transaction(async (tx) => {
+    return withinDeadline(this.place, async (tx) => {
       this.fence(tx, topic);
       // One more than is tried, to see whether something is left.
       const found = await logStore.parking.open(tx, unitEpochOf(this.place), lane, { limit: lane.size + 1, skipsDead });
@@ -63,7 +70,8 @@ export class LaneRetry {
     const { db, logStore, clock, poison } = this.place;
     const topic = this.topicOf(lane);
     const tries = entry.tries + 1;
-    const isDead = verdictOf(error) === "dead" || tries >= poison.deadAfterTries;
+    const mostTries = isOverdue(error) ? OVERDUE_TRIES : poison.deadAfterTries;
+    const isDead = verdictOf(error) === "dead" || tries >= mostTries;
     const delayMs = parkedPauseMs(tries, Math.random());
     await db.transaction(async (tx) => {
       this.fence(tx, topic);

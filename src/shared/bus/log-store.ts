@@ -38,6 +38,12 @@ export interface Position {
   seq: number;
 }
 
+/** What a takeover finds. */
+export interface TakenPosition extends Position {
+  /** Up to here events are handled one by one: the handler of one among them has not ended in time. */
+  careful: number;
+}
+
 /** One step of a group's position, from where it has to stand to where it goes. */
 export interface Advance {
   topic: string;
@@ -68,7 +74,9 @@ export interface LogStore {
   /** The number of the newest event by topic and partition (`streamKey`); those without an event are left out. */
   heads(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Writes the epoch into the unit's positions, made at 0 where missing; waits for the old owner's commit. */
-  take(tx: Tx, unit: UnitEpoch, topics: readonly string[]): Promise<Position[]>;
+  take(tx: Tx, unit: UnitEpoch, topics: readonly string[]): Promise<TakenPosition[]>;
+  /** Has the events up to a number handled one by one from the next takeover on. Nothing when the epoch is another one. */
+  beCareful(unit: UnitEpoch, until: readonly Position[]): Promise<void>;
   /** Moves positions on. FENCED when the epoch is another one or a position is not where it should be. */
   advance(tx: Tx, unit: UnitEpoch, steps: readonly Advance[]): Promise<void>;
   /**

@@ -10,6 +10,7 @@ import {
   type Position,
   type Stream,
   streamKey,
+  type TakenPosition,
   type UnitEpoch,
 } from "./log-store.ts";
 import { createMemoryParking } from "./memory-parking.ts";
@@ -19,6 +20,7 @@ interface MemoryPosition {
   part: number;
   seq: number;
   epoch: number;
+  careful: number;
 }
 
 function positionName(group: string, topic: string, part: number): string {
@@ -57,15 +59,23 @@ class MemoryLogStore implements LogStore {
     return Promise.resolve(new Map(wanted.map(([name, entries]) => [name, entries.length])));
   }
 
-  take(tx: Tx, { group, part, epoch }: UnitEpoch, topics: readonly string[]): Promise<Position[]> {
+  take(tx: Tx, { group, part, epoch }: UnitEpoch, topics: readonly string[]): Promise<TakenPosition[]> {
     const taken = topics.map((topic) => {
-      const seq = this.places.get(positionName(group, topic, part))?.seq ?? 0;
-      return { topic, part, seq, epoch };
+      const { seq = 0, careful = 0 } = this.places.get(positionName(group, topic, part)) ?? {};
+      return { topic, part, seq, epoch, careful };
     });
     changeAtCommit(tx, () => {
       for (const position of taken) this.places.set(positionName(group, position.topic, part), position);
     });
-    return Promise.resolve(taken.map(({ topic, seq }) => ({ topic, seq })));
+    return Promise.resolve(taken.map(({ topic, seq, careful }) => ({ topic, seq, careful })));
+  }
+
+  beCareful({ group, part, epoch }: UnitEpoch, until: readonly Position[]): Promise<void> {
+    for (const { topic, seq } of until) {
+      const position = this.places.get(positionName(group, topic, part));
+      if (position?.epoch === epoch) position.careful = Math.max(position.careful, seq);
+    }
+    return Promise.resolve();
   }
 
   advance(tx: Tx, unit: UnitEpoch, steps: readonly Advance[]): Promise<void> {
@@ -101,7 +111,8 @@ class MemoryLogStore implements LogStore {
 
   private move({ group, part, epoch }: UnitEpoch, steps: readonly Advance[]): void {
     for (const { topic, after } of steps) {
-      this.places.set(positionName(group, topic, part), { topic, part, seq: after, epoch });
+      const careful = this.places.get(positionName(group, topic, part))?.careful ?? 0;
+      this.places.set(positionName(group, topic, part), { topic, part, seq: after, epoch, careful });
     }
   }
 

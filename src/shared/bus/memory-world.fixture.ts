@@ -134,7 +134,7 @@ export function createMemoryWorld(): World {
   };
   const effects: Effect[] = [];
   const members: Member[] = [];
-  return {
+  const world: World = {
     db: shared.db,
     logStore: shared.logStore,
     join(poison = {}) {
@@ -163,8 +163,12 @@ export function createMemoryWorld(): World {
       return Promise.resolve();
     },
     noted: (group) => Promise.resolve(effects.filter((effect) => effect.group === group)),
+    async leave() {
+      await Promise.all(members.splice(0).map((member) => member.close()));
+    },
     async close() {
-      await Promise.all(members.map((member) => member.close()));
+      await world.leave();
     },
   };
+  return world;
 }

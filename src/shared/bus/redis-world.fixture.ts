@@ -113,8 +113,11 @@ export async function createRedisWorld(options: { idleTimeoutMs?: number; redisU
         select group_name as group, key, n from effects where group_name = ${group} order by id`;
       return [...rows];
     },
+    async leave() {
+      await Promise.all(members.splice(0).map((member) => member.close()));
+    },
     async close() {
-      await Promise.all(members.map((member) => member.close()));
+      await world.leave();
       admin.disconnect();
       await redis.cleanup();
       await database.drop();

@@ -20,6 +20,8 @@ export interface DeadEvent {
 export interface PoisonOptions {
   /** An event that has failed so often is dead. */
   deadAfterTries: number;
+  /** How long a handler may take, in milliseconds. */
+  deadlineMs: number;
   /** Called in the transaction that an event dies in, last. */
   onDead?: ((tx: Tx, dead: DeadEvent) => Promise<void>) | undefined;
 }

@@ -1,3 +1,4 @@
+import { isOverdue } from "#shared/db/transact-within.ts";
 import { fenced, hasCode } from "#shared/errors/app-error.ts";
 import { readBatch, type TopicBatch } from "./batch-item.ts";
 import { BatchWork } from "./batch-work.ts";
@@ -6,7 +7,7 @@ import type { BusEvent, OwnedUnit, Topic } from "./bus.ts";
 import { decode } from "./envelope.ts";
 import { Inbox } from "./inbox.ts";
 import { LaneRetry } from "./lane-retry.ts";
-import { type Position, type StoredEntry, streamKey } from "./log-store.ts";
+import { type Position, type StoredEntry, streamKey, type TakenPosition } from "./log-store.ts";
 import { ParkedLanes } from "./parked-lanes.ts";
 import type { LaneHead } from "./parking.ts";
 import { GrowingPause, passesByItself } from "./pause.ts";
@@ -25,7 +26,7 @@ export interface UnitWorkerOptions
 
 /** What a unit's owner begins with, as the takeover's transaction saw it. */
 export interface TakenUnit {
-  positions: readonly Position[];
+  positions: readonly TakenPosition[];
   /** The lanes that hold keys back. */
   heads: readonly LaneHead[];
 }
@@ -39,6 +40,8 @@ export class UnitWorker {
   readonly inbox: Inbox;
   private readonly place: UnitPlace;
   private readonly positions = new Map<string, number>();
+  /** Up to where the events of a topic are handled one by one. */
+  private readonly careful: ReadonlyMap<string, number>;
   private readonly lanes = new ParkedLanes();
   private readonly batches: BatchWork;
   private readonly retry: LaneRetry;
@@ -65,6 +68,7 @@ export class UnitWorker {
     this.durable = topics.filter((topic) => topic.class === "durable").sort((a, b) => (a.name < b.name ? -1 : 1));
     this.inbox = new Inbox(this.durable.map((topic) => topic.name));
     this.setPositions(taken.positions);
+    this.careful = new Map(taken.positions.map(({ topic, careful }) => [topic, careful]));
     this.lanes.learn(taken.heads, options.clock.monotonicMs());
   }
 
@@ -126,6 +130,8 @@ export class UnitWorker {
         await this.step(pause);
         pause.reset();
       } catch (error) {
+        // Its handler may go on: whoever has the unit next is not this epoch.
+        if (isOverdue(error)) throw error;
         this.report(error, pause.count);
         // Said when the positions were read: they are another owner's.
         if (hasCode(error, "FENCED") && this.inDoubt) throw error;
@@ -165,8 +171,9 @@ export class UnitWorker {
   /** The next entries of each topic, without a hole from the position on. */
   private async collect(): Promise<TopicBatch[]> {
     const batches: TopicBatch[] = [];
-    let room = BATCH;
-    for (const topic of this.durable) {
+    const careful = this.durable.find(({ name }) => (this.positions.get(name) ?? 0) < (this.careful.get(name) ?? 0));
+    let room = careful === undefined ? BATCH : 1;
+    for (const topic of careful === undefined ? this.durable : [careful]) {
       if (room === 0) break;
       const position = this.positions.get(topic.name) ?? 0;
       const waiting = this.inbox.takeDurable(topic.name);

@@ -68,4 +68,6 @@ export const RUN_BACKTEST = taskType({
   lane: "runId",
   payload: z.object({ runId: z.string() }),
   onDead: "skip",
+  // A run over all of a market's history: the work itself is in a thread.
+  deadlineMs: 86_400_000,
 });

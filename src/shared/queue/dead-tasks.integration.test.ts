@@ -171,3 +171,80 @@ test("of a large batch with one bad task only that one waits", async () => {
   expect(await deadIn(queue, task)).toMatchObject([{ payload: { n: 61 } }]);
   expect(at.tries).toBeLessThan(12);
 });
+
+describe("a handler that does not end", () => {
+  test.each(["transaction", "lease"] as const)(
+    "past its deadline gives its lane up, other lanes flow, and its task is dead in the end: %s mode",
+    async (mode) => {
+      const task: NumberTask = { ...numberTask(`endless-${mode}`), deadlineMs: 200 };
+      const queue = fixture.process(createMemoryWakeups(), undefined, { deadlineMs: 200 });
+      const done: number[] = [];
+      const hang = (n: number) => (n === 1 ? new Promise<void>(() => undefined) : Promise.resolve());
+      const base = { queue: task.queue, tasks: [task], concurrency: 2 };
+      if (mode === "transaction") {
+        queue.work({
+          ...base,
+          mode,
+          handle: async (tx, tasks) => {
+            for (const { payload } of tasks) await hang((payload as { n: number }).n);
+            tx.afterCommit(() => done.push(...tasks.map(({ payload }) => (payload as { n: number }).n)));
+            return tasks.map(() => ({}));
+          },
+        });
+      } else {
+        queue.work({
+          ...base,
+          mode,
+          first: async () => undefined,
+          handle: async (lane, each) => {
+            await hang((each.payload as { n: number }).n);
+            await lane.step(async (tx) => tx.complete(each, {}));
+            done.push((each.payload as { n: number }).n);
+          },
+        });
+      }
+      await fixture.enqueue(queue, task, "bad", 1, 2);
+      await fixture.enqueue(queue, task, "good", 3, 4);
+      const [dead] = await deadIn(queue, task);
+      expect(dead).toMatchObject({ failures: 3, error: expect.stringContaining("has not ended within 200 ms") });
+      await fixture.enqueue(queue, task, "good", 5);
+      await until(() => done.length === 3);
+      expect(done).toEqual([3, 4, 5]);
+    },
+  );
+
+  test("writes nothing when it wakes up late, and the task is done once", async () => {
+    const task: NumberTask = { ...numberTask("late"), deadlineMs: 200 };
+    const queue = fixture.process(createMemoryWakeups());
+    const late = Promise.withResolvers<void>();
+    const woken = Promise.withResolvers<unknown>();
+    const epochs: number[] = [];
+    queue.work({
+      queue: task.queue,
+      tasks: [task],
+      concurrency: 1,
+      mode: "lease",
+      first: async () => undefined,
+      handle: async (lane, each) => {
+        epochs.push(lane.epoch);
+        if (epochs.length === 1) {
+          await late.promise;
+          expect(lane.signal.aborted).toBe(true);
+          woken.resolve(
+            await lane.step(async (tx) => tx.complete(each, { late: true })).catch((error: unknown) => error),
+          );
+          return;
+        }
+        await lane.step(async (tx) => tx.complete(each, { late: false }));
+      },
+    });
+    await fixture.enqueue(queue, task, "a", 1);
+    await until(async () => (await fixture.openTasks(task)) === 0);
+    late.resolve();
+    expect(await woken.promise).toMatchObject({ code: "FENCED" });
+    expect(epochs.length).toBe(2);
+    expect(epochs[1]).toBeGreaterThan(epochs[0] ?? 0);
+    const [row] = await fixture.database.db.sql`select outcome from queue.tasks where queue = 'late'`;
+    expect(row).toEqual({ outcome: { late: false } });
+  });
+});

@@ -15,6 +15,8 @@ export interface TaskType<Payload extends z.ZodType = z.ZodType> {
    * without it. What moves money waits.
    */
   readonly onDead: "block" | "skip";
+  /** How long a handler may take for one in lease mode, in milliseconds; past it the lane is given up. Default two minutes. */
+  readonly deadlineMs?: number;
   /** The session that a task is done for, by its payload. */
   readonly sessionOf?: (payload: z.infer<Payload>) => string;
 }

@@ -30,12 +30,15 @@ export interface TaskQueueOptions {
   sweepMs?: number;
   /** A task that has failed so often in a row is dead. Default 30: some eleven minutes of growing pauses, or 25. */
   deadAfterTries?: number;
+  /** How long a handler's transaction may take. Default 10,000 ms. */
+  deadlineMs?: number;
   /** Called in the transaction that a task dies in, last. */
   onDead?: (tx: Tx, dead: DeadTask) => Promise<void>;
 }
 
 const DEFAULT_PRIORITY = 5;
 const DEAD_AFTER_TRIES = 30;
+const DEADLINE_MS = 10_000;
 const WAKES = Symbol("lanes to wake after the commit");
 
 /** A timer is set a little late, so that the task is due when its lane is woken. */
@@ -60,6 +63,7 @@ class RowTaskQueue implements TaskQueue {
       log,
       leaseMs,
       deadAfterTries: options.deadAfterTries ?? DEAD_AFTER_TRIES,
+      deadlineMs: options.deadlineMs ?? DEADLINE_MS,
       onDead: options.onDead,
       owner: crypto.randomUUID(),
       keeper: createLeaseKeeper({ clock, log, leaseMs, extend: (leases) => this.#extend(leases, leaseMs) }),

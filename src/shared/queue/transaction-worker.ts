@@ -2,7 +2,7 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { createTaskDecoder } from "./decode-task.ts";
 import { finishTasks, lockLane, type TaskRow } from "./lane-rows.ts";
 import type { TaskOutcome, WorkerOptions } from "./queue.ts";
-import { putOff, type WorkerContext } from "./worker-context.ts";
+import { putOff, transact, type WorkerContext } from "./worker-context.ts";
 
 /** Tasks of a lane in one transaction at most. */
 const BATCH = 500;
@@ -15,7 +15,7 @@ export function createTransactionRun(context: WorkerContext, options: Transactio
 
   async function doBatch(lane: string, limit: number, seen: (rows: TaskRow[]) => void) {
     const at = { queue: options.queue, lane };
-    return context.db.transaction(async (tx) => {
+    return transact(context, at, async (tx) => {
       const rows = await lockLane(tx, at, limit);
       seen(rows);
       if (rows.length === 0) return undefined;

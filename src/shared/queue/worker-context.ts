@@ -1,6 +1,8 @@
 import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
+import { isOverdue, OVERDUE_TRIES, transactWithin } from "#shared/db/transact-within.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import { storableText } from "#shared/errors/storable-text.ts";
 import { verdictOf } from "#shared/errors/verdict.ts";
 import type { LeaseKeeper } from "#shared/leader/lease-keeper.ts";
@@ -17,6 +19,8 @@ export interface WorkerContext {
   owner: string;
   /** A task that has failed so often in a row is dead. */
   deadAfterTries: number;
+  /** How long a handler's transaction may take, in milliseconds. */
+  deadlineMs: number;
   /** Called in the transaction that a task dies in, last. */
   onDead: ((tx: Tx, dead: DeadTask) => Promise<void>) | undefined;
   keeper: LeaseKeeper<LeasedName>;
@@ -31,6 +35,18 @@ export interface FailedTask {
   /** Under which the lane is held; null: it is not. */
   epoch: number | null;
   error: unknown;
+}
+
+/** What a handler that has not ended in time throws. */
+export function overdue({ queue, lane }: LaneName, deadlineMs: number): AppError {
+  const message = `A handler of "${queue}" has not ended within ${deadlineMs} ms.`;
+  return new AppError("DEADLINE_PASSED", "transient", message, { details: { queue, lane } });
+}
+
+/** Runs what a handler does in a transaction, for as long as it may take. */
+export function transact<T>(context: WorkerContext, at: LaneName, body: (tx: Tx) => Promise<T>): Promise<T> {
+  const { db, clock, deadlineMs } = context;
+  return transactWithin({ db, clock, deadlineMs, overdue: () => overdue(at, deadlineMs) }, body);
 }
 
 /** By the contract of its type; of a type that is not known here a task holds its lane. */
@@ -55,7 +71,9 @@ export async function putOff(
   const { row, attempts, epoch, error: thrown } = failed;
   const verdict = verdictOf(thrown);
   const failures = row.failures + (verdict === "unit" ? 0 : 1);
-  const isDead = verdict === "dead" || failures >= context.deadAfterTries;
+  const { deadAfterTries } = context;
+  const mostFailures = isOverdue(thrown) ? Math.min(OVERDUE_TRIES, deadAfterTries) : deadAfterTries;
+  const isDead = verdict === "dead" || failures >= mostFailures;
   const delayMs = retryDelayMs(thrown, verdict === "unit" ? attempts : failures, Math.random());
   const { holds, sessionId } = contractOf(types, row);
   const error = storableText(thrown);

@@ -29,6 +29,8 @@ create table bus.positions (
   part integer not null,
   seq bigint not null default 0,
   epoch bigint not null default 0,
+  -- Up to here events are handled one by one: the handler of one among them has not ended in time.
+  careful bigint not null default 0,
   primary key (group_name, topic, part)
 ) with (fillfactor = 50);
 
