@@ -19,7 +19,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   const { parking } = createPostgresLogStore(database.db);
   const queue = createTaskQueue({ db: database.db, wakeups: createMemoryWakeups(), clock: systemClock, log });
-  const bus = { parking } as unknown as Bus;
+  const bus = { parking, publish: () => undefined } as unknown as Bus;
   const deps = { db: database.db, bus, queue, clock: systemClock, log };
   routes = createDeadRoutes(GROUP, deps, { group: GROUP, queues: ["decisions"] });
 });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { clearAlert } from "#shared/alerts/alerts.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
@@ -95,6 +96,7 @@ async function actOn(
     const item = await source[action](tx, id);
     if (item === null) return null;
     await insertAction(tx, service, { ...done, subject });
+    if (!(await source.hasDead(tx, item))) await clearAlert(tx, deps, source.alertOf(item));
     return item;
   });
   if (after === null) {

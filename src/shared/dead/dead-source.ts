@@ -2,6 +2,7 @@ import type { ParkedEvent, Parking } from "#shared/bus/parking.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { FailingTask, FailingTasks } from "#shared/queue/failing-tasks.ts";
 import type { DeadAfter, DeadDetail, DeadItem, DeadState } from "./dead-item.ts";
+import { type DeadAlert, eventAlert, taskAlert } from "./tell-dead.ts";
 
 /** Something dead with its content. */
 export type DeadFound = Omit<DeadDetail, "actions">;
@@ -13,6 +14,10 @@ export interface DeadSource {
   /** Null: it is not dead (any more). The row is locked until the transaction ends. */
   redrive(tx: Tx, id: string): Promise<DeadItem | null>;
   discard(tx: Tx, id: string): Promise<DeadItem | null>;
+  /** Whether something of its lane is dead, as the transaction sees it. */
+  hasDead(tx: Tx, item: DeadItem): Promise<boolean>;
+  /** Where the alert of its lane stands. */
+  alertOf(item: DeadItem): DeadAlert;
 }
 
 function eventItem({ id, state, topic, key, seq, tries, error, parkedAtMs }: ParkedEvent): DeadItem {
@@ -21,7 +26,7 @@ function eventItem({ id, state, topic, key, seq, tries, error, parkedAtMs }: Par
 
 /** The events that a group could not handle. `parking` is asked for when it is needed. */
 export function deadEvents(
-  parking: () => Pick<Parking, "list" | "find" | "redrive" | "discard">,
+  parking: () => Pick<Parking, "list" | "find" | "redrive" | "discard" | "hasDead">,
   group: string,
 ): DeadSource {
   return {
@@ -40,6 +45,8 @@ export function deadEvents(
       const event = await parking().discard(tx, group, id);
       return event === null ? null : eventItem(event);
     },
+    hasDead: (tx, { channel, lane }) => parking().hasDead(tx, group, { topic: channel, key: lane }),
+    alertOf: ({ channel, lane }) => eventAlert(group, channel, lane),
   };
 }
 
@@ -66,5 +73,7 @@ export function deadTasks(failing: () => FailingTasks, queues: readonly string[]
       const task = await failing().discard(tx, queues, id);
       return task === null ? null : taskItem(task);
     },
+    hasDead: (tx, { channel, lane }) => failing().hasDead(tx, { queue: channel, lane }),
+    alertOf: ({ channel, lane }) => taskAlert(channel, lane),
   };
 }

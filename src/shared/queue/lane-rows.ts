@@ -42,6 +42,8 @@ export interface LaterTask {
   state: "open" | "dead";
   /** Whether a dead one holds back the later ones of its priority. */
   holds: boolean;
+  /** The session that a dead one was for. */
+  sessionId: string | null;
 }
 
 type Json = Parameters<Tx["sql"]["json"]>[0];

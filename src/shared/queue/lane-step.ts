@@ -19,7 +19,7 @@ function laneTx(tx: Tx, done: DoneTask[], later: LaterTask[]): LaneTx {
     afterCommit: (run) => tx.afterCommit(run),
     complete: ({ id, attempts }, outcome) => void done.push({ id, attempts, outcome }),
     retryIn: ({ id, attempts }: Task, delayMs) =>
-      void later.push({ id, attempts, delayMs, failures: 0, state: "open", holds: false }),
+      void later.push({ id, attempts, delayMs, failures: 0, state: "open", holds: false, sessionId: null }),
   };
 }
 

@@ -79,7 +79,8 @@ export async function putOff(
   const error = storableText(thrown);
   const more = await context.db.transaction(async (tx) => {
     if (!(await holdLane(tx, at, epoch))) return undefined;
-    const later = { id: row.id, attempts, failures, delayMs, error, state: isDead ? "dead" : "open", holds } as const;
+    const state = isDead ? "dead" : "open";
+    const later = { id: row.id, attempts, failures, delayMs, error, state, holds, sessionId } as const;
     const left = await finishTasks(tx, at, [], [later]);
     if (isDead) {
       const { id, type, seq } = row;

@@ -30,6 +30,8 @@ create table queue.tasks (
   state text not null default 'open' check (state in ('open', 'done', 'dead')),
   -- Whether a dead one holds back the later ones of its priority in its lane.
   holds boolean not null default false,
+  -- The session that a dead one was for.
+  session_id text,
   -- How often a worker has begun it.
   attempts integer not null default 0,
   -- How often it has failed since it was last put off or redriven; waits for what is away do not count.
@@ -128,7 +130,7 @@ end
 $$;
 
 -- Ends a step of a worker that has locked the lane. p_done: [{id, attempts, outcome}], p_later:
--- [{id, attempts, failures, delayMs, error, state, holds}]; state dead: it is not tried again.
+-- [{id, attempts, failures, delayMs, error, state, holds, sessionId}]; state dead: it is not tried again.
 -- True: more may be done at once (a lease is then kept). False: the lane is released and will be woken when it has to be.
 create function queue.finish(p_queue text, p_lane text, p_done jsonb, p_later jsonb) returns boolean
 language plpgsql as $$
@@ -142,9 +144,10 @@ begin
   if jsonb_array_length(p_later) > 0 then
     update queue.tasks t
     set run_after = v_now + l."delayMs" * interval '1 ms', attempts = l.attempts, failures = l.failures, error = l.error,
-      state = l.state, holds = l.holds
+      state = l.state, holds = l.holds, session_id = l."sessionId"
     from jsonb_to_recordset(p_later) as l (
-      id uuid, attempts integer, failures integer, "delayMs" double precision, error text, state text, holds boolean)
+      id uuid, attempts integer, failures integer, "delayMs" double precision, error text, state text, holds boolean,
+      "sessionId" text)
     where t.id = l.id and t.state = 'open';
   end if;
   perform from queue.doable(p_queue, p_lane, v_now, 1);
