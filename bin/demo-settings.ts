@@ -107,6 +107,8 @@ export function engineSettings(options: SettingsOptions): Record<string, string>
   // The file has been read, and may be named from a folder that is not theirs.
   const { R3_SETTINGS_FILE: _file, ...inherited } = given;
   return {
+    // Whoever writes strategies beside a running engine sees what they do.
+    R3_STRATEGY_RELOAD: "true",
     ...inherited,
     DATABASE_URL: databaseUrl,
     REDIS_URL: redisUrl,

@@ -26,6 +26,7 @@ import { fail, runProcess } from "#shared/service/run-process.ts";
 import { createRunner, type Part } from "#shared/service/runner.ts";
 import type { Deps, ServiceDefinition } from "#shared/service/service.ts";
 import { atStart, watchServers } from "#shared/service/watch-servers.ts";
+import { createThreadHost } from "#shared/strategy-threads/thread-host.ts";
 import { sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { createRegistry } from "#shared/telemetry/metrics.ts";
@@ -72,6 +73,19 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
     },
     general.R3_HTTP_TIMEOUT_MS,
   );
+  const strategies = createThreadHost({
+    folders: general.R3_STRATEGY_FOLDERS,
+    threads: general.R3_STRATEGY_THREADS,
+    reload: general.R3_STRATEGY_RELOAD,
+    limits: {
+      barMs: general.R3_STRATEGY_BAR_BUDGET_MS,
+      slowMs: general.R3_STRATEGY_SLOW_BUDGET_MS,
+      memoryBytes: general.R3_STRATEGY_THREAD_MEMORY_MB * 1e6,
+    },
+    processBytes: () => process.memoryUsage.rss(),
+    clock,
+    log,
+  });
   const failpoints = failpointsOf(settings, exchanges.live);
   const watch = watchServers({
     servers: [
@@ -88,11 +102,12 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
     { name: "queue", stop: () => queue.close() },
     { name: "bus", stop: () => bus.close() },
     { name: "exchanges", stop: () => exchanges.close() },
+    { name: "strategies", stop: () => strategies.close() },
     retentionOf(general, { db, leader, clock, log }),
     watch,
   ];
   return {
-    deps: { db, bus, queue, leader, cache, exchanges, clients, clock, log, failpoints },
+    deps: { db, bus, queue, leader, cache, exchanges, clients, strategies, clock, log, failpoints },
     parts,
     away: () => watch.away(),
   };
