@@ -26,6 +26,7 @@ import { fail, runProcess } from "#shared/service/run-process.ts";
 import { createRunner, type Part } from "#shared/service/runner.ts";
 import type { Deps, ServiceDefinition } from "#shared/service/service.ts";
 import { atStart, watchServers } from "#shared/service/watch-servers.ts";
+import { foldersOf } from "#shared/strategy-threads/catalogue.ts";
 import { createThreadHost } from "#shared/strategy-threads/thread-host.ts";
 import { sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
@@ -74,7 +75,7 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
     general.R3_HTTP_TIMEOUT_MS,
   );
   const strategies = createThreadHost({
-    folders: general.R3_STRATEGY_FOLDERS,
+    folders: foldersOf(general.R3_STRATEGY_FOLDERS),
     threads: general.R3_STRATEGY_THREADS,
     reload: general.R3_STRATEGY_RELOAD,
     limits: {

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import Table from "cli-table3";
 import type { GeneralSettings } from "#shared/config/general.ts";
 import { loadSettings } from "#shared/config/load.ts";
+import { foldersOf } from "#shared/strategy-threads/catalogue.ts";
 import { chooseRun } from "./choose-run.ts";
 import { type DataFolder, takeDataFolder } from "./data-folder.ts";
 import { isThere } from "./demo.ts";
@@ -85,7 +86,7 @@ async function up(options: UpOptions, { data, supervisor, general, given, sinceM
   );
   writePlaces(engine);
   // The start does not wait for it.
-  if (!options.untilDemoEnds) void sayTypeErrors(general.R3_STRATEGY_FOLDERS, data);
+  if (!options.untilDemoEnds) void sayTypeErrors(foldersOf(general.R3_STRATEGY_FOLDERS), data);
   let equal = run.done;
   if (run.sessionId !== null && !(await isThere(engine.urls, run.sessionId))) {
     const gone = "The demo's session was deleted; `bin/up --fresh` plays a new demo.";

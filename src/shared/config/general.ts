@@ -117,12 +117,6 @@ export const generalSchema = z.object({
   R3_STRATEGY_FOLDERS: z
     .string()
     .default("strategies")
-    .transform((text) =>
-      text
-        .split(",")
-        .map((folder) => folder.trim())
-        .filter((folder) => folder !== ""),
-    )
     .describe(
       "Folders whose files' exported strategies sessions and backtests may name, with commas between; relative ones are the engine's own",
     ),

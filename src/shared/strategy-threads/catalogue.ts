@@ -37,6 +37,12 @@ export async function readCatalogue(
   return { strategies, faults };
 }
 
+/** The folders that a setting names, with commas between them. */
+export function foldersOf(setting: string): string[] {
+  const folders = setting.split(",").map((folder) => folder.trim());
+  return folders.filter((folder) => folder !== "");
+}
+
 /** The folder as it is watched and read. */
 export function folderOf(folder: string): string {
   return isAbsolute(folder) ? folder : join(ROOT, folder);
