@@ -18,6 +18,7 @@ import {
 import { basename, dirname, join, resolve } from "node:path";
 import postgres from "postgres";
 import { z } from "zod";
+import { withUsualModes } from "./file-modes.ts";
 import { isZombie } from "./process-record.ts";
 import { say, Trouble } from "./say.ts";
 import type { Program } from "./supervisor.ts";
@@ -88,7 +89,11 @@ function copyBinaries(home: string): string {
   if (existsSync(to)) return to;
   const fresh = `${to}.${process.pid}`;
   rmSync(fresh, { recursive: true, force: true });
-  cpSync(join(from, "native"), join(fresh, "native"), { recursive: true, verbatimSymlinks: true });
+  // The server's user has to read them.
+  withUsualModes(() => {
+    mkdirSync(fresh);
+    cpSync(join(from, "native"), join(fresh, "native"), { recursive: true, verbatimSymlinks: true });
+  });
   for (const link of symlinksSchema.parse(JSON.parse(readFileSync(join(from, "native/pg-symlinks.json"), "utf8")))) {
     const target = join(fresh, link.target);
     if (!existsSync(target)) symlinkSync(basename(link.source), target);

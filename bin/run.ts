@@ -1,10 +1,14 @@
 import { Command } from "commander";
+import type { Registry } from "prom-client";
 import packageJson from "#package" with { type: "json" };
+import { watchForgedEntries } from "#shared/alerts/forged-entries.ts";
 import { createBus } from "#shared/bus/create-bus.ts";
 import { deleteOldEvents } from "#shared/bus/old-events.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import { sealBroker } from "#shared/bus/sealed-broker.ts";
 import { createRedisCache } from "#shared/cache/redis.ts";
+import { sealCache } from "#shared/cache/sealed.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { loadSettings, type Settings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
@@ -21,6 +25,7 @@ import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { deleteOldTasks } from "#shared/queue/old-tasks.ts";
 import { createTaskQueue } from "#shared/queue/task-queue.ts";
 import { deleteOldRows } from "#shared/retention/retention.ts";
+import { readSeal } from "#shared/seal/seal.ts";
 import { createFailpoints } from "#shared/service/create-failpoints.ts";
 import { fail, runProcess } from "#shared/service/run-process.ts";
 import { createRunner, type Part } from "#shared/service/runner.ts";
@@ -31,6 +36,7 @@ import { createThreadHost } from "#shared/strategy-threads/thread-host.ts";
 import { sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { createRegistry } from "#shared/telemetry/metrics.ts";
+import { keepFilesPrivate } from "./file-modes.ts";
 import { OWN_SETTINGS } from "./own-settings.ts";
 import { SERVICES } from "./services.ts";
 
@@ -48,7 +54,7 @@ interface Ports {
 }
 
 /** Connects to Postgres, Redis and the venues: the adapters behind every port. */
-async function connect(settings: Settings, log: Logger, ownUrl: () => string): Promise<Ports> {
+async function connect(settings: Settings, log: Logger, registry: Registry, ownUrl: () => string): Promise<Ports> {
   const { general } = settings;
   const instance = crypto.randomUUID();
   const clock = systemClock;
@@ -56,13 +62,15 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
   const db = createPostgresDb(general.DATABASE_URL, { maxConnections: general.R3_DATABASE_CONNECTIONS });
   const logStore = createPostgresLogStore(db);
   const incarnation = await atStart(POSTGRES, () => logStore.incarnation());
-  const broker = createRedisBroker({ ...redis, incarnation });
+  const seal = await readSeal(db);
+  const onForged = watchForgedEntries({ db, bus: () => bus, clock, log, registry });
+  const broker = sealBroker(createRedisBroker({ ...redis, incarnation }), seal, onForged);
   const lock = createRedlockLock(redis);
   const leader = createLeader({ db, lock, clock, log, leaseMs: general.R3_LEASE_MS, holder: instance });
   const bus = createBus({ db, logStore, broker, leader, clock, log, instance, partitions: general.R3_PARTITIONS });
   const wakeups = createBullmqWakeups({ ...redis, log });
   const queue = createTaskQueue({ db, wakeups, clock, log });
-  const cache = createRedisCache(redis);
+  const cache = sealCache(createRedisCache(redis), seal);
   const bans = createBans({ store: createPostgresBanStore(db), clock, log });
   const exchanges = createCcxtExchanges({ venues: general.R3_VENUES, accounts: general.R3_ACCOUNTS, clock, log, bans });
   const clients = createServiceClients(
@@ -156,11 +164,12 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     format: general.R3_LOG_FORMAT,
     isTerminal: process.stdout.isTTY,
   });
+  const registry = createRegistry({ services: chosen.length === SERVICES.length ? "all" : (chosen[0]?.name ?? "") });
   let listening: Listening | null = null;
   const ownUrl = (): string => listening?.url ?? `http://${general.R3_HTTP_HOST}:${general.R3_HTTP_PORT}`;
   const outside = chosen.every(({ name }) => name === OUTSIDE);
   if (!outside) await atStart(POSTGRES, () => migrate(general.DATABASE_URL));
-  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, ownUrl);
+  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, registry, ownUrl);
   const services = chosen.map((definition) => {
     const deps = { ...ports.deps, log: log.child({ service: definition.name }) };
     const service = definition.create(deps, settings.of(definition));
@@ -181,7 +190,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     version: VERSION,
     pid: process.pid,
     log,
-    registry: createRegistry({ services: chosen.length === SERVICES.length ? "all" : (chosen[0]?.name ?? "") }),
+    registry,
     maxBodyBytes: general.R3_HTTP_MAX_BODY_BYTES,
   });
   const http: Part = {
@@ -221,6 +230,7 @@ if (unknown.length > 0) {
     ).message,
   );
 }
+keepFilesPrivate();
 await runProcess(() =>
   makeRunner(program.args.includes("all") ? SERVICES : SERVICES.filter(({ name }) => program.args.includes(name))),
 );

@@ -55,8 +55,9 @@ async function redisUrl(supervisor: Supervisor, data: DataFolder, { given }: Ser
   }
   const port = await portOf("R3_REDIS_PORT", given["R3_REDIS_PORT"]);
   const binary = await findRedis(TOOLS);
-  await supervisor.start(redisProgram({ binary, folder: join(data.path, "redis"), port }));
-  return `redis://127.0.0.1:${port}`;
+  const { program, url: ownUrl } = redisProgram({ binary, dataFolder: data.path, port });
+  await supervisor.start(program);
+  return ownUrl;
 }
 
 /** Starts Postgres, or finds the one that DATABASE_URL names. */
