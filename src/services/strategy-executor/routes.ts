@@ -45,16 +45,21 @@ const shardSchema = z.object({
 /** REST of the executor. Any replica gives the same answers. */
 export function createRoutes({ deps }: { deps: Deps }) {
   const { strategies } = deps;
+  // The server answers before its services are up.
+  const listed = async () => {
+    await strategies.load();
+    return strategies.list().map(describe);
+  };
   return httpBase("strategy-executor", deps.log)
-    .get("/strategies", () => ({ items: strategies.list().map(describe), nextCursor: null }), {
+    .get("/strategies", async () => ({ items: await listed(), nextCursor: null }), {
       response: { 200: pageSchema(strategySchema) },
       detail: { summary: "Lists the strategies with the schemas of their parameters" },
     })
     .get(
       "/strategies/:name",
-      ({ params }) => {
-        const found = strategies.find(params.name);
-        if (found !== null) return describe(found);
+      async ({ params }) => {
+        const found = (await listed()).find(({ name }) => name === params.name);
+        if (found !== undefined) return found;
         throw new AppError("NOT_FOUND", "permanent", "There is no strategy of this name.", {
           details: { known: strategies.list().map(({ name }) => name) },
         });

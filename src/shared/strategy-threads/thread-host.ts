@@ -43,7 +43,10 @@ class ThreadHost implements StrategyHost {
   constructor(private readonly options: ThreadHostOptions) {}
 
   load(): Promise<void> {
-    this.#loading ??= this.#begin();
+    this.#loading ??= this.#begin().catch((error: unknown) => {
+      this.#loading = null;
+      throw error;
+    });
     return this.#loading;
   }
 
