@@ -16,17 +16,19 @@ const requestSchema = z.object({
 
 const SUBSCRIBE = "userDataStream.subscribe.signature";
 
-const PUBLIC_METHODS: Readonly<Record<string, string>> = {
-  ping: "ping",
-  time: "time",
-  exchangeInfo: "exchangeInfo",
-  klines: "klines",
-  "trades.recent": "trades",
-  "trades.historical": "historicalTrades",
-  "trades.aggregate": "aggTrades",
-  "ticker.price": "ticker/price",
-  "ticker.book": "ticker/bookTicker",
-};
+const PUBLIC_METHODS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    ping: "ping",
+    time: "time",
+    exchangeInfo: "exchangeInfo",
+    klines: "klines",
+    "trades.recent": "trades",
+    "trades.historical": "historicalTrades",
+    "trades.aggregate": "aggTrades",
+    "ticker.price": "ticker/price",
+    "ticker.book": "ticker/bookTicker",
+  }),
+);
 
 /** A market's WebSocket API: signed requests without a session, and the user stream as {subscriptionId, event}. */
 export interface WebSocketApi {
@@ -74,9 +76,9 @@ export function createWebSocketApi(market: Market, faults: () => Faults): WebSoc
       subscribers.set(socket, null);
       return {};
     }
-    const signed = SIGNED_METHODS[method];
+    const signed = SIGNED_METHODS.get(method);
     if (signed !== undefined) return signedCall({ itself: market, seen: faults().view() }, signed, request);
-    const open = PUBLIC_ENDPOINTS[PUBLIC_METHODS[method] ?? ""];
+    const open = PUBLIC_ENDPOINTS.get(PUBLIC_METHODS.get(method) ?? "");
     return open === undefined ? refuse(-1000, "Unknown method.") : open(faults().view(), params);
   }
 

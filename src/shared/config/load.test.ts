@@ -117,6 +117,14 @@ describe("the settings file", () => {
     ]);
   });
 
+  test("may hold no name that every object has", async () => {
+    const file = join(folder, "object.env");
+    await Bun.write(file, "constructor=1\n");
+    expect(faultsOf({ R3_SETTINGS_FILE: file })).toEqual([
+      "constructor: is no setting, and stands in the settings file",
+    ]);
+  });
+
   test("has to be there", () => {
     expect(faultsOf({ R3_SETTINGS_FILE: join(folder, "none.env") })[0]).toStartWith(
       "R3_SETTINGS_FILE: must name a file",

@@ -75,7 +75,9 @@ function filled(variables: Variables): Record<string, string> {
 
 /** The environment holds much that is not ours, the settings file nothing. */
 function foreignNames(fromFile: Record<string, string>): string[] {
-  const foreign = Object.keys(fromFile).filter((name) => !name.startsWith("R3_") && !(name in generalSchema.shape));
+  const foreign = Object.keys(fromFile).filter(
+    (name) => !name.startsWith("R3_") && !Object.hasOwn(generalSchema.shape, name),
+  );
   return foreign.map((name) => `${name}: is no setting, and stands in the settings file`);
 }
 

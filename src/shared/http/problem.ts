@@ -2,6 +2,7 @@ import { ValidationError } from "elysia";
 import { z } from "zod";
 import { AppError, type ErrorCode } from "#shared/errors/app-error.ts";
 import { faultsOf, fieldErrorSchema, invalidInput } from "#shared/errors/field-error.ts";
+import { UnreadableBody } from "./json-body.ts";
 
 /** Problem details (RFC 9457, application/problem+json). `code` is the engine's stable word for it. */
 export const problemSchema = z.looseObject({
@@ -71,13 +72,18 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof ValidationError) return invalid(error);
   const status = statusOf(error);
   if (status === 404) return problem(404, "NOT_FOUND", "There is nothing at this address.");
-  if (status === 400) return problem(400, "MALFORMED", "The body could not be read as JSON.");
+  if (status === 400) return problem(400, "MALFORMED", sentenceOfUnreadable(error));
   if (status === 415) return problem(415, "UNSUPPORTED_MEDIA_TYPE", "The body has to be application/json.");
   return internal();
 }
 
 function internal(): Problem {
   return problem(500, "INTERNAL", "Something went wrong here. The log of the service says what, under the request id.");
+}
+
+function sentenceOfUnreadable(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof UnreadableBody ? cause.message : "The body could not be read as JSON.";
 }
 
 function statusOf(error: unknown): number | undefined {
