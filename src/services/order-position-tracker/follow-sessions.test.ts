@@ -8,6 +8,8 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { createSessionFollower } from "./follow-sessions.ts";
 import type { Parts } from "./parts.ts";
 
+const NO_BANS = { orderBanUntilMs: () => null };
+
 function unitOf(partition: number) {
   const giving = new AbortController();
   const role = `unit:order-position-tracker:${partition}`;
@@ -45,6 +47,7 @@ test("a stop that waits for long is looked at ever more rarely", async () => {
   const session = { id: "a", state: "STOPPING", stopPolicy: "keep", run: 1 } as Session;
   let looks = 0;
   const deps = {
+    exchanges: NO_BANS,
     db: {
       sql: async () => [{ session }],
       transaction: (body: (tx: unknown) => unknown) => Promise.resolve(body({ sql: async () => [] })),
@@ -82,6 +85,7 @@ describe("a session that can not be started", () => {
     const reports: unknown[] = [];
     const row = { session };
     const deps = {
+      exchanges: NO_BANS,
       db: {
         sql: async () => [row],
         transaction: (body: (tx: unknown) => unknown) => Promise.resolve(body({})),
