@@ -125,6 +125,22 @@ describe("the settings file", () => {
     ]);
   });
 
+  test("holds no line that is passed over in silence, nor is such a line ever shown", async () => {
+    const file = join(folder, "lines.env");
+    await Bun.write(
+      file,
+      `R3_THINGS_SPEED 5\nR3_HTTP_PORT=x\n# ${SECRET}\n${SECRET}\nR3_LOG_LEVEL='info\n${SECRET}==\n`,
+    );
+    const faults = faultsOf({ R3_SETTINGS_FILE: file });
+    expect(faults.slice(0, 3)).toEqual([
+      "R3_SETTINGS_FILE: line 1 is no KEY=value",
+      "R3_SETTINGS_FILE: line 4 is no KEY=value",
+      "R3_SETTINGS_FILE: line 6 names no setting",
+    ]);
+    expect(faults.slice(3).map((fault) => fault.split(":")[0])).toEqual(["R3_HTTP_PORT", "R3_LOG_LEVEL"]);
+    expect(faults.join("\n")).not.toContain(SECRET);
+  });
+
   test("has to be there", () => {
     expect(faultsOf({ R3_SETTINGS_FILE: join(folder, "none.env") })[0]).toStartWith(
       "R3_SETTINGS_FILE: must name a file",

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
-import { parseEnv } from "node:util";
 import type { z } from "zod";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { type GeneralSettings, generalSchema, OTHER_VARIABLES } from "./general.ts";
 import { nearestName } from "./nearest-name.ts";
+import { readSettingsFile } from "./settings-file.ts";
 
 /** Variables as a process gets them. */
 export type Variables = Readonly<Record<string, string | undefined>>;
@@ -60,8 +60,10 @@ function withFile(environment: Variables): { variables: Record<string, string>; 
   const file = environment["R3_SETTINGS_FILE"];
   if (file === undefined || file === "") return { variables: filled(environment), fileFaults: [] };
   try {
-    const fromFile = filled(parseEnv(readFileSync(file, "utf8")));
-    return { variables: { ...fromFile, ...filled(environment) }, fileFaults: foreignNames(fromFile) };
+    const { variables, faults } = readSettingsFile(readFileSync(file, "utf8"));
+    const fromFile = filled(variables);
+    const fileFaults = [...faults.map((fault) => `R3_SETTINGS_FILE: ${fault}`), ...foreignNames(fromFile)];
+    return { variables: { ...fromFile, ...filled(environment) }, fileFaults };
   } catch (error) {
     const fault = `R3_SETTINGS_FILE: must name a file of KEY=value lines that can be read (${messageOf(error)})`;
     return { variables: filled(environment), fileFaults: [fault] };
