@@ -19,6 +19,7 @@ import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
 import { createServiceClients } from "#shared/http/create-clients.ts";
 import { createHttpApp } from "#shared/http/http-app.ts";
 import { type Listening, listen } from "#shared/http/listen.ts";
+import { type KnownHosts, knownHosts } from "#shared/http/neighbours.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
@@ -122,6 +123,19 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
   };
 }
 
+/** The hosts that a request may name: the processes share their settings, so the URLs of all are known to each. */
+function hostsOf(general: Settings["general"]): KnownHosts {
+  const venues = general.R3_VENUES.flatMap(({ restUrl, wsUrl, wsApiUrl }) => [restUrl, wsUrl, wsApiUrl]);
+  const services = [
+    general.R3_DATA_COLLECT_URL,
+    general.R3_MARKET_DATA_URL,
+    general.R3_STRATEGY_EXECUTOR_URL,
+    general.R3_ORDER_POSITION_TRACKER_URL,
+  ];
+  const urls = [...services, ...venues].filter((url) => url !== undefined);
+  return knownHosts({ address: general.R3_HTTP_HOST, urls, more: general.R3_HTTP_ALLOWED_HOSTS });
+}
+
 /** Deletes old rows in one of the processes. */
 function retentionOf(
   general: Settings["general"],
@@ -192,6 +206,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     log,
     registry,
     maxBodyBytes: general.R3_HTTP_MAX_BODY_BYTES,
+    hosts: hostsOf(general),
   });
   const http: Part = {
     name: "http",

@@ -75,6 +75,18 @@ describe("what the venue refuses, with Binance's code and status", () => {
   });
 });
 
+describe("a foreign web page", () => {
+  const foreign = ["https://evil.example", "http://127.0.0.1:1", "null"];
+
+  test.each(["/ws", "/ws/spxusd@trade", "/ws-api/v3"])("opens no WebSocket here: %s", async (path) => {
+    const socket = listenTo(`${url}${path}`, { Origin: new URL(url).origin });
+    (await socket).close();
+    const refused = [...foreign.map((Origin) => ({ Origin })), { Host: "evil.example" }];
+    const opened = await Promise.allSettled(refused.map((headers) => listenTo(`${url}${path}`, headers)));
+    expect(opened.map(({ status }) => status)).toEqual(refused.map(() => "rejected"));
+  });
+});
+
 describe("a name that every object has", () => {
   const NAMES = ["constructor", "toString", "valueOf", "hasOwnProperty", "__proto__"];
 

@@ -76,6 +76,13 @@ export const generalSchema = z.object({
     .min(1)
     .default("127.0.0.1")
     .describe("Address the HTTP server listens on; on any other than 127.0.0.1, others can reach it"),
+  R3_HTTP_ALLOWED_HOSTS: jsonText(
+    z.array(z.string().regex(/^(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?$/, "must be hosts, each with a port or without")),
+  )
+    .default([])
+    .describe(
+      'Further hosts that requests may name, beside the addresses listened on and those of the R3_*_URL settings and R3_VENUES: JSON array like ["engine.example", "desk.example:8443"]; pages of one may use the engine',
+    ),
   R3_HTTP_PORT: wholeNumber(0, 65_535).default(7_300).describe("Port of the HTTP server; 0: any that is free"),
   R3_HTTP_MAX_BODY_BYTES: wholeNumber(1_024, 104_857_600)
     .default(1_048_576)

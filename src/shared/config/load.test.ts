@@ -120,9 +120,7 @@ describe("the settings file", () => {
   test("may hold no name that every object has", async () => {
     const file = join(folder, "object.env");
     await Bun.write(file, "constructor=1\n");
-    expect(faultsOf({ R3_SETTINGS_FILE: file })).toEqual([
-      "constructor: is no setting, and stands in the settings file",
-    ]);
+    expect(faultsOf({ R3_SETTINGS_FILE: file })).toEqual(["R3_SETTINGS_FILE: line 1 names no setting"]);
   });
 
   test("holds no line that is passed over in silence, nor is such a line ever shown", async () => {

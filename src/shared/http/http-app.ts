@@ -6,6 +6,7 @@ import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { createFailureRow, type FailureRow } from "#shared/telemetry/failure-row.ts";
 import { problemResponse } from "./http-base.ts";
 import { indexPage } from "./index-page.ts";
+import { type KnownHosts, refuseForeign } from "./neighbours.ts";
 import { documentOf, type OpenApiDocument } from "./openapi-document.ts";
 import { apiPage } from "./openapi-page.ts";
 import { type Problem, problem, problemOf } from "./problem.ts";
@@ -28,6 +29,7 @@ export interface HttpAppOptions {
   registry: Registry;
   /** Bodies above this are 413. */
   maxBodyBytes: number;
+  hosts: KnownHosts;
 }
 
 const readySchema = z.object({
@@ -40,7 +42,7 @@ const readySchema = z.object({
 /**
  * The one HTTP server of a process: the routes of its services, `/livez` (the process answers), `/readyz` (503 with what
  * each service waits for), `/metrics` (Prometheus), `/openapi.json`, and for a person `/` and `/openapi`. Every answer
- * carries X-Request-Id.
+ * carries X-Request-Id. `refuse` is the one place where a request is turned away before any route sees it.
  */
 export function createHttpApp(options: HttpAppOptions) {
   const { services, log } = options;
@@ -52,7 +54,7 @@ export function createHttpApp(options: HttpAppOptions) {
     .onRequest(({ request, set }) => {
       startedAt.set(request, performance.now());
       set.headers["x-request-id"] = assignRequestId(request);
-      const refused = refuseBody(request.headers, options.maxBodyBytes);
+      const refused = refuse(request, options);
       return refused === null ? undefined : problemResponse(refused, request, set.headers);
     })
     .onError(({ error, code, request, route, set }) => {
@@ -95,6 +97,11 @@ export function createHttpApp(options: HttpAppOptions) {
 /** What the answer does not say, since it speaks of our inside. */
 function causeOf(error: unknown): string | undefined {
   return error instanceof AppError && error.cause !== undefined ? messageOf(error.cause) : undefined;
+}
+
+/** The first reason to turn a request away, of a WebSocket as well; null: it goes on to its route. */
+function refuse(request: Request, { hosts, maxBodyBytes }: HttpAppOptions): Problem | null {
+  return refuseForeign(request, hosts) ?? refuseBody(request.headers, maxBodyBytes);
 }
 
 function refuseBody(headers: Headers, maxBodyBytes: number): Problem | null {

@@ -52,7 +52,9 @@ export function httpBase(service: string, log: Logger, options: HttpBaseOptions 
     })
     .onTransform(({ request, route, set, params, query, body }) => {
       if (!jsonOnly) return;
-      if (hasBody(request) && !isJson(request)) {
+      // A form that says so without a body is one that a page of anyone can send.
+      const hasType = request.method !== "GET" && request.headers.has("content-type");
+      if ((hasType || hasBody(request)) && !isJson(request)) {
         set.status = 415;
         throw new UnsupportedMediaType();
       }

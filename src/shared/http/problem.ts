@@ -20,6 +20,7 @@ export const PROBLEM_TYPE = "application/problem+json";
 
 const TITLES: Readonly<Record<number, string>> = {
   400: "Bad Request",
+  403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
   409: "Conflict",

@@ -5,6 +5,7 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { createHttpApp, type HttpAppOptions } from "./http-app.ts";
 import { httpBase } from "./http-base.ts";
 import { listen } from "./listen.ts";
+import { knownHosts } from "./neighbours.ts";
 
 /** What no answer may repeat. */
 export const SECRET = "hunter2-is-no-number";
@@ -48,6 +49,7 @@ export function createThingsApp(more: Partial<HttpAppOptions> = {}, waitsFor: re
     log,
     registry: new Registry(),
     maxBodyBytes: 1_000,
+    hosts: knownHosts({ address: "127.0.0.1", urls: [], more: ["engine.example:8443"] }),
     ...more,
   });
 }
