@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { countNumber, epochMs, uuidText } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { invalidInput } from "#shared/errors/field-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
@@ -12,7 +13,7 @@ import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import { equityPointSchema, orderSchema, type Run, type RunRequest, requestSchema, runSchema } from "./contract.ts";
 import { findByKey, insertRun, listEquity, listOrders, listRuns, readRun } from "./store.ts";
 
-const idParams = z.object({ id: z.uuid() });
+const idParams = z.object({ id: uuidText });
 const keyHeaders = z.looseObject({ "idempotency-key": z.string().min(1).max(200).optional() });
 
 /** REST of the backtests. */
@@ -36,7 +37,7 @@ export function createRoutes({ deps, strategies }: { deps: Deps; strategies: rea
     .get(
       "/runs",
       async ({ query }) => {
-        const after = readCursor(query.cursor, z.tuple([z.number(), z.uuid()]));
+        const after = readCursor(query.cursor, z.tuple([epochMs, uuidText]));
         const runs = await listRuns(sql, after, query.limit + 1);
         return pageOf(runs, query.limit, (run) => [run.createdAtMs, run.id]);
       },
@@ -55,7 +56,7 @@ export function createRoutes({ deps, strategies }: { deps: Deps; strategies: rea
       "/runs/:id/orders",
       async ({ params, query }) => {
         await runOf(deps, params.id);
-        const [after] = readCursor(query.cursor, z.tuple([z.number()])) ?? [0];
+        const [after] = readCursor(query.cursor, z.tuple([countNumber])) ?? [0];
         const orders = await listOrders(sql, params.id, after, query.limit + 1);
         return pageOf(orders, query.limit, ({ number }) => [number]);
       },
@@ -74,7 +75,7 @@ export function createRoutes({ deps, strategies }: { deps: Deps; strategies: rea
       "/runs/:id/equity",
       async ({ params, query }) => {
         await runOf(deps, params.id);
-        const [after] = readCursor(query.cursor, z.tuple([z.number()])) ?? [-1];
+        const [after] = readCursor(query.cursor, z.tuple([epochMs])) ?? [-1];
         const points = await listEquity(sql, params.id, after, query.limit + 1);
         return pageOf(points, query.limit, ({ closeAtMs }) => [closeAtMs]);
       },

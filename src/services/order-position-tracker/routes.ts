@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type TradingState, tradingStateSchema } from "#shared/domain/account.ts";
 import { plain } from "#shared/domain/decimal.ts";
 import { fillSchema, type Order, orderSchema } from "#shared/domain/order.ts";
-import { decimalText, epochMs, idText } from "#shared/domain/schemas.ts";
+import { countNumber, decimalText, epochMs, idText } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
@@ -49,7 +49,7 @@ export function createRoutes(parts: Parts) {
     .get(
       "/orders",
       async ({ query }) => {
-        const after = readCursor(query.cursor, z.tuple([z.number(), z.string()]));
+        const after = readCursor(query.cursor, z.tuple([epochMs, z.string()]));
         const rows = await readOrders(db, query.sessionId, after, query.limit + 1);
         const page = pageOf(rows, query.limit, (row) => [row.createdAtMs, row.order.id]);
         return { ...page, items: page.items.map(({ order }) => order) };
@@ -78,7 +78,7 @@ export function createRoutes(parts: Parts) {
     .get(
       "/fills",
       async ({ query }) => {
-        const after = readCursor(query.cursor, z.tuple([z.number(), z.string()]));
+        const after = readCursor(query.cursor, z.tuple([epochMs, z.string()]));
         return pageOf(await readFills(db, query.sessionId, after, query.limit + 1), query.limit, (fill) => [
           fill.atMs,
           fill.tradeId,
@@ -194,7 +194,7 @@ function equityRoutes(deps: Deps) {
   return unbookedRoutes(deps).get(
     "/equity",
     async ({ query }) => {
-      const after = readCursor(query.cursor, z.tuple([z.number()]));
+      const after = readCursor(query.cursor, z.tuple([countNumber]));
       return pageOf(await readEquity(db, query.sessionId, after?.[0] ?? -1, query.limit + 1), query.limit, (point) => [
         point.candleN,
       ]);

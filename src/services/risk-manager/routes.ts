@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { BookJson } from "#shared/accounting/book.ts";
 import type { Db } from "#shared/db/db.ts";
 import { normalize } from "#shared/domain/decimal.ts";
-import { decimalText, epochMs, idText } from "#shared/domain/schemas.ts";
+import { countNumber, decimalText, epochMs, idText } from "#shared/domain/schemas.ts";
 import { denialCodeSchema, sideSchema } from "#shared/domain/signal.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
@@ -48,7 +48,7 @@ export function createRoutes(db: Db, log: Logger) {
     .get(
       "/decisions",
       async ({ query }) => {
-        const after = readCursor(query.cursor, z.tuple([z.number(), z.string(), z.number()]));
+        const after = readCursor(query.cursor, z.tuple([epochMs, z.string(), countNumber]));
         const rows = await readDecisions(db, query.sessionId, after, query.limit + 1);
         return pageOf(rows, query.limit, (decision) => [decision.decidedAtMs, decision.signalId, decision.orderIndex]);
       },

@@ -52,5 +52,6 @@ export type SessionView = z.infer<typeof sessionViewSchema>;
 /** Headers of every change. */
 export const changeHeaders = z.object({
   "idempotency-key": z.string().min(1).max(255).optional().describe("The same key gives the same answer, for 24 hours"),
+  "x-forwarded-user": z.string().min(1).max(200).optional().describe("Whose key it is, as the gateway tells"),
   "if-match": z.string().max(255).optional().describe("ETag of the version that is meant"),
 });
