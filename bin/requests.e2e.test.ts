@@ -159,3 +159,49 @@ test("a header of 3,000 characters is 422, whichever it is", async () => {
   }
   expect((await ask(`order-position-tracker/accounts/${ACCOUNT}`)).status).toBe(200);
 });
+
+describe("OPTIONS", () => {
+  test.each([
+    ["session-manager/sessions", "GET, HEAD, OPTIONS, POST"],
+    [`session-manager/sessions/${crypto.randomUUID()}`, "DELETE, GET, HEAD, OPTIONS, PATCH"],
+    [`session-manager/sessions/${crypto.randomUUID()}/pause`, "OPTIONS, POST"],
+    ["paper-exchange/markets/made-up/ws-api/v3", "GET, HEAD, OPTIONS"],
+  ])("says what an address takes: %s", async (path, allow) => {
+    const { status, text, headers } = await ask(path, { method: "OPTIONS" });
+    expect([status, text, headers.get("allow")]).toEqual([204, "", allow]);
+    const refused = await ask(path, { method: "PUT" });
+    expect([refused.status, refused.headers.get("allow")]).toEqual([405, allow]);
+  });
+
+  test("is 404 where there is nothing", async () => {
+    expect((await ask("nothing", { method: "OPTIONS" })).status).toBe(404);
+  });
+});
+
+test.each(["/session-manager/sessions", "session-manager//sessions", "session-manager/sessions//", "/"])(
+  "two slashes in a row are no address: %s",
+  async (path) => {
+    expect((await ask(path)).status).toBe(404);
+  },
+);
+
+test("a session is found by its id in capital letters, as what belongs to it", async () => {
+  const id = api.sessionId.toUpperCase();
+  expect((await ask(`session-manager/sessions/${id}`)).status).toBe(200);
+  const orders = await ask(`order-position-tracker/orders?sessionId=${id}`);
+  const [first] = (JSON.parse(orders.text) as { items: { id: string }[] }).items;
+  expect((await ask(`order-position-tracker/orders/${first?.id.toUpperCase()}`)).status).toBe(200);
+});
+
+test("an If-Match without quotation marks is told so, and one with them is compared", async () => {
+  const path = `session-manager/sessions/${api.sessionId}`;
+  const change = (ifMatch: string) =>
+    ask(path, {
+      ...json({ name: "New" }, "PATCH"),
+      headers: { "content-type": "application/json", "if-match": ifMatch },
+    });
+  const { status, text } = await change("3");
+  expect([status, text]).toEqual([422, expect.stringContaining('must be quoted, like \\"3\\"')]);
+  expect((await change('"999999"')).status).toBe(412);
+  expect((await change("*")).status).toBe(200);
+});

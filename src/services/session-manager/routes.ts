@@ -145,7 +145,8 @@ function conditionsOf(request: Request, headers: z.infer<typeof changeHeaders>, 
   const ifMatch = headers["if-match"];
   if (key === undefined) return { ifMatch, scope: null };
   const caller = headers["x-forwarded-user"] ?? "local";
-  const route = `${request.method} ${new URL(request.url).pathname}`;
+  // One session, however its id is written.
+  const route = `${request.method} ${new URL(request.url).pathname.toLowerCase()}`;
   return { ifMatch, scope: { caller, route, key, fingerprint: fingerprintOf(body) } };
 }
 

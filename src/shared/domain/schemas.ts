@@ -12,6 +12,8 @@ export const decimalText = z
   .describe("A decimal number as text");
 /** An id or a name as it stands in a request: something, and not without end. */
 export const idText = z.string().min(1).max(200);
+/** An id of ours, in small letters however it was written. */
+export const ownId = idText.toLowerCase();
 /** A name that a person gives in the settings: a venue's, an account's. */
 export const shortName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be of a-z, 0-9 and dashes, 40 at most");
 /** A decimal above zero. */
