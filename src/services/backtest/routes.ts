@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { countNumber, epochMs, uuidText } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { invalidInput } from "#shared/errors/field-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
@@ -11,7 +12,7 @@ import { faultsOfStrategy } from "#shared/strategy/registry.ts";
 import { equityPointSchema, orderSchema, type Run, type RunRequest, requestSchema, runSchema } from "./contract.ts";
 import { cancelRun, findByKey, insertRun, listEquity, listOrders, listRuns, readRun } from "./store.ts";
 
-const idParams = z.object({ id: z.uuid() });
+const idParams = z.object({ id: uuidText });
 const keyHeaders = z.looseObject({ "idempotency-key": z.string().min(1).max(200).optional() });
 
 /** REST of the backtests. */
@@ -70,19 +71,19 @@ export function createRoutes({ deps }: { deps: Deps }) {
 type PageQuery = z.infer<typeof pageQuery>;
 
 async function pageOfRuns({ db }: Deps, { cursor, limit }: PageQuery) {
-  const after = readCursor(cursor, z.tuple([z.number(), z.uuid()]));
+  const after = readCursor(cursor, z.tuple([epochMs, uuidText]));
   return pageOf(await listRuns(db.sql, after, limit + 1), limit, (run) => [run.createdAtMs, run.id]);
 }
 
 async function pageOfOrders(deps: Deps, id: string, { cursor, limit }: PageQuery) {
   await runOf(deps, id);
-  const [after] = readCursor(cursor, z.tuple([z.number()])) ?? [0];
+  const [after] = readCursor(cursor, z.tuple([countNumber])) ?? [0];
   return pageOf(await listOrders(deps.db.sql, id, after, limit + 1), limit, ({ number }) => [number]);
 }
 
 async function pageOfEquity(deps: Deps, id: string, { cursor, limit }: PageQuery) {
   await runOf(deps, id);
-  const [after] = readCursor(cursor, z.tuple([z.number()])) ?? [-1];
+  const [after] = readCursor(cursor, z.tuple([epochMs])) ?? [-1];
   return pageOf(await listEquity(deps.db.sql, id, after, limit + 1), limit, ({ closeAtMs }) => [closeAtMs]);
 }
 

@@ -13,7 +13,7 @@ export function invalidInput(errors: readonly FieldError[]): AppError {
 }
 
 /** More than these help nobody: an answer is not made as large as the request likes. */
-const MOST_FAULTS = 50;
+export const MOST_FAULTS = 50;
 const MOST_NAME_LENGTH = 200;
 
 /** The fields that a schema refuses, 50 at most, with words for whoever sent the value. `at`: where the value stands. Empty: it is taken. */

@@ -93,7 +93,7 @@ describe("problem details", () => {
 
   test("tells which methods an address takes", async () => {
     const { answer } = await call("/api/things", { method: "DELETE" });
-    expect(answer.headers.get("allow")).toBe("GET, POST");
+    expect(answer.headers.get("allow")).toBe("GET, HEAD, OPTIONS, POST");
   });
 });
 

@@ -62,6 +62,7 @@ export function createHttpApp(options: HttpAppOptions) {
       if (code === "NOT_FOUND" && !(error instanceof AppError)) {
         const allowed = allowedMethods(app.routes, new URL(request.url).pathname);
         if (allowed.length > 0) {
+          if (request.method === "OPTIONS") return answerOptions(allowed, set);
           set.status = 405;
           const detail = `This address takes ${allowed.join(", ")}.`;
           const headers = { ...set.headers, allow: allowed.join(", ") };
@@ -169,21 +170,32 @@ function durationsIn(registry: Registry) {
 }
 
 /** The methods that some route takes at this path. Empty: there is none. */
-export function allowedMethods(routes: readonly { method: string; path: string }[], path: string): string[] {
+function allowedMethods(routes: readonly { method: string; path: string }[], path: string): string[] {
   const wanted = segmentsOf(path);
-  const methods = routes.filter((route) => matches(segmentsOf(route.path), wanted)).map((route) => route.method);
-  return [...new Set(methods)].filter((method) => method !== "ALL").toSorted();
+  const methods = routes
+    .filter((route) => matches(segmentsOf(route.path), wanted))
+    // A WebSocket begins as a GET.
+    .map(({ method }) => (method === "WS" ? "GET" : method));
+  if (methods.length === 0) return [];
+  const more = methods.includes("GET") ? ["HEAD", "OPTIONS"] : ["OPTIONS"];
+  return [...new Set([...methods, ...more])].filter((method) => method !== "ALL").toSorted();
 }
 
+function answerOptions(allowed: readonly string[], set: { status?: number | string; headers: object }): Response {
+  set.status = 204;
+  return new Response(null, { status: 204, headers: { ...set.headers, allow: allowed.join(", ") } });
+}
+
+/** A slash at the end is as none; two in a row enclose a name that is empty, which nothing has. */
 function segmentsOf(path: string): string[] {
-  return path.split("/").filter((segment) => segment !== "");
+  return path.replace(/\/$/, "").split("/");
 }
 
 function matches(pattern: readonly string[], path: readonly string[]): boolean {
   for (const [index, part] of pattern.entries()) {
     if (part === "*") return true;
     const given = path[index];
-    if (given === undefined || (!part.startsWith(":") && part !== given)) return false;
+    if (given === undefined || (part.startsWith(":") ? given === "" : part !== given)) return false;
   }
   return pattern.length === path.length;
 }

@@ -1,10 +1,12 @@
 import { type AnyElysia, Elysia } from "elysia";
 import type { Logger } from "pino";
 import { z } from "zod";
+import { AppError } from "#shared/errors/app-error.ts";
 import { type FieldError, faultsOf, invalidInput } from "#shared/errors/field-error.ts";
 import { readJsonBody } from "./json-body.ts";
 import { PROBLEM_TYPE, type Problem, problemOf } from "./problem.ts";
 import { requestIdOf } from "./request-id.ts";
+import { faultsOfText } from "./whole-text.ts";
 
 export interface HttpBaseOptions {
   /** json (default): a body of another type is 415. any: the routes read what comes, as a venue's protocol wants it. */
@@ -23,7 +25,7 @@ export interface HttpBaseOptions {
  *     .get(
  *       "/decisions",
  *       async ({ query }) => {
- *         const after = readCursor(query.cursor, z.tuple([z.number(), z.string()]));
+ *         const after = readCursor(query.cursor, z.tuple([epochMs, z.string()]));
  *         return pageOf(await store.decisions(query.sessionId, after, query.limit + 1), query.limit, (d) => [d.atMs, d.id]);
  *       },
  *       {
@@ -58,6 +60,9 @@ export function httpBase(service: string, log: Logger, options: HttpBaseOptions 
         set.status = 415;
         throw new UnsupportedMediaType();
       }
+      // Nothing that is kept has such a name.
+      if (faultsOfText(params).length > 0)
+        throw new AppError("NOT_FOUND", "permanent", "There is nothing at this address.");
       const errors = faultsIn(schemasOf(request.method, route), { request, params, query, body });
       if (errors.length > 0) throw invalidInput(errors);
     });
@@ -99,10 +104,11 @@ function faultsIn(
     headers: schemas.headers === null ? null : Object.fromEntries(request.headers),
     body: body === NO_BODY ? undefined : body,
   };
-  return PARTS.flatMap((part) => {
+  const faults = PARTS.flatMap((part) => {
     const schema = schemas[part];
     return schema === null ? [] : faultsOf(schema, given[part], part === "body" ? [] : [part]);
   });
+  return [...faults, ...faultsOfText(given.query, ["query"])];
 }
 
 /** What it returns is the body; what is no JSON is refused a step later. */

@@ -1,3 +1,6 @@
+import { invalidInput, MOST_FAULTS } from "#shared/errors/field-error.ts";
+import { faultsOfText, mayHoldBrokenText } from "./whole-text.ts";
+
 /** How deep lists and objects of a body may stand in one another. No body of ours comes near it. */
 const DEEPEST = 32;
 const QUOTE = 0x22;
@@ -14,12 +17,19 @@ export class UnreadableBody extends Error {
  * Reads a body's JSON. One that stands too deep is refused before anything is made of it: what walks it later (schemas,
  * errors, fingerprints) goes as deep as the sender likes, and a writer that indents needs its depth squared in memory.
  *
- * @throws UnreadableBody
+ * @throws UnreadableBody, and INVALID_INPUT for texts that nothing can store
  */
 export function readJsonBody(text: string): unknown {
   if (isTooDeep(text)) {
     throw new UnreadableBody(`The body nests lists and objects more than ${DEEPEST} deep: send it flatter.`);
   }
+  const body = parse(text);
+  const broken = mayHoldBrokenText(text) ? faultsOfText(body) : [];
+  if (broken.length > 0) throw invalidInput(broken.slice(0, MOST_FAULTS));
+  return body;
+}
+
+function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {

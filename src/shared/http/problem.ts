@@ -73,7 +73,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof ValidationError) return invalid(error);
   const status = statusOf(error);
   if (status === 404) return problem(404, "NOT_FOUND", "There is nothing at this address.");
-  if (status === 400) return problem(400, "MALFORMED", sentenceOfUnreadable(error));
+  if (status === 400) return unreadable(error);
   if (status === 415) return problem(415, "UNSUPPORTED_MEDIA_TYPE", "The body has to be application/json.");
   return internal();
 }
@@ -82,9 +82,15 @@ function internal(): Problem {
   return problem(500, "INTERNAL", "Something went wrong here. The log of the service says what, under the request id.");
 }
 
-function sentenceOfUnreadable(error: unknown): string {
+/** What our parser threw is the cause of the framework's error. */
+function unreadable(error: unknown): Problem {
   const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof UnreadableBody ? cause.message : "The body could not be read as JSON.";
+  if (cause instanceof AppError) return problemOf(cause);
+  return problem(
+    400,
+    "MALFORMED",
+    cause instanceof UnreadableBody ? cause.message : "The body could not be read as JSON.",
+  );
 }
 
 function statusOf(error: unknown): number | undefined {
