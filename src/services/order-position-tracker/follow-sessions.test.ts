@@ -141,3 +141,31 @@ describe("a session that can not be started", () => {
     expect(clock.sleeping).toBe(0);
   });
 });
+
+test("a stop that waits for the end of a ban says so, once", async () => {
+  const session = { id: "a", state: "STOPPING", stopPolicy: "flatten", run: 1, accountId: "main" } as Session;
+  const reports: { until: string; reason: string }[] = [];
+  const deps = {
+    exchanges: { orderBanUntilMs: () => 60_000 },
+    db: {
+      sql: async (text: readonly string[]) => (text.join("").includes("reference.sessions") ? [{ session }] : []),
+      transaction: (body: (tx: unknown) => unknown) => Promise.resolve(body({ sql: async () => [] })),
+    },
+    clock: createManualClock(),
+    log: pino({ level: "silent" }),
+    leader: { fence: async () => undefined },
+    bus: {
+      publish: (_tx: unknown, events: { data: { until: string; reason: string } }[]) =>
+        void reports.push(...events.map(({ data }) => data)),
+    },
+    queue: { waitingLanes: async () => ["order"] },
+  };
+  const { unit, giveUp } = unitOf(1);
+  createSessionFollower({ deps } as unknown as Parts).look(session, unit);
+  await deps.clock.advance(1_900);
+  expect(reports.map(({ until }) => until)).toEqual(["stopped"]);
+  expect(reports[0]?.reason).toStartWith(
+    "The venue takes nothing from here until 1970-01-01T00:01:00.000Z: the position is closed after it.",
+  );
+  giveUp();
+});

@@ -127,7 +127,7 @@ async function tellWaiting({ deps }: Parts, session: Session, unit: OwnedUnit, r
 
 /** Why a stop has to wait for its venue, which takes nothing from here for a while. Null: it takes requests. */
 function bannedStop({ deps: { exchanges } }: Parts, { accountId, state, stopPolicy }: Session): string | null {
-  if (state !== "STOPPING") return null;
+  if (state !== "STOPPING" || stopPolicy === "keep") return null;
   const untilMs = exchanges.orderBanUntilMs(accountId);
   if (untilMs === null) return null;
   const what = stopPolicy === "flatten" ? "the position is closed" : "what is open is canceled";

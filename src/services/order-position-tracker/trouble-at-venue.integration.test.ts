@@ -13,7 +13,6 @@ import {
   moneyOf,
   orderRow,
   place,
-  reportedReason,
   reportsOf,
   requestOf,
   runSession,
@@ -51,10 +50,6 @@ describe("a venue that bans", () => {
     const { stateReason } = await inState(world, waiting, "INITIALIZED");
     expect(stateReason).toStartWith("It waits until ");
     await changeSession(world, desk, { ...session, version: 5 }, { state: "STOPPING", stopPolicy: "cancel" });
-    await until(async () => (await reportedReason(world, session, "report.waiting")) !== undefined);
-    expect(await reportedReason(world, session, "report.waiting")).toMatch(
-      /^The venue takes nothing from here until .*Z: what is open is canceled after it\. With the stop policy keep/,
-    );
     await until(() => Date.now() > bannedAtMs + 2_800);
     expect(desk.proxy.passed.length).toBe(asked);
     expect((await orderRow(world, waiting.id))?.state).not.toBe("SUBMITTED");
