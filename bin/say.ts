@@ -30,6 +30,10 @@ export function beInterrupted(): void {
   else if (process.stderr.isTTY) say("");
 }
 
+export function wasInterrupted(): boolean {
+  return interrupted;
+}
+
 /**
  * Runs a step, showing its name, its progress and how long it took; off a terminal as plain lines. Throws what the step
  * throws. Never resolves once the program was interrupted: whoever interrupts it ends it.
