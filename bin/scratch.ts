@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type DataFolder, isTaken, takeDataFolder } from "./data-folder.ts";
 import { environment } from "./environment.ts";
 import { endLeftovers } from "./process-record.ts";
-import { beInterrupted, closingStep, say } from "./say.ts";
+import { beInterrupted, closingStep, exitAfter, say } from "./say.ts";
 import { removeData } from "./servers.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -62,7 +62,7 @@ export async function inScratch<Result>(
       await onInterrupt?.();
       await end();
     });
-    void ended.then(() => process.exit(130));
+    void exitAfter(ended.then(() => 130));
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
   try {

@@ -14,7 +14,7 @@ import { isServerKill } from "./kills.ts";
 import { OWN_SETTINGS } from "./own-settings.ts";
 import { playDemo } from "./play-demo.ts";
 import { endLeftovers } from "./process-record.ts";
-import { beInterrupted, beQuiet, closingStep, report, say, step, Trouble } from "./say.ts";
+import { beInterrupted, beQuiet, closingStep, exitAfter, report, say, step, Trouble } from "./say.ts";
 import { type PostgresServer, startPostgres, startRedis } from "./servers.ts";
 import { SERVICES } from "./services.ts";
 import { strategyTypeErrors } from "./strategy-types.ts";
@@ -129,11 +129,12 @@ async function main(options: UpOptions): Promise<number> {
     const stopped = closingStep(interrupts === 1 ? "Everything stopped" : "Everything stopped at once", () =>
       interrupts === 1 ? supervisor.stop() : supervisor.stopNow(),
     );
-    void stopped.then(() => {
+    const ended = stopped.then(() => {
       data.release();
       sayWhatStays(data);
-      process.exit(loadRun(data.path)?.done === true && !options.untilDemoEnds ? 0 : 130);
+      return loadRun(data.path)?.done === true && !options.untilDemoEnds ? 0 : 130;
     });
+    void exitAfter(ended);
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
   try {
