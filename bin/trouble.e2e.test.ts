@@ -102,6 +102,19 @@ describe("a process that cannot start", () => {
     },
   );
 
+  const apart: string[][] = [
+    ["bin/test.ts", "bin/say.test.ts"],
+    ["bench/main.ts", "tick-to-order"],
+    ["chaos/main.ts", "venue"],
+  ];
+
+  test.each(apart)("for a misspelt setting says so, also where no settings are taken: %s", async (...args) => {
+    const { code, error, out } = await runToEnd(args, { R3_TEST_DATABASE: SECRET });
+    expect(code).toBe(1);
+    expect(error).toEndWith("  R3_TEST_DATABASE: is no setting; is R3_TEST_DATABASE_URL meant?\n");
+    expect(`${error}${out}`).not.toContain(SECRET);
+  });
+
   test("for a Postgres that never answers ends on SIGTERM all the same", async () => {
     let connected = false;
     const open = () => {
@@ -129,6 +142,15 @@ describe("a mistyped command", () => {
     [["bin/up.ts", "--kill", "99"], "has to be a whole number from 1 to 11"],
     [["bin/up.ts", "--kill", "1", "--bars", "30"], "The first 30 bars hold 0 orders, too few for 1 kills."],
     [["bin/up.ts", "--seed", "1"], "--seed draws the kills that --kill asks for; give both or neither."],
+    [["bin/up.ts", "--until-demo-ends", "--bars", "20", "--faults", "1"], "--bars has to be at least 495."],
+    [
+      ["bin/test.ts", "--full", "--self-check"],
+      "error: --self-check plants faults and plays nothing; leave --full out.",
+    ],
+    [
+      ["bin/test.ts", "--self-check", "bin/say.test.ts"],
+      "error: --self-check plants faults in all there is; leave the path out.",
+    ],
     [["bin/up.ts", "--foo"], "unknown option '--foo'"],
     [["bin/run.ts", "nosuch"], 'There is no service "nosuch"; there are all, paper-exchange'],
     [["bin/run.ts"], "missing required argument 'services'"],
