@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { eventually, type RunningProcess, runToEnd, startProcess, untilReady } from "./alone.fixture.ts";
 import { venueSettings } from "./alone-venue.fixture.ts";
 import { WORK } from "./alone-work.fixture.ts";
@@ -99,6 +101,24 @@ describe("a process that cannot start", () => {
       ]);
       expect(error).toContain("is R3_HTTP_PORT meant?");
       expect(`${error}${out}`).not.toContain(SECRET);
+    },
+  );
+
+  const account = '[{"id":"a","venue":"nosuch","apiKey":"k","secret":"s"}]';
+  test.each([
+    [{ R3_HTTP_HOST: "nohost" }, /^Nothing can listen on port 0 of nohost: R3_HTTP_HOST .*\.\n$/],
+    [{ R3_ACCOUNTS: account }, 'The account "a" is at the venue "nosuch", which is not among the venues.\n'],
+    [
+      { R3_VENUES: '[{"id":"paper","connector":"binance"}]' },
+      /R3_VENUES: "paper" is the demo's own; choose another id\n$/,
+    ],
+  ])(
+    "for what no service would start with is refused before bin/up starts or removes anything: %j",
+    async (given, says) => {
+      const folder = join(world.folder, "never-made");
+      const { code, error, out } = await runToEnd(["bin/up.ts"], { R3_DATA_FOLDER: folder, ...given });
+      expect({ code, out, error }).toEqual({ code: 1, out: "", error: expect.stringMatching(says) });
+      expect(existsSync(folder)).toBe(false);
     },
   );
 

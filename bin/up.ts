@@ -14,6 +14,7 @@ import { isServerKill } from "./kills.ts";
 import { OWN_SETTINGS } from "./own-settings.ts";
 import { playDemo } from "./play-demo.ts";
 import { endLeftovers } from "./process-record.ts";
+import { refuseGiven } from "./refuse-given.ts";
 import { beInterrupted, beQuiet, closingStep, exitAfter, report, say, step, Trouble } from "./say.ts";
 import { type PostgresServer, startPostgres, startRedis } from "./servers.ts";
 import { SERVICES } from "./services.ts";
@@ -118,6 +119,7 @@ async function main(options: UpOptions): Promise<number> {
   const settings = loadSettings([...SERVICES, OWN_SETTINGS]);
   const { general, given } = settings;
   refuseForeignKills(options.plan, given);
+  await refuseGiven(general, given);
   const folder = settings.of(OWN_SETTINGS).R3_DATA_FOLDER;
   const data = takeDataFolder(resolve(import.meta.dir, "..", folder), "bin/up");
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
