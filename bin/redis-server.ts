@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { reasonOf } from "#shared/errors/app-error.ts";
 import { withUsualModes } from "./file-modes.ts";
-import { say, Trouble } from "./say.ts";
+import { say, Trouble, wasInterrupted } from "./say.ts";
 import type { Program } from "./supervisor.ts";
 
 const NAMES = ["redis-server", "valkey-server"];
@@ -29,6 +29,8 @@ async function run(
   const child = withUsualModes(spawn);
   const [out, error] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   if ((await child.exited) === 0) return out;
+  // Ctrl-C ended it too; whoever was interrupted tries nothing else.
+  if (wasInterrupted()) return await new Promise(() => {});
   say(`  ${command.slice(0, 3).join(" ")} failed: ${error.trim().split("\n").slice(-1).join("")}`);
   return null;
 }

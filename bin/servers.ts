@@ -40,7 +40,7 @@ async function postgresUrl(supervisor: Supervisor, data: DataFolder, options: Se
     return url;
   }
   const port = await portOf("R3_POSTGRES_PORT", options.given["R3_POSTGRES_PORT"]);
-  const prepared = preparePostgres({ dataFolder: data.path, port, durable: options.durable });
+  const prepared = await preparePostgres(supervisor, { dataFolder: data.path, port, durable: options.durable });
   await dropDeadLock(prepared);
   await supervisor.start(prepared.program);
   return prepared.url;

@@ -14,7 +14,8 @@ import { isServerKill } from "./kills.ts";
 import { OWN_SETTINGS } from "./own-settings.ts";
 import { playDemo } from "./play-demo.ts";
 import { endLeftovers } from "./process-record.ts";
-import { beInterrupted, beQuiet, closingStep, report, say, step, Trouble } from "./say.ts";
+import { refuseGiven } from "./refuse-given.ts";
+import { beInterrupted, beQuiet, closingStep, exitAfter, report, say, step, Trouble } from "./say.ts";
 import { type PostgresServer, startPostgres, startRedis } from "./servers.ts";
 import { SERVICES } from "./services.ts";
 import { strategyTypeErrors } from "./strategy-types.ts";
@@ -118,6 +119,7 @@ async function main(options: UpOptions): Promise<number> {
   const settings = loadSettings([...SERVICES, OWN_SETTINGS]);
   const { general, given } = settings;
   refuseForeignKills(options.plan, given);
+  await refuseGiven(general, given);
   const folder = settings.of(OWN_SETTINGS).R3_DATA_FOLDER;
   const data = takeDataFolder(resolve(import.meta.dir, "..", folder), "bin/up");
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
@@ -129,11 +131,12 @@ async function main(options: UpOptions): Promise<number> {
     const stopped = closingStep(interrupts === 1 ? "Everything stopped" : "Everything stopped at once", () =>
       interrupts === 1 ? supervisor.stop() : supervisor.stopNow(),
     );
-    void stopped.then(() => {
+    const ended = stopped.then(() => {
       data.release();
       sayWhatStays(data);
-      process.exit(loadRun(data.path)?.done === true && !options.untilDemoEnds ? 0 : 130);
+      return loadRun(data.path)?.done === true && !options.untilDemoEnds ? 0 : 130;
     });
+    void exitAfter(ended);
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
   try {
