@@ -17,7 +17,15 @@ const services = SERVICES.map((definition) => ({
   ...definition,
   ...definition.create(deps as unknown as Deps, definition.settings.parse({})),
 }));
-const app = createHttpApp({ services, version: "1.2.3", pid: 1, log, registry: new Registry(), maxBodyBytes: 1_000 });
+const app = createHttpApp({
+  services,
+  version: "1.2.3",
+  pid: 1,
+  log,
+  registry: new Registry(),
+  maxBodyBytes: 1_000,
+  hosts: { own: new Set(), pages: new Set() },
+});
 const get = async (path: string) => app.handle(new Request(`http://localhost${path}`));
 
 let document: OpenApiDocument;

@@ -1,11 +1,15 @@
 import { Command } from "commander";
+import type { Registry } from "prom-client";
 import packageJson from "#package" with { type: "json" };
+import { watchForgedEntries } from "#shared/alerts/forged-entries.ts";
 import type { Bus } from "#shared/bus/bus.ts";
 import { type BusOptions, createBus } from "#shared/bus/create-bus.ts";
 import { deleteOldEvents } from "#shared/bus/old-events.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import { sealBroker } from "#shared/bus/sealed-broker.ts";
 import { createRedisCache } from "#shared/cache/redis.ts";
+import { sealCache } from "#shared/cache/sealed.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { loadSettings, type Settings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
@@ -17,20 +21,25 @@ import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
 import { createServiceClients } from "#shared/http/create-clients.ts";
 import { createHttpApp } from "#shared/http/http-app.ts";
 import { type Listening, listen } from "#shared/http/listen.ts";
+import { type KnownHosts, knownHosts } from "#shared/http/neighbours.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { deleteOldTasks } from "#shared/queue/old-tasks.ts";
 import { createTaskQueue, type TaskQueueOptions } from "#shared/queue/task-queue.ts";
 import { deleteOldRows } from "#shared/retention/retention.ts";
+import { readSeal } from "#shared/seal/seal.ts";
 import { createFailpoints } from "#shared/service/create-failpoints.ts";
 import { fail, runProcess } from "#shared/service/run-process.ts";
 import { createRunner, type Part } from "#shared/service/runner.ts";
 import type { Deps, ServiceDefinition } from "#shared/service/service.ts";
 import { atStart, watchServers } from "#shared/service/watch-servers.ts";
+import { foldersOf } from "#shared/strategy-threads/catalogue.ts";
+import { createThreadHost } from "#shared/strategy-threads/thread-host.ts";
 import { sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { createRegistry } from "#shared/telemetry/metrics.ts";
+import { keepFilesPrivate } from "./file-modes.ts";
 import { OWN_SETTINGS } from "./own-settings.ts";
 import { SERVICES } from "./services.ts";
 
@@ -48,7 +57,7 @@ interface Ports {
 }
 
 /** Connects to Postgres, Redis and the venues: the adapters behind every port. */
-async function connect(settings: Settings, log: Logger, ownUrl: () => string): Promise<Ports> {
+async function connect(settings: Settings, log: Logger, registry: Registry, ownUrl: () => string): Promise<Ports> {
   const { general } = settings;
   const instance = crypto.randomUUID();
   const clock = systemClock;
@@ -56,7 +65,9 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
   const db = createPostgresDb(general.DATABASE_URL, { maxConnections: general.R3_DATABASE_CONNECTIONS });
   const logStore = createPostgresLogStore(db);
   const incarnation = await atStart(POSTGRES, () => logStore.incarnation());
-  const broker = createRedisBroker({ ...redis, incarnation });
+  const seal = await readSeal(db);
+  const onForged = watchForgedEntries({ db, bus: () => bus, clock, log, registry });
+  const broker = sealBroker(createRedisBroker({ ...redis, incarnation }), seal, onForged);
   const lock = createRedlockLock(redis);
   const leader = createLeader({ db, lock, clock, log, leaseMs: general.R3_LEASE_MS, holder: instance });
   const poison = { deadAfterTries: general.R3_DEAD_AFTER_TRIES, deadlineMs: general.R3_HANDLER_DEADLINE_MS };
@@ -65,7 +76,7 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
   const wakeups = createBullmqWakeups({ ...redis, log });
   const onDead: TaskQueueOptions["onDead"] = (tx, dead) => tellDeadTask(tx, { bus, clock }, dead);
   const queue = createTaskQueue({ db, wakeups, clock, log, ...poison, onDead });
-  const cache = createRedisCache(redis);
+  const cache = sealCache(createRedisCache(redis), seal);
   const bans = createBans({ store: createPostgresBanStore(db), clock, log });
   const exchanges = createCcxtExchanges({ venues: general.R3_VENUES, accounts: general.R3_ACCOUNTS, clock, log, bans });
   const clients = createServiceClients(
@@ -77,6 +88,19 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
     },
     general.R3_HTTP_TIMEOUT_MS,
   );
+  const strategies = createThreadHost({
+    folders: foldersOf(general.R3_STRATEGY_FOLDERS),
+    threads: general.R3_STRATEGY_THREADS,
+    reload: general.R3_STRATEGY_RELOAD,
+    limits: {
+      barMs: general.R3_STRATEGY_BAR_BUDGET_MS,
+      slowMs: general.R3_STRATEGY_SLOW_BUDGET_MS,
+      memoryBytes: general.R3_STRATEGY_THREAD_MEMORY_MB * 1e6,
+    },
+    processBytes: () => process.memoryUsage.rss(),
+    clock,
+    log,
+  });
   const failpoints = failpointsOf(settings, exchanges.live);
   const watch = watchServers({
     servers: [
@@ -93,11 +117,12 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
     { name: "queue", stop: () => queue.close() },
     { name: "bus", stop: () => bus.close() },
     { name: "exchanges", stop: () => exchanges.close() },
+    { name: "strategies", stop: () => strategies.close() },
     retentionOf(general, { db, leader, clock, log }),
     watch,
   ];
   return {
-    deps: { db, bus, queue, leader, cache, exchanges, clients, clock, log, failpoints },
+    deps: { db, bus, queue, leader, cache, exchanges, clients, strategies, clock, log, failpoints },
     parts,
     away: () => watch.away(),
   };
@@ -108,6 +133,19 @@ function tellingBus(options: BusOptions): Bus {
   const { clock } = options;
   const bus: Bus = createBus({ ...options, onDead: (tx, dead) => tellDeadEvent(tx, { bus, clock }, dead) });
   return bus;
+}
+
+/** The hosts that a request may name: the processes share their settings, so the URLs of all are known to each. */
+function hostsOf(general: Settings["general"]): KnownHosts {
+  const venues = general.R3_VENUES.flatMap(({ restUrl, wsUrl, wsApiUrl }) => [restUrl, wsUrl, wsApiUrl]);
+  const services = [
+    general.R3_DATA_COLLECT_URL,
+    general.R3_MARKET_DATA_URL,
+    general.R3_STRATEGY_EXECUTOR_URL,
+    general.R3_ORDER_POSITION_TRACKER_URL,
+  ];
+  const urls = [...services, ...venues].filter((url) => url !== undefined);
+  return knownHosts({ address: general.R3_HTTP_HOST, urls, more: general.R3_HTTP_ALLOWED_HOSTS });
 }
 
 /** Deletes old rows in one of the processes. */
@@ -152,11 +190,12 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     format: general.R3_LOG_FORMAT,
     isTerminal: process.stdout.isTTY,
   });
+  const registry = createRegistry({ services: chosen.length === SERVICES.length ? "all" : (chosen[0]?.name ?? "") });
   let listening: Listening | null = null;
   const ownUrl = (): string => listening?.url ?? `http://${general.R3_HTTP_HOST}:${general.R3_HTTP_PORT}`;
   const outside = chosen.every(({ name }) => name === OUTSIDE);
   if (!outside) await atStart(POSTGRES, () => migrate(general.DATABASE_URL));
-  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, ownUrl);
+  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, registry, ownUrl);
   const services = chosen.map((definition) => {
     const deps = { ...ports.deps, log: log.child({ service: definition.name }) };
     const service = definition.create(deps, settings.of(definition));
@@ -177,8 +216,9 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     version: VERSION,
     pid: process.pid,
     log,
-    registry: createRegistry({ services: chosen.length === SERVICES.length ? "all" : (chosen[0]?.name ?? "") }),
+    registry,
     maxBodyBytes: general.R3_HTTP_MAX_BODY_BYTES,
+    hosts: hostsOf(general),
   });
   const http: Part = {
     name: "http",
@@ -217,6 +257,7 @@ if (unknown.length > 0) {
     ).message,
   );
 }
+keepFilesPrivate();
 await runProcess(() =>
   makeRunner(program.args.includes("all") ? SERVICES : SERVICES.filter(({ name }) => program.args.includes(name))),
 );

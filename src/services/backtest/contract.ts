@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { MOST_HISTORY } from "#shared/candles/limits.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
-import { decimalText, epochMs, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
+import { countNumber, decimalText, epochMs, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
 import { sessionSchema } from "#shared/domain/session.ts";
 
 /** What a run is asked with: the same words as a session. */
@@ -11,9 +11,9 @@ export const requestSchema = sessionSchema
     params: z.record(z.string(), z.json()).default({}),
     instrumentId: instrumentSchema.shape.id,
     /** Number of the first candle. Default: the first one that is kept. */
-    fromN: z.number().int().positive().optional(),
+    fromN: countNumber.positive().optional(),
     /** Number of the last candle. Default: the newest one. */
-    toN: z.number().int().positive().optional(),
+    toN: countNumber.positive().optional(),
     /** How much history to fetch from the venue first, in candles, where it is not kept yet. */
     history: z.number().int().nonnegative().max(MOST_HISTORY).default(0),
   })
@@ -40,7 +40,7 @@ const statisticsSchema = z.object({
   exposure: z.number(),
 });
 
-export const RUN_STATES = ["QUEUED", "RUNNING", "DONE", "FAILED"] as const;
+export const RUN_STATES = ["QUEUED", "RUNNING", "DONE", "FAILED", "CANCELED"] as const;
 
 export const runSchema = z.object({
   id: z.uuid(),

@@ -79,7 +79,11 @@ export function createRoutes({ db, clock, log, exchanges, instruments, onAsked }
       {
         query: z.strictObject({
           instrumentId,
-          fromId: z.string().regex(/^\d+$/).optional().describe("Trades with this id or a later one"),
+          fromId: z
+            .string()
+            .regex(/^\d{1,16}$/)
+            .optional()
+            .describe("Trades with this id or a later one"),
           limit,
         }),
         response: { 200: listOf(venueTradeSchema), 404: problemSchema },

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { MOST_HISTORY } from "#shared/candles/limits.ts";
 import { candleSchema, candleSourceSchema } from "#shared/domain/candle.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
-import { idText } from "#shared/domain/schemas.ts";
+import { countText, idText } from "#shared/domain/schemas.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
 import type { SeriesHead } from "#shared/http/clients.ts";
 import { seriesHeadSchema } from "#shared/http/create-clients.ts";
@@ -46,7 +46,7 @@ const candlesQuery = z
   .strictObject({
     instrumentId,
     timeFrame: timeFrameSchema,
-    fromN: z.coerce.number().int().positive().optional().describe("Candles with this number or a later one"),
+    fromN: countText.optional().describe("Candles with this number or a later one"),
     fromMs: z.coerce.number().int().nonnegative().optional().describe("Candles that opened then or later"),
     toMs: z.coerce.number().int().nonnegative().optional().describe("Candles that opened before"),
     limit: z.coerce.number().int().min(1).max(5_000).default(1_000).describe("How many at most"),

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type TradingState, tradingStateSchema } from "#shared/domain/account.ts";
 import { plain } from "#shared/domain/decimal.ts";
 import { fillSchema, type Order, orderSchema } from "#shared/domain/order.ts";
-import { decimalText, epochMs, idText } from "#shared/domain/schemas.ts";
+import { countNumber, decimalText, epochMs, idText, ownId } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
@@ -16,7 +16,7 @@ import type { Parts } from "./parts.ts";
 import { readEquity, readFills, readOrders, readPositions } from "./read-store.ts";
 import { readUnbooked } from "./unbooked.ts";
 
-const filter = pageQuery.extend({ sessionId: idText.optional().describe("Only of this session") });
+const filter = pageQuery.extend({ sessionId: ownId.optional().describe("Only of this session") });
 const orderEventSchema = z.object({ version: z.number().int(), type: z.string(), atMs: epochMs, data: z.unknown() });
 const equityPointSchema = z.object({
   sessionId: z.string(),
@@ -49,7 +49,7 @@ export function createRoutes(parts: Parts) {
     .get(
       "/orders",
       async ({ query }) => {
-        const after = readCursor(query.cursor, z.tuple([z.number(), z.string()]));
+        const after = readCursor(query.cursor, z.tuple([epochMs, z.string()]));
         const rows = await readOrders(db, query.sessionId, after, query.limit + 1);
         const page = pageOf(rows, query.limit, (row) => [row.createdAtMs, row.order.id]);
         return { ...page, items: page.items.map(({ order }) => order) };
@@ -70,7 +70,7 @@ export function createRoutes(parts: Parts) {
         return { ...order, events: [...events] };
       },
       {
-        params: z.object({ id: z.string() }),
+        params: z.object({ id: ownId }),
         response: { 200: orderSchema.extend({ events: z.array(orderEventSchema) }), 404: problemSchema },
         detail: { summary: "An order with everything that happened to it" },
       },
@@ -78,7 +78,7 @@ export function createRoutes(parts: Parts) {
     .get(
       "/fills",
       async ({ query }) => {
-        const after = readCursor(query.cursor, z.tuple([z.number(), z.string()]));
+        const after = readCursor(query.cursor, z.tuple([epochMs, z.string()]));
         return pageOf(await readFills(db, query.sessionId, after, query.limit + 1), query.limit, (fill) => [
           fill.atMs,
           fill.tradeId,
@@ -172,7 +172,7 @@ function exposureRoutes(deps: Deps) {
       return { openOrders: open[0]?.count ?? 0, positions: held.length };
     },
     {
-      query: z.strictObject({ sessionId: idText }),
+      query: z.strictObject({ sessionId: ownId }),
       response: { 200: z.object({ openOrders: z.number().int(), positions: z.number().int() }) },
       detail: { summary: "How many orders and positions of a session are open" },
     },
@@ -194,13 +194,13 @@ function equityRoutes(deps: Deps) {
   return unbookedRoutes(deps).get(
     "/equity",
     async ({ query }) => {
-      const after = readCursor(query.cursor, z.tuple([z.number()]));
+      const after = readCursor(query.cursor, z.tuple([countNumber]));
       return pageOf(await readEquity(db, query.sessionId, after?.[0] ?? -1, query.limit + 1), query.limit, (point) => [
         point.candleN,
       ]);
     },
     {
-      query: pageQuery.extend({ sessionId: idText.describe("Of this session") }),
+      query: pageQuery.extend({ sessionId: ownId.describe("Of this session") }),
       response: { 200: pageSchema(equityPointSchema) },
       detail: { summary: "A session's equity at the close of each candle" },
     },

@@ -75,6 +75,39 @@ describe("what the venue refuses, with Binance's code and status", () => {
   });
 });
 
+describe("a foreign web page", () => {
+  const foreign = ["https://evil.example", "http://127.0.0.1:1", "null"];
+
+  test.each(["/ws", "/ws/spxusd@trade", "/ws-api/v3"])("opens no WebSocket here: %s", async (path) => {
+    const socket = listenTo(`${url}${path}`, { Origin: new URL(url).origin });
+    (await socket).close();
+    const refused = [...foreign.map((Origin) => ({ Origin })), { Host: "evil.example" }];
+    const opened = await Promise.allSettled(refused.map((headers) => listenTo(`${url}${path}`, headers)));
+    expect(opened.map(({ status }) => status)).toEqual(refused.map(() => "rejected"));
+  });
+});
+
+describe("a name that every object has", () => {
+  const NAMES = ["constructor", "toString", "valueOf", "hasOwnProperty", "__proto__"];
+
+  test.each(NAMES)("is no endpoint that gives away the account's secret: %s", async (name) => {
+    const answer = await fetch(`${url}/api/v3/${name}`);
+    expect([answer.status, await answer.text()]).toEqual([404, '{"code":-1000,"msg":"This is not served here."}']);
+  });
+
+  test.each(NAMES)("is no method of the WebSocket API that gives away the account's secret: %s", async (name) => {
+    const socket = await listenTo(`${url}/ws-api/v3`);
+    socket.send({ id: 1, method: name });
+    const error = { code: -1000, msg: "Unknown method." };
+    expect(await socket.next()).toMatchObject({ id: 1, status: 400, error });
+    socket.close();
+  });
+
+  test.each(NAMES)("is no market: %s", async (name) => {
+    expect((await fetch(`${venue.url(name)}/api/v3/time`)).status).toBe(404);
+  });
+});
+
 describe("what the venue answers", () => {
   test("an order in the form that newOrderRespType asks for", async () => {
     const keysOf = async (newOrderRespType: string) =>

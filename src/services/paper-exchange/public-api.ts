@@ -119,15 +119,32 @@ function bookTickerRow({ instrument, halfSpread }: Market, trade: PublicTrade | 
   return { symbol, bidPrice: b ?? "0", bidQty: B ?? "0", askPrice: a ?? "0", askQty: A ?? "0" };
 }
 
-/** The public endpoints below /api/v3, all GET. */
-export const PUBLIC_ENDPOINTS: Readonly<Record<string, Endpoint>> = {
-  ping: () => ({}),
-  time: (market) => ({ serverTime: market.clock.nowMs() }),
-  exchangeInfo,
-  klines,
-  trades: listTrades(tradeRow),
-  historicalTrades: listTrades(tradeRow),
-  aggTrades: listTrades(aggTradeRow),
-  "ticker/price": ticker(({ instrument }, trade) => ({ symbol: instrument.venueSymbol, price: trade?.price ?? "0" })),
-  "ticker/bookTicker": ticker(bookTickerRow),
-};
+/** The public endpoints below /api/v3, all GET. A Map: whoever asks chooses the name, and an object also has `constructor`. */
+export const PUBLIC_ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>(
+  Object.entries({
+    ping: () => ({}),
+    time: (market) => ({ serverTime: market.clock.nowMs() }),
+    exchangeInfo,
+    klines,
+    trades: listTrades(tradeRow),
+    historicalTrades: listTrades(tradeRow),
+    aggTrades: listTrades(aggTradeRow),
+    "ticker/price": ticker(({ instrument }, trade) => ({ symbol: instrument.venueSymbol, price: trade?.price ?? "0" })),
+    "ticker/bookTicker": ticker(bookTickerRow),
+  }),
+);
+
+/** Their names as methods of the WebSocket API. */
+export const PUBLIC_METHODS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    ping: "ping",
+    time: "time",
+    exchangeInfo: "exchangeInfo",
+    klines: "klines",
+    "trades.recent": "trades",
+    "trades.historical": "historicalTrades",
+    "trades.aggregate": "aggTrades",
+    "ticker.price": "ticker/price",
+    "ticker.book": "ticker/bookTicker",
+  }),
+);

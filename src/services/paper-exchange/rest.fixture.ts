@@ -24,9 +24,9 @@ export function client(url: string, keys: { apiKey: string; secret: string } = K
   };
 }
 
-/** A connection that keeps what it hears. `next` gives the messages in order, each once. */
-export async function listenTo(address: string) {
-  const socket = new WebSocket(address.replace("http:", "ws:"));
+/** A connection that keeps what it hears. `next` gives the messages in order, each once. Headers are those that a browser adds. */
+export async function listenTo(address: string, headers: Record<string, string> = {}) {
+  const socket = new WebSocket(address.replace("http:", "ws:"), { headers });
   const heard: Record<string, unknown>[] = [];
   const waiting: ((message: Record<string, unknown>) => void)[] = [];
   socket.onmessage = ({ data }) => {

@@ -221,10 +221,10 @@ function answerRest(
   { method, path, params }: Call,
   { query, body, apiKey }: { query: string; body: string; apiKey: string | null },
 ): object | Refusal {
-  const signed = SIGNED_ENDPOINTS[`${method} ${path}`];
+  const signed = SIGNED_ENDPOINTS.get(`${method} ${path}`);
   if (signed !== undefined) {
     return signedCall(markets, signed, { apiKey, params, payload: restPayload(query, body) });
   }
-  const open = method === "GET" ? PUBLIC_ENDPOINTS[path] : undefined;
+  const open = method === "GET" ? PUBLIC_ENDPOINTS.get(path) : undefined;
   return open === undefined ? NOT_SERVED : open(markets.seen, params);
 }

@@ -144,6 +144,6 @@ export const paperExchangeSettings = z.object({
     .describe("Folder of the SQLite files, one a market; from the working directory where it is relative"),
   R3_PAPER_EXCHANGE_CONTROL: flag
     .default(false)
-    .describe("Whether /control (state, release, tick) is served; true or false"),
+    .describe("Whether /control (state, release, tick, faults) is served; true or false. bin/up always serves it"),
 });
 export type PaperExchangeSettings = z.infer<typeof paperExchangeSettings>;

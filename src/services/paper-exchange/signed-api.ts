@@ -224,27 +224,31 @@ function account(market: Market, params: Params): object {
 const COMMANDS: ReadonlySet<Endpoint> = new Set([placeOrder, cancelOrder, cancelOpenOrders]);
 
 /** The signed endpoints below /api/v3 by method and path. */
-export const SIGNED_ENDPOINTS: Readonly<Record<string, Endpoint>> = {
-  "POST order": placeOrder,
-  "POST order/test": testOrder,
-  "GET order": queryOrder,
-  "DELETE order": cancelOrder,
-  "DELETE openOrders": cancelOpenOrders,
-  "GET openOrders": openOrders,
-  "GET allOrders": allOrders,
-  "GET myTrades": myTrades,
-  "GET account": account,
-};
+export const SIGNED_ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map(
+  Object.entries({
+    "POST order": placeOrder,
+    "POST order/test": testOrder,
+    "GET order": queryOrder,
+    "DELETE order": cancelOrder,
+    "DELETE openOrders": cancelOpenOrders,
+    "GET openOrders": openOrders,
+    "GET allOrders": allOrders,
+    "GET myTrades": myTrades,
+    "GET account": account,
+  }),
+);
 
 /** The same as methods of the WebSocket API. */
-export const SIGNED_METHODS: Readonly<Record<string, Endpoint>> = {
-  "order.place": placeOrder,
-  "order.test": testOrder,
-  "order.status": queryOrder,
-  "order.cancel": cancelOrder,
-  "openOrders.cancelAll": cancelOpenOrders,
-  "openOrders.status": openOrders,
-  allOrders,
-  myTrades,
-  "account.status": account,
-};
+export const SIGNED_METHODS: ReadonlyMap<string, Endpoint> = new Map(
+  Object.entries({
+    "order.place": placeOrder,
+    "order.test": testOrder,
+    "order.status": queryOrder,
+    "order.cancel": cancelOrder,
+    "openOrders.cancelAll": cancelOpenOrders,
+    "openOrders.status": openOrders,
+    allOrders,
+    myTrades,
+    "account.status": account,
+  }),
+);

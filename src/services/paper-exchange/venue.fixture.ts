@@ -2,8 +2,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
+import { Registry } from "prom-client";
 import type { Clock } from "#shared/clock/clock.ts";
 import { systemClock } from "#shared/clock/system.ts";
+import { createHttpApp } from "#shared/http/http-app.ts";
+import { listen as listenOn } from "#shared/http/listen.ts";
+import { knownHosts } from "#shared/http/neighbours.ts";
 import type { FailpointContext } from "#shared/service/failpoints.ts";
 import type { Service } from "#shared/service/service.ts";
 import { createPaperExchange } from "./service.ts";
@@ -81,15 +85,20 @@ export interface TestVenueOptions {
 
 async function listen(service: Service): Promise<{ port: number; stop: () => Promise<void> }> {
   await service.start(new AbortController().signal);
-  const app = service.routes;
-  if (app === undefined) throw new Error("The service has no routes.");
-  app.listen({ port: 0, hostname: "127.0.0.1" });
-  const port = app.server?.port;
-  if (port === undefined) throw new Error("The server does not listen.");
+  const app = createHttpApp({
+    services: [{ name: "paper-exchange", description: "Simulated markets", ...service }],
+    version: "1.2.3",
+    pid: 1,
+    log: pino({ level: "silent" }),
+    registry: new Registry(),
+    maxBodyBytes: 1_048_576,
+    hosts: knownHosts({ address: "127.0.0.1", urls: [], more: [] }),
+  });
+  const server = listenOn(app, "127.0.0.1", 0);
   return {
-    port,
+    port: server.port,
     async stop() {
-      await app.stop(true);
+      await server.stop(0);
       await service.stop();
     },
   };

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { BookJson } from "#shared/accounting/book.ts";
 import type { Db } from "#shared/db/db.ts";
 import { normalize } from "#shared/domain/decimal.ts";
-import { decimalText, epochMs, idText } from "#shared/domain/schemas.ts";
+import { countNumber, decimalText, epochMs, ownId } from "#shared/domain/schemas.ts";
 import { denialCodeSchema, sideSchema } from "#shared/domain/signal.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
@@ -40,7 +40,7 @@ const budgetSchema = z.object({
 });
 type Budget = z.infer<typeof budgetSchema>;
 
-const filter = pageQuery.extend({ sessionId: idText.optional().describe("Only of this session") });
+const filter = pageQuery.extend({ sessionId: ownId.optional().describe("Only of this session") });
 
 /** REST of risk-manager: what was decided, and what each session may still take. */
 export function createRoutes(db: Db, log: Logger) {
@@ -48,7 +48,7 @@ export function createRoutes(db: Db, log: Logger) {
     .get(
       "/decisions",
       async ({ query }) => {
-        const after = readCursor(query.cursor, z.tuple([z.number(), z.string(), z.number()]));
+        const after = readCursor(query.cursor, z.tuple([epochMs, z.string(), countNumber]));
         const rows = await readDecisions(db, query.sessionId, after, query.limit + 1);
         return pageOf(rows, query.limit, (decision) => [decision.decidedAtMs, decision.signalId, decision.orderIndex]);
       },

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ALERT_KINDS, alertCodeSchema, severitySchema } from "#shared/alerts/alert-codes.ts";
 import { clearAlert } from "#shared/alerts/alerts.ts";
 import { isOpen, listOpenAlerts, openAlertSchema } from "#shared/alerts/open-alerts.ts";
+import { epochMs } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
@@ -13,7 +14,7 @@ const filter = pageQuery.extend({
   code: alertCodeSchema.optional().describe("Only of this code"),
   severity: severitySchema.optional().describe("Only of this severity"),
 });
-const cursor = z.tuple([z.number().int(), z.string(), z.string()]);
+const cursor = z.tuple([epochMs, z.string(), z.string()]);
 const clearSchema = z.strictObject({ scope: scopeText, code: alertCodeSchema });
 
 /** REST of open alerts, of whichever service, until monitoring takes it over. */

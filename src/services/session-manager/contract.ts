@@ -49,8 +49,17 @@ export type Denials = z.infer<typeof denialsSchema>;
 export const sessionViewSchema = sessionSchema.extend({ denials: denialsSchema });
 export type SessionView = z.infer<typeof sessionViewSchema>;
 
+/** Any version, or ETags as HTTP writes them; a weak one never matches. */
+const ETAGS = /^(\*|(W\/)?"[^"]*"(\s*,\s*(W\/)?"[^"]*")*)$/;
+
 /** Headers of every change. */
 export const changeHeaders = z.object({
   "idempotency-key": z.string().min(1).max(255).optional().describe("The same key gives the same answer, for 24 hours"),
-  "if-match": z.string().max(255).optional().describe("ETag of the version that is meant"),
+  "x-forwarded-user": z.string().min(1).max(200).optional().describe("Whose key it is, as the gateway tells"),
+  "if-match": z
+    .string()
+    .max(255, { abort: true })
+    .regex(ETAGS, 'must be quoted, like "3", or *')
+    .optional()
+    .describe("ETag of the version that is meant"),
 });

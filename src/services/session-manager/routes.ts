@@ -1,5 +1,6 @@
 import { Elysia } from "elysia";
 import { z } from "zod";
+import { epochMs, uuidText } from "#shared/domain/schemas.ts";
 import { sessionSchema } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
@@ -15,8 +16,8 @@ import { type Answer, fingerprintOf } from "./idempotency.ts";
 import { ACTIONS, type Action } from "./session-rules.ts";
 import type { Store } from "./store.ts";
 
-const byId = z.object({ id: z.uuid().describe("The session's id") });
-const cursor = z.tuple([z.number().int(), z.string()]);
+const byId = z.object({ id: uuidText.describe("The session's id") });
+const cursor = z.tuple([epochMs, z.string()]);
 const refusals = { 404: problemSchema, 409: problemSchema, 412: problemSchema, 422: problemSchema };
 
 const SUMMARIES: Record<Action, string> = {
@@ -94,8 +95,8 @@ function createChanges(commands: Commands, log: Logger) {
         headers: changeHeaders,
         response: { 200: sessionSchema, ...refusals, 428: problemSchema },
         detail: detail(
-          "Changes a session; name, risk policy and refresh interval in any state, instrument, account and time frame " +
-            "before its first start only, all else while it is CREATED or STOPPED. Needs If-Match",
+          "Changes a session; name, risk policy, stop policy and refresh interval in any state, instrument, account and time frame " +
+            "before its first start only, all else while it is CREATED or STOPPED. A risk policy is sent whole. Needs If-Match with the ETag header of a GET",
         ),
       },
     )
@@ -143,8 +144,9 @@ function conditionsOf(request: Request, headers: z.infer<typeof changeHeaders>, 
   const key = headers["idempotency-key"];
   const ifMatch = headers["if-match"];
   if (key === undefined) return { ifMatch, scope: null };
-  const caller = request.headers.get("x-forwarded-user") ?? "local";
-  const route = `${request.method} ${new URL(request.url).pathname}`;
+  const caller = headers["x-forwarded-user"] ?? "local";
+  // One session, however its id is written.
+  const route = `${request.method} ${new URL(request.url).pathname.toLowerCase()}`;
   return { ifMatch, scope: { caller, route, key, fingerprint: fingerprintOf(body) } };
 }
 

@@ -12,6 +12,8 @@ export const decimalText = z
   .describe("A decimal number as text");
 /** An id or a name as it stands in a request: something, and not without end. */
 export const idText = z.string().min(1).max(200);
+/** An id of ours, in small letters however it was written. */
+export const ownId = idText.toLowerCase();
 /** A name that a person gives in the settings: a venue's, an account's. */
 export const shortName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be of a-z, 0-9 and dashes, 40 at most");
 /** A decimal above zero. */
@@ -23,6 +25,14 @@ export const positiveDecimal = decimalText.refine(
 export const nonNegativeDecimal = decimalText.refine((text) => !text.startsWith("-"), "must not be below zero");
 /** A point in time: UTC epoch milliseconds, whole. */
 export const epochMs = z.number().int().nonnegative().describe("UTC epoch milliseconds");
+/** The largest number that a column of four bytes holds. */
+const MOST_COUNT = 2_147_483_647;
+/** A whole number that is counted and kept in four bytes: of a candle, an order, a run. */
+export const countNumber = z.number().int().nonnegative().max(MOST_COUNT);
+/** The same from 1 on as text of a query. */
+export const countText = z.coerce.number().int().positive().max(MOST_COUNT);
+/** A UUID in small letters, however it was written. */
+export const uuidText = z.uuid().toLowerCase();
 /**
  * A wall-clock stamp of the path from a frame to its order: UTC epoch milliseconds *with a fraction*, comparable between the
  * processes of one machine. For latency figures alone, whose hops take less than a millisecond; everything else is `epochMs`.

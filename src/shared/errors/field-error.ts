@@ -12,14 +12,24 @@ export function invalidInput(errors: readonly FieldError[]): AppError {
   return new AppError("INVALID_INPUT", "permanent", SENTENCE, { details: { errors } });
 }
 
-/** Every field that a schema refuses, with words for whoever sent the value. `at`: where the value stands. Empty: it is taken. */
+/** More than these help nobody: an answer is not made as large as the request likes. */
+export const MOST_FAULTS = 50;
+const MOST_NAME_LENGTH = 200;
+
+/** The fields that a schema refuses, 50 at most, with words for whoever sent the value. `at`: where the value stands. Empty: it is taken. */
 export function faultsOf(schema: z.ZodType, value: unknown, at: readonly string[] = []): FieldError[] {
   const issues = schema.safeParse(value, { error: speak }).error?.issues ?? [];
-  return issues.flatMap((issue) => {
+  const faults = issues.slice(0, MOST_FAULTS).flatMap((issue) => {
     const path = [...at, ...issue.path.map(String)];
-    const paths = issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...path, key]) : [path];
-    return paths.map((one) => ({ field: one.join(".") || "body", message: issue.message }));
+    const keys = issue.code === "unrecognized_keys" ? issue.keys.slice(0, MOST_FAULTS) : [];
+    const paths = keys.length === 0 ? [path] : keys.map((key) => [...path, key]);
+    return paths.map((one) => ({ field: shortened(one.join(".")) || "body", message: issue.message }));
   });
+  return faults.slice(0, MOST_FAULTS);
+}
+
+function shortened(name: string): string {
+  return name.length <= MOST_NAME_LENGTH ? name : `${name.slice(0, MOST_NAME_LENGTH)}...`;
 }
 
 const KINDS: Readonly<Record<string, string>> = {

@@ -5,20 +5,22 @@ import { wireDecimal, wireId, wireMs } from "./ccxt-mapping.ts";
 /** Binance's orders, fills and balances made ours. Pure. */
 
 /** PENDING_NEW waits for its list; EXPIRED_IN_MATCH was taken out by self-trade prevention. */
-const STATUS: Readonly<Record<string, VenueOrder["status"]>> = {
-  NEW: "NEW",
-  PENDING_NEW: "NEW",
-  PENDING_CANCEL: "NEW",
-  PARTIALLY_FILLED: "PARTIALLY_FILLED",
-  FILLED: "FILLED",
-  CANCELED: "CANCELED",
-  REJECTED: "REJECTED",
-  EXPIRED: "EXPIRED",
-  EXPIRED_IN_MATCH: "EXPIRED",
-};
+const STATUS: ReadonlyMap<string, VenueOrder["status"]> = new Map(
+  Object.entries({
+    NEW: "NEW",
+    PENDING_NEW: "NEW",
+    PENDING_CANCEL: "NEW",
+    PARTIALLY_FILLED: "PARTIALLY_FILLED",
+    FILLED: "FILLED",
+    CANCELED: "CANCELED",
+    REJECTED: "REJECTED",
+    EXPIRED: "EXPIRED",
+    EXPIRED_IN_MATCH: "EXPIRED",
+  } as const),
+);
 
 const statusSchema = z.string().transform((status, context): VenueOrder["status"] => {
-  const known = STATUS[status];
+  const known = STATUS.get(status);
   if (known !== undefined) return known;
   context.addIssue({ code: "custom", message: `unknown order status ${status}` });
   return z.NEVER;

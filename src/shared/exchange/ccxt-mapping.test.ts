@@ -221,6 +221,7 @@ describe("orders and fills", () => {
 
   test("an unknown status is an error, not a guess", () => {
     expect(() => orderOf({ ...CANCELED_ANSWER, status: "SOMETHING_NEW" })).toThrow();
+    expect(() => orderOf({ ...CANCELED_ANSWER, status: "constructor" })).toThrow();
     expect(orderOf({ ...CANCELED_ANSWER, status: "EXPIRED_IN_MATCH" })).toMatchObject({ status: "EXPIRED" });
   });
 

@@ -1,47 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import pino, { type Logger } from "pino";
-import { Registry } from "prom-client";
-import { z } from "zod";
-import { AppError } from "#shared/errors/app-error.ts";
-import { createHttpApp } from "./http-app.ts";
-import { httpBase } from "./http-base.ts";
+import pino from "pino";
 import { problemSchema } from "./problem.ts";
+import { createThingsApp, SECRET } from "./things.fixture.ts";
 
-const silent = pino({ level: "silent" });
-const SECRET = "hunter2-is-no-number";
-
-function createApp(waitsFor: string[] = [], log: Logger = silent) {
-  const thing = z.object({ size: z.number(), tags: z.array(z.string().max(3)).default([]) });
-  const routes = httpBase("things", log)
-    .post("/", ({ body, status }) => status(201, body), { body: thing, response: { 201: thing } })
-    .get("/", ({ query }) => ({ limit: query.limit }), {
-      query: z.strictObject({ limit: z.coerce.number().int().max(10).default(5) }),
-      response: { 200: z.object({ limit: z.number() }) },
-    })
-    .get("/wrong", () => ({ size: "text" }) as never, { response: { 200: thing } })
-    .get("/conflict", () => {
-      throw new AppError("CONFLICT", "permanent", "It is RUNNING.", { details: { allowed: ["STOPPING"] } });
-    })
-    .get("/missing", () => {
-      throw new AppError("NOT_FOUND", "permanent", "No such thing.");
-    })
-    .get("/outage", () => {
-      throw new AppError("DATABASE_UNAVAILABLE", "outage", "The database is away.", { details: { url: SECRET } });
-    })
-    .get("/bug", () => {
-      throw new Error(SECRET);
-    });
-  return createHttpApp({
-    services: [{ name: "things", description: "Things", notReady: () => waitsFor, routes }],
-    version: "1.2.3",
-    pid: 7,
-    log,
-    registry: new Registry(),
-    maxBodyBytes: 1_000,
-  });
-}
-
-async function call(path: string, init: RequestInit = {}, app = createApp()) {
+async function call(path: string, init: RequestInit = {}, app = createThingsApp()) {
   const answer = await app.handle(new Request(`http://localhost${path}`, init));
   const text = await answer.text();
   return { answer, text, json: answer.headers.get("content-type")?.includes("json") ? JSON.parse(text) : undefined };
@@ -114,7 +76,8 @@ describe("the HTTP app", () => {
 describe("the log", () => {
   test("has ever fewer lines of a refusal that goes on, and all of it of a bug", async () => {
     const lines: { msg: string; failures?: number }[] = [];
-    const app = createApp([], pino({ level: "warn" }, { write: (line: string) => void lines.push(JSON.parse(line)) }));
+    const log = pino({ level: "warn" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    const app = createThingsApp({ log });
     for (let time = 0; time < 10; time += 1) await call("/api/things/outage", {}, app);
     for (let time = 0; time < 3; time += 1) await call("/api/things/bug", {}, app);
     expect(lines.map(({ msg, failures }) => failures ?? msg)).toEqual([1, 2, 4, 8, ...Array(3).fill("request failed")]);
@@ -130,7 +93,7 @@ describe("problem details", () => {
 
   test("tells which methods an address takes", async () => {
     const { answer } = await call("/api/things", { method: "DELETE" });
-    expect(answer.headers.get("allow")).toBe("GET, POST");
+    expect(answer.headers.get("allow")).toBe("GET, HEAD, OPTIONS, POST");
   });
 });
 
@@ -145,13 +108,13 @@ describe("the process' own routes", () => {
   test("is ready once every service is, and says what is waited for", async () => {
     const ready = await call("/readyz");
     expect([ready.answer.status, ready.json.pid]).toEqual([200, 7]);
-    const waiting = await call("/readyz", {}, createApp(["the database"]));
+    const waiting = await call("/readyz", {}, createThingsApp({}, ["the database"]));
     expect(waiting.answer.status).toBe(503);
     expect(waiting.json.services.things).toEqual({ ready: false, waitsFor: ["the database"] });
   });
 
   test("counts requests by their route", async () => {
-    const app = createApp();
+    const app = createThingsApp();
     await call("/api/things/conflict", {}, app);
     // The count follows the answer: another turn of the event loop later.
     await new Promise(setImmediate);

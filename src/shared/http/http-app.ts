@@ -6,6 +6,7 @@ import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { createFailureRow, type FailureRow } from "#shared/telemetry/failure-row.ts";
 import { problemResponse } from "./http-base.ts";
 import { indexPage } from "./index-page.ts";
+import { type KnownHosts, refuseForeign } from "./neighbours.ts";
 import { documentOf, type OpenApiDocument } from "./openapi-document.ts";
 import { apiPage } from "./openapi-page.ts";
 import { type Problem, problem, problemOf } from "./problem.ts";
@@ -28,6 +29,7 @@ export interface HttpAppOptions {
   registry: Registry;
   /** Bodies above this are 413. */
   maxBodyBytes: number;
+  hosts: KnownHosts;
 }
 
 const readySchema = z.object({
@@ -40,7 +42,7 @@ const readySchema = z.object({
 /**
  * The one HTTP server of a process: the routes of its services, `/livez` (the process answers), `/readyz` (503 with what
  * each service waits for), `/metrics` (Prometheus), `/openapi.json`, and for a person `/` and `/openapi`. Every answer
- * carries X-Request-Id.
+ * carries X-Request-Id. `refuse` is the one place where a request is turned away before any route sees it.
  */
 export function createHttpApp(options: HttpAppOptions) {
   const { services, log } = options;
@@ -52,7 +54,7 @@ export function createHttpApp(options: HttpAppOptions) {
     .onRequest(({ request, set }) => {
       startedAt.set(request, performance.now());
       set.headers["x-request-id"] = assignRequestId(request);
-      const refused = refuseBody(request.headers, options.maxBodyBytes);
+      const refused = refuse(request, options);
       return refused === null ? undefined : problemResponse(refused, request, set.headers);
     })
     .onError(({ error, code, request, route, set }) => {
@@ -60,6 +62,7 @@ export function createHttpApp(options: HttpAppOptions) {
       if (code === "NOT_FOUND" && !(error instanceof AppError)) {
         const allowed = allowedMethods(app.routes, new URL(request.url).pathname);
         if (allowed.length > 0) {
+          if (request.method === "OPTIONS") return answerOptions(allowed, set);
           set.status = 405;
           const detail = `This address takes ${allowed.join(", ")}.`;
           const headers = { ...set.headers, allow: allowed.join(", ") };
@@ -95,6 +98,11 @@ export function createHttpApp(options: HttpAppOptions) {
 /** What the answer does not say, since it speaks of our inside. */
 function causeOf(error: unknown): string | undefined {
   return error instanceof AppError && error.cause !== undefined ? messageOf(error.cause) : undefined;
+}
+
+/** The first reason to turn a request away, of a WebSocket as well; null: it goes on to its route. */
+function refuse(request: Request, { hosts, maxBodyBytes }: HttpAppOptions): Problem | null {
+  return refuseForeign(request, hosts) ?? refuseBody(request.headers, maxBodyBytes);
 }
 
 function refuseBody(headers: Headers, maxBodyBytes: number): Problem | null {
@@ -162,21 +170,32 @@ function durationsIn(registry: Registry) {
 }
 
 /** The methods that some route takes at this path. Empty: there is none. */
-export function allowedMethods(routes: readonly { method: string; path: string }[], path: string): string[] {
+function allowedMethods(routes: readonly { method: string; path: string }[], path: string): string[] {
   const wanted = segmentsOf(path);
-  const methods = routes.filter((route) => matches(segmentsOf(route.path), wanted)).map((route) => route.method);
-  return [...new Set(methods)].filter((method) => method !== "ALL").toSorted();
+  const methods = routes
+    .filter((route) => matches(segmentsOf(route.path), wanted))
+    // A WebSocket begins as a GET.
+    .map(({ method }) => (method === "WS" ? "GET" : method));
+  if (methods.length === 0) return [];
+  const more = methods.includes("GET") ? ["HEAD", "OPTIONS"] : ["OPTIONS"];
+  return [...new Set([...methods, ...more])].filter((method) => method !== "ALL").toSorted();
 }
 
+function answerOptions(allowed: readonly string[], set: { status?: number | string; headers: object }): Response {
+  set.status = 204;
+  return new Response(null, { status: 204, headers: { ...set.headers, allow: allowed.join(", ") } });
+}
+
+/** A slash at the end is as none; two in a row enclose a name that is empty, which nothing has. */
 function segmentsOf(path: string): string[] {
-  return path.split("/").filter((segment) => segment !== "");
+  return path.replace(/\/$/, "").split("/");
 }
 
 function matches(pattern: readonly string[], path: readonly string[]): boolean {
   for (const [index, part] of pattern.entries()) {
     if (part === "*") return true;
     const given = path[index];
-    if (given === undefined || (!part.startsWith(":") && part !== given)) return false;
+    if (given === undefined || (part.startsWith(":") ? given === "" : part !== given)) return false;
   }
   return pattern.length === path.length;
 }

@@ -1,9 +1,12 @@
 import { type AnyElysia, Elysia } from "elysia";
 import type { Logger } from "pino";
 import { z } from "zod";
-import { faultsOf, invalidInput } from "#shared/errors/field-error.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { type FieldError, faultsOf, invalidInput } from "#shared/errors/field-error.ts";
+import { readJsonBody } from "./json-body.ts";
 import { PROBLEM_TYPE, type Problem, problemOf } from "./problem.ts";
 import { requestIdOf } from "./request-id.ts";
+import { faultsOfText } from "./whole-text.ts";
 
 export interface HttpBaseOptions {
   /** json (default): a body of another type is 415. any: the routes read what comes, as a venue's protocol wants it. */
@@ -22,7 +25,7 @@ export interface HttpBaseOptions {
  *     .get(
  *       "/decisions",
  *       async ({ query }) => {
- *         const after = readCursor(query.cursor, z.tuple([z.number(), z.string()]));
+ *         const after = readCursor(query.cursor, z.tuple([epochMs, z.string()]));
  *         return pageOf(await store.decisions(query.sessionId, after, query.limit + 1), query.limit, (d) => [d.atMs, d.id]);
  *       },
  *       {
@@ -49,24 +52,70 @@ export function httpBase(service: string, log: Logger, options: HttpBaseOptions 
         log.error({ err: error, path: pathOf(request), requestId: requestIdOf(request) }, "request failed");
       return problemResponse(answer, request, set.headers);
     })
-    .onTransform(({ request, route, set }) => {
+    .onTransform(({ request, route, set, params, query, body }) => {
       if (!jsonOnly) return;
-      const names = [...new URL(request.url).searchParams.keys()];
-      // Its own schema says what a route takes; one without a schema would take anything.
-      if (names.length > 0 && !takesQuery(base.routes, request.method, route)) {
-        throw invalidInput(
-          faultsOf(z.strictObject({}), Object.fromEntries(names.map((name) => [name, ""])), ["query"]),
-        );
+      // A form that says so without a body is one that a page of anyone can send.
+      const hasType = request.method !== "GET" && request.headers.has("content-type");
+      if ((hasType || hasBody(request)) && !isJson(request)) {
+        set.status = 415;
+        throw new UnsupportedMediaType();
       }
-      if (!hasBody(request) || isJson(request)) return;
-      set.status = 415;
-      throw new UnsupportedMediaType();
+      // Nothing that is kept has such a name.
+      if (faultsOfText(params).length > 0)
+        throw new AppError("NOT_FOUND", "permanent", "There is nothing at this address.");
+      const errors = faultsIn(schemasOf(request.method, route), { request, params, query, body });
+      if (errors.length > 0) throw invalidInput(errors);
     });
+  if (jsonOnly) base.onParse(parseBody);
+  const schemas = new Map<string, Schemas>();
+  function schemasOf(method: string, path: string): Schemas {
+    const name = `${method} ${path}`;
+    const known = schemas.get(name) ?? schemasIn(base.routes, method, path);
+    schemas.set(name, known);
+    return known;
+  }
   return base;
 }
 
-function takesQuery(routes: AnyElysia["routes"], method: string, path: string): boolean {
-  return routes.some((route) => route.method === method && route.path === path && route.hooks.query !== undefined);
+const PARTS = ["params", "query", "headers", "body"] as const;
+/** What a route takes, by the part of the request; null: whatever comes. */
+type Schemas = Readonly<Record<(typeof PARTS)[number], z.ZodType | null>>;
+
+/** Its own schema says what a route takes in the query; one without a schema takes nothing. */
+function schemasIn(routes: AnyElysia["routes"], method: string, path: string): Schemas {
+  const hooks = routes.find((route) => route.method === method && route.path === path)?.hooks;
+  const of = (schema: unknown) => (schema instanceof z.ZodType ? schema : null);
+  return {
+    params: of(hooks?.params),
+    query: of(hooks?.query) ?? z.strictObject({}),
+    headers: of(hooks?.headers),
+    body: of(hooks?.body),
+  };
+}
+
+/** Looked for before Elysia does: its own error is made from the whole input, indented. */
+function faultsIn(
+  schemas: Schemas,
+  { request, params, query, body }: { request: Request; params: unknown; query: unknown; body: unknown },
+): FieldError[] {
+  const given = {
+    params,
+    query: query ?? {},
+    headers: schemas.headers === null ? null : Object.fromEntries(request.headers),
+    body: body === NO_BODY ? undefined : body,
+  };
+  const faults = PARTS.flatMap((part) => {
+    const schema = schemas[part];
+    return schema === null ? [] : faultsOf(schema, given[part], part === "body" ? [] : [part]);
+  });
+  return [...faults, ...faultsOfText(given.query, ["query"])];
+}
+
+/** What it returns is the body; what is no JSON is refused a step later. */
+async function parseBody({ request }: { request: Request }): Promise<unknown> {
+  if (!isJson(request)) return NO_BODY;
+  const text = await request.text();
+  return text === "" ? NO_BODY : readJsonBody(text);
 }
 
 /** Writes problem details with the request's id; `headers` are those already set for the answer. */
@@ -82,6 +131,9 @@ export function problemResponse(answer: Problem, request: Request, headers: Reco
     headers: { ...kept, "content-type": PROBLEM_TYPE },
   });
 }
+
+/** A body of no bytes, which Elysia's own parsers would refuse. */
+const NO_BODY = Symbol("no body");
 
 class UnsupportedMediaType extends Error {
   readonly status = 415;

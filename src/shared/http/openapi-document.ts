@@ -58,7 +58,7 @@ export function documentOf(app: AnyElysia, { services, version }: DocumentOption
   const read = toOpenAPISchema(app, { methods: ["options", "ws"] }, undefined, { zod: jsonSchemaOf });
   const paths = read.paths as OpenApiDocument["paths"];
   for (const [path, operations] of Object.entries(paths)) {
-    for (const operation of Object.values(operations)) putRight(path, operation);
+    for (const [method, operation] of Object.entries(operations)) putRight(path, operation, bodyOf(app, method, path));
   }
   const process = { name: PROCESS, description: "The process that the services run in" };
   return {
@@ -78,15 +78,14 @@ export function documentOf(app: AnyElysia, { services, version }: DocumentOption
   };
 }
 
-function putRight(path: string, operation: Operation): void {
+function putRight(path: string, operation: Operation, body: z.ZodType | undefined): void {
   operation.tags ??= [/^\/api\/([^/]+)/.exec(path)?.[1] ?? PROCESS];
   for (const parameter of operation.parameters ?? []) {
     const { description } = parameter.schema;
     if (description !== undefined) parameter.description = description;
   }
-  const body = operation.requestBody?.content;
-  if (body !== undefined && JSON_TYPE in body) {
-    for (const type of Object.keys(body)) if (type !== JSON_TYPE) delete body[type];
+  if (operation.requestBody !== undefined && body !== undefined) {
+    operation.requestBody.content = { [JSON_TYPE]: { schema: jsonSchemaOf(body) } };
   }
   operation.responses ??= {};
   for (const [status, { content }] of Object.entries(operation.responses)) {
@@ -94,6 +93,18 @@ function putRight(path: string, operation: Operation): void {
     else if (content !== undefined) operation.responses[status] = { description: wordsFor(status), content };
   }
   operation.responses["default"] ??= { $ref: PROBLEM_RESPONSE };
+}
+
+/** What a route takes, whatever parser reads it. */
+function bodyOf(app: AnyElysia, method: string, path: string): z.ZodType | undefined {
+  const route = app.routes.find((one) => one.method.toLowerCase() === method && inBraces(one.path) === path);
+  const body: unknown = route?.hooks.body;
+  return body instanceof z.ZodType ? body : undefined;
+}
+
+/** A path as OpenAPI writes it. */
+function inBraces(path: string): string {
+  return path.replaceAll(/:(\w+)/g, "{$1}");
 }
 
 function wordsFor(status: string): string {

@@ -1,10 +1,14 @@
 import { z } from "zod";
 import { invalidInput } from "#shared/errors/field-error.ts";
+import { faultsOfText } from "./whole-text.ts";
+
+/** Twice what the longest sort key of ours needs. */
+const MOST_CURSOR_LENGTH = 2_000;
 
 /** The query of every list: how many at most, and where the page before ended. Extend it with the list's own filters. */
 export const pageQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1_000).default(100).describe("How many at most"),
-  cursor: z.string().max(500).optional().describe("nextCursor of the page before"),
+  cursor: z.string().max(MOST_CURSOR_LENGTH).optional().describe("nextCursor of the page before"),
 });
 
 export interface Page<Item> {
@@ -32,14 +36,14 @@ export function writeCursor(key: CursorPart[]): string {
   return Buffer.from(JSON.stringify(key)).toString("base64url");
 }
 
-/** Reads a cursor's parts by their types. Null without one; INVALID_INPUT (422) when it is not one of ours. */
+/** Reads a cursor's parts by their types, which have to be no wider than the columns they are compared with. Null without one; INVALID_INPUT (422) when it is not one of ours. */
 export function readCursor<Parts extends CursorPart[]>(
   cursor: string | undefined,
   parts: z.ZodType<Parts>,
 ): Parts | null {
   if (cursor === undefined) return null;
   const parsed = parts.safeParse(parseJson(Buffer.from(cursor, "base64url").toString()));
-  if (parsed.success) return parsed.data;
+  if (parsed.success && faultsOfText(parsed.data).length === 0) return parsed.data;
   throw invalidInput([{ field: "query.cursor", message: "must be the nextCursor of a page before" }]);
 }
 

@@ -2,6 +2,7 @@ import { ValidationError } from "elysia";
 import { z } from "zod";
 import { AppError, type ErrorCode } from "#shared/errors/app-error.ts";
 import { faultsOf, fieldErrorSchema, invalidInput } from "#shared/errors/field-error.ts";
+import { UnreadableBody } from "./json-body.ts";
 
 /** Problem details (RFC 9457, application/problem+json). `code` is the engine's stable word for it. */
 export const problemSchema = z.looseObject({
@@ -19,6 +20,7 @@ export const PROBLEM_TYPE = "application/problem+json";
 
 const TITLES: Readonly<Record<number, string>> = {
   400: "Bad Request",
+  403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
   409: "Conflict",
@@ -47,6 +49,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   VENUE_BANNED: 503,
   SERVICE_UNAVAILABLE: 503,
   FENCED: 503,
+  THREAD_ENDED: 503,
   VENUE_REFUSED: 502,
   VENUE_ANSWER_LOST: 502,
   DEADLINE_PASSED: 504,
@@ -70,13 +73,24 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof ValidationError) return invalid(error);
   const status = statusOf(error);
   if (status === 404) return problem(404, "NOT_FOUND", "There is nothing at this address.");
-  if (status === 400) return problem(400, "MALFORMED", "The body could not be read as JSON.");
+  if (status === 400) return unreadable(error);
   if (status === 415) return problem(415, "UNSUPPORTED_MEDIA_TYPE", "The body has to be application/json.");
   return internal();
 }
 
 function internal(): Problem {
   return problem(500, "INTERNAL", "Something went wrong here. The log of the service says what, under the request id.");
+}
+
+/** What our parser threw is the cause of the framework's error. */
+function unreadable(error: unknown): Problem {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (cause instanceof AppError) return problemOf(cause);
+  return problem(
+    400,
+    "MALFORMED",
+    cause instanceof UnreadableBody ? cause.message : "The body could not be read as JSON.",
+  );
 }
 
 function statusOf(error: unknown): number | undefined {

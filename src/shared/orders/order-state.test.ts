@@ -124,6 +124,12 @@ describe("applyOrderEvent", () => {
     });
   });
 
+  test.each(["constructor", "__proto__"])("a fee in an asset that is called %s is one of its own", (feeAsset) => {
+    const fill = { ...fillOf("7", "0.25"), feeAsset };
+    const { fees } = changed(inState("SUBMITTED"), { kind: "fill", fill }).tracked.order;
+    expect(Object.entries(fees)).toEqual([[feeAsset, "0.001"]]);
+  });
+
   test("a late fill is booked with an alert, and completes the order or leaves its end", () => {
     const part = changed(inState("CANCELED"), { kind: "fill", fill: fillOf("1", "0.5") });
     expect([part.tracked.order.state, part.tracked.order.filledSize, part.alerts]).toEqual([

@@ -192,6 +192,8 @@ function stateAfterFill(from: OrderState, complete: boolean): OrderState {
 
 function withFee(fees: Readonly<Record<string, string>>, fill: Fill): Record<string, string> {
   const fee = decimal(fill.fee);
-  if (fee.isZero()) return { ...fees };
-  return { ...fees, [fill.feeAsset]: plain(fee.plus(fees[fill.feeAsset] ?? "0")) };
+  const counted = new Map(Object.entries(fees));
+  // The venue names the asset: an object would also answer to `constructor`.
+  if (!fee.isZero()) counted.set(fill.feeAsset, plain(fee.plus(counted.get(fill.feeAsset) ?? "0")));
+  return Object.fromEntries(counted);
 }

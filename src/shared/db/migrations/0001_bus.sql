@@ -51,6 +51,13 @@ create table bus.incarnation (
 );
 insert into bus.incarnation default values;
 
+-- One row: the key that what goes through the broker and the cache is sealed with. It is never anywhere else.
+create table bus.seal (
+  single boolean primary key default true check (single),
+  key bytea not null default sha256((gen_random_uuid()::text || gen_random_uuid()::text || gen_random_uuid()::text)::bytea)
+);
+insert into bus.seal default values;
+
 -- Events that a group has passed without their effect. They make lanes, one a key of a topic: parked ones are tried again in order,
 -- dead ones by nobody, until a person redrives or discards them. `raw` is the event as it came: the log may forget it meanwhile.
 create table bus.parked (

@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { memoryUsage } from "node:process";
+import type { Listening } from "./listen.ts";
+import { problemSchema } from "./problem.ts";
+import { listenToThings } from "./things.fixture.ts";
+
+let server: Listening;
+beforeAll(() => {
+  server = listenToThings();
+});
+afterAll(async () => await server.stop());
+
+async function post(path: string, body: string, type: string | null = "application/json") {
+  const headers: Record<string, string> = type === null ? {} : { "content-type": type };
+  const answer = await fetch(`${server.url}/api/things${path}`, { method: "POST", body, headers });
+  return { status: answer.status, json: (await answer.json()) as Record<string, unknown> };
+}
+
+const DEEP = "[".repeat(40_000) + "]".repeat(40_000);
+
+describe("a body that is nested 40,000 deep", () => {
+  test.each([
+    ["lists", DEEP],
+    ["lists where any JSON may stand", `{"value":${DEEP}}`],
+    ["objects", `${'{"value":'.repeat(8_000)}1${"}".repeat(8_000)}`],
+    ["lists that never end", "[".repeat(80_000)],
+  ])("is refused before anything is made of it: %s", async (_name, body) => {
+    const { status, json } = await post("/any", body);
+    expect([status, json["code"]]).toEqual([400, "MALFORMED"]);
+    expect(json["detail"]).toBe("The body nests lists and objects more than 32 deep: send it flatter.");
+  });
+
+  test("takes less than 5 ms and no memory", async () => {
+    await post("/", DEEP);
+    const before = memoryUsage.rss();
+    const took: number[] = [];
+    for (let time = 0; time < 20; time += 1) {
+      const began = performance.now();
+      expect((await post("/", DEEP)).status).toBe(400);
+      took.push(performance.now() - began);
+    }
+    expect(took.toSorted((a, b) => a - b)[10]).toBeLessThan(5);
+    expect(memoryUsage.rss() - before).toBeLessThan(100_000_000);
+  });
+});
+
+describe("a body", () => {
+  test("may nest as deep as any of ours does, and hold brackets in its texts", async () => {
+    const { status } = await post("/any", `{"value":${"[".repeat(30)}"${"[".repeat(100)}\\"{"${"]".repeat(30)}}`);
+    expect(status).toBe(200);
+  });
+
+  test("with a hundred thousand wrong items names some of them, and repeats none", async () => {
+    const tags = Array.from({ length: 100_000 }, () => "wxyz").join('","');
+    const began = performance.now();
+    const { status, json } = await post("/", `{"size":1,"tags":["${tags}"]}`);
+    expect(performance.now() - began).toBeLessThan(3_000);
+    expect([status, problemSchema.parse(json).errors?.length]).toEqual([422, 50]);
+    expect(JSON.stringify(json)).not.toContain("wxyz");
+  });
+
+  test("with a name of a thousand letters is not told all of it again", async () => {
+    const { json } = await post("/any", `{"value":1,"${"x".repeat(1_000)}":1}`);
+    expect(problemSchema.parse(json).errors?.[0]?.field.length).toBeLessThan(300);
+  });
+});
+
+describe("a content type", () => {
+  test.each(["application/json", "application/JSON", "application/json; charset=utf-8", "application/vnd.api+json"])(
+    "of JSON is read as JSON: %s",
+    async (type) => {
+      expect(await post("/any", '{"value":1}', type)).toEqual({ status: 200, json: { kind: "number" } });
+    },
+  );
+
+  test.each(["application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "application/jsonp"])(
+    "of something else is 415: %s",
+    async (type) => {
+      expect((await post("/any", '{"value":1}', type)).status).toBe(415);
+    },
+  );
+
+  test("of JSON with an empty body says that the body is missing", async () => {
+    const { status, json } = await post("/any", "");
+    expect([status, json["errors"]]).toEqual([422, [{ field: "body", message: "is missing" }]]);
+    expect((await post("/pause", "")).status).toBe(200);
+  });
+});
