@@ -11,6 +11,7 @@ import type { DeadDetail, DeadItem } from "./dead-item.ts";
 import { createDeadRoutes } from "./dead-routes.ts";
 
 const GROUP = "risk-manager";
+const ANY_ID = "0198c5d0-0000-7000-8000-000000000000";
 const log = pino({ level: "silent" });
 let database: TestDatabase;
 let routes: ReturnType<typeof createDeadRoutes>;
@@ -75,6 +76,14 @@ describe("the REST of what could not be handled", () => {
     expect(parked.items).toMatchObject([{ id: ids[2], kind: "event", channel: "orders", lane: "listed", seq: 3 }]);
   });
 
+  test.each([[[1.5, ANY_ID]], [[1e300, ANY_ID]], [[-1, ANY_ID]], [[1, "a"]]])(
+    "a cursor that no page gave is refused: %j",
+    async (key) => {
+      const cursor = Buffer.from(JSON.stringify(key)).toString("base64url");
+      expect((await ask(`/dead?cursor=${cursor}`)).status).toBe(422);
+    },
+  );
+
   test("shows one with its content and how many wait behind it", async () => {
     const [id] = await park("shown", [
       { seq: 11, state: "dead" },
@@ -91,6 +100,7 @@ describe("the REST of what could not be handled", () => {
       tries: 1,
       actions: [],
     });
+    expect((await ask(`/dead/${id?.toUpperCase()}`)).body).toEqual(body);
     expect((await ask(`/dead/${crypto.randomUUID()}`)).status).toBe(404);
   });
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { clearAlert } from "#shared/alerts/alerts.ts";
+import { epochMs, uuidText } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
@@ -19,8 +20,8 @@ interface DeadPlaces {
   queues?: readonly string[];
 }
 
-const byId = z.object({ id: z.uuid().describe("The event's or the task's id") });
-const cursor = z.tuple([z.number().int(), z.uuid()]);
+const byId = z.object({ id: uuidText.describe("The event's or the task's id") });
+const cursor = z.tuple([epochMs, uuidText]);
 const filter = pageQuery.extend({
   state: deadStateSchema.default("dead").describe("dead: it waits for a person. parked: it is tried again by itself"),
 });
