@@ -127,16 +127,19 @@ export function keysOfOnePart(bus: Bus, count: number): string[] {
   return keys;
 }
 
+/** In the order of their numbers: a list goes by the wall clock, which may be set back. */
+const bySeq = (events: readonly ParkedEvent[]): ParkedEvent[] => events.toSorted((a, b) => a.seq - b.seq);
+
 /** What is parked or dead of the group that has the topic's name. */
-export function parkedOf(world: World, topic: Topic): Promise<ParkedEvent[]> {
-  return world.logStore.parking.list({ group: topic.name }, null, 1_000);
+export async function parkedOf(world: World, topic: Topic): Promise<ParkedEvent[]> {
+  return bySeq(await world.logStore.parking.list({ group: topic.name }, null, 1_000));
 }
 
 /** Waits for so many dead events of the group that has the topic's name. */
 export function deadOf(world: World, topic: Topic, count: number): Promise<ParkedEvent[]> {
   return until(async () => {
     const dead = await world.logStore.parking.list({ group: topic.name, state: "dead" }, null, 1_000);
-    return dead.length >= count && dead;
+    return dead.length >= count && bySeq(dead);
   });
 }
 
