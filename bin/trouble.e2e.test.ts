@@ -104,6 +104,9 @@ describe("a process that cannot start", () => {
     },
   );
 
+  const market = (own: string) =>
+    `[{"id":"mine","symbol":"AAA/USD","rules":{"priceStep":"0.01","sizeStep":"1","minSize":"1","minNotional":"1"},` +
+    `"account":{"apiKey":"k","secret":"s","balances":{}},"timeFrame":"1d",${own}}]`;
   const account = '[{"id":"a","venue":"nosuch","apiKey":"k","secret":"s"}]';
   test.each([
     [{ R3_HTTP_HOST: "nohost" }, /^Nothing can listen on port 0 of nohost: R3_HTTP_HOST .*\.\n$/],
@@ -111,6 +114,14 @@ describe("a process that cannot start", () => {
     [
       { R3_VENUES: '[{"id":"paper","connector":"binance"}]' },
       /R3_VENUES: "paper" is the demo's own; choose another id\n$/,
+    ],
+    [
+      { R3_PAPER_EXCHANGE_MARKETS: market('"bars":"nofile.csv","pace":"lockstep"') },
+      /^The file of bars cannot be read: .*nofile.csv.*\.\n$/,
+    ],
+    [
+      { R3_PAPER_EXCHANGE_MARKETS: market('"bars":"nofile.csv","pace":"fast"') },
+      /R3_PAPER_EXCHANGE_MARKETS \(at 0\.pace\): must be "lockstep", "real-time", {"speed": a number above 0}, "manual" or "synthetic"\. /,
     ],
   ])(
     "for what no service would start with is refused before bin/up starts or removes anything: %j",

@@ -119,7 +119,7 @@ async function main(options: UpOptions): Promise<number> {
   const settings = loadSettings([...SERVICES, OWN_SETTINGS]);
   const { general, given } = settings;
   refuseForeignKills(options.plan, given);
-  await refuseGiven(general, given);
+  await refuseGiven(settings);
   const folder = settings.of(OWN_SETTINGS).R3_DATA_FOLDER;
   const data = takeDataFolder(resolve(import.meta.dir, "..", folder), "bin/up");
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));

@@ -48,7 +48,9 @@ const replaySchema = z.strictObject({
   bars: z.string().min(1),
   timeFrame: timeFrameSchema,
   /** lockstep: halts until released. speed: so many times faster than the market was. real-time: as speed 1. */
-  pace: z.union([z.literal("lockstep"), z.literal("real-time"), z.strictObject({ speed: z.number().positive() })]),
+  pace: z.union([z.literal("lockstep"), z.literal("real-time"), z.strictObject({ speed: z.number().positive() })], {
+    error: 'must be "lockstep", "real-time", {"speed": a number above 0}, "manual" or "synthetic"',
+  }),
   /** Only the first bars, so many. */
   limit: z.number().int().positive().optional(),
 });
