@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 
 /** Nothing can write these rows of a table, whoever tries, until it is mended. */
-async function poison(table: string, rows: string): Promise<{ mend(): Promise<void> }> {
+async function poison(table: string, rows: string): Promise<{ mend: () => Promise<void> }> {
   await db.sql.unsafe(`create trigger poison before insert or update on ${table}
     for each row when (${rows}) execute function public.poison()`);
   return { mend: async () => void (await db.sql.unsafe(`drop trigger poison on ${table}`)) };
