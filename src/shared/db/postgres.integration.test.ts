@@ -139,7 +139,7 @@ describe("a transaction", () => {
 
 describe("the pool", () => {
   test("a server that is away is an outage, for statements and for transactions", async () => {
-    const away = createPostgresDb("postgres://nobody:x@127.0.0.1:1/none", { connectTimeoutMs: 500 });
+    const away = createPostgresDb("postgres://nobody:x@127.0.0.1:1/none", { timeoutMs: 500 });
     const errors = [
       await thrownBy(() => away.ping()),
       await thrownBy(() => away.transaction(async (tx) => tx.sql`select 1`)),
