@@ -2,7 +2,8 @@ import { Command } from "commander";
 import type { Registry } from "prom-client";
 import packageJson from "#package" with { type: "json" };
 import { watchForgedEntries } from "#shared/alerts/forged-entries.ts";
-import { createBus } from "#shared/bus/create-bus.ts";
+import type { Bus } from "#shared/bus/bus.ts";
+import { type BusOptions, createBus } from "#shared/bus/create-bus.ts";
 import { deleteOldEvents } from "#shared/bus/old-events.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
@@ -13,6 +14,7 @@ import { systemClock } from "#shared/clock/system.ts";
 import { loadSettings, type Settings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
 import { createPostgresDb } from "#shared/db/postgres.ts";
+import { tellDeadEvent, tellDeadTask } from "#shared/dead/tell-dead.ts";
 import { createBans } from "#shared/exchange/bans.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
 import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
@@ -24,7 +26,7 @@ import { createLeader } from "#shared/leader/create-leader.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { deleteOldTasks } from "#shared/queue/old-tasks.ts";
-import { createTaskQueue } from "#shared/queue/task-queue.ts";
+import { createTaskQueue, type TaskQueueOptions } from "#shared/queue/task-queue.ts";
 import { deleteOldRows } from "#shared/retention/retention.ts";
 import { readSeal } from "#shared/seal/seal.ts";
 import { createFailpoints } from "#shared/service/create-failpoints.ts";
@@ -68,9 +70,12 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
   const broker = sealBroker(createRedisBroker({ ...redis, incarnation }), seal, onForged);
   const lock = createRedlockLock(redis);
   const leader = createLeader({ db, lock, clock, log, leaseMs: general.R3_LEASE_MS, holder: instance });
-  const bus = createBus({ db, logStore, broker, leader, clock, log, instance, partitions: general.R3_PARTITIONS });
+  const poison = { deadAfterTries: general.R3_DEAD_AFTER_TRIES, deadlineMs: general.R3_HANDLER_DEADLINE_MS };
+  const partitions = general.R3_PARTITIONS;
+  const bus = tellingBus({ db, logStore, broker, leader, clock, log, instance, partitions, ...poison });
   const wakeups = createBullmqWakeups({ ...redis, log });
-  const queue = createTaskQueue({ db, wakeups, clock, log });
+  const onDead: TaskQueueOptions["onDead"] = (tx, dead) => tellDeadTask(tx, { bus, clock }, dead);
+  const queue = createTaskQueue({ db, wakeups, clock, log, ...poison, onDead });
   const cache = sealCache(createRedisCache(redis), seal);
   const bans = createBans({ store: createPostgresBanStore(db), clock, log });
   const exchanges = createCcxtExchanges({ venues: general.R3_VENUES, accounts: general.R3_ACCOUNTS, clock, log, bans });
@@ -121,6 +126,13 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
     parts,
     away: () => watch.away(),
   };
+}
+
+/** The bus, which tells of dead events over itself. */
+function tellingBus(options: BusOptions): Bus {
+  const { clock } = options;
+  const bus: Bus = createBus({ ...options, onDead: (tx, dead) => tellDeadEvent(tx, { bus, clock }, dead) });
+  return bus;
 }
 
 /** The hosts that a request may name: the processes share their settings, so the URLs of all are known to each. */

@@ -108,6 +108,14 @@ export const generalSchema = z.object({
   R3_LEASE_MS: wholeNumber(500, 600_000)
     .default(5_000)
     .describe("How long a leader's lease lasts without being extended, in milliseconds"),
+  R3_HANDLER_DEADLINE_MS: wholeNumber(100, 3_600_000)
+    .default(10_000)
+    .describe("How long the handler of a batch of events or tasks may take before it is given up, in milliseconds"),
+  R3_DEAD_AFTER_TRIES: wholeNumber(1, 10_000)
+    .default(30)
+    .describe(
+      "How often an event or a task may fail in a row before it waits for a person; 30 are some eleven minutes",
+    ),
   R3_LOG_KEEP_DAYS: wholeNumber(1, 3_650)
     .default(7)
     .describe("How long events stay in the log once every group has them, in days"),

@@ -94,7 +94,20 @@ export async function runTransaction<T>(
   const end = (text: "commit" | "rollback"): Promise<postgres.RowList<postgres.Row[]>> => {
     // From here on the body sends nothing more: behind the commit it would stand outside of the transaction.
     guard.over = true;
-    return closed ? closing.promise : reserved.unsafe(text).execute();
+    return closed || rolledBack !== undefined ? closing.promise : reserved.unsafe(text).execute();
+  };
+  let rolledBack: Promise<unknown> | undefined;
+  const onabort = (): void => {
+    if (guard.over) return;
+    const rollingBack = end("rollback");
+    quiet(rollingBack);
+    rolledBack = rollingBack;
+    closing.reject(options.signal?.reason);
+  };
+  options.signal?.addEventListener("abort", onabort, { once: true });
+  const leave = (): void => {
+    if (connection !== undefined) connection.onclose = null;
+    if (!closed) reserved.release();
   };
   const tx: Tx = {
     sql,
@@ -109,8 +122,10 @@ export async function runTransaction<T>(
     return result;
   } finally {
     guard.over = true;
-    if (connection !== undefined) connection.onclose = null;
-    if (!closed) reserved.release();
+    options.signal?.removeEventListener("abort", onabort);
+    if (rolledBack === undefined) leave();
+    // Not waited for: a statement of the body may be under way for long. Nobody else gets the connection before its end.
+    else void rolledBack.then(leave, leave);
   }
 }
 
