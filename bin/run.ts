@@ -62,10 +62,8 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
   const instance = crypto.randomUUID();
   const clock = systemClock;
   const redis = { url: general.REDIS_URL, prefix: general.R3_PREFIX };
-  const db = createPostgresDb(general.DATABASE_URL, {
-    maxConnections: general.R3_DATABASE_CONNECTIONS,
-    timeoutMs: general.R3_DATABASE_TIMEOUT_MS,
-  });
+  const { R3_DATABASE_CONNECTIONS: maxConnections, R3_DATABASE_TIMEOUT_MS: timeoutMs } = general;
+  const db = createPostgresDb(general.DATABASE_URL, { maxConnections, timeoutMs });
   const logStore = createPostgresLogStore(db);
   const incarnation = await atStart(POSTGRES, () => logStore.incarnation());
   const seal = await readSeal(db);

@@ -10,7 +10,7 @@ import { LaneRetry } from "./lane-retry.ts";
 import { type Position, type StoredEntry, streamKey, type TakenPosition } from "./log-store.ts";
 import { ParkedLanes } from "./parked-lanes.ts";
 import type { LaneHead } from "./parking.ts";
-import { GrowingPause, passesByItself } from "./pause.ts";
+import { GrowingPause, isCountedOn, passesByItself } from "./pause.ts";
 import { type UnitPlace, unitEpochOf } from "./unit-place.ts";
 
 /** Events of one transaction at most. */
@@ -275,7 +275,7 @@ export class UnitWorker {
   private report(error: unknown, tries: number): void {
     const { group, partition, epoch } = this.unit;
     const fields = { group, partition, epoch, tries, err: error };
-    if (passesByItself(error)) this.options.log.warn(fields, "Events of a unit are tried again");
+    if (isCountedOn(error)) this.options.log.warn(fields, "Events of a unit are tried again");
     else this.options.log.error(fields, "Events of a unit fail");
   }
 }

@@ -20,9 +20,9 @@ function elements(text: string): (string | null)[] {
   );
 }
 
-function literal(list: readonly unknown[]): string {
-  const element = (value: unknown): string =>
-    value === null || value === undefined ? "NULL" : `"${String(value).replaceAll(/["\\]/g, "\\$&")}"`;
+function literal(list: readonly (string | number | bigint | boolean | null)[]): string {
+  const element = (value: (typeof list)[number]): string =>
+    value === null ? "NULL" : `"${String(value).replaceAll(/["\\]/g, "\\$&")}"`;
   return `{${list.map(element).join(",")}}`;
 }
 

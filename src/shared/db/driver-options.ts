@@ -31,7 +31,7 @@ export function driverOptions(options: DriverOptions) {
     },
     types: {
       int8: { to: 20, from: [20], parse: wholeNumber, serialize: (value: number | bigint) => value.toString() },
-      ...arrayTypes({ bool: (text) => text === "t", int4: Number, int8: wholeNumber, float8: Number }),
+      ...arrayTypes({ int4: Number, int8: wholeNumber, float8: Number }),
     },
     connection: {
       application_name: options.applicationName,
