@@ -2,10 +2,8 @@ import type postgres from "postgres";
 
 /** Types of which arrays are sent or read, with the oid of the array, as Postgres has them fixed (pg_type.dat). */
 const ARRAYS = {
-  bool: 1000,
   int4: 1007,
   text: 1009,
-  varchar: 1015,
   int8: 1016,
   float8: 1022,
   numeric: 1231,
