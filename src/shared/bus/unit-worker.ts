@@ -5,6 +5,7 @@ import { BatchWork } from "./batch-work.ts";
 import type { Assignment, Delivery, GroupReader } from "./broker.ts";
 import type { BusEvent, OwnedUnit, Topic } from "./bus.ts";
 import { decode } from "./envelope.ts";
+import { endsWithin } from "./handler-deadline.ts";
 import { Inbox } from "./inbox.ts";
 import { LaneRetry } from "./lane-retry.ts";
 import { type Position, type StoredEntry, streamKey, type TakenPosition } from "./log-store.ts";
@@ -210,9 +211,10 @@ export class UnitWorker {
     const events = this.decodeAll(deliveries);
     for (let tries = 1; events.length > 0; tries += 1) {
       try {
-        await this.options.subscription.handleVolatile?.(events, this.unit);
+        await endsWithin(this.place, this.options.subscription.handleVolatile?.(events, this.unit));
         break;
       } catch (error) {
+        if (isOverdue(error)) throw error;
         this.report(error, tries);
         // Not acknowledged: the next owner gets them.
         if (this.unit.signal.aborted) return;
