@@ -19,8 +19,9 @@ import { tellDeadEvent, tellDeadTask } from "#shared/dead/tell-dead.ts";
 import { createBans } from "#shared/exchange/bans.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
 import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
-import { createServiceClients } from "#shared/http/create-clients.ts";
+import { createServiceClients, elsewhere } from "#shared/http/create-clients.ts";
 import { createHttpApp } from "#shared/http/http-app.ts";
+import type { ServicePlace } from "#shared/http/json-client.ts";
 import { type Listening, listen } from "#shared/http/listen.ts";
 import { type KnownHosts, knownHosts } from "#shared/http/neighbours.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
@@ -59,8 +60,9 @@ interface Ports {
 }
 
 /** Connects to Postgres, Redis and the venues: the adapters behind every port. */
-async function connect(settings: Settings, log: Logger, registry: Registry, ownUrl: () => string): Promise<Ports> {
+async function connect(settings: Settings, log: Logger, registry: Registry, here: ServicePlace): Promise<Ports> {
   const { general } = settings;
+  const placeOf = (url: string | undefined) => (url === undefined ? here : elsewhere(url));
   const instance = crypto.randomUUID();
   const clock = systemClock;
   const redis = { url: general.REDIS_URL, prefix: general.R3_PREFIX };
@@ -84,10 +86,10 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
   const exchanges = createCcxtExchanges({ venues: general.R3_VENUES, accounts: general.R3_ACCOUNTS, clock, log, bans });
   const clients = createServiceClients(
     {
-      dataCollect: general.R3_DATA_COLLECT_URL ?? ownUrl,
-      marketData: general.R3_MARKET_DATA_URL ?? ownUrl,
-      strategyExecutor: general.R3_STRATEGY_EXECUTOR_URL ?? ownUrl,
-      orderPositionTracker: general.R3_ORDER_POSITION_TRACKER_URL ?? ownUrl,
+      dataCollect: placeOf(general.R3_DATA_COLLECT_URL),
+      marketData: placeOf(general.R3_MARKET_DATA_URL),
+      strategyExecutor: placeOf(general.R3_STRATEGY_EXECUTOR_URL),
+      orderPositionTracker: placeOf(general.R3_ORDER_POSITION_TRACKER_URL),
     },
     general.R3_HTTP_TIMEOUT_MS,
   );
@@ -203,7 +205,8 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
   const ownUrl = (): string => listening?.url ?? `http://${general.R3_HTTP_HOST}:${general.R3_HTTP_PORT}`;
   const outside = chosen.every(({ name }) => name === OUTSIDE);
   if (!outside) await atStart(POSTGRES, () => migrate(general.DATABASE_URL));
-  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, registry, ownUrl);
+  const here: ServicePlace = { baseUrl: ownUrl, send: async (request) => app.handle(request) };
+  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, registry, here);
   const services = chosen.map((definition) => {
     const deps = { ...ports.deps, log: log.child({ service: definition.name }) };
     const service = definition.create(deps, settings.of(definition));
