@@ -60,9 +60,13 @@ interface Ports {
 }
 
 /** Connects to Postgres, Redis and the venues: the adapters behind every port. */
-async function connect(settings: Settings, log: Logger, registry: Registry, here: ServicePlace): Promise<Ports> {
+async function connect(
+  settings: Settings,
+  log: Logger,
+  registry: Registry,
+  placeOf: (service: string, url: string | undefined) => ServicePlace,
+): Promise<Ports> {
   const { general } = settings;
-  const placeOf = (url: string | undefined) => (url === undefined ? here : elsewhere(url));
   const instance = crypto.randomUUID();
   const clock = systemClock;
   const redis = { url: general.REDIS_URL, prefix: general.R3_PREFIX };
@@ -86,10 +90,10 @@ async function connect(settings: Settings, log: Logger, registry: Registry, here
   const exchanges = createCcxtExchanges({ venues: general.R3_VENUES, accounts: general.R3_ACCOUNTS, clock, log, bans });
   const clients = createServiceClients(
     {
-      dataCollect: placeOf(general.R3_DATA_COLLECT_URL),
-      marketData: placeOf(general.R3_MARKET_DATA_URL),
-      strategyExecutor: placeOf(general.R3_STRATEGY_EXECUTOR_URL),
-      orderPositionTracker: placeOf(general.R3_ORDER_POSITION_TRACKER_URL),
+      dataCollect: placeOf("data-collect", general.R3_DATA_COLLECT_URL),
+      marketData: placeOf("market-data", general.R3_MARKET_DATA_URL),
+      strategyExecutor: placeOf("strategy-executor", general.R3_STRATEGY_EXECUTOR_URL),
+      orderPositionTracker: placeOf("order-position-tracker", general.R3_ORDER_POSITION_TRACKER_URL),
     },
     general.R3_HTTP_TIMEOUT_MS,
   );
@@ -206,7 +210,9 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
   const outside = chosen.every(({ name }) => name === OUTSIDE);
   if (!outside) await atStart(POSTGRES, () => migrate(general.DATABASE_URL));
   const here: ServicePlace = { baseUrl: ownUrl, send: async (request) => app.handle(request) };
-  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, registry, here);
+  const placeOf = (service: string, url: string | undefined) =>
+    url === undefined || chosen.some(({ name }) => name === service) ? here : elsewhere(url);
+  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, registry, placeOf);
   const services = chosen.map((definition) => {
     const deps = { ...ports.deps, log: log.child({ service: definition.name }) };
     const service = definition.create(deps, settings.of(definition));

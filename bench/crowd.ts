@@ -1,0 +1,117 @@
+import postgres from "postgres";
+import { z } from "zod";
+import { engineSettings, type PaperMarket, type ServiceUrls } from "#bin/demo-settings.ts";
+import { chooseUrls, startServices } from "#bin/engine.ts";
+import { postJson } from "#bin/rest.ts";
+import type { Scratch } from "#bin/scratch.ts";
+import type { Servers } from "#bin/servers.ts";
+import { type Order, orderSchema } from "#shared/domain/order.ts";
+import { benchDatabase } from "./bench-database.ts";
+
+/** An engine for many sessions on one synthetic market of bars of a second. */
+export interface Crowd {
+  urls: ServiceUrls;
+  /** The supervisor's names of its processes. */
+  programs: readonly string[];
+  sql: postgres.Sql;
+  /** Creates so many sessions and starts them, all at once. Answers their ids. */
+  add(count: number, params: { bursts: boolean }): Promise<string[]>;
+  /** How many of these sessions are in each state. */
+  states(ids: readonly string[]): Promise<Record<string, number>>;
+  /** The orders whose signal was made in [fromMs, untilMs). */
+  orders(fromMs: number, untilMs: number): Promise<Order[]>;
+  close(): Promise<void>;
+}
+
+const MARKET = "crowd";
+const CAPITAL = "10000";
+
+function crowdMarket(): PaperMarket {
+  const [apiKey, secret] = [crypto.randomUUID(), crypto.randomUUID()];
+  return {
+    venue: MARKET,
+    id: MARKET,
+    apiKey,
+    secret,
+    marketClock: "wall",
+    settings: {
+      id: MARKET,
+      symbol: "BTC/USDT",
+      pace: "synthetic",
+      seed: 1,
+      startPrice: "30000",
+      historyBars: 100,
+      rules: { priceStep: "0.01", sizeStep: "0.00001", minSize: "0.00001", minNotional: "5" },
+      fees: { maker: "0.001", taker: "0.001" },
+      account: { apiKey, secret, balances: { USDT: "100000000" } },
+    },
+  };
+}
+
+function sessionOf(name: string, params: object) {
+  return {
+    name,
+    strategy: "on-close",
+    params,
+    instrumentIds: [`BTC/USDT.${MARKET}`],
+    timeFrame: "1s",
+    accountId: MARKET,
+    capital: CAPITAL,
+    riskPolicy: { sizing: { method: "fixed-size", size: "0.01" } },
+    stopPolicy: "keep",
+  };
+}
+
+/** Starts the services in one process, or in one each, without a session. */
+export async function startCrowd(
+  { supervisor, data, env: given }: Scratch,
+  servers: Servers,
+  { processes }: { processes: boolean },
+): Promise<Crowd> {
+  const databaseUrl = await benchDatabase(servers.databaseUrl, "r3_crowd");
+  const urls = await chooseUrls(processes);
+  const own = { R3_STRATEGY_FOLDERS: "strategies,bench/strategies", R3_LOG_LEVEL: "warn" };
+  const settings = engineSettings({
+    given,
+    markets: [crowdMarket()],
+    urls,
+    databaseUrl,
+    redisUrl: servers.redisUrl,
+    prefix: "r3-crowd",
+    dataFolder: data.path,
+    failpoints: [],
+  });
+  const programs = await startServices(supervisor, { urls, env: { ...settings, ...own }, processes });
+  const sql = postgres(databaseUrl, { max: 1, onnotice: () => undefined });
+  const base = `${urls["session-manager"]}/api/session-manager/sessions`;
+  let made = 0;
+
+  async function addOne(name: string, params: object): Promise<string> {
+    const created = await postJson(base, sessionOf(name, params), { idempotencyKey: name });
+    const { id } = z.object({ id: z.string() }).parse(created.body);
+    await postJson(`${base}/${id}/start`, {}, { idempotencyKey: `${name} start` });
+    return id;
+  }
+
+  return {
+    urls,
+    programs,
+    sql,
+    add(count, params) {
+      const names = Array.from({ length: count }, () => `session ${(made += 1)}`);
+      return Promise.all(names.map((name) => addOne(name, params)));
+    },
+    async states(ids) {
+      const rows = await sql<{ state: string; count: number }[]>`
+        select state, count(*)::int as count from reference.sessions where id = any(${[...ids]}) group by state`;
+      return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+    },
+    async orders(fromMs, untilMs) {
+      const rows = await sql<{ data: unknown }[]>`
+        select data from order_position_tracker.orders
+        where (data ->> 'signalAtMs')::numeric >= ${fromMs} and (data ->> 'signalAtMs')::numeric < ${untilMs}`;
+      return rows.map(({ data: order }) => orderSchema.parse(order));
+    },
+    close: () => sql.end(),
+  };
+}
