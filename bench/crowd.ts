@@ -18,8 +18,12 @@ export interface Crowd {
   add(count: number, params: { bursts: boolean }): Promise<string[]>;
   /** How many of these sessions are in each state. */
   states(ids: readonly string[]): Promise<Record<string, number>>;
-  /** The orders whose signal was made in [fromMs, untilMs). */
+  /** When each signal was made that was made in [fromMs, untilMs), in milliseconds since 1970. */
+  signals(fromMs: number, untilMs: number): Promise<number[]>;
+  /** The orders of those signals. */
   orders(fromMs: number, untilMs: number): Promise<Order[]>;
+  /** Whether no task waits, and no order is on its way. */
+  isSettled(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -48,7 +52,8 @@ function crowdMarket(): PaperMarket {
   };
 }
 
-function sessionOf(name: string, params: object) {
+/** Who does not burst only signals: its orders would be too small for the venue, and are denied. */
+function sessionOf(name: string, params: { bursts: boolean }) {
   return {
     name,
     strategy: "on-close",
@@ -57,7 +62,7 @@ function sessionOf(name: string, params: object) {
     timeFrame: "1s",
     accountId: MARKET,
     capital: CAPITAL,
-    riskPolicy: { sizing: { method: "fixed-size", size: "0.01" } },
+    riskPolicy: { sizing: { method: "fixed-size", size: params.bursts ? "0.01" : "0.0001" } },
     stopPolicy: "keep",
   };
 }
@@ -86,7 +91,7 @@ export async function startCrowd(
   const base = `${urls["session-manager"]}/api/session-manager/sessions`;
   let made = 0;
 
-  async function addOne(name: string, params: object): Promise<string> {
+  async function addOne(name: string, params: { bursts: boolean }): Promise<string> {
     const created = await postJson(base, sessionOf(name, params), { idempotencyKey: name });
     const { id } = z.object({ id: z.string() }).parse(created.body);
     await postJson(`${base}/${id}/start`, {}, { idempotencyKey: `${name} start` });
@@ -105,6 +110,20 @@ export async function startCrowd(
       const rows = await sql<{ state: string; count: number }[]>`
         select state, count(*)::int as count from reference.sessions where id = any(${[...ids]}) group by state`;
       return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+    },
+    async signals(fromMs, untilMs) {
+      const rows = await sql<{ at: number }[]>`
+        select (envelope -> 'data' ->> 'createdAtMs')::float8 as at from bus.log
+        where topic = 'signals' and type = 'signal.created'
+          and (envelope -> 'data' ->> 'createdAtMs')::float8 >= ${fromMs}
+          and (envelope -> 'data' ->> 'createdAtMs')::float8 < ${untilMs}`;
+      return rows.map(({ at }) => at);
+    },
+    async isSettled() {
+      const [row] = await sql`
+        select not exists (select 1 from queue.tasks where state = 'open')
+          and not exists (select 1 from order_position_tracker.orders where is_open) as settled`;
+      return row?.["settled"] === true;
     },
     async orders(fromMs, untilMs) {
       const rows = await sql<{ data: unknown }[]>`

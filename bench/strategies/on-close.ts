@@ -2,9 +2,9 @@ import { z } from "zod";
 import { defineStrategy } from "#shared/strategy/strategy.ts";
 
 /** The bars' closes at which sessions turn their positions around, in milliseconds from one to the next. */
-export const CYCLE_MS = 40_000;
+export const CYCLE_MS = 60_000;
 /** Those that burst do it also at this time of the cycle. */
-export const BURST_AT_MS = 20_000;
+export const BURST_AT_MS = 30_000;
 
 /** Turns its position around at the close of certain bars, by their time: many sessions do it at one close. */
 export const onClose = defineStrategy({
