@@ -11,7 +11,9 @@ const KEYS = { apiKey: "api-key", secret: "api-secret" };
 /** The instrument, the account and the simulated market of these tests. */
 export const INSTRUMENT = "BTC/USDT.paper";
 export const ACCOUNT = "api-account";
-export const MARKET = "made-up";
+const MARKET = "made-up";
+/** An instrument that has bars of days alone. */
+export const DAYS = "SPX/USD.days";
 
 /** The whole engine in one process, on a market whose prices are made up, with a session that trades. */
 export interface RunningApi {
@@ -36,13 +38,30 @@ function marketSettings(port: number, folder: string): Record<string, string> {
     fees: { maker: "0.0005", taker: "0.001" },
     account: { ...KEYS, balances: { USDT: "100000" } },
   };
-  const rest = `127.0.0.1:${port}/api/paper-exchange/markets/${MARKET}`;
-  const urls = { restUrl: `http://${rest}`, wsUrl: `ws://${rest}/ws`, wsApiUrl: `ws://${rest}/ws-api/v3` };
+  const days = {
+    ...market,
+    id: "days",
+    symbol: "SPX/USD",
+    pace: { speed: 864_000 },
+    timeFrame: "1d",
+    bars: "node_modules/vega-datasets/data/sp500-2000.csv",
+    rules: { priceStep: "0.000001", sizeStep: "0.0001", minSize: "0.0001", minNotional: "10" },
+    account: { ...KEYS, balances: { USD: "10000" } },
+  };
+  const { startPrice: _price, tradeEveryMs: _every, historyBars: _history, ...replay } = days;
+  const urlsOf = (id: string) => {
+    const rest = `127.0.0.1:${port}/api/paper-exchange/markets/${id}`;
+    return { restUrl: `http://${rest}`, wsUrl: `ws://${rest}/ws`, wsApiUrl: `ws://${rest}/ws-api/v3` };
+  };
+  const binance = { connector: "binance", listLagMs: 0 };
   return {
     R3_HTTP_PORT: String(port),
     R3_PAPER_EXCHANGE_FOLDER: folder,
-    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify([market]),
-    R3_VENUES: JSON.stringify([{ id: "paper", connector: "binance", listLagMs: 0, ...urls }]),
+    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify([market, replay]),
+    R3_VENUES: JSON.stringify([
+      { id: "paper", ...binance, ...urlsOf(MARKET) },
+      { id: "days", ...binance, marketClock: "replay", ...urlsOf("days") },
+    ]),
     R3_ACCOUNTS: JSON.stringify([{ id: ACCOUNT, venue: "paper", ...KEYS }]),
   };
 }

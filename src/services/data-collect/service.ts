@@ -73,7 +73,7 @@ export function createDataCollect(deps: Deps, settings: DataCollectSettings): Se
       log,
       exchanges,
       instruments,
-      onAsked: sync,
+      onChanged: sync,
     }),
   };
 }
