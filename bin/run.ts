@@ -4,11 +4,13 @@ import { createBus } from "#shared/bus/create-bus.ts";
 import { deleteOldEvents } from "#shared/bus/old-events.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import { createRedisWrites } from "#shared/bus/redis-writes.ts";
 import { createRedisCache } from "#shared/cache/redis.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { loadSettings, type Settings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
 import { createPostgresDb } from "#shared/db/postgres.ts";
+import { proveWritable } from "#shared/db/prove-writable.ts";
 import { createBans } from "#shared/exchange/bans.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
 import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
@@ -74,10 +76,16 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
     general.R3_HTTP_TIMEOUT_MS,
   );
   const failpoints = failpointsOf(settings, exchanges.live);
+  const redisWrites = createRedisWrites(redis);
   const watch = watchServers({
     servers: [
-      { ...POSTGRES, ping: () => db.ping() },
-      { name: "Redis", setting: "REDIS_URL", ping: () => bus.ping() },
+      { ...POSTGRES, write: () => proveWritable(db) },
+      {
+        name: "Redis",
+        setting: "REDIS_URL",
+        write: () => redisWrites.prove(),
+        fits: () => redisWrites.refuseEviction(),
+      },
     ],
     clock,
     log,
@@ -89,6 +97,7 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
     { name: "queue", stop: () => queue.close() },
     { name: "bus", stop: () => bus.close() },
     { name: "exchanges", stop: () => exchanges.close() },
+    { name: "writes", stop: () => redisWrites.close() },
     retentionOf(general, { db, leader, clock, log }),
     watch,
   ];
