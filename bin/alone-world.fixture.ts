@@ -7,6 +7,7 @@ import type { Bus } from "#shared/bus/bus.ts";
 import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import { sealBroker } from "#shared/bus/sealed-broker.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import type { Db } from "#shared/db/db.ts";
 import { putAccount, putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
@@ -19,6 +20,7 @@ import { spx } from "#shared/matching/spx.fixture.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import type { TaskQueue } from "#shared/queue/queue.ts";
 import { createTaskQueue } from "#shared/queue/task-queue.ts";
+import { readSeal } from "#shared/seal/seal.ts";
 import { type Neighbours, serveNeighbours } from "./alone-neighbours.fixture.ts";
 
 /** What one service that runs alone stands on, and a hand on each part of it: all are real, and nobody else's. */
@@ -41,7 +43,8 @@ export async function createWorld(): Promise<World> {
   const clock = systemClock;
   const log = pino({ level: "silent" });
   const logStore = createPostgresLogStore(db);
-  const broker = createRedisBroker({ ...redis, incarnation: await logStore.incarnation() });
+  const plain = createRedisBroker({ ...redis, incarnation: await logStore.incarnation() });
+  const broker = sealBroker(plain, await readSeal(db), () => undefined);
   const lock = createRedlockLock(redis);
   const leader = createLeader({ db, lock, clock, log, leaseMs: 5_000, holder: "test" });
   const bus = createBus({ db, logStore, broker, leader, clock, log, instance: "test" });

@@ -29,6 +29,8 @@ describe("the demo in the data folder", () => {
     ["a finished one", run(true), "--until-demo-ends", "begin"],
     ["a finished one", run(true), "--fresh", "begin"],
     ["a finished one", run(true), "--kill 1", "begin"],
+    ["a finished one", run(true), "--faults 1", "begin"],
+    ["an unfinished one", run(false), "--faults 1", "begin"],
   ] as const)("%s, %p, and `bin/up %s`: %s", (_what, found, args, kind) => {
     expect(chooseRun(found, optionsOf(args)).kind).toBe(kind);
   });

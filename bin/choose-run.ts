@@ -6,13 +6,14 @@ export type Choice = { kind: "go on"; run: DemoRun; says: string } | { kind: "be
 
 /**
  * An unfinished demo is taken up again, a finished one is shown; it makes room for a new one where that was asked for:
- * by --fresh, --kill, another number of bars, or a demo to its end.
+ * by --fresh, --kill, --faults, another number of bars, or a demo to its end.
  */
 export function chooseRun(found: DemoRun | null, options: UpOptions): Choice {
   if (found === null) return { kind: "begin", says: null };
   const { done, bars } = found;
   const what = `${done ? "finished" : "unfinished"} demo of ${bars} bars`;
-  const another = options.fresh || options.plan.length > 0 || (options.bars ?? bars) !== bars;
+  const isPlanned = options.plan.length > 0 || options.faults !== null;
+  const another = options.fresh || isPlanned || (options.bars ?? bars) !== bars;
   if (another || (done && options.untilDemoEnds))
     return { kind: "begin", says: `The ${what} in the data folder makes room for a new one.` };
   if (!done) return { kind: "go on", run: found, says: `The ${what} in the data folder goes on.` };

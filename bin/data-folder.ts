@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "#shared/errors/app-error.ts";
+import { keepFilesPrivate } from "./file-modes.ts";
 import { identityOf, isAlive } from "./process-record.ts";
 import { Trouble } from "./say.ts";
 
@@ -39,7 +40,11 @@ export function takeDataFolder(path: string, command: string): DataFolder {
   const pids = join(path, "processes");
   const logs = join(path, "logs");
   const file = join(path, "owner.json");
+  keepFilesPrivate();
   try {
+    mkdirSync(path, { recursive: true });
+    // Root's Postgres runs as another user, who has to get through; what lies here is private itself.
+    chmodSync(path, process.getuid?.() === 0 ? 0o711 : 0o700);
     mkdirSync(pids, { recursive: true });
     mkdirSync(logs, { recursive: true });
   } catch (error) {

@@ -20,6 +20,8 @@ export type ServiceUrls = Record<DemoService, string>;
 
 /** The instrument of docs/demo.md, and the rules of its market. */
 export const DEMO_INSTRUMENT = "SPX/USD.paper";
+/** The demo's venue in the engine. */
+export const DEMO_VENUE = "paper";
 const CAPITAL = "10000";
 
 function marketOf(run: DemoRun) {
@@ -80,7 +82,7 @@ export interface PaperMarket {
 /** The market of a demo run. */
 export function demoMarket(run: DemoRun, listLagMs = 0): PaperMarket {
   const { id, apiKey, secret } = run;
-  return { venue: "paper", id, apiKey, secret, marketClock: "replay", listLagMs, settings: marketOf(run) };
+  return { venue: DEMO_VENUE, id, apiKey, secret, marketClock: "replay", listLagMs, settings: marketOf(run) };
 }
 
 export interface SettingsOptions {
@@ -107,6 +109,8 @@ export function engineSettings(options: SettingsOptions): Record<string, string>
   // The file has been read, and may be named from a folder that is not theirs.
   const { R3_SETTINGS_FILE: _file, ...inherited } = given;
   return {
+    // Whoever writes strategies beside a running engine sees what they do.
+    R3_STRATEGY_RELOAD: "true",
     ...inherited,
     DATABASE_URL: databaseUrl,
     REDIS_URL: redisUrl,
@@ -138,11 +142,25 @@ export function engineSettings(options: SettingsOptions): Record<string, string>
   };
 }
 
+/**
+ * The given entries of a list.
+ *
+ * @throws AppError SETTINGS_INVALID where one has an id of the demo's.
+ */
+export function refuseTaken(given: SettingsOptions["given"], name: string, ids: readonly string[]) {
+  const own = z.array(z.looseObject({ id: z.string() })).parse(JSON.parse(given[name] ?? "[]"));
+  const taken = own.find(({ id }) => ids.includes(id));
+  if (taken !== undefined) throw settingsInvalid([`${name}: "${taken.id}" is the demo's own; choose another id`]);
+  return own;
+}
+
 /** The demo's entries of a list and the given ones, as JSON text. */
 function beside(given: SettingsOptions["given"], name: string, entries: readonly { id: string }[]): string {
-  const own = z.array(z.looseObject({ id: z.string() })).parse(JSON.parse(given[name] ?? "[]"));
-  const taken = own.find(({ id }) => entries.some((entry) => entry.id === id));
-  if (taken !== undefined) throw settingsInvalid([`${name}: "${taken.id}" is the demo's own; choose another id`]);
+  const own = refuseTaken(
+    given,
+    name,
+    entries.map(({ id }) => id),
+  );
   return JSON.stringify([...entries, ...own]);
 }
 

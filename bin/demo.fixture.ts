@@ -34,6 +34,13 @@ export interface RanDemo {
   leftRunning: string[];
 }
 
+/** What a demo is played with and beside. */
+export interface DemoCompany {
+  settings?: Record<string, string>;
+  /** Runs beside the demo until the signal aborts, with its data folder. */
+  meanwhile?: (folder: string, signal: AbortSignal) => Promise<void>;
+}
+
 async function firstLine(stream: ReadableStream<Uint8Array>, onEnd: () => Promise<Error>): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
@@ -49,13 +56,20 @@ async function firstLine(stream: ReadableStream<Uint8Array>, onEnd: () => Promis
  * Runs `bin/up` with these arguments until it prints its line, lets the independent checker look while everything still
  * runs, and stops it as Ctrl-C does.
  */
-export async function runDemo(args: readonly string[]): Promise<RanDemo> {
+export async function runDemo(
+  args: readonly string[],
+  { settings = {}, meanwhile }: DemoCompany = {},
+): Promise<RanDemo> {
   const folder = mkdtempSync(join(tmpdir(), "demo-"));
-  const env = environment({ R3_DATA_FOLDER: folder });
+  const env = environment({ R3_DATA_FOLDER: folder, ...settings });
   const up = Bun.spawn([process.execPath, "bin/up.ts", ...args], { cwd: ROOT, env, stdout: "pipe", stderr: "pipe" });
   const said = new Response(up.stderr).text();
+  const over = new AbortController();
+  const beside = meanwhile?.(folder, over.signal);
   try {
     const text = await firstLine(up.stdout, async () => new Error(`bin/up ended early:\n${await said}`));
+    over.abort();
+    await beside;
     const line = lineSchema.parse(JSON.parse(text));
     const check = Bun.spawn([process.execPath, "bin/check-demo.ts", folder], {
       cwd: ROOT,
@@ -68,6 +82,7 @@ export async function runDemo(args: readonly string[]): Promise<RanDemo> {
     const exitCode = await up.exited;
     return { line, checker, exitCode, leftRunning: await endLeftovers(join(folder, "processes")) };
   } finally {
+    over.abort();
     up.kill("SIGTERM");
     await up.exited;
     await endLeftovers(join(folder, "processes"));

@@ -63,10 +63,38 @@ const HARMLESS: readonly (readonly VenueFault[])[] = [
 /** No fault begins in the last bars: it has to strike, and what it broke to heal, within the run. */
 const QUIET_SHARE = 0.9;
 
+/** A fault stays so many bars after it was set, or until its time is over: what it breaks is met more than once. */
+export const KEPT_BARS = 5;
+
 /** All of them, in the order that the seed draws, spread over the run. The same options give the same plan. */
 export function planFaults({ seed, bars }: { seed: number; bars: number }): PlannedFault[] {
   return shuffled(HARMLESS, randomFrom(seed)).map((faults, index, all) => ({
     bar: Math.floor((bars * QUIET_SHARE * index) / all.length) + 1,
     faults,
   }));
+}
+
+/** Whether it passes only what an order brings about: its request, its frames, its place in the lists. */
+function needsOrder({ fault, what, kind }: VenueFault): boolean {
+  return what === ORDER || kind === "user" || fault === "lists-lag";
+}
+
+/**
+ * The bar at which the last fault of a plan has struck and is gone. One that needs an order meets the first after it was set,
+ * and the next fault waits for it. Infinity: there are too few orders.
+ */
+function lastStrike(plan: readonly PlannedFault[], orderBars: readonly number[]): number {
+  return plan.reduce((before, { bar, faults }) => {
+    const setAt = Math.max(bar, before);
+    const needed = faults.some(needsOrder) ? (orderBars.find((at) => at > setAt) ?? Number.POSITIVE_INFINITY) : setAt;
+    return Math.max(needed, setAt + KEPT_BARS) + 1;
+  }, 0);
+}
+
+/** From so many bars on each fault of a seed's plan strikes within the run. `most` and one: not even there. */
+export function fewestBars(seed: number, { most, orderBars }: { most: number; orderBars: readonly number[] }): number {
+  const fits = (bars: number): boolean => lastStrike(planFaults({ seed, bars }), orderBars) <= bars;
+  let bars = most;
+  while (bars > 0 && fits(bars)) bars -= 1;
+  return bars + 1;
 }

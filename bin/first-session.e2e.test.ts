@@ -34,7 +34,7 @@ test("docs/first-session.md: what it says to type makes a session that trades, a
   const settings = { ...(await settingsOfGuide()), R3_DATA_FOLDER: folder };
   const ended = await runUp(settings, ["--bars", "12"], async (api) => {
     const ask = async (path: string) => (await getJson(`${api}/${path}`)) as Answer;
-    const [session, faults, backtest] = bodies;
+    const [session, faults, backtest, change] = bodies;
     const { id } = (await postJson(`${api}/session-manager/sessions`, session)).body as { id: string };
     const url = `session-manager/sessions/${id}`;
     await postJson(`${api}/${url}/start`, {});
@@ -52,6 +52,10 @@ test("docs/first-session.md: what it says to type makes a session that trades, a
     const run = (await postJson(`${api}/backtest/runs`, backtest)).body as { id: string };
     const done = async () => (await ask(`backtest/runs/${run.id}`))["state"] === "DONE";
     await eventually("the backtest is done", done, 30_000);
+    const etag = (await fetch(`${api}/${url}`)).headers.get("etag") ?? "";
+    const headers = { "if-match": etag, "content-type": "application/json" };
+    const patched = await fetch(`${api}/${url}`, { method: "PATCH", headers, body: JSON.stringify(change) });
+    expect(await patched.json()).toMatchObject({ stopPolicy: "keep" });
     await postJson(`${api}/${url}/stop`, {});
     await eventually("it is stopped", async () => (await ask(url))["state"] === "STOPPED", 30_000);
   });

@@ -18,11 +18,13 @@ import {
 import { basename, dirname, join, resolve } from "node:path";
 import postgres from "postgres";
 import { z } from "zod";
+import { withUsualModes } from "./file-modes.ts";
 import { isZombie } from "./process-record.ts";
 import { say, Trouble } from "./say.ts";
-import type { Program } from "./supervisor.ts";
+import type { Program, Supervisor } from "./supervisor.ts";
 
 const POSTGRES_USER = "r3";
+const ENVIRONMENT = { PATH: "/usr/bin:/bin", LC_ALL: "C" };
 
 /** A Postgres of our own, prepared and not yet started. */
 export interface PreparedPostgres {
@@ -88,7 +90,11 @@ function copyBinaries(home: string): string {
   if (existsSync(to)) return to;
   const fresh = `${to}.${process.pid}`;
   rmSync(fresh, { recursive: true, force: true });
-  cpSync(join(from, "native"), join(fresh, "native"), { recursive: true, verbatimSymlinks: true });
+  // The server's user has to read them.
+  withUsualModes(() => {
+    mkdirSync(fresh);
+    cpSync(join(from, "native"), join(fresh, "native"), { recursive: true, verbatimSymlinks: true });
+  });
   for (const link of symlinksSchema.parse(JSON.parse(readFileSync(join(from, "native/pg-symlinks.json"), "utf8")))) {
     const target = join(fresh, link.target);
     if (!existsSync(target)) symlinkSync(basename(link.source), target);
@@ -98,43 +104,43 @@ function copyBinaries(home: string): string {
   return to;
 }
 
-/** initdb into a folder aside, renamed when whole: a killed first start leaves nothing half made. */
-function createCluster(options: {
+/** What every program of Postgres is run with. */
+interface Way {
   home: string;
   bin: string;
-  data: string;
-  password: string;
   user: User | null;
-}): void {
-  const { home, bin, data, password, user } = options;
+}
+
+/**
+ * initdb into a folder aside, renamed when whole: a killed first start leaves nothing half made. It runs as the supervisor's
+ * programs do, so that Ctrl-C does not reach it.
+ */
+async function createCluster({ home, bin, user }: Way, data: string, supervisor: Supervisor): Promise<string> {
   const fresh = `${data}.new`;
+  const password = randomBytes(24).toString("hex");
   const passwordFile = join(home, "password.new");
   rmSync(fresh, { recursive: true, force: true });
   writeFileSync(passwordFile, password, { mode: 0o600 });
   if (user !== null) chownSync(passwordFile, user.uid, user.gid);
-  const done = Bun.spawnSync(
-    [
-      join(bin, "initdb"),
-      "-D",
-      fresh,
-      "-U",
-      POSTGRES_USER,
-      "-A",
-      "scram-sha-256",
-      "--pwfile",
-      passwordFile,
-      "-E",
-      "UTF8",
-      "--locale=C",
-    ],
-    { cwd: home, env: { PATH: "/usr/bin:/bin", LC_ALL: "C" }, timeout: 120_000, ...user },
-  );
-  rmSync(passwordFile, { force: true });
-  if (done.exitCode !== 0)
-    throw new Trouble(
-      `Postgres could not make its data folder ${fresh}: ${done.stderr.toString().trim().split("\n").slice(-3).join(" ")}`,
-    );
+  const who = ["-U", POSTGRES_USER, "-A", "scram-sha-256", "--pwfile", passwordFile];
+  try {
+    await supervisor.start({
+      name: "initdb",
+      command: [join(bin, "initdb"), "-D", fresh, ...who, "-E", "UTF8", "--locale=C"],
+      cwd: home,
+      env: ENVIRONMENT,
+      ...(user === null ? {} : { user }),
+      stopSignal: "SIGTERM",
+      graceMs: 200,
+      readyWithinMs: 120_000,
+      ends: true,
+      group: true,
+    });
+  } finally {
+    rmSync(passwordFile, { force: true });
+  }
   renameSync(fresh, data);
+  return password;
 }
 
 /** Why a Postgres does not take queries. Null: it does. */
@@ -177,7 +183,10 @@ export async function dropDeadLock({ home }: PreparedPostgres, withinMs = 10_000
 }
 
 /** Makes binaries and data ready. `durable: false` skips fsync, for the databases of tests. */
-export function preparePostgres(options: { dataFolder: string; port: number; durable: boolean }): PreparedPostgres {
+export async function preparePostgres(
+  supervisor: Supervisor,
+  options: { dataFolder: string; port: number; durable: boolean },
+): Promise<PreparedPostgres> {
   const { dataFolder, port, durable } = options;
   const user = unprivilegedUser();
   const home = postgresHome(dataFolder);
@@ -191,8 +200,7 @@ export function preparePostgres(options: { dataFolder: string; port: number; dur
   const passwordFile = join(dataFolder, "postgres-password");
   if (!existsSync(data) || !existsSync(passwordFile)) {
     rmSync(data, { recursive: true, force: true });
-    const password = randomBytes(24).toString("hex");
-    createCluster({ home, bin, data, password, user });
+    const password = await createCluster({ home, bin, user }, data, supervisor);
     writeFileSync(passwordFile, password, { mode: 0o600 });
     if (home !== join(dataFolder, "postgres"))
       say(`  The data folder is closed to Postgres' user, so its data is in ${home}.`);
@@ -224,7 +232,7 @@ export function preparePostgres(options: { dataFolder: string; port: number; dur
         ...Object.entries(settings).flatMap(([key, value]) => ["-c", `${key}=${value}`]),
       ],
       cwd: home,
-      env: { PATH: "/usr/bin:/bin", LC_ALL: "C" },
+      env: ENVIRONMENT,
       ...(user === null ? {} : { user }),
       stopSignal: "SIGINT",
       graceMs: 15_000,

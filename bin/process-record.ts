@@ -11,6 +11,8 @@ const recordSchema = z.object({
   stopSignal: z.enum(["SIGTERM", "SIGINT"]),
   /** Stopped from the highest to the lowest. */
   rank: z.number().int(),
+  /** What it has started does not end with it, and is ended too. */
+  group: z.boolean().optional(),
 });
 /** A process that was started here, as it is remembered in a file. */
 export type ProcessRecord = z.infer<typeof recordSchema>;
@@ -82,9 +84,11 @@ export function signal(pid: number, name: NodeJS.Signals): void {
 /** Asks a recorded process to end, then ends it; resolves when it is gone. */
 export async function end(record: ProcessRecord, graceMs: number): Promise<void> {
   const untilMs = performance.now() + graceMs;
-  if (isAlive(record)) signal(record.pid, record.stopSignal);
+  const target = record.group === true ? -record.pid : record.pid;
+  if (!isAlive(record)) return;
+  signal(target, record.stopSignal);
   while (isAlive(record) && performance.now() < untilMs) await Bun.sleep(20);
-  if (isAlive(record)) signal(record.pid, "SIGKILL");
+  if (isAlive(record) || record.group === true) signal(target, "SIGKILL");
   while (isAlive(record)) await Bun.sleep(20);
 }
 

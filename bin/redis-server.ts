@@ -1,9 +1,11 @@
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { reasonOf } from "#shared/errors/app-error.ts";
-import { say, Trouble } from "./say.ts";
+import { withUsualModes } from "./file-modes.ts";
+import { say, Trouble, wasInterrupted } from "./say.ts";
 import type { Program } from "./supervisor.ts";
 
 const NAMES = ["redis-server", "valkey-server"];
@@ -15,16 +17,20 @@ async function run(
   command: string[],
   options: { cwd?: string; env?: Record<string, string> } = {},
 ): Promise<string | null> {
-  const child = Bun.spawn(command, {
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", ...options.env },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    timeout: 180_000,
-  });
+  const spawn = () =>
+    Bun.spawn(command, {
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", ...options.env },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      timeout: 180_000,
+    });
+  const child = withUsualModes(spawn);
   const [out, error] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   if ((await child.exited) === 0) return out;
+  // Ctrl-C ended it too; whoever was interrupted tries nothing else.
+  if (wasInterrupted()) return await new Promise(() => {});
   say(`  ${command.slice(0, 3).join(" ")} failed: ${error.trim().split("\n").slice(-1).join("")}`);
   return null;
 }
@@ -135,7 +141,7 @@ function libraryPath(binary: string): Record<string, string> {
 }
 
 /** Whether this process, and no other Redis on this port, takes commands: it refuses them while it reads its file. */
-function redisAnswers(port: number, pid: number): Promise<boolean> {
+function redisAnswers(port: number, password: string, pid: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: "127.0.0.1" });
     const settle = (answer: boolean): void => {
@@ -144,12 +150,12 @@ function redisAnswers(port: number, pid: number): Promise<boolean> {
     };
     socket.setTimeout(1_000, () => settle(false));
     socket.once("error", () => settle(false));
-    socket.once("connect", () => socket.write("PING\r\nINFO server\r\n"));
+    socket.once("connect", () => socket.write(`AUTH ${password}\r\nPING\r\nINFO server\r\n`));
     let said = "";
     socket.on("data", (data) => {
       said += data.toString();
       const answering = /^process_id:(\d+)\r$/m.exec(said)?.[1];
-      if (answering !== undefined) settle(said.startsWith("+PONG") && Number(answering) === pid);
+      if (answering !== undefined) settle(said.startsWith("+OK\r\n+PONG") && Number(answering) === pid);
     });
   });
 }
@@ -167,22 +173,46 @@ export async function redisTrouble(url: string): Promise<string | null> {
   }
 }
 
-/** A Redis of our own: append-only file synced every second, and it refuses writes rather than evicting keys. */
-export function redisProgram(options: { binary: string; folder: string; port: number }): Program {
-  const { binary, folder, port } = options;
-  mkdirSync(folder, { recursive: true });
-  return {
+/** The password of a Redis of ours, made once and kept where this user alone can read it. */
+function passwordIn(dataFolder: string): string {
+  const file = join(dataFolder, "redis-password");
+  if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString("hex"), { mode: 0o600 });
+  return readFileSync(file, "utf8");
+}
+
+/**
+ * A Redis of our own, for this user alone: append-only file synced every second, and it refuses writes rather than evicting
+ * keys. Its password is in a file, since anyone may read a command line.
+ */
+export function redisProgram(options: { binary: string; dataFolder: string; port: number }): {
+  program: Program;
+  url: string;
+} {
+  const { binary, dataFolder, port } = options;
+  const folder = join(dataFolder, "redis");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const password = passwordIn(dataFolder);
+  const settings = join(folder, "redis.conf");
+  writeFileSync(settings, `requirepass ${password}\n`, { mode: 0o600 });
+  const program: Program = {
     name: "redis",
-    command:
-      `--port ${port} --bind 127.0.0.1 --daemonize no --appendonly yes --appendfsync everysec --maxmemory-policy noeviction`
-        .split(" ")
-        .concat("--dir", folder, "--save", "")
-        .toSpliced(0, 0, binary),
+    command: [
+      binary,
+      settings,
+      ...`--port ${port} --bind 127.0.0.1 --daemonize no --appendonly yes --appendfsync everysec`.split(" "),
+      "--maxmemory-policy",
+      "noeviction",
+      "--dir",
+      folder,
+      "--save",
+      "",
+    ],
     cwd: folder,
     env: { PATH: "/usr/bin:/bin", LC_ALL: "C", ...libraryPath(binary) },
     stopSignal: "SIGTERM",
     graceMs: 10_000,
-    ready: (pid) => redisAnswers(port, pid),
+    ready: (pid) => redisAnswers(port, password, pid),
     readyWithinMs: 60_000,
   };
+  return { program, url: `redis://:${password}@127.0.0.1:${port}` };
 }

@@ -1,11 +1,15 @@
 import { Command } from "commander";
+import type { Registry } from "prom-client";
 import packageJson from "#package" with { type: "json" };
+import { watchForgedEntries } from "#shared/alerts/forged-entries.ts";
 import { createBus } from "#shared/bus/create-bus.ts";
 import { deleteOldEvents } from "#shared/bus/old-events.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { createRedisWrites } from "#shared/bus/redis-writes.ts";
+import { sealBroker } from "#shared/bus/sealed-broker.ts";
 import { createRedisCache } from "#shared/cache/redis.ts";
+import { sealCache } from "#shared/cache/sealed.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { loadSettings, type Settings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
@@ -24,14 +28,19 @@ import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { deleteOldTasks } from "#shared/queue/old-tasks.ts";
 import { createTaskQueue } from "#shared/queue/task-queue.ts";
 import { deleteOldRows } from "#shared/retention/retention.ts";
+import { readSeal } from "#shared/seal/seal.ts";
 import { createFailpoints } from "#shared/service/create-failpoints.ts";
 import { fail, runProcess } from "#shared/service/run-process.ts";
 import { createRunner, type Part } from "#shared/service/runner.ts";
 import type { Deps, ServiceDefinition } from "#shared/service/service.ts";
 import { atStart, watchServers } from "#shared/service/watch-servers.ts";
+import { foldersOf } from "#shared/strategy-threads/catalogue.ts";
+import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
+import { createThreadHost } from "#shared/strategy-threads/thread-host.ts";
 import { sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { createRegistry } from "#shared/telemetry/metrics.ts";
+import { keepFilesPrivate } from "./file-modes.ts";
 import { OWN_SETTINGS } from "./own-settings.ts";
 import { SERVICES } from "./services.ts";
 
@@ -49,7 +58,7 @@ interface Ports {
 }
 
 /** Connects to Postgres, Redis and the venues: the adapters behind every port. */
-async function connect(settings: Settings, log: Logger, ownUrl: () => string): Promise<Ports> {
+async function connect(settings: Settings, log: Logger, registry: Registry, ownUrl: () => string): Promise<Ports> {
   const { general } = settings;
   const instance = crypto.randomUUID();
   const clock = systemClock;
@@ -57,13 +66,15 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
   const db = createPostgresDb(general.DATABASE_URL, { maxConnections: general.R3_DATABASE_CONNECTIONS });
   const logStore = createPostgresLogStore(db);
   const incarnation = await atStart(POSTGRES, () => logStore.incarnation());
-  const broker = createRedisBroker({ ...redis, incarnation });
+  const seal = await readSeal(db);
+  const onForged = watchForgedEntries({ db, bus: () => bus, clock, log, registry });
+  const broker = sealBroker(createRedisBroker({ ...redis, incarnation }), seal, onForged);
   const lock = createRedlockLock(redis);
   const leader = createLeader({ db, lock, clock, log, leaseMs: general.R3_LEASE_MS, holder: instance });
   const bus = createBus({ db, logStore, broker, leader, clock, log, instance, partitions: general.R3_PARTITIONS });
   const wakeups = createBullmqWakeups({ ...redis, log });
   const queue = createTaskQueue({ db, wakeups, clock, log });
-  const cache = createRedisCache(redis);
+  const cache = sealCache(createRedisCache(redis), seal);
   const bans = createBans({ store: createPostgresBanStore(db), clock, log });
   const exchanges = createCcxtExchanges({ venues: general.R3_VENUES, accounts: general.R3_ACCOUNTS, clock, log, bans });
   const clients = createServiceClients(
@@ -75,6 +86,7 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
     },
     general.R3_HTTP_TIMEOUT_MS,
   );
+  const strategies = strategiesOf(general, log);
   const failpoints = failpointsOf(settings, exchanges.live);
   const redisWrites = createRedisWrites(redis);
   const watch = watchServers({
@@ -98,14 +110,32 @@ async function connect(settings: Settings, log: Logger, ownUrl: () => string): P
     { name: "bus", stop: () => bus.close() },
     { name: "exchanges", stop: () => exchanges.close() },
     { name: "writes", stop: () => redisWrites.close() },
+    { name: "strategies", stop: () => strategies.close() },
     retentionOf(general, { db, leader, clock, log }),
     watch,
   ];
   return {
-    deps: { db, bus, queue, leader, cache, exchanges, clients, clock, log, failpoints },
+    deps: { db, bus, queue, leader, cache, exchanges, clients, strategies, clock, log, failpoints },
     parts,
     away: () => watch.away(),
   };
+}
+
+/** The threads that strategies run in. */
+function strategiesOf(general: Settings["general"], log: Logger): StrategyHost {
+  return createThreadHost({
+    folders: foldersOf(general.R3_STRATEGY_FOLDERS),
+    threads: general.R3_STRATEGY_THREADS,
+    reload: general.R3_STRATEGY_RELOAD,
+    limits: {
+      barMs: general.R3_STRATEGY_BAR_BUDGET_MS,
+      slowMs: general.R3_STRATEGY_SLOW_BUDGET_MS,
+      memoryBytes: general.R3_STRATEGY_THREAD_MEMORY_MB * 1e6,
+    },
+    processBytes: () => process.memoryUsage.rss(),
+    clock: systemClock,
+    log,
+  });
 }
 
 /** The hosts that a request may name: the processes share their settings, so the URLs of all are known to each. */
@@ -163,11 +193,12 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     format: general.R3_LOG_FORMAT,
     isTerminal: process.stdout.isTTY,
   });
+  const registry = createRegistry({ services: chosen.length === SERVICES.length ? "all" : (chosen[0]?.name ?? "") });
   let listening: Listening | null = null;
   const ownUrl = (): string => listening?.url ?? `http://${general.R3_HTTP_HOST}:${general.R3_HTTP_PORT}`;
   const outside = chosen.every(({ name }) => name === OUTSIDE);
   if (!outside) await atStart(POSTGRES, () => migrate(general.DATABASE_URL));
-  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, ownUrl);
+  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, registry, ownUrl);
   const services = chosen.map((definition) => {
     const deps = { ...ports.deps, log: log.child({ service: definition.name }) };
     const service = definition.create(deps, settings.of(definition));
@@ -188,7 +219,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     version: VERSION,
     pid: process.pid,
     log,
-    registry: createRegistry({ services: chosen.length === SERVICES.length ? "all" : (chosen[0]?.name ?? "") }),
+    registry,
     maxBodyBytes: general.R3_HTTP_MAX_BODY_BYTES,
     hosts: hostsOf(general),
   });
@@ -229,6 +260,7 @@ if (unknown.length > 0) {
     ).message,
   );
 }
+keepFilesPrivate();
 await runProcess(() =>
   makeRunner(program.args.includes("all") ? SERVICES : SERVICES.filter(({ name }) => program.args.includes(name))),
 );

@@ -7,7 +7,7 @@ const SAY = JSON.stringify(join(import.meta.dir, "say.ts"));
 
 /** What a program that uses say.ts writes into a pipe. */
 async function piped(source: string, env: Record<string, string> = {}): Promise<string> {
-  const program = `import { beInterrupted, closingStep, step } from ${SAY};\n${source}`;
+  const program = `import { beInterrupted, closingStep, exitAfter, step, Trouble } from ${SAY};\n${source}`;
   const child = Bun.spawn([process.execPath, "-e", program], {
     env: environment(env),
     stderr: "pipe",
@@ -38,6 +38,31 @@ describe("a step off a terminal", () => {
       void step("Next", never).finally(never);
       await closingStep("Everything stopped", () => Bun.sleep(1));`;
     expect(await piped(source)).toMatch(/^■ Bars \(interrupted after \d\.\d s\)\n✔ Everything stopped \(\d\.\d s\)\n$/);
+  });
+
+  test("says nothing of what falls over while everything is ended", async () => {
+    const source = `void step("Database migrated", () => new Promise(() => {}));
+      beInterrupted();
+      setImmediate(() => { throw new TypeError("null is not an object (evaluating 'socket.write')"); });
+      void Promise.reject(new Error("CONNECTION_ENDED"));
+      await closingStep("Everything stopped", () => Bun.sleep(50));
+      console.error("goes on");`;
+    expect(await piped(source)).toMatch(
+      /^■ Database migrated \(interrupted after \d\.\d s\)\n✔ Everything stopped \(\d\.\d s\)\ngoes on\n$/,
+    );
+  });
+
+  test("that ends badly after an interruption says so, and the exit code is 1", async () => {
+    const source = `beInterrupted();
+      process.once("exit", (code) => console.error(code));
+      void exitAfter(closingStep("Everything stopped", () => Promise.reject(new Trouble("It stays."))));`;
+    expect(await piped(source)).toMatch(/^✖ Everything stopped \(\d\.\d s\)\nIt stays\.\n1\n$/);
+  });
+
+  test("says what falls over where nothing was interrupted", async () => {
+    expect(await piped("setImmediate(() => { throw new TypeError('null'); }); await Bun.sleep(50);")).toContain(
+      "TypeError",
+    );
   });
 });
 

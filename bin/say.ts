@@ -24,10 +24,16 @@ let endCurrent: ((ending: Ending) => void) | null = null;
 
 /** Somebody wants it to end: the step that runs is neither done nor failed, and no other one is begun or ended any more. */
 export function beInterrupted(): void {
+  // What falls over now (a connection to a server that is being ended) falls over for that reason.
+  if (!interrupted) for (const fall of ["uncaughtException", "unhandledRejection"]) process.on(fall, () => {});
   interrupted = true;
   if (endCurrent !== null) endCurrent("interrupted");
   // After the ^C that the terminal shows.
   else if (process.stderr.isTTY) say("");
+}
+
+export function wasInterrupted(): boolean {
+  return interrupted;
 }
 
 /**
@@ -44,6 +50,16 @@ export async function step<Result>(name: string, run: (step: Step) => Promise<Re
     }
   }
   return new Promise(() => {});
+}
+
+/** Ends the process with what the end of everything comes to after an interruption; 1 where that fails, which is said. */
+export async function exitAfter(ended: Promise<number>): Promise<never> {
+  try {
+    process.exit(await ended);
+  } catch (error) {
+    report(error);
+    process.exit(1);
+  }
 }
 
 /** A step like any other one, also after an interruption. */

@@ -1,11 +1,14 @@
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { loadSettings } from "#shared/config/load.ts";
 import { type DataFolder, isTaken, takeDataFolder } from "./data-folder.ts";
 import { environment } from "./environment.ts";
+import { OWN_SETTINGS } from "./own-settings.ts";
 import { endLeftovers } from "./process-record.ts";
-import { beInterrupted, closingStep, say } from "./say.ts";
+import { beInterrupted, closingStep, exitAfter, say } from "./say.ts";
 import { removeData } from "./servers.ts";
+import { SERVICES } from "./services.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** A data folder that goes when its work is done, and the programs started for it. */
@@ -46,6 +49,8 @@ export async function inScratch<Result>(
   { prefix, command, onInterrupt }: ScratchOptions,
   body: (scratch: Scratch) => Promise<Result>,
 ): Promise<Result> {
+  // Its settings are its own, but whoever gives one has to hear that there is none of that name.
+  loadSettings([...SERVICES, OWN_SETTINGS]);
   await sweep(prefix);
   const data = takeDataFolder(join(tmpdir(), `${prefix}${process.pid}`), command);
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
@@ -62,7 +67,7 @@ export async function inScratch<Result>(
       await onInterrupt?.();
       await end();
     });
-    void ended.then(() => process.exit(130));
+    void exitAfter(ended.then(() => 130));
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
   try {

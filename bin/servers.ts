@@ -40,7 +40,7 @@ async function postgresUrl(supervisor: Supervisor, data: DataFolder, options: Se
     return url;
   }
   const port = await portOf("R3_POSTGRES_PORT", options.given["R3_POSTGRES_PORT"]);
-  const prepared = preparePostgres({ dataFolder: data.path, port, durable: options.durable });
+  const prepared = await preparePostgres(supervisor, { dataFolder: data.path, port, durable: options.durable });
   await dropDeadLock(prepared);
   await supervisor.start(prepared.program);
   return prepared.url;
@@ -55,8 +55,9 @@ async function redisUrl(supervisor: Supervisor, data: DataFolder, { given }: Ser
   }
   const port = await portOf("R3_REDIS_PORT", given["R3_REDIS_PORT"]);
   const binary = await findRedis(TOOLS);
-  await supervisor.start(redisProgram({ binary, folder: join(data.path, "redis"), port }));
-  return `redis://127.0.0.1:${port}`;
+  const { program, url: ownUrl } = redisProgram({ binary, dataFolder: data.path, port });
+  await supervisor.start(program);
+  return ownUrl;
 }
 
 /** Starts Postgres, or finds the one that DATABASE_URL names. */

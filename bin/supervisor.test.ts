@@ -20,16 +20,22 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function program(source: string, ready: Program["ready"]): Program {
+/** Ready once it has ended well. */
+function work(source: string): Program {
   return {
     name: "program",
     command: [process.execPath, "-e", source],
     env: { PATH: process.env["PATH"] ?? "" },
     stopSignal: "SIGTERM",
     graceMs: 5_000,
-    ready,
     readyWithinMs: 10_000,
+    ends: true,
+    group: true,
   };
+}
+
+function program(source: string, ready: NonNullable<Program["ready"]>): Program {
+  return { ...work(source), ends: false, group: false, ready };
 }
 
 const saysIts = (word: string) => () => Promise.resolve(lastLines(supervisor.logOf("program")) === word);
@@ -63,6 +69,23 @@ describe("the supervisor", () => {
     expect(refused).toMatch(/ended while starting; .*\nThe port is taken\.$/);
     expect(supervisor.pidOf("program")).toBeNull();
     expect(events).toEqual([]);
+  });
+
+  test("waits for work that ends, and ends what that has started with it", async () => {
+    await supervisor.start(work("console.log('done')"));
+    expect(lastLines(supervisor.logOf("program"))).toBe("done");
+    expect(await supervisor.start(work("process.exit(1)")).catch(String)).toContain("program failed; the end of");
+    const started = supervisor.start(
+      work("const child = Bun.spawn(['sleep', '60']); console.log(child.pid); setInterval(() => {}, 1_000)"),
+    );
+    const stopped = started.catch(String);
+    const idOf = (): number => Number(lastLines(supervisor.logOf("program")) || "0");
+    while (idOf() === 0) await Bun.sleep(5);
+    const pid = idOf();
+    expect(identityOf(pid)).not.toBeNull();
+    await supervisor.stop();
+    expect(await stopped).toBe("Error: Stopped.");
+    expect(identityOf(pid)).toBeNull();
   });
 
   test("starts nothing once it was stopped", async () => {

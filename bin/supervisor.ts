@@ -15,9 +15,11 @@ export interface Program {
   stopSignal: ProcessRecord["stopSignal"];
   /** How long it may take to end before it is killed. */
   graceMs: number;
-  /** Whether it, the process with this id and no other one at its port, takes work. */
-  ready(pid: number): Promise<boolean>;
+  /** Whether it, the process with this id and no other one at its port, takes work. Absent: once it has ended well. */
+  ready?(pid: number): Promise<boolean>;
   readyWithinMs: number;
+  /** What it starts does not end with it, and is to be ended too. */
+  group?: boolean;
   /** It has an end of its own: with exit code 0 it is not started again. */
   ends?: boolean;
 }
@@ -70,7 +72,10 @@ export class Supervisor {
     private readonly onEvent: (event: ProgramEvent) => void,
   ) {}
 
-  /** Starts a program and waits until it takes work. Throws a Trouble with the end of its log where it does not. */
+  /**
+   * Starts a program and waits until it takes work, or has done it. Throws a Trouble with the end of its log where it does
+   * not.
+   */
   async start(program: Program): Promise<void> {
     if (this.stopping) throw new Trouble("Stopped.");
     const kept: Kept = {
@@ -88,12 +93,19 @@ export class Supervisor {
     this.launch(kept, true);
     const untilMs = performance.now() + program.readyWithinMs;
     for (;;) {
-      kept.started = kept.record !== null && (await program.ready(kept.record.pid));
+      kept.started = kept.record !== null && (await program.ready?.(kept.record.pid)) === true;
       if (this.stopping) throw new Trouble("Stopped.");
-      if (kept.child === null) throw new Trouble(this.whyNot(kept, "ended while starting"));
+      if (kept.ending && program.ends === true) return;
+      if (kept.child === null)
+        throw new Trouble(this.whyNot(kept, program.ready === undefined ? "failed" : "ended while starting"));
       if (kept.started) return;
       if (performance.now() > untilMs)
-        throw new Trouble(this.whyNot(kept, `did not take work within ${program.readyWithinMs / 1_000} s`));
+        throw new Trouble(
+          this.whyNot(
+            kept,
+            `did not ${program.ready === undefined ? "end" : "take work"} within ${program.readyWithinMs / 1_000} s`,
+          ),
+        );
       await Bun.sleep(20);
     }
   }
@@ -137,7 +149,8 @@ export class Supervisor {
   async stopNow(): Promise<void> {
     this.stopping = true;
     const records = [...this.kept.values()].map(({ record }) => record).filter((record) => record !== null);
-    for (const record of records) signal(record.pid, record.name === "postgres" ? "SIGQUIT" : "SIGKILL");
+    for (const { name, pid, group } of records)
+      signal(group === true ? -pid : pid, name === "postgres" ? "SIGQUIT" : "SIGKILL");
     await Promise.all(records.map((record) => end({ ...record, stopSignal: "SIGTERM" }, 3_000)));
     for (const record of records) forget(this.folders.pids, record.name);
   }
@@ -179,7 +192,8 @@ export class Supervisor {
     if (child.pid === undefined) return;
     const identity = identityOf(child.pid);
     if (identity === null) return;
-    kept.record = { name: program.name, pid: child.pid, identity, stopSignal: program.stopSignal, rank: kept.rank };
+    const { name, stopSignal, group = false } = program;
+    kept.record = { name, pid: child.pid, identity, stopSignal, rank: kept.rank, group };
     remember(this.folders.pids, kept.record);
   }
 

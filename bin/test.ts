@@ -58,8 +58,13 @@ const program = new Command("bin/test")
   .option("--self-check", "plant faults in a copy of the repository; each has to be found", false)
   .parse();
 
+const options = program.opts<Options>();
+if (options.selfCheck && options.full)
+  program.error("error: --self-check plants faults and plays nothing; leave --full out.");
+if (options.selfCheck && program.args.length > 0)
+  program.error("error: --self-check plants faults in all there is; leave the path out.");
 try {
-  process.exitCode = await main(program.args, program.opts<Options>());
+  process.exitCode = await main(program.args, options);
 } catch (error) {
   report(error);
   process.stdout.write("0 passed, 1 failed\n");

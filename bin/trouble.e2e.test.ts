@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { eventually, type RunningProcess, runToEnd, startProcess, untilReady } from "./alone.fixture.ts";
 import { venueSettings } from "./alone-venue.fixture.ts";
 import { WORK } from "./alone-work.fixture.ts";
@@ -102,6 +104,48 @@ describe("a process that cannot start", () => {
     },
   );
 
+  const market = (own: string) =>
+    `[{"id":"mine","symbol":"AAA/USD","rules":{"priceStep":"0.01","sizeStep":"1","minSize":"1","minNotional":"1"},` +
+    `"account":{"apiKey":"k","secret":"s","balances":{}},"timeFrame":"1d",${own}}]`;
+  const account = '[{"id":"a","venue":"nosuch","apiKey":"k","secret":"s"}]';
+  test.each([
+    [{ R3_HTTP_HOST: "nohost" }, /^Nothing can listen on port 0 of nohost: R3_HTTP_HOST .*\.\n$/],
+    [{ R3_ACCOUNTS: account }, 'The account "a" is at the venue "nosuch", which is not among the venues.\n'],
+    [
+      { R3_VENUES: '[{"id":"paper","connector":"binance"}]' },
+      /R3_VENUES: "paper" is the demo's own; choose another id\n$/,
+    ],
+    [
+      { R3_PAPER_EXCHANGE_MARKETS: market('"bars":"nofile.csv","pace":"lockstep"') },
+      /^The file of bars cannot be read: .*nofile.csv.*\.\n$/,
+    ],
+    [
+      { R3_PAPER_EXCHANGE_MARKETS: market('"bars":"nofile.csv","pace":"fast"') },
+      /R3_PAPER_EXCHANGE_MARKETS \(at 0\.pace\): must be "lockstep", "real-time", {"speed": a number above 0}, "manual" or "synthetic"\. /,
+    ],
+  ])(
+    "for what no service would start with is refused before bin/up starts or removes anything: %j",
+    async (given, says) => {
+      const folder = join(world.folder, "never-made");
+      const { code, error, out } = await runToEnd(["bin/up.ts"], { R3_DATA_FOLDER: folder, ...given });
+      expect({ code, out, error }).toEqual({ code: 1, out: "", error: expect.stringMatching(says) });
+      expect(existsSync(folder)).toBe(false);
+    },
+  );
+
+  const apart: string[][] = [
+    ["bin/test.ts", "bin/say.test.ts"],
+    ["bench/main.ts", "tick-to-order"],
+    ["chaos/main.ts", "venue"],
+  ];
+
+  test.each(apart)("for a misspelt setting says so, also where no settings are taken: %s", async (...args) => {
+    const { code, error, out } = await runToEnd(args, { R3_TEST_DATABASE: SECRET });
+    expect(code).toBe(1);
+    expect(error).toEndWith("  R3_TEST_DATABASE: is no setting; is R3_TEST_DATABASE_URL meant?\n");
+    expect(`${error}${out}`).not.toContain(SECRET);
+  });
+
   test("for a Postgres that never answers ends on SIGTERM all the same", async () => {
     let connected = false;
     const open = () => {
@@ -129,6 +173,15 @@ describe("a mistyped command", () => {
     [["bin/up.ts", "--kill", "99"], "has to be a whole number from 1 to 11"],
     [["bin/up.ts", "--kill", "1", "--bars", "30"], "The first 30 bars hold 0 orders, too few for 1 kills."],
     [["bin/up.ts", "--seed", "1"], "--seed draws the kills that --kill asks for; give both or neither."],
+    [["bin/up.ts", "--until-demo-ends", "--bars", "20", "--faults", "1"], "--bars has to be at least 495."],
+    [
+      ["bin/test.ts", "--full", "--self-check"],
+      "error: --self-check plants faults and plays nothing; leave --full out.",
+    ],
+    [
+      ["bin/test.ts", "--self-check", "bin/say.test.ts"],
+      "error: --self-check plants faults in all there is; leave the path out.",
+    ],
     [["bin/up.ts", "--foo"], "unknown option '--foo'"],
     [["bin/run.ts", "nosuch"], 'There is no service "nosuch"; there are all, paper-exchange'],
     [["bin/run.ts"], "missing required argument 'services'"],

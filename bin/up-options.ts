@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { demoCloses, demoOrderBars } from "./demo-run.ts";
+import { fewestBars } from "./fault-plan.ts";
 import { KILL_POINTS, type PlannedKill, planKills } from "./kill-plan.ts";
 import { wholeNumber } from "./options.ts";
 
@@ -18,6 +19,15 @@ export interface UpOptions {
 }
 
 const DEFAULT_SEED = 1;
+
+/** A fault that never strikes would say nothing of the engine. */
+function refuseFewBars(seed: number, bars: number, closes: readonly number[]): void {
+  const fewest = fewestBars(seed, { most: closes.length, orderBars: demoOrderBars(closes) });
+  if (bars < fewest)
+    throw new RangeError(
+      `The first ${bars} bars hold too few orders for all of --faults ${seed}; --bars has to be at least ${fewest}.`,
+    );
+}
 
 /** Reads bin/up's command line. What cannot be is one sentence, and exit code 1, before anything is started. */
 export function readUpOptions(argv: readonly string[]): UpOptions {
@@ -54,6 +64,7 @@ export function readUpOptions(argv: readonly string[]): UpOptions {
     command.error("error: --seed draws the kills that --kill asks for; give both or neither.");
   try {
     const bars = given.bars ?? closes.length;
+    if (faults !== null) refuseFewBars(faults, bars, closes);
     const orderBars = demoOrderBars(closes.slice(0, bars));
     return { ...given, faults, plan: planKills({ seed: seed ?? DEFAULT_SEED, kills: kill ?? 0, bars, orderBars }) };
   } catch (error) {

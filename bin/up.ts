@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import Table from "cli-table3";
+import type { GeneralSettings } from "#shared/config/general.ts";
 import { loadSettings } from "#shared/config/load.ts";
+import { foldersOf } from "#shared/strategy-threads/catalogue.ts";
 import { chooseRun } from "./choose-run.ts";
 import { type DataFolder, takeDataFolder } from "./data-folder.ts";
 import { isThere } from "./demo.ts";
@@ -12,15 +14,18 @@ import { isServerKill } from "./kills.ts";
 import { OWN_SETTINGS } from "./own-settings.ts";
 import { playDemo } from "./play-demo.ts";
 import { endLeftovers } from "./process-record.ts";
-import { beInterrupted, beQuiet, closingStep, report, say, step, Trouble } from "./say.ts";
+import { refuseGiven } from "./refuse-given.ts";
+import { beInterrupted, beQuiet, closingStep, exitAfter, report, say, step, Trouble } from "./say.ts";
 import { type PostgresServer, startPostgres, startRedis } from "./servers.ts";
 import { SERVICES } from "./services.ts";
+import { strategyTypeErrors } from "./strategy-types.ts";
 import { Supervisor } from "./supervisor.ts";
 import { readUpOptions, type UpOptions } from "./up-options.ts";
 
 interface UpContext {
   data: DataFolder;
   supervisor: Supervisor;
+  general: GeneralSettings;
   /** The variables that were given. */
   given: Readonly<Record<string, string>>;
   /** When it began, of performance.now(). */
@@ -65,7 +70,7 @@ function showPlaces({ urls, data, run }: Engine): void {
   say("Everything goes on running; Ctrl-C stops all of it. A session of your own: docs/first-session.md.");
 }
 
-async function up(options: UpOptions, { data, supervisor, given, sinceMs }: UpContext): Promise<number> {
+async function up(options: UpOptions, { data, supervisor, general, given, sinceMs }: UpContext): Promise<number> {
   const left = await endLeftovers(data.pids);
   if (left.length > 0) say(`Stopped what an earlier bin/up left running: ${left.join(", ")}.`);
   const server = await startPostgres(supervisor, data, { durable: true, given });
@@ -81,6 +86,8 @@ async function up(options: UpOptions, { data, supervisor, given, sinceMs }: UpCo
     ),
   );
   writePlaces(engine);
+  // The start does not wait for it.
+  if (!options.untilDemoEnds) void sayTypeErrors(foldersOf(general.R3_STRATEGY_FOLDERS), data);
   let equal = run.done;
   if (run.sessionId !== null && !(await isThere(engine.urls, run.sessionId))) {
     const gone = "The demo's session was deleted; `bin/up --fresh` plays a new demo.";
@@ -94,6 +101,12 @@ async function up(options: UpOptions, { data, supervisor, given, sinceMs }: UpCo
   return equal ? 0 : 1;
 }
 
+/** Types are for whoever writes strategies; nothing else depends on them. */
+async function sayTypeErrors(folders: readonly string[], data: DataFolder): Promise<void> {
+  const errors = await strategyTypeErrors(folders, data.path).catch(() => []);
+  for (const error of errors) say(`Types of strategies: ${error}`);
+}
+
 /** What stays when everything was stopped, and how to go on with it. */
 function sayWhatStays(data: DataFolder): void {
   const run = loadRun(data.path);
@@ -104,8 +117,9 @@ function sayWhatStays(data: DataFolder): void {
 async function main(options: UpOptions): Promise<number> {
   const sinceMs = performance.now();
   const settings = loadSettings([...SERVICES, OWN_SETTINGS]);
-  const { given } = settings;
+  const { general, given } = settings;
   refuseForeignKills(options.plan, given);
+  await refuseGiven(settings);
   const folder = settings.of(OWN_SETTINGS).R3_DATA_FOLDER;
   const data = takeDataFolder(resolve(import.meta.dir, "..", folder), "bin/up");
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
@@ -117,15 +131,16 @@ async function main(options: UpOptions): Promise<number> {
     const stopped = closingStep(interrupts === 1 ? "Everything stopped" : "Everything stopped at once", () =>
       interrupts === 1 ? supervisor.stop() : supervisor.stopNow(),
     );
-    void stopped.then(() => {
+    const ended = stopped.then(() => {
       data.release();
       sayWhatStays(data);
-      process.exit(loadRun(data.path)?.done === true && !options.untilDemoEnds ? 0 : 130);
+      return loadRun(data.path)?.done === true && !options.untilDemoEnds ? 0 : 130;
     });
+    void exitAfter(ended);
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
   try {
-    return await up(options, { data, supervisor, given, sinceMs });
+    return await up(options, { data, supervisor, general, given, sinceMs });
   } finally {
     if (interrupts === 0) {
       await step("Everything stopped", () => supervisor.stop());

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { PlannedFault, VenueFault } from "./fault-plan.ts";
+import { KEPT_BARS, type PlannedFault, type VenueFault } from "./fault-plan.ts";
 import { getJson, postJson } from "./rest.ts";
 
 const listSchema = z.object({
@@ -19,9 +19,6 @@ export async function strikesOf(url: string): Promise<{ fault: string; struck: n
 export const struckSchema = z.object({ fault: z.string(), bar: z.number().int() });
 /** A fault that has struck, and the bar at which it was set. */
 export type Struck = z.infer<typeof struckSchema>;
-
-/** A fault stays so many bars after it has struck, or until its time is over: what it breaks is met more than once. */
-const KEPT_BARS = 5;
 
 /**
  * Makes a market misbehave by a plan, as its replay goes on: what is due is set, and stays until each of its faults has

@@ -1,9 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { checkStrategy, faultsOfStrategy, findStrategy } from "#shared/strategy/registry.ts";
 import type { StrategyBar, StrategyContext, StrategyInstance } from "#shared/strategy/strategy.ts";
+import { readCatalogue } from "#shared/strategy-threads/catalogue.ts";
+import { infoOf, loadDefinitions } from "#shared/strategy-threads/definitions.ts";
 import { flip } from "./flip.ts";
-import { STRATEGIES } from "./index.ts";
 import { smaCross } from "./sma-cross.ts";
+
+/** Every strategy of this folder. */
+const { strategies } = await readCatalogue(["strategies"], async (file) =>
+  (await loadDefinitions(file)).map((definition) => infoOf(definition, file)),
+);
+const definitions = (await Promise.all(strategies.map(({ file }) => loadDefinitions(file)))).flat();
 
 function wishOf(instance: StrategyInstance, close: number, seen: Partial<StrategyContext> = {}): string {
   let wish = "nothing";
@@ -11,6 +18,7 @@ function wishOf(instance: StrategyInstance, close: number, seen: Partial<Strateg
     nowMs: 0,
     position: "flat",
     busy: false,
+    random: () => 0.5,
     wantLong: () => {
       wish = "long";
     },
@@ -35,7 +43,7 @@ function wishOf(instance: StrategyInstance, close: number, seen: Partial<Strateg
 }
 
 describe("sma-cross", () => {
-  const check = (params: unknown) => checkStrategy(STRATEGIES, { strategy: "sma-cross", params });
+  const check = (params: unknown) => checkStrategy([smaCross], { strategy: "sma-cross", params });
 
   test("wants nothing before bar `slow`, then long above and flat at or below", () => {
     const strategy = smaCross.create({ fast: 1, slow: 3 });
@@ -79,7 +87,7 @@ test("flip turns around, and leaves an order on its way alone", () => {
   expect(wishOf(strategy, 1, { position: "long", busy: true })).toBe("nothing");
 });
 
-test.each(STRATEGIES.map((definition) => [definition.name, definition] as const))(
+test.each(definitions.map((definition) => [definition.name, definition] as const))(
   "%s has a default for each parameter and goes on the same from a snapshot",
   (_name, definition) => {
     const params = definition.params.parse({});
@@ -95,7 +103,8 @@ test.each(STRATEGIES.map((definition) => [definition.name, definition] as const)
   },
 );
 
-test("every strategy is found by its own name", () => {
-  for (const definition of STRATEGIES) expect(findStrategy(STRATEGIES, definition.name)).toBe(definition);
-  expect(findStrategy(STRATEGIES, "no-such")).toBeNull();
+test("every strategy is found by its own name, without a list of them", () => {
+  expect(definitions.map(({ name }) => name).toSorted()).toEqual(["flip", "sma-cross"]);
+  for (const definition of definitions) expect(findStrategy(definitions, definition.name)).toBe(definition);
+  expect(findStrategy(definitions, "no-such")).toBeNull();
 });

@@ -7,6 +7,7 @@ import { equityPoints, orderToJson } from "#shared/backtest/result.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
 import { columnsOf } from "#shared/candles/columns.ts";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { decimal, normalize, plain } from "#shared/domain/decimal.ts";
@@ -18,6 +19,13 @@ import { createMemoryWakeups } from "#shared/queue/memory.ts";
 import type { TaskQueue } from "#shared/queue/queue.ts";
 import { createTaskQueue } from "#shared/queue/task-queue.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
+import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
+import {
+  bodyOf,
+  type StrategyFolder,
+  strategyFolder,
+  threadHostOf,
+} from "#shared/strategy-threads/thread-host.fixture.ts";
 import { smaCross } from "#strategies/sma-cross.ts";
 import { runSchema } from "./contract.ts";
 import { backtest } from "./index.ts";
@@ -38,6 +46,8 @@ let database: TestDatabase;
 let candles: Candle[] = [];
 let queue: TaskQueue;
 let service: Service;
+let strategies: StrategyHost;
+let folder: StrategyFolder;
 /** How often market-data still fails before it answers. */
 let failures = 0;
 
@@ -81,6 +91,12 @@ beforeAll(async () => {
     };
   });
   database = await createTestDatabase();
+  folder = await strategyFolder();
+  const spin = "for (let i = 0; i < 2e7; i += 1) spun = (spun * 31 + i) | 0;";
+  await folder.write("stuck", bodyOf("if (bar.n === 1_005) for (;;);"));
+  await folder.write("late", bodyOf('if (bar.n === 1_010) void Promise.reject(new Error("too late"));'));
+  await folder.write("wrong", bodyOf("", "Number.NaN"));
+  await folder.write("slow", bodyOf(spin, "spun"), { before: "let spun = 1;" });
   const log = pino({ level: "silent" });
   queue = createTaskQueue({
     db: database.db,
@@ -90,7 +106,9 @@ beforeAll(async () => {
     leaseMs: 600,
     sweepMs: 100,
   });
-  const deps = { db: database.db, queue, clients: { marketData }, clock: systemClock, log } as unknown as Deps;
+  strategies = threadHostOf(["strategies", folder.path]);
+  const given = { db: database.db, queue, clients: { marketData }, strategies, clock: systemClock, log };
+  const deps = given as unknown as Deps;
   service = backtest.create(deps, backtest.settings.parse({ R3_BACKTEST_MAX_BARS: "6000" }));
   await service.start(new AbortController().signal);
 });
@@ -98,23 +116,29 @@ beforeAll(async () => {
 afterAll(async () => {
   await service.stop();
   await queue.close();
+  await strategies.close();
+  await folder.remove();
   await database.drop();
 });
 
 interface Answer {
   id: string;
+  state: string;
   items: { id: string }[];
   nextCursor: string | null;
   errors: { field: string }[];
 }
 
-async function call(path: string, body?: unknown, headers: Record<string, string> = {}) {
+async function call(path: string, body?: unknown, headers: Record<string, string> = {}, method?: string) {
   const init = {
     method: "POST",
     body: JSON.stringify(body),
     headers: { "content-type": "application/json", ...headers },
   };
-  const request = new Request(`http://localhost/api/backtest${path}`, body === undefined ? {} : init);
+  const request = new Request(
+    `http://localhost/api/backtest${path}`,
+    body === undefined ? { method: method ?? "GET" } : init,
+  );
   const answer = await (service.routes as AnyElysia).handle(request);
   return { status: answer.status, body: (await answer.json()) as Answer };
 }
@@ -205,6 +229,42 @@ describe("a run", () => {
     expect(run.error).toMatch(reason);
   });
 });
+
+describe("a strategy that is no good", () => {
+  const RANGE = { fromN: 1_001, toN: 1_600, params: {} };
+
+  test.each([
+    ["stuck", /^The strategy did not come back from candle 1005 within its budget of 300 ms; its thread was ended\.$/],
+    ["late", /too late/],
+    ["wrong", /its snapshot is NaN/],
+  ])("(%s) is its run's failure, never DONE, and the next run is worked", async (strategy, reason) => {
+    const bad = await call("/runs", { ...WANTED, ...RANGE, strategy });
+    const next = await call("/runs", { ...WANTED, ...RANGE, params: WANTED.params });
+    const run = await untilOver(bad.body.id);
+    expect(run.state).toBe("FAILED");
+    expect(run.error).toMatch(reason);
+    expect((await untilOver(next.body.id)).state).toBe("DONE");
+  });
+
+  test("takes long: DELETE cancels its run, running or queued, and the next one is worked", async () => {
+    const [slow, queued] = [
+      await call("/runs", { ...WANTED, params: {}, strategy: "slow" }),
+      await call("/runs", { ...WANTED, params: {}, strategy: "slow" }),
+    ];
+    const next = await call("/runs", { ...WANTED, ...RANGE, params: WANTED.params });
+    await until(async () => (await stateOf(slow)) === "RUNNING");
+    for (const { body } of [queued, slow]) {
+      const answer = await call(`/runs/${body.id}`, undefined, {}, "DELETE");
+      expect(answer).toMatchObject({ status: 200, body: { state: "CANCELED", error: "It was canceled." } });
+    }
+    expect((await untilOver(next.body.id)).state).toBe("DONE");
+    expect([await stateOf(slow), await stateOf(queued)]).toEqual(["CANCELED", "CANCELED"]);
+    expect((await call(`/runs/${slow.body.id}`, undefined, {}, "DELETE")).status).toBe(200);
+    expect((await call(`/runs/${next.body.id}`, undefined, {}, "DELETE")).status).toBe(409);
+  });
+});
+
+const stateOf = async ({ body }: { body: Answer }) => (await call(`/runs/${body.id}`)).body.state;
 
 const WANTED_WITH_DEFAULTS = {
   ...WANTED,

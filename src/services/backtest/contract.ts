@@ -40,7 +40,7 @@ const statisticsSchema = z.object({
   exposure: z.number(),
 });
 
-export const RUN_STATES = ["QUEUED", "RUNNING", "DONE", "FAILED"] as const;
+export const RUN_STATES = ["QUEUED", "RUNNING", "DONE", "FAILED", "CANCELED"] as const;
 
 export const runSchema = z.object({
   id: z.uuid(),

@@ -1,5 +1,4 @@
 import { defineService } from "#shared/service/service.ts";
-import { STRATEGIES } from "#strategies/index.ts";
 import { createBacktest } from "./service.ts";
 import { settings } from "./settings.ts";
 
@@ -8,5 +7,5 @@ export const backtest = defineService({
   name: "backtest",
   description: "Runs strategies on history with the code that trades: orders, equity, statistics.",
   settings,
-  create: (deps, values) => createBacktest({ deps, settings: values, strategies: STRATEGIES }),
+  create: (deps, values) => createBacktest({ deps, settings: values }),
 });

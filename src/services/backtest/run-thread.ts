@@ -1,43 +1,29 @@
 import { equityPoints, orderToJson } from "#shared/backtest/result.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
 import { statisticsOf } from "#shared/backtest/statistics.ts";
-import type { CandleColumns } from "#shared/candles/columns.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
-import { messageOf } from "#shared/errors/app-error.ts";
-import { findStrategy } from "#shared/strategy/registry.ts";
-import { STRATEGIES } from "#strategies/index.ts";
-import type { RunRequest } from "./contract.ts";
+import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
+import { loadDefinitions } from "#shared/strategy-threads/definitions.ts";
+import type { Marks } from "#shared/strategy-threads/marks.ts";
+import { serve, type ThreadDesk } from "#shared/strategy-threads/serve.ts";
 import type { Outcome } from "./store.ts";
+import { SEAT, type ThreadTask } from "./thread-task.ts";
 
-/** What the thread is told, once. */
-export interface ThreadTask {
-  request: RunRequest;
-  instrument: Instrument;
-  columns: CandleColumns;
-  firstN: number;
-}
+/** So often a long computation after the run says that it goes on. */
+const POINTS_BETWEEN_MARKS = 4_096;
 
-/** What it says: how far it is, and at last what came of it. */
-export type ThreadMessage =
-  | { kind: "progress"; bars: number }
-  | { kind: "done"; outcome: Outcome }
-  | { kind: "failed"; reason: string };
+serve<ThreadTask>(async (task, desk) => {
+  desk.marks.begin("slow", SEAT, 0);
+  const definition = (await loadDefinitions(task.file)).find(({ name }) => name === task.request.strategy);
+  if (definition === undefined) throw new Error(`There is no strategy "${task.request.strategy}" any more.`);
+  return compute(task, watched(definition, desk.marks), desk);
+});
 
-declare const self: Worker;
-
-// The module is a thread of its own: to be loaded is its start.
-self.onmessage = ({ data }: MessageEvent<ThreadTask>) => {
-  try {
-    say({ kind: "done", outcome: compute(data) });
-  } catch (error) {
-    say({ kind: "failed", reason: messageOf(error) });
-  }
-};
-
-function compute({ request, instrument, columns, firstN }: ThreadTask): Outcome {
-  const definition = findStrategy(STRATEGIES, request.strategy);
-  if (definition === null) throw new Error(`There is no strategy "${request.strategy}" here.`);
+function compute(
+  { request, instrument, columns, firstN }: ThreadTask,
+  definition: StrategyDefinition,
+  desk: ThreadDesk,
+) {
   const capital = decimal(request.capital);
   const run = runBacktest({
     definition,
@@ -47,16 +33,18 @@ function compute({ request, instrument, columns, firstN }: ThreadTask): Outcome 
     firstN,
     capital,
     policy: request.riskPolicy,
-    onProgress: (bars) => say({ kind: "progress", bars }),
+    onProgress: (bars) => desk.note(bars),
   });
   const source = { columns, instrument, capital, fills: run.fills };
+  const lastN = firstN + columns.length - 1;
   const closeAtMs: number[] = [];
   const equity: string[] = [];
   for (const point of equityPoints(source)) {
+    if (closeAtMs.length % POINTS_BETWEEN_MARKS === 0) desk.marks.begin("slow", SEAT, lastN);
     closeAtMs.push(point.closeAtMs);
     equity.push(plain(point.equity));
   }
-  return {
+  const outcome: Outcome = {
     bars: columns.length,
     statistics: statisticsOf(source, request.timeFrame),
     denials: Object.fromEntries(run.denials),
@@ -64,8 +52,25 @@ function compute({ request, instrument, columns, firstN }: ThreadTask): Outcome 
     closeAtMs,
     equity,
   };
+  return outcome;
 }
 
-function say(message: ThreadMessage): void {
-  self.postMessage(message);
+/** The strategy, with a mark at each bar that its host sees it go on by. What it throws names the bar. */
+function watched(definition: StrategyDefinition, marks: Marks): StrategyDefinition {
+  return {
+    ...definition,
+    create(params) {
+      const instance = definition.create(params);
+      let work: "slow" | "bar" = "slow";
+      return {
+        onBar(bar, context) {
+          marks.begin(work, SEAT, bar.n);
+          work = "bar";
+          return instance.onBar(bar, context);
+        },
+        snapshot: () => instance.snapshot(),
+        restore: (snapshot) => instance.restore(snapshot),
+      };
+    },
+  };
 }

@@ -1,22 +1,18 @@
 import type { Running } from "#shared/bus/bus.ts";
 import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
-import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import type { RunRequest } from "./contract.ts";
 import { createRoutes } from "./routes.ts";
 import type { Settings } from "./settings.ts";
 import { takeRun, workRun } from "./work.ts";
 
 /** Takes runs by REST and works them as tasks: a lane a run, leased by one worker at a time. */
-export function createBacktest(place: {
-  deps: Deps;
-  settings: Settings;
-  strategies: readonly StrategyDefinition[];
-}): Service {
+export function createBacktest(place: { deps: Deps; settings: Settings }): Service {
   let worker: Running | null = null;
   let ready = false;
   return {
     async start() {
+      await place.deps.strategies.load();
       worker = place.deps.queue.work({
         queue: RUN_BACKTEST.queue,
         tasks: [RUN_BACKTEST],

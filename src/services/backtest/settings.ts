@@ -5,6 +5,9 @@ export const settings = z.object({
   R3_BACKTEST_CONCURRENCY: wholeNumber(1, 64)
     .default(1)
     .describe("Runs at once in this process, each in its own thread"),
+  R3_BACKTEST_DEADLINE_S: wholeNumber(1, 604_800)
+    .default(3_600)
+    .describe("How long a run may take once its candles are read, in seconds; one that takes longer fails"),
   R3_BACKTEST_MAX_BARS: wholeNumber(1, 10_000_000)
     .default(2_000_000)
     .describe("Most candles a run may read; a run that would need more fails"),

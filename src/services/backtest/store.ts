@@ -73,8 +73,24 @@ export async function beginRun(tx: Tx, id: string): Promise<RunRequest | null> {
   return rows[0]?.request ?? null;
 }
 
-export async function writeProgress(tx: Tx, id: string, progress: number): Promise<void> {
-  await tx.sql`update backtest.runs set progress = ${progress} where id = ${id} and state = 'RUNNING'`;
+/** False: the run is not RUNNING any more, as after it was canceled. */
+export async function writeProgress(tx: Tx, id: string, progress: number): Promise<boolean> {
+  const result = await tx.sql`update backtest.runs set progress = ${progress} where id = ${id} and state = 'RUNNING'`;
+  return result.count === 1;
+}
+
+/** Ends a run that is not over. False: it was over, or there is none. */
+export async function cancelRun(tx: Tx, id: string, atMs: number): Promise<boolean> {
+  const result = await tx.sql`
+    update backtest.runs set state = 'CANCELED', error = 'It was canceled.', finished_at_ms = ${atMs}
+    where id = ${id} and state in ('QUEUED', 'RUNNING')`;
+  return result.count === 1;
+}
+
+/** Locks a run that is to be ended. False: it is not RUNNING any more. */
+export async function lockRunning(tx: Tx, id: string): Promise<boolean> {
+  const rows = await tx.sql`select 1 from backtest.runs where id = ${id} and state = 'RUNNING' for update`;
+  return rows.length === 1;
 }
 
 export async function failRun(tx: Tx, id: string, error: string, atMs: number): Promise<void> {

@@ -1,30 +1,31 @@
 import { AppError } from "#shared/errors/app-error.ts";
-import type { ThreadMessage, ThreadTask } from "./run-thread.ts";
+import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
+import { NOBODY } from "#shared/strategy-threads/watched-thread.ts";
 import type { Outcome } from "./store.ts";
+import { SEAT, type ThreadTask } from "./thread-task.ts";
 
-/** How a run ended: with its outcome, or with a reason that trying again would not change. */
-export type ThreadEnd = { kind: "done"; outcome: Outcome } | { kind: "failed"; reason: string };
+const MODULE = new URL("./run-thread.ts", import.meta.url);
 
 /**
- * Runs a backtest in a thread of its own and ends the thread with it. `onProgress` hears how many bars are done. Throws
- * (transient) when the thread dies or the signal aborts.
+ * Runs a backtest in a thread of its own and ends the thread with it. `onProgress` hears how many bars are done. Throws the
+ * signal's reason where it aborts, STRATEGY_FAILED where the strategy fails, throws late or does not come back.
  */
-export function runInThread(
+export async function runInThread(
+  strategies: StrategyHost,
   task: ThreadTask,
-  signal: AbortSignal,
-  onProgress: (bars: number) => void,
-): Promise<ThreadEnd> {
-  const worker = new Worker(new URL("./run-thread.ts", import.meta.url).href);
-  return new Promise<ThreadEnd>((resolve, reject) => {
-    const died = (why: string) => reject(new AppError("INTERNAL", "transient", `The backtest's thread ${why}.`));
-    worker.onmessage = ({ data }: MessageEvent<ThreadMessage>) => {
-      if (data.kind === "progress") onProgress(data.bars);
-      else resolve(data);
-    };
-    worker.onerror = ({ message }) => died(`failed: ${message}`);
-    worker.addEventListener("close", () => died("ended"));
-    if (signal.aborted) died("was stopped");
-    signal.addEventListener("abort", () => died("was stopped"), { once: true });
-    worker.postMessage(task);
-  }).finally(() => worker.terminate());
+  { signal, onProgress }: { signal: AbortSignal; onProgress: (bars: number) => void },
+): Promise<Outcome> {
+  signal.throwIfAborted();
+  const thread = strategies.thread(MODULE);
+  const stop = () => thread.end({ seat: NOBODY, told: "The run was ended." });
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return (await thread.ask(SEAT, task, (bars) => onProgress(bars as number))) as Outcome;
+  } catch (error) {
+    if (signal.aborted && signal.reason instanceof AppError) throw signal.reason;
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+    stop();
+  }
 }

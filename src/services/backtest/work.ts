@@ -1,16 +1,17 @@
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
+import type { FieldError } from "#shared/errors/field-error.ts";
 import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { checkStrategy, faultsOfStrategy } from "#shared/strategy/registry.ts";
-import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
+import { faultsOfStrategy } from "#shared/strategy/registry.ts";
 import type { RunRequest } from "./contract.ts";
 import { loadCandles } from "./load-candles.ts";
 import type { Settings } from "./settings.ts";
-import { beginRun, failRun, finishRun, writeProgress } from "./store.ts";
-import { runInThread, type ThreadEnd } from "./thread.ts";
+import { beginRun, failRun, finishRun, lockRunning, type Outcome, writeProgress } from "./store.ts";
+import { runInThread } from "./thread.ts";
 
-const PROGRESS_EVERY_MS = 500;
+/** So often a run is looked at from outside its thread. */
+const LOOK_EVERY_MS = 500;
 
 /** The task's first step: the run is RUNNING from the moment its lane is leased. Null: it was over. */
 export async function takeRun(tx: LaneTx, task: Task): Promise<RunRequest | null> {
@@ -25,23 +26,19 @@ export async function takeRun(tx: LaneTx, task: Task): Promise<RunRequest | null
  * nothing behind and the next one begins anew. What trying again would not change is the run's failure; all else is thrown.
  */
 export async function workRun(
-  { deps, settings, strategies }: { deps: Deps; settings: Settings; strategies: readonly StrategyDefinition[] },
+  place: { deps: Deps; settings: Settings },
   at: { lane: LeasedLane; task: Task; request: RunRequest },
 ): Promise<void> {
   const { lane, task, request } = at;
+  const { deps } = place;
   const { runId } = RUN_BACKTEST.payload.parse(task.payload);
-  const end = await attempt(async () => {
-    const problem = problemOf(strategies, request);
-    if (problem !== null) return { kind: "failed", reason: problem };
-    const instrument = await deps.clients.marketData.instrument(request.instrumentId);
-    if (instrument === null) return { kind: "failed", reason: `The instrument ${request.instrumentId} is not known.` };
-    const limits = { maxBars: settings.R3_BACKTEST_MAX_BARS, signal: lane.signal };
-    const { columns, firstN } = await loadCandles(deps.clients.marketData, request, limits);
-    const tell = progressOf(deps, lane, runId, columns.length);
-    return runInThread({ request, instrument, columns, firstN }, lane.signal, tell);
-  });
+  const end = await attempt(() => run(place, lane, { runId, request }));
   await lane.step(async (tx) => {
     const atMs = deps.clock.nowMs();
+    if (!(await lockRunning(tx, runId))) {
+      tx.complete(task, { runId, state: "canceled" });
+      return;
+    }
     if (end.kind === "done") await finishRun(tx, runId, end.outcome, atMs);
     else await failRun(tx, runId, end.reason, atMs);
     const orders = end.kind === "done" ? end.outcome.orders.length : 0;
@@ -49,37 +46,83 @@ export async function workRun(
   });
 }
 
-/** Why a request cannot be run here. Null: it can. */
-export function problemOf(strategies: readonly StrategyDefinition[], request: RunRequest): string | null {
-  const faults = faultsOfStrategy(checkStrategy(strategies, request));
-  if (faults.length === 0) return null;
+/** How a run ended: with its outcome, or with a reason that trying again would not change. */
+type RunEnd = { kind: "done"; outcome: Outcome } | { kind: "failed"; reason: string };
+
+async function run(
+  { deps, settings }: { deps: Deps; settings: Settings },
+  lane: LeasedLane,
+  { runId, request }: { runId: string; request: RunRequest },
+): Promise<RunEnd> {
+  const { clients, strategies } = deps;
+  const faults = faultsOfStrategy(await strategies.check(request));
+  const file = strategies.find(request.strategy)?.file;
+  if (faults.length > 0 || file === undefined) return { kind: "failed", reason: problemOf(faults) };
+  const instrument = await clients.marketData.instrument(request.instrumentId);
+  if (instrument === null) return { kind: "failed", reason: `The instrument ${request.instrumentId} is not known.` };
+  const limits = { maxBars: settings.R3_BACKTEST_MAX_BARS, signal: lane.signal };
+  const { columns, firstN } = await loadCandles(clients.marketData, request, limits);
+  const watch = watchRun(deps, lane, { runId, bars: columns.length, deadlineS: settings.R3_BACKTEST_DEADLINE_S });
+  try {
+    const task = { request, file, instrument, columns, firstN };
+    return { kind: "done", outcome: await runInThread(strategies, task, watch) };
+  } finally {
+    await watch.close();
+  }
+}
+
+/** Why a request cannot be run here. */
+export function problemOf(faults: readonly FieldError[]): string {
   return `Here the request cannot be run: ${faults.map(({ field, message }) => `${field} ${message}`).join("; ")}.`;
 }
 
 /** Failures that stay are how a run ends; the others go back to the queue, which tries again. */
-async function attempt(run: () => Promise<ThreadEnd>): Promise<ThreadEnd> {
+async function attempt(work: () => Promise<RunEnd>): Promise<RunEnd> {
   try {
-    return await run();
+    return await work();
   } catch (error) {
     if (!(error instanceof AppError) || error.kind !== "permanent" || error.code === "FENCED") throw error;
     return { kind: "failed", reason: messageOf(error) };
   }
 }
 
-/** Writes how far a run is, at most every half second and one at a time; a write that fails is only a progress not told. */
-function progressOf(deps: Deps, lane: LeasedLane, runId: string, bars: number): (done: number) => void {
-  let toldAtMs = deps.clock.monotonicMs();
-  let writing = false;
-  return (done) => {
-    const nowMs = deps.clock.monotonicMs();
-    if (writing || nowMs - toldAtMs < PROGRESS_EVERY_MS) return;
-    toldAtMs = nowMs;
-    writing = true;
-    void lane
-      .step((tx) => writeProgress(tx, runId, done / bars))
-      .catch((error: unknown) => deps.log.debug({ runId, error: messageOf(error) }, "progress was not written"))
-      .finally(() => {
-        writing = false;
-      });
+/**
+ * Writes how far a run is, twice a second, and ends it once it was canceled or its deadline has passed. A write that fails is
+ * only a progress not told.
+ */
+function watchRun(
+  { clock, log }: Deps,
+  lane: LeasedLane,
+  { runId, bars, deadlineS }: { runId: string; bars: number; deadlineS: number },
+) {
+  const over = new AbortController();
+  const closing = new AbortController();
+  const endAtMs = clock.monotonicMs() + deadlineS * 1_000;
+  let done = 0;
+  const end = (told: string) => over.abort(new AppError("DEADLINE_PASSED", "permanent", told));
+  const watching = (async () => {
+    while (!closing.signal.aborted && !lane.signal.aborted) {
+      await clock.sleep(LOOK_EVERY_MS, closing.signal);
+      if (closing.signal.aborted) return;
+      if (clock.monotonicMs() > endAtMs)
+        end(`It took longer than its deadline of ${deadlineS} s (R3_BACKTEST_DEADLINE_S).`);
+      const goesOn = await lane
+        .step((tx) => writeProgress(tx, runId, done / bars))
+        .catch((error: unknown) => {
+          log.debug({ runId, error: messageOf(error) }, "progress was not written");
+          return true;
+        });
+      if (!goesOn) end("It was canceled.");
+    }
+  })();
+  return {
+    signal: AbortSignal.any([lane.signal, over.signal]),
+    onProgress: (count: number) => {
+      done = count;
+    },
+    close: () => {
+      closing.abort();
+      return watching;
+    },
   };
 }

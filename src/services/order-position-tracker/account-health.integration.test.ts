@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { Degradation } from "#shared/domain/degradation.ts";
 import type { Session } from "#shared/domain/session.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
@@ -42,7 +43,7 @@ test.each([
       changed(given, {
         [question]: async (...of: never[]) => {
           asked += 1;
-          if (isAway) throw new Error("The venue is away.");
+          if (isAway) throw new AppError("VENUE_UNAVAILABLE", "outage", "The venue is away.");
           return await (given[question] as (...of: never[]) => Promise<unknown>)(...of);
         },
       });
@@ -55,6 +56,7 @@ test.each([
     expect(Date.now() - awayAtMs).toBeGreaterThanOrEqual(250);
     const told = await toldOf(session);
     expect(told.code).toBe(code);
+    expect(told.text).toEndWith(" The venue is away.");
     await tracker.stop();
     const degraded = await changeSession(world, desk, session, { degraded: [told] });
     asked = 0;

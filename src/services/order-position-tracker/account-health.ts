@@ -6,12 +6,18 @@ import type { Fence } from "./reconcile.ts";
 
 /** What of an account's sessions its leader knows to be missing. */
 export interface AccountHealth {
-  /** A comparison has ended; these instruments could not be compared. */
-  compared(failed: ReadonlySet<string>): void;
+  /** A comparison has ended; these instruments could not be compared, each with why. */
+  compared(failed: ReadonlyMap<string, string>): void;
   /** A comparison was not possible at all. */
   unreachable(error: unknown): void;
   /** Tells the sessions what is new or over. Nothing is written where nothing has changed. */
   report(): Promise<void>;
+}
+
+/** Something that does not work: since when, and a sentence about why. */
+interface Trouble {
+  sinceMs: number;
+  reason: string;
 }
 
 interface SessionRow {
@@ -26,11 +32,12 @@ export function createAccountHealth(parts: Parts, accountId: string, fence: Fenc
   const { clock, exchanges } = deps;
   const afterMs = settings.R3_ORDER_POSITION_TRACKER_DEGRADED_AFTER_MS;
   const { venue } = exchanges.account(accountId);
-  let unreachableSinceMs: number | null = null;
+  /** The first reason stands: one that is told anew with each try would be no news. */
+  let unreachable: Trouble | null = null;
   /** Whether the account was asked at all: before that what a leader before this one has told stands. */
   let isAsked = false;
-  /** Since when an instrument can not be compared. */
-  const failingSinceMs = new Map<string, number>();
+  /** Instruments that can not be compared. */
+  const failing = new Map<string, Trouble>();
 
   const missingOf = (instrumentId: string, known: readonly Degradation[]): Degradation[] => {
     const nowMs = clock.nowMs();
@@ -41,30 +48,30 @@ export function createAccountHealth(parts: Parts, accountId: string, fence: Fenc
     if (bannedUntilMs !== null) {
       const until = new Date(bannedUntilMs).toISOString();
       const text = `The venue takes nothing from here until ${until}: orders wait, cancels go first.`;
-      return [{ code: "VENUE_BANNED", sinceMs: unreachableSinceMs ?? nowMs, text }];
+      return [{ code: "VENUE_BANNED", sinceMs: unreachable?.sinceMs ?? nowMs, text }];
     }
-    if (unreachableSinceMs !== null && isLong("ACCOUNT_UNREACHABLE", unreachableSinceMs)) {
-      const text = `The account ${accountId} cannot be asked for its orders and fills: see the log for the reason.`;
-      return [{ code: "ACCOUNT_UNREACHABLE", sinceMs: unreachableSinceMs, text }];
+    if (unreachable !== null && isLong("ACCOUNT_UNREACHABLE", unreachable.sinceMs)) {
+      const text = `The account ${accountId} cannot be asked for its orders and fills. ${unreachable.reason}`;
+      return [{ code: "ACCOUNT_UNREACHABLE", sinceMs: unreachable.sinceMs, text }];
     }
     // Nothing is known of it now: what was told stands.
-    if (unreachableSinceMs !== null) return known.filter(({ code }) => code !== "VENUE_BANNED");
-    const sinceMs = failingSinceMs.get(instrumentId);
-    if (sinceMs === undefined || !isLong("RECONCILIATION_PENDING", sinceMs)) return [];
-    const text = `Orders and fills of ${instrumentId} could not be compared with the venue's: see the log for the reason.`;
-    return [{ code: "RECONCILIATION_PENDING", sinceMs, text }];
+    if (unreachable !== null) return known.filter(({ code }) => code !== "VENUE_BANNED");
+    const trouble = failing.get(instrumentId);
+    if (trouble === undefined || !isLong("RECONCILIATION_PENDING", trouble.sinceMs)) return [];
+    const text = `Orders and fills of ${instrumentId} could not be compared with the venue's. ${trouble.reason}`;
+    return [{ code: "RECONCILIATION_PENDING", sinceMs: trouble.sinceMs, text }];
   };
 
   return {
     compared(failed) {
       isAsked = true;
-      unreachableSinceMs = null;
-      for (const id of failingSinceMs.keys()) if (!failed.has(id)) failingSinceMs.delete(id);
-      for (const id of failed) if (!failingSinceMs.has(id)) failingSinceMs.set(id, clock.nowMs());
+      unreachable = null;
+      for (const id of failing.keys()) if (!failed.has(id)) failing.delete(id);
+      for (const [id, reason] of failed) if (!failing.has(id)) failing.set(id, { sinceMs: clock.nowMs(), reason });
     },
     unreachable(error) {
       isAsked = true;
-      unreachableSinceMs ??= clock.nowMs();
+      unreachable ??= { sinceMs: clock.nowMs(), reason: sentenceOf(error) };
       if (!hasCode(error, "VENUE_BANNED")) {
         deps.log.warn({ accountId, error: sentenceOf(error) }, "account not reconciled");
       }

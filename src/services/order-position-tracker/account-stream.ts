@@ -1,4 +1,4 @@
-import { hasCode, messageOf } from "#shared/errors/app-error.ts";
+import { hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import type { Leadership } from "#shared/leader/leader.ts";
 import { createAccountHealth } from "./account-health.ts";
 import { createBalanceWatch } from "./balances.ts";
@@ -54,17 +54,17 @@ export async function followAccount(parts: Parts, accountId: string, leadership:
   await Promise.all([follow, inbox.book(), reconcile()]);
 }
 
-/** All instruments of an account, each by itself: one that can not be compared keeps none of the others. Gives those. */
-async function reconcileAccount(parts: Parts, accountId: string, fence: Fence): Promise<Set<string>> {
+/** All instruments of an account, each by itself: one that can not be compared keeps none of the others. Gives those, each with why. */
+async function reconcileAccount(parts: Parts, accountId: string, fence: Fence): Promise<Map<string, string>> {
   const { deps, serverClocks, instruments } = parts;
-  const failed = new Set<string>();
+  const failed = new Map<string, string>();
   await serverClocks.measure(accountId);
   for (const instrumentId of await followedInstruments(deps.db, accountId)) {
     try {
       await reconcileInstrument(parts, accountId, await instruments.byId(instrumentId), fence);
     } catch (error) {
       if (hasCode(error, "FENCED")) throw error;
-      failed.add(instrumentId);
+      failed.set(instrumentId, sentenceOf(error));
       deps.log.warn({ accountId, instrumentId, error: messageOf(error) }, "instrument not reconciled");
     }
   }

@@ -8,6 +8,8 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { createSessionFollower } from "./follow-sessions.ts";
 import type { Parts } from "./parts.ts";
 
+const NO_BANS = { orderBanUntilMs: () => null };
+
 function unitOf(partition: number) {
   const giving = new AbortController();
   const role = `unit:order-position-tracker:${partition}`;
@@ -45,6 +47,7 @@ test("a stop that waits for long is looked at ever more rarely", async () => {
   const session = { id: "a", state: "STOPPING", stopPolicy: "keep", run: 1 } as Session;
   let looks = 0;
   const deps = {
+    exchanges: NO_BANS,
     db: {
       sql: async () => [{ session }],
       transaction: (body: (tx: unknown) => unknown) => Promise.resolve(body({ sql: async () => [] })),
@@ -82,6 +85,7 @@ describe("a session that can not be started", () => {
     const reports: unknown[] = [];
     const row = { session };
     const deps = {
+      exchanges: NO_BANS,
       db: {
         sql: async () => [row],
         transaction: (body: (tx: unknown) => unknown) => Promise.resolve(body({})),
@@ -136,4 +140,32 @@ describe("a session that can not be started", () => {
     await follower.drained(unit);
     expect(clock.sleeping).toBe(0);
   });
+});
+
+test("a stop that waits for the end of a ban says so, once", async () => {
+  const session = { id: "a", state: "STOPPING", stopPolicy: "flatten", run: 1, accountId: "main" } as Session;
+  const reports: { until: string; reason: string }[] = [];
+  const deps = {
+    exchanges: { orderBanUntilMs: () => 60_000 },
+    db: {
+      sql: async (text: readonly string[]) => (text.join("").includes("reference.sessions") ? [{ session }] : []),
+      transaction: (body: (tx: unknown) => unknown) => Promise.resolve(body({ sql: async () => [] })),
+    },
+    clock: createManualClock(),
+    log: pino({ level: "silent" }),
+    leader: { fence: async () => undefined },
+    bus: {
+      publish: (_tx: unknown, events: { data: { until: string; reason: string } }[]) =>
+        void reports.push(...events.map(({ data }) => data)),
+    },
+    queue: { waitingLanes: async () => ["order"] },
+  };
+  const { unit, giveUp } = unitOf(1);
+  createSessionFollower({ deps } as unknown as Parts).look(session, unit);
+  await deps.clock.advance(1_900);
+  expect(reports.map(({ until }) => until)).toEqual(["stopped"]);
+  expect(reports[0]?.reason).toStartWith(
+    "The venue takes nothing from here until 1970-01-01T00:01:00.000Z: the position is closed after it.",
+  );
+  giveUp();
 });

@@ -108,10 +108,11 @@ async function payIn(
   return null;
 }
 
-/** Tells why a session is still STARTING. False: it could not be told, and is with the next failure. */
+/** Tells why a session is still STARTING or STOPPING. False: it could not be told, and is with the next look. */
 async function tellWaiting({ deps }: Parts, session: Session, unit: OwnedUnit, reason: string): Promise<boolean> {
-  const { id: sessionId, run } = session;
-  const report = { sessionId, run, atMs: deps.clock.nowMs(), until: "reconciled" as const, reason };
+  const { id: sessionId, run, state } = session;
+  const until = state === "STARTING" ? ("reconciled" as const) : ("stopped" as const);
+  const report = { sessionId, run, atMs: deps.clock.nowMs(), until, reason };
   try {
     await deps.db.transaction(async (tx) => {
       await deps.leader.fence(tx, unit.role, unit.epoch);
@@ -122,6 +123,20 @@ async function tellWaiting({ deps }: Parts, session: Session, unit: OwnedUnit, r
     deps.log.debug({ sessionId, error: messageOf(error) }, "wait not told");
     return false;
   }
+}
+
+/** Why a stop has to wait for its venue, which takes nothing from here for a while. Null: it takes requests. */
+function bannedStop({ deps: { exchanges } }: Parts, { accountId, state, stopPolicy }: Session): string | null {
+  if (state !== "STOPPING" || stopPolicy === "keep") return null;
+  const untilMs = exchanges.orderBanUntilMs(accountId);
+  if (untilMs === null) return null;
+  const what = stopPolicy === "flatten" ? "the position is closed" : "what is open is canceled";
+  return `The venue takes nothing from here until ${new Date(untilMs).toISOString()}: ${what} after it. With the stop policy keep the session stops without that.`;
+}
+
+/** A halt may last for a day: a stop that waits for long is looked at ever more rarely. */
+function pauseAfter(rounds: number): number {
+  return Math.min(PAUSE_MS * 2 ** Math.floor(rounds / 10), LONGEST_PAUSE_MS);
 }
 
 /** A session that is carried through one state of one run. */
@@ -156,9 +171,9 @@ export function createSessionFollower(parts: Parts): SessionFollower {
         if (session?.state === "STOPPING" && (await stopSession(parts, session, unit))) return;
         if (session?.state !== "STARTING" && session?.state !== "STOPPING") return;
         failures.clear();
-        // A halt may last for a day: a stop that waits for long is looked at ever more rarely.
-        rounds += session.state === "STOPPING" ? 1 : 0;
-        pauseMs = Math.min(PAUSE_MS * 2 ** Math.floor(rounds / 10), LONGEST_PAUSE_MS);
+        const banned = bannedStop(parts, session);
+        if (banned !== null && banned !== told && (await tellWaiting(parts, session, unit, banned))) told = banned;
+        if (session.state === "STOPPING") pauseMs = pauseAfter((rounds += 1));
       } catch (error) {
         if (unit.signal.aborted) return;
         const isWorthALine = failures.note(messageOf(error));

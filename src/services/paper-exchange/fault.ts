@@ -70,6 +70,8 @@ export interface Misbehaviour {
   aheadMs?: () => number;
   /** What the list of faults says of it besides how often it has struck. */
   tells?: () => Record<string, number>;
+  /** Whether it does nothing any more by its own time, whatever it was set for. */
+  isOver?: () => boolean;
   /** Lets go of what it holds. */
   stop?: () => void;
 }
@@ -114,6 +116,16 @@ export function defineFault<Name extends string, Shape extends z.ZodRawShape>(
 ): FaultKind {
   const schema = z.strictObject({ fault: z.literal(name), ...common, ...shape }).describe(meaning);
   return { name, meaning, schema: schema as unknown as z.ZodObject, begin: begin as FaultKind["begin"] };
+}
+
+/** A fault of which one of some parameters has to be given: without any it would change nothing. */
+export function needsOneOf(fault: FaultKind, names: readonly string[]): FaultKind {
+  const isGiven = (parameters: Record<string, unknown>) => names.some((name) => parameters[name] !== undefined);
+  const schema = fault.schema.refine(isGiven, {
+    path: [names[0] ?? ""],
+    error: `or another of ${names.join(", ")} is missing`,
+  });
+  return { ...fault, schema };
 }
 
 /** What all faults have in common, as it was set. */

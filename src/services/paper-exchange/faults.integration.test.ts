@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
 import { FAULT_KINDS } from "./faults.ts";
 import { client, listenTo, signedParams } from "./rest.fixture.ts";
 import { marketSettings, startVenue, type TestVenue, tickerSettings } from "./venue.fixture.ts";
@@ -95,7 +96,25 @@ describe("a venue's faults", () => {
     expect(JSON.stringify(unknown)).toContain("must be one of request-lost, answer-lost,");
     expect(await set({ fault: "answer-delayed" })).toMatchObject({ status: 422 });
     expect(await set({ fault: "commission", share: "1.01" })).toMatchObject({ status: 422 });
-    expect(await set({ fault: "answer-lost", what: `GET ${"a".repeat(60)}` })).toMatchObject({ status: 422 });
+  });
+
+  test.each([
+    [{ fault: "answer-lost", what: "POST oder" }, /must be one of GET ping, .*POST order,/],
+    [{ fault: "stream-silent", kind: "market", stream: "klne_1s" }, /must be trade, aggTrade,/],
+    [{ fault: "filters-changed" }, /or another of sizeStep, minSize, maxSize, minNotional is missing/],
+  ])("%p could never strike, and is refused", async (fault, words) => {
+    const answer = await set(fault);
+    expect(answer).toMatchObject({ status: 422 });
+    expect(JSON.stringify(answer)).toMatch(words);
+  });
+
+  test("a ban is over once its time has passed", async () => {
+    await set({ fault: "banned", retryAfterMs: 1_000, times: 1 });
+    expect((await ask("GET account")).status).toBe(418);
+    const told = async () => (await state())["faults"] as { over: boolean }[];
+    expect(await told()).toMatchObject([{ fault: "banned", over: false }]);
+    await until(async () => (await told())[0]?.over === true);
+    expect((await ask("GET account")).status).toBe(200);
   });
 
   test("have each a meaning and a name of their own", () => {

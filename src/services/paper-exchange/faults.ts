@@ -72,13 +72,13 @@ export class Faults {
       ...settings,
       ...does.tells?.(),
       struck,
-      over,
+      over: over || does.isOver?.() === true,
     }));
   }
 
   /** Those whose time is not over. */
   get names(): string[] {
-    const inForce = this.#current().filter(({ over }) => !over);
+    const inForce = this.#current().filter(({ over, does }) => !over && does.isOver?.() !== true);
     return [...new Set(inForce.map(({ settings }) => settings.fault))];
   }
 

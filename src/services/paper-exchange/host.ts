@@ -71,7 +71,8 @@ export function closeMarket({ market, streams, api }: HostedMarket): void {
   market.close();
 }
 
-async function readReplay(settings: ReplaySettings): Promise<Replay> {
+/** The bars of a replay. Throws SETTINGS_INVALID where its file is not there or does not fit. */
+export async function readReplay(settings: ReplaySettings): Promise<Replay> {
   const { timeFrame, rules, limit, pace } = settings;
   const csv = await readText(settings.bars);
   const bars = readBars(csv, {

@@ -133,3 +133,18 @@ export const PUBLIC_ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map<string, E
     "ticker/bookTicker": ticker(bookTickerRow),
   }),
 );
+
+/** Their names as methods of the WebSocket API. */
+export const PUBLIC_METHODS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    ping: "ping",
+    time: "time",
+    exchangeInfo: "exchangeInfo",
+    klines: "klines",
+    "trades.recent": "trades",
+    "trades.historical": "historicalTrades",
+    "trades.aggregate": "aggTrades",
+    "ticker.price": "ticker/price",
+    "ticker.book": "ticker/bookTicker",
+  }),
+);

@@ -1,14 +1,23 @@
 import { z } from "zod";
 import { type Call, defineFault, type Misbehaviour, ms, type Reach, type Reply } from "./fault.ts";
 import type { Market } from "./market.ts";
+import { PUBLIC_ENDPOINTS, PUBLIC_METHODS } from "./public-api.ts";
 import { REFUSALS } from "./refusal.ts";
+import { SIGNED_ENDPOINTS, SIGNED_METHODS } from "./signed-api.ts";
+
+/** Every request there is, as `Call` names it. */
+const CALLS = [
+  ...[...PUBLIC_ENDPOINTS.keys()].map((name) => `GET ${name}`),
+  ...SIGNED_ENDPOINTS.keys(),
+  ...[...SIGNED_METHODS.keys(), ...PUBLIC_METHODS.keys()].map((name) => `WS ${name}`),
+  "WS userDataStream.subscribe.signature",
+  "WS userDataStream.unsubscribe",
+];
 
 /** Which requests a fault is for. */
 const match = {
   what: z
-    .string()
-    .max(60)
-    .regex(/^(GET|POST|DELETE|WS) [A-Za-z/.]+$/, 'must be like "POST order" or "WS order.place"')
+    .enum(CALLS)
     .optional()
     .describe('Only requests like this one: "POST order", "WS order.place". Default: all of REST'),
   clientOrderId: z
@@ -87,6 +96,7 @@ export const REQUEST_FAULTS = [
       let refused = 0;
       return {
         tells: () => ({ refused }),
+        isOver: () => untilMs !== null && clock.nowMs() >= untilMs,
         before: (call) => {
           const nowMs = clock.nowMs();
           if (untilMs === null && begins(call) && strikes()) untilMs = nowMs + retryAfterMs;

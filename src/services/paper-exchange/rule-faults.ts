@@ -1,33 +1,36 @@
 import { z } from "zod";
 import { decimal } from "#shared/domain/decimal.ts";
 import { decimalText, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
-import { defineFault } from "./fault.ts";
+import { defineFault, needsOneOf } from "./fault.ts";
 
 const share = decimalText.refine((text) => decimal(text).abs().lte(1), "must be from -1 to 1");
 
 /** Faults that change the venue's rules in mid-session. They change what it executes. */
 export const RULE_FAULTS = [
-  defineFault(
-    "filters-changed",
-    "the symbol has other filters",
-    {
-      sizeStep: positiveDecimal.optional(),
-      minSize: positiveDecimal.optional(),
-      maxSize: positiveDecimal.optional(),
-      minNotional: nonNegativeDecimal.optional(),
-    },
-    ({ sizeStep, minSize, maxSize, minNotional }, { strikes }) => {
-      if (!strikes()) return {};
-      return {
-        rules: (instrument) => ({
-          ...instrument,
-          ...(sizeStep === undefined ? {} : { sizeStep }),
-          ...(minSize === undefined ? {} : { minSize }),
-          ...(maxSize === undefined ? {} : { maxSize }),
-          ...(minNotional === undefined ? {} : { minNotional }),
-        }),
-      };
-    },
+  needsOneOf(
+    defineFault(
+      "filters-changed",
+      "the symbol has other filters",
+      {
+        sizeStep: positiveDecimal.optional(),
+        minSize: positiveDecimal.optional(),
+        maxSize: positiveDecimal.optional(),
+        minNotional: nonNegativeDecimal.optional(),
+      },
+      ({ sizeStep, minSize, maxSize, minNotional }, { strikes }) => {
+        if (!strikes()) return {};
+        return {
+          rules: (instrument) => ({
+            ...instrument,
+            ...(sizeStep === undefined ? {} : { sizeStep }),
+            ...(minSize === undefined ? {} : { minSize }),
+            ...(maxSize === undefined ? {} : { maxSize }),
+            ...(minNotional === undefined ? {} : { minNotional }),
+          }),
+        };
+      },
+    ),
+    ["sizeStep", "minSize", "maxSize", "minNotional"],
   ),
   defineFault(
     "commission",

@@ -48,7 +48,9 @@ const replaySchema = z.strictObject({
   bars: z.string().min(1),
   timeFrame: timeFrameSchema,
   /** lockstep: halts until released. speed: so many times faster than the market was. real-time: as speed 1. */
-  pace: z.union([z.literal("lockstep"), z.literal("real-time"), z.strictObject({ speed: z.number().positive() })]),
+  pace: z.union([z.literal("lockstep"), z.literal("real-time"), z.strictObject({ speed: z.number().positive() })], {
+    error: 'must be "lockstep", "real-time", {"speed": a number above 0}, "manual" or "synthetic"',
+  }),
   /** Only the first bars, so many. */
   limit: z.number().int().positive().optional(),
 });
@@ -144,6 +146,6 @@ export const paperExchangeSettings = z.object({
     .describe("Folder of the SQLite files, one a market; from the working directory where it is relative"),
   R3_PAPER_EXCHANGE_CONTROL: flag
     .default(false)
-    .describe("Whether /control (state, release, tick) is served; true or false"),
+    .describe("Whether /control (state, release, tick, faults) is served; true or false. bin/up always serves it"),
 });
 export type PaperExchangeSettings = z.infer<typeof paperExchangeSettings>;

@@ -4,8 +4,10 @@ import { defineFault, type Frame, type Misbehaviour, ms, type Reach, type Stream
 const kind = z.enum(["market", "user"]).describe("Of which streams");
 const stream = z
   .string()
-  .min(1)
-  .max(40)
+  .regex(
+    /^(trade|aggTrade|bookTicker|kline_\w{2,3}|executionReport|outboundAccountPosition)$/,
+    "must be trade, aggTrade, bookTicker, kline_1m or of another time frame, executionReport or outboundAccountPosition",
+  )
   .optional()
   .describe('Only frames of this one: "trade", "kline_1s", "executionReport". Default: all of the kind');
 const frames = { kind, stream };

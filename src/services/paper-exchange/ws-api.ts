@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type Call, type Reply, replyOf } from "./fault.ts";
 import type { Faults } from "./faults.ts";
 import type { Market } from "./market.ts";
-import { PUBLIC_ENDPOINTS } from "./public-api.ts";
+import { PUBLIC_ENDPOINTS, PUBLIC_METHODS } from "./public-api.ts";
 import { type Refusal, refuse } from "./refusal.ts";
 import { authenticate, type Params, type SignedRequest, webSocketPayload } from "./signature.ts";
 import { SIGNED_METHODS, signedCall } from "./signed-api.ts";
@@ -15,20 +15,6 @@ const requestSchema = z.object({
 });
 
 const SUBSCRIBE = "userDataStream.subscribe.signature";
-
-const PUBLIC_METHODS: ReadonlyMap<string, string> = new Map(
-  Object.entries({
-    ping: "ping",
-    time: "time",
-    exchangeInfo: "exchangeInfo",
-    klines: "klines",
-    "trades.recent": "trades",
-    "trades.historical": "historicalTrades",
-    "trades.aggregate": "aggTrades",
-    "ticker.price": "ticker/price",
-    "ticker.book": "ticker/bookTicker",
-  }),
-);
 
 /** A market's WebSocket API: signed requests without a session, and the user stream as {subscriptionId, event}. */
 export interface WebSocketApi {

@@ -19,6 +19,7 @@ import { createMemoryWakeups } from "#shared/queue/memory.ts";
 import { createTaskQueue } from "#shared/queue/task-queue.ts";
 import { noFailpoints } from "#shared/service/create-failpoints.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { threadHostOf } from "#shared/strategy-threads/thread-host.fixture.ts";
 import { flip } from "#strategies/flip.ts";
 import { candleOf, runRow, shardSession, untilCandle, type World } from "./executor.fixture.ts";
 import { strategyExecutor } from "./index.ts";
@@ -72,7 +73,10 @@ async function startExecutor(instance: string) {
     ensureSeries: async (query: object) => ({ ...query, firstN: 0, headN: 0, headOpenAtMs: null }),
     candles: async ({ fromN, limit }: { fromN: number; limit: number }) => candles.slice(fromN - 1, fromN - 1 + limit),
   };
-  const deps = { db, bus, queue, leader, clients: { marketData }, clock: systemClock, log, failpoints: noFailpoints };
+  const strategies = threadHostOf(["strategies"]);
+  closers.push(() => strategies.close());
+  const clients = { marketData };
+  const deps = { db, bus, queue, leader, clients, strategies, clock: systemClock, log, failpoints: noFailpoints };
   const service = strategyExecutor.create(deps as unknown as Deps, strategyExecutor.settings.parse({}));
   await service.start(new AbortController().signal);
   expect(service.notReady()).toEqual([]);

@@ -19,6 +19,8 @@ import { createTaskQueue } from "#shared/queue/task-queue.ts";
 import type { FailpointContext } from "#shared/service/failpoints.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
+import { createInlineHost } from "#shared/strategy-threads/inline-host.fixture.ts";
+import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
 import { createStrategyExecutor } from "./service.ts";
 import { settings } from "./settings.ts";
 
@@ -52,6 +54,8 @@ export interface World {
   /** Called when market-data is asked for candles. */
   asked?: () => void;
   strategies: StrategyDefinition[];
+  /** Where they run, instead of in the test's own thread. */
+  host?: StrategyHost;
   clock?: Clock;
 }
 
@@ -139,9 +143,10 @@ export async function startReplica(world: World): Promise<Replica> {
   } as Bus;
   const failpoints = { hit: (_point: string, context: FailpointContext) => world.failpoint(context) };
   const clients = { marketData: marketDataOf(world) };
-  const deps = { db, bus, queue, leader, clients, clock, log, failpoints } as unknown as Deps;
+  const strategies = world.host ?? createInlineHost(world.strategies);
+  const deps = { db, bus, queue, leader, clients, strategies, clock, log, failpoints } as unknown as Deps;
   const values = settings.parse({ R3_STRATEGY_EXECUTOR_RETRY_MS: "5" });
-  const service = createStrategyExecutor({ deps, settings: values, strategies: world.strategies });
+  const service = createStrategyExecutor({ deps, settings: values });
   await service.start(new AbortController().signal);
   const leadership = await takeOver(leader);
   const lost = new AbortController();

@@ -1,5 +1,4 @@
 import { defineService } from "#shared/service/service.ts";
-import { STRATEGIES } from "#strategies/index.ts";
 import { createStrategyExecutor } from "./service.ts";
 import { settings } from "./settings.ts";
 
@@ -8,5 +7,5 @@ export const strategyExecutor = defineService({
   name: "strategy-executor",
   description: "Runs the strategies of the sessions it leads: each closed candle once and in order.",
   settings,
-  create: (deps, values) => createStrategyExecutor({ deps, settings: values, strategies: STRATEGIES }),
+  create: (deps, values) => createStrategyExecutor({ deps, settings: values }),
 });

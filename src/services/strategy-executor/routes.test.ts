@@ -1,12 +1,17 @@
 import { expect, test } from "bun:test";
 import { pino } from "pino";
 import type { Deps } from "#shared/service/service.ts";
-import { STRATEGIES } from "#strategies/index.ts";
+import { createInlineHost } from "#shared/strategy-threads/inline-host.fixture.ts";
+import { flip } from "#strategies/flip.ts";
+import { smaCross } from "#strategies/sma-cross.ts";
 import { createRoutes } from "./routes.ts";
 
 const routes = createRoutes({
-  deps: { log: pino({ level: "silent" }), db: {} } as unknown as Deps,
-  strategies: STRATEGIES,
+  deps: {
+    log: pino({ level: "silent" }),
+    db: {},
+    strategies: createInlineHost([smaCross, flip]),
+  } as unknown as Deps,
 });
 
 async function call(path: string, body?: unknown) {

@@ -7,8 +7,7 @@ import { httpBase } from "#shared/http/http-base.ts";
 import { pageSchema } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { checkStrategy, findStrategy } from "#shared/strategy/registry.ts";
-import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
+import type { StrategyInfo } from "#shared/strategy-threads/definitions.ts";
 import { listRuns, readShards } from "./store.ts";
 
 const strategySchema = z.object({
@@ -35,24 +34,34 @@ const shardSchema = z.object({
       phase: z.enum(["WARMING", "READY", "FAULTED"]),
       candleN: z.number().int(),
       busy: z.boolean(),
+      strategy: z.string(),
+      strategyVersion: z.string(),
+      /** Version of the strategy that new sessions get, where it is another one. Null: the session has the newest. */
+      newerVersion: z.string().nullable(),
     }),
   ),
 });
 
 /** REST of the executor. Any replica gives the same answers. */
-export function createRoutes({ deps, strategies }: { deps: Deps; strategies: readonly StrategyDefinition[] }) {
+export function createRoutes({ deps }: { deps: Deps }) {
+  const { strategies } = deps;
+  // The server answers before its services are up.
+  const listed = async () => {
+    await strategies.load();
+    return strategies.list().map(describe);
+  };
   return httpBase("strategy-executor", deps.log)
-    .get("/strategies", () => ({ items: strategies.map(describe), nextCursor: null }), {
+    .get("/strategies", async () => ({ items: await listed(), nextCursor: null }), {
       response: { 200: pageSchema(strategySchema) },
       detail: { summary: "Lists the strategies with the schemas of their parameters" },
     })
     .get(
       "/strategies/:name",
-      ({ params }) => {
-        const definition = findStrategy(strategies, params.name);
-        if (definition !== null) return describe(definition);
+      async ({ params }) => {
+        const found = (await listed()).find(({ name }) => name === params.name);
+        if (found !== undefined) return found;
         throw new AppError("NOT_FOUND", "permanent", "There is no strategy of this name.", {
-          details: { known: strategies.map(({ name }) => name) },
+          details: { known: strategies.list().map(({ name }) => name) },
         });
       },
       {
@@ -61,7 +70,7 @@ export function createRoutes({ deps, strategies }: { deps: Deps; strategies: rea
         detail: { summary: "Describes a strategy" },
       },
     )
-    .post("/strategies/validate", ({ body }): z.infer<typeof validationSchema> => checkStrategy(strategies, body), {
+    .post("/strategies/validate", ({ body }): Promise<z.infer<typeof validationSchema>> => strategies.check(body), {
       body: z.strictObject({ strategy: idText, params: z.unknown() }),
       response: { 200: validationSchema },
       detail: { summary: "Checks a strategy's parameters and fills in their defaults" },
@@ -79,13 +88,16 @@ async function shardsOf(deps: Deps): Promise<z.infer<typeof shardSchema>[]> {
     const leadership = roles.find(({ role }) => role === `${prefix}${partition}`);
     const sessions = runs
       .filter((run) => run.partition === partition)
-      .map(({ partition: _partition, ...session }) => session);
+      .map(({ partition: _partition, ...session }) => ({ ...session, newerVersion: newerOf(deps, session) }));
     return { partition, epoch: leadership?.epoch ?? 0, led: leadership?.led ?? false, sessions };
   });
 }
 
-function describe(definition: StrategyDefinition): z.infer<typeof strategySchema> {
-  const { name, version, description, forming } = definition;
-  const params = z.toJSONSchema(definition.params, { io: "input", unrepresentable: "any" }) as Record<string, unknown>;
-  return { name, version, description, forming, params };
+function newerOf({ strategies }: Deps, run: { strategy: string; strategyVersion: string }): string | null {
+  const version = strategies.find(run.strategy)?.version ?? null;
+  return version === run.strategyVersion ? null : version;
+}
+
+function describe({ file: _file, ...info }: StrategyInfo): z.infer<typeof strategySchema> {
+  return info;
 }

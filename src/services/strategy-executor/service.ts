@@ -38,6 +38,7 @@ export function createStrategyExecutor(place: Workplace): Service {
 
   return {
     async start() {
+      await deps.strategies.load();
       const candles = deps.bus.tail({
         topic: MARKET_CANDLES,
         keys: instruments,

@@ -1,13 +1,16 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { MOST_HISTORY } from "#shared/candles/limits.ts";
 import type { Candle } from "#shared/domain/candle.ts";
+import { plain } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Session } from "#shared/domain/session.ts";
+import type { Intent, Signal } from "#shared/domain/signal.ts";
 import { AppError, hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import type { MarketDataClient, SeriesHead } from "#shared/http/clients.ts";
 import type { Deps } from "#shared/service/service.ts";
-import type { StrategyRuntime } from "#shared/strategy/runtime.ts";
-import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
+import type { RuntimeSnapshot } from "#shared/strategy/runtime.ts";
+import type { Seat, Turn } from "#shared/strategy-threads/strategy-host.ts";
+import { strategyFailed, threadEnded } from "#shared/strategy-threads/watched-thread.ts";
 import { createFailureRow } from "#shared/telemetry/failure-row.ts";
 import { type CandleInbox, createCandleInbox } from "./candle-inbox.ts";
 import { commitFault, commitProgress, commitWaiting, commitWarmUp, type Progress } from "./commits.ts";
@@ -15,13 +18,12 @@ import { type Holding, isBusy } from "./holding.ts";
 import type { Settings } from "./settings.ts";
 import { signalOf } from "./signal.ts";
 import { FED_STATES, type RunRow, readInstrument, readRun } from "./store.ts";
-import { definitionOf, feedCandle, loadRuntime, modeOf, snapshotOf, strategyFailed } from "./strategy-feed.ts";
+import { barOf, modeOf } from "./strategy-feed.ts";
 
 /** What all sessions of a process share. */
 export interface Workplace {
   deps: Deps;
   settings: Settings;
-  strategies: readonly StrategyDefinition[];
 }
 
 const PAGE = 500;
@@ -31,9 +33,7 @@ const INBOX_CAPACITY = 1_000;
 interface Loaded {
   session: Session;
   row: RunRow;
-  instrument: Instrument;
-  definition: StrategyDefinition;
-  runtime: StrategyRuntime;
+  seat: Seat;
 }
 
 /**
@@ -81,7 +81,7 @@ export class SessionRunner {
     if (session.version <= this.known.version) return;
     this.#changes += 1;
     if (session.run !== this.known.run) {
-      this.#loaded = null;
+      this.#drop();
       this.#inbox.clear();
     } else if (this.#loaded !== null) {
       this.#loaded.session = session;
@@ -94,10 +94,11 @@ export class SessionRunner {
   applyHolding(holding: Holding, cleared: ReadonlySet<string>): void {
     this.#changes += 1;
     if (this.#loaded === null) return;
-    const own = this.#loaded.row.holding.pendingSignal;
+    const { row } = this.#loaded;
+    const own = row.holding.pendingSignal;
     // A signal may be on its way into the row in this moment: only its own end clears it.
     const pendingSignal = own !== null && !cleared.has(own) ? own : holding.pendingSignal;
-    this.#hold({ ...holding, pendingSignal });
+    row.holding = { ...holding, pendingSignal };
     this.wake();
   }
 
@@ -115,6 +116,7 @@ export class SessionRunner {
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#working;
+    this.#drop();
   }
 
   async #workAll(): Promise<void> {
@@ -142,14 +144,14 @@ export class SessionRunner {
       await this.#work(loaded, candles);
       return true;
     }
-    const forming = loaded.definition.forming ? this.#inbox.takeForming(loaded.row.candleN) : null;
+    const forming = loaded.seat.forming ? this.#inbox.takeForming(loaded.row.candleN) : null;
     if (forming === null) return false;
     await this.#work(loaded, [forming]);
     return true;
   }
 
   async #load(): Promise<Loaded | null> {
-    const { deps, strategies } = this.place;
+    const { deps } = this.place;
     for (;;) {
       const before = this.#changes;
       const found = await readRun(deps.db.sql, this.known.id);
@@ -159,13 +161,16 @@ export class SessionRunner {
       // Told already. It is not made once more: what failed then, as a strategy that is gone, would fail again at once.
       if (row.phase === "FAULTED") return null;
       const instrument = await this.#instrument(session.instrumentIds[0] as string);
+      const { id: sessionId, strategy, strategyVersion: version, params } = session;
+      const seating = { sessionId, strategy, version, params, instrument, snapshot: row.runtime };
+      const seat = await deps.strategies.open(seating);
       // Something came in meanwhile that this copy may not have.
-      if (before !== this.#changes) continue;
+      if (before !== this.#changes) {
+        seat.close();
+        continue;
+      }
       this.known = session;
-      const definition = definitionOf(strategies, session);
-      const runtime = loadRuntime({ definition, session, instrument, snapshot: row.runtime });
-      this.#loaded = { session, row, instrument, definition, runtime };
-      this.#hold(row.holding);
+      this.#loaded = { session, row, seat };
       this.#inbox.drop(row.candleN);
       this.#catchUp = true;
       return this.#loaded;
@@ -180,27 +185,26 @@ export class SessionRunner {
   }
 
   async #warmUp(loaded: Loaded): Promise<void> {
-    const { session, definition, runtime } = loaded;
+    const { session, seat } = loaded;
     const series = { instrumentId: session.instrumentIds[0] as string, timeFrame: session.timeFrame };
-    const wanted = definition.warmupBars(definition.params.parse(session.params));
+    const wanted = seat.warmupBars;
     // Closed candles are the venue's own for every session of a series; within a bar trades tell.
-    const wish = { source: "bars", history: wanted, forming: definition.forming } as const;
+    const wish = { source: "bars", history: wanted, forming: seat.forming } as const;
     const head = await this.#ensureSeries({ ...series, ...wish });
     let candleN = Math.max(head.firstN - 1, head.headN - wanted, 0);
     let closeAtMs: number | null = null;
+    let { snapshot } = await this.#show(loaded, []);
     while (candleN < head.headN && !this.#stopped.aborted) {
       const limit = Math.min(PAGE, head.headN - candleN);
-      for (const candle of await this.#page({ ...series, fromN: candleN + 1, limit })) {
-        feedCandle(runtime, candle, this.#watch);
-        candleN = candle.n;
-        closeAtMs = candle.closeAtMs;
-      }
+      const candles = await this.#page({ ...series, fromN: candleN + 1, limit });
+      ({ snapshot } = await this.#show(loaded, candles));
+      ({ n: candleN, closeAtMs } = candles.at(-1) as Candle);
     }
     // Cut short: whoever leads next, or the next start, warms up anew.
     if (candleN < head.headN) return;
-    const done = { session, candleN: head.headN, closeAtMs, runtime: snapshotOf(runtime) };
+    const done = { session, candleN: head.headN, closeAtMs, runtime: snapshot as RuntimeSnapshot };
     await commitWarmUp(this.place.deps, this.unit, done);
-    this.#loaded = null;
+    this.#drop();
   }
 
   /** A history that can not be had faults the session: a shorter warm-up would be one that no one asked for. */
@@ -244,7 +248,7 @@ export class SessionRunner {
   }
 
   async #work(loaded: Loaded, candles: readonly Candle[]): Promise<void> {
-    const progress = this.#feed(loaded, candles);
+    const progress = await this.#feed(loaded, candles);
     if (progress === null) return;
     await commitProgress(this.place.deps, this.unit, progress);
     // The copy may have been dropped meanwhile; what was committed stands in the row.
@@ -255,48 +259,59 @@ export class SessionRunner {
   }
 
   /** Shows the candles to the strategy. Null: there is nothing to commit, as for a forming candle without a signal. */
-  #feed(loaded: Loaded, candles: readonly Candle[]): Progress | null {
-    const { session, row, runtime } = loaded;
+  async #feed(loaded: Loaded, candles: readonly Candle[]): Promise<Progress | null> {
+    const { session, row } = loaded;
     const last = candles.at(-1) as Candle;
-    let signal: Progress["signal"] = null;
-    for (const candle of candles) {
-      feedCandle(runtime, candle, this.#watch);
-      const intent = runtime.intent(modeOf(session.state));
-      if (intent === null) continue;
-      const createdAtMs = this.place.deps.clock.stampMs();
-      signal = signalOf({ session, number: row.signals + 1, intent, candle, createdAtMs });
-      this.#hold({ ...row.holding, pendingSignal: signal.id });
-    }
-    if (!last.closed && signal === null) return null;
+    const turn = await this.#show(loaded, candles);
+    // While it was at work, the copy was dropped: the row decides again.
+    if (this.#loaded !== loaded || turn.snapshot === null) return null;
+    const signal =
+      turn.signal === null ? null : this.#signalOf(session, row, candles[turn.signal.at] as Candle, turn.signal);
+    if (signal !== null) row.holding = { ...row.holding, pendingSignal: signal.id };
     return {
       session,
       fromN: row.candleN,
       candleN: last.closed ? last.n : row.candleN,
       closeAtMs: last.closed ? last.closeAtMs : null,
       bar: last.n,
-      runtime: snapshotOf(runtime),
+      runtime: turn.snapshot,
       signals: row.signals + (signal === null ? 0 : 1),
       signal,
     };
   }
 
-  #hold(holding: Holding): void {
-    const loaded = this.#loaded;
-    if (loaded === null) return;
-    loaded.row.holding = holding;
-    loaded.runtime.setPosition(holding.size);
-    loaded.runtime.setBusy(isBusy(holding));
+  /** One turn of the strategy, with what the session holds and may do as it is now. */
+  async #show(loaded: Loaded, candles: readonly Candle[]): Promise<Turn> {
+    const { session, row, seat } = loaded;
+    try {
+      return await seat.turn({
+        bars: candles.map(barOf),
+        mode: modeOf(session.state),
+        size: plain(row.holding.size),
+        busy: isBusy(row.holding),
+        warmUp: row.phase === "WARMING",
+      });
+    } catch (error) {
+      // What failed belongs to a run that is over: it is no fault of the present one.
+      throw this.#loaded === loaded ? error : threadEnded("The session went on without this turn.");
+    }
   }
 
-  get #watch() {
-    const { deps, settings } = this.place;
-    return { clock: deps.clock, budgetMs: settings.R3_STRATEGY_EXECUTOR_BAR_BUDGET_MS };
+  #signalOf(session: Session, row: RunRow, candle: Candle, { intent }: { intent: Intent }): Signal {
+    const createdAtMs = this.place.deps.clock.stampMs();
+    return signalOf({ session, number: row.signals + 1, intent, candle, createdAtMs });
+  }
+
+  /** Forgets what is in memory; its row has it all. */
+  #drop(): void {
+    this.#loaded?.seat.close();
+    this.#loaded = null;
   }
 
   /** The place where a session's failures end: a fault of its strategy is reported, all else is tried again later. */
   async #recover(error: unknown): Promise<void> {
     const { deps, settings } = this.place;
-    this.#loaded = null;
+    this.#drop();
     if (this.#stopped.aborted || hasCode(error, "FENCED")) return;
     this.#again = true;
     const log = { sessionId: this.known.id, run: this.known.run, error: messageOf(error) };
@@ -310,9 +325,10 @@ export class SessionRunner {
     }
     const isWorthALine = this.#failures.note(log.error);
     const { count } = this.#failures;
-    // A copy that was behind its row is read again at once.
-    if (count === 1 && hasCode(error, "CONFLICT")) return;
-    if (isWorthALine && !hasCode(error, "CONFLICT")) {
+    // A copy that was behind its row, or was lost with its thread, is read again at once.
+    const isLostCopy = hasCode(error, "CONFLICT") || hasCode(error, "THREAD_ENDED");
+    if (count === 1 && isLostCopy) return;
+    if (isWorthALine && !isLostCopy) {
       deps.log.warn({ ...log, failures: count }, "a session could not go on; trying again");
     }
     if (this.known.state === "STARTING") await this.#tellWaiting(sentenceOf(error));

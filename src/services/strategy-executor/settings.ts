@@ -2,9 +2,6 @@ import { z } from "zod";
 import { wholeNumber } from "#shared/config/values.ts";
 
 export const settings = z.object({
-  R3_STRATEGY_EXECUTOR_BAR_BUDGET_MS: wholeNumber(1, 60_000)
-    .default(500)
-    .describe("How long a strategy may take for one bar before its session is faulted, in milliseconds"),
   R3_STRATEGY_EXECUTOR_BATCH: wholeNumber(1, 1_000)
     .default(200)
     .describe("Candles that wait and are worked in one transaction at most"),

@@ -179,13 +179,16 @@ export interface RunListing {
   state: SessionState;
   candleN: number;
   busy: boolean;
+  strategy: string;
+  strategyVersion: string;
 }
 
 /** The runs of sessions whose strategies see candles. */
 export async function listRuns(sql: Sql): Promise<RunListing[]> {
   return await sql<RunListing[]>`
     select r.session_id as "sessionId", r.partition, r.run, r.phase, s.state, r.candle_n as "candleN",
-      r.pending_signal is not null as busy
+      r.pending_signal is not null as busy, s.session ->> 'strategy' as strategy,
+      s.session ->> 'strategyVersion' as "strategyVersion"
     from strategy_executor.runs r join reference.sessions s on s.id = r.session_id
     where s.state in ${sql(FED_STATES)} order by r.session_id`;
 }

@@ -36,6 +36,12 @@ export const ALERT_KINDS = {
     toDo: "Look at the instrument at its venue. A strategy has not seen this bar.",
     ends: "fact",
   },
+  BROKER_FORGED: {
+    severity: "critical",
+    meaning: "Entries of a topic were found in the broker that no process of this engine wrote. They are dropped.",
+    toDo: "Nothing of them was taken. Find out who can write to Redis (or Kafka), and give it another password; then clear the alert.",
+    ends: "fact",
+  },
   CANDLE_LEFT_OUT: {
     severity: "warning",
     meaning:

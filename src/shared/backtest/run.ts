@@ -70,7 +70,8 @@ interface Simulation extends BacktestRun {
  * Runs a strategy over candles in lockstep, as a session on a replay venue does: each bar shows its prices to what rests,
  * then closes; the strategy sees the closed bar; what it asks for is sized at that close by the session's own risk rules and
  * takes effect at the next price shown, the next bar's open. Money is exact; the loop itself touches decimals only where an
- * order is made or filled. A strategy that asks for forming bars sees closed ones only. Throws what the strategy throws.
+ * order is made or filled. A strategy that asks for forming bars sees closed ones only. Throws what the
+ * strategy throws, and where it remembers what is not JSON.
  */
 export function runBacktest(input: BacktestInput): BacktestRun {
   const { definition, params, instrument, columns } = input;
@@ -86,6 +87,8 @@ export function runBacktest(input: BacktestInput): BacktestRun {
   for (let from = 0; from < columns.length; from += BARS_BETWEEN_REPORTS) {
     const to = Math.min(from + BARS_BETWEEN_REPORTS, columns.length);
     runBars(simulation, from, to);
+    // What a session of it could not save fails here too.
+    simulation.runtime.snapshot();
     input.onProgress?.(to);
   }
   const { orders, fills, denials, book } = simulation;

@@ -58,8 +58,10 @@ export interface Broker {
   push(entries: readonly Push[]): Promise<void>;
   pushVolatile(entries: readonly VolatilePush[]): Promise<void>;
   groupReader(group: string, member: string): GroupReader;
-  /** Reads from the end of each stream on. Resolves once nothing that comes from now on is missed. */
-  tailReader(streams: readonly Stream[]): Promise<TailReader>;
+  /** Reads from the end of each stream on; all are of one class. Resolves once nothing that comes from now on is missed. */
+  tailReader(streams: readonly Stream[], durable: boolean): Promise<TailReader>;
+  /** Takes out entries that nobody should have put in, so that they are not in the way of what is pushed. */
+  forget(stream: Stream, ids: readonly string[]): Promise<void>;
   /** Forgets the entries of a durable stream up to this number. */
   trim(stream: Stream, seq: number): Promise<void>;
   ping(): Promise<void>;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Db, Tx } from "#shared/db/db.ts";
+import { createSeal } from "#shared/seal/seal.ts";
 import type { Push } from "./broker.ts";
 import type { Bus, BusEvent, Running, SubscribeOptions, Topic } from "./bus.ts";
 import type { LogStore } from "./log-store.ts";
@@ -38,6 +39,9 @@ export interface Effect {
   key: string;
   n: number;
 }
+
+/** What the entries of these worlds are sealed with. */
+export const SEAL = createSeal(new Uint8Array(32).fill(7));
 
 export const LEASE_MS = 1_200;
 

@@ -108,7 +108,7 @@ class MemoryGroupReader implements GroupReader {
   }
 }
 
-function tailOf(server: MemoryStreams, clock: Clock, streams: readonly Stream[]): TailReader {
+function tailOf(server: MemoryStreams, clock: Clock, streams: readonly Stream[], durable: boolean): TailReader {
   const lasts = new Map(streams.map((stream) => [stream, server.of(stream).lastPlace]));
   const ended = new AbortController();
   const take = (count: number): Delivery[] =>
@@ -118,7 +118,7 @@ function tailOf(server: MemoryStreams, clock: Clock, streams: readonly Stream[])
       const last = Math.min(lasts.get(stream) ?? 0, lastPlace);
       const fresh = entries.filter(({ place }) => place > last).slice(0, count);
       lasts.set(stream, fresh.at(-1)?.place ?? last);
-      return fresh.map(({ place, json }) => ({ ...stream, id: `${place}-0`, seq: place, json }));
+      return fresh.map(({ place, json }) => ({ ...stream, id: `${place}-0`, seq: durable ? place : 0, json }));
     });
   return {
     async read(count) {
@@ -152,7 +152,14 @@ export function createMemoryBroker(clock: Clock, server: MemoryStreams = new Mem
       return Promise.resolve();
     },
     groupReader: (group) => new MemoryGroupReader(server, clock, group),
-    tailReader: (streams) => Promise.resolve(tailOf(server, clock, streams)),
+    tailReader: (streams, durable) => Promise.resolve(tailOf(server, clock, streams, durable)),
+    forget(stream, ids) {
+      const target = server.of(stream);
+      const gone = new Set(ids.map((id) => Number.parseInt(id, 10)));
+      target.entries = target.entries.filter(({ place }) => !gone.has(place));
+      target.lastPlace = target.entries.at(-1)?.place ?? 0;
+      return Promise.resolve();
+    },
     trim(stream, seq) {
       const target = server.of(stream);
       target.entries = target.entries.filter(({ place }) => place > seq);

@@ -4,11 +4,12 @@ import type { Db } from "#shared/db/db.ts";
 import { changeAtCommit, createMemoryDb } from "#shared/db/memory.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { Leader } from "#shared/leader/leader.ts";
-import { type Effect, LEASE_MS, type Member, type World } from "./bus-world.fixture.ts";
+import { type Effect, LEASE_MS, type Member, SEAL, type World } from "./bus-world.fixture.ts";
 import { createBus } from "./create-bus.ts";
 import type { LogStore } from "./log-store.ts";
 import { createMemoryBroker, MemoryStreams } from "./memory-broker.ts";
 import { createMemoryLogStore } from "./memory-log-store.ts";
+import { sealBroker } from "./sealed-broker.ts";
 
 const log = pino({ level: import.meta.env["R3_TEST_LOG"] ?? "silent" });
 
@@ -83,7 +84,7 @@ function joinAt(shared: Shared): Member {
       return method.bind(target);
     },
   });
-  const memory = createMemoryBroker(systemClock, shared.streams);
+  const memory = sealBroker(createMemoryBroker(systemClock, shared.streams), SEAL, () => undefined);
   const broker: typeof memory = {
     ...memory,
     async push(entries) {

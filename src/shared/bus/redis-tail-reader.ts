@@ -4,7 +4,11 @@ import { BlockingConnection, type RedisContext } from "./redis-blocking-read.ts"
 import { brokerError, type RawEntry, runPipeline, seqOf, usable } from "./redis-connection.ts";
 
 /** Reads with XREAD from the present end of each stream on. */
-export async function openTail(context: RedisContext, streams: readonly Stream[]): Promise<TailReader> {
+export async function openTail(
+  context: RedisContext,
+  streams: readonly Stream[],
+  durable: boolean,
+): Promise<TailReader> {
   const byKey = new Map(streams.map((stream) => [context.keyOf(stream), stream]));
   const connection = new BlockingConnection(context);
   const lasts = await lastIds(context, [...byKey.keys()]);
@@ -37,7 +41,12 @@ export async function openTail(context: RedisContext, streams: readonly Stream[]
           if (last !== undefined) lasts.set(key, last[0]);
           const stream = byKey.get(key);
           if (stream === undefined) return [];
-          return entries.map(([id, fields]) => ({ ...stream, id, seq: seqOf(id), json: fields?.[1] ?? "" }));
+          return entries.map(([id, fields]) => ({
+            ...stream,
+            id,
+            seq: durable ? seqOf(id) : 0,
+            json: fields?.[1] ?? "",
+          }));
         });
       } catch (error) {
         throw brokerError(error);

@@ -6,10 +6,11 @@ import { createPostgresDb } from "#shared/db/postgres.ts";
 import { createTestDatabase, testRedis } from "#shared/db/test-database.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createMemoryLock } from "#shared/leader/memory.ts";
-import { type Effect, LEASE_MS, type Member, type World } from "./bus-world.fixture.ts";
+import { type Effect, LEASE_MS, type Member, SEAL, type World } from "./bus-world.fixture.ts";
 import { createBus } from "./create-bus.ts";
 import { createPostgresLogStore } from "./postgres-log-store.ts";
 import { createRedisBroker } from "./redis-broker.ts";
+import { sealBroker } from "./sealed-broker.ts";
 
 const log = pino({ level: import.meta.env["R3_TEST_LOG"] ?? "silent" });
 
@@ -34,7 +35,8 @@ function joinAt(place: Place): Member {
     },
   };
   const leader = createLeader({ db, lock: createMemoryLock(), clock: systemClock, log, leaseMs: LEASE_MS });
-  const redis = createRedisBroker({ url: place.redisUrl, prefix: place.prefix, incarnation: place.incarnation });
+  const plain = createRedisBroker({ url: place.redisUrl, prefix: place.prefix, incarnation: place.incarnation });
+  const redis = sealBroker(plain, SEAL, () => undefined);
   const broker: typeof redis = {
     ...redis,
     async push(entries) {

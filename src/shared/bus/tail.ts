@@ -64,7 +64,10 @@ export class Tail implements Running {
   private async begin(): Promise<void> {
     const { topic, from } = this.options;
     const parts = Array.from({ length: this.context.partitions }, (_, part) => part);
-    this.reader ??= await this.context.broker.tailReader(parts.map((part) => ({ topic: topic.name, part })));
+    this.reader ??= await this.context.broker.tailReader(
+      parts.map((part) => ({ topic: topic.name, part })),
+      this.isDurable,
+    );
     if (this.isDurable && this.positions.size === 0) {
       const heads = await this.context.logStore.heads([topic.name]);
       for (const part of parts) {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { shortName as name } from "#shared/domain/schemas.ts";
 import { FAILPOINTS } from "#shared/service/failpoints.ts";
-import { jsonText, wholeNumber } from "./values.ts";
+import { flag, jsonText, wholeNumber } from "./values.ts";
 
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be a URL like http://127.0.0.1:7300" });
 const wsUrl = z.url({ protocol: /^wss?$/, error: "must be a URL like ws://127.0.0.1:7300/ws" });
@@ -121,6 +121,29 @@ export const generalSchema = z.object({
   R3_ACCOUNTS: jsonText(z.array(accountSettingSchema).refine(distinct, NOT_DISTINCT))
     .default([])
     .describe("Accounts: JSON array of {id, venue, apiKey, secret}. Secret: never printed"),
+  R3_STRATEGY_FOLDERS: z
+    .string()
+    .default("strategies")
+    .describe(
+      "Folders whose files' exported strategies sessions and backtests may name, with commas between; relative ones are the engine's own",
+    ),
+  R3_STRATEGY_RELOAD: flag
+    .default(false)
+    .describe("Whether changed files of strategies are loaded anew for what begins from then on, as bin/up does"),
+  R3_STRATEGY_THREADS: wholeNumber(1, 64)
+    .default(2)
+    .describe("Threads that the strategies of a process's sessions share"),
+  R3_STRATEGY_BAR_BUDGET_MS: wholeNumber(10, 60_000)
+    .default(1_000)
+    .describe(
+      "How long a strategy may take for one bar before its thread is ended and its session faulted, in milliseconds",
+    ),
+  R3_STRATEGY_SLOW_BUDGET_MS: wholeNumber(100, 600_000)
+    .default(10_000)
+    .describe("The same for its first bar, for a bar of its warm-up and for being loaded, in milliseconds"),
+  R3_STRATEGY_THREAD_MEMORY_MB: wholeNumber(16, 65_536)
+    .default(512)
+    .describe("How large a thread of strategies may grow before it is ended, in megabytes"),
   R3_FAILPOINTS: jsonText(z.array(failpointSettingSchema))
     .default([])
     .describe(

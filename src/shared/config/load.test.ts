@@ -80,6 +80,25 @@ describe("settings", () => {
     ]);
   });
 
+  test("speak of what is wrong in the words of the API", () => {
+    const faults = faultsOf({
+      R3_VENUES: `[{"id":"a","connector":"${SECRET}"},{"id":"b","connector":"binance","listLag":1}]`,
+      R3_ACCOUNTS: '[{"id":"a","venue":"a","apiKey":1}]',
+      R3_FAILPOINTS: "7",
+      R3_LOG_FORMAT: SECRET,
+    });
+    const known = "id, connector, restUrl, wsUrl, wsApiUrl, marketClock, listLagMs";
+    expect(faults).toEqual([
+      expect.stringContaining("R3_LOG_FORMAT: must be one of auto, json, pretty. "),
+      expect.stringContaining("R3_VENUES (at 0.connector): must be binance. "),
+      expect.stringContaining(`R3_VENUES (at 1.listLag): is not known here; known: ${known}. `),
+      expect.stringContaining("R3_ACCOUNTS (at 0.apiKey): must be text. "),
+      expect.stringContaining("R3_ACCOUNTS (at 0.secret): is missing. "),
+      expect.stringContaining("R3_FAILPOINTS: must be a list. "),
+    ]);
+    expect(faults.join("\n")).not.toContain(SECRET);
+  });
+
   test("refuse a name that no schema knows, and say which one is near", () => {
     expect(faultsOf({ R3_HTTP_PROT: "1" })).toEqual(["R3_HTTP_PROT: is no setting; is R3_HTTP_PORT meant?"]);
     expect(faultsOf({ R3_ZZZZZZZZZZZZZZ: "1" })).toEqual(["R3_ZZZZZZZZZZZZZZ: is no setting"]);
@@ -120,9 +139,23 @@ describe("the settings file", () => {
   test("may hold no name that every object has", async () => {
     const file = join(folder, "object.env");
     await Bun.write(file, "constructor=1\n");
-    expect(faultsOf({ R3_SETTINGS_FILE: file })).toEqual([
-      "constructor: is no setting, and stands in the settings file",
+    expect(faultsOf({ R3_SETTINGS_FILE: file })).toEqual(["R3_SETTINGS_FILE: line 1 names no setting"]);
+  });
+
+  test("holds no line that is passed over in silence, nor is such a line ever shown", async () => {
+    const file = join(folder, "lines.env");
+    await Bun.write(
+      file,
+      `R3_THINGS_SPEED 5\nR3_HTTP_PORT=x\n# ${SECRET}\n${SECRET}\nR3_LOG_LEVEL='info\n${SECRET}==\n`,
+    );
+    const faults = faultsOf({ R3_SETTINGS_FILE: file });
+    expect(faults.slice(0, 3)).toEqual([
+      "R3_SETTINGS_FILE: line 1 is no KEY=value",
+      "R3_SETTINGS_FILE: line 4 is no KEY=value",
+      "R3_SETTINGS_FILE: line 6 names no setting",
     ]);
+    expect(faults.slice(3).map((fault) => fault.split(":")[0])).toEqual(["R3_HTTP_PORT", "R3_LOG_LEVEL"]);
+    expect(faults.join("\n")).not.toContain(SECRET);
   });
 
   test("has to be there", () => {

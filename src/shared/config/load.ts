@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
-import { parseEnv } from "node:util";
 import type { z } from "zod";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
+import { type FieldError, faultsOf } from "#shared/errors/field-error.ts";
 import { type GeneralSettings, generalSchema, OTHER_VARIABLES } from "./general.ts";
 import { nearestName } from "./nearest-name.ts";
+import { readSettingsFile } from "./settings-file.ts";
 
 /** Variables as a process gets them. */
 export type Variables = Readonly<Record<string, string | undefined>>;
@@ -33,7 +34,7 @@ export function loadSettings(services: readonly ServiceSchema[], environment: Va
   const read = (schema: z.ZodObject): unknown => {
     const result = schema.safeParse(variables);
     if (result.success) return result.data;
-    faults.push(...result.error.issues.map((issue) => faultOf(issue, schema)));
+    faults.push(...faultsOf(schema, variables).map((fault) => inWords(fault, schema)));
     return undefined;
   };
   const general = read(generalSchema);
@@ -60,8 +61,10 @@ function withFile(environment: Variables): { variables: Record<string, string>; 
   const file = environment["R3_SETTINGS_FILE"];
   if (file === undefined || file === "") return { variables: filled(environment), fileFaults: [] };
   try {
-    const fromFile = filled(parseEnv(readFileSync(file, "utf8")));
-    return { variables: { ...fromFile, ...filled(environment) }, fileFaults: foreignNames(fromFile) };
+    const { variables, faults } = readSettingsFile(readFileSync(file, "utf8"));
+    const fromFile = filled(variables);
+    const fileFaults = [...faults.map((fault) => `R3_SETTINGS_FILE: ${fault}`), ...foreignNames(fromFile)];
+    return { variables: { ...fromFile, ...filled(environment) }, fileFaults };
   } catch (error) {
     const fault = `R3_SETTINGS_FILE: must name a file of KEY=value lines that can be read (${messageOf(error)})`;
     return { variables: filled(environment), fileFaults: [fault] };
@@ -94,11 +97,11 @@ function unknownNames(variables: Variables, services: readonly ServiceSchema[]):
     });
 }
 
-function faultOf(issue: z.core.$ZodIssue, schema: z.ZodObject): string {
-  const [variable, ...inside] = issue.path.map(String);
-  const what = descriptionOf(variable === undefined ? undefined : schema.shape[variable]);
+function inWords({ field, message }: FieldError, schema: z.ZodObject): string {
+  const [variable = "", ...inside] = field.split(".");
+  const what = descriptionOf(schema.shape[variable]);
   const where = inside.length === 0 ? "" : ` (at ${inside.join(".")})`;
-  return `${variable ?? "settings"}${where}: ${issue.message}${what === undefined ? "" : `. ${what}`}`;
+  return `${variable}${where}: ${message}${what === undefined ? "" : `. ${what}`}`;
 }
 
 /** The description, which stands on the schema itself or on what it wraps. */

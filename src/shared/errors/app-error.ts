@@ -23,6 +23,7 @@ export type ErrorCode =
   | "SETTINGS_INVALID"
   | "PORT_TAKEN"
   | "STRATEGY_FAILED"
+  | "THREAD_ENDED"
   | "UNDECODABLE"
   | "DEADLINE_PASSED"
   | "INTERNAL";

@@ -65,9 +65,9 @@ function order(more: Partial<PlaceRequest> = {}): PlaceRequest {
   };
 }
 
-function connect(): Exchanges {
+function connect(port = server.port): Exchanges {
   return createCcxtExchanges({
-    venues: [{ id: "fake", connector: "binance", restUrl: `http://127.0.0.1:${server.port}/venue` }],
+    venues: [{ id: "fake", connector: "binance", restUrl: `http://127.0.0.1:${port}/venue` }],
     accounts: [{ id: "main", venue: "fake", apiKey: "key", secret: "secret" }],
     clock: systemClock,
     log: pino({ level: "silent" }),
@@ -135,16 +135,18 @@ describe("placing an order", () => {
   });
 
   test("a ban whose text breaks off is known by its header", async () => {
-    const broken = new ReadableStream({
-      start(controller) {
-        controller.enqueue(new TextEncoder().encode("{"));
-        setTimeout(() => controller.error(new Error("cut")), 20);
+    // Head and text of one packet, and the end of the connection behind it: no clock decides what arrives.
+    const cutting = Bun.listen({
+      port: 0,
+      hostname: "127.0.0.1",
+      socket: {
+        data: (socket) => void socket.end("HTTP/1.1 418 Banned\r\nretry-after: 60\r\ncontent-length: 100\r\n\r\n{"),
       },
     });
-    answer = () => new Response(broken, { status: 418, headers: { "retry-after": "60" } });
-    const own = connect();
+    const own = connect(cutting.port);
     expect(await failureOf(own.account("main").place(order()))).toMatchObject({ code: "VENUE_ANSWER_LOST" });
     expect(own.bannedUntilMs("fake")).toBeGreaterThan(Date.now() + 50_000);
+    cutting.stop(true);
     await own.close();
   });
 

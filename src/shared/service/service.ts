@@ -10,6 +10,7 @@ import type { ServiceClients } from "#shared/http/clients.ts";
 import type { Leader } from "#shared/leader/leader.ts";
 import type { TaskQueue } from "#shared/queue/queue.ts";
 import type { Failpoints } from "#shared/service/failpoints.ts";
+import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
 
 /** What a service is made from: ports, each with its adapter chosen in bin/run.ts. */
 export interface Deps {
@@ -21,6 +22,7 @@ export interface Deps {
   exchanges: Exchanges;
   /** REST clients of the other services. */
   clients: ServiceClients;
+  strategies: StrategyHost;
   clock: Clock;
   log: Logger;
   failpoints: Failpoints;

@@ -21,11 +21,19 @@ export interface StrategyContext {
   readonly position: "flat" | "long";
   /** True while an order of this session is on its way: wishes are then not turned into signals. */
   readonly busy: boolean;
+  /**
+   * The next number in [0, 1). Seeded from the strategy's name, version and parameters, and part of the snapshot: a session
+   * draws what its backtest draws, and goes on with the next one after a restart.
+   */
+  random(): number;
   wantLong(): void;
   wantFlat(): void;
 }
 
-/** One strategy at work in one session. Synchronous and deterministic: no clock, no randomness, no I/O. */
+/**
+ * One strategy at work in one session. Synchronous and deterministic: no clock, no randomness but the context's, no I/O.
+ * What reaches for them is refused where the strategy runs.
+ */
 export interface StrategyInstance {
   onBar(bar: StrategyBar, context: StrategyContext): void;
   /** All it remembers, as JSON. `restore` of it gives an instance that goes on the same, to the last bit. */

@@ -49,6 +49,13 @@ create table bus.incarnation (
 );
 insert into bus.incarnation default values;
 
+-- One row: the key that what goes through the broker and the cache is sealed with. It is never anywhere else.
+create table bus.seal (
+  single boolean primary key default true check (single),
+  key bytea not null default sha256((gen_random_uuid()::text || gen_random_uuid()::text || gen_random_uuid()::text)::bytea)
+);
+insert into bus.seal default values;
+
 -- Events that wait behind a failed one of their key (parked), or that no one will try again (dead).
 create table bus.parked (
   group_name text not null,

@@ -5,7 +5,7 @@ create schema backtest;
 -- progress: share of the bars that are done, 0 to 1. error: why it failed, a sentence for a person.
 create table backtest.runs (
   id uuid primary key,
-  state text not null default 'QUEUED' check (state in ('QUEUED', 'RUNNING', 'DONE', 'FAILED')),
+  state text not null default 'QUEUED' check (state in ('QUEUED', 'RUNNING', 'DONE', 'FAILED', 'CANCELED')),
   request jsonb not null,
   progress double precision not null default 0,
   bars bigint,

@@ -1,0 +1,94 @@
+import { expect, test } from "bun:test";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import { eventually } from "./alone.fixture.ts";
+import { runDemo } from "./demo.fixture.ts";
+import { freePort } from "./ports.ts";
+
+/** A candle of the demo's series that nobody showed, and an execution that nobody made, as the engine itself writes them. */
+const CANDLE = {
+  instrumentId: "SPX/USD.paper",
+  timeFrame: "1d",
+  source: "bars",
+  closed: true,
+  openAtMs: 946_944_000_000,
+  closeAtMs: 947_030_400_000,
+  open: "1",
+  high: "1",
+  low: "1",
+  close: "1",
+  volume: "1",
+  receivedAtMs: 1,
+};
+const envelopeOf = (type: string, key: string, data: object) =>
+  JSON.stringify({ id: crypto.randomUUID(), source: "forger", type, key, timeMs: Date.now(), version: 1, data });
+
+/** Writes into every stream that there is: garbage, what looks true, and true entries under other numbers. */
+async function forgeInto(redis: Redis, key: string, round: number): Promise<void> {
+  const forged = [
+    "garbage",
+    envelopeOf("market.candle", "SPX/USD.paper", { ...CANDLE, n: round }),
+    envelopeOf("order.filled", "x", { order: {}, fill: { price: "1", size: "1000000" } }),
+    envelopeOf("session.changed", "x", { from: "RUNNING", session: { state: "STOPPED" } }),
+  ];
+  const [true_] = await redis.xrevrange(key, "+", "-", "COUNT", 1);
+  const id = round % 20 === 0 ? `${2 ** 50 + round}-0` : "*";
+  const texts = true_ === undefined ? forged : [...forged, true_[1][1] ?? ""];
+  // One at a time: an id of time is far above every number of a durable stream.
+  await redis.xadd(key, id, "e", texts[round % texts.length] ?? "").catch(() => null);
+}
+
+test("garbage, forged candles and forged executions in every stream, with the password known, change nothing", async () => {
+  const port = await freePort();
+  let written = 0;
+  const modes: Record<string, number> = {};
+  const { line, checker, leftRunning } = await runDemo(["--bars", "120"], {
+    settings: { R3_REDIS_PORT: String(port) },
+    async meanwhile(folder, signal) {
+      const file = join(folder, "redis-password");
+      await eventually("the password", () => existsSync(file) && existsSync(join(folder, "places.json")), 60_000);
+      const redis = new Redis({ port, host: "127.0.0.1", password: readFileSync(file, "utf8") });
+      for (let round = 1; !signal.aborted; round += 1) {
+        for (const key of await redis.keys("*{*:*}")) {
+          if ((await redis.type(key)) !== "stream") continue;
+          await forgeInto(redis, key, round);
+          written += 1;
+        }
+        await Bun.sleep(250);
+      }
+      const named = ["redis-password", "redis", "redis/redis.conf", "redis/appendonlydir", "logs", "logs/engine.log"];
+      for (const name of named) modes[name] = statSync(join(folder, name)).mode & 0o777;
+      redis.disconnect();
+    },
+  });
+  expect(written).toBeGreaterThan(100);
+  expect(line).toMatchObject({ bars: 120, equal: true });
+  expect(checker.code).toBe(0);
+  expect(leftRunning).toEqual([]);
+  expect(modes).toEqual({
+    "redis-password": 0o600,
+    redis: 0o700,
+    "redis/redis.conf": 0o600,
+    "redis/appendonlydir": 0o700,
+    logs: 0o700,
+    "logs/engine.log": 0o600,
+  });
+}, 240_000);
+
+test("a Redis of ours takes nothing from whoever has not got its password", async () => {
+  const port = await freePort();
+  let said = "";
+  const { line } = await runDemo(["--bars", "60"], {
+    settings: { R3_REDIS_PORT: String(port) },
+    async meanwhile(folder) {
+      await eventually("the engine", () => existsSync(join(folder, "places.json")), 60_000);
+      const redis = new Redis({ port, host: "127.0.0.1", maxRetriesPerRequest: 0 });
+      redis.on("error", () => undefined);
+      said = await redis.xadd("r3", "*", "e", "1").then(String, String);
+      redis.disconnect();
+    },
+  });
+  expect(said).toContain("NOAUTH");
+  expect(line.equal).toBe(true);
+}, 120_000);

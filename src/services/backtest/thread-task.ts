@@ -1,0 +1,16 @@
+import type { CandleColumns } from "#shared/candles/columns.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { RunRequest } from "./contract.ts";
+
+/** What the thread is asked, once. Its notes are how many bars are done, its answer an `Outcome`. */
+export interface ThreadTask {
+  request: RunRequest;
+  /** The file that exports the strategy. */
+  file: string;
+  instrument: Instrument;
+  columns: CandleColumns;
+  firstN: number;
+}
+
+/** The only strategy here. */
+export const SEAT = 1;

@@ -1,0 +1,116 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
+import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
+import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
+import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
+import {
+  bodyOf,
+  type StrategyFolder,
+  strategyFolder,
+  threadHostOf,
+} from "#shared/strategy-threads/thread-host.fixture.ts";
+import {
+  candleOf,
+  type Replica,
+  runRow,
+  shardSession,
+  startReplica,
+  untilCandle,
+  type World,
+} from "./executor.fixture.ts";
+
+const SESSIONS = 100;
+/** The candle at which the bad strategy is bad. */
+const BAD = 5;
+const LAST = 12;
+
+let database: TestDatabase;
+let folder: StrategyFolder;
+let host: StrategyHost;
+let world: World;
+let replica: Replica;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await putInstrument(database.db.sql, spx);
+});
+afterAll(async () => database.drop());
+beforeEach(async () => {
+  folder = await strategyFolder();
+  const counts =
+    "let seen: number[] = []; return { onBar(bar: { n: number }) { seen.push(bar.n); }, snapshot: () => seen, restore(saved: unknown) { seen = [...(saved as number[])]; } };";
+  await folder.write("counts", `(() => { ${counts} })()`);
+  await folder.write("loops", bodyOf(`if (bar.n === ${BAD}) for (;;);`));
+  await folder.write("late", bodyOf(`if (bar.n === ${BAD}) void Promise.reject(new Error("too late"));`));
+  host = threadHostOf([folder.path], { threads: 2 });
+  world = { database, candles: [], published: [], failpoint: () => undefined, failures: 0, strategies: [], host };
+});
+afterEach(async () => {
+  await replica.kill();
+  await host.close();
+  await folder.remove();
+  await database.db.sql`truncate strategy_executor.runs, reference.sessions, queue.tasks, queue.lanes`;
+});
+
+/** Starts sessions of a good strategy and one of a bad one; all are warmed up. */
+async function startSessions(bad: string, good: number) {
+  const goods = Array.from({ length: good }, () => shardSession({ strategy: "counts", params: {} }));
+  const badOne = shardSession({ strategy: bad, params: {} });
+  for (const session of [...goods, badOne]) await putSession(database.db.sql, session);
+  replica = await startReplica(world);
+  await until(async () => (await phases()).every((phase) => phase === "READY"));
+  return { goods, badOne };
+}
+
+const phases = async () => (await database.db.sql`select phase from strategy_executor.runs`).map(({ phase }) => phase);
+const faults = () => world.published.filter(({ type }) => type === "report.faulted").map(({ data }) => data);
+
+test(`an endless loop faults its session of ${SESSIONS + 1}; the others lose and double no bar, and the engine's loop goes on`, async () => {
+  const { goods, badOne } = await startSessions("loops", SESSIONS);
+  const longest: number[] = [];
+  for (let n = 1; n <= LAST; n += 1) {
+    world.candles.push(candleOf(n, "100"));
+    const showing = Promise.all(goods.map(({ id }) => untilCandle(world, id, n)));
+    replica.show(candleOf(n, "100"));
+    if (n !== BAD) {
+      await showing;
+      continue;
+    }
+    let over = false;
+    void showing.then(() => {
+      over = true;
+    });
+    for (let lastMs = performance.now(); !over; lastMs = performance.now()) {
+      await systemClock.sleep(5);
+      longest.push(performance.now() - lastMs);
+    }
+  }
+  for (const { id } of goods) {
+    const expected = Array.from({ length: LAST }, (_, index) => index + 1);
+    expect((await runRow(world, id))?.runtime.strategy).toEqual(expected);
+  }
+  const reason = `The strategy did not come back from candle ${BAD} within its budget of 300 ms; its thread was ended.`;
+  expect(faults()).toEqual([expect.objectContaining({ sessionId: badOne.id, reason })]);
+  expect((await runRow(world, badOne.id))?.candle_n).toBe(BAD - 1);
+  expect(longest.toSorted((left, right) => left - right)[Math.floor(longest.length / 2)]).toBeLessThan(50);
+  expect(Math.max(...longest)).toBeLessThan(500);
+}, 60_000);
+
+test("a session that faulted is not started again by the next process, and faults once", async () => {
+  const { goods, badOne } = await startSessions("late", 1);
+  for (let n = 1; n <= BAD; n += 1) {
+    world.candles.push(candleOf(n, "100"));
+    replica.show(candleOf(n, "100"));
+    await untilCandle(world, goods[0]?.id ?? "", n);
+  }
+  await until(() => faults().length === 1);
+  await replica.kill();
+  replica = await startReplica(world);
+  world.candles.push(candleOf(BAD + 1, "100"));
+  replica.show(candleOf(BAD + 1, "100"));
+  await untilCandle(world, goods[0]?.id ?? "", BAD + 1);
+  expect(await runRow(world, badOne.id)).toMatchObject({ phase: "FAULTED", candle_n: BAD - 1 });
+  expect(faults()).toHaveLength(1);
+});

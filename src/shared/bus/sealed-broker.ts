@@ -1,0 +1,76 @@
+import type { Seal } from "#shared/seal/seal.ts";
+import type { Broker, Delivery } from "./broker.ts";
+import type { Stream } from "./log-store.ts";
+
+/** Entries that were not ours, as they were found. */
+export interface ForgedEntries extends Stream {
+  count: number;
+}
+
+/**
+ * A broker whose entries are sealed for their place: topic, partition and number. What does not verify is told, forgotten by
+ * the broker and not delivered; of a durable stream it leaves a hole at most, which is read from the log.
+ */
+export function sealBroker(broker: Broker, seal: Seal, onForged: (forged: ForgedEntries) => void): Broker {
+  const place = ({ topic, part, seq }: Stream & { seq: number }) => `${topic} ${part} ${seq}`;
+
+  /** Those that are ours; `forged` says how many were not. */
+  async function own(deliveries: readonly Delivery[]): Promise<{ opened: Delivery[]; forged: number }> {
+    const opened: Delivery[] = [];
+    const forged: Delivery[] = [];
+    for (const delivery of deliveries) {
+      const json = seal.open(place(delivery), delivery.json);
+      if (json === null) forged.push(delivery);
+      else opened.push({ ...delivery, json });
+    }
+    if (forged.length > 0) await forget(forged);
+    return { opened, forged: forged.length };
+  }
+
+  async function forget(forged: readonly Delivery[]): Promise<void> {
+    for (const entries of Map.groupBy(forged, ({ topic, part }) => `${topic} ${part}`).values()) {
+      const { topic, part } = entries[0] as Delivery;
+      onForged({ topic, part, count: entries.length });
+      // Best effort: what stays is dropped again by whoever reads it.
+      await broker
+        .forget(
+          { topic, part },
+          entries.map(({ id }) => id),
+        )
+        .catch(() => undefined);
+    }
+  }
+
+  return {
+    ...broker,
+    push: (entries) => broker.push(entries.map((entry) => ({ ...entry, json: seal.seal(place(entry), entry.json) }))),
+    pushVolatile: (entries) =>
+      broker.pushVolatile(
+        entries.map((entry) => ({ ...entry, json: seal.seal(place({ ...entry, seq: 0 }), entry.json) })),
+      ),
+    groupReader(group, member) {
+      const reader = broker.groupReader(group, member);
+      return {
+        assign: (streams) => reader.assign(streams),
+        read: async (count) => (await own(await reader.read(count))).opened,
+        acknowledge: (stream, ids) => reader.acknowledge(stream, ids),
+        close: () => reader.close(),
+      };
+    },
+    async tailReader(streams, durable) {
+      let reader = await broker.tailReader(streams, durable);
+      return {
+        async read(count) {
+          const { opened, forged } = await own(await reader.read(count));
+          if (forged > 0) {
+            // It may stand behind an id that nothing will come after.
+            await reader.close();
+            reader = await broker.tailReader(streams, durable);
+          }
+          return opened;
+        },
+        close: () => reader.close(),
+      };
+    },
+  };
+}

@@ -1,0 +1,80 @@
+import { basename, dirname, join } from "node:path";
+import * as zod from "zod";
+import { AppError, messageOf } from "#shared/errors/app-error.ts";
+import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
+import { scanSource } from "./scan-source.ts";
+
+/** What can be told of a strategy without running it. */
+export interface StrategyInfo {
+  name: string;
+  version: string;
+  description: string;
+  /** Whether it is also called with forming bars. */
+  forming: boolean;
+  /** JSON Schema of its parameters. */
+  params: Record<string, unknown>;
+  /** The file that exports it. */
+  file: string;
+}
+
+const SHARED = join(import.meta.dir, "..");
+
+/** A folder of strategies may lie anywhere: what it may import is found from there too. */
+Bun.plugin({
+  name: "imports of strategies",
+  setup(build) {
+    build.onResolve({ filter: /^#shared\// }, ({ path }) => ({ path: join(SHARED, path.slice("#shared/".length)) }));
+    // The same module, so that a schema made there is known for one here. `onResolve` is not asked for packages in a worker.
+    build.module("zod", () => ({ exports: { ...zod }, loader: "object" }));
+  },
+});
+
+/** Files of this thread that were looked through and may be loaded. */
+const looked = new Set<string>();
+
+/** Looks through a file and all files beside it that it imports. Throws with the first thing that is refused. */
+async function lookThrough(file: string): Promise<void> {
+  if (looked.has(file)) return;
+  looked.add(file);
+  const { faults, own } = scanSource(await Bun.file(file).text());
+  if (faults[0] !== undefined) throw new Error(`${basename(file)}: ${faults[0]}`);
+  for (const path of own) await lookThrough(join(dirname(file), path));
+}
+
+/**
+ * Loads a file and gives every strategy that it exports. Throws (STRATEGY_FAILED) with a sentence about a file that cannot be
+ * read, is no TypeScript, reaches for what a strategy may not have, or throws as it is loaded.
+ */
+export async function loadDefinitions(file: string): Promise<StrategyDefinition[]> {
+  try {
+    await lookThrough(file);
+    const exported = (await import(file)) as Record<string, unknown>;
+    return [...new Set(Object.values(exported).filter(isDefinition))];
+  } catch (error) {
+    looked.delete(file);
+    throw new AppError("STRATEGY_FAILED", "permanent", `${basename(file)} cannot be loaded: ${messageOf(error)}`);
+  }
+}
+
+/** Whether an export is a strategy: what `defineStrategy` takes. */
+function isDefinition(value: unknown): value is StrategyDefinition {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, version, params, create, onBar } = value as Record<string, unknown>;
+  return (
+    typeof name === "string" &&
+    typeof version === "string" &&
+    params instanceof zod.ZodType &&
+    typeof create === "function" &&
+    onBar === undefined
+  );
+}
+
+/** What is told of a definition that stands in a file. */
+export function infoOf(
+  { name, version, description, forming, params }: StrategyDefinition,
+  file: string,
+): StrategyInfo {
+  const schema = zod.toJSONSchema(params, { io: "input", unrepresentable: "any" }) as Record<string, unknown>;
+  // What goes to another thread and into an answer is plain JSON.
+  return { name, version, description, forming, params: JSON.parse(JSON.stringify(schema)), file };
+}

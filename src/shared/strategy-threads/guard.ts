@@ -1,0 +1,52 @@
+/** What a strategy finds refused, and what it has instead. */
+const REFUSED: Readonly<Record<string, string>> = {
+  fetch: "the bars",
+  WebSocket: "the bars",
+  XMLHttpRequest: "the bars",
+  EventSource: "the bars",
+  BroadcastChannel: "the bars",
+  Worker: "onBar alone",
+  setTimeout: "context.nowMs, bar by bar",
+  setInterval: "context.nowMs, bar by bar",
+  setImmediate: "onBar alone",
+  queueMicrotask: "onBar alone",
+  performance: "context.nowMs",
+  process: "its parameters",
+  require: "an import statement",
+  crypto: "context.random()",
+  alert: "onBar alone",
+  confirm: "onBar alone",
+  prompt: "onBar alone",
+  postMessage: "the context",
+  addEventListener: "onBar alone",
+  onmessage: "onBar alone",
+};
+
+function refuse(name: string, instead: string): () => never {
+  return () => {
+    throw new Error(`NOT_DETERMINISTIC: ${name} is refused in a strategy; use ${instead}.`);
+  };
+}
+
+/**
+ * Takes from this thread what makes a strategy depend on more than its bars: network, files, clocks, timers, chance. Called
+ * once, before a strategy is loaded and after the thread has taken what it needs itself. It guards against mistakes, not
+ * malice: the global `Bun` cannot be taken away, and the scan of the source refuses it.
+ */
+export function refuseGlobals(): void {
+  Math.random = refuse("Math.random", "context.random()");
+  globalThis.Date = new Proxy(Date, {
+    construct: (target, given: unknown[]) =>
+      given.length === 0 ? refuse("new Date()", "context.nowMs")() : new target(...(given as [number])),
+    apply: refuse("Date()", "context.nowMs"),
+    get: (target, name) =>
+      name === "now" ? refuse("Date.now", "context.nowMs") : (Reflect.get(target, name) as unknown),
+  });
+  for (const [name, instead] of Object.entries(REFUSED)) {
+    Object.defineProperty(globalThis, name, {
+      get: refuse(name, instead),
+      set: refuse(name, instead),
+      configurable: false,
+    });
+  }
+}

@@ -1,0 +1,109 @@
+import { heapSize } from "bun:jsc";
+import { messageOf } from "#shared/errors/app-error.ts";
+import { refuseGlobals } from "./guard.ts";
+import { type Marks, marksOn } from "./marks.ts";
+
+/** What the host tells a thread first. */
+export interface ThreadStart {
+  marks: SharedArrayBuffer;
+}
+
+/** What the host asks: one answer for each, in order. */
+export interface ThreadAsk<Request = unknown> {
+  id: number;
+  request: Request;
+}
+
+/** What a thread says. note: on the way of an answer. print: a line that strategy code wrote on the console. */
+export type ThreadWord =
+  | { kind: "done"; id: number; value: unknown; heapBytes: number }
+  | { kind: "failed"; id: number; reason: string; heapBytes: number }
+  | { kind: "note"; id: number; value: unknown }
+  | { kind: "print"; seat: number; text: string };
+
+/** What a request's handler has. */
+export interface ThreadDesk {
+  marks: Marks;
+  /** Tells the host something before the answer. */
+  note(value: unknown): void;
+}
+
+/** Lines of one request that reach the log, and characters of each. */
+const PRINTED_LINES = 20;
+const PRINTED_CHARACTERS = 1_000;
+
+/**
+ * Serves requests in this thread, one after the other; to call it is the last thing a thread's module does. An answer is
+ * given only once all that the request has set going has run: a promise that fails later fails the request. What a strategy
+ * must not reach is refused from here on.
+ */
+export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => unknown): void {
+  const post = globalThis.postMessage.bind(globalThis) as (word: ThreadWord) => void;
+  const immediate = setImmediate;
+  const settled = () => new Promise<void>((resolve) => void immediate(resolve));
+  const waiting: ThreadAsk<Request>[] = [];
+  let marks = marksOn(new SharedArrayBuffer(16));
+  let late: unknown;
+  let printed = 0;
+  let working = false;
+
+  const print = (...parts: unknown[]) => {
+    printed += 1;
+    if (printed > PRINTED_LINES) return;
+    const text = parts.map((part) => (typeof part === "string" ? part : Bun.inspect(part))).join(" ");
+    post({ kind: "print", seat: marks.read().seat, text: text.slice(0, PRINTED_CHARACTERS) });
+  };
+  const later = (error: unknown) => {
+    late ??= error;
+  };
+
+  async function answer({ id, request }: ThreadAsk<Request>): Promise<void> {
+    late = undefined;
+    printed = 0;
+    let value: unknown;
+    try {
+      value = await handle(request, { marks, note: (note) => post({ kind: "note", id, value: note }) });
+    } catch (error) {
+      late = error;
+    }
+    await settled();
+    marks.begin("idle", 0, 0);
+    const heapBytes = heapSize();
+    if (late === undefined) post({ kind: "done", id, value, heapBytes });
+    else post({ kind: "failed", id, reason: describe(late), heapBytes });
+  }
+
+  async function work(): Promise<void> {
+    working = true;
+    for (let ask = waiting.shift(); ask !== undefined; ask = waiting.shift()) await answer(ask);
+    working = false;
+  }
+
+  addEventListener("message", ({ data }: MessageEvent<ThreadStart | ThreadAsk<Request>>) => {
+    if ("marks" in data) {
+      marks = marksOn(data.marks);
+      return;
+    }
+    waiting.push(data);
+    if (!working) void work();
+  });
+  const { process } = globalThis;
+  process.on("unhandledRejection", later);
+  process.on("uncaughtException", later);
+  for (const name of ["log", "info", "warn", "error", "debug", "trace"] as const) console[name] = print;
+  refuseGlobals();
+}
+
+/** The error's words, and where in a file of the strategy it was thrown. */
+function describe(error: unknown): string {
+  const thrown = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const frame = thrown instanceof Error ? /\/([^/\s():]+\.ts):(\d+):\d+/.exec(ownFrames(thrown)) : null;
+  return frame === null ? messageOf(error) : `${messageOf(error)} (${frame[1]}, line ${frame[2]})`;
+}
+
+/** The stack without what belongs to the engine. */
+function ownFrames({ stack = "" }: Error): string {
+  const engine = new URL("../", import.meta.url).pathname;
+  const foreign = (line: string) => !line.includes(engine) && !line.includes("node_modules");
+  return stack.split("\n").filter(foreign).join("\n");
+}

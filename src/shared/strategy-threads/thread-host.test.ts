@@ -1,0 +1,291 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import type { StrategyHost } from "./strategy-host.ts";
+import {
+  barOf,
+  bodyOf,
+  type StrategyFolder,
+  seatingOf,
+  show,
+  strategyFolder,
+  threadHostOf,
+} from "./thread-host.fixture.ts";
+
+let folder: StrategyFolder;
+let host: StrategyHost;
+
+beforeEach(async () => {
+  folder = await strategyFolder();
+  await folder.write("good", bodyOf("context.wantLong()"));
+  host = threadHostOf([folder.path]);
+});
+afterEach(async () => {
+  await host.close();
+  await folder.remove();
+});
+
+const failureOf = (work: Promise<unknown>) =>
+  work.then(
+    () => "nothing",
+    (error: unknown) => (error instanceof AppError ? `${error.code}: ${error.message}` : String(error)),
+  );
+
+/** The longest time that this thread's own loop did not come around meanwhile. */
+async function longestPauseDuring(work: Promise<unknown>): Promise<number> {
+  let over = false;
+  void work.finally(() => {
+    over = true;
+  });
+  let longestMs = 0;
+  for (let lastMs = performance.now(); !over; ) {
+    await systemClock.sleep(5);
+    longestMs = Math.max(longestMs, performance.now() - lastMs);
+    lastMs = performance.now();
+  }
+  return longestMs;
+}
+
+describe("a strategy that does not come back", () => {
+  test.each([
+    ["an endless loop", "if (bar.n === 2) for (;;);"],
+    [
+      "promises that go on for ever",
+      "if (bar.n === 2) { const again = () => Promise.resolve().then(again); again(); }",
+    ],
+  ])("(%s) ends its thread and fails alone, by candle and budget; the engine's loop goes on", async (_what, onBar) => {
+    await folder.write("bad", bodyOf(onBar));
+    const good = await host.open(seatingOf("good"));
+    const bad = await host.open(seatingOf("bad"));
+    await show(bad, barOf(1));
+    const both = Promise.all([failureOf(show(bad, barOf(2))), failureOf(show(good, barOf(1)))]);
+    expect(await longestPauseDuring(both)).toBeLessThan(200);
+    const told = "The strategy did not come back from candle 2 within its budget of 300 ms; its thread was ended.";
+    expect(await both).toEqual([`STRATEGY_FAILED: ${told}`, `THREAD_ENDED: ${told}`]);
+    // The other one begins anew in another thread.
+    const again = await host.open(seatingOf("good"));
+    expect((await show(again, barOf(1))).signal).toMatchObject({ at: 0, intent: { kind: "enter" } });
+  });
+
+  test("has longer for its first bar and for each bar of its warm-up", async () => {
+    const spin = "for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0;";
+    await folder.write("slow", bodyOf(spin, "spun"), { before: "let spun = 1;" });
+    host = threadHostOf([folder.path], { limits: { barMs: 20 } });
+    const seat = await host.open(seatingOf("slow"));
+    await show(seat, barOf(1));
+    expect(await failureOf(show(seat, barOf(2)))).toContain("candle 2 within its budget of 20 ms");
+    const warming = await host.open(seatingOf("slow"));
+    const warmUp = { mode: "none", size: "0", busy: false, warmUp: true } as const;
+    expect(await failureOf(warming.turn({ bars: [barOf(1), barOf(2)], ...warmUp }))).toBe("nothing");
+  });
+
+  test("as it is loaded or its parameters are checked leaves the others as they are", async () => {
+    host = threadHostOf([folder.path], { limits: { slowMs: 700 } });
+    await folder.write("loops", bodyOf(""), { before: "for (;;);" });
+    await folder.write("asks", bodyOf(""), { params: "z.strictObject({}).refine(() => { for (;;); })" });
+    await host.load();
+    expect(host.list().map(({ name }) => name)).toEqual(["asks", "good"]);
+    expect(await failureOf(host.open(seatingOf("loops")))).toMatch(/no strategy "loops" here.*its code being loaded/);
+    const [asked, good] = await Promise.all([
+      host.check({ strategy: "asks", params: {} }),
+      host.check({ strategy: "good", params: {} }).catch(() => host.check({ strategy: "good", params: {} })),
+    ]);
+    expect(asked).toMatchObject({ kind: "invalid-params", errors: [{ field: "strategy" }] });
+    expect(good).toMatchObject({ kind: "valid" });
+  });
+});
+
+describe("what a strategy does late or gives wrong fails the turn with a sentence", () => {
+  test.each([
+    [
+      "a promise that fails later",
+      bodyOf('void (async () => { await null; throw new Error("too late"); })();'),
+      "too late",
+    ],
+    [
+      "an asynchronous onBar",
+      "({ async onBar() {}, snapshot: () => null, restore() {} })",
+      "failed at candle 1: Its onBar is asynchronous",
+    ],
+    [
+      "a wish after its bar",
+      bodyOf("void Promise.resolve().then(() => context.wantLong());"),
+      "A wish was made outside of onBar",
+    ],
+    ["a wish with a size", bodyOf("(context as any).wantLong(0.5)"), "A wish takes nothing"],
+    [
+      "a change of its context",
+      bodyOf("(context as any).position = 1"),
+      "failed at candle 1: Attempted to assign to readonly property",
+    ],
+    ["NaN in a snapshot", bodyOf("", "{ a: [1, Number.NaN] }"), "could not be saved: its snapshot.a[1] is NaN"],
+    ["a map in a snapshot", bodyOf("", "{ a: new Map() }"), "could not be saved: its snapshot.a is a Map"],
+    ["no value in a snapshot", bodyOf("", "{ a: undefined }"), "its snapshot.a is undefined"],
+    ["a circle in a snapshot", bodyOf("", "(() => { const a: any = {}; a.a = a; return a; })()"), "goes on for ever"],
+  ])("%s", async (_what, body, told) => {
+    await folder.write("bad", body);
+    const seat = await host.open(seatingOf("bad"));
+    expect(await failureOf(show(seat, barOf(1)))).toMatch(new RegExp(`^STRATEGY_FAILED: .*${RegExp.escape(told)}`));
+    // Its thread goes on.
+    expect(await failureOf(host.open(seatingOf("good")).then((other) => show(other, barOf(1))))).toBe("nothing");
+  });
+
+  test("what it throws names candle, file and line", async () => {
+    await folder.write("bad", bodyOf('throw new Error("on purpose")'));
+    const seat = await host.open(seatingOf("bad"));
+    expect(await failureOf(show(seat, barOf(7)))).toBe(
+      "STRATEGY_FAILED: The strategy failed at candle 7: on purpose (bad.ts, line 6)",
+    );
+  });
+});
+
+describe("what would make a strategy depend on more than its bars is refused", () => {
+  test.each([
+    ["Math.random()", "Math.random is refused in a strategy; use context.random()"],
+    ["Date.now()", "Date.now is refused in a strategy; use context.nowMs"],
+    ["void new Date().getTime()", "new Date() is refused"],
+    ["Date()", "Date() is refused"],
+    ["performance.now()", "performance is refused"],
+    ['void fetch("http://localhost/")', "fetch is refused"],
+    ['new WebSocket("ws://localhost/")', "WebSocket is refused"],
+    ["setTimeout(() => {}, 1)", "setTimeout is refused"],
+    ["crypto.randomUUID()", "crypto is refused"],
+    ["process.env.HOME", "process is refused"],
+    ['new Worker("data:,")', "Worker is refused"],
+  ])("%s, as it runs", async (code, told) => {
+    await folder.write("bad", bodyOf(`${code};`));
+    const seat = await host.open(seatingOf("bad"));
+    expect(await failureOf(show(seat, barOf(1)))).toContain(`NOT_DETERMINISTIC: ${told}`);
+  });
+
+  test.each([
+    ['import { readFileSync } from "node:fs"; void readFileSync;', 'The import of "node:fs" is refused'],
+    ['import { decimal } from "#shared/domain/decimal.ts"; void decimal;', "is refused in a strategy; it may import"],
+    ["const version = Bun.version; void version;", "Bun is refused"],
+    ['const load = () => import("./good.ts"); void load;', "import() is refused"],
+    ["const where = import.meta.dir; void where;", "import.meta is refused"],
+    ["const x = ;", "cannot be loaded"],
+    ['throw new Error("as it loads");', "as it loads"],
+  ])("%s, before it is loaded", async (before, told) => {
+    await folder.write("bad", bodyOf(""), { before });
+    expect(await failureOf(host.open(seatingOf("bad")))).toContain(told);
+    expect(host.list().map(({ name }) => name)).toEqual(["good"]);
+  });
+
+  test("a word in a text or a comment is none of it", async () => {
+    await folder.write("fine", bodyOf(""), {
+      before: '// Bun, import("x")\nexport const text = "Bun and import.meta";',
+    });
+    expect(await failureOf(host.open(seatingOf("fine")))).toBe("nothing");
+  });
+
+  test("a date of a bar, and what a file beside it exports, are not", async () => {
+    await folder.writeFile("own.ts", "export const two = 2;");
+    await folder.write("fine", bodyOf("new Date(bar.closeAtMs).toISOString()", "two"), {
+      before: 'import { two } from "./own.ts";',
+    });
+    const seat = await host.open(seatingOf("fine"));
+    expect((await show(seat, barOf(1))).snapshot?.strategy).toBe(2);
+  });
+});
+
+describe("memory", () => {
+  test("of one bar that never stops eating: its thread is ended, and the fault says so", async () => {
+    await folder.write(
+      "eats",
+      bodyOf("if (bar.n === 2) for (const all: number[][] = [];;) all.push(new Array(1e5).fill(1.5));"),
+    );
+    host = threadHostOf([folder.path], { limits: { barMs: 20_000, memoryBytes: 2e8 } });
+    const seat = await host.open(seatingOf("eats"));
+    await show(seat, barOf(1));
+    expect(await failureOf(show(seat, barOf(2)))).toMatch(
+      /^STRATEGY_FAILED: The process grew by more than 200 MB while the strategy was at candle 2; its thread was ended\./,
+    );
+  }, 30_000);
+
+  test("that one session gathers bar by bar: it is known among others by what it holds", async () => {
+    const gathers =
+      "(() => { const all: number[][] = []; return { onBar() { all.push(new Array(1e6).fill(1.5)); }, snapshot: () => null, restore() {} }; })()";
+    await folder.write("gathers", gathers);
+    host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
+    const [one, , good] = [
+      await host.open(seatingOf("gathers")),
+      await host.open(seatingOf("good")),
+      await host.open(seatingOf("good")),
+    ];
+    let told = "nothing";
+    for (let n = 1; told === "nothing" && n < 200; n += 1) told = await failureOf(show(one, barOf(n)));
+    expect(told).toMatch(
+      /^STRATEGY_FAILED: The strategy holds \d+ MB of memory\. Its thread held \d+ MB, more than 100 MB/,
+    );
+    expect(await failureOf(show(good, barOf(1)))).toMatch(/^THREAD_ENDED: /);
+  }, 30_000);
+
+  test("that no session holds: nobody is blamed, and it is said that it can not be known", async () => {
+    await folder.write("shares", bodyOf("all.push(new Array(1e6).fill(1.5))"), {
+      before: "const all: number[][] = [];",
+    });
+    host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
+    const seat = await host.open(seatingOf("shares"));
+    let told = "nothing";
+    for (let n = 1; told === "nothing" && n < 200; n += 1) told = await failureOf(show(seat, barOf(n)));
+    expect(told).toMatch(/^THREAD_ENDED: .*it can not be known whose it was of shares\.$/);
+  }, 30_000);
+});
+
+describe("random numbers", () => {
+  test("come out the same in every session of the same parameters, and go on after a snapshot", async () => {
+    const draws =
+      "(() => { let last = 0; return { onBar(_bar, context) { last = context.random(); }, snapshot: () => last, restore() {} }; })()";
+    await folder.write("draws", draws, { params: "z.strictObject({ a: z.number().default(1) })" });
+    const valueOf = async (more: object, ...ns: number[]) => {
+      const seat = await host.open(seatingOf("draws", more));
+      const { snapshot } = await show(seat, ...ns.map((n) => barOf(n)));
+      return snapshot;
+    };
+    const [two, three] = [await valueOf({}, 1, 2), await valueOf({}, 1, 2, 3)];
+    expect(await valueOf({ snapshot: two }, 3)).toEqual(three as never);
+    expect((await valueOf({ params: { a: 2 } }, 1, 2, 3))?.strategy).not.toBe(three?.strategy);
+  });
+});
+
+describe("the strategies of a folder", () => {
+  test("are every export of every file, without a list", async () => {
+    await folder.writeFile("two.ts", `export { strategy } from "./good.ts"; export const other = 1;`);
+    await folder.write("second", bodyOf(""));
+    await host.load();
+    expect(host.list().map(({ name }) => name)).toEqual(["good", "second"]);
+  });
+
+  test("of which two have one name are refused with both files", async () => {
+    await folder.write("twin", bodyOf(""), { name: "good" });
+    expect(await failureOf(host.load())).toMatch(
+      /^SETTINGS_INVALID: Two strategies are named "good", in .*good\.ts and in .*twin\.ts:/,
+    );
+  });
+
+  test("a folder that is not there is refused", async () => {
+    host = threadHostOf([`${folder.path}/none`]);
+    expect(await failureOf(host.load())).toMatch(/^SETTINGS_INVALID: There is no folder .*none: R3_STRATEGY_FOLDERS/);
+  });
+
+  test("are loaded anew when they change: what runs keeps its version, what begins gets the new one", async () => {
+    await folder.write("grows", bodyOf("", '"old"'));
+    host = threadHostOf([folder.path], { reload: true });
+    const old = await host.open(seatingOf("grows"));
+    await show(old, barOf(1));
+    await folder.write("grows", bodyOf("", '"new"'), { version: "2" });
+    await until(() => host.find("grows")?.version === "2");
+    expect((await show(old, barOf(2))).snapshot?.strategy).toBe("old");
+    old.close();
+    // Taken up again, as after a failure of the database.
+    const again = await host.open(seatingOf("grows"));
+    expect((await show(again, barOf(3))).snapshot?.strategy).toBe("old");
+    const fresh = await host.open(seatingOf("grows", { version: "2" }));
+    expect((await show(fresh, barOf(1))).snapshot?.strategy).toBe("new");
+    await folder.write("twin", bodyOf(""), { name: "grows" });
+    await systemClock.sleep(400);
+    expect(host.find("grows")?.version).toBe("2");
+  });
+});

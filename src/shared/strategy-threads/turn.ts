@@ -1,0 +1,35 @@
+import type { Decimal } from "#shared/domain/decimal.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
+import type { StrategyRuntime } from "#shared/strategy/runtime.ts";
+import type { Turn, TurnRequest } from "./strategy-host.ts";
+
+/** Shows bars to a strategy, as a turn asks for it. `onBar` is told the number of each bar before it is shown. Throws what fails, in a sentence. */
+export function playTurn(
+  runtime: StrategyRuntime,
+  { bars, mode, size, busy }: Omit<TurnRequest, "size"> & { size: Decimal },
+  onBar: (n: number) => void,
+): Turn {
+  runtime.setPosition(size);
+  runtime.setBusy(busy);
+  let signal: Turn["signal"] = null;
+  for (const [index, bar] of bars.entries()) {
+    onBar(bar.n);
+    guarded(`failed at candle ${bar.n}`, () => runtime.feed(bar));
+    const intent = runtime.intent(mode);
+    if (intent === null) continue;
+    signal = { at: index, intent };
+    runtime.setBusy(true);
+  }
+  // Of a forming bar without a signal nothing is kept.
+  if (bars.at(-1)?.closed === false && signal === null) return { signal, snapshot: null };
+  return { signal, snapshot: guarded("could not be saved", () => runtime.snapshot()) };
+}
+
+/** Runs a strategy's code; what it throws becomes a sentence about the strategy. */
+export function guarded<T>(what: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw new Error(`The strategy ${what}: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,197 @@
+import type { Clock } from "#shared/clock/clock.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { createMarksBuffer, marksOn } from "./marks.ts";
+import type { ThreadAsk, ThreadStart, ThreadWord } from "./serve.ts";
+
+/** How long a thread may stand still, and how large it may grow, before it is ended. */
+export interface ThreadLimits {
+  /** For one bar, milliseconds of wall time. */
+  barMs: number;
+  /** For a first bar, a bar of the warm-up, loading, a snapshot. */
+  slowMs: number;
+  /** Bytes of memory for all strategies of a thread together. */
+  memoryBytes: number;
+}
+
+/** The seat of what is asked for no strategy, and of an end that is no strategy's. */
+export const NOBODY = 0;
+
+/** Why a thread is over. `seat`: whose strategy ended it, or `NOBODY` that is known. `told` is a sentence for a person. */
+export interface ThreadEnd {
+  seat: number;
+  told: string;
+}
+
+export interface WatchedThreadOptions {
+  /** The module the thread runs; it ends with `serve`. */
+  module: URL;
+  limits: ThreadLimits;
+  clock: Clock;
+  /** Memory of the whole process, in bytes. */
+  processBytes: () => number;
+  /** The threads of this process, this one among them: where several stand still, none can be blamed for memory. */
+  crowd: Set<WatchedThread>;
+  /** Told once, in the turn in which everything that was asked is refused. */
+  onEnd?: (end: ThreadEnd) => void;
+  /** Told after each answer how large the thread's own heap is. */
+  onHeap?: (heapBytes: number) => void;
+  /** A line that strategy code printed. */
+  onPrint?: (seat: number, text: string) => void;
+}
+
+interface Asked {
+  seat: number;
+  resolve: (value: unknown) => void;
+  reject: (error: AppError) => void;
+  onNote: ((value: unknown) => void) | undefined;
+}
+
+/** How often a thread that was asked something is looked at. */
+const LOOK_MS = 50;
+/** A strategy in a bar for so many looks is one whose memory may be what grows. */
+const SUSPECT_LOOKS = 2;
+
+/** A strategy did what faults its session, or fails its run. */
+export function strategyFailed(reason: string, cause?: unknown): AppError {
+  return new AppError("STRATEGY_FAILED", "permanent", reason, { cause });
+}
+
+/** A thread was ended because of another strategy, or ended by itself: who was in it begins again elsewhere. */
+export function threadEnded(told: string): AppError {
+  return new AppError("THREAD_ENDED", "transient", told);
+}
+
+/**
+ * A worker thread that strategies run in, as its host sees it. It is asked, answers in order, and is watched meanwhile: one
+ * that stands still beyond its budget or grows beyond its memory is ended at once, whatever it does. The time is counted by
+ * looks, so that a process that was frozen as a whole blames nobody.
+ */
+export class WatchedThread {
+  readonly #worker: Worker;
+  readonly #marks;
+  readonly #asked = new Map<number, Asked>();
+  #ids = 0;
+  #end: ThreadEnd | null = null;
+  #looking: ReturnType<typeof setInterval> | undefined;
+  #seen = { count: -1, stillMs: 0, looks: 0, atMs: 0, bytes: 0 };
+
+  constructor(private readonly options: WatchedThreadOptions) {
+    const buffer = createMarksBuffer();
+    this.#marks = marksOn(buffer);
+    this.#worker = new Worker(options.module.href);
+    this.#worker.onmessage = ({ data }: MessageEvent<ThreadWord>) => this.#hear(data);
+    this.#worker.onerror = ({ message }) => {
+      const { work, seat } = this.#marks.read();
+      this.end({ seat: work === "idle" ? NOBODY : seat, told: `A strategy's thread failed: ${errorLine(message)}` });
+    };
+    this.#worker.addEventListener("close", () =>
+      this.end({ seat: NOBODY, told: "A strategy thread ended by itself." }),
+    );
+    this.#worker.postMessage({ marks: buffer } satisfies ThreadStart);
+    options.crowd.add(this);
+  }
+
+  get ended(): ThreadEnd | null {
+    return this.#end;
+  }
+
+  /** Whether it has been at one bar for a while. */
+  get standsStill(): boolean {
+    return this.#asked.size > 0 && this.#seen.looks >= SUSPECT_LOOKS;
+  }
+
+  /**
+   * Asks, on behalf of a seat. STRATEGY_FAILED: the strategy threw, or held the thread up. THREAD_ENDED (transient): the
+   * thread is over for another reason.
+   */
+  ask(seat: number, request: unknown, onNote?: (value: unknown) => void): Promise<unknown> {
+    if (this.#end !== null) return Promise.reject(threadEnded(this.#end.told));
+    const id = (this.#ids += 1);
+    const asked = Promise.withResolvers<unknown>();
+    this.#asked.set(id, { seat, onNote, ...asked });
+    this.#worker.postMessage({ id, request } satisfies ThreadAsk);
+    this.#looking ??= this.#watch();
+    return asked.promise;
+  }
+
+  /** Tells it something that has no answer: it is worked in its turn, and its outcome is nobody's. */
+  tell(seat: number, request: unknown): void {
+    this.ask(seat, request).catch(() => undefined);
+  }
+
+  /** Ends the thread at once. What was asked for the seat that is to blame is STRATEGY_FAILED, all else THREAD_ENDED. */
+  end(end: ThreadEnd): void {
+    if (this.#end !== null) return;
+    this.#end = end;
+    this.options.crowd.delete(this);
+    clearInterval(this.#looking);
+    this.#worker.terminate();
+    for (const { seat, reject } of this.#asked.values()) {
+      reject(seat === end.seat && seat !== NOBODY ? strategyFailed(end.told) : threadEnded(end.told));
+    }
+    this.#asked.clear();
+    this.options.onEnd?.(end);
+  }
+
+  #hear(word: ThreadWord): void {
+    if (word.kind === "print") {
+      this.options.onPrint?.(word.seat, word.text);
+      return;
+    }
+    const asked = this.#asked.get(word.id);
+    if (asked === undefined) return;
+    if (word.kind === "note") {
+      asked.onNote?.(word.value);
+      return;
+    }
+    this.#asked.delete(word.id);
+    if (this.#asked.size === 0) this.#rest();
+    if (word.kind === "done") asked.resolve(word.value);
+    else asked.reject(strategyFailed(word.reason));
+    this.options.onHeap?.(word.heapBytes);
+  }
+
+  #rest(): void {
+    clearInterval(this.#looking);
+    this.#looking = undefined;
+    this.#seen.count = -1;
+  }
+
+  #watch(): ReturnType<typeof setInterval> {
+    const looking = setInterval(() => this.#look(), LOOK_MS);
+    looking.unref();
+    return looking;
+  }
+
+  #look(): void {
+    const { limits, clock, processBytes } = this.options;
+    const nowMs = clock.monotonicMs();
+    const { count, work, seat, bar } = this.#marks.read();
+    const seen = this.#seen;
+    if (count !== seen.count) {
+      this.#seen = { count, stillMs: 0, looks: 0, atMs: nowMs, bytes: processBytes() };
+      return;
+    }
+    // A process that was frozen, or a loop that was late, has seen nothing meanwhile.
+    seen.stillMs += Math.min(nowMs - seen.atMs, 2 * LOOK_MS);
+    seen.atMs = nowMs;
+    seen.looks += 1;
+    const at = work === "bar" || bar > 0 ? `candle ${bar}` : "its code being loaded";
+    const budgetMs = work === "bar" ? limits.barMs : limits.slowMs;
+    const blamed = work === "idle" ? NOBODY : seat;
+    if (seen.stillMs >= budgetMs) {
+      const told = `The strategy did not come back from ${at} within its budget of ${budgetMs} ms; its thread was ended.`;
+      this.end({ seat: blamed, told: blamed === NOBODY ? "A strategy thread stood still and was ended." : told });
+    } else if (this.standsStill && processBytes() - seen.bytes > limits.memoryBytes) {
+      const others = [...this.options.crowd].filter((thread) => thread !== this && thread.standsStill).length;
+      const grew = `The process grew by more than ${Math.round(limits.memoryBytes / 1e6)} MB while the strategy was at ${at}; its thread was ended.`;
+      const doubt = others > 0 ? ` ${others} other threads were at work: whose memory it was can not be known.` : "";
+      this.end({ seat: others > 0 ? NOBODY : blamed, told: `${grew}${doubt}` });
+    }
+  }
+}
+
+/** An uncaught error comes with the source around it. */
+function errorLine(message: string): string {
+  return /^(?:\w*Error|error): .*$/m.exec(message)?.[0] ?? message;
+}
