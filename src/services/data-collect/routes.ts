@@ -66,7 +66,7 @@ function venueRoutes({ log, exchanges, instruments }: RouteOptions) {
   return httpBase("data-collect", log)
     .get("/instruments", async ({ query }) => ({ items: await instruments.ofVenue(query.venue, 60_000) }), {
       query: z.strictObject({ venue: idText }),
-      response: { 200: listOf(instrumentSchema), 404: problemSchema },
+      response: { 200: listOf(instrumentSchema), 404: problemSchema, 502: problemSchema },
       detail: { summary: "Lists the instruments of a venue", tags: ["data-collect"] },
     })
     .get(
@@ -81,7 +81,7 @@ function venueRoutes({ log, exchanges, instruments }: RouteOptions) {
       },
       {
         query: barsQuery,
-        response: { 200: listOf(venueBarSchema), 404: problemSchema, 422: problemSchema },
+        response: { 200: listOf(venueBarSchema), 404: problemSchema, 422: problemSchema, 502: problemSchema },
         detail: {
           summary: "Closed bars of the venue, oldest first; without fromMs the newest (before toMs)",
           tags: ["data-collect"],
@@ -105,7 +105,7 @@ function venueRoutes({ log, exchanges, instruments }: RouteOptions) {
             .describe("Trades with this id or a later one"),
           limit,
         }),
-        response: { 200: listOf(venueTradeSchema), 404: problemSchema },
+        response: { 200: listOf(venueTradeSchema), 404: problemSchema, 502: problemSchema },
         detail: { summary: "Trades of the venue, oldest first; without fromId the newest", tags: ["data-collect"] },
       },
     );
@@ -130,7 +130,7 @@ function feedRoutes({ db, clock, log, instruments, onChanged }: RouteOptions) {
       },
       {
         body: feedSchema,
-        response: { 200: feedSchema, 404: problemSchema, 422: problemSchema },
+        response: { 200: feedSchema, 404: problemSchema, 422: problemSchema, 502: problemSchema },
         detail: { summary: "Asks for a feed beside the bars of the sessions", tags },
       },
     )
@@ -147,7 +147,7 @@ function feedRoutes({ db, clock, log, instruments, onChanged }: RouteOptions) {
         detail: {
           summary: "Removes a feed that was asked for; who still needs it asks again",
           tags,
-          responses: { 204: { description: "It is removed; 404: nobody had asked for it" } },
+          responses: { 204: { description: "It is removed" }, 404: { description: "Nobody had asked for it" } },
         },
       },
     );
