@@ -25,6 +25,7 @@ const app = createHttpApp({
   registry: new Registry(),
   maxBodyBytes: 1_000,
   hosts: { own: new Set(), pages: new Set() },
+  checkAnswers: true,
 });
 const get = async (path: string) => app.handle(new Request(`http://localhost${path}`));
 

@@ -222,6 +222,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     registry,
     maxBodyBytes: general.R3_HTTP_MAX_BODY_BYTES,
     hosts: hostsOf(general),
+    checkAnswers: general.R3_HTTP_CHECK_ANSWERS,
   });
   const http: Part = {
     name: "http",

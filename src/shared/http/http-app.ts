@@ -4,6 +4,7 @@ import { Histogram, type Registry } from "prom-client";
 import { z } from "zod";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { createFailureRow, type FailureRow } from "#shared/telemetry/failure-row.ts";
+import { checkAnswer, writeAnswer } from "./answers.ts";
 import { problemResponse } from "./http-base.ts";
 import { indexPage } from "./index-page.ts";
 import { type KnownHosts, refuseForeign } from "./neighbours.ts";
@@ -30,6 +31,8 @@ export interface HttpAppOptions {
   /** Bodies above this are 413. */
   maxBodyBytes: number;
   hosts: KnownHosts;
+  /** Whether each answer is held against the schema of its route, for tests. */
+  checkAnswers: boolean;
 }
 
 const readySchema = z.object({
@@ -81,6 +84,10 @@ export function createHttpApp(options: HttpAppOptions) {
         if (isWorthALine) log.warn(context, "request refused for now");
       } else if (answer.status === 500) log.error({ err: error, requestId }, "request failed");
       return problemResponse(answer, request, set.headers);
+    })
+    .onAfterHandle((answer) => {
+      if (options.checkAnswers) checkAnswer(app.routes, answer);
+      return writeAnswer(answer);
     })
     .onAfterResponse(({ request, responseValue, route, set }) => {
       const began = startedAt.get(request);
