@@ -26,7 +26,14 @@ function createThings(log: Logger) {
     .post("/pause", () => ({ paused: true }), { response: { 200: z.object({ paused: z.boolean() }) } })
     .get("/wrong", () => ({ size: "text" }) as never, { response: { 200: thing } })
     .get("/more", () => ({ size: 1, tags: [], more: 1 }), { response: { 200: thing } })
-    .get("/undocumented", ({ status }) => status(202, { size: 1, tags: [] }) as never, { response: { 200: thing } })
+    .get(
+      "/undocumented",
+      ({ set }) => {
+        set.status = 202;
+        return { size: 1, tags: [] };
+      },
+      { response: { 200: thing } },
+    )
     .get("/conflict", () => {
       throw new AppError("CONFLICT", "permanent", "It is RUNNING.", { details: { allowed: ["STOPPING"] } });
     })
