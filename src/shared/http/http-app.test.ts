@@ -138,6 +138,13 @@ describe("the process' own routes", () => {
     );
   });
 
+  test("counts requests that are turned away before any route", async () => {
+    const app = createThingsApp();
+    await call("/api/things/conflict", { headers: { origin: "http://evil.example" } }, app);
+    const { text } = await call("/metrics", {}, app);
+    expect(text).toMatch(/http_request_duration_seconds_count\{method="GET",route="none",status="403"\} 1/);
+  });
+
   test("describes bodies, queries and answers in OpenAPI", async () => {
     const { json } = await call("/openapi.json");
     expect(json.openapi).toStartWith("3.");

@@ -58,7 +58,10 @@ export function createHttpApp(options: HttpAppOptions) {
       startedAt.set(request, performance.now());
       set.headers["x-request-id"] = assignRequestId(request);
       const refused = refuse(request, options);
-      return refused === null ? undefined : problemResponse(refused, request, set.headers);
+      if (refused === null) return undefined;
+      // The framework tells nobody of what ends here.
+      durations.observe({ method: request.method, route: "none", status: String(refused.status) }, 0);
+      return problemResponse(refused, request, set.headers);
     })
     .onError(({ error, code, request, route, set }) => {
       const answer = problemOf(error);
