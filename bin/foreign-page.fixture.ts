@@ -52,8 +52,8 @@ export function servePage(aim: Aim, port: number) {
     `<script>(${String(tryAll)})(${JSON.stringify(aim)})</script>`;
   const server = Bun.serve({
     port,
-    // Both names of this machine, whatever they stand for.
-    hostname: "localhost",
+
+    hostname: "127.0.0.1",
     async fetch(request) {
       if (request.method !== "POST") return new Response(html, { headers: { "content-type": "text/html" } });
       told.resolve((await request.json()) as Outcomes);
