@@ -12,6 +12,8 @@ const KEYS = { apiKey: "api-key", secret: "api-secret" };
 export const INSTRUMENT = "BTC/USDT.paper";
 export const ACCOUNT = "api-account";
 const MARKET = "made-up";
+/** A simulated market that shows the prices it is given, and no venue of the engine. */
+export const TICKER = "ticker";
 /** An instrument that has bars of days alone. */
 export const DAYS = "SPX/USD.days";
 
@@ -27,20 +29,15 @@ export interface RunningApi {
 }
 
 function marketSettings(port: number, folder: string): Record<string, string> {
-  const market = {
-    id: MARKET,
+  const bitcoin = {
     symbol: "BTC/USDT",
-    pace: "synthetic",
-    startPrice: "30000",
-    tradeEveryMs: 100,
-    historyBars: 200,
     rules: { priceStep: "0.01", sizeStep: "0.00001", minSize: "0.00001", minNotional: "5" },
     fees: { maker: "0.0005", taker: "0.001" },
     account: { ...KEYS, balances: { USDT: "100000" } },
   };
+  const madeUp = { pace: "synthetic", startPrice: "30000", tradeEveryMs: 100, historyBars: 200 };
   const days = {
-    ...market,
-    id: "days",
+    ...bitcoin,
     symbol: "SPX/USD",
     pace: { speed: 864_000 },
     timeFrame: "1d",
@@ -48,7 +45,11 @@ function marketSettings(port: number, folder: string): Record<string, string> {
     rules: { priceStep: "0.000001", sizeStep: "0.0001", minSize: "0.0001", minNotional: "10" },
     account: { ...KEYS, balances: { USD: "10000" } },
   };
-  const { startPrice: _price, tradeEveryMs: _every, historyBars: _history, ...replay } = days;
+  const markets = [
+    { ...bitcoin, ...madeUp, id: MARKET },
+    { ...days, id: "days" },
+    { ...bitcoin, pace: "manual", id: TICKER },
+  ];
   const urlsOf = (id: string) => {
     const rest = `127.0.0.1:${port}/api/paper-exchange/markets/${id}`;
     return { restUrl: `http://${rest}`, wsUrl: `ws://${rest}/ws`, wsApiUrl: `ws://${rest}/ws-api/v3` };
@@ -57,7 +58,7 @@ function marketSettings(port: number, folder: string): Record<string, string> {
   return {
     R3_HTTP_PORT: String(port),
     R3_PAPER_EXCHANGE_FOLDER: folder,
-    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify([market, replay]),
+    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify(markets),
     R3_VENUES: JSON.stringify([
       { id: "paper", ...binance, ...urlsOf(MARKET) },
       { id: "days", ...binance, marketClock: "replay", ...urlsOf("days") },

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { OpenApiDocument } from "#shared/http/openapi-document.ts";
-import { ACCOUNT, INSTRUMENT, type RunningApi, startApi } from "./api.fixture.ts";
-import { type FuzzRequest, requests } from "./fuzz.fixture.ts";
+import { ACCOUNT, INSTRUMENT, type RunningApi, sessionBody, startApi, TICKER } from "./api.fixture.ts";
+import { type FuzzRequest, type Known, requests } from "./fuzz.fixture.ts";
+import { getJson, postJson } from "./rest.ts";
+import type { Watched } from "./watch-life.fixture.ts";
 
 /** How many requests are made, and from which seed: `FUZZ_REQUESTS=10000 FUZZ_SEED=7 bin/test bin/fuzz.e2e.test.ts`. */
 const COUNT = Number(import.meta.env["FUZZ_REQUESTS"] ?? "1500");
@@ -10,14 +12,14 @@ const SEED = Number(import.meta.env["FUZZ_SEED"] ?? Math.floor(Math.random() * 2
 
 let api: RunningApi;
 beforeAll(async () => {
-  api = await startApi();
+  api = await startApi({ R3_PAPER_EXCHANGE_CONTROL: "true" });
 }, 90_000);
 afterAll(async () => await api.close());
 
-/** Watches /livez from a thread of its own; ended, it gives how long each answer took, sorted. */
-function watchLife(url: string): () => Promise<number[]> {
+/** Watches /livez from a thread of its own; ended, it gives how long each answer took without what it waited for a core, sorted. */
+function watchLife({ url, pid }: Watched): () => Promise<number[]> {
   const worker = new Worker(new URL("./watch-life.fixture.ts", import.meta.url).href);
-  worker.postMessage(url);
+  worker.postMessage({ url, pid });
   return async () => {
     const took = new Promise<number[]>((resolve) => {
       worker.onmessage = ({ data }: MessageEvent<number[]>) => resolve(data);
@@ -33,6 +35,31 @@ async function send({ method, path, headers, body }: FuzzRequest): Promise<{ sta
   const init = { method, headers, ...(body === null ? {} : { body }) };
   const answer = await fetch(`${api.process.url}${path}`, init);
   return { status: answer.status, text: await answer.text() };
+}
+
+/** What there is: the session with its orders, a backtest, and a market that may misbehave without harm to the engine. */
+async function whatIsThere(): Promise<Known> {
+  const { name: _name, instrumentIds: _ids, accountId: _account, ...run } = sessionBody();
+  const runBody = { ...run, instrumentId: INSTRUMENT, fromN: 1, toN: 100 };
+  const { id: runId } = (await postJson(`${api.url}/backtest/runs`, runBody)).body as { id: string };
+  const orders = await getJson(`${api.url}/order-position-tracker/orders?limit=1&sessionId=${api.sessionId}`);
+  const [order] = (orders as { items: { id: string }[] }).items;
+  return {
+    values: {
+      "*": [api.sessionId, ACCOUNT, INSTRUMENT, "sma-cross", "paper", "1s"],
+      id: [api.sessionId, order?.id ?? "", runId, ACCOUNT, "sma-cross"],
+      marketId: [TICKER],
+      instrumentId: [INSTRUMENT],
+    },
+    bodies: {
+      "post /api/session-manager/sessions": sessionBody(),
+      "patch /api/session-manager/sessions/{id}": { name: "Fuzzed" },
+      "post /api/session-manager/alerts/clear": { scope: `session:${api.sessionId}`, code: "LATE_FILL" },
+      "post /api/backtest/runs": runBody,
+      "post /api/paper-exchange/markets/{marketId}/control/faults": { seed: 1, faults: [] },
+      "post /api/paper-exchange/markets/{marketId}/control/tick": { price: "30000" },
+    },
+  };
 }
 
 /** What came of the requests, counted. */
@@ -53,12 +80,13 @@ function createCounts() {
 
 test(`${COUNT} requests made from the OpenAPI document: no 5xx, no status that it does not name, and the process lives`, async () => {
   const document = (await (await fetch(`${api.process.url}/openapi.json`)).json()) as OpenApiDocument;
-  const known = [api.sessionId, ACCOUNT, INSTRUMENT, "sma-cross", "paper", "made-up", "1s"];
-  const stopWatching = watchLife(api.process.url);
+  const known = await whatIsThere();
+  const stopWatching = watchLife(api.process);
   const counts = createCounts();
   const property = fc.asyncProperty(requests(document, known), async (request) => {
     const { status, text } = await send(request);
     counts.note(request.operation, status);
+    if (status === 201 || status === 202) known.values.id.push((JSON.parse(text) as { id: string }).id);
     const isFine = status < 500 && request.documented.includes(String(status));
     expect([request.operation, status, isFine ? "" : text]).toEqual([request.operation, status, ""]);
   });

@@ -23,6 +23,14 @@ interface Schema extends JsonSchema {
   oneOf?: Schema[];
 }
 
+/** What is there in the engine that is asked, so that requests reach what lies behind the checks. */
+export interface Known {
+  /** Values by the name of a parameter or a field; `*` for all other texts. They are read anew for each request. */
+  values: { [name: string]: string[]; "*": string[]; id: string[] };
+  /** A body that is taken, by its operation. */
+  bodies: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
 /** Texts that have broken something somewhere. */
 const ODD_TEXTS = [
   "",
@@ -67,49 +75,57 @@ const oddCursor = fc
   )
   .map((text) => Buffer.from(text).toString("base64url"));
 
-/** Values that a schema takes, as far as it says so itself; ids and names that are there are among them. */
-export function valid(schema: Schema, known: readonly string[]): Arbitrary<unknown> {
+/** Values that a schema takes, as far as it says so itself; what is known under its name is among them. */
+function valid(schema: Schema, known: Known, name = ""): Arbitrary<unknown> {
   const choices = schema.anyOf ?? schema.oneOf;
-  if (choices !== undefined) return fc.oneof(...choices.map((choice) => valid(choice, known)));
+  if (choices !== undefined) return fc.oneof(...choices.map((choice) => valid(choice, known, name)));
   if (schema.const !== undefined) return fc.constant(schema.const);
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
   switch (schema.type) {
     case "string":
-      return text(schema, known);
+      return text(schema, known, name);
     case "integer":
     case "number":
       return fc.integer({ min: schema.minimum ?? 0, max: Math.min(schema.maximum ?? 1_000, 5_000) });
     case "boolean":
       return fc.boolean();
     case "array":
-      return fc.array(valid(schema.items ?? {}, known), { minLength: 1, maxLength: 2 });
+      return fc.array(valid(schema.items ?? {}, known, name), { minLength: 1, maxLength: 2 });
     case "object":
-      return object(schema, (inner) => valid(inner, known));
+      return object(schema, (inner, field) => valid(inner, known, field));
     default:
       return fc.jsonValue({ maxDepth: 2 });
   }
 }
 
-function text(schema: Schema, known: readonly string[]): Arbitrary<string> {
-  if (schema.format === "uuid") return fc.oneof(fc.uuid(), fc.constantFrom(...known));
+function text(schema: Schema, { values }: Known, name: string): Arbitrary<string> {
+  const named = (Object.hasOwn(values, name) ? values[name] : undefined) ?? values["*"];
+  const there = fc.nat().map((index) => named[index % named.length] ?? "");
+  if (schema.format === "uuid") return fc.oneof(fc.uuid(), there);
   const { minLength = 0, maxLength = 60 } = schema;
   const made = fc.string({ minLength, maxLength: Math.min(maxLength, 60) });
-  return fc.oneof(fc.constantFrom(...known), fc.constantFrom("1", "12.5", "0.001"), made);
+  return fc.oneof({ weight: 2, arbitrary: there }, fc.constantFrom("1", "12.5", "0.001"), made);
 }
 
-function object(schema: Schema, of: (inner: Schema) => Arbitrary<unknown>): Arbitrary<Record<string, unknown>> {
+function object(
+  schema: Schema,
+  of: (inner: Schema, field: string) => Arbitrary<unknown>,
+): Arbitrary<Record<string, unknown>> {
   const { properties = {}, required = [] } = schema;
   if (Object.keys(properties).length === 0)
     return fc.dictionary(fc.string({ maxLength: 8 }), fc.integer(), { maxKeys: 2 });
-  const fields = Object.entries(properties).map(([name, inner]): [string, Arbitrary<unknown>] => [name, of(inner)]);
+  const fields = Object.entries(properties).map(([name, inner]): [string, Arbitrary<unknown>] => [
+    name,
+    of(inner, name),
+  ]);
   return fc.record(Object.fromEntries(fields), { requiredKeys: required });
 }
 
 /** The same with something wrong in it, at any depth. */
-function broken(schema: Schema, known: readonly string[]): Arbitrary<unknown> {
-  if (schema.properties === undefined) return fc.oneof(oddValue, valid(schema, known));
-  const fields = object(schema, (inner) =>
-    fc.oneof({ weight: 8, arbitrary: valid(inner, known) }, broken(inner, known)),
+function broken(schema: Schema, known: Known, name = ""): Arbitrary<unknown> {
+  if (schema.properties === undefined) return fc.oneof(oddValue, valid(schema, known, name));
+  const fields = object(schema, (inner, field) =>
+    fc.oneof({ weight: 8, arbitrary: valid(inner, known, field) }, broken(inner, known, field)),
   );
   const more = fc.dictionary(oddText, oddValue, { maxKeys: 1 });
   return fc.oneof(
@@ -119,14 +135,24 @@ function broken(schema: Schema, known: readonly string[]): Arbitrary<unknown> {
   );
 }
 
-function bodyOf(operation: Operation, known: readonly string[]): Arbitrary<string | null> {
+/** A body that is taken, and the same with one of its fields changed. */
+function nearly(body: Readonly<Record<string, unknown>>, schema: Schema, known: Known): Arbitrary<unknown> {
+  const changed = Object.entries(schema.properties ?? {}).map(([name, inner]) =>
+    fc.oneof(valid(inner, known, name), broken(inner, known, name)).map((value) => ({ ...body, [name]: value })),
+  );
+  return fc.oneof({ weight: Math.max(1, changed.length), arbitrary: fc.constant(body) }, ...changed);
+}
+
+function bodyOf(name: string, operation: Operation, known: Known): Arbitrary<string | null> {
   const schema = operation.requestBody?.content["application/json"]?.schema as Schema | undefined;
   const odd = fc.constantFrom("", "{", "null", "[".repeat(500), '{"a":"\\ud800"}', "\0", "a=1&b=2");
   if (schema === undefined) return fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, odd);
+  const taken = known.bodies[name];
   const written = (values: Arbitrary<unknown>) => values.map((value) => JSON.stringify(value) ?? "");
   return fc.oneof(
     { weight: 8, arbitrary: written(valid(schema, known)) },
     { weight: 5, arbitrary: written(broken(schema, known)) },
+    ...(taken === undefined ? [] : [{ weight: 12, arbitrary: written(nearly(taken, schema, known)) }]),
     odd,
   );
 }
@@ -145,7 +171,11 @@ const oddHeaders = fc.record(
   { requiredKeys: [] },
 );
 
-const headers = fc.oneof({ weight: 5, arbitrary: fc.constant<Record<string, string>>({}) }, oddHeaders);
+const headers = fc.oneof(
+  { weight: 5, arbitrary: fc.constant<Record<string, string>>({}) },
+  { weight: 2, arbitrary: fc.constant<Record<string, string>>({ "if-match": "*" }) },
+  oddHeaders,
+);
 
 /** Text as a URL carries it; half of a pair becomes the bytes that a careless client would send. */
 function encoded(value: unknown): string {
@@ -155,17 +185,18 @@ function encoded(value: unknown): string {
 
 function requestOf(
   { method, path, operation }: { method: string; path: string; operation: Operation },
-  known: readonly string[],
+  known: Known,
 ): Arbitrary<FuzzRequest> {
+  const name = `${method} ${path}`;
   const parameters = (operation.parameters ?? []).filter((one) => one.in !== "header");
   const given = parameters.map((one) => {
     const odd = one.name === "cursor" ? oddCursor : oddText;
-    const value = fc.oneof({ weight: 8, arbitrary: valid(one.schema as Schema, known) }, odd);
+    const value = fc.oneof({ weight: 8, arbitrary: valid(one.schema as Schema, known, one.name) }, odd);
     const left = one.required || one.in === "path" ? value : fc.option(value, { freq: 1, nil: undefined });
     return left.map((chosen) => ({ ...one, value: chosen }));
   });
   const strange = fc.oneof({ weight: 12, arbitrary: fc.constant(null) }, fc.tuple(oddText, oddText));
-  const parts = fc.tuple(fc.tuple(...given), strange, headers, bodyOf(operation, known));
+  const parts = fc.tuple(fc.tuple(...given), strange, headers, bodyOf(name, operation, known));
   return parts.map(([values, extra, sent, body]) => {
     const inPath = values.filter((one) => one.in === "path");
     // A name that is empty, "." or ".." is another address.
@@ -176,7 +207,7 @@ function requestOf(
       .map((one) => `${one.name}=${encoded(one.value)}`)
       .concat(extra === null ? [] : [extra.map(encoded).join("=")]);
     return {
-      operation: `${method} ${path}`,
+      operation: name,
       method: method.toUpperCase(),
       path: `${filled}${query.length === 0 ? "" : `?${query.join("&")}`}`,
       headers: body === null ? sent : { "content-type": "application/json", ...sent },
@@ -186,8 +217,8 @@ function requestOf(
   });
 }
 
-/** Requests of every operation of a document, valid ones and broken ones. `known`: ids and names that are there. */
-export function requests({ paths }: OpenApiDocument, known: readonly string[]): Arbitrary<FuzzRequest> {
+/** Requests of every operation of a document, valid ones and broken ones. */
+export function requests({ paths }: OpenApiDocument, known: Known): Arbitrary<FuzzRequest> {
   const all = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => requestOf({ method, path, operation }, known)),
   );
