@@ -7,7 +7,7 @@ import { getJson, postJson } from "./rest.ts";
 import type { Watched } from "./watch-life.fixture.ts";
 
 /** How many requests are made, and from which seed: `FUZZ_REQUESTS=10000 FUZZ_SEED=7 bin/test bin/fuzz.e2e.test.ts`. */
-const COUNT = Number(import.meta.env["FUZZ_REQUESTS"] ?? "1500");
+const COUNT = Number(import.meta.env["FUZZ_REQUESTS"] ?? "3000");
 const SEED = Number(import.meta.env["FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 let api: RunningApi;

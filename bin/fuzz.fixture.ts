@@ -62,7 +62,7 @@ const ODD_TEXTS = [
   "BTC/USDT.paper",
 ];
 const oddText = fc.oneof(
-  fc.constantFrom(...ODD_TEXTS),
+  { weight: 3, arbitrary: fc.constantFrom(...ODD_TEXTS) },
   fc.string({ unit: "binary", maxLength: 40 }),
   fc.string({ maxLength: 40 }),
 );
@@ -191,7 +191,7 @@ function requestOf(
   const parameters = (operation.parameters ?? []).filter((one) => one.in !== "header");
   const given = parameters.map((one) => {
     const odd = one.name === "cursor" ? oddCursor : oddText;
-    const value = fc.oneof({ weight: 8, arbitrary: valid(one.schema as Schema, known, one.name) }, odd);
+    const value = fc.oneof({ weight: 3, arbitrary: valid(one.schema as Schema, known, one.name) }, odd);
     const left = one.required || one.in === "path" ? value : fc.option(value, { freq: 1, nil: undefined });
     return left.map((chosen) => ({ ...one, value: chosen }));
   });
