@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
+import { createPool } from "#shared/db/postgres.ts";
 import { eventually } from "./alone.fixture.ts";
 import { runDemo } from "./demo.fixture.ts";
 import { freePort } from "./ports.ts";
@@ -66,21 +67,25 @@ test("garbage, forged candles and forged executions in every stream, with the pa
 }, 240_000);
 
 describe("on a machine that others use too", () => {
-  let said = "";
+  let redisSaid = "";
+  let postgresSaid = "";
   /** Every file of a running demo, and those that somebody else may read or write. */
   let files: string[] = [];
   let open: string[] = [];
 
   beforeAll(async () => {
-    const port = await freePort();
+    const [port, postgresPort] = [await freePort(), await freePort()];
     const { line } = await runDemo(["--bars", "60"], {
-      settings: { R3_REDIS_PORT: String(port) },
+      settings: { R3_REDIS_PORT: String(port), R3_POSTGRES_PORT: String(postgresPort) },
       async meanwhile(folder) {
         await eventually("the engine", () => existsSync(join(folder, "places.json")), 60_000);
         const redis = new Redis({ port, host: "127.0.0.1", maxRetriesPerRequest: 0 });
         redis.on("error", () => undefined);
-        said = await redis.xadd("r3", "*", "e", "1").then(String, String);
+        redisSaid = await redis.xadd("r3", "*", "e", "1").then(String, String);
         redis.disconnect();
+        const sql = createPool(`postgres://r3@127.0.0.1:${postgresPort}/postgres`, { maxConnections: 1 });
+        postgresSaid = await sql`select 1`.then(String, String);
+        await sql.end();
         // Root's Postgres runs as another user, who reads its programs.
         const all = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(
           (name) => name !== "postgres" && !name.startsWith("postgres/binaries"),
@@ -92,12 +97,14 @@ describe("on a machine that others use too", () => {
     expect(line.equal).toBe(true);
   }, 120_000);
 
-  test("a Redis of ours takes nothing from whoever has not got its password", () => {
-    expect(said).toContain("NOAUTH");
+  test("a Redis and a Postgres of ours take nothing from whoever has not got the password", () => {
+    expect(redisSaid).toContain("NOAUTH");
+    expect(postgresSaid).toContain("password authentication failed");
   });
 
   test.each([
     "redis-password",
+    "postgres-password",
     "redis/redis.conf",
     "redis/appendonlydir/",
     "logs/engine.log",
