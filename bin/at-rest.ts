@@ -1,5 +1,5 @@
-import type postgres from "postgres";
 import { z } from "zod";
+import type { Sql } from "#shared/db/db.ts";
 import { struckSchema } from "./venue-faults.ts";
 
 /** What the venue's control state says of the replay and of our account there. */
@@ -54,10 +54,7 @@ export type Progress = z.infer<typeof progressSchema>;
  * Reads all that says whether the engine is at rest in one statement, which is one snapshot: since every hand-over is
  * inside a commit, nothing can hide between its parts.
  */
-export async function engineSnapshot(
-  sql: postgres.Sql,
-  session: { id: string; accountId: string },
-): Promise<EngineSnapshot> {
+export async function engineSnapshot(sql: Sql, session: { id: string; accountId: string }): Promise<EngineSnapshot> {
   const [row] = await sql`
     select
       (select state from reference.sessions where id = ${session.id}) as "sessionState",

@@ -10,6 +10,7 @@ import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { sealBroker } from "#shared/bus/sealed-broker.ts";
 import { createRedisCache } from "#shared/cache/redis.ts";
 import { sealCache } from "#shared/cache/sealed.ts";
+import type { Clock } from "#shared/clock/clock.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { loadSettings, type Settings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
@@ -35,6 +36,7 @@ import { createRunner, type Part } from "#shared/service/runner.ts";
 import type { Deps, ServiceDefinition } from "#shared/service/service.ts";
 import { atStart, watchServers } from "#shared/service/watch-servers.ts";
 import { foldersOf } from "#shared/strategy-threads/catalogue.ts";
+import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
 import { createThreadHost } from "#shared/strategy-threads/thread-host.ts";
 import { sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
@@ -62,7 +64,8 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
   const instance = crypto.randomUUID();
   const clock = systemClock;
   const redis = { url: general.REDIS_URL, prefix: general.R3_PREFIX };
-  const db = createPostgresDb(general.DATABASE_URL, { maxConnections: general.R3_DATABASE_CONNECTIONS });
+  const { R3_DATABASE_CONNECTIONS: maxConnections, R3_DATABASE_TIMEOUT_MS: timeoutMs } = general;
+  const db = createPostgresDb(general.DATABASE_URL, { maxConnections, timeoutMs });
   const logStore = createPostgresLogStore(db);
   const incarnation = await atStart(POSTGRES, () => logStore.incarnation());
   const seal = await readSeal(db);
@@ -88,19 +91,7 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
     },
     general.R3_HTTP_TIMEOUT_MS,
   );
-  const strategies = createThreadHost({
-    folders: foldersOf(general.R3_STRATEGY_FOLDERS),
-    threads: general.R3_STRATEGY_THREADS,
-    reload: general.R3_STRATEGY_RELOAD,
-    limits: {
-      barMs: general.R3_STRATEGY_BAR_BUDGET_MS,
-      slowMs: general.R3_STRATEGY_SLOW_BUDGET_MS,
-      memoryBytes: general.R3_STRATEGY_THREAD_MEMORY_MB * 1e6,
-    },
-    processBytes: () => process.memoryUsage.rss(),
-    clock,
-    log,
-  });
+  const strategies = strategiesOf(general, clock, log);
   const failpoints = failpointsOf(settings, exchanges.live);
   const watch = watchServers({
     servers: [
@@ -126,6 +117,23 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
     parts,
     away: () => watch.away(),
   };
+}
+
+/** Where strategies run: apart, in threads that are watched. */
+function strategiesOf(general: Settings["general"], clock: Clock, log: Logger): StrategyHost {
+  return createThreadHost({
+    folders: foldersOf(general.R3_STRATEGY_FOLDERS),
+    threads: general.R3_STRATEGY_THREADS,
+    reload: general.R3_STRATEGY_RELOAD,
+    limits: {
+      barMs: general.R3_STRATEGY_BAR_BUDGET_MS,
+      slowMs: general.R3_STRATEGY_SLOW_BUDGET_MS,
+      memoryBytes: general.R3_STRATEGY_THREAD_MEMORY_MB * 1e6,
+    },
+    processBytes: () => process.memoryUsage.rss(),
+    clock,
+    log,
+  });
 }
 
 /** The bus, which tells of dead events over itself. */

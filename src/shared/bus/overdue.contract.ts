@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
 import {
   countOf,
   counts,
@@ -47,6 +48,31 @@ export const OVERDUE_CASES: Record<string, (world: World) => Promise<void>> = {
     await expectCounts(world, topic.name, { k: counts(1, 4) });
     await expectCounts(world, echo.name, { k: counts(1, 4) });
     expect(await parkedOf(world, topic)).toEqual([]);
+  },
+
+  async "nor does one of volatile events, a takeover or a release that never ends keep a unit"(world) {
+    const { bus } = await world.join({ deadlineMs: 500 });
+    const topic = topicFor("stuck", { class: "volatile" });
+    const stuck = { onAcquired: 1, handleVolatile: 1, onReleased: 1 };
+    const never = (what: keyof typeof stuck): Promise<void> =>
+      stuck[what]-- > 0 ? new Promise(() => undefined) : Promise.resolve();
+    const seen: number[] = [];
+    const running = bus.subscribe({
+      group: topic.name,
+      topics: [topic],
+      onAcquired: async ({ partition }) => void (partition === bus.partitionOf("k") && (await never("onAcquired"))),
+      onReleased: async ({ partition }) => void (partition === bus.partitionOf("k") && (await never("onReleased"))),
+      handleVolatile: async (events) => {
+        await never("handleVolatile");
+        seen.push(...events.map(countOf));
+      },
+    });
+    await running.ready;
+    await until(async () => {
+      await bus.publishVolatile([{ topic, key: "k", type: "counted", data: { n: 1 } }]);
+      return seen.length > 0;
+    });
+    expect(stuck.onReleased).toBeLessThan(1);
   },
 
   async "an event whose handler never ends is found in its batch, and is dead in the end; other keys flow"(world) {

@@ -5,6 +5,7 @@ import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { Leader } from "#shared/leader/leader.ts";
 import type { Broker, GroupReader } from "./broker.ts";
 import type { OwnedUnit, Running, SubscribeOptions } from "./bus.ts";
+import { endsWithin } from "./handler-deadline.ts";
 import type { LogStore } from "./log-store.ts";
 import { Ownership } from "./ownership.ts";
 import { GrowingPause } from "./pause.ts";
@@ -114,7 +115,8 @@ export class Subscription implements Running {
     // The work may end by itself while the lease still runs: whoever follows the unit has to end with it.
     const over = new AbortController();
     const unit = { ...owned, signal: AbortSignal.any([owned.signal, over.signal]) };
-    await onAcquired?.(unit);
+    const place = { unit, clock, poison };
+    await endsWithin(place, onAcquired?.(unit));
     const shared = { db, logStore, clock, log, poison, subscription: this.options, onFlow: () => this.assign() };
     const worker = new UnitWorker(shared, unit, taken, this.reader);
     this.workers.set(unit.partition, worker);
@@ -125,7 +127,7 @@ export class Subscription implements Running {
       over.abort();
       this.workers.delete(unit.partition);
       this.assign();
-      await onReleased?.(unit);
+      await endsWithin(place, onReleased?.(unit));
     }
   }
 

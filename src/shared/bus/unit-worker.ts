@@ -5,12 +5,13 @@ import { BatchWork } from "./batch-work.ts";
 import type { Assignment, Delivery, GroupReader } from "./broker.ts";
 import type { BusEvent, OwnedUnit, Topic } from "./bus.ts";
 import { decode } from "./envelope.ts";
+import { endsWithin } from "./handler-deadline.ts";
 import { Inbox } from "./inbox.ts";
 import { LaneRetry } from "./lane-retry.ts";
 import { type Position, type StoredEntry, streamKey, type TakenPosition } from "./log-store.ts";
 import { ParkedLanes } from "./parked-lanes.ts";
 import type { LaneHead } from "./parking.ts";
-import { GrowingPause, passesByItself } from "./pause.ts";
+import { GrowingPause, isCountedOn, passesByItself } from "./pause.ts";
 import { type UnitPlace, unitEpochOf } from "./unit-place.ts";
 
 /** Events of one transaction at most. */
@@ -210,9 +211,10 @@ export class UnitWorker {
     const events = this.decodeAll(deliveries);
     for (let tries = 1; events.length > 0; tries += 1) {
       try {
-        await this.options.subscription.handleVolatile?.(events, this.unit);
+        await endsWithin(this.place, this.options.subscription.handleVolatile?.(events, this.unit));
         break;
       } catch (error) {
+        if (isOverdue(error)) throw error;
         this.report(error, tries);
         // Not acknowledged: the next owner gets them.
         if (this.unit.signal.aborted) return;
@@ -275,7 +277,7 @@ export class UnitWorker {
   private report(error: unknown, tries: number): void {
     const { group, partition, epoch } = this.unit;
     const fields = { group, partition, epoch, tries, err: error };
-    if (passesByItself(error)) this.options.log.warn(fields, "Events of a unit are tried again");
+    if (isCountedOn(error)) this.options.log.warn(fields, "Events of a unit are tried again");
     else this.options.log.error(fields, "Events of a unit fail");
   }
 }

@@ -121,6 +121,11 @@ export const generalSchema = z.object({
     .describe("How long events stay in the log once every group has them, in days"),
   R3_TASKS_KEEP_DAYS: wholeNumber(1, 3_650).default(7).describe("How long tasks stay once they are done, in days"),
   R3_DATABASE_CONNECTIONS: wholeNumber(2, 500).default(10).describe("Connections to Postgres at most, a process"),
+  R3_DATABASE_TIMEOUT_MS: wholeNumber(200, 600_000)
+    .default(5_000)
+    .describe(
+      "How long a connection to Postgres is waited for, and each of its answers, in milliseconds; one that is silent for longer is given up",
+    ),
   R3_VENUES: jsonText(z.array(venueSettingSchema).refine(distinct, NOT_DISTINCT))
     .default([])
     .describe(
