@@ -17,6 +17,7 @@ import type { Session } from "#shared/domain/session.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
+import { event, SESSIONS } from "#shared/messages/topics.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import type { TaskQueue } from "#shared/queue/queue.ts";
 import { createTaskQueue } from "#shared/queue/task-queue.ts";
@@ -78,9 +79,14 @@ export const SESSION: Session = sessionOf({
   timeFrame: "1d",
 });
 
-/** Writes what other services would have written: the instrument, the account and the session, which trades. */
+/** Writes what other services would have written: the instrument, the account and the session, which trades, with the event of its start. */
 export async function putReferences({ db, bus }: World): Promise<void> {
   await putInstrument(db.sql, spx);
   await putAccount(db.sql, SESSION.accountId, spx.venue);
-  await putSession(db.sql, { ...SESSION, partition: bus.partitionOf(SESSION.id) });
+  const session = { ...SESSION, partition: bus.partitionOf(SESSION.id) };
+  await putSession(db.sql, session);
+  await db.transaction(async (tx) => {
+    const starting = { ...session, state: "STARTING" as const };
+    bus.publish(tx, [event(SESSIONS, session.id, "session.changed", { from: "CREATED", session: starting })]);
+  });
 }

@@ -27,6 +27,30 @@ async function putOrder(id: string, state: string, isOpen: boolean, venueOrderId
 }
 
 describe("the engine's snapshot", () => {
+  test.each(["parked", "dead"])("an event that is %s keeps the engine from being at rest", async (state) => {
+    await sql`
+      insert into bus.parked (id, group_name, topic, part, seq, key, state, tries, raw, next_try_at)
+      values (gen_random_uuid(), 'g', 'orders', 0, 1, ${SESSION.id}, ${state}, 1, '', now())`;
+    const engine = { ...(await engineSnapshot(sql, SESSION)), sessionState: "RUNNING" };
+    expect(restlessness(AT_REST, engine)).toBe("1 events are parked or dead");
+    await sql`delete from bus.parked`;
+    const after = { ...(await engineSnapshot(sql, SESSION)), sessionState: "RUNNING" };
+    expect(restlessness(AT_REST, after)).toBeNull();
+  });
+
+  test.each([
+    ["open", "1 tasks are open"],
+    ["dead", "1 tasks are dead"],
+    ["done", null],
+  ])("a task that is %s: %p", async (state, said) => {
+    await sql`
+      insert into queue.tasks (id, queue, lane, seq, priority, type, payload, state, created_at_ms)
+      values (gen_random_uuid(), 'q', 'l', 1, 5, 't', '{}', ${state}, 1)`;
+    const engine = { ...(await engineSnapshot(sql, SESSION)), sessionState: "RUNNING" };
+    expect(restlessness(AT_REST, engine)).toBe(said);
+    await sql`delete from queue.tasks`;
+  });
+
   test("takes no order that ended unsent for an open one, nor for one that ended at the venue", async () => {
     await putOrder("denied", "DENIED", false, null);
     await putOrder("canceled-unsent", "CANCELED", false, null);

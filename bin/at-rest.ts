@@ -1,5 +1,5 @@
-import type postgres from "postgres";
 import { z } from "zod";
+import type { Sql } from "#shared/db/db.ts";
 import { struckSchema } from "./venue-faults.ts";
 
 /** What the venue's control state says of the replay and of our account there. */
@@ -21,7 +21,10 @@ export type VenueState = z.infer<typeof venueStateSchema>;
 const snapshotSchema = z.object({
   sessionState: z.string().nullable(),
   openTasks: z.number(),
+  deadTasks: z.number(),
   behind: z.number(),
+  /** Events that a group has passed without their effect, parked or dead. */
+  parked: z.number(),
   candleN: z.number(),
   equityN: z.number(),
   fills: z.number(),
@@ -51,16 +54,15 @@ export type Progress = z.infer<typeof progressSchema>;
  * Reads all that says whether the engine is at rest in one statement, which is one snapshot: since every hand-over is
  * inside a commit, nothing can hide between its parts.
  */
-export async function engineSnapshot(
-  sql: postgres.Sql,
-  session: { id: string; accountId: string },
-): Promise<EngineSnapshot> {
+export async function engineSnapshot(sql: Sql, session: { id: string; accountId: string }): Promise<EngineSnapshot> {
   const [row] = await sql`
     select
       (select state from reference.sessions where id = ${session.id}) as "sessionState",
       (select count(*)::int from queue.tasks where state = 'open') as "openTasks",
+      (select count(*)::int from queue.tasks where state = 'dead') as "deadTasks",
       (select count(*)::int from bus.positions p join bus.partitions l using (topic, part)
         where p.seq < l.next_seq - 1) as "behind",
+      (select count(*)::int from bus.parked) as "parked",
       coalesce((select candle_n from strategy_executor.runs where session_id = ${session.id}), 0)::int as "candleN",
       coalesce((select candle_n from order_position_tracker.equity_cursors where session_id = ${session.id}), 0)::int as "equityN",
       (select count(*)::int from order_position_tracker.fills where account_id = ${session.accountId}) as "fills",
@@ -81,7 +83,9 @@ export function restlessness(venue: VenueState, engine: EngineSnapshot): string 
   if (!venue.halted) return "the venue is between two halts";
   if (engine.sessionState !== "RUNNING") return `the session is ${engine.sessionState ?? "not there"}`;
   if (engine.openTasks > 0) return `${engine.openTasks} tasks are open`;
+  if (engine.deadTasks > 0) return `${engine.deadTasks} tasks are dead`;
   if (engine.behind > 0) return `${engine.behind} positions are behind their logs`;
+  if (engine.parked > 0) return `${engine.parked} events are parked or dead`;
   if (engine.candleN < venue.bar) return `the strategy has seen bar ${engine.candleN} of ${venue.bar}`;
   if (engine.equityN < venue.bar) return `equity stands at bar ${engine.equityN} of ${venue.bar}`;
   if (engine.fills !== venue.fillCount) return `${engine.fills} of the venue's ${venue.fillCount} fills are booked`;

@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command } from "commander";
-import postgres from "postgres";
 import { z } from "zod";
 import { failpointSettingSchema } from "#shared/config/general.ts";
+import type { Sql } from "#shared/db/db.ts";
+import { createPostgresDb } from "#shared/db/postgres.ts";
 import { createFailpoints } from "#shared/service/create-failpoints.ts";
 import { engineSnapshot, type Progress, progressSchema, restlessness, venueStateSchema } from "./at-rest.ts";
 import { planFaults } from "./fault-plan.ts";
@@ -19,6 +20,9 @@ const SLEPT_SHARE = 0.75;
 /** How often it says where the run stands, and after how long what it waits for. */
 const PROGRESS_EVERY_MS = 250;
 const COMPLAIN_AFTER_MS = 5_000;
+
+/** How long it waits for the database before it looks anew. */
+const DATABASE_TIMEOUT_MS = 2_000;
 
 /** Counts say enough: no list of fills and ended orders is wanted. */
 const COUNTS_ALONE = `sinceTradeId=${Number.MAX_SAFE_INTEGER}&sinceTerminal=${Number.MAX_SAFE_INTEGER}`;
@@ -57,7 +61,7 @@ class Glances {
   private usualMs = 0;
 
   constructor(
-    private readonly sql: postgres.Sql,
+    private readonly sql: Sql,
     private readonly sessionId: string,
   ) {}
 
@@ -90,9 +94,13 @@ function faultsOf({ faults: seed, bars, venue, progress }: Options): FaultDriver
  */
 async function conduct(options: Options): Promise<void> {
   const failpoints = failpointsOf(process.env);
-  const sql = postgres(process.env["DATABASE_URL"] ?? "", { max: 1, connect_timeout: 2, onnotice: () => {} });
+  const db = createPostgresDb(process.env["DATABASE_URL"] ?? "", {
+    maxConnections: 1,
+    applicationName: "r3edge-conductor",
+    timeoutMs: DATABASE_TIMEOUT_MS,
+  });
   const session = { id: options.session, accountId: options.account };
-  const glances = new Glances(sql, options.session);
+  const glances = new Glances(db.sql, options.session);
   const faults = faultsOf(options);
   let pauseMs = SHORTEST_PAUSE_MS;
   let saidAtMs = 0;
@@ -103,7 +111,7 @@ async function conduct(options: Options): Promise<void> {
     try {
       const state = venueStateSchema.parse(await getJson(`${options.venue}/control/state?${COUNTS_ALONE}`));
       await faults?.look(state.bar);
-      const engine = await engineSnapshot(sql, session);
+      const engine = await engineSnapshot(db.sql, session);
       waitsFor = restlessness(state, engine);
       const done = waitsFor === null && state.bar >= options.bars;
       if (done || performance.now() - saidAtMs > PROGRESS_EVERY_MS) {
@@ -138,7 +146,7 @@ async function conduct(options: Options): Promise<void> {
     await Bun.sleep(pauseMs);
     pauseMs = Math.min(pauseMs * 1.2, LONGEST_PAUSE_MS);
   }
-  await sql.end({ timeout: 1 });
+  await db.close();
 }
 
 if (import.meta.main) {

@@ -1,10 +1,14 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-/** A line to a server that can be cut and mended: while it is cut, connections break and new ones are refused. */
+/** A line to a server that can be cut, silenced and mended. While it is cut, connections break and new ones are refused. */
 export interface Line {
   /** The server's URL by way of the line. */
   url: string;
   cut(): Promise<void>;
+  /** From now on nothing passes on the connections there are, which nobody closes; new ones are served. */
+  silence(): void;
+  /** Ends what was silenced, as a system does after minutes. */
+  endSilent(): void;
   mend(): Promise<void>;
 }
 
@@ -12,6 +16,7 @@ export interface Line {
 export async function layLine(url: string): Promise<Line> {
   const target = new URL(url);
   const ends = new Set<Socket>();
+  const silent = new Set<Socket>();
   let server: Server | null = null;
   let port = 0;
   async function mend(): Promise<void> {
@@ -41,6 +46,17 @@ export async function layLine(url: string): Promise<Line> {
   return {
     url: through.href,
     mend,
+    silence() {
+      for (const end of ends) {
+        end.unpipe();
+        end.pause();
+        silent.add(end);
+      }
+    },
+    endSilent() {
+      for (const end of silent) end.destroy();
+      silent.clear();
+    },
     async cut() {
       const closed = Promise.withResolvers<void>();
       server?.close(() => closed.resolve());

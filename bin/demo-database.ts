@@ -1,15 +1,19 @@
-import postgres from "postgres";
+import type { Sql } from "#shared/db/db.ts";
 import { migrate } from "#shared/db/migrate.ts";
+import { createPostgresDb } from "#shared/db/postgres.ts";
 import type { DemoRun } from "./demo-run.ts";
 import { Trouble } from "./say.ts";
 import type { PostgresServer } from "./servers.ts";
 
-async function asked<Answer>(url: string, ask: (sql: postgres.Sql) => Promise<Answer>): Promise<Answer> {
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
+/** Databases are made and dropped by it, which takes a slow disk its time. */
+const TIMEOUT_MS = 60_000;
+
+async function asked<Answer>(url: string, ask: (sql: Sql) => Promise<Answer>): Promise<Answer> {
+  const db = createPostgresDb(url, { maxConnections: 1, timeoutMs: TIMEOUT_MS });
   try {
-    return await ask(sql);
+    return await ask(db.sql);
   } finally {
-    await sql.end();
+    await db.close();
   }
 }
 

@@ -16,8 +16,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import postgres from "postgres";
 import { z } from "zod";
+import { createPostgresDb } from "#shared/db/postgres.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
 import { withUsualModes } from "./file-modes.ts";
 import { isZombie } from "./process-record.ts";
 import { say, Trouble } from "./say.ts";
@@ -145,14 +146,14 @@ async function createCluster({ home, bin, user }: Way, data: string, supervisor:
 
 /** Why a Postgres does not take queries. Null: it does. */
 export async function postgresTrouble(url: string): Promise<string | null> {
-  const sql = postgres(url, { max: 1, connect_timeout: 2, onnotice: () => {} });
+  const db = createPostgresDb(url, { maxConnections: 1, timeoutMs: 2_000 });
   try {
-    await sql`select 1`;
+    await db.ping();
     return null;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error);
   } finally {
-    await sql.end({ timeout: 1 });
+    await db.close();
   }
 }
 

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { reasonOf } from "#shared/errors/app-error.ts";
+import { mendAppendOnlyFile } from "./redis-file.ts";
 import { say, Trouble } from "./say.ts";
 import type { Program } from "./supervisor.ts";
 import { installForAll, onPath, runTool, type SystemProgram } from "./system-packages.ts";
@@ -149,8 +150,13 @@ export function redisProgram(options: { binary: string; dataFolder: string; port
   const password = passwordIn(dataFolder);
   const settings = join(folder, "redis.conf");
   writeFileSync(settings, `requirepass ${password}\n`, { mode: 0o600 });
+  const env = { PATH: "/usr/bin:/bin", LC_ALL: "C", ...libraryPath(binary) };
   const program: Program = {
     name: "redis",
+    beforeStart() {
+      const mended = mendAppendOnlyFile({ binary, env, folder });
+      if (mended !== null) say(`  ${mended}`);
+    },
     command: [
       binary,
       settings,
@@ -163,7 +169,7 @@ export function redisProgram(options: { binary: string; dataFolder: string; port
       "",
     ],
     cwd: folder,
-    env: { PATH: "/usr/bin:/bin", LC_ALL: "C", ...libraryPath(binary) },
+    env,
     stopSignal: "SIGTERM",
     graceMs: 10_000,
     ready: (pid) => redisAnswers(port, password, pid),

@@ -39,6 +39,8 @@ const LISTS = [
   "risk-manager/budgets",
   "market-data/instruments",
   "backtest/runs",
+  "risk-manager/dead",
+  "session-manager/dead",
 ];
 const paged = (path: string, name: string, value: string) =>
   `${path}${path.includes("?") ? "&" : "?"}${name}=${encodeURIComponent(value)}`;

@@ -1,4 +1,5 @@
 import pRetry from "p-retry";
+import { messageOf } from "#shared/errors/app-error.ts";
 import { Trouble } from "./say.ts";
 
 /** An answer that is not what was asked for, with what the other side said about it. */
@@ -12,7 +13,14 @@ export class Refused extends Trouble {
   }
 }
 
-/** How long an answer may take, and how long a service that is being restarted is waited for. */
+/** No answer, and why. The retries would take the error of the connection for a fault of this program, and not try again. */
+class Unanswered extends Trouble {
+  constructor(what: string, cause: unknown) {
+    super(`${what} is not answered: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+/** How long an answer may take, and how long a service is waited for that is being restarted. */
 const ANSWER_WITHIN_MS = 10_000;
 const WAIT_FOR_MS = 60_000;
 
@@ -23,22 +31,28 @@ interface Request {
   body?: string;
   /** Other statuses than 2xx that are an answer. */
   accept?: readonly number[];
+  /** How long a service that is being restarted is waited for. Default: a minute. */
+  waitForMs?: number;
 }
 
 /** A 503 and a connection that fails are tried again with growing pauses: services are killed and restarted on purpose. */
-async function send(request: Request): Promise<{ status: number; body: unknown }> {
-  const { method, url, headers, body, accept = [] } = request;
+export async function send(request: Request): Promise<{ status: number; body: unknown }> {
+  const { method, url, headers, body, accept = [], waitForMs = WAIT_FOR_MS } = request;
+  const what = `${method} ${url}`;
   return pRetry(
     async () => {
-      const answer = await fetch(url, {
+      const { answer, text } = await fetch(url, {
         method,
         headers,
         ...(body === undefined ? {} : { body }),
         signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
-      });
-      const text = await answer.text();
-      if (answer.status === 503) throw new Error(`${method} ${url} answered 503: ${text.slice(0, 500)}`);
-      if (!answer.ok && !accept.includes(answer.status)) throw new Refused(answer.status, `${method} ${url}`, text);
+      })
+        .then(async (given) => ({ answer: given, text: await given.text() }))
+        .catch((error: unknown) => {
+          throw new Unanswered(what, error);
+        });
+      if (answer.status === 503) throw new Refused(503, what, text);
+      if (!answer.ok && !accept.includes(answer.status)) throw new Refused(answer.status, what, text);
       return { status: answer.status, body: text === "" ? null : JSON.parse(text) };
     },
     {
@@ -46,8 +60,8 @@ async function send(request: Request): Promise<{ status: number; body: unknown }
       minTimeout: 20,
       maxTimeout: 1_000,
       factor: 1.5,
-      maxRetryTime: WAIT_FOR_MS,
-      shouldRetry: ({ error }) => !(error instanceof Refused),
+      maxRetryTime: waitForMs,
+      shouldRetry: ({ error }) => !(error instanceof Refused) || error.status === 503,
     },
   );
 }

@@ -2,7 +2,8 @@ import { Command } from "commander";
 import type { Registry } from "prom-client";
 import packageJson from "#package" with { type: "json" };
 import { watchForgedEntries } from "#shared/alerts/forged-entries.ts";
-import { createBus } from "#shared/bus/create-bus.ts";
+import type { Bus } from "#shared/bus/bus.ts";
+import { type BusOptions, createBus } from "#shared/bus/create-bus.ts";
 import { deleteOldEvents } from "#shared/bus/old-events.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
@@ -10,11 +11,13 @@ import { createRedisWrites } from "#shared/bus/redis-writes.ts";
 import { sealBroker } from "#shared/bus/sealed-broker.ts";
 import { createRedisCache } from "#shared/cache/redis.ts";
 import { sealCache } from "#shared/cache/sealed.ts";
+import type { Clock } from "#shared/clock/clock.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { loadSettings, type Settings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
 import { createPostgresDb } from "#shared/db/postgres.ts";
 import { proveWritable } from "#shared/db/prove-writable.ts";
+import { tellDeadEvent, tellDeadTask } from "#shared/dead/tell-dead.ts";
 import { createBans } from "#shared/exchange/bans.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
 import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
@@ -26,7 +29,7 @@ import { createLeader } from "#shared/leader/create-leader.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { deleteOldTasks } from "#shared/queue/old-tasks.ts";
-import { createTaskQueue } from "#shared/queue/task-queue.ts";
+import { createTaskQueue, type TaskQueueOptions } from "#shared/queue/task-queue.ts";
 import { deleteOldRows } from "#shared/retention/retention.ts";
 import { readSeal } from "#shared/seal/seal.ts";
 import { createFailpoints } from "#shared/service/create-failpoints.ts";
@@ -63,7 +66,8 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
   const instance = crypto.randomUUID();
   const clock = systemClock;
   const redis = { url: general.REDIS_URL, prefix: general.R3_PREFIX };
-  const db = createPostgresDb(general.DATABASE_URL, { maxConnections: general.R3_DATABASE_CONNECTIONS });
+  const { R3_DATABASE_CONNECTIONS: maxConnections, R3_DATABASE_TIMEOUT_MS: timeoutMs } = general;
+  const db = createPostgresDb(general.DATABASE_URL, { maxConnections, timeoutMs });
   const logStore = createPostgresLogStore(db);
   const incarnation = await atStart(POSTGRES, () => logStore.incarnation());
   const seal = await readSeal(db);
@@ -71,9 +75,12 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
   const broker = sealBroker(createRedisBroker({ ...redis, incarnation }), seal, onForged);
   const lock = createRedlockLock(redis);
   const leader = createLeader({ db, lock, clock, log, leaseMs: general.R3_LEASE_MS, holder: instance });
-  const bus = createBus({ db, logStore, broker, leader, clock, log, instance, partitions: general.R3_PARTITIONS });
+  const poison = { deadAfterTries: general.R3_DEAD_AFTER_TRIES, deadlineMs: general.R3_HANDLER_DEADLINE_MS };
+  const partitions = general.R3_PARTITIONS;
+  const bus = tellingBus({ db, logStore, broker, leader, clock, log, instance, partitions, ...poison });
   const wakeups = createBullmqWakeups({ ...redis, log });
-  const queue = createTaskQueue({ db, wakeups, clock, log });
+  const onDead: TaskQueueOptions["onDead"] = (tx, dead) => tellDeadTask(tx, { bus, clock }, dead);
+  const queue = createTaskQueue({ db, wakeups, clock, log, ...poison, onDead });
   const cache = sealCache(createRedisCache(redis), seal);
   const bans = createBans({ store: createPostgresBanStore(db), clock, log });
   const exchanges = createCcxtExchanges({ venues: general.R3_VENUES, accounts: general.R3_ACCOUNTS, clock, log, bans });
@@ -86,7 +93,7 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
     },
     general.R3_HTTP_TIMEOUT_MS,
   );
-  const strategies = strategiesOf(general, log);
+  const strategies = strategiesOf(general, clock, log);
   const failpoints = failpointsOf(settings, exchanges.live);
   const redisWrites = createRedisWrites(redis);
   const watch = watchServers({
@@ -121,8 +128,8 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
   };
 }
 
-/** The threads that strategies run in. */
-function strategiesOf(general: Settings["general"], log: Logger): StrategyHost {
+/** Where strategies run: apart, in threads that are watched. */
+function strategiesOf(general: Settings["general"], clock: Clock, log: Logger): StrategyHost {
   return createThreadHost({
     folders: foldersOf(general.R3_STRATEGY_FOLDERS),
     threads: general.R3_STRATEGY_THREADS,
@@ -133,9 +140,16 @@ function strategiesOf(general: Settings["general"], log: Logger): StrategyHost {
       memoryBytes: general.R3_STRATEGY_THREAD_MEMORY_MB * 1e6,
     },
     processBytes: () => process.memoryUsage.rss(),
-    clock: systemClock,
+    clock,
     log,
   });
+}
+
+/** The bus, which tells of dead events over itself. */
+function tellingBus(options: BusOptions): Bus {
+  const { clock } = options;
+  const bus: Bus = createBus({ ...options, onDead: (tx, dead) => tellDeadEvent(tx, { bus, clock }, dead) });
+  return bus;
 }
 
 /** The hosts that a request may name: the processes share their settings, so the URLs of all are known to each. */

@@ -10,6 +10,8 @@ export interface Program {
   command: string[];
   cwd?: string;
   env: Record<string, string>;
+  /** What is to be put right before each start. Must not throw. */
+  beforeStart?(): void;
   /** The unprivileged user it runs as, where the supervisor is root. */
   user?: { uid: number; gid: number };
   stopSignal: ProcessRecord["stopSignal"];
@@ -163,6 +165,7 @@ export class Supervisor {
     const { program } = kept;
     const [command, ...args] = program.command;
     if (command === undefined) throw new Error(`${program.name} has no command.`);
+    program.beforeStart?.();
     const log = openSync(this.logOf(program.name), first ? "w" : "a");
     const child = spawn(command, args, {
       cwd: program.cwd,

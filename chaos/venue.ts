@@ -122,7 +122,7 @@ async function notSettled(world: MarketWorld): Promise<Lack | null> {
   const running = (await sessionsOf(world)).filter(({ state }) => state !== "STOPPED" && state !== "FAULTED");
   if (running.length > 0) return { sentence: `the session ${running[0]?.id} is ${running[0]?.state}` };
   const [open] = await world.sql<{ tasks: number; orders: number }[]>`
-    select (select count(*)::int from queue.tasks where state = 'open') as tasks,
+    select (select count(*)::int from queue.tasks where state <> 'done') as tasks,
       (select count(*)::int from order_position_tracker.orders where is_open) as orders`;
   if (open === undefined || open.tasks + open.orders === 0) return null;
   return { sentence: `${open.tasks} tasks and ${open.orders} orders are open` };

@@ -1,4 +1,6 @@
+import { Elysia } from "elysia";
 import type { Running } from "#shared/bus/bus.ts";
+import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import type { RunRequest } from "./contract.ts";
@@ -29,6 +31,8 @@ export function createBacktest(place: { deps: Deps; settings: Settings }): Servi
       await worker?.close();
     },
     notReady: () => (ready ? [] : ["its queue"]),
-    routes: createRoutes(place),
+    routes: new Elysia()
+      .use(createRoutes(place))
+      .use(createDeadRoutes("backtest", place.deps, { queues: [RUN_BACKTEST.queue] })),
   };
 }

@@ -7,7 +7,12 @@ export async function askUntilTold<Told>(
   ask: () => Promise<Told>,
   { signal, log }: { signal: AbortSignal; log: Logger },
 ): Promise<Told> {
-  return await pRetry(ask, {
+  // A connection that fails is a TypeError in Bun too, which the retries would take for a fault of this program.
+  const asked = () =>
+    ask().catch((error: unknown) => {
+      throw error instanceof TypeError ? new Error(messageOf(error), { cause: error }) : error;
+    });
+  return await pRetry(asked, {
     retries: Number.POSITIVE_INFINITY,
     minTimeout: 100,
     maxTimeout: 5_000,

@@ -64,7 +64,7 @@ function strangeFill(number: number): VenueFill {
 }
 
 async function cancel(orderId: string): Promise<void> {
-  const task = { task: CANCEL_ORDER, lane: orderId, payload: { orderId, reason: "test" }, priority: 0 };
+  const task = { task: CANCEL_ORDER, lane: orderId, payload: { orderId, sessionId: "s", reason: "test" }, priority: 0 };
   await world.database.db.transaction((tx) => desk.queue.enqueue(tx, task));
 }
 

@@ -206,7 +206,7 @@ describe("an order that never reached the venue", () => {
       desk.queue.enqueue(tx, {
         task: CANCEL_ORDER,
         lane: order.id,
-        payload: { orderId: order.id, reason: "test" },
+        payload: { orderId: order.id, sessionId: "s", reason: "test" },
         priority: 0,
       }),
     );

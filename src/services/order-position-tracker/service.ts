@@ -1,4 +1,6 @@
+import { Elysia } from "elysia";
 import type { Running } from "#shared/bus/bus.ts";
+import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { candleSchema } from "#shared/domain/candle.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { CANCEL_ORDER, PLACE_ORDER } from "#shared/messages/tasks.ts";
@@ -18,6 +20,8 @@ import { resolveOrder } from "./resolve-order.ts";
 import { createRoutes } from "./routes.ts";
 import { createServerClocks } from "./server-clocks.ts";
 import type { OrderPositionTrackerSettings } from "./settings.ts";
+
+const GROUP = "order-position-tracker";
 
 /** What comes after the commit that took the lane. */
 async function goOn(lane: LeasedLane, parts: Parts, task: Task, next: NextMove): Promise<void> {
@@ -49,7 +53,7 @@ function followTopics(parts: Parts): Running {
   const equity = createEquityCurve(parts.deps);
   const sessions = createSessionFollower(parts);
   const running = parts.deps.bus.subscribe({
-    group: "order-position-tracker",
+    group: GROUP,
     topics: [SESSIONS, MARKET_CANDLES],
     handle: async (tx, events, unit) => {
       for (const { data } of events) {
@@ -73,6 +77,7 @@ export function createOrderPositionTracker(deps: Deps, settings: OrderPositionTr
   const instruments = createInstruments(deps.db);
   const serverClocks = createServerClocks(deps.exchanges, deps.clock);
   const parts: Parts = { deps, settings, instruments, serverClocks, recorder: createRecorder(deps, instruments) };
+  const failing = { group: GROUP, queues: [PLACE_ORDER.queue] };
   const stopping = new AbortController();
   const running: Running[] = [];
   const leading: Promise<void>[] = [];
@@ -95,6 +100,6 @@ export function createOrderPositionTracker(deps: Deps, settings: OrderPositionTr
       await Promise.all(leading.splice(0));
     },
     notReady: () => (started ? [] : ["its queue and its topics"]),
-    routes: createRoutes(parts),
+    routes: new Elysia().use(createRoutes(parts)).use(createDeadRoutes(GROUP, deps, failing)),
   };
 }

@@ -21,7 +21,8 @@ const FIRST = 0;
 export async function stopSession(parts: Parts, session: Session, unit: OwnedUnit): Promise<boolean> {
   const { deps } = parts;
   if (session.stopPolicy !== "keep") {
-    for (const id of await ordersToCancel(deps.db, session)) await askToCancel(parts, id, unit);
+    for (const id of await ordersToCancel(deps.db, session))
+      await askToCancel(parts, { orderId: id, sessionId: session.id }, unit);
   }
   return deps.db.transaction(async (tx) => {
     await deps.leader.fence(tx, unit.role, unit.epoch);
@@ -74,8 +75,12 @@ async function ordersToCancel(db: { sql: Sql }, session: Session): Promise<strin
  * Asks for the cancel of one order, once. The lane is locked before the order's row, as the order's worker does it: the
  * other way round each would wait for the other. An order that has closed meanwhile takes the task back with it.
  */
-async function askToCancel({ deps }: Parts, orderId: string, unit: OwnedUnit): Promise<void> {
-  const payload = { orderId, reason: "The session stops." };
+async function askToCancel(
+  { deps }: Parts,
+  { orderId, sessionId }: { orderId: string; sessionId: string },
+  unit: OwnedUnit,
+): Promise<void> {
+  const payload = { orderId, sessionId, reason: "The session stops." };
   const asked = deps.db.transaction(async (tx) => {
     await deps.leader.fence(tx, unit.role, unit.epoch);
     await deps.queue.enqueue(tx, { task: CANCEL_ORDER, lane: orderId, payload, priority: FIRST });

@@ -1,4 +1,6 @@
+import { Elysia } from "elysia";
 import { ORDER_LINGER_MS, type Running } from "#shared/bus/bus.ts";
+import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { DECIDE_SIGNAL, FLATTEN_POSITION } from "#shared/messages/tasks.ts";
 import { ORDERS, SESSIONS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
@@ -51,6 +53,8 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
       for (const one of running.splice(0).reverse()) await one.close();
     },
     notReady: () => (started ? [] : ["its queue and its topics"]),
-    routes: createRoutes(deps.db, deps.log),
+    routes: new Elysia()
+      .use(createRoutes(deps.db, deps.log))
+      .use(createDeadRoutes("risk-manager", deps, { group: "risk-manager", queues: [DECIDE_SIGNAL.queue] })),
   };
 }

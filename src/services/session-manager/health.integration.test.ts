@@ -55,7 +55,8 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   told = [];
-  await database.db.sql`truncate reference.sessions, session_manager.readiness, session_manager.denials, alerts.open`;
+  await database.db
+    .sql`truncate reference.sessions, session_manager.readiness, session_manager.denials, alerts.open, bus.parked, queue.tasks`;
 });
 afterEach(async () => {
   for (const replica of running.splice(0)) await replica.service.stop();
@@ -294,5 +295,34 @@ describe("open alerts", () => {
     expect(refused.body.detail).toContain("ends by itself");
     expect((await clear(replica, "session:b", "SESSION_DEGRADED")).status).toBe(404);
     expect(await alertsOf(replica)).toHaveLength(1);
+  });
+});
+
+describe("a RUNNING session of which something is dead", () => {
+  test("says so while it lasts, events and tasks alike, and by itself no more once it is decided", async () => {
+    const session = await put();
+    const other = await put();
+    await database.db.sql`
+      insert into bus.parked (id, group_name, topic, part, seq, key, state, tries, error, raw, next_try_at)
+      values (gen_random_uuid(), 'risk-manager', 'orders', 0, 7, ${session.id}, 'dead', 30, 'no', '', now()),
+        (gen_random_uuid(), 'risk-manager', 'orders', 0, 8, ${other.id}, 'parked', 1, 'no', '', now())`;
+    await database.db.sql`
+      insert into queue.tasks (id, queue, lane, seq, priority, type, payload, state, session_id, error, created_at_ms)
+      values (gen_random_uuid(), 'order-actions', 'order-1', 1, 5, 'place-order', '{}', 'dead', ${session.id}, 'no', 9)`;
+    const { clock } = await start();
+    const later = async (isSo: () => Promise<boolean | undefined>) => {
+      await until(() => clock.sleeping === 2);
+      await clock.advance(5_000);
+      await until(isSo);
+    };
+    await until(async () => (await codesOf(session.id)).length > 0);
+    expect(await codesOf(session.id)).toEqual(["WORK_DEAD"]);
+    const [dead] = (await row(session.id)).degraded;
+    expect(dead?.text).toContain('task "place-order" of order-actions (no), and 1 more');
+    expect(await codesOf(other.id)).toEqual([]);
+    await database.db.sql`update queue.tasks set state = 'done'`;
+    await later(async () => (await row(session.id)).degraded[0]?.text.includes('event 7 of "orders"'));
+    await database.db.sql`delete from bus.parked`;
+    await later(async () => (await codesOf(session.id)).length === 0);
   });
 });

@@ -32,13 +32,13 @@ export function missingSettings(
   return missing;
 }
 
-/** The session with what the settings lack now in place of what they lacked before. Undefined: that is the same. */
+/** The session with what the settings lack now, and what is dead of it, in place of what they lacked before. Undefined: that is the same. */
 export function comparedWithSettings(
   session: Session,
-  { named, readiness }: { named: Named; readiness: Readiness },
+  { named, readiness, dead = null }: { named: Named; readiness: Readiness; dead?: Degradation | null },
   nowMs: number,
 ): Session | undefined {
   const others = session.degraded.filter(({ code }) => DEGRADATIONS[code].reporter !== "session-manager");
-  const list = [...others, ...missingSettings(session, named, nowMs)];
+  const list = [...others, ...missingSettings(session, named, nowMs), ...(dead === null ? [] : [dead])];
   return degradedTo(session, { list, waits: ofRun(readiness, session.run).waits }, nowMs);
 }

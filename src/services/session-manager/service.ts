@@ -1,4 +1,6 @@
+import { Elysia } from "elysia";
 import type { Running } from "#shared/bus/bus.ts";
+import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
@@ -31,7 +33,9 @@ export function createSessionManager(deps: Deps, settings: Settings): Service {
   };
 
   return {
-    routes: createRoutes(deps, createCommands({ deps, store, keys }), store),
+    routes: new Elysia()
+      .use(createRoutes(deps, createCommands({ deps, store, keys }), store))
+      .use(createDeadRoutes("session-manager", deps, { group: "session-manager" })),
     async start() {
       reports = bus.subscribe({
         group: "session-manager",

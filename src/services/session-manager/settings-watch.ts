@@ -1,3 +1,4 @@
+import { deadOfSessions } from "#shared/dead/dead-of-sessions.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { createFailureRow } from "#shared/telemetry/failure-row.ts";
@@ -7,7 +8,7 @@ import { saveSession } from "./save-session.ts";
 import type { Store } from "./store.ts";
 
 /**
- * Compares each session at work with what this process' settings name, at once and then every `everyMs`, until the signal
+ * Compares each session at work with what this process' settings name and with what is dead of it, at once and then every `everyMs`, until the signal
  * aborts. Any number of replicas may: each locks the session's row, and finds what another one has written.
  */
 export async function watchSettings(
@@ -35,13 +36,16 @@ async function compareAll(
   signal: AbortSignal,
 ): Promise<void> {
   const { db, clock, log, exchanges: named } = deps;
-  for (const seen of await store.atWork()) {
+  const [sessions, dead] = await Promise.all([store.atWork(), deadOfSessions(db.sql)]);
+  for (const seen of sessions) {
     if (signal.aborted) return;
-    if (comparedWithSettings(seen, { named, readiness: NOTHING_REACHED }, clock.nowMs()) === undefined) continue;
+    const own = dead.get(seen.id) ?? null;
+    if (comparedWithSettings(seen, { named, readiness: NOTHING_REACHED, dead: own }, clock.nowMs()) === undefined)
+      continue;
     await db.transaction(async (tx) => {
       const before = await store.lock(tx, seen.id);
       if (before === null) return;
-      const found = { named, readiness: await store.readiness(tx, seen.id) };
+      const found = { named, readiness: await store.readiness(tx, seen.id), dead: own };
       const session = comparedWithSettings(before, found, clock.nowMs());
       if (session === undefined) return;
       await saveSession(tx, { deps, store }, { before, session });

@@ -11,6 +11,6 @@ export const settings = z.object({
     .describe("How often keys that are over are removed, in milliseconds"),
   R3_SESSION_MANAGER_WATCH_MS: wholeNumber(100, 3_600_000)
     .default(5_000)
-    .describe("How often sessions are compared with R3_VENUES and R3_ACCOUNTS, in milliseconds"),
+    .describe("How often sessions are compared with R3_VENUES, R3_ACCOUNTS and what is dead, in milliseconds"),
 });
 export type Settings = z.infer<typeof settings>;

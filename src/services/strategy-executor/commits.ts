@@ -5,7 +5,7 @@ import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS, SIGNALS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import type { RuntimeSnapshot } from "#shared/strategy/runtime.ts";
-import { advanceRun, beginRun, faultRun, finishWarmUp } from "./store.ts";
+import { advanceRun, faultRun, finishWarmUp } from "./store.ts";
 
 /** What one or more candles have come to. */
 export interface Progress {
@@ -84,13 +84,5 @@ export async function commitFault(
     if (!(await faultRun(tx, { sessionId: session.id, run: session.run, reason, atMs }))) return;
     const report = { sessionId: session.id, run: session.run, atMs, reason };
     deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.faulted", report)]);
-  });
-}
-
-/** Makes sure that sessions which are to be fed have a row of their present run. */
-export async function commitRuns(deps: Deps, unit: OwnedUnit, sessions: readonly Session[]): Promise<void> {
-  await deps.db.transaction(async (tx) => {
-    await deps.leader.fence(tx, unit.role, unit.epoch);
-    for (const session of sessions) await beginRun(tx, session, deps.clock.nowMs());
   });
 }

@@ -23,6 +23,7 @@ import { createInlineHost } from "#shared/strategy-threads/inline-host.fixture.t
 import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
 import { createStrategyExecutor } from "./service.ts";
 import { settings } from "./settings.ts";
+import { beginRun, readFedSessions } from "./store.ts";
 
 export const PARTITION = 3;
 export const ROLE = `unit:strategy-executor:${PARTITION}`;
@@ -57,6 +58,8 @@ export interface World {
   /** Where they run, instead of in the test's own thread. */
   host?: StrategyHost;
   clock?: Clock;
+  /** Ids of sessions whose first event could not be handled yet: no run of theirs has begun. */
+  held?: ReadonlySet<string>;
 }
 
 const nothing = async () => undefined;
@@ -157,6 +160,7 @@ export async function startReplica(world: World): Promise<Replica> {
     epoch: leadership.epoch,
     signal: lost.signal,
   };
+  await beginRuns(world);
   await subscribed?.onAcquired?.(unit);
   return {
     service,
@@ -180,6 +184,14 @@ export async function startReplica(world: World): Promise<Replica> {
       await queue.close();
     },
   };
+}
+
+/** What the events of the sessions have come to before. */
+async function beginRuns({ database: { db }, held }: World): Promise<void> {
+  const sessions = await readFedSessions(db.sql, PARTITION);
+  await db.transaction(async (tx) => {
+    for (const session of sessions) if (held?.has(session.id) !== true) await beginRun(tx, session, 1);
+  });
 }
 
 async function takeOver(leader: Leader): Promise<Leadership> {

@@ -88,6 +88,21 @@ async function running(more: Parameters<typeof shardSession>[0] = {}) {
 const tasks = () => database.db.sql`select payload from queue.tasks where type = ${DECIDE_SIGNAL.type}`;
 const reports = (type: string) => world.published.filter((event) => event.type === type).map(({ data }) => data);
 
+describe("a session whose run could not begin", () => {
+  test("holds no other one of its shard back, and begins once its event is handled, whatever came after it", async () => {
+    const starting = shardSession({ state: "STARTING" });
+    const stopping = { ...starting, state: "STOPPING" as const, version: 2 };
+    world.held = new Set([starting.id]);
+    await putSession(database.db.sql, stopping);
+    const { session, replica } = await running();
+    replica.show(candleOf(1, "100"));
+    await untilCandle(world, session.id, 1);
+    expect(await runRow(world, starting.id)).toBeNull();
+    await replica.deliver([sessionChanged(starting)]);
+    await until(async () => (await runRow(world, starting.id))?.phase === "READY");
+  });
+});
+
 describe("warm-up", () => {
   test("shows the wanted history, sets the cursor to the head and reports it, once", async () => {
     world.candles = Array.from({ length: 10 }, (_, index) => candleOf(index + 1, "100", LONG));

@@ -1,4 +1,6 @@
+import { Elysia } from "elysia";
 import { ORDER_LINGER_MS, type OwnedUnit, type Running } from "#shared/bus/bus.ts";
+import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { MARKET_CANDLES, ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
 import type { Service } from "#shared/service/service.ts";
@@ -69,7 +71,9 @@ export function createStrategyExecutor(place: Workplace): Service {
       shards.clear();
     },
     notReady: () => [...waitsFor],
-    routes: createRoutes(place),
+    routes: new Elysia()
+      .use(createRoutes(place))
+      .use(createDeadRoutes("strategy-executor", deps, { group: "strategy-executor" })),
   };
 }
 

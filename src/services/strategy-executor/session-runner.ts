@@ -76,9 +76,8 @@ export class SessionRunner {
     this.wake();
   }
 
-  /** The session has changed, by a committed event. */
+  /** The session has changed, by a committed event: it is newer than what is known. */
   applySession(session: Session): void {
-    if (session.version <= this.known.version) return;
     this.#changes += 1;
     if (session.run !== this.known.run) {
       this.#drop();

@@ -1,7 +1,6 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import type { Session } from "#shared/domain/session.ts";
-import { commitRuns } from "./commits.ts";
 import type { Holding } from "./holding.ts";
 import { SessionRunner, type Workplace } from "./session-runner.ts";
 import { FED_STATES, readFedSessions } from "./store.ts";
@@ -17,17 +16,20 @@ export class Shard {
     readonly unit: OwnedUnit,
   ) {}
 
-  /** Takes up every session that is to be fed, each from its row. */
+  /** Takes up every session that is to be fed, each from its row; one whose row is not there yet begins with its event. */
   async open(): Promise<void> {
     const sessions = await readFedSessions(this.place.deps.db.sql, this.unit.partition);
-    if (sessions.length > 0) await commitRuns(this.place.deps, this.unit, sessions);
     for (const session of sessions) this.applySession(session);
   }
 
   /** Follows a session: a new one begins to work, one that is over ends. */
   applySession(session: Session): void {
     const runner = this.#runners.get(session.id);
-    if (runner !== undefined && session.version < runner.session.version) return;
+    if (runner !== undefined && session.version <= runner.session.version) {
+      // It may be the very event that began its run.
+      runner.wake();
+      return;
+    }
     if (!FED_STATES.includes(session.state)) {
       this.#runners.delete(session.id);
       if (runner !== undefined) this.#end(runner);

@@ -55,6 +55,13 @@ export const ALERT_KINDS = {
     toDo: "Cancel what is open at the venue, and decide about the position: it is larger or smaller than its strategy wants. A larger listLagMs of the venue waits longer before an order is sent again.",
     ends: "fact",
   },
+  EVENT_DEAD: {
+    severity: "critical",
+    meaning:
+      "An event could not be handled, and nobody tries it again. By its topic's contract later ones of its key wait behind it.",
+    toDo: "Read it under GET /api/<service>/dead. Redrive it once the reason is mended; discard it where it may be without its effect.",
+    ends: "condition",
+  },
   EXECUTION_NOT_BOOKED: {
     severity: "critical",
     meaning:
@@ -147,6 +154,13 @@ export const ALERT_KINDS = {
     severity: "critical",
     meaning: "A session is FAULTED: nothing new is sent for it.",
     toDo: "Read the reason on the session; start it again, or stop it. What it holds stays as it is until then.",
+    ends: "condition",
+  },
+  TASK_DEAD: {
+    severity: "critical",
+    meaning:
+      "A task could not be done, and nobody tries it again. By its type's contract later ones of its lane wait behind it.",
+    toDo: "Read it under GET /api/<service>/dead. Redrive it once the reason is mended. After a discard its session may wait for an answer that never comes: stop it and start it again.",
     ends: "condition",
   },
   TRADE_IDS_BEGAN_ANEW: {

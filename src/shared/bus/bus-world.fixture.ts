@@ -1,9 +1,13 @@
+import { expect } from "bun:test";
 import { z } from "zod";
+import { until } from "#shared/clock/until.fixture.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
 import { createSeal } from "#shared/seal/seal.ts";
 import type { Push } from "./broker.ts";
 import type { Bus, BusEvent, Running, SubscribeOptions, Topic } from "./bus.ts";
 import type { LogStore } from "./log-store.ts";
+import type { ParkedEvent } from "./parking.ts";
+import type { PoisonOptions } from "./unit-place.ts";
 
 /** A process of its own on the shared log and broker. */
 export interface Member {
@@ -21,7 +25,7 @@ export interface Member {
 export interface World {
   readonly db: Db;
   readonly logStore: LogStore;
-  join(): Promise<Member>;
+  join(poison?: Partial<PoisonOptions>): Promise<Member>;
   /** Everything that the broker has is gone, as after FLUSHALL. */
   loseStreams(): Promise<void>;
   /** The broker forgets the group, not the streams. */
@@ -30,6 +34,8 @@ export interface World {
   note(tx: Tx, effect: Effect): Promise<void>;
   /** The effects of a group in the order of their writing. */
   noted(group: string): Promise<Effect[]>;
+  /** Closes all members that have joined. */
+  leave(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -104,4 +110,85 @@ export async function countsByKey(world: World, group: string): Promise<Record<s
     byKey[key].push(n);
   }
   return byKey;
+}
+
+/** Waits for so many effects of a group, and expects these. */
+export async function expectCounts(world: World, group: string, expected: Record<string, number[]>): Promise<void> {
+  const total = Object.values(expected).flat().length;
+  await until(async () => (await world.noted(group)).length >= total);
+  expect(await countsByKey(world, group)).toEqual(expected);
+}
+
+/** Keys whose events share a partition, and so a batch. */
+export function keysOfOnePart(bus: Bus, count: number): string[] {
+  const part = bus.partitionOf("k");
+  const keys: string[] = [];
+  for (let n = 0; keys.length < count; n += 1) if (bus.partitionOf(`key-${n}`) === part) keys.push(`key-${n}`);
+  return keys;
+}
+
+/** In the order of their numbers: a list goes by the wall clock, which may be set back. */
+const bySeq = (events: readonly ParkedEvent[]): ParkedEvent[] => events.toSorted((a, b) => a.seq - b.seq);
+
+/** What is parked or dead of the group that has the topic's name. */
+export async function parkedOf(world: World, topic: Topic): Promise<ParkedEvent[]> {
+  return bySeq(await world.logStore.parking.list({ group: topic.name }, null, 1_000));
+}
+
+/** Waits for so many dead events of the group that has the topic's name. */
+export function deadOf(world: World, topic: Topic, count: number): Promise<ParkedEvent[]> {
+  return until(async () => {
+    const dead = await world.logStore.parking.list({ group: topic.name, state: "dead" }, null, 1_000);
+    return dead.length >= count && bySeq(dead);
+  });
+}
+
+/** A subscription that cannot handle some events. */
+export interface Poison {
+  running: Running;
+  /** What is thrown for them. */
+  error: Error;
+  /** How often it was thrown. */
+  tries: number;
+  /** After so many it is thrown no more. */
+  mendAfter: number;
+  /** From now on this one (`key/n`), or all, can be handled. */
+  mend(name?: string): void;
+}
+
+/**
+ * Subscribes with a handler that writes one effect an event, and throws when it comes to one of these (`key/n`), after it has
+ * written some of the batch. `also` is called before the effects.
+ */
+export function poisoned(
+  world: World,
+  bus: Bus,
+  topic: Topic,
+  names: readonly string[],
+  also: (tx: Tx, events: readonly BusEvent[]) => void = () => undefined,
+  over: Partial<SubscribeOptions> = {},
+): Poison {
+  const bad = new Set(names);
+  const poison: Poison = {
+    error: new Error("poison"),
+    tries: 0,
+    mendAfter: Number.POSITIVE_INFINITY,
+    mend: (name) => void (name === undefined ? bad.clear() : bad.delete(name)),
+    running: noting(world, bus, topic.name, [topic], {
+      ...over,
+      handle: async (tx, events) => {
+        also(tx, events);
+        for (const event of events) {
+          const n = countOf(event);
+          if (bad.has(`${event.key}/${n}`)) {
+            poison.tries += 1;
+            if (poison.tries >= poison.mendAfter) bad.clear();
+            throw poison.error;
+          }
+          if (over.concerns?.(event) ?? true) await world.note(tx, { group: topic.name, key: event.key, n });
+        }
+      },
+    }),
+  };
+  return poison;
 }

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Tx } from "#shared/db/db.ts";
+import type { Parking } from "./parking.ts";
 
 /** What a topic promises. durable: a row in the log, exactly-once effects. volatile: the broker alone, numbered by its content. */
 export type TopicClass = "durable" | "volatile";
@@ -12,7 +13,7 @@ export interface Topic<Schemas extends Record<string, z.ZodType> = Record<string
   readonly schemas: Schemas;
   /** What the key of an event is, for readers: "sessionId", "instrumentId". */
   readonly key: string;
-  /** What becomes of the later events of a key when one of its events is dead. */
+  /** What becomes of the later events of a key when one of its events is dead: they wait for a person, or go on without it. */
   readonly onDead: "block" | "skip";
   /** For volatile topics: about how many entries a partition keeps. */
   readonly maxLength?: number;
@@ -67,6 +68,8 @@ export interface SubscribeOptions {
   /**
    * Durable topics: all events of the batch, in order of their seq within a topic, in one transaction with the group's
    * position and the epoch's fence; what it throws rolls the batch back. Events of one key come in order and exactly once in effect.
+   * An outage is waited for; else the batch is halved until the event is found that fails alone: it is parked, and with it the
+   * later ones of its key, to be tried again. A permanent error makes it dead at once.
    */
   handle?: (tx: Tx, events: readonly BusEvent[], unit: OwnedUnit) => Promise<void>;
   /**
@@ -116,6 +119,8 @@ export interface Bus {
   /** The partition of a key, the same for every topic (murmur2 of the key, as Kafka's Java client does). */
   partitionOf(key: string): number;
   readonly partitions: number;
+  /** The events that groups have passed without their effect, for a person. */
+  readonly parking: Pick<Parking, "list" | "find" | "redrive" | "discard" | "hasDead">;
   /** Throws an AppError (outage) when the broker does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

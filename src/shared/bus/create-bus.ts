@@ -4,8 +4,13 @@ import { Publisher } from "./publisher.ts";
 import { trimStreams } from "./retention.ts";
 import { type BusContext, Subscription } from "./subscription.ts";
 import { Tail } from "./tail.ts";
+import type { PoisonOptions } from "./unit-place.ts";
 
-export interface BusOptions extends Omit<BusContext, "partitions"> {
+/** Half a minute of growing pauses, then eleven minutes of pauses of half a minute. */
+const DEAD_AFTER_TRIES = 30;
+const DEADLINE_MS = 10_000;
+
+export interface BusOptions extends Omit<BusContext, "partitions" | "poison">, Partial<PoisonOptions> {
   /** Partitions of every topic. The same in all processes of a database. Default 8. */
   partitions?: number;
 }
@@ -15,7 +20,9 @@ export interface BusOptions extends Omit<BusContext, "partitions"> {
  * Closing it closes what runs on it, the broker included; the database and the leader are the caller's.
  */
 export function createBus(options: BusOptions): Bus {
-  const context: BusContext = { ...options, partitions: options.partitions ?? 8 };
+  const { deadAfterTries = DEAD_AFTER_TRIES, deadlineMs = DEADLINE_MS, onDead } = options;
+  const poison = { deadAfterTries, deadlineMs, onDead };
+  const context: BusContext = { ...options, partitions: options.partitions ?? 8, poison };
   const publisher = new Publisher(context);
   const running = new Set<Running>();
   const closing = new AbortController();
@@ -34,6 +41,7 @@ export function createBus(options: BusOptions): Bus {
 
   return {
     partitions: context.partitions,
+    parking: context.logStore.parking,
     partitionOf: (key) => partitionOf(key, context.partitions),
     publish: (tx, events) => publisher.publish(tx, events),
     publishVolatile: (events) => publisher.publishVolatile(events),

@@ -1,4 +1,5 @@
 import type { Tx } from "#shared/db/db.ts";
+import type { Parking } from "./parking.ts";
 
 /** One partition of a topic. */
 export interface Stream {
@@ -26,10 +27,21 @@ export interface StoredEntry {
   json: string;
 }
 
+/** An event as the log has it: with its key, whatever its JSON says. */
+export interface LogEntry extends StoredEntry {
+  key: string;
+}
+
 /** How far a group has come in a topic, in one partition: all up to `seq` is done. */
 export interface Position {
   topic: string;
   seq: number;
+}
+
+/** What a takeover finds. */
+export interface TakenPosition extends Position {
+  /** Up to here events are handled one by one: the handler of one among them has not ended in time. */
+  careful: number;
 }
 
 /** One step of a group's position, from where it has to stand to where it goes. */
@@ -53,14 +65,18 @@ export interface UnitEpoch {
  * failure fails the transaction in any case. Both hold row locks to its end.
  */
 export interface LogStore {
+  /** What groups have passed without its effect. */
+  readonly parking: Parking;
   /** Adds events; resolves with the number of the first one of each element. Give the partitions in sorted order. */
   append(tx: Tx, batch: readonly NewEntries[]): Promise<readonly number[]>;
   /** The first `limit` events after `afterSeq`, in order, without a hole. */
-  read(stream: Stream, afterSeq: number, limit: number): Promise<StoredEntry[]>;
+  read(stream: Stream, afterSeq: number, limit: number): Promise<LogEntry[]>;
   /** The number of the newest event by topic and partition (`streamKey`); those without an event are left out. */
   heads(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Writes the epoch into the unit's positions, made at 0 where missing; waits for the old owner's commit. */
-  take(tx: Tx, unit: UnitEpoch, topics: readonly string[]): Promise<Position[]>;
+  take(tx: Tx, unit: UnitEpoch, topics: readonly string[]): Promise<TakenPosition[]>;
+  /** Has the events up to a number handled one by one from the next takeover on. Nothing when the epoch is another one. */
+  beCareful(unit: UnitEpoch, until: readonly Position[]): Promise<void>;
   /** Moves positions on. FENCED when the epoch is another one or a position is not where it should be. */
   advance(tx: Tx, unit: UnitEpoch, steps: readonly Advance[]): Promise<void>;
   /**

@@ -4,20 +4,23 @@ import { changeAtCommit } from "#shared/db/memory.ts";
 import { fenced } from "#shared/errors/app-error.ts";
 import {
   type Advance,
+  type LogEntry,
   type LogStore,
   type NewEntries,
   type Position,
-  type StoredEntry,
   type Stream,
   streamKey,
+  type TakenPosition,
   type UnitEpoch,
 } from "./log-store.ts";
+import { createMemoryParking } from "./memory-parking.ts";
 
 interface MemoryPosition {
   topic: string;
   part: number;
   seq: number;
   epoch: number;
+  careful: number;
 }
 
 function positionName(group: string, topic: string, part: number): string {
@@ -25,12 +28,15 @@ function positionName(group: string, topic: string, part: number): string {
 }
 
 class MemoryLogStore implements LogStore {
-  private readonly log = new Map<string, StoredEntry[]>();
+  readonly parking: LogStore["parking"];
+  private readonly log = new Map<string, LogEntry[]>();
   private readonly places = new Map<string, MemoryPosition>();
   private readonly beats = new Map<string, { group: string; member: string; atMs: number; leaseMs: number }>();
   private readonly timeLine = crypto.randomUUID();
 
-  constructor(private readonly clock: Clock) {}
+  constructor(private readonly clock: Clock) {
+    this.parking = createMemoryParking(clock);
+  }
 
   append(tx: Tx, batch: readonly NewEntries[]): Promise<readonly number[]> {
     const firsts = batch.map((stream) => (this.log.get(streamKey(stream))?.length ?? 0) + 1);
@@ -38,13 +44,13 @@ class MemoryLogStore implements LogStore {
       batch.forEach((stream, place) => {
         const kept = this.log.get(streamKey(stream)) ?? [];
         this.log.set(streamKey(stream), kept);
-        stream.entries.forEach(({ json }, index) => kept.push({ seq: (firsts[place] ?? 1) + index, json }));
+        stream.entries.forEach(({ key, json }, index) => kept.push({ seq: (firsts[place] ?? 1) + index, key, json }));
       });
     });
     return Promise.resolve(firsts);
   }
 
-  read(stream: Stream, afterSeq: number, limit: number): Promise<StoredEntry[]> {
+  read(stream: Stream, afterSeq: number, limit: number): Promise<LogEntry[]> {
     return Promise.resolve((this.log.get(streamKey(stream)) ?? []).slice(afterSeq, afterSeq + limit));
   }
 
@@ -53,15 +59,23 @@ class MemoryLogStore implements LogStore {
     return Promise.resolve(new Map(wanted.map(([name, entries]) => [name, entries.length])));
   }
 
-  take(tx: Tx, { group, part, epoch }: UnitEpoch, topics: readonly string[]): Promise<Position[]> {
+  take(tx: Tx, { group, part, epoch }: UnitEpoch, topics: readonly string[]): Promise<TakenPosition[]> {
     const taken = topics.map((topic) => {
-      const seq = this.places.get(positionName(group, topic, part))?.seq ?? 0;
-      return { topic, part, seq, epoch };
+      const { seq = 0, careful = 0 } = this.places.get(positionName(group, topic, part)) ?? {};
+      return { topic, part, seq, epoch, careful };
     });
     changeAtCommit(tx, () => {
       for (const position of taken) this.places.set(positionName(group, position.topic, part), position);
     });
-    return Promise.resolve(taken.map(({ topic, seq }) => ({ topic, seq })));
+    return Promise.resolve(taken.map(({ topic, seq, careful }) => ({ topic, seq, careful })));
+  }
+
+  beCareful({ group, part, epoch }: UnitEpoch, until: readonly Position[]): Promise<void> {
+    for (const { topic, seq } of until) {
+      const position = this.places.get(positionName(group, topic, part));
+      if (position?.epoch === epoch) position.careful = Math.max(position.careful, seq);
+    }
+    return Promise.resolve();
   }
 
   advance(tx: Tx, unit: UnitEpoch, steps: readonly Advance[]): Promise<void> {
@@ -97,7 +111,8 @@ class MemoryLogStore implements LogStore {
 
   private move({ group, part, epoch }: UnitEpoch, steps: readonly Advance[]): void {
     for (const { topic, after } of steps) {
-      this.places.set(positionName(group, topic, part), { topic, part, seq: after, epoch });
+      const careful = this.places.get(positionName(group, topic, part))?.careful ?? 0;
+      this.places.set(positionName(group, topic, part), { topic, part, seq: after, epoch, careful });
     }
   }
 

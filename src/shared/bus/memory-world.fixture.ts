@@ -10,6 +10,7 @@ import type { LogStore } from "./log-store.ts";
 import { createMemoryBroker, MemoryStreams } from "./memory-broker.ts";
 import { createMemoryLogStore } from "./memory-log-store.ts";
 import { sealBroker } from "./sealed-broker.ts";
+import type { PoisonOptions } from "./unit-place.ts";
 
 const log = pino({ level: import.meta.env["R3_TEST_LOG"] ?? "silent" });
 
@@ -68,7 +69,19 @@ function away(): Promise<never> {
   return Promise.reject(new AppError("DATABASE_UNAVAILABLE", "outage", "The member is dead."));
 }
 
-function joinAt(shared: Shared): Member {
+/** A port of a member that may die: then each of its calls fails. */
+function mortal<Port extends object>(port: Port, isDead: () => boolean): Port {
+  return new Proxy(port, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value === "object" && value !== null) return mortal(value, isDead);
+      if (typeof value !== "function") return value;
+      return isDead() ? away : (value.bind(target) as unknown);
+    },
+  });
+}
+
+function joinAt(shared: Shared, poison: Partial<PoisonOptions>): Member {
   let dead = false;
   const db: Db = {
     ...shared.db,
@@ -77,13 +90,7 @@ function joinAt(shared: Shared): Member {
       return dead ? away() : shared.db.transaction(async (tx) => (dead ? away() : body(tx)), options);
     },
   };
-  const logStore = new Proxy(shared.logStore, {
-    get(target, name: keyof LogStore) {
-      if (dead) return away;
-      const method = target[name] as (...args: unknown[]) => unknown;
-      return method.bind(target);
-    },
-  });
+  const logStore = mortal(shared.logStore, () => dead);
   const memory = sealBroker(createMemoryBroker(systemClock, shared.streams), SEAL, () => undefined);
   const broker: typeof memory = {
     ...memory,
@@ -94,7 +101,17 @@ function joinAt(shared: Shared): Member {
   };
   const leader = leaderOf(shared.leases, db, () => dead);
   const instance = `m-${crypto.randomUUID().slice(0, 6)}`;
-  const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance, partitions: 4 });
+  const bus = createBus({
+    db,
+    logStore,
+    broker,
+    leader,
+    clock: systemClock,
+    log,
+    instance,
+    partitions: 4,
+    ...poison,
+  });
   const member: Member = {
     bus,
     gate: undefined,
@@ -118,11 +135,11 @@ export function createMemoryWorld(): World {
   };
   const effects: Effect[] = [];
   const members: Member[] = [];
-  return {
+  const world: World = {
     db: shared.db,
     logStore: shared.logStore,
-    join() {
-      const member = joinAt(shared);
+    join(poison = {}) {
+      const member = joinAt(shared, poison);
       members.push(member);
       return Promise.resolve(member);
     },
@@ -147,8 +164,12 @@ export function createMemoryWorld(): World {
       return Promise.resolve();
     },
     noted: (group) => Promise.resolve(effects.filter((effect) => effect.group === group)),
+    async leave() {
+      await Promise.all(members.splice(0).map((member) => member.close()));
+    },
     async close() {
-      await Promise.all(members.map((member) => member.close()));
+      await world.leave();
     },
   };
+  return world;
 }

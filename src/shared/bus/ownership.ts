@@ -5,6 +5,7 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { Leader, Leadership } from "#shared/leader/leader.ts";
 import type { OwnedUnit } from "./bus.ts";
 import type { LogStore } from "./log-store.ts";
+import { isCountedOn } from "./pause.ts";
 import { memberFor } from "./rendezvous.ts";
 
 export interface OwnershipOptions {
@@ -152,7 +153,9 @@ export class Ownership {
     } catch (error) {
       const count = (this.failures.get(partition)?.count ?? 0) + 1;
       this.failures.set(partition, { count, notBeforeMs: clock.monotonicMs() + Math.min(100 * 2 ** count, 5_000) });
-      log.error({ group, partition, epoch, err: error }, "A unit is given up after a failure");
+      const fields = { group, partition, epoch, err: error };
+      if (isCountedOn(error)) log.warn(fields, "A unit is given up after a failure");
+      else log.error(fields, "A unit is given up after a failure");
     }
     await leadership.release().catch((error: unknown) => {
       log.warn({ role, error: messageOf(error) }, "A unit's lease could not be given back; it runs out by itself");

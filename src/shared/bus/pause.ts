@@ -1,5 +1,5 @@
 import type { Clock } from "#shared/clock/clock.ts";
-import { AppError } from "#shared/errors/app-error.ts";
+import { AppError, hasCode } from "#shared/errors/app-error.ts";
 
 /** A pause that grows with each failure in a row, from 50 ms to `mostMs`, with jitter. */
 export class GrowingPause {
@@ -29,4 +29,9 @@ export class GrowingPause {
 /** Whether waiting is all that a failure asks for. */
 export function passesByItself(error: unknown): boolean {
   return error instanceof AppError && error.kind !== "permanent";
+}
+
+/** Whether a failure is what the design counts on, as a server that restarts or a new owner's fence: nothing is lost, nobody has to act. */
+export function isCountedOn(error: unknown): boolean {
+  return passesByItself(error) || hasCode(error, "FENCED");
 }

@@ -1,5 +1,15 @@
 import type { Db, Sql } from "#shared/db/db.ts";
-import { type Advance, type LogStore, type NewEntries, type Position, streamKey, type UnitEpoch } from "./log-store.ts";
+import {
+  type Advance,
+  type LogEntry,
+  type LogStore,
+  type NewEntries,
+  type Position,
+  streamKey,
+  type TakenPosition,
+  type UnitEpoch,
+} from "./log-store.ts";
+import { createPostgresParking } from "./postgres-parking.ts";
 
 /** The batch as one JSON text for bus.append. The envelopes are JSON already and are put in as they are. */
 function batchText(batch: readonly NewEntries[]): string {
@@ -22,9 +32,23 @@ function advance(sql: Sql, { group, part, epoch }: UnitEpoch, steps: readonly Ad
     ${steps.map(({ before }) => before)}::bigint[], ${steps.map(({ after }) => after)}::bigint[])`;
 }
 
+/** Who is there to own units. */
+function membersIn(db: Db): Pick<LogStore, "beat" | "leave"> {
+  return {
+    async beat(group, member, leaseMs) {
+      const rows = await db.sql<{ member: string }[]>`select bus.beat(${group}, ${member}, ${leaseMs}) as member`;
+      return rows.map((row) => row.member);
+    },
+    async leave(group, member) {
+      await db.sql`delete from bus.members where group_name = ${group} and member = ${member}`;
+    },
+  };
+}
+
 /** The log in the tables of schema `bus`. */
 export function createPostgresLogStore(db: Db): LogStore {
   return {
+    parking: createPostgresParking(db),
     append(tx, batch) {
       const statement = tx.sql<
         { firsts: number[] }[]
@@ -32,8 +56,8 @@ export function createPostgresLogStore(db: Db): LogStore {
       return statement.then(([row]) => row?.firsts ?? []);
     },
     async read({ topic, part }, afterSeq, limit) {
-      const rows = await db.sql<{ seq: number; json: string }[]>`
-        select seq, envelope::text as json from bus.log
+      const rows = await db.sql<LogEntry[]>`
+        select seq, key, envelope::text as json from bus.log
         where topic = ${topic} and part = ${part} and seq > ${afterSeq} order by seq limit ${limit}`;
       return [...rows];
     },
@@ -44,12 +68,18 @@ export function createPostgresLogStore(db: Db): LogStore {
       );
     },
     async take(tx, { group, part, epoch }, topics) {
-      const rows = await tx.sql<Position[]>`
+      const rows = await tx.sql<TakenPosition[]>`
         insert into bus.positions as p (group_name, topic, part, epoch)
         select ${group}, topic, ${part}, ${epoch} from unnest(${[...topics].sort()}::text[]) as topic
         on conflict (group_name, topic, part) do update set epoch = excluded.epoch
-        returning topic, seq`;
+        returning topic, seq, careful`;
       return [...rows];
+    },
+    async beCareful({ group, part, epoch }, until) {
+      await db.sql`
+        update bus.positions p set careful = greatest(careful, u.seq)
+        from unnest(${until.map(({ topic }) => topic)}::text[], ${until.map(({ seq }) => seq)}::bigint[]) as u (topic, seq)
+        where group_name = ${group} and part = ${part} and epoch = ${epoch} and p.topic = u.topic`;
     },
     advance(tx, unit, steps) {
       const statement = tx.sql`select ${advance(tx.sql, unit, steps)}`.execute();
@@ -76,13 +106,7 @@ export function createPostgresLogStore(db: Db): LogStore {
           select topic, part, min(seq) as seq from bus.positions group by topic, part`,
       );
     },
-    async beat(group, member, leaseMs) {
-      const rows = await db.sql<{ member: string }[]>`select bus.beat(${group}, ${member}, ${leaseMs}) as member`;
-      return rows.map((row) => row.member);
-    },
-    async leave(group, member) {
-      await db.sql`delete from bus.members where group_name = ${group} and member = ${member}`;
-    },
+    ...membersIn(db),
     async incarnation() {
       const [row] = await db.sql<{ id: string }[]>`select id from bus.incarnation`;
       return row?.id ?? "";

@@ -10,10 +10,10 @@ export interface RedisContext {
   keyOf(stream: { topic: string; part: number }): string;
 }
 
-/**
- * A connection of its own for blocking reads. A read that gets no answer well after its time ends the connection, and
- * the next one makes a new one: with a frozen server it would hang for ever.
- */
+/** How long after its time a blocking read may be answered, before its connection counts as silent. */
+const LATE_MS = 2_000;
+
+/** A connection of its own for blocking reads. */
 export class BlockingConnection {
   private client: Redis | undefined;
   private clientId = 0;
@@ -27,7 +27,7 @@ export class BlockingConnection {
   async open(): Promise<void> {
     if (this.client?.status === "ready" && this.clientId !== 0) return;
     if (this.client === undefined) {
-      const client = connect(this.context.url, null);
+      const client = connect(this.context.url, this.context.blockMs + LATE_MS);
       this.client = client;
       client.on("close", () => {
         this.clientId = 0;
@@ -43,18 +43,11 @@ export class BlockingConnection {
   async read(command: string, args: readonly (string | number)[]): Promise<[key: string, entries: RawEntry[]][]> {
     const client = this.client;
     if (client === undefined) return [];
-    const watchdog = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      this.drop();
-      watchdog.reject(new Error("a blocking read got no answer"));
-    }, this.context.blockMs + 2_000);
     this.waiting = true;
     try {
-      const answer = await Promise.race([client.call(command, ...args), watchdog.promise]);
-      return pairsOf((answer ?? []) as unknown[]);
+      return pairsOf(((await client.call(command, ...args)) ?? []) as unknown[]);
     } finally {
       this.waiting = false;
-      clearTimeout(timer);
     }
   }
 
@@ -67,14 +60,10 @@ export class BlockingConnection {
     }
   }
 
-  private drop(): void {
+  close(): void {
     this.client?.disconnect();
     this.client = undefined;
     this.clientId = 0;
-  }
-
-  close(): void {
-    this.drop();
   }
 }
 

@@ -1,8 +1,13 @@
-import { afterAll, beforeAll, describe, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, test } from "bun:test";
 import type { World } from "./bus-world.fixture.ts";
+import { DEAD_CASES } from "./dead.contract.ts";
 import { DELIVERY_CASES } from "./delivery.contract.ts";
 import { FAULT_CASES } from "./faults.contract.ts";
+import { OVERDUE_CASES } from "./overdue.contract.ts";
+import { POISON_CASES } from "./poison.contract.ts";
 import { createRedisWorld } from "./redis-world.fixture.ts";
+
+const CASES = { ...DELIVERY_CASES, ...FAULT_CASES, ...POISON_CASES, ...DEAD_CASES, ...OVERDUE_CASES };
 
 describe("the bus over Postgres and Redis", () => {
   let world: World;
@@ -11,14 +16,16 @@ describe("the bus over Postgres and Redis", () => {
     world = await createRedisWorld();
   });
 
+  afterEach(() => world.leave());
+
   afterAll(async () => {
     await world.close();
   });
 
-  test.each(Object.keys({ ...DELIVERY_CASES, ...FAULT_CASES }))(
+  test.each(Object.keys(CASES))(
     "%s",
     async (name) => {
-      await { ...DELIVERY_CASES, ...FAULT_CASES }[name]?.(world);
+      await CASES[name]?.(world);
     },
     20_000,
   );

@@ -16,9 +16,10 @@ export interface RedisBrokerOptions {
 
 /**
  * One connection. Nothing waits in a queue while it is away: a command fails at once, and what was under way fails with
- * the connection (a resend after a lost reply would add entries twice). `deadlineMs` null: for blocking reads.
+ * the connection (a resend after a lost reply would add entries twice). One that leaves a command unanswered for `deadlineMs`
+ * is made anew: where nobody closes it, a silent one would stay for minutes.
  */
-export function connect(url: string, deadlineMs: number | null): Redis {
+export function connect(url: string, deadlineMs: number): Redis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -29,7 +30,7 @@ export function connect(url: string, deadlineMs: number | null): Redis {
     retryStrategy: (times) => Math.min(25 * 2 ** Math.min(times, 6), 1_000),
     // After a fail-over the old master says READONLY: connect again and find the new one.
     reconnectOnError: (error) => error.message.startsWith("READONLY"),
-    ...(deadlineMs === null ? {} : { commandTimeout: deadlineMs }),
+    socketTimeout: deadlineMs,
   });
   // Each command fails with it; the connection is made again by itself.
   redis.on("error", (error) => lastErrors.set(redis, reasonIn(error.message)));

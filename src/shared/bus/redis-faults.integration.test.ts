@@ -30,7 +30,7 @@ async function thrownBy(promise: Promise<unknown>): Promise<unknown> {
 describe("the bus over Postgres and Redis, in trouble", () => {
   test("a body that was frozen in its transaction writes nothing when it wakes up", async () => {
     const world = await worldOf({ idleTimeoutMs: 300 });
-    const { bus } = await world.join();
+    const { bus } = await world.join({ deadlineMs: 1_000 });
     const [topic, echo] = [topicFor("frozen"), topicFor("echo")];
     const [frozen, woken] = [Promise.withResolvers<void>(), Promise.withResolvers<unknown>()];
     let calls = 0;

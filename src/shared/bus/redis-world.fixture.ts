@@ -11,6 +11,7 @@ import { createBus } from "./create-bus.ts";
 import { createPostgresLogStore } from "./postgres-log-store.ts";
 import { createRedisBroker } from "./redis-broker.ts";
 import { sealBroker } from "./sealed-broker.ts";
+import type { PoisonOptions } from "./unit-place.ts";
 
 const log = pino({ level: import.meta.env["R3_TEST_LOG"] ?? "silent" });
 
@@ -24,7 +25,7 @@ interface Place {
   idleTimeoutMs: number;
 }
 
-function joinAt(place: Place): Member {
+function joinAt(place: Place, poison: Partial<PoisonOptions>): Member {
   const pool = createPostgresDb(place.databaseUrl, { maxConnections: 6, idleTimeoutMs: place.idleTimeoutMs });
   let dead = false;
   const db: Db = {
@@ -53,6 +54,7 @@ function joinAt(place: Place): Member {
     log,
     instance: `m-${crypto.randomUUID().slice(0, 6)}`,
     partitions: 4,
+    ...poison,
   });
   const member: Member = {
     bus,
@@ -92,8 +94,8 @@ export async function createRedisWorld(options: { idleTimeoutMs?: number; redisU
   const world: World = {
     db,
     logStore,
-    join() {
-      const member = joinAt(place);
+    join(poison = {}) {
+      const member = joinAt(place, poison);
       members.push(member);
       return Promise.resolve(member);
     },
@@ -113,8 +115,11 @@ export async function createRedisWorld(options: { idleTimeoutMs?: number; redisU
         select group_name as group, key, n from effects where group_name = ${group} order by id`;
       return [...rows];
     },
+    async leave() {
+      await Promise.all(members.splice(0).map((member) => member.close()));
+    },
     async close() {
-      await Promise.all(members.map((member) => member.close()));
+      await world.leave();
       admin.disconnect();
       await redis.cleanup();
       await database.drop();

@@ -5,10 +5,12 @@ import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { Leader } from "#shared/leader/leader.ts";
 import type { Broker, GroupReader } from "./broker.ts";
 import type { OwnedUnit, Running, SubscribeOptions } from "./bus.ts";
-import type { LogStore, Position } from "./log-store.ts";
+import { endsWithin } from "./handler-deadline.ts";
+import type { LogStore } from "./log-store.ts";
 import { Ownership } from "./ownership.ts";
 import { GrowingPause } from "./pause.ts";
-import { UnitWorker } from "./unit-worker.ts";
+import type { PoisonOptions } from "./unit-place.ts";
+import { type TakenUnit, UnitWorker } from "./unit-worker.ts";
 
 /** What subscriptions and tails are made from. */
 export interface BusContext {
@@ -21,6 +23,7 @@ export interface BusContext {
   /** The process' name, part of members' names. */
   instance: string;
   partitions: number;
+  poison: PoisonOptions;
 }
 
 /** Entries of one read at most. */
@@ -43,9 +46,11 @@ export class Subscription implements Running {
   private readonly reader: GroupReader;
   private readonly ownership: Ownership;
   private readonly workers = new Map<number, UnitWorker>();
-  /** Positions as the takeover's transaction gave them, by partition, until the unit's work begins. */
-  private readonly taken = new Map<number, { epoch: number; positions: Position[] }>();
+  /** What the takeover's transaction gave, by partition, until the unit's work begins. */
+  private readonly taken = new Map<number, TakenUnit>();
   private readonly durableTopics: string[];
+  /** Those whose dead events hold their key. */
+  private readonly blocking: string[];
   private readonly closing = new AbortController();
   private readonly loops: Promise<void>[];
   private assigned = "";
@@ -58,6 +63,7 @@ export class Subscription implements Running {
     checkOptions(options);
     const { broker, logStore, leader, clock, log, instance, partitions } = context;
     this.durableTopics = options.topics.filter((topic) => topic.class === "durable").map((topic) => topic.name);
+    this.blocking = options.topics.filter((topic) => topic.onDead === "block").map((topic) => topic.name);
     this.member = `${instance}-${crypto.randomUUID().slice(0, 8)}`;
     this.reader = broker.groupReader(options.group, this.member);
     this.ownership = new Ownership({
@@ -91,21 +97,28 @@ export class Subscription implements Running {
 
   private async onTaken(tx: Tx, part: number, epoch: number): Promise<void> {
     const { group } = this.options;
-    const topics = this.durableTopics;
-    const positions = topics.length === 0 ? [] : await this.context.logStore.take(tx, { group, part, epoch }, topics);
-    this.taken.set(part, { epoch, positions });
+    const { logStore } = this.context;
+    const { blocking, durableTopics: topics } = this;
+    if (topics.length === 0) return;
+    const [positions, heads] = await Promise.all([
+      logStore.take(tx, { group, part, epoch }, topics),
+      // Sent behind it: the positions' lock has waited for the old owner's commit.
+      logStore.parking.heads({ group, topics, blocking, part }, tx),
+    ]);
+    this.taken.set(part, { positions, heads });
   }
 
   private async work(owned: OwnedUnit): Promise<void> {
-    const { db, logStore, clock, log } = this.context;
+    const { db, logStore, clock, log, poison } = this.context;
     const { onAcquired, onReleased } = this.options;
-    const positions = this.taken.get(owned.partition)?.positions ?? [];
+    const taken = this.taken.get(owned.partition) ?? { positions: [], heads: [] };
     // The work may end by itself while the lease still runs: whoever follows the unit has to end with it.
     const over = new AbortController();
     const unit = { ...owned, signal: AbortSignal.any([owned.signal, over.signal]) };
-    await onAcquired?.(unit);
-    const shared = { db, logStore, clock, log, subscription: this.options, onFlow: () => this.assign() };
-    const worker = new UnitWorker(shared, unit, positions, this.reader);
+    const place = { unit, clock, poison };
+    await endsWithin(place, onAcquired?.(unit));
+    const shared = { db, logStore, clock, log, poison, subscription: this.options, onFlow: () => this.assign() };
+    const worker = new UnitWorker(shared, unit, taken, this.reader);
     this.workers.set(unit.partition, worker);
     this.assign();
     try {
@@ -114,7 +127,7 @@ export class Subscription implements Running {
       over.abort();
       this.workers.delete(unit.partition);
       this.assign();
-      await onReleased?.(unit);
+      await endsWithin(place, onReleased?.(unit));
     }
   }
 
@@ -165,10 +178,16 @@ export class Subscription implements Running {
   private async compare(): Promise<void> {
     if (this.workers.size === 0 || this.durableTopics.length === 0) return;
     const { logStore } = this.context;
-    const [heads, standing] = await Promise.all([
-      logStore.heads(this.durableTopics),
-      logStore.standing(this.options.group, this.durableTopics),
+    const { blocking, durableTopics: topics } = this;
+    const { group } = this.options;
+    const [heads, standing, lanes] = await Promise.all([
+      logStore.heads(topics),
+      logStore.standing(group, topics),
+      logStore.parking.heads({ group, topics, blocking }),
     ]);
-    for (const worker of this.workers.values()) worker.compare(heads, standing);
+    for (const worker of this.workers.values()) {
+      worker.learn(lanes);
+      worker.compare(heads, standing);
+    }
   }
 }

@@ -1,42 +1,51 @@
-import type { Logger } from "pino";
-import type { Clock } from "#shared/clock/clock.ts";
-import type { Db } from "#shared/db/db.ts";
+import { isOverdue } from "#shared/db/transact-within.ts";
 import { fenced, hasCode } from "#shared/errors/app-error.ts";
+import { readBatch, type TopicBatch } from "./batch-item.ts";
+import { BatchWork } from "./batch-work.ts";
 import type { Assignment, Delivery, GroupReader } from "./broker.ts";
-import type { BusEvent, OwnedUnit, SubscribeOptions, Topic } from "./bus.ts";
+import type { BusEvent, OwnedUnit, Topic } from "./bus.ts";
 import { decode } from "./envelope.ts";
+import { endsWithin } from "./handler-deadline.ts";
 import { Inbox } from "./inbox.ts";
-import { type LogStore, type Position, type StoredEntry, streamKey } from "./log-store.ts";
-import { GrowingPause, passesByItself } from "./pause.ts";
+import { LaneRetry } from "./lane-retry.ts";
+import { type Position, type StoredEntry, streamKey, type TakenPosition } from "./log-store.ts";
+import { ParkedLanes } from "./parked-lanes.ts";
+import type { LaneHead } from "./parking.ts";
+import { GrowingPause, isCountedOn, passesByItself } from "./pause.ts";
+import { type UnitPlace, unitEpochOf } from "./unit-place.ts";
 
 /** Events of one transaction at most. */
 const BATCH = 500;
 /** How often volatile events are tried that fail by their content. */
 const VOLATILE_TRIES = 3;
 
-export interface UnitWorkerOptions {
-  db: Db;
-  logStore: LogStore;
-  clock: Clock;
-  log: Logger;
-  subscription: SubscribeOptions;
+export interface UnitWorkerOptions
+  extends Pick<UnitPlace, "db" | "logStore" | "clock" | "log" | "subscription" | "poison"> {
   /** Told when the unit's inbox became full, or has room again. */
   onFlow: () => void;
 }
 
-interface TopicBatch {
-  topic: Topic;
-  entries: readonly StoredEntry[];
+/** What a unit's owner begins with, as the takeover's transaction saw it. */
+export interface TakenUnit {
+  positions: readonly TakenPosition[];
+  /** The lanes that hold keys back. */
+  heads: readonly LaneHead[];
 }
 
 /**
  * Works one owned unit: hands its events to the handler, batch by batch, each in one transaction with the position.
  * The three reading rules: what is below the position is skipped; a hole is read from the log; when the log's head is
- * ahead though nothing comes, the rest is read from the log.
+ * ahead though nothing comes, the rest is read from the log. Events that fail wait in lanes, which it tries again.
  */
 export class UnitWorker {
   readonly inbox: Inbox;
+  private readonly place: UnitPlace;
   private readonly positions = new Map<string, number>();
+  /** Up to where the events of a topic are handled one by one. */
+  private readonly careful: ReadonlyMap<string, number>;
+  private readonly lanes = new ParkedLanes();
+  private readonly batches: BatchWork;
+  private readonly retry: LaneRetry;
   private readonly behind = new Set<string>();
   private readonly durable: readonly Topic[];
   private readonly byName: ReadonlyMap<string, Topic>;
@@ -48,15 +57,20 @@ export class UnitWorker {
   constructor(
     private readonly options: UnitWorkerOptions,
     private readonly unit: OwnedUnit,
-    positions: readonly Position[],
+    taken: TakenUnit,
     private readonly reader: GroupReader,
   ) {
+    this.place = { ...options, unit, positions: this.positions, lanes: this.lanes };
+    this.batches = new BatchWork(this.place);
+    this.retry = new LaneRetry(this.place);
     const { topics } = options.subscription;
     this.byName = new Map(topics.map((topic) => [topic.name, topic]));
     // Sorted: the order in which all transactions lock positions.
     this.durable = topics.filter((topic) => topic.class === "durable").sort((a, b) => (a.name < b.name ? -1 : 1));
     this.inbox = new Inbox(this.durable.map((topic) => topic.name));
-    this.place(positions);
+    this.setPositions(taken.positions);
+    this.careful = new Map(taken.positions.map(({ topic, careful }) => [topic, careful]));
+    this.lanes.learn(taken.heads, options.clock.monotonicMs());
   }
 
   /** The streams that the broker is to deliver for this unit. */
@@ -73,6 +87,16 @@ export class UnitWorker {
   offer(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) this.inbox.put(delivery);
     this.wake.resolve();
+  }
+
+  /** What the rows say of the group's lanes; of those of this unit it takes note. */
+  learn(heads: readonly LaneHead[]): void {
+    const nowMs = this.options.clock.monotonicMs();
+    this.lanes.learn(
+      heads.filter(({ part }) => part === this.unit.partition),
+      nowMs,
+    );
+    if (this.lanes.nextDueAtMs <= nowMs) this.wake.resolve();
   }
 
   /**
@@ -107,6 +131,8 @@ export class UnitWorker {
         await this.step(pause);
         pause.reset();
       } catch (error) {
+        // Its handler may go on: whoever has the unit next is not this epoch.
+        if (isOverdue(error)) throw error;
         this.report(error, pause.count);
         // Said when the positions were read: they are another owner's.
         if (hasCode(error, "FENCED") && this.inDoubt) throw error;
@@ -116,11 +142,20 @@ export class UnitWorker {
       }
       this.working = false;
       this.options.onFlow();
-      if (this.inbox.isEmpty && this.behind.size === 0 && !this.inDoubt && !signal.aborted) {
-        await this.wake.promise;
-        this.wake = Promise.withResolvers();
-      }
+      if (this.inbox.isEmpty && this.behind.size === 0 && !this.inDoubt && !signal.aborted) await this.rest();
     }
+  }
+
+  /** Waits for something to do: what comes, or a lane that is due. */
+  private async rest(): Promise<void> {
+    const dueInMs = this.lanes.nextDueAtMs - this.options.clock.monotonicMs();
+    if (dueInMs === Number.POSITIVE_INFINITY) await this.wake.promise;
+    else if (dueInMs > 0) {
+      const woken = new AbortController();
+      await Promise.race([this.wake.promise, this.options.clock.sleep(dueInMs, woken.signal)]);
+      woken.abort();
+    }
+    this.wake = Promise.withResolvers();
   }
 
   private async step(pause: GrowingPause): Promise<void> {
@@ -128,6 +163,8 @@ export class UnitWorker {
     if (lingerMs > 0 && !this.inbox.isEmpty) await this.options.clock.sleep(lingerMs, this.unit.signal);
     const batch = await this.collect();
     if (batch.length > 0) await this.commit(batch);
+    const lane = this.lanes.due(this.options.clock.monotonicMs());
+    if (lane !== undefined) await this.retry.again(lane);
     const volatile = this.inbox.takeVolatile(BATCH);
     if (volatile.length > 0) await this.handleVolatile(volatile, pause);
   }
@@ -135,8 +172,9 @@ export class UnitWorker {
   /** The next entries of each topic, without a hole from the position on. */
   private async collect(): Promise<TopicBatch[]> {
     const batches: TopicBatch[] = [];
-    let room = BATCH;
-    for (const topic of this.durable) {
+    const careful = this.durable.find(({ name }) => (this.positions.get(name) ?? 0) < (this.careful.get(name) ?? 0));
+    let room = careful === undefined ? BATCH : 1;
+    for (const topic of careful === undefined ? this.durable : [careful]) {
       if (room === 0) break;
       const position = this.positions.get(topic.name) ?? 0;
       const waiting = this.inbox.takeDurable(topic.name);
@@ -164,24 +202,8 @@ export class UnitWorker {
   }
 
   private async commit(batches: readonly TopicBatch[]): Promise<void> {
-    const { db, logStore, subscription } = this.options;
-    const { group, partition: part, epoch } = this.unit;
-    const events = batches.flatMap(({ topic, entries }) => entries.map((entry) => decode(topic, part, entry)));
-    const steps = batches.map(({ topic, entries }) => ({
-      topic: topic.name,
-      before: this.positions.get(topic.name) ?? 0,
-      after: entries.at(-1)?.seq ?? 0,
-    }));
-    const unit = { group, part, epoch };
-    if (!events.some((event) => subscription.concerns?.(event) ?? true)) await logStore.pass(unit, steps);
-    else {
-      await db.transaction(async (tx) => {
-        // First in the transaction: fences, deduplicates and locks. Not awaited: its failure is the transaction's.
-        logStore.advance(tx, unit, steps).catch(() => undefined);
-        await subscription.handle?.(tx, events, this.unit);
-      });
-    }
-    for (const { topic, after } of steps) this.positions.set(topic, after);
+    const items = await readBatch(this.options.logStore, this.unit.partition, batches);
+    await this.batches.commit(items);
     for (const { topic, entries } of batches) this.acknowledge(topic.name, entries);
   }
 
@@ -189,9 +211,10 @@ export class UnitWorker {
     const events = this.decodeAll(deliveries);
     for (let tries = 1; events.length > 0; tries += 1) {
       try {
-        await this.options.subscription.handleVolatile?.(events, this.unit);
+        await endsWithin(this.place, this.options.subscription.handleVolatile?.(events, this.unit));
         break;
       } catch (error) {
+        if (isOverdue(error)) throw error;
         this.report(error, tries);
         // Not acknowledged: the next owner gets them.
         if (this.unit.signal.aborted) return;
@@ -235,26 +258,26 @@ export class UnitWorker {
   private async readPositions(): Promise<boolean> {
     const { group, partition: part, epoch, role } = this.unit;
     const names = this.durable.map((topic) => topic.name);
-    const positions = await this.options.logStore.positions({ group, part, epoch }, names);
+    const positions = await this.options.logStore.positions(unitEpochOf(this.place), names);
     if (positions === undefined) throw fenced(role);
     if (positions.some(({ topic, seq }) => seq > (this.positions.get(topic) ?? 0))) {
       this.options.log.warn({ group, partition: part, epoch }, "A commit's answer was lost; the unit is taken anew");
       return false;
     }
-    this.place(positions);
+    this.setPositions(positions);
     this.suspectHoles();
     this.inDoubt = false;
     return true;
   }
 
-  private place(positions: readonly Position[]): void {
+  private setPositions(positions: readonly Position[]): void {
     for (const { topic, seq } of positions) this.positions.set(topic, seq);
   }
 
   private report(error: unknown, tries: number): void {
     const { group, partition, epoch } = this.unit;
     const fields = { group, partition, epoch, tries, err: error };
-    if (passesByItself(error)) this.options.log.warn(fields, "Events of a unit are tried again");
+    if (isCountedOn(error)) this.options.log.warn(fields, "Events of a unit are tried again");
     else this.options.log.error(fields, "Events of a unit fail");
   }
 }

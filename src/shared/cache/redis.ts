@@ -3,6 +3,8 @@ import type { Cache } from "./cache.ts";
 
 /** A cache is to save time: an answer that takes longer counts as not there. */
 const DEADLINE_MS = 500;
+/** After so long without an answer the connection is made anew. */
+const SILENT_MS = 1_000;
 
 /** A cache in Redis. Keys begin with `<prefix>:cache:` and expire. A Redis that is away is a cache that is empty. */
 export function createRedisCache({ url, prefix }: { url: string; prefix: string }): Cache {
@@ -11,6 +13,7 @@ export function createRedisCache({ url, prefix }: { url: string; prefix: string 
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     commandTimeout: DEADLINE_MS,
+    socketTimeout: SILENT_MS,
     retryStrategy: (times) => Math.min(50 * 2 ** times, 1_000),
   });
   // Trouble shows as misses.

@@ -111,11 +111,24 @@ export const generalSchema = z.object({
   R3_LEASE_MS: wholeNumber(500, 600_000)
     .default(5_000)
     .describe("How long a leader's lease lasts without being extended, in milliseconds"),
+  R3_HANDLER_DEADLINE_MS: wholeNumber(100, 3_600_000)
+    .default(10_000)
+    .describe("How long the handler of a batch of events or tasks may take before it is given up, in milliseconds"),
+  R3_DEAD_AFTER_TRIES: wholeNumber(1, 10_000)
+    .default(30)
+    .describe(
+      "How often an event or a task may fail in a row before it waits for a person; 30 are some eleven minutes",
+    ),
   R3_LOG_KEEP_DAYS: wholeNumber(1, 3_650)
     .default(7)
     .describe("How long events stay in the log once every group has them, in days"),
   R3_TASKS_KEEP_DAYS: wholeNumber(1, 3_650).default(7).describe("How long tasks stay once they are done, in days"),
   R3_DATABASE_CONNECTIONS: wholeNumber(2, 500).default(10).describe("Connections to Postgres at most, a process"),
+  R3_DATABASE_TIMEOUT_MS: wholeNumber(200, 600_000)
+    .default(5_000)
+    .describe(
+      "How long a connection to Postgres is waited for, and each of its answers, in milliseconds; one that is silent for longer is given up",
+    ),
   R3_VENUES: jsonText(z.array(venueSettingSchema).refine(distinct, NOT_DISTINCT))
     .default([])
     .describe(

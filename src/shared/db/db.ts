@@ -20,6 +20,8 @@ export interface Tx {
 export interface TransactionOptions {
   isolation?: "read committed" | "repeatable read";
   readOnly?: boolean;
+  /** When it aborts, the transaction fails with its reason and is rolled back; the body sends nothing more. Not once the commit is sent. */
+  signal?: AbortSignal;
 }
 
 /** The database. Failures to reach it are AppErrors of kind outage (DATABASE_UNAVAILABLE). */

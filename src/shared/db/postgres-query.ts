@@ -1,9 +1,10 @@
 import type postgres from "postgres";
 import { databaseError } from "./postgres-errors.ts";
 
-/** What a statement of the driver has beside its promise: how it is sent, and how it fails. */
-interface DriverQuery {
+/** What a statement of the driver has beside its promise: how it is sent, and how it ends. */
+export interface DriverQuery {
   handler: (query: DriverQuery) => void;
+  resolve: (value: unknown) => void;
   reject: (error: unknown) => void;
   catch(handler: () => void): unknown;
 }
@@ -12,37 +13,46 @@ function isDriverQuery(value: unknown): value is DriverQuery {
   return typeof value === "object" && value !== null && "handler" in value && "reject" in value;
 }
 
+/** Calls `done` once a statement has ended, with what it failed with; undefined: it has not. */
+export function onEnd(query: DriverQuery, done: (error: unknown) => void): void {
+  const { resolve, reject } = query;
+  query.resolve = (value) => {
+    resolve(value);
+    done(undefined);
+  };
+  query.reject = (error) => {
+    reject(error);
+    done(error);
+  };
+}
+
 export interface QueryHooks {
-  /** Called when a statement is about to be sent; what it throws fails the statement, which is then not sent. */
-  beforeSend?: () => void;
-  /** Called with each failure of a statement that was sent. Who gives it answers for failures that nobody awaits. */
+  /** Called when a statement is about to be sent, to send it; what it throws fails the statement, which is then not sent. */
+  send: (query: DriverQuery, byDriver: (query: DriverQuery) => void) => void;
+  /** Called with each failure of a statement. Who gives it answers for failures that nobody awaits. */
   onFailure?: (error: unknown) => void;
 }
 
 function hook(value: unknown, hooks: QueryHooks): unknown {
   if (!isDriverQuery(value)) return value;
-  const send = value.handler;
-  const reject = value.reject;
+  const { handler, reject } = value;
   value.reject = (error) => {
     const mapped = databaseError(error);
     hooks.onFailure?.(mapped);
     reject(mapped);
   };
   value.handler = (query) => {
-    try {
-      hooks.beforeSend?.();
-    } catch (error) {
-      // Nobody may take a transaction for done that has a statement which was not sent.
-      hooks.onFailure?.(error);
-      reject(error);
-      return;
-    }
     if (hooks.onFailure !== undefined) {
       query.catch(() => {
         // onFailure has it.
       });
     }
-    send(query);
+    try {
+      hooks.send(query, handler);
+    } catch (error) {
+      // Nobody may take a transaction for done that has a statement which was not sent.
+      query.reject(error);
+    }
   };
   return value;
 }
@@ -51,7 +61,7 @@ function hook(value: unknown, hooks: QueryHooks): unknown {
  * Wraps the driver's tag so that every statement made with it passes the hooks. A statement is sent when it is first
  * awaited or executed, not when it is made: so the check happens then. `extra` replaces members of the tag.
  */
-export function hookedSql<S extends postgres.Sql | postgres.ReservedSql>(
+export function hookedSql<S extends postgres.Sql>(
   sql: S,
   hooks: QueryHooks,
   extra: Readonly<Record<string, unknown>> = {},

@@ -1,13 +1,10 @@
 import type postgres from "postgres";
 import { AppError } from "#shared/errors/app-error.ts";
+import type { Connection } from "./connection.ts";
+import type { ConnectionPool } from "./connection-pool.ts";
 import type { TransactionOptions, Tx } from "./db.ts";
 import { databaseError } from "./postgres-errors.ts";
-import { hookedSql } from "./postgres-query.ts";
-
-/** The driver's connection, as far as `onexecute` shows it. */
-interface DriverConnection {
-  onclose: ((error: unknown) => void) | null;
-}
+import { type DriverQuery, hookedSql } from "./postgres-query.ts";
 
 function ended(): AppError {
   return new AppError("TRANSACTION_ENDED", "transient", "The transaction is over: this statement was not sent.");
@@ -25,8 +22,9 @@ class Guard {
   failure: unknown = undefined;
   failed = false;
 
-  readonly beforeSend = (): void => {
+  readonly send = (query: DriverQuery, byConnection: (query: DriverQuery) => void): void => {
     if (this.over) throw ended();
+    byConnection(query);
   };
 
   readonly onFailure = (error: unknown): void => {
@@ -43,8 +41,8 @@ function quiet(statement: Promise<unknown>): void {
 }
 
 /** Statements of a body may be left without an await: their failure is the transaction's, never an unhandled rejection. */
-function transactionSql(reserved: postgres.ReservedSql, guard: Guard): postgres.TransactionSql {
-  const hooked = hookedSql(reserved, guard, {
+function transactionSql(connection: Connection, guard: Guard): postgres.TransactionSql {
+  const hooked = hookedSql(connection.sql, guard, {
     savepoint: () => {
       throw new AppError("INTERNAL", "permanent", "Savepoints are not supported: use a transaction of its own.");
     },
@@ -52,49 +50,46 @@ function transactionSql(reserved: postgres.ReservedSql, guard: Guard): postgres.
   return hooked as unknown as postgres.TransactionSql;
 }
 
-/** Where a transaction gets its connection. `closed` rejects when the pool has ended: whoever waits then waits for ever. */
-export interface TransactionPool {
-  pool: postgres.Sql;
-  closed: Promise<never>;
-}
-
 /**
- * Runs a body in a transaction of one reserved connection. BEGIN is sent together with the body's first statement and
- * COMMIT together with statements that the body did not wait for, so that a transaction costs no round trip of its own
- * but the commit's. When the connection closes, the transaction fails at once and its body can send nothing more.
+ * Runs a body in a transaction on one connection. BEGIN is sent together with the body's first statement and COMMIT together
+ * with statements that the body did not wait for, so that a transaction costs no round trip of its own but the commit's. When
+ * the connection ends, or leaves a statement unanswered for too long, the transaction fails at once and its body can send
+ * nothing more.
  */
 export async function runTransaction<T>(
-  { pool, closed: poolClosed }: TransactionPool,
+  pool: ConnectionPool,
   body: (tx: Tx) => Promise<T>,
   options: TransactionOptions,
 ): Promise<T> {
-  // First in the race: a pool that has ended still gives its dead connections out.
-  const reserved = await Promise.race([poolClosed, pool.reserve()]).catch((error: unknown) => {
-    throw databaseError(error);
-  });
+  const connection = await new Promise<Connection>((take, refuse) => pool.lend(take, refuse));
   const guard = new Guard();
-  let closed = false;
-  let connection: DriverConnection | undefined;
   const closing = Promise.withResolvers<never>();
   quiet(closing.promise);
-  const onclose = (error: unknown): void => {
-    closed = true;
+  connection.onEnd = (reason) => {
     guard.over = true;
-    closing.reject(guard.failed ? guard.failure : databaseError(error));
-  };
-  const onexecute = (driver: DriverConnection): boolean => {
-    connection = driver;
-    driver.onclose = onclose;
-    return true;
+    closing.reject(guard.failed ? guard.failure : reason);
   };
   const before = new Map<symbol, () => Promise<void>>();
   const after: (() => void)[] = [];
-  const sql = transactionSql(reserved, guard);
-  quiet(sql.unsafe(beginText(options), [], { onexecute } as postgres.UnsafeQueryOptions).execute());
+  const sql = transactionSql(connection, guard);
+  quiet(sql.unsafe(beginText(options)).execute());
   const end = (text: "commit" | "rollback"): Promise<postgres.RowList<postgres.Row[]>> => {
     // From here on the body sends nothing more: behind the commit it would stand outside of the transaction.
     guard.over = true;
-    return closed ? closing.promise : reserved.unsafe(text).execute();
+    return connection.isOver || rolledBack !== undefined ? closing.promise : connection.sql.unsafe(text).execute();
+  };
+  let rolledBack: Promise<unknown> | undefined;
+  const onabort = (): void => {
+    if (guard.over) return;
+    const rollingBack = end("rollback");
+    quiet(rollingBack);
+    rolledBack = rollingBack;
+    closing.reject(options.signal?.reason);
+  };
+  options.signal?.addEventListener("abort", onabort, { once: true });
+  const leave = (): void => {
+    connection.onEnd = null;
+    pool.giveBack(connection, guard.failure);
   };
   const tx: Tx = {
     sql,
@@ -103,14 +98,15 @@ export async function runTransaction<T>(
     afterCommit: (run) => void after.push(run),
   };
   try {
-    const finished = finish(() => bodyThenHooks(tx, body, before), guard, end);
-    const result = await Promise.race([finished, closing.promise, poolClosed]);
+    const result = await Promise.race([finish(() => bodyThenHooks(tx, body, before), guard, end), closing.promise]);
     for (const run of after) run();
     return result;
   } finally {
     guard.over = true;
-    if (connection !== undefined) connection.onclose = null;
-    if (!closed) reserved.release();
+    options.signal?.removeEventListener("abort", onabort);
+    if (rolledBack === undefined) leave();
+    // Not waited for: a statement of the body may be under way for long. Nobody else gets the connection before its end.
+    else void rolledBack.then(leave, leave);
   }
 }
 

@@ -37,6 +37,40 @@ describe("createPostgresDb", () => {
     expect(rows[0]).toEqual({ big: 9007199254740991, amount: "1.10", list: [1] });
   });
 
+  test("arrays go there and back, whatever they hold", async () => {
+    const texts = ['a"b', "c\\d", "", "NULL", "{x,y}", " e ", "f\ng", null];
+    const ids = [crypto.randomUUID()];
+    const [row] = await database.db.sql`
+      select ${texts}::text[] as texts, ${[1, -2, null]}::int[] as ints, ${["1.10", "NaN"]}::numeric[] as amounts,
+        ${[9007199254740991]}::bigint[] as longs, ${[0.1, -1e300]}::float8[] as floats, ${ids}::uuid[] as ids, ${[]}::text[] as none`;
+    expect(row).toEqual({
+      texts,
+      ints: [1, -2, null],
+      amounts: ["1.10", "NaN"],
+      longs: [9007199254740991],
+      floats: [0.1, -1e300],
+      ids,
+      none: [],
+    });
+  });
+
+  test("a statement that takes too long, or waits for a lock for too long, fails and costs no connection", async () => {
+    const hasty = createPostgresDb(database.url, { maxConnections: 1, timeoutMs: 300 });
+    const [before] = await hasty.sql`select pg_backend_pid() as pid`;
+    const slow = await thrownBy(() => hasty.sql`select pg_sleep(10)`);
+    const locked = await database.db.transaction(async (tx) => {
+      await tx.sql`lock table things`;
+      return await thrownBy(() => hasty.sql`select * from things`);
+    });
+    expect([slow, locked].map((error) => hasCode(error, "DATABASE_UNAVAILABLE") && error.kind)).toEqual([
+      "transient",
+      "transient",
+    ]);
+    const [after] = await hasty.sql`select pg_backend_pid() as pid`;
+    expect(after).toEqual(before as object);
+    await hasty.close();
+  });
+
   test("commits what the body wrote, also statements that it did not wait for", async () => {
     await database.db.transaction(async (tx) => {
       await tx.sql`insert into things values (10, 1, 1.5)`;
@@ -139,7 +173,7 @@ describe("a transaction", () => {
 
 describe("the pool", () => {
   test("a server that is away is an outage, for statements and for transactions", async () => {
-    const away = createPostgresDb("postgres://nobody:x@127.0.0.1:1/none", { connectTimeoutMs: 500 });
+    const away = createPostgresDb("postgres://nobody:x@127.0.0.1:1/none", { timeoutMs: 500 });
     const errors = [
       await thrownBy(() => away.ping()),
       await thrownBy(() => away.transaction(async (tx) => tx.sql`select 1`)),

@@ -1,69 +1,72 @@
 import postgres from "postgres";
-import { AppError } from "#shared/errors/app-error.ts";
+import { Connection } from "./connection.ts";
+import { ConnectionPool } from "./connection-pool.ts";
 import type { Db } from "./db.ts";
-import { hookedSql } from "./postgres-query.ts";
+import { driverOptions } from "./driver-options.ts";
+import { databaseError } from "./postgres-errors.ts";
+import { type DriverQuery, hookedSql, onEnd } from "./postgres-query.ts";
 import { runTransaction } from "./postgres-transaction.ts";
 
 export interface PostgresOptions {
   /** Connections at most. Default 10. */
   maxConnections?: number;
-  /** Shown in pg_stat_activity. */
+  /** Shown in pg_stat_activity. Default r3edge. */
   applicationName?: string;
-  /** How long to wait for a connection. Default 5,000. */
-  connectTimeoutMs?: number;
-  /** How long the server lets a transaction idle, and a statement wait for a lock. Default 4,000. */
+  /** How long a connection is waited for, and each answer, in milliseconds. Default 5,000. */
+  timeoutMs?: number;
+  /** How long the server lets a transaction idle, and a statement wait for a lock; 0: for ever. Default: 0.8 of `timeoutMs`. */
   idleTimeoutMs?: number;
 }
 
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new RangeError(`The database gave ${text}, which is no safe integer.`);
-  return value;
+const TIMEOUT_MS = 5_000;
+/** The server gives up first, so that a statement that is only slow costs no connection. */
+const LOCK_SHARE = 0.8;
+const STATEMENT_SHARE = 0.9;
+
+function optionsOf({ applicationName = "r3edge", timeoutMs = TIMEOUT_MS, idleTimeoutMs }: PostgresOptions) {
+  const idleMs = idleTimeoutMs ?? Math.ceil(timeoutMs * LOCK_SHARE);
+  return driverOptions({ applicationName, connectTimeoutMs: timeoutMs, idleTimeoutMs: idleMs });
 }
 
-/** The driver's pool, with int8 as number (numeric stays a string) and the time limits that keep a frozen process from stopping others. */
+/**
+ * The driver's own pool, for what is done once and by hand: migrations and databases made and dropped. Its statements may take
+ * as long as they take, and who waits for a reservation while the server ends may wait for ever.
+ */
 export function createPool(url: string, options: PostgresOptions = {}): postgres.Sql {
-  const idleTimeoutMs = options.idleTimeoutMs ?? 4_000;
-  const pool = postgres(url, {
-    max: options.maxConnections ?? 10,
-    connect_timeout: (options.connectTimeoutMs ?? 5_000) / 1_000,
-    keep_alive: 10,
-    max_lifetime: null,
-    backoff: (retries: number) => Math.min(2 ** retries / 50, 1),
-    onnotice: () => {
-      // Notices are for people at a prompt.
-    },
-    types: {
-      int8: { to: 20, from: [20], parse: wholeNumber, serialize: (value: number | bigint) => value.toString() },
-    },
-    connection: {
-      application_name: options.applicationName ?? "r3edge",
-      idle_in_transaction_session_timeout: idleTimeoutMs,
-      lock_timeout: idleTimeoutMs,
-    },
-  });
+  // Without it the driver drops a reservation that a new connection is made for (3.4.9).
+  const pool = postgres(url, { ...optionsOf(options), fetch_types: true, max: options.maxConnections ?? 10 });
   return pool as unknown as postgres.Sql;
 }
 
-/** The database over a pool of postgres.js. Nothing is connected before the first statement. */
+/** Sends each statement on a connection of its own, for as long as it takes. */
+function pooledSql(url: string, options: ReturnType<typeof optionsOf>, pool: ConnectionPool): postgres.Sql {
+  // It makes statements and never connects.
+  const tag = postgres(url, { ...options, max: 1 }) as unknown as postgres.Sql;
+  const send = (query: DriverQuery): void =>
+    pool.lend(
+      (connection) => {
+        onEnd(query, (error) => pool.giveBack(connection, databaseError(error)));
+        connection.send(query);
+      },
+      (error) => query.reject(error),
+    );
+  return hookedSql(tag, { send });
+}
+
+/** The database. Nothing is connected before the first statement. */
 export function createPostgresDb(url: string, options: PostgresOptions = {}): Db {
-  const pool = createPool(url, options);
-  const sql = hookedSql(pool, {});
-  const closed = Promise.withResolvers<never>();
-  closed.promise.catch(() => {
-    // Only those who wait for a connection in this moment hear it.
-  });
+  const { maxConnections = 10, timeoutMs = TIMEOUT_MS } = options;
+  const own = optionsOf(options);
+  const limits = { ...own.connection, statement_timeout: Math.ceil(timeoutMs * STATEMENT_SHARE) };
+  const connect = () => new Connection(url, { ...own, connection: limits }, timeoutMs);
+  const pool = new ConnectionPool(connect, { maxConnections, deadlineMs: timeoutMs });
+  const sql = pooledSql(url, own, pool);
   return {
     sql,
-    transaction: (body, transactionOptions = {}) =>
-      runTransaction({ pool, closed: closed.promise }, body, transactionOptions),
+    transaction: (body, transactionOptions = {}) => runTransaction(pool, body, transactionOptions),
     async ping() {
       await sql`select 1`;
     },
-    async close() {
-      // A pool that waits to connect again only ends by the timeout.
-      await pool.end({ timeout: 2 });
-      closed.reject(new AppError("DATABASE_UNAVAILABLE", "outage", "The database was closed here."));
-    },
+    close: () => pool.close(),
   };
 }

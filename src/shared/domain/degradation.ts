@@ -57,6 +57,12 @@ export const DEGRADATIONS = {
     stalePrices: false,
     meaning: "The settings have no keys of the session's account at its venue any more.",
   },
+  WORK_DEAD: {
+    reporter: "session-manager",
+    stalePrices: false,
+    meaning:
+      "An event or a task of the session could not be handled and waits for a person, perhaps with others behind it.",
+  },
 } as const satisfies Record<string, DegradationKind>;
 
 export type DegradationCode = keyof typeof DEGRADATIONS;

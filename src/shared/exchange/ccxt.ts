@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
-import { AppError } from "#shared/errors/app-error.ts";
+import { AppError, type ErrorKind } from "#shared/errors/app-error.ts";
 import { type Bans, createBans } from "./bans.ts";
 import { CcxtAccount } from "./ccxt-account.ts";
 import { LazyConnection } from "./ccxt-lazy.ts";
@@ -41,8 +41,8 @@ function isLive({ restUrl }: VenueSettings): boolean {
   return restUrl === undefined || /(^|\.)binance\.(com|us)$/.test(new URL(restUrl).hostname);
 }
 
-function notFound(what: string, id: string): AppError {
-  return new AppError("NOT_FOUND", "permanent", `There is no ${what} "${id}" in the settings.`, { details: { id } });
+function notFound(what: string, id: string, kind: ErrorKind = "permanent"): AppError {
+  return new AppError("NOT_FOUND", kind, `There is no ${what} "${id}" in the settings.`, { details: { id } });
 }
 
 /** Connectors over ccxt, made when they are first asked for. An account of an unknown venue is a fault (SETTINGS_INVALID). */
@@ -102,7 +102,8 @@ export function createCcxtExchanges(options: CcxtOptions): Exchanges {
     account(id) {
       const keys = accountById.get(id);
       const venue = keys === undefined ? undefined : venueById.get(keys.venue);
-      if (keys === undefined || venue === undefined) throw notFound("account", id);
+      // Its keys are given again some day: what is to be done on it waits for that.
+      if (keys === undefined || venue === undefined) throw notFound("account", id, "outage");
       const known = opened.get(id);
       if (known !== undefined) return known;
       const made = new CcxtAccount({ venue: venue.id, accountId: id, connection: connect(venue, keys) });

@@ -4,6 +4,8 @@ import type { AdvisoryLock } from "./leader.ts";
 
 /** How long an answer of Redis is waited for before the rows alone decide. */
 const DEADLINE_MS = 500;
+/** After so long without an answer the connection is made anew. */
+const SILENT_MS = 1_000;
 
 /** Whether the lock service answered and said that someone else has the lock; anything else is a lock service that is away. */
 async function isTaken(error: unknown): Promise<boolean> {
@@ -20,6 +22,7 @@ function connect(url: string): { redis: Redis; connected: Promise<void> } {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     commandTimeout: DEADLINE_MS,
+    socketTimeout: SILENT_MS,
     retryStrategy: (times) => Math.min(50 * 2 ** times, 1000),
   });
   // Trouble shows in the commands; a lock service that is away is no fault.

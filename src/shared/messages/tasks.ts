@@ -14,6 +14,8 @@ export const DECIDE_SIGNAL = taskType({
   type: "decide-signal",
   lane: "sessionId",
   payload: z.object({ signal: signalSchema }),
+  onDead: "block",
+  sessionOf: ({ signal }) => signal.sessionId,
 });
 
 /**
@@ -34,6 +36,8 @@ export const FLATTEN_POSITION = taskType({
     mark: decimalText,
     marketAtMs: epochMs,
   }),
+  onDead: "block",
+  sessionOf: ({ sessionId }) => sessionId,
 });
 export type FlattenPosition = z.infer<typeof FLATTEN_POSITION.payload>;
 
@@ -43,6 +47,8 @@ export const PLACE_ORDER = taskType({
   type: "place-order",
   lane: "orderId",
   payload: z.object({ order: orderRequestSchema }),
+  onDead: "block",
+  sessionOf: ({ order }) => order.sessionId,
 });
 
 /** Asks order-position-tracker to cancel an order that is open. Lane: the order. */
@@ -50,7 +56,9 @@ export const CANCEL_ORDER = taskType({
   queue: "order-actions",
   type: "cancel-order",
   lane: "orderId",
-  payload: z.object({ orderId: z.string(), reason: z.string() }),
+  payload: z.object({ orderId: z.string(), sessionId: z.string(), reason: z.string() }),
+  onDead: "block",
+  sessionOf: ({ sessionId }) => sessionId,
 });
 
 /** Runs a backtest. Lane: the run. */
@@ -59,4 +67,7 @@ export const RUN_BACKTEST = taskType({
   type: "run-backtest",
   lane: "runId",
   payload: z.object({ runId: z.string() }),
+  onDead: "skip",
+  // A run over all of a market's history: the work itself is in a thread.
+  deadlineMs: 86_400_000,
 });

@@ -21,18 +21,23 @@ interface WakeJob {
 const MAX_IN_FLIGHT = 1_000;
 const PING_DEADLINE_MS = 1_000;
 const CLOSE_DEADLINE_MS = 2_000;
+/** How long a worker waits for a job at a time, in seconds, and how much later an answer may come. */
+const BLOCK_S = 2;
+const SILENT_MS = 2_000;
 const LOCK_MS = 4_000;
 const STALLED_EVERY_MS = 2_000;
 /** The same trouble is logged no more often. */
 const WARN_EVERY_MS = 5_000;
 
 /**
- * The options of the connections that BullMQ makes for itself: its own instances would keep the process alive. Once
+ * The options of the connections that BullMQ makes for itself: its own instances would keep the process alive. A silent one
+ * is made anew, and a wake-up that was lost with it is swept. Once
  * `closed` is aborted nothing is connected anew: with Redis away a closed client would go on trying for ever.
  */
 function connectionOf(url: string, closed: AbortSignal, enableOfflineQueue: boolean) {
   const retryStrategy = (times: number) => (closed.aborted ? null : Math.min(50 * 2 ** times, 1_000));
-  return { url, retryStrategy, maxRetriesPerRequest: null, connectTimeout: 2_000, enableOfflineQueue };
+  const socketTimeout = BLOCK_S * 1_000 + SILENT_MS;
+  return { url, retryStrategy, maxRetriesPerRequest: null, connectTimeout: 2_000, socketTimeout, enableOfflineQueue };
 }
 
 /** Resolves with undefined when it takes longer. */
@@ -94,6 +99,7 @@ class BullmqWakeups implements Wakeups {
       connection: connectionOf(this.options.url, closed.signal, true),
       prefix: this.#prefix,
       concurrency,
+      drainDelay: BLOCK_S,
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_EVERY_MS,
       maxStalledCount: 3,

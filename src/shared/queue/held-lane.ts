@@ -74,6 +74,11 @@ export class HeldLane implements LeasedLane {
     return hasCode(error, "FENCED") && error.details["role"] === this.#role;
   }
 
+  /** The lease is given up while its handler may go on: what that does late is refused, and the lease runs out. */
+  giveUp(): void {
+    this.#lease.end();
+  }
+
   /** Nothing more is done under the lease. */
   end(): void {
     this.released = true;

@@ -19,6 +19,7 @@ export interface TaskRow {
   type: string;
   payload: unknown;
   attempts: number;
+  failures: number;
   traceparent: string | null;
   created_at_ms: number;
 }
@@ -29,12 +30,20 @@ export interface DoneTask {
   outcome: TaskOutcome;
 }
 
-/** A task that stays open and is not done again before `delayMs` from now. `error`: why, when it failed. */
+/** A task that is not done: put off by `delayMs` from now, or dead. */
 export interface LaterTask {
   id: string;
   attempts: number;
+  /** How often it has failed in a row; 0: it was put off by its handler. */
+  failures: number;
   delayMs: number;
+  /** Why it failed. */
   error?: string;
+  state: "open" | "dead";
+  /** Whether a dead one holds back the later ones of its priority. */
+  holds: boolean;
+  /** The session that a dead one was for. */
+  sessionId: string | null;
 }
 
 type Json = Parameters<Tx["sql"]["json"]>[0];
@@ -42,7 +51,7 @@ type Json = Parameters<Tx["sql"]["json"]>[0];
 /** What is known to be JSON by its contract, as the driver wants it. */
 const json = (tx: Tx, value: unknown) => tx.sql.json(value as Json);
 
-export type NewTaskRow = Omit<TaskRow, "seq" | "attempts" | "created_at_ms">;
+export type NewTaskRow = Omit<TaskRow, "seq" | "attempts" | "failures" | "created_at_ms">;
 
 /**
  * One statement: the lane gives the number, the task is written under it. The lane's row stays locked to the commit. A new
@@ -63,22 +72,22 @@ export async function insertTask(tx: Tx, task: NewTaskRow, graceMs: number): Pro
     from lane`.execute();
 }
 
-/** Whether a lane has an open task of a type. */
+/** Whether a lane has a task of a type that is not done: an open one, or a dead one that a person may redrive. */
 export async function hasOpenTask(tx: Tx, { queue, lane }: LaneName, type: string): Promise<boolean> {
   const rows = await tx.sql`
     select 1 from queue.tasks
-    where queue = ${queue} and lane = ${lane} and state = 'open' and type = ${type} limit 1`;
+    where queue = ${queue} and lane = ${lane} and state <> 'done' and type = ${type} limit 1`;
   return rows.length > 0;
 }
 
-/** The lanes with an open task of a type whose payload contains a part. */
+/** The lanes with such a task whose payload contains a part. */
 export async function lanesWithOpenTask(
   tx: Tx,
   { queue, type, part }: { queue: string; type: string; part: unknown },
 ): Promise<string[]> {
   const rows = await tx.sql<{ lane: string }[]>`
     select lane from queue.tasks
-    where queue = ${queue} and state = 'open' and type = ${type} and payload @> ${json(tx, part)}`;
+    where queue = ${queue} and state <> 'done' and type = ${type} and payload @> ${json(tx, part)}`;
   return rows.map(({ lane }) => lane);
 }
 

@@ -18,7 +18,8 @@ function laneTx(tx: Tx, done: DoneTask[], later: LaterTask[]): LaneTx {
     beforeCommit: (key, run) => tx.beforeCommit(key, run),
     afterCommit: (run) => tx.afterCommit(run),
     complete: ({ id, attempts }, outcome) => void done.push({ id, attempts, outcome }),
-    retryIn: ({ id, attempts }: Task, delayMs) => void later.push({ id, attempts, delayMs }),
+    retryIn: ({ id, attempts }: Task, delayMs) =>
+      void later.push({ id, attempts, delayMs, failures: 0, state: "open", holds: false, sessionId: null }),
   };
 }
 

@@ -1,10 +1,11 @@
+import { isOverdue } from "#shared/db/transact-within.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { createTaskDecoder } from "./decode-task.ts";
 import { HeldLane } from "./held-lane.ts";
 import { type LaneName, leaseLane, type TaskRow } from "./lane-rows.ts";
 import { runStep, type StepResult } from "./lane-step.ts";
 import type { Task, TaskOutcome, WorkerOptions } from "./queue.ts";
-import { putOff, type WorkerContext } from "./worker-context.ts";
+import { overdue, putOff, transact, type WorkerContext } from "./worker-context.ts";
 
 type LeaseOptions = Extract<WorkerOptions, { mode: "lease" }>;
 
@@ -58,6 +59,7 @@ class LaneVisit {
       this.#last = held.outcomeOf(begun.row) ?? {};
       return true;
     } catch (error) {
+      if (isOverdue(error) && row !== undefined) return this.#overdue(row, error);
       if (this.#held?.isLoss(error) === true || this.#held?.signal.aborted === true) {
         const { epoch } = this.#held;
         this.context.log.warn({ ...this.at, epoch, error: messageOf(error) }, "A lane was lost to another worker");
@@ -66,14 +68,28 @@ class LaneVisit {
       }
       if (row === undefined) throw error;
       this.#failure = error;
-      return putOff(this.context, this.at, { row, attempts: row.attempts, epoch: this.#held?.epoch ?? null, error });
+      return putOff(this.context, this.options.tasks, this.at, {
+        row,
+        attempts: row.attempts,
+        epoch: this.#held?.epoch ?? null,
+        error,
+      });
     }
+  }
+
+  /** The lane is left to its lease, which nobody extends: the handler may go on, and writes nothing under the next epoch. */
+  async #overdue(row: TaskRow, error: unknown): Promise<false> {
+    const epoch = this.#held?.epoch ?? null;
+    this.#held?.giveUp();
+    this.#failure = error;
+    await putOff(this.context, this.options.tasks, this.at, { row, attempts: row.attempts, epoch, error });
+    return false;
   }
 
   /** One commit: the lease, the count of the attempt, and the task's first step. */
   #begin(seen: (row: TaskRow) => void): Promise<Begun | undefined> {
-    const { db, owner, leaseMs } = this.context;
-    return db.transaction(async (tx) => {
+    const { owner, leaseMs } = this.context;
+    return transact(this.context, this.at, async (tx) => {
       const leased = await leaseLane(tx, this.at, { owner, leaseMs, epoch: this.#held?.epoch ?? null });
       if (leased === undefined) return undefined;
       seen(leased.row);
@@ -83,10 +99,20 @@ class LaneVisit {
     });
   }
 
+  async #inTime(handled: Promise<void>, { type }: Task): Promise<void> {
+    const { clock } = this.context;
+    const deadlineMs = this.options.tasks.find((one) => one.type === type)?.deadlineMs ?? DEADLINE_MS;
+    const ended = new AbortController();
+    const late = clock.sleep(deadlineMs, ended.signal).then(() => {
+      if (!ended.signal.aborted) throw overdue(this.at, deadlineMs);
+    });
+    await Promise.race([handled, late]).finally(() => ended.abort());
+  }
+
   async #handle(held: HeldLane, { row, task, first }: Begun): Promise<void> {
     if (held.outcomeOf(row) !== undefined) return;
     try {
-      await this.options.handle(held, task, first.value);
+      await this.#inTime(this.options.handle(held, task, first.value), task);
     } catch (error) {
       if (held.outcomeOf(row) === undefined) throw error;
       this.context.log.warn({ ...this.at, taskId: row.id, err: error }, "A handler failed after its task was settled");
@@ -99,6 +125,9 @@ class LaneVisit {
     );
   }
 }
+
+/** How long a handler may take where its task's type does not say: a venue may be asked several times. */
+const DEADLINE_MS = 120_000;
 
 /** Works lanes under a lease. Effects may be outside. */
 export function createLeaseRun(context: WorkerContext, options: LeaseOptions) {

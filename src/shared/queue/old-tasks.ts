@@ -5,7 +5,7 @@ const BATCH = 1_000;
 
 /**
  * Deletes tasks that were done longer than `ageMs` ago by the database's clock, and with a lane's newest task the lane, if
- * nothing is open in it and no one holds it; gives the tasks of each batch. Open tasks stay however old they are. A lane that is
+ * nothing is open in it and no one holds it; gives the tasks of each batch. Open and dead tasks stay however old they are. A lane that is
  * made again numbers its tasks from 1, and its epoch is above all earlier ones, so that a worker of then stays fenced.
  */
 export async function* deleteOldTasks({ sql }: Pick<Db, "sql">, ageMs: number): AsyncGenerator<number> {
@@ -27,7 +27,7 @@ export async function* deleteOldTasks({ sql }: Pick<Db, "sql">, ageMs: number): 
         -- A lane that has come into use meanwhile is locked, or its row, read anew under the lock, says another number.
         select l.queue, l.lane from queue.lanes l join newest n using (queue, lane)
         where l.next_seq = n.seq + 1 and l.owner is null and l.wake_at is null and not exists (
-          select from queue.tasks t where t.queue = l.queue and t.lane = l.lane and t.state = 'open')
+          select from queue.tasks t where t.queue = l.queue and t.lane = l.lane and t.state <> 'done')
         for update of l skip locked
       ), gone as (
         delete from queue.lanes l using empty where l.queue = empty.queue and l.lane = empty.lane

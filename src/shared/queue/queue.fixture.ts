@@ -6,7 +6,7 @@ import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from
 import { createBullmqWakeups } from "./bullmq.ts";
 import { createMemoryWakeups } from "./memory.ts";
 import type { TaskQueue, TaskType, Wakeups } from "./queue.ts";
-import { createTaskQueue } from "./task-queue.ts";
+import { createTaskQueue, type TaskQueueOptions } from "./task-queue.ts";
 
 export const LEASE_MS = 600;
 const SWEEP_MS = 100;
@@ -16,8 +16,8 @@ export const log: Logger = pino({ level: "silent" });
 export type NumberTask = TaskType<z.ZodObject<{ n: z.ZodNumber }>>;
 
 /** A queue of a test's own. */
-export function numberTask(queue: string): NumberTask {
-  return { queue, type: "number", lane: "a lane of the test", payload: z.object({ n: z.number() }) };
+export function numberTask(queue: string, onDead: "block" | "skip" = "block"): NumberTask {
+  return { queue, type: "number", lane: "a lane of the test", payload: z.object({ n: z.number() }), onDead };
 }
 
 /** Wake-ups that are all lost, and that count them. */
@@ -37,7 +37,7 @@ export interface QueueFixture {
   database: TestDatabase;
   redis: TestRedis;
   /** A queue as another process would have it: a database pool and wake-ups of its own. */
-  process(wakeups?: Wakeups, sweepMs?: number): TaskQueue;
+  process(wakeups?: Wakeups, sweepMs?: number, over?: Partial<TaskQueueOptions>): TaskQueue;
   bullmq(): Wakeups;
   enqueue(queue: TaskQueue, task: NumberTask, lane: string, ...numbers: number[]): Promise<string[]>;
   openTasks(task: NumberTask): Promise<number>;
@@ -53,9 +53,9 @@ export async function createQueueFixture(): Promise<QueueFixture> {
     database,
     redis,
     bullmq,
-    process(wakeups = bullmq(), sweepMs = SWEEP_MS) {
+    process(wakeups = bullmq(), sweepMs = SWEEP_MS, over = {}) {
       const db = createPostgresDb(database.url, { maxConnections: 5 });
-      const queue = createTaskQueue({ db, wakeups, clock: systemClock, log, leaseMs: LEASE_MS, sweepMs });
+      const queue = createTaskQueue({ db, wakeups, clock: systemClock, log, leaseMs: LEASE_MS, sweepMs, ...over });
       closing.push(async () => {
         await queue.close();
         await db.close();

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { Running } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
+import type { FailingTasks } from "./failing-tasks.ts";
 
 /** A kind of task: the queue it waits in, its payload and, for readers, what its lane is. */
 export interface TaskType<Payload extends z.ZodType = z.ZodType> {
@@ -9,6 +10,15 @@ export interface TaskType<Payload extends z.ZodType = z.ZodType> {
   readonly type: string;
   readonly payload: Payload;
   readonly lane: string;
+  /**
+   * What becomes of the later tasks of a lane, of the same priority, when one is dead: they wait for a person, or go on
+   * without it. What moves money waits.
+   */
+  readonly onDead: "block" | "skip";
+  /** How long a handler may take for one in lease mode, in milliseconds; past it the lane is given up. Default two minutes. */
+  readonly deadlineMs?: number;
+  /** The session that a task is done for, by its payload. */
+  readonly sessionOf?: (payload: z.infer<Payload>) => string;
 }
 
 export interface NewTask {
@@ -82,15 +92,25 @@ export type WorkerOptions = {
     }
 );
 
+/** A task that nobody tries again, and why. */
+export interface DeadTask extends Pick<Task, "id" | "queue" | "type" | "lane" | "seq"> {
+  error: string;
+  /** Whether the later ones of its lane wait. */
+  holds: boolean;
+  sessionId: string | null;
+}
+
 /** Tasks are rows, written in the transaction that wants them; a wake-up follows the commit. */
 export interface TaskQueue {
   /** Resolves with the task's id. The lane's row is locked until the transaction ends. */
   enqueue(tx: Tx, task: NewTask): Promise<string>;
-  /** Whether a task of this type is open in a lane, as the transaction sees it. */
+  /** Whether a task of this type is open or dead in a lane, as the transaction sees it. */
   isWaiting(tx: Tx, task: TaskType, lane: string): Promise<boolean>;
-  /** The lanes with an open task of this type whose payload contains `part`, as the transaction sees it. */
+  /** The lanes with an open or dead task of this type whose payload contains `part`, as the transaction sees it. */
   waitingLanes(tx: Tx, task: TaskType, part: Record<string, unknown>): Promise<string[]>;
   work(options: WorkerOptions): Running;
+  /** The tasks that failed, for a person. */
+  readonly failing: FailingTasks;
   ping(): Promise<void>;
   close(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { createLeaseKeeper, type HeldLease } from "#shared/leader/lease-keeper.ts";
+import { createFailingTasks, type FailingTasks } from "./failing-tasks.ts";
 import {
   extendLanes,
   hasOpenTask,
@@ -13,7 +14,7 @@ import {
   lanesWithOpenTask,
 } from "./lane-rows.ts";
 import { createLeaseRun } from "./lease-worker.ts";
-import type { NewTask, TaskQueue, TaskType, WakeInfo, Wakeups, WorkerOptions } from "./queue.ts";
+import type { DeadTask, NewTask, TaskQueue, TaskType, WakeInfo, Wakeups, WorkerOptions } from "./queue.ts";
 import { sweep } from "./sweeper.ts";
 import { createTransactionRun } from "./transaction-worker.ts";
 import type { WorkerContext } from "./worker-context.ts";
@@ -27,15 +28,24 @@ export interface TaskQueueOptions {
   leaseMs?: number;
   /** How often lanes are looked for that no wake-up has reached. Default 1,000 ms; also how long a wake-up may take. */
   sweepMs?: number;
+  /** A task that has failed so often in a row is dead. Default 30: some eleven minutes of growing pauses, or 25. */
+  deadAfterTries?: number;
+  /** How long a handler's transaction may take. Default 10,000 ms. */
+  deadlineMs?: number;
+  /** Called in the transaction that a task dies in, last. */
+  onDead?: (tx: Tx, dead: DeadTask) => Promise<void>;
 }
 
 const DEFAULT_PRIORITY = 5;
+const DEAD_AFTER_TRIES = 30;
+const DEADLINE_MS = 10_000;
 const WAKES = Symbol("lanes to wake after the commit");
 
 /** A timer is set a little late, so that the task is due when its lane is woken. */
 const TIMER_MARGIN_MS = 2;
 
 class RowTaskQueue implements TaskQueue {
+  readonly failing: FailingTasks;
   readonly #closing = new AbortController();
   readonly #context: WorkerContext;
   readonly #workers = new Set<Running>();
@@ -46,11 +56,15 @@ class RowTaskQueue implements TaskQueue {
   constructor(private readonly options: TaskQueueOptions) {
     const { db, clock, log, leaseMs = 4_000 } = options;
     this.#sweepMs = options.sweepMs ?? 1_000;
+    this.failing = createFailingTasks(db, (tx, at, priority) => this.#wakeAfterCommit(tx, at, { priority }));
     this.#context = {
       db,
       clock,
       log,
       leaseMs,
+      deadAfterTries: options.deadAfterTries ?? DEAD_AFTER_TRIES,
+      deadlineMs: options.deadlineMs ?? DEADLINE_MS,
+      onDead: options.onDead,
       owner: crypto.randomUUID(),
       keeper: createLeaseKeeper({ clock, log, leaseMs, extend: (leases) => this.#extend(leases, leaseMs) }),
       wakeLater: (at, delayMs, priority) => void this.#wakeLater(at, delayMs, priority),

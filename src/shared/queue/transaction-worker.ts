@@ -2,7 +2,7 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { createTaskDecoder } from "./decode-task.ts";
 import { finishTasks, lockLane, type TaskRow } from "./lane-rows.ts";
 import type { TaskOutcome, WorkerOptions } from "./queue.ts";
-import { putOff, type WorkerContext } from "./worker-context.ts";
+import { putOff, transact, type WorkerContext } from "./worker-context.ts";
 
 /** Tasks of a lane in one transaction at most. */
 const BATCH = 500;
@@ -15,7 +15,7 @@ export function createTransactionRun(context: WorkerContext, options: Transactio
 
   async function doBatch(lane: string, limit: number, seen: (rows: TaskRow[]) => void) {
     const at = { queue: options.queue, lane };
-    return context.db.transaction(async (tx) => {
+    return transact(context, at, async (tx) => {
       const rows = await lockLane(tx, at, limit);
       seen(rows);
       if (rows.length === 0) return undefined;
@@ -44,17 +44,18 @@ export function createTransactionRun(context: WorkerContext, options: Transactio
         if (batch === undefined) break;
         count += batch.done.length;
         last = batch.done.at(-1)?.outcome ?? {};
+        limit = Math.min(limit * 2, BATCH);
         if (!(await batch.more)) break;
       } catch (error) {
         const [row] = rows;
         if (row === undefined) throw error;
         if (rows.length > 1) {
-          // One of them: go on one by one, so that only the bad one waits.
-          limit = 1;
+          // One of them: the batch is halved until it is found, so that only the bad one waits.
+          limit = Math.ceil(rows.length / 2);
           continue;
         }
         failure = error;
-        if (!(await putOff(context, at, { row, attempts: row.attempts + 1, epoch: null, error }))) break;
+        if (!(await putOff(context, options.tasks, at, { row, attempts: row.attempts + 1, epoch: null, error }))) break;
       }
     }
     if (failure !== undefined) throw failure;

@@ -29,6 +29,8 @@ create table bus.positions (
   part integer not null,
   seq bigint not null default 0,
   epoch bigint not null default 0,
+  -- Up to here events are handled one by one: the handler of one among them has not ended in time.
+  careful bigint not null default 0,
   primary key (group_name, topic, part)
 ) with (fillfactor = 50);
 
@@ -56,21 +58,26 @@ create table bus.seal (
 );
 insert into bus.seal default values;
 
--- Events that wait behind a failed one of their key (parked), or that no one will try again (dead).
+-- Events that a group has passed without their effect. They make lanes, one a key of a topic: parked ones are tried again in order,
+-- dead ones by nobody, until a person redrives or discards them. `raw` is the event as it came: the log may forget it meanwhile.
 create table bus.parked (
+  -- Grows with time (UUIDv7).
+  id uuid primary key,
   group_name text not null,
   topic text not null,
   part integer not null,
   seq bigint not null,
   key text not null,
-  state text not null default 'parked' check (state in ('parked', 'dead')),
-  tries integer not null default 0,
+  state text not null check (state in ('parked', 'dead')),
+  -- How often it has failed; 0: it only waits behind another one.
+  tries integer not null,
   error text,
-  raw bytea,
-  next_try_at timestamptz not null default clock_timestamp(),
-  primary key (group_name, topic, part, seq)
+  raw bytea not null,
+  parked_at_ms bigint not null default (extract(epoch from clock_timestamp()) * 1000)::bigint,
+  next_try_at timestamptz not null,
+  unique (group_name, topic, part, seq)
 );
-create index parked_by_key on bus.parked (group_name, topic, key, seq);
+create index parked_lanes on bus.parked (group_name, topic, key, seq);
 
 -- bus.append(batch): adds events to the log.
 --   batch   JSON: [{ topic, part, entries: [{ key, type, version, envelope }] }], partitions in sorted order

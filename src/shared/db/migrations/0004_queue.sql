@@ -26,8 +26,16 @@ create table queue.tasks (
   priority smallint not null,
   type text not null,
   payload jsonb not null,
-  state text not null default 'open' check (state in ('open', 'done')),
+  -- dead: nobody tries it until a person redrives or discards it.
+  state text not null default 'open' check (state in ('open', 'done', 'dead')),
+  -- Whether a dead one holds back the later ones of its priority in its lane.
+  holds boolean not null default false,
+  -- The session that a dead one was for.
+  session_id text,
+  -- How often a worker has begun it.
   attempts integer not null default 0,
+  -- How often it has failed since it was last put off or redriven; waits for what is away do not count.
+  failures integer not null default 0,
   -- Not before this time; -infinity: never put off.
   run_after timestamptz not null default '-infinity',
   outcome jsonb,
@@ -37,12 +45,14 @@ create table queue.tasks (
   done_at_ms bigint
 ) with (fillfactor = 70);
 create unique index tasks_open on queue.tasks (queue, lane, priority, seq) where state = 'open';
+create index tasks_dead on queue.tasks (queue, lane, priority, seq) where state = 'dead';
+create index tasks_failing on queue.tasks (queue, created_at_ms, id) where state = 'dead' or (state = 'open' and failures > 0);
 
 create function queue.epoch_ms(at timestamptz) returns bigint
 language sql stable return floor(extract(epoch from at) * 1000)::bigint;
 
 -- The tasks of a lane that may be done at p_now, in the order to do them. A task that is put off holds back the later ones
--- of its priority, not those of another.
+-- of its priority, not those of another; so does a dead one whose type says so.
 create function queue.doable(p_queue text, p_lane text, p_now timestamptz, p_limit integer) returns setof queue.tasks
 language sql stable as $$
   select t.* from queue.tasks t
@@ -51,6 +61,11 @@ language sql stable as $$
       select from queue.tasks e
       where e.queue = p_queue and e.lane = p_lane and e.state = 'open'
         and e.priority = t.priority and e.seq < t.seq and e.run_after > p_now
+    )
+    and not exists (
+      select from queue.tasks d
+      where d.queue = p_queue and d.lane = p_lane and d.state = 'dead'
+        and d.priority = t.priority and d.seq < t.seq and d.holds
     )
   order by t.priority, t.seq
   limit p_limit
@@ -114,7 +129,8 @@ begin
 end
 $$;
 
--- Ends a step of a worker that has locked the lane. p_done: [{id, attempts, outcome}], p_later: [{id, attempts, delayMs, error}].
+-- Ends a step of a worker that has locked the lane. p_done: [{id, attempts, outcome}], p_later:
+-- [{id, attempts, failures, delayMs, error, state, holds, sessionId}]; state dead: it is not tried again.
 -- True: more may be done at once (a lease is then kept). False: the lane is released and will be woken when it has to be.
 create function queue.finish(p_queue text, p_lane text, p_done jsonb, p_later jsonb) returns boolean
 language plpgsql as $$
@@ -127,8 +143,11 @@ begin
   where t.id = d.id and t.state = 'open';
   if jsonb_array_length(p_later) > 0 then
     update queue.tasks t
-    set run_after = v_now + l."delayMs" * interval '1 ms', attempts = l.attempts, error = l.error
-    from jsonb_to_recordset(p_later) as l (id uuid, attempts integer, "delayMs" double precision, error text)
+    set run_after = v_now + l."delayMs" * interval '1 ms', attempts = l.attempts, failures = l.failures, error = l.error,
+      state = l.state, holds = l.holds, session_id = l."sessionId"
+    from jsonb_to_recordset(p_later) as l (
+      id uuid, attempts integer, failures integer, "delayMs" double precision, error text, state text, holds boolean,
+      "sessionId" text)
     where t.id = l.id and t.state = 'open';
   end if;
   perform from queue.doable(p_queue, p_lane, v_now, 1);

@@ -1,0 +1,50 @@
+import type { Clock } from "#shared/clock/clock.ts";
+import { type AppError, hasCode } from "#shared/errors/app-error.ts";
+import type { Db, Tx } from "./db.ts";
+
+export interface WithinOptions {
+  db: Db;
+  clock: Clock;
+  /** How long the body may take, from its begin. */
+  deadlineMs: number;
+  /** What is thrown past it: DEADLINE_PASSED. */
+  overdue: () => AppError;
+}
+
+/**
+ * Runs a body in a transaction for as long as it may take: past that the transaction is rolled back, what the body does late
+ * is refused, and `overdue` is thrown. Where the server has ended the transaction before, the body's end is waited for all the
+ * same, so that it never runs twice at once.
+ */
+export async function transactWithin<T>(options: WithinOptions, body: (tx: Tx) => Promise<T>): Promise<T> {
+  const { db, clock, deadlineMs, overdue } = options;
+  const late = new AbortController();
+  const ended = new AbortController();
+  let handled: Promise<void> = Promise.resolve();
+  let watched: Promise<void> = Promise.resolve();
+  const watch = async (): Promise<void> => {
+    await clock.sleep(deadlineMs, ended.signal);
+    if (!ended.signal.aborted) late.abort(overdue());
+  };
+  const run = (tx: Tx): Promise<T> => {
+    watched = watch();
+    const result = body(tx);
+    const end = (): void => ended.abort();
+    handled = result.then(end, end);
+    return result;
+  };
+  try {
+    return await db.transaction(run, { signal: late.signal });
+  } catch (error) {
+    await Promise.race([handled, watched]);
+    throw late.signal.aborted ? late.signal.reason : error;
+  }
+}
+
+/** Tries of what does not end in time: each one costs whoever works it the whole deadline. */
+export const OVERDUE_TRIES = 3;
+
+/** Whether something has not ended in time. */
+export function isOverdue(error: unknown): boolean {
+  return hasCode(error, "DEADLINE_PASSED");
+}

@@ -1,0 +1,113 @@
+import { z } from "zod";
+import { clearAlert } from "#shared/alerts/alerts.ts";
+import { epochMs, uuidText } from "#shared/domain/schemas.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { httpBase } from "#shared/http/http-base.ts";
+import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
+import { problemSchema } from "#shared/http/problem.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { insertAction, listActions } from "./dead-actions.ts";
+import { type DeadAction, type DeadDetail, deadDetailSchema, deadItemSchema, deadStateSchema } from "./dead-item.ts";
+import { type DeadSource, deadEvents, deadTasks } from "./dead-source.ts";
+
+type DeadDeps = Pick<Deps, "db" | "bus" | "queue" | "clock" | "log">;
+
+/** Where a service's failed work is kept. */
+interface DeadPlaces {
+  /** The group of its subscription. */
+  group?: string;
+  /** The queues that it works. */
+  queues?: readonly string[];
+}
+
+const byId = z.object({ id: uuidText.describe("The event's or the task's id") });
+const cursor = z.tuple([epochMs, uuidText]);
+const filter = pageQuery.extend({
+  state: deadStateSchema.default("dead").describe("dead: it waits for a person. parked: it is tried again by itself"),
+});
+const word = z.strictObject({
+  reason: z.string().trim().min(1).max(1_000).describe("Why, for those who read it later"),
+});
+/** Until there are users. */
+const BY = "local";
+
+/** REST of the events and tasks that a service could not handle: they are listed, inspected, redriven and discarded. */
+export function createDeadRoutes(service: string, deps: DeadDeps, { group, queues = [] }: DeadPlaces) {
+  const sources: DeadSource[] = [];
+  if (group !== undefined) sources.push(deadEvents(() => deps.bus.parking, group));
+  if (queues.length > 0) sources.push(deadTasks(() => deps.queue.failing, queues));
+  const act = (action: DeadAction["action"], id: string, reason: string) =>
+    actOn({ service, deps, sources }, { action, id, reason });
+  return httpBase(service, deps.log)
+    .get(
+      "/dead",
+      async ({ query: { limit, cursor: from, state } }) => {
+        const after = readCursor(from, cursor);
+        const found = await Promise.all(sources.map((source) => source.list(state, after, limit + 1)));
+        const rows = found.flat().toSorted((a, b) => a.sinceMs - b.sinceMs || (a.id < b.id ? -1 : 1));
+        return pageOf(rows.slice(0, limit + 1), limit, ({ sinceMs, id }) => [sinceMs, id]);
+      },
+      {
+        query: filter,
+        response: { 200: pageSchema(deadItemSchema) },
+        detail: { summary: "Lists the events and tasks that could not be handled, oldest first" },
+      },
+    )
+    .get("/dead/:id", ({ params: { id } }) => detailOf(deps, sources, id), {
+      params: byId,
+      response: { 200: deadDetailSchema, 404: problemSchema },
+      detail: { summary: "Reads one with its content, what waits behind it and what was done about it" },
+    })
+    .post("/dead/:id/redrive", ({ params, body }) => act("redrive", params.id, body.reason), {
+      params: byId,
+      body: word,
+      response: { 200: deadDetailSchema, 404: problemSchema, 409: problemSchema },
+      detail: { summary: "Has a dead one tried again, and then those that wait behind it" },
+    })
+    .post("/dead/:id/discard", ({ params, body }) => act("discard", params.id, body.reason), {
+      params: byId,
+      body: word,
+      response: { 200: deadDetailSchema, 404: problemSchema, 409: problemSchema },
+      detail: { summary: "Takes a dead one out without its effect; those that wait behind it go on" },
+    });
+}
+
+async function detailOf(deps: DeadDeps, sources: readonly DeadSource[], id: string): Promise<DeadDetail> {
+  const { subject } = await findIn(sources, id);
+  return { ...subject, actions: await listActions(deps.db.sql, id) };
+}
+
+async function findIn(sources: readonly DeadSource[], id: string) {
+  for (const source of sources) {
+    const subject = await source.find(id);
+    if (subject !== null) return { source, subject };
+  }
+  throw new AppError("NOT_FOUND", "permanent", "Nothing parked or dead has this id.");
+}
+
+/** NOT_FOUND where there is no such event or task, CONFLICT where it is not dead. */
+async function actOn(
+  { service, deps, sources }: { service: string; deps: DeadDeps; sources: readonly DeadSource[] },
+  { action, id, reason }: { action: DeadAction["action"]; id: string; reason: string },
+): Promise<DeadDetail> {
+  const { db, clock, log } = deps;
+  const { source, subject } = await findIn(sources, id);
+  const done = { action, by: BY, reason, atMs: clock.nowMs() };
+  const after = await db.transaction(async (tx) => {
+    const item = await source[action](tx, id);
+    if (item === null) return null;
+    await insertAction(tx, service, { ...done, subject });
+    if (!(await source.hasDead(tx, item))) await clearAlert(tx, deps, source.alertOf(item));
+    return item;
+  });
+  if (after === null) {
+    throw new AppError(
+      "CONFLICT",
+      "permanent",
+      "It is not dead: only what nobody tries again is redriven or discarded.",
+    );
+  }
+  const { kind, channel, lane } = after;
+  log.info({ id, kind, channel, lane, action, reason }, "a person decided about something dead");
+  return { ...subject, ...after, actions: await listActions(db.sql, id) };
+}

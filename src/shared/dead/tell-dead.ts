@@ -1,0 +1,47 @@
+import type { AlertCode } from "#shared/alerts/alert-codes.ts";
+import { raiseAlert } from "#shared/alerts/alerts.ts";
+import type { Bus } from "#shared/bus/bus.ts";
+import type { DeadEvent } from "#shared/bus/unit-place.ts";
+import type { Clock } from "#shared/clock/clock.ts";
+import type { Tx } from "#shared/db/db.ts";
+import { ALERTS } from "#shared/messages/topics.ts";
+import type { DeadTask } from "#shared/queue/queue.ts";
+
+type TellDeps = { bus: Pick<Bus, "publish">; clock: Pick<Clock, "nowMs"> };
+
+/** One alert a lane: what comes after the first dead one changes its text. */
+export interface DeadAlert {
+  scope: string;
+  code: AlertCode;
+}
+
+/** Where the alert of a dead event stands. Those of the topic of alerts have one for all: an alert of an alert has no end. */
+export function eventAlert(group: string, topic: string, key: string): DeadAlert {
+  const lane = topic === ALERTS.name ? topic : `${topic}/${key}`;
+  return { scope: `events:${group}/${lane}`, code: "EVENT_DEAD" };
+}
+
+export function taskAlert(queue: string, lane: string): DeadAlert {
+  return { scope: `tasks:${queue}/${lane}`, code: "TASK_DEAD" };
+}
+
+/** What the bus calls in the transaction that an event dies in: raises its alert. */
+export async function tellDeadEvent(tx: Tx, deps: TellDeps, dead: DeadEvent): Promise<void> {
+  const { group, topic, partition, seq, key, error } = dead;
+  const holds = topic.onDead === "block";
+  const rest = holds ? "later ones of its key wait behind it" : "its key goes on without it";
+  const text = `"${group}" cannot handle event ${seq} of "${topic.name}" for ${topic.key} ${key}, and ${rest}: ${error}`;
+  const session = topic.key === "sessionId" ? { sessionId: key } : {};
+  const data = { group, topic: topic.name, partition, seq, key, holds, error, ...session };
+  await raiseAlert(tx, deps, { ...eventAlert(group, topic.name, key), text, data });
+}
+
+/** What the queue calls in the transaction that a task dies in: raises its alert. */
+export async function tellDeadTask(tx: Tx, deps: TellDeps, dead: DeadTask): Promise<void> {
+  const { id, queue, type, lane, seq, error, holds, sessionId } = dead;
+  const rest = holds ? "later ones of its lane wait behind it" : "its lane goes on without it";
+  const text = `The task "${type}" of ${lane} cannot be done, and ${rest}: ${error}`;
+  const session = sessionId === null ? {} : { sessionId };
+  const data = { taskId: id, queue, type, lane, seq, holds, error, ...session };
+  await raiseAlert(tx, deps, { ...taskAlert(queue, lane), text, data });
+}
