@@ -74,7 +74,8 @@ function createCounts() {
       if (status < 300) taken.add(operation);
     },
     asked,
-    inWords: () => `${[...statuses].toSorted().join(" ")}; ${taken.size} of ${asked.size} operations took one`,
+    inWords: () =>
+      `${JSON.stringify(Object.fromEntries(statuses))}; ${taken.size} of ${asked.size} operations took one`,
   };
 }
 

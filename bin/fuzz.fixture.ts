@@ -93,6 +93,7 @@ function valid(schema: Schema, known: Known, name = ""): Arbitrary<unknown> {
       return fc.array(valid(schema.items ?? {}, known, name), { minLength: 1, maxLength: 2 });
     case "object":
       return object(schema, (inner, field) => valid(inner, known, field));
+    case undefined:
     default:
       return fc.jsonValue({ maxDepth: 2 });
   }
@@ -180,7 +181,7 @@ const headers = fc.oneof(
 /** Text as a URL carries it; half of a pair becomes the bytes that a careless client would send. */
 function encoded(value: unknown): string {
   const raw = typeof value === "string" ? value : JSON.stringify(value);
-  return [...raw].map((sign) => (sign.isWellFormed() ? encodeURIComponent(sign) : "%ED%A0%80")).join("");
+  return Array.from(raw, (sign) => (sign.isWellFormed() ? encodeURIComponent(sign) : "%ED%A0%80")).join("");
 }
 
 function requestOf(

@@ -106,7 +106,7 @@ function putRight(
 function refusalsOf(method: string, path: string): string[] {
   const anywhere = ["400", "403", "411", "413"];
   if (!path.startsWith("/api/")) return anywhere;
-  return [...anywhere, ...(path.includes("{") ? ["404"] : []), ...(method === "get" ? [] : ["415"]), ...["422", "503"]];
+  return [...anywhere, ...(path.includes("{") ? ["404"] : []), ...(method === "get" ? [] : ["415"]), "422", "503"];
 }
 
 /** What a route takes, whatever parser reads it. */
