@@ -6,7 +6,9 @@ import { inScratch } from "./scratch.ts";
 import { startRedis } from "./servers.ts";
 
 /** A process of the engine on a Redis and a database that are nobody else's. */
-async function withService(body: (service: RunningProcess, at: { redis: Redis; database: string }) => Promise<void>) {
+async function withService(
+  body: (service: RunningProcess, at: { redis: Redis; redisUrl: string; database: string }) => Promise<void>,
+) {
   await inScratch({ prefix: "r3edge-writes-", command: "a test" }, async ({ supervisor, data }) => {
     const world = await createWorld();
     const { redisUrl } = await startRedis(supervisor, data, { durable: false, given: {} });
@@ -14,7 +16,7 @@ async function withService(body: (service: RunningProcess, at: { redis: Redis; d
     const service = await startProcess(["risk-manager"], { ...world.settings, REDIS_URL: redisUrl });
     try {
       await untilReady(service);
-      await body(service, { redis, database: world.settings["DATABASE_URL"] ?? "" });
+      await body(service, { redis, redisUrl, database: world.settings["DATABASE_URL"] ?? "" });
     } finally {
       await service.stop();
       redis.disconnect();
@@ -70,10 +72,9 @@ describe("a process is not ready, and says why, while", () => {
 });
 
 test("a Redis that evicts what it holds is refused at the start, in one sentence", async () => {
-  await withService(async (_service, { redis, database }) => {
+  await withService(async (_service, { redis, redisUrl, database }) => {
     await redis.config("SET", "maxmemory-policy", "allkeys-lru");
-    const { host, port } = redis.options;
-    const settings = { DATABASE_URL: database, REDIS_URL: `redis://${host}:${port}`, R3_HTTP_PORT: "0" };
+    const settings = { DATABASE_URL: database, REDIS_URL: redisUrl, R3_HTTP_PORT: "0" };
     const { code, error } = await runToEnd(["bin/run.ts", "risk-manager"], settings);
     expect({ code, error }).toEqual({
       code: 1,
