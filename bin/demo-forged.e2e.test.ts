@@ -6,6 +6,7 @@ import { createPool } from "#shared/db/postgres.ts";
 import { eventually } from "./alone.fixture.ts";
 import { runDemo } from "./demo.fixture.ts";
 import { freePort } from "./ports.ts";
+import { getJson } from "./rest.ts";
 
 /** A candle of the demo's series that nobody showed, and an execution that nobody made, as the engine itself writes them. */
 const CANDLE = {
@@ -40,9 +41,25 @@ async function forgeInto(redis: Redis, key: string, round: number): Promise<void
   await redis.xadd(key, id, "e", texts[round % texts.length] ?? "").catch(() => null);
 }
 
-test("garbage, forged candles and forged executions in every stream, with the password known, change nothing", async () => {
+/** Of which topics an alert says that they hold forged entries, and how many were counted. */
+async function whatIsTold(folder: string): Promise<{ alerts: string[]; counted: number }> {
+  const { urls } = JSON.parse(readFileSync(join(folder, "places.json"), "utf8")) as { urls: Record<string, string> };
+  const url = urls["session-manager"];
+  const { items } = (await getJson(`${url}/api/session-manager/alerts`)) as {
+    items: { scope: string; code: string }[];
+  };
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  const counts = [...metrics.matchAll(/^broker_forged_entries_total\{.*\} (\d+)$/gm)].map(([, count]) => Number(count));
+  return {
+    alerts: items.filter(({ code }) => code === "BROKER_FORGED").map(({ scope }) => scope),
+    counted: counts.reduce((sum, count) => sum + count, 0),
+  };
+}
+
+test("garbage, forged candles and forged executions in every stream, with the password known, change nothing, are counted, and are alerted once", async () => {
   const port = await freePort();
   let written = 0;
+  let told: Awaited<ReturnType<typeof whatIsTold>> | undefined;
   const { line, checker, leftRunning } = await runDemo(["--bars", "120"], {
     settings: { R3_REDIS_PORT: String(port) },
     async meanwhile(folder, signal) {
@@ -58,12 +75,17 @@ test("garbage, forged candles and forged executions in every stream, with the pa
         await Bun.sleep(250);
       }
       redis.disconnect();
+      told = await whatIsTold(folder);
     },
   });
   expect(written).toBeGreaterThan(100);
   expect(line).toMatchObject({ bars: 120, equal: true });
   expect(checker.code).toBe(0);
   expect(leftRunning).toEqual([]);
+  // Of each topic that somebody reads, however much was written into it.
+  expect(told?.alerts).toContain("topic:market.candles");
+  expect(new Set(told?.alerts).size).toBe(told?.alerts.length ?? -1);
+  expect(told?.counted).toBeGreaterThan(told?.alerts.length ?? 0);
 }, 240_000);
 
 describe("on a machine that others use too", () => {
