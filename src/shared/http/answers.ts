@@ -1,5 +1,4 @@
-import type { AnyElysia, Context } from "elysia";
-import { ElysiaCustomStatusResponse } from "elysia/error";
+import { type AnyElysia, type Context, ElysiaCustomStatusResponse } from "elysia";
 import { z } from "zod";
 import { AppError } from "#shared/errors/app-error.ts";
 import { faultsOf } from "#shared/errors/field-error.ts";
