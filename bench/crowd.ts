@@ -2,11 +2,11 @@ import postgres from "postgres";
 import { z } from "zod";
 import { engineSettings, type PaperMarket, type ServiceUrls } from "#bin/demo-settings.ts";
 import { chooseUrls, startServices } from "#bin/engine.ts";
+import { makeDatabase } from "#bin/make-database.ts";
 import { postJson } from "#bin/rest.ts";
 import type { Scratch } from "#bin/scratch.ts";
 import type { Servers } from "#bin/servers.ts";
 import { type Order, orderSchema } from "#shared/domain/order.ts";
-import { benchDatabase } from "./bench-database.ts";
 
 /** An engine for many sessions on one synthetic market of bars of a second. */
 export interface Crowd {
@@ -73,7 +73,7 @@ export async function startCrowd(
   servers: Servers,
   { processes }: { processes: boolean },
 ): Promise<Crowd> {
-  const databaseUrl = await benchDatabase(servers.databaseUrl, "r3_crowd");
+  const databaseUrl = await makeDatabase(servers.databaseUrl, "r3_crowd");
   const urls = await chooseUrls(processes);
   const own = { R3_STRATEGY_FOLDERS: "strategies,bench/strategies", R3_LOG_LEVEL: "warn" };
   const settings = engineSettings({

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { wholeNumber } from "#bin/options.ts";
 import { report } from "#bin/say.ts";
+import { benchApi } from "./api.ts";
 import { benchBacktest } from "./backtest.ts";
 import { benchSessions } from "./sessions.ts";
 import { benchTickToOrder } from "./tick-to-order.ts";
@@ -36,6 +37,12 @@ program
   .action((sessions: number[], options: { burst: number; rounds: number; processes: boolean }) =>
     benchSessions({ ...options, sessions: sessions.length > 0 ? sessions : [100, 500, 1_000] }),
   );
+
+program
+  .command("api")
+  .description("answers a second of orders and candles, beside a bare handler with the same query and JSON.stringify")
+  .option("--rounds <n>", "rounds of 18 seconds", wholeNumber(1_000), 5)
+  .action((options: { rounds: number }) => benchApi(options));
 
 try {
   await program.parseAsync();

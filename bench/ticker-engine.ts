@@ -3,11 +3,11 @@ import { z } from "zod";
 import { untilRunning } from "#bin/demo.ts";
 import { engineSettings, marketUrl, type PaperMarket, type ServiceUrls } from "#bin/demo-settings.ts";
 import { chooseUrls, startServices } from "#bin/engine.ts";
+import { makeDatabase } from "#bin/make-database.ts";
 import { postJson } from "#bin/rest.ts";
 import type { Scratch } from "#bin/scratch.ts";
 import type { Servers } from "#bin/servers.ts";
 import { type Order, orderSchema } from "#shared/domain/order.ts";
-import { benchDatabase } from "./bench-database.ts";
 
 /** An engine whose sessions order at each tick of their markets. */
 export interface TickerEngine {
@@ -68,7 +68,7 @@ export async function startTickerEngine(
   servers: Servers,
   options: { markets: number; processes: boolean },
 ): Promise<TickerEngine> {
-  const databaseUrl = await benchDatabase(servers.databaseUrl, "r3_bench");
+  const databaseUrl = await makeDatabase(servers.databaseUrl, "r3_bench");
   const markets = Array.from({ length: options.markets }, (_, index) => tickerMarket(index));
   const urls = await chooseUrls(options.processes);
   const env = engineSettings({

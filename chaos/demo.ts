@@ -7,7 +7,7 @@ import { type Engine, progressOf, startConductor, startEngine, startReplica, wri
 import { layLine } from "#bin/line.ts";
 import { type Step, say, step, Trouble } from "#bin/say.ts";
 import { inScratch, type Scratch } from "#bin/scratch.ts";
-import { startServers } from "#bin/servers.ts";
+import { startPostgres, startRedis } from "#bin/servers.ts";
 import { FAULTS, type Layout, type PlannedFault, planFaults, REPLICATED } from "./demo-faults.ts";
 import { strike, type Victims } from "./demo-strike.ts";
 
@@ -58,8 +58,7 @@ async function suffer(
     const stoodMs = performance.now() - movedAtMs;
     if (now !== null && now.bar !== bar) {
       longestPauseMs = Math.max(longestPauseMs, stoodMs);
-      const last = struck.at(-1);
-      if (last !== undefined) last.pauseMs = Math.max(last.pauseMs, stoodMs);
+      for (const one of struck) if (one.struckAtBar >= bar) one.pauseMs = Math.max(one.pauseMs, stoodMs);
       [bar, movedAtMs] = [now.bar, performance.now()];
       line.say(`bar ${bar} of ${engine.run.bars}, ${struck.length} of ${plan.length} faults`);
     }
@@ -105,8 +104,13 @@ async function falsify(databaseUrl: string, sessionId: string, what: "equity" | 
 async function run(scratch: Scratch, options: ChaosDemoOptions): Promise<Outcome> {
   const { supervisor, data } = scratch;
   const { layout, seed, bars } = options;
-  const servers = await startServers(supervisor, data, { durable: true, given: {} });
+  const own = { durable: true, given: {} };
+  // A new run removes what Redis has of the one before.
   const demo: DemoRun = beginRun(data.path, bars);
+  const servers = {
+    ...(await startPostgres(supervisor, data, own)),
+    ...(await startRedis(supervisor, data, own)),
+  };
   const databaseUrl = await prepareDatabase(servers, demo);
   const lines = { postgres: await layLine(databaseUrl), redis: await layLine(servers.redisUrl) };
   const engine = await step(`Services, ${layout === "one" ? "in one process" : "one process each"}`, async () => {
