@@ -89,13 +89,11 @@ async function falsify(databaseUrl: string, sessionId: string, what: "equity" | 
   const change =
     what === "equity"
       ? sql`
-          update order_position_tracker.equity set equity = equity + 0.0001
-          where (session_id, candle_n) in (
-            select session_id, candle_n from order_position_tracker.equity where session_id = ${sessionId}
-            order by candle_n limit 1 offset 20)`
+          update order_position_tracker.equity_points set equity = equity + 0.0001
+          where session_id = ${sessionId} and candle_n = 20`
       : sql`
-          update order_position_tracker.orders set data = data || '{"filledSize": "0", "averagePrice": null}'::jsonb
-          where id in (select id from order_position_tracker.orders where session_id = ${sessionId} limit 1)`;
+          delete from order_position_tracker.fills
+          where trade_id = (select min(trade_id) from order_position_tracker.fills where session_id = ${sessionId})`;
   const { count } = await change;
   await sql.end();
   if (count !== 1) throw new Trouble(`Nothing was there to be falsified: ${what}.`);
