@@ -4,9 +4,11 @@ import { engineSettings, type PaperMarket, type ServiceUrls } from "#bin/demo-se
 import { chooseUrls, startServices } from "#bin/engine.ts";
 import { makeDatabase } from "#bin/make-database.ts";
 import { postJson } from "#bin/rest.ts";
+import { Trouble } from "#bin/say.ts";
 import type { Scratch } from "#bin/scratch.ts";
 import type { Servers } from "#bin/servers.ts";
 import { type Order, orderSchema } from "#shared/domain/order.ts";
+import { CallLimit } from "#shared/http/call-limit.ts";
 
 /** An engine for many sessions on one synthetic market of bars of a second. */
 export interface Crowd {
@@ -16,8 +18,8 @@ export interface Crowd {
   sql: postgres.Sql;
   /** Creates so many sessions and starts them, all at once. Answers their ids. */
   add(count: number, params: { bursts: boolean }): Promise<string[]>;
-  /** How many of these sessions are in each state. */
-  states(ids: readonly string[]): Promise<Record<string, number>>;
+  /** Waits until all of these run; answers how long that took. Throws a Trouble after `withinMs`. */
+  untilRunning(ids: readonly string[], withinMs: number): Promise<number>;
   /** When each signal was made that was made in [fromMs, untilMs), in milliseconds since 1970. */
   signals(fromMs: number, untilMs: number): Promise<number[]>;
   /** The orders of those signals. */
@@ -89,6 +91,9 @@ export async function startCrowd(
   const programs = await startServices(supervisor, { urls, env: { ...settings, ...own }, processes });
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => undefined });
   const base = `${urls["session-manager"]}/api/session-manager/sessions`;
+  // A process lets 256 requests out at a time; who watches needs some of them.
+  const limit = new CallLimit({ service: "session-manager", atOnce: 200, inLine: Number.POSITIVE_INFINITY });
+  const patience = new AbortController().signal;
   let made = 0;
 
   async function addOne(name: string, params: { bursts: boolean }): Promise<string> {
@@ -104,12 +109,19 @@ export async function startCrowd(
     sql,
     add(count, params) {
       const names = Array.from({ length: count }, () => `session ${(made += 1)}`);
-      return Promise.all(names.map((name) => addOne(name, params)));
+      return Promise.all(names.map((name) => limit.run(patience, () => addOne(name, params))));
     },
-    async states(ids) {
-      const rows = await sql<{ state: string; count: number }[]>`
-        select state, count(*)::int as count from reference.sessions where id = any(${[...ids]}) group by state`;
-      return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+    async untilRunning(ids, withinMs) {
+      const beganMs = performance.now();
+      for (;;) {
+        const rows = await sql<{ state: string; count: number }[]>`
+          select state, count(*)::int as count from reference.sessions where id = any(${[...ids]}) group by state`;
+        const tookMs = performance.now() - beganMs;
+        if (rows.length === 1 && rows[0]?.state === "RUNNING") return tookMs;
+        const states = rows.map(({ state, count }) => `${count} ${state}`).join(", ");
+        if (tookMs > withinMs) throw new Trouble(`After ${withinMs / 1_000} s the sessions are: ${states}.`);
+        await Bun.sleep(100);
+      }
     },
     async signals(fromMs, untilMs) {
       const rows = await sql<{ at: number }[]>`

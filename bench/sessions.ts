@@ -48,17 +48,6 @@ function spreadOf(values: readonly number[]): Spread {
   return [quantile(values, 0), quantile(values, 0.5), quantile(values, 1)];
 }
 
-async function untilAllRun(crowd: Crowd, ids: readonly string[]): Promise<void> {
-  const untilMs = performance.now() + RUNNING_WITHIN_MS;
-  for (;;) {
-    const states = await crowd.states(ids);
-    if (states["RUNNING"] === ids.length) return;
-    if (performance.now() > untilMs)
-      throw new Trouble(`After ${RUNNING_WITHIN_MS / 1_000} s the sessions are: ${JSON.stringify(states)}.`);
-    await Bun.sleep(100);
-  }
-}
-
 /** The next close at this time of the cycle, with the quiet time before it. */
 function nextClose(atMs: number): number {
   const earliest = Date.now() + QUIET_MS + 1_000;
@@ -127,7 +116,7 @@ async function measure(scratch: Scratch, { sessions, burst, rounds, processes }:
         crowd.add(bursting, { bursts: true }),
         crowd.add(sessions - bursting, { bursts: false }),
       ]);
-      await untilAllRun(crowd, added.flat());
+      await crowd.untilRunning(added.flat(), RUNNING_WITHIN_MS);
     });
     const runningMs = performance.now() - beganMs;
     const { read, memoryMb: memory } = meter(scratch, crowd);

@@ -3,6 +3,7 @@ import { wholeNumber } from "#bin/options.ts";
 import { report } from "#bin/say.ts";
 import { type ChaosDemoOptions, chaosDemo } from "./demo.ts";
 import { LAYOUTS } from "./demo-faults.ts";
+import { chaosRush, type RushOptions } from "./rush.ts";
 import { chaosVenue } from "./venue.ts";
 
 const program = new Command("chaos").description(
@@ -35,6 +36,13 @@ program
     ).choices(["equity", "fill"]),
   )
   .action((options: ChaosDemoOptions) => chaosDemo(options));
+
+program
+  .command("rush")
+  .description("sessions created and started all at once, beside some that run, which it may not hold up")
+  .option("--sessions <n>", "how many", wholeNumber(10_000), 1_000)
+  .option("--processes", "a process for each service", false)
+  .action((options: RushOptions) => chaosRush(options));
 
 try {
   await program.parseAsync();
