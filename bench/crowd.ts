@@ -69,6 +69,44 @@ function sessionOf(name: string, params: { bursts: boolean }) {
   };
 }
 
+/** What is read of a crowd, past the engine. */
+function readsOf(sql: postgres.Sql): Pick<Crowd, "untilRunning" | "signals" | "isSettled" | "orders"> {
+  return {
+    async untilRunning(ids, withinMs) {
+      const beganMs = performance.now();
+      for (;;) {
+        const rows = await sql<{ state: string; count: number }[]>`
+          select state, count(*)::int as count from reference.sessions where id = any(${[...ids]}) group by state`;
+        const tookMs = performance.now() - beganMs;
+        if (rows.length === 1 && rows[0]?.state === "RUNNING") return tookMs;
+        const states = rows.map(({ state, count }) => `${count} ${state}`).join(", ");
+        if (tookMs > withinMs) throw new Trouble(`After ${withinMs / 1_000} s the sessions are: ${states}.`);
+        await Bun.sleep(100);
+      }
+    },
+    async signals(fromMs, untilMs) {
+      const rows = await sql<{ at: number }[]>`
+        select (envelope -> 'data' ->> 'createdAtMs')::float8 as at from bus.log
+        where topic = 'signals' and type = 'signal.created'
+          and (envelope -> 'data' ->> 'createdAtMs')::float8 >= ${fromMs}
+          and (envelope -> 'data' ->> 'createdAtMs')::float8 < ${untilMs}`;
+      return rows.map(({ at }) => at);
+    },
+    async isSettled() {
+      const [row] = await sql`
+        select not exists (select 1 from queue.tasks where state = 'open')
+          and not exists (select 1 from order_position_tracker.orders where is_open) as settled`;
+      return row?.["settled"] === true;
+    },
+    async orders(fromMs, untilMs) {
+      const rows = await sql<{ data: unknown }[]>`
+        select data from order_position_tracker.orders
+        where (data ->> 'signalAtMs')::numeric >= ${fromMs} and (data ->> 'signalAtMs')::numeric < ${untilMs}`;
+      return rows.map(({ data: order }) => orderSchema.parse(order));
+    },
+  };
+}
+
 /** Starts the services in one process, or in one each, without a session. */
 export async function startCrowd(
   { supervisor, data, env: given }: Scratch,
@@ -111,38 +149,7 @@ export async function startCrowd(
       const names = Array.from({ length: count }, () => `session ${(made += 1)}`);
       return Promise.all(names.map((name) => limit.run(patience, () => addOne(name, params))));
     },
-    async untilRunning(ids, withinMs) {
-      const beganMs = performance.now();
-      for (;;) {
-        const rows = await sql<{ state: string; count: number }[]>`
-          select state, count(*)::int as count from reference.sessions where id = any(${[...ids]}) group by state`;
-        const tookMs = performance.now() - beganMs;
-        if (rows.length === 1 && rows[0]?.state === "RUNNING") return tookMs;
-        const states = rows.map(({ state, count }) => `${count} ${state}`).join(", ");
-        if (tookMs > withinMs) throw new Trouble(`After ${withinMs / 1_000} s the sessions are: ${states}.`);
-        await Bun.sleep(100);
-      }
-    },
-    async signals(fromMs, untilMs) {
-      const rows = await sql<{ at: number }[]>`
-        select (envelope -> 'data' ->> 'createdAtMs')::float8 as at from bus.log
-        where topic = 'signals' and type = 'signal.created'
-          and (envelope -> 'data' ->> 'createdAtMs')::float8 >= ${fromMs}
-          and (envelope -> 'data' ->> 'createdAtMs')::float8 < ${untilMs}`;
-      return rows.map(({ at }) => at);
-    },
-    async isSettled() {
-      const [row] = await sql`
-        select not exists (select 1 from queue.tasks where state = 'open')
-          and not exists (select 1 from order_position_tracker.orders where is_open) as settled`;
-      return row?.["settled"] === true;
-    },
-    async orders(fromMs, untilMs) {
-      const rows = await sql<{ data: unknown }[]>`
-        select data from order_position_tracker.orders
-        where (data ->> 'signalAtMs')::numeric >= ${fromMs} and (data ->> 'signalAtMs')::numeric < ${untilMs}`;
-      return rows.map(({ data: order }) => orderSchema.parse(order));
-    },
+    ...readsOf(sql),
     close: () => sql.end(),
   };
 }
