@@ -10,8 +10,17 @@ export interface DriverOptions {
   idleTimeoutMs: number;
 }
 
-/** How often the server looks whether the client of a running statement is still there, in milliseconds. */
+/**
+ * How often the server looks whether the client of a running statement is still there, in milliseconds at most. A part of how long
+ * others wait for what it has locked: they get it.
+ */
 const CLIENT_CHECK_MS = 1_000;
+const CLIENT_CHECK_SHARE = 0.25;
+
+function clientCheckMs(idleTimeoutMs: number): number {
+  const shareMs = idleTimeoutMs === 0 ? CLIENT_CHECK_MS : Math.ceil(idleTimeoutMs * CLIENT_CHECK_SHARE);
+  return Math.min(CLIENT_CHECK_MS, shareMs);
+}
 
 function wholeNumber(text: string): number {
   const value = Number(text);
@@ -37,7 +46,7 @@ export function driverOptions(options: DriverOptions) {
       application_name: options.applicationName,
       idle_in_transaction_session_timeout: options.idleTimeoutMs,
       lock_timeout: options.idleTimeoutMs,
-      client_connection_check_interval: CLIENT_CHECK_MS,
+      client_connection_check_interval: clientCheckMs(options.idleTimeoutMs),
     },
   } satisfies postgres.Options<Record<string, postgres.PostgresType>>;
 }
