@@ -97,6 +97,10 @@ beforeAll(async () => {
   await folder.write("late", bodyOf('if (bar.n === 1_010) void Promise.reject(new Error("too late"));'));
   await folder.write("wrong", bodyOf("", "Number.NaN"));
   await folder.write("slow", bodyOf(spin, "spun"), { before: "let spun = 1;" });
+  await folder.write("unsaved", bodyOf("", "(() => { for (;;); })()"));
+  await folder.write("gathers", bodyOf("all.push(new Array(2e5).fill(1.5))"), {
+    before: "const all: number[][] = [];",
+  });
   const log = pino({ level: "silent" });
   queue = createTaskQueue({
     db: database.db,
@@ -106,7 +110,7 @@ beforeAll(async () => {
     leaseMs: 600,
     sweepMs: 100,
   });
-  strategies = threadHostOf(["strategies", folder.path]);
+  strategies = threadHostOf(["strategies", folder.path], { limits: { slowMs: 3_000, memoryBytes: 1e8 } });
   const given = { db: database.db, queue, clients: { marketData }, strategies, clock: systemClock, log };
   const deps = given as unknown as Deps;
   service = backtest.create(deps, backtest.settings.parse({ R3_BACKTEST_MAX_BARS: "6000" }));
@@ -237,6 +241,11 @@ describe("a strategy that is no good", () => {
     ["stuck", /^The strategy did not come back from candle 1005 within its budget of 300 ms; its thread was ended\.$/],
     ["late", /too late/],
     ["wrong", /its snapshot is NaN/],
+    ["unsaved", /^The strategy did not come back from its snapshot within its budget of 3000 ms/],
+    [
+      "gathers",
+      /^The strategy's thread held \d+ MB at candle \d+, more than 100 MB, \d+ MB of them gathered in this turn alone/,
+    ],
   ])("(%s) is its run's failure, never DONE, and the next run is worked", async (strategy, reason) => {
     const bad = await call("/runs", { ...WANTED, ...RANGE, strategy });
     const next = await call("/runs", { ...WANTED, ...RANGE, params: WANTED.params });

@@ -62,13 +62,18 @@ function watched(definition: StrategyDefinition, marks: Marks): StrategyDefiniti
     create(params) {
       const instance = definition.create(params);
       let work: "slow" | "bar" = "slow";
+      let lastN = 0;
       return {
         onBar(bar, context) {
-          marks.begin(work, SEAT, bar.n);
+          lastN = bar.n;
+          marks.begin(work, SEAT, lastN);
           work = "bar";
           return instance.onBar(bar, context);
         },
-        snapshot: () => instance.snapshot(),
+        snapshot() {
+          marks.begin("save", SEAT, lastN);
+          return instance.snapshot();
+        },
         restore: (snapshot) => instance.restore(snapshot),
       };
     },

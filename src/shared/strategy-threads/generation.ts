@@ -5,7 +5,7 @@ import type { StrategyInfo } from "./definitions.ts";
 import type { Seat, Seating, Turn, TurnRequest } from "./strategy-host.ts";
 import type { StrategyAnswers, StrategyRequest } from "./thread.ts";
 import type { ThreadHostOptions } from "./thread-host.ts";
-import { NOBODY, strategyFailed, threadEnded, WatchedThread } from "./watched-thread.ts";
+import { megabytes, NOBODY, strategyFailed, threadEnded, WatchedThread } from "./watched-thread.ts";
 
 const MODULE = new URL("./thread.ts", import.meta.url);
 
@@ -136,7 +136,6 @@ export class Generation {
     const held = await ask(room.thread, NOBODY, { kind: "weigh", limitBytes }).catch(() => null);
     room.weighing = false;
     if (held === null) return;
-    const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
     const grown = `Its thread held ${megabytes(held.heapBytes)}, more than ${megabytes(limitBytes)}, and was ended`;
     const [most] = held.seats;
     if (most !== undefined && most.bytes > held.heapBytes / 2) {

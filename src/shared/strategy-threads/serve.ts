@@ -1,11 +1,14 @@
 import { heapSize } from "bun:jsc";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { refuseGlobals } from "./guard.ts";
-import { type Marks, marksOn } from "./marks.ts";
+import { createHeapMeter, liveHeapBytes } from "./heap-meter.ts";
+import { createMarksBuffer, type Marks, marksOn } from "./marks.ts";
 
 /** What the host tells a thread first. */
 export interface ThreadStart {
   marks: SharedArrayBuffer;
+  /** How large its heap may grow, in bytes. */
+  memoryBytes: number;
 }
 
 /** What the host asks: one answer for each, in order. */
@@ -42,7 +45,8 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
   const immediate = setImmediate;
   const settled = () => new Promise<void>((resolve) => void immediate(resolve));
   const waiting: ThreadAsk<Request>[] = [];
-  let marks = marksOn(new SharedArrayBuffer(16));
+  let marks = marksOn(createMarksBuffer());
+  let heapBytes: number | undefined;
   let late: unknown;
   let printed = 0;
   let working = false;
@@ -61,6 +65,8 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     late = undefined;
     printed = 0;
     let value: unknown;
+    // What came with the first request is not what its strategy has gathered.
+    marks.base(heapBytes ?? liveHeapBytes());
     try {
       value = await handle(request, { marks, note: (note) => post({ kind: "note", id, value: note }) });
     } catch (error) {
@@ -68,7 +74,7 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     }
     await settled();
     marks.begin("idle", 0, 0);
-    const heapBytes = heapSize();
+    heapBytes = heapSize();
     if (late === undefined) post({ kind: "done", id, value, heapBytes });
     else post({ kind: "failed", id, reason: describe(late), heapBytes });
   }
@@ -81,7 +87,7 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
 
   addEventListener("message", ({ data }: MessageEvent<ThreadStart | ThreadAsk<Request>>) => {
     if ("marks" in data) {
-      marks = marksOn(data.marks);
+      marks = marksOn(data.marks, createHeapMeter(data.memoryBytes));
       return;
     }
     waiting.push(data);

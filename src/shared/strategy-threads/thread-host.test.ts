@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { AppError } from "#shared/errors/app-error.ts";
-import type { StrategyHost } from "./strategy-host.ts";
+import type { Seat, StrategyHost } from "./strategy-host.ts";
 import {
   barOf,
   bodyOf,
@@ -78,6 +78,19 @@ describe("a strategy that does not come back", () => {
     const warming = await host.open(seatingOf("slow"));
     const warmUp = { mode: "none", size: "0", busy: false, warmUp: true } as const;
     expect(await failureOf(warming.turn({ bars: [barOf(1), barOf(2)], ...warmUp }))).toBe("nothing");
+  });
+
+  test.each([
+    ["after a bar", async (seat: Seat) => show(seat, barOf(1))],
+    ["at the begin of a warm-up", (seat: Seat) => show(seat)],
+  ])("from its snapshot (%s) fails alone", async (_when, turn) => {
+    host = threadHostOf([folder.path], { limits: { slowMs: 2_000 } });
+    await folder.write("bad", bodyOf("", "(() => { for (;;); })()"));
+    const good = await host.open(seatingOf("good"));
+    const bad = await host.open(seatingOf("bad"));
+    const both = await Promise.all([failureOf(turn(bad)), failureOf(show(good, barOf(1)))]);
+    const told = "The strategy did not come back from its snapshot within its budget of 2000 ms; its thread was ended.";
+    expect(both).toEqual([`STRATEGY_FAILED: ${told}`, `THREAD_ENDED: ${told}`]);
   });
 
   test("as it is loaded or its parameters are checked leaves the others as they are", async () => {
@@ -191,6 +204,10 @@ describe("what would make a strategy depend on more than its bars is refused", (
 });
 
 describe("memory", () => {
+  /** Keeps 8 MB of each bar. */
+  const GATHERS =
+    "(() => { const all: number[][] = []; return { onBar() { all.push(new Array(1e6).fill(1.5)); }, snapshot: () => null, restore() {} }; })()";
+
   test("of one bar that never stops eating: its thread is ended, and the fault says so", async () => {
     await folder.write(
       "eats",
@@ -205,9 +222,7 @@ describe("memory", () => {
   }, 30_000);
 
   test("that one session gathers bar by bar: it is known among others by what it holds", async () => {
-    const gathers =
-      "(() => { const all: number[][] = []; return { onBar() { all.push(new Array(1e6).fill(1.5)); }, snapshot: () => null, restore() {} }; })()";
-    await folder.write("gathers", gathers);
+    await folder.write("gathers", GATHERS);
     host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
     const [one, , good] = [
       await host.open(seatingOf("gathers")),
@@ -220,6 +235,27 @@ describe("memory", () => {
       /^STRATEGY_FAILED: The strategy holds \d+ MB of memory\. Its thread held \d+ MB, more than 100 MB/,
     );
     expect(await failureOf(show(good, barOf(1)))).toMatch(/^THREAD_ENDED: /);
+  }, 30_000);
+
+  test("gathered within one turn of many bars: it is known before the turn ends", async () => {
+    await folder.write("gathers", GATHERS);
+    host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
+    const [one, good] = [await host.open(seatingOf("gathers")), await host.open(seatingOf("good"))];
+    await show(good, barOf(1));
+    const bars = Array.from({ length: 400 }, (_, index) => barOf(index + 1));
+    const both = await Promise.all([failureOf(show(one, ...bars)), failureOf(show(good, barOf(2)))]);
+    expect(both[0]).toMatch(/^STRATEGY_FAILED: The strategy's thread held \d+ MB at candle \d+, more than 100 MB, /);
+    expect(both[1]).toMatch(/^THREAD_ENDED: /);
+  }, 30_000);
+
+  test("that is garbage at once is nobody's", async () => {
+    await folder.write("churns", bodyOf("last = new Array(1e6).fill(bar.n)", "last.length"), {
+      before: "let last: number[] = [];",
+    });
+    host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
+    const seat = await host.open(seatingOf("churns"));
+    const bars = Array.from({ length: 500 }, (_, index) => barOf(index + 1));
+    expect(await failureOf(show(seat, ...bars))).toBe("nothing");
   }, 30_000);
 
   test("that no session holds: nobody is blamed, and it is said that it can not be known", async () => {
