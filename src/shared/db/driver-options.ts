@@ -11,16 +11,10 @@ export interface DriverOptions {
 }
 
 /**
- * How often the server looks whether the client of a running statement is still there, in milliseconds at most. A part of how long
- * others wait for what it has locked: they get it.
+ * How often the server looks whether the client of a running statement is still there, in milliseconds: so long others wait for
+ * what a transaction has locked that was given up.
  */
-const CLIENT_CHECK_MS = 1_000;
-const CLIENT_CHECK_SHARE = 0.25;
-
-function clientCheckMs(idleTimeoutMs: number): number {
-  const shareMs = idleTimeoutMs === 0 ? CLIENT_CHECK_MS : Math.ceil(idleTimeoutMs * CLIENT_CHECK_SHARE);
-  return Math.min(CLIENT_CHECK_MS, shareMs);
-}
+const CLIENT_CHECK_MS = 100;
 
 function wholeNumber(text: string): number {
   const value = Number(text);
@@ -46,7 +40,7 @@ export function driverOptions(options: DriverOptions) {
       application_name: options.applicationName,
       idle_in_transaction_session_timeout: options.idleTimeoutMs,
       lock_timeout: options.idleTimeoutMs,
-      client_connection_check_interval: clientCheckMs(options.idleTimeoutMs),
+      client_connection_check_interval: CLIENT_CHECK_MS,
     },
   } satisfies postgres.Options<Record<string, postgres.PostgresType>>;
 }
