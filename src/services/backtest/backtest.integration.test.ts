@@ -97,6 +97,7 @@ beforeAll(async () => {
   await folder.write("late", bodyOf('if (bar.n === 1_010) void Promise.reject(new Error("too late"));'));
   await folder.write("wrong", bodyOf("", "Number.NaN"));
   await folder.write("slow", bodyOf(spin, "spun"), { before: "let spun = 1;" });
+  await folder.write("speaks", bodyOf('throw new Error(`bad \\ud800 \\0 ${"x".repeat(3e6)}`)'));
   await folder.write("unsaved", bodyOf("", "(() => { for (;;); })()"));
   await folder.write("gathers", bodyOf("all.push(new Array(2e5).fill(1.5))"), {
     before: "const all: number[][] = [];",
@@ -241,6 +242,7 @@ describe("a strategy that is no good", () => {
     ["stuck", /^The strategy did not come back from candle 1005 within its budget of 300 ms; its thread was ended\.$/],
     ["late", /too late/],
     ["wrong", /its snapshot is NaN/],
+    ["speaks", /^bad \ufffd {2}x{1990,1995}$/],
     ["unsaved", /^The strategy did not come back from its snapshot within its budget of 3000 ms/],
     [
       "gathers",

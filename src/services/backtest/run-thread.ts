@@ -55,7 +55,7 @@ function compute(
   return outcome;
 }
 
-/** The strategy, with a mark at each bar that its host sees it go on by. What it throws names the bar. */
+/** The strategy, with a mark at each bar that its host sees it go on by. */
 function watched(definition: StrategyDefinition, marks: Marks): StrategyDefinition {
   return {
     ...definition,

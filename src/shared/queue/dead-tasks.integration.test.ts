@@ -79,6 +79,19 @@ describe.each(["transaction", "lease"] as const)("tasks that fail, in %s mode", 
     expect(await queue.failing.find([task.queue], dead?.id ?? "")).toMatchObject({ waiting: 1 });
   });
 
+  test.each([
+    ["half a pair", "bad \ud800 \0", "bad \ufffd "],
+    ["a pair cut in two", `${"x".repeat(1_999)}\u{1f600}`, `${"x".repeat(1_999)}\ufffd`],
+  ])("an error whose text no row takes still makes its task dead: %s", async (what, text, error) => {
+    const task = numberTask(name(what.replaceAll(" ", "-")));
+    const queue = fixture.process(createMemoryWakeups());
+    const at = workBadly(queue, task, mode);
+    at.bad.add(1);
+    at.error = new AppError("INTERNAL", "permanent", text);
+    await fixture.enqueue(queue, task, "a", 1);
+    expect(await deadIn(queue, task)).toMatchObject([{ failures: 1, error }]);
+  });
+
   test("a type that skips lets its lane go on behind a dead task", async () => {
     const task = numberTask(name("skip"), "skip");
     const queue = fixture.process(createMemoryWakeups());
@@ -183,8 +196,8 @@ describe("a handler that does not end", () => {
   ] as const)(
     "past its deadline gives its lane up, other lanes flow, and its task is dead in the end: in %s mode one that %s",
     async (mode, how) => {
-      const task: NumberTask = { ...numberTask(`endless-${Bun.hash(mode + how)}`), deadlineMs: 400 };
-      const queue = fixture.process(createMemoryWakeups(), undefined, { deadlineMs: 400 });
+      const task: NumberTask = { ...numberTask(`endless-${Bun.hash(mode + how)}`), deadlineMs: 500 };
+      const queue = fixture.process(createMemoryWakeups(), undefined, { deadlineMs: 500 });
       const done: number[] = [];
       const runOn = async (tx: Tx, n: number) => void (n === 1 && (await tx.sql`select pg_sleep(600)`));
       const hang = (n: number) =>
@@ -220,7 +233,7 @@ describe("a handler that does not end", () => {
       await fixture.enqueue(queue, task, "bad", 1, 2);
       await fixture.enqueue(queue, task, "good", 3, 4);
       const [dead] = await deadIn(queue, task);
-      expect(dead).toMatchObject({ failures: 3, error: expect.stringContaining("has not ended within 400 ms") });
+      expect(dead).toMatchObject({ failures: 3, error: expect.stringContaining("has not ended within 500 ms") });
       await fixture.enqueue(queue, task, "good", 5);
       await until(() => done.length === 3);
       expect(done).toEqual([3, 4, 5]);

@@ -1,5 +1,6 @@
 import { heapSize } from "bun:jsc";
 import { messageOf } from "#shared/errors/app-error.ts";
+import { storable } from "#shared/errors/storable-text.ts";
 import { refuseGlobals } from "./guard.ts";
 import { createHeapMeter, liveHeapBytes } from "./heap-meter.ts";
 import { createMarksBuffer, type Marks, marksOn } from "./marks.ts";
@@ -76,7 +77,7 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     marks.begin("idle", 0, 0);
     heapBytes = heapSize();
     if (late === undefined) post({ kind: "done", id, value, heapBytes });
-    else post({ kind: "failed", id, reason: describe(late), heapBytes });
+    else post({ kind: "failed", id, reason: storable(describe(late)), heapBytes });
   }
 
   async function work(): Promise<void> {
