@@ -18,12 +18,13 @@ export interface ThreadAsk<Request = unknown> {
   request: Request;
 }
 
-/** What a thread says. note: on the way of an answer. print: a line that strategy code wrote on the console. */
+/** What a thread says. note: on the way of an answer. print: a line that strategy code wrote on the console. stray: an error at which nobody was asked anything. */
 export type ThreadWord =
   | { kind: "done"; id: number; value: unknown; heapBytes: number }
   | { kind: "failed"; id: number; reason: string; heapBytes: number }
   | { kind: "note"; id: number; value: unknown }
-  | { kind: "print"; seat: number; text: string };
+  | { kind: "print"; seat: number; text: string }
+  | { kind: "stray"; reason: string };
 
 /** What a request's handler has. */
 export interface ThreadDesk {
@@ -59,7 +60,8 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     post({ kind: "print", seat: marks.read().seat, text: text.slice(0, PRINTED_CHARACTERS) });
   };
   const later = (error: unknown) => {
-    late ??= error;
+    if (working) late ??= error;
+    else post({ kind: "stray", reason: storable(describe(error)) });
   };
 
   async function answer({ id, request }: ThreadAsk<Request>): Promise<void> {
@@ -97,7 +99,9 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
   const { process } = globalThis;
   process.on("unhandledRejection", later);
   process.on("uncaughtException", later);
-  for (const name of ["log", "info", "warn", "error", "debug", "trace"] as const) console[name] = print;
+  for (const [name, member] of Object.entries(console)) {
+    if (typeof member === "function" && name !== "Console") Object.assign(console, { [name]: print });
+  }
   refuseGlobals();
 }
 

@@ -70,6 +70,8 @@ export class WatchedThread {
   readonly #worker: Worker;
   readonly #marks;
   readonly #asked = new Map<number, Asked>();
+  /** The seats that something was ever asked for. */
+  readonly #seats = new Set<number>();
   #ids = 0;
   #end: ThreadEnd | null = null;
   #looking: ReturnType<typeof setInterval> | undefined;
@@ -108,6 +110,7 @@ export class WatchedThread {
     if (this.#end !== null) return Promise.reject(threadEnded(this.#end.told));
     const id = (this.#ids += 1);
     const asked = Promise.withResolvers<unknown>();
+    this.#seats.add(seat);
     this.#asked.set(id, { seat, onNote, ...asked });
     this.#worker.postMessage({ id, request } satisfies ThreadAsk);
     this.#looking ??= this.#watch();
@@ -138,6 +141,10 @@ export class WatchedThread {
       this.options.onPrint?.(word.seat, word.text);
       return;
     }
+    if (word.kind === "stray") {
+      this.#stray(word.reason);
+      return;
+    }
     const asked = this.#asked.get(word.id);
     if (asked === undefined) return;
     if (word.kind === "note") {
@@ -149,6 +156,14 @@ export class WatchedThread {
     if (word.kind === "done") asked.resolve(word.value);
     else asked.reject(strategyFailed(word.reason));
     this.options.onHeap?.(word.heapBytes);
+  }
+
+  /** Something that a strategy has set going has thrown when nobody was asked anything. */
+  #stray(reason: string): void {
+    const [seat = NOBODY, ...others] = this.#seats;
+    const told = `strategy threw after its turn had ended: ${reason}; its thread was ended`;
+    if (others.length === 0) this.end({ seat, told: `The ${told}.` });
+    else this.end({ seat: NOBODY, told: `A ${told}, and it can not be known which one it was.` });
   }
 
   #rest(): void {
