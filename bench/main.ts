@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { wholeNumber } from "#bin/options.ts";
 import { report } from "#bin/say.ts";
+import { benchApi } from "./api.ts";
 import { benchBacktest } from "./backtest.ts";
 import { benchTickToOrder } from "./tick-to-order.ts";
 
@@ -19,6 +20,12 @@ program
   .command("backtest")
   .description("bars a second of a backtest with orders, fees and exact money, beside a bare loop")
   .action(() => benchBacktest());
+
+program
+  .command("api")
+  .description("answers a second of orders and candles, beside a bare handler with the same query and JSON.stringify")
+  .option("--rounds <n>", "rounds of 18 seconds", wholeNumber(1_000), 5)
+  .action((options: { rounds: number }) => benchApi(options));
 
 try {
   await program.parseAsync();

@@ -52,7 +52,8 @@ function flipSession(market: PaperMarket) {
   };
 }
 
-async function prepareDatabase(serverUrl: string, name: string): Promise<string> {
+/** Makes a database with the tables of the engine. Answers its URL. */
+export async function prepareDatabase(serverUrl: string, name: string): Promise<string> {
   const admin = postgres(serverUrl, { max: 1, onnotice: () => undefined });
   await admin`create database ${admin(name)}`;
   await admin.end();

@@ -72,12 +72,12 @@ function urlIn(log: readonly string[]): string | null {
   return line === undefined ? null : (JSON.parse(line) as { url: string }).url;
 }
 
-/** Starts `bin/run.ts` for these services on any free port, and waits until it listens. */
+/** Starts `bin/run.ts` for these services on any free port, each answer checked against its schema, and waits until it listens. */
 export async function startProcess(
   services: readonly string[],
   settings: Record<string, string>,
 ): Promise<RunningProcess> {
-  const env = environment({ R3_HTTP_PORT: "0", R3_LOG_FORMAT: "json", ...settings });
+  const env = environment({ R3_HTTP_PORT: "0", R3_LOG_FORMAT: "json", R3_HTTP_CHECK_ANSWERS: "true", ...settings });
   const child = spawn(process.execPath, ["bin/run.ts", ...services], {
     cwd: ROOT,
     env,

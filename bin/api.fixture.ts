@@ -11,7 +11,11 @@ const KEYS = { apiKey: "api-key", secret: "api-secret" };
 /** The instrument, the account and the simulated market of these tests. */
 export const INSTRUMENT = "BTC/USDT.paper";
 export const ACCOUNT = "api-account";
-export const MARKET = "made-up";
+const MARKET = "made-up";
+/** A simulated market that shows the prices it is given, and no venue of the engine. */
+export const TICKER = "ticker";
+/** An instrument that has bars of days alone. */
+export const DAYS = "SPX/USD.days";
 
 /** The whole engine in one process, on a market whose prices are made up, with a session that trades. */
 export interface RunningApi {
@@ -25,24 +29,40 @@ export interface RunningApi {
 }
 
 function marketSettings(port: number, folder: string): Record<string, string> {
-  const market = {
-    id: MARKET,
+  const bitcoin = {
     symbol: "BTC/USDT",
-    pace: "synthetic",
-    startPrice: "30000",
-    tradeEveryMs: 100,
-    historyBars: 200,
     rules: { priceStep: "0.01", sizeStep: "0.00001", minSize: "0.00001", minNotional: "5" },
     fees: { maker: "0.0005", taker: "0.001" },
     account: { ...KEYS, balances: { USDT: "100000" } },
   };
-  const rest = `127.0.0.1:${port}/api/paper-exchange/markets/${MARKET}`;
-  const urls = { restUrl: `http://${rest}`, wsUrl: `ws://${rest}/ws`, wsApiUrl: `ws://${rest}/ws-api/v3` };
+  const madeUp = { pace: "synthetic", startPrice: "30000", tradeEveryMs: 100, historyBars: 200 };
+  const days = {
+    ...bitcoin,
+    symbol: "SPX/USD",
+    pace: { speed: 864_000 },
+    timeFrame: "1d",
+    bars: "node_modules/vega-datasets/data/sp500-2000.csv",
+    rules: { priceStep: "0.000001", sizeStep: "0.0001", minSize: "0.0001", minNotional: "10" },
+    account: { ...KEYS, balances: { USD: "10000" } },
+  };
+  const markets = [
+    { ...bitcoin, ...madeUp, id: MARKET },
+    { ...days, id: "days" },
+    { ...bitcoin, pace: "manual", id: TICKER },
+  ];
+  const urlsOf = (id: string) => {
+    const rest = `127.0.0.1:${port}/api/paper-exchange/markets/${id}`;
+    return { restUrl: `http://${rest}`, wsUrl: `ws://${rest}/ws`, wsApiUrl: `ws://${rest}/ws-api/v3` };
+  };
+  const binance = { connector: "binance", listLagMs: 0 };
   return {
     R3_HTTP_PORT: String(port),
     R3_PAPER_EXCHANGE_FOLDER: folder,
-    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify([market]),
-    R3_VENUES: JSON.stringify([{ id: "paper", connector: "binance", listLagMs: 0, ...urls }]),
+    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify(markets),
+    R3_VENUES: JSON.stringify([
+      { id: "paper", ...binance, ...urlsOf(MARKET) },
+      { id: "days", ...binance, marketClock: "replay", ...urlsOf("days") },
+    ]),
     R3_ACCOUNTS: JSON.stringify([{ id: ACCOUNT, venue: "paper", ...KEYS }]),
   };
 }

@@ -1,10 +1,12 @@
-import { expect, test } from "bun:test";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
+import { createPool } from "#shared/db/postgres.ts";
 import { eventually } from "./alone.fixture.ts";
 import { runDemo } from "./demo.fixture.ts";
 import { freePort } from "./ports.ts";
+import { getJson } from "./rest.ts";
 
 /** A candle of the demo's series that nobody showed, and an execution that nobody made, as the engine itself writes them. */
 const CANDLE = {
@@ -39,10 +41,25 @@ async function forgeInto(redis: Redis, key: string, round: number): Promise<void
   await redis.xadd(key, id, "e", texts[round % texts.length] ?? "").catch(() => null);
 }
 
-test("garbage, forged candles and forged executions in every stream, with the password known, change nothing", async () => {
+/** Of which topics an alert says that they hold forged entries, and how many were counted. */
+async function whatIsTold(folder: string): Promise<{ alerts: string[]; counted: number }> {
+  const { urls } = JSON.parse(readFileSync(join(folder, "places.json"), "utf8")) as { urls: Record<string, string> };
+  const url = urls["session-manager"];
+  const { items } = (await getJson(`${url}/api/session-manager/alerts`)) as {
+    items: { scope: string; code: string }[];
+  };
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  const counts = [...metrics.matchAll(/^broker_forged_entries_total\{.*\} (\d+)$/gm)].map(([, count]) => Number(count));
+  return {
+    alerts: items.filter(({ code }) => code === "BROKER_FORGED").map(({ scope }) => scope),
+    counted: counts.reduce((sum, count) => sum + count, 0),
+  };
+}
+
+test("garbage, forged candles and forged executions in every stream, with the password known, change nothing, are counted, and are alerted once", async () => {
   const port = await freePort();
   let written = 0;
-  const modes: Record<string, number> = {};
+  let told: Awaited<ReturnType<typeof whatIsTold>> | undefined;
   const { line, checker, leftRunning } = await runDemo(["--bars", "120"], {
     settings: { R3_REDIS_PORT: String(port) },
     async meanwhile(folder, signal) {
@@ -57,38 +74,66 @@ test("garbage, forged candles and forged executions in every stream, with the pa
         }
         await Bun.sleep(250);
       }
-      const named = ["redis-password", "redis", "redis/redis.conf", "redis/appendonlydir", "logs", "logs/engine.log"];
-      for (const name of named) modes[name] = statSync(join(folder, name)).mode & 0o777;
       redis.disconnect();
+      told = await whatIsTold(folder);
     },
   });
   expect(written).toBeGreaterThan(100);
   expect(line).toMatchObject({ bars: 120, equal: true });
   expect(checker.code).toBe(0);
   expect(leftRunning).toEqual([]);
-  expect(modes).toEqual({
-    "redis-password": 0o600,
-    redis: 0o700,
-    "redis/redis.conf": 0o600,
-    "redis/appendonlydir": 0o700,
-    logs: 0o700,
-    "logs/engine.log": 0o600,
-  });
+  // Of each topic that somebody reads, however much was written into it.
+  expect(told?.alerts).toContain("topic:market.candles");
+  expect(new Set(told?.alerts).size).toBe(told?.alerts.length ?? -1);
+  expect(told?.counted).toBeGreaterThan(told?.alerts.length ?? 0);
 }, 240_000);
 
-test("a Redis of ours takes nothing from whoever has not got its password", async () => {
-  const port = await freePort();
-  let said = "";
-  const { line } = await runDemo(["--bars", "60"], {
-    settings: { R3_REDIS_PORT: String(port) },
-    async meanwhile(folder) {
-      await eventually("the engine", () => existsSync(join(folder, "places.json")), 60_000);
-      const redis = new Redis({ port, host: "127.0.0.1", maxRetriesPerRequest: 0 });
-      redis.on("error", () => undefined);
-      said = await redis.xadd("r3", "*", "e", "1").then(String, String);
-      redis.disconnect();
-    },
+describe("on a machine that others use too", () => {
+  let redisSaid = "";
+  let postgresSaid = "";
+  /** Every file of a running demo, and those that somebody else may read or write. */
+  let files: string[] = [];
+  let open: string[] = [];
+
+  beforeAll(async () => {
+    const [port, postgresPort] = [await freePort(), await freePort()];
+    const { line } = await runDemo(["--bars", "60"], {
+      settings: { R3_REDIS_PORT: String(port), R3_POSTGRES_PORT: String(postgresPort) },
+      async meanwhile(folder) {
+        await eventually("the engine", () => existsSync(join(folder, "places.json")), 60_000);
+        const redis = new Redis({ port, host: "127.0.0.1", maxRetriesPerRequest: 0 });
+        redis.on("error", () => undefined);
+        redisSaid = await redis.xadd("r3", "*", "e", "1").then(String, String);
+        redis.disconnect();
+        const sql = createPool(`postgres://r3@127.0.0.1:${postgresPort}/postgres`, { maxConnections: 1 });
+        postgresSaid = await sql`select 1`.then(String, String);
+        await sql.end();
+        // Root's Postgres runs as another user, who reads its programs.
+        const all = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(
+          (name) => name !== "postgres" && !name.startsWith("postgres/binaries"),
+        );
+        files = all.filter((name) => statSync(join(folder, name)).isFile());
+        open = all.filter((name) => (statSync(join(folder, name)).mode & 0o077) !== 0);
+      },
+    });
+    expect(line.equal).toBe(true);
+  }, 120_000);
+
+  test("a Redis and a Postgres of ours take nothing from whoever has not got the password", () => {
+    expect(redisSaid).toContain("NOAUTH");
+    expect(postgresSaid).toContain("password authentication failed");
   });
-  expect(said).toContain("NOAUTH");
-  expect(line.equal).toBe(true);
-}, 120_000);
+
+  test.each([
+    "redis-password",
+    "postgres-password",
+    "redis/redis.conf",
+    "redis/appendonlydir/",
+    "logs/engine.log",
+    ".sqlite",
+    "postgres/data/",
+  ])("nobody else reads logs, Redis' files or the venue's SQLite: %s", (name) => {
+    expect(files.filter((file) => file.includes(name))).not.toEqual([]);
+    expect(open).toEqual([]);
+  });
+});

@@ -61,7 +61,7 @@ export async function runDemo(
   { settings = {}, meanwhile }: DemoCompany = {},
 ): Promise<RanDemo> {
   const folder = mkdtempSync(join(tmpdir(), "demo-"));
-  const env = environment({ R3_DATA_FOLDER: folder, ...settings });
+  const env = environment({ R3_DATA_FOLDER: folder, R3_HTTP_CHECK_ANSWERS: "true", ...settings });
   const up = Bun.spawn([process.execPath, "bin/up.ts", ...args], { cwd: ROOT, env, stdout: "pipe", stderr: "pipe" });
   const said = new Response(up.stderr).text();
   const over = new AbortController();

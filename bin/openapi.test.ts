@@ -25,6 +25,7 @@ const app = createHttpApp({
   registry: new Registry(),
   maxBodyBytes: 1_000,
   hosts: { own: new Set(), pages: new Set() },
+  checkAnswers: true,
 });
 const get = async (path: string) => app.handle(new Request(`http://localhost${path}`));
 
@@ -66,15 +67,21 @@ describe("the OpenAPI document of all services", () => {
     expect(new Set(operations.flatMap(([, { tags: own }]) => own))).toEqual(new Set(tags));
   });
 
-  test("says of each what it answers, and what comes where it is refused", () => {
+  test("says of each what it answers, and names every status with which it is refused; a fault of ours (500) is none", () => {
     for (const [name, { responses }] of operations) {
+      expect([name, Object.keys(responses).filter((status) => !/^([1-4]\d\d|50[234])$/.test(status))]).toEqual([
+        name,
+        [],
+      ]);
+      const refusals = name.includes(" /api/") ? ["400", "403", "413", "422", "503"] : ["400", "403"];
+      expect([name, Object.keys(responses)]).toEqual([name, expect.arrayContaining(refusals)]);
       const good = Object.entries(responses).filter(([status]) => status.startsWith("2"));
       expect([name, good.length]).toEqual([name, 1]);
       for (const [status, { content = {} }] of good) {
         const schemas = Object.values(content).filter(({ schema }) => schema !== undefined);
         expect([name, schemas.length]).toEqual([name, status === "204" ? 0 : 1]);
       }
-      expect([name, responses["default"]]).toEqual([name, { $ref: "#/components/responses/Problem" }]);
+      expect([name, responses["400"]]).toEqual([name, { $ref: "#/components/responses/Problem" }]);
     }
   });
 

@@ -4,67 +4,22 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import { reasonOf } from "#shared/errors/app-error.ts";
-import { withUsualModes } from "./file-modes.ts";
 import { mendAppendOnlyFile } from "./redis-file.ts";
-import { say, Trouble, wasInterrupted } from "./say.ts";
+import { say, Trouble } from "./say.ts";
 import type { Program } from "./supervisor.ts";
+import { installForAll, onPath, runTool, type SystemProgram } from "./system-packages.ts";
 
-const NAMES = ["redis-server", "valkey-server"];
+const REDIS: SystemProgram = {
+  title: "Redis",
+  names: ["redis-server", "valkey-server"],
+  packages: { "apt-get": "redis-server", apk: "redis", dnf: "redis" },
+};
 const ADVICE =
   "No redis-server was found or could be installed; install Redis 7 (or Valkey) so that redis-server is on PATH, or set REDIS_URL.";
 
-/** Runs a tool of the system, which may take minutes, and keeps what it prints. Null: it failed. */
-async function run(
-  command: string[],
-  options: { cwd?: string; env?: Record<string, string> } = {},
-): Promise<string | null> {
-  const spawn = () =>
-    Bun.spawn(command, {
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", ...options.env },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-      timeout: 180_000,
-    });
-  const child = withUsualModes(spawn);
-  const [out, error] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  if ((await child.exited) === 0) return out;
-  // Ctrl-C ended it too; whoever was interrupted tries nothing else.
-  if (wasInterrupted()) return await new Promise(() => {});
-  say(`  ${command.slice(0, 3).join(" ")} failed: ${error.trim().split("\n").slice(-1).join("")}`);
-  return null;
-}
-
-function onPath(): string | null {
-  return NAMES.map((name) => Bun.which(name)).find((path) => path !== null) ?? null;
-}
-
-/** Installs for the whole machine, which root may; the service that comes with the package is not started. */
-async function installForAll(): Promise<string | null> {
-  const ways: [tool: string, commands: string[][]][] = [
-    [
-      "apt-get",
-      [
-        ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "redis-server"],
-      ],
-    ],
-    ["apk", [["apk", "add", "--no-progress", "redis"]]],
-    ["dnf", [["dnf", "install", "-y", "-q", "redis"]]],
-  ];
-  for (const [tool, commands] of ways) {
-    if (Bun.which(tool) === null) continue;
-    say(`  No Redis on PATH: installing it with ${tool} ...`);
-    for (const command of commands) await run(command, { env: { RUNLEVEL: "1" } });
-    return onPath();
-  }
-  return null;
-}
-
 /** The package's own needs and those of what it needs, without what every system has. */
 async function debianPackages(options: string[]): Promise<string[]> {
-  const text = await run([
+  const text = await runTool([
     "apt-cache",
     ...options,
     "depends",
@@ -100,11 +55,11 @@ async function unpackPrivately(folder: string): Promise<string | null> {
     "Debug::NoLocking=1",
   ];
   for (const options of [[], own]) {
-    if (options.length > 0) await run(["apt-get", ...options, "update", "-qq"]);
+    if (options.length > 0) await runTool(["apt-get", ...options, "update", "-qq"]);
     const packages = await debianPackages(options);
-    if ((await run(["apt-get", ...options, "download", "-qq", ...packages], { cwd: folder })) === null) continue;
+    if ((await runTool(["apt-get", ...options, "download", "-qq", ...packages], { cwd: folder })) === null) continue;
     for (const file of readdirSync(folder).filter((name) => name.endsWith(".deb")))
-      await run(["dpkg", "-x", join(folder, file), join(folder, "root")]);
+      await runTool(["dpkg", "-x", join(folder, file), join(folder, "root")]);
     const found = join(folder, "root/usr/bin/redis-server");
     if (existsSync(found)) return found;
   }
@@ -114,8 +69,8 @@ async function unpackPrivately(folder: string): Promise<string | null> {
 async function withBrew(): Promise<string | null> {
   if (Bun.which("brew") === null) return null;
   say("  No Redis on PATH: installing it with brew ...");
-  await run(["brew", "install", "--quiet", "redis"]);
-  return onPath();
+  await runTool(["brew", "install", "--quiet", "redis"]);
+  return onPath(REDIS);
 }
 
 /** A redis-server: on PATH, unpacked here before, else by the system's package manager. Throws a Trouble where there is no way. */
@@ -123,10 +78,10 @@ export async function findRedis(toolsFolder: string): Promise<string> {
   // Debian's package holds it at usr/bin; here that lies below the folder it was unpacked in.
   const unpacked = join(toolsFolder, "redis/root/usr/bin/redis-server");
   const found =
-    onPath() ??
+    onPath(REDIS) ??
     (existsSync(unpacked) ? unpacked : null) ??
     (process.platform === "darwin" ? await withBrew() : null) ??
-    (process.getuid?.() === 0 ? await installForAll() : null) ??
+    (process.getuid?.() === 0 ? await installForAll(REDIS) : null) ??
     (await unpackPrivately(join(toolsFolder, "redis")));
   if (found === null) throw new Trouble(ADVICE);
   return found;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { ACCOUNT, INSTRUMENT, type RunningApi, sessionBody, startApi } from "./api.fixture.ts";
+import { ACCOUNT, DAYS, INSTRUMENT, type RunningApi, sessionBody, startApi } from "./api.fixture.ts";
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -206,4 +206,52 @@ test("an If-Match without quotation marks is told so, and one with them is compa
   expect([status, text]).toEqual([422, expect.stringContaining('must be quoted, like \\"3\\"')]);
   expect((await change('"999999"')).status).toBe(412);
   expect((await change("*")).status).toBe(200);
+});
+
+describe("a feed", () => {
+  const bars = { instrumentId: INSTRUMENT, kind: "bars", timeFrame: "1h" };
+  const listed = async () => (JSON.parse((await ask("data-collect/feeds")).text) as { items: object[] }).items;
+
+  test("that was asked for is listed, and gone once it is removed", async () => {
+    expect((await ask("data-collect/feeds", json(bars))).status).toBe(200);
+    expect(await listed()).toContainEqual({ ...bars, askedAtMs: expect.any(Number) });
+    const remove = `data-collect/feeds?${new URLSearchParams(bars).toString()}`;
+    expect((await ask(remove, { method: "DELETE" })).status).toBe(204);
+    expect(await listed()).not.toContainEqual(expect.objectContaining(bars));
+    expect((await ask(remove, { method: "DELETE" })).status).toBe(404);
+  });
+
+  test("of bars needs a time frame, and one of trades has none", async () => {
+    for (const query of ["kind=bars", "kind=trades&timeFrame=1h"]) {
+      const path = `data-collect/feeds?instrumentId=${INSTRUMENT}&${query}`;
+      expect(await ask(path, { method: "DELETE" })).toMatchObject({ status: 422, fields: ["query.timeFrame"] });
+    }
+  });
+});
+
+describe("a time frame that the venue has no bars of", () => {
+  // A replay of days beside the market whose prices are made up.
+  const days = { instrumentId: DAYS, timeFrame: "1h" };
+
+  test("is 422 as a series, and neither the series nor a feed of it is kept", async () => {
+    const body = { ...days, source: "bars", history: 10 };
+    expect(await ask("market-data/series", json(body))).toMatchObject({ status: 422, fields: ["timeFrame"] });
+    expect((await ask("market-data/series")).text).not.toContain(DAYS);
+    expect((await ask("data-collect/feeds")).text).not.toContain(DAYS);
+  });
+
+  test("is 422 as a feed and as a page of bars", async () => {
+    const feed = { ...days, kind: "bars" };
+    expect(await ask("data-collect/feeds", json(feed))).toMatchObject({ status: 422, fields: ["timeFrame"] });
+    const query = new URLSearchParams(days).toString();
+    expect(await ask(`data-collect/bars?${query}`)).toMatchObject({ status: 422, fields: ["query.timeFrame"] });
+    expect((await ask("data-collect/feeds")).text).not.toContain(DAYS);
+  });
+});
+
+test("bars before toMs=0 are 422", async () => {
+  const path = `data-collect/bars?instrumentId=${INSTRUMENT}&timeFrame=1s&toMs=`;
+  expect(await ask(`${path}0`)).toMatchObject({ status: 422, fields: ["query.toMs"] });
+  expect((await ask(`${path}1`)).status).toBe(200);
+  expect((await ask(`${path}9007199254740991`)).status).toBe(200);
 });

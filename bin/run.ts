@@ -7,6 +7,7 @@ import { type BusOptions, createBus } from "#shared/bus/create-bus.ts";
 import { deleteOldEvents } from "#shared/bus/old-events.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import { createRedisWrites } from "#shared/bus/redis-writes.ts";
 import { sealBroker } from "#shared/bus/sealed-broker.ts";
 import { createRedisCache } from "#shared/cache/redis.ts";
 import { sealCache } from "#shared/cache/sealed.ts";
@@ -15,6 +16,7 @@ import { systemClock } from "#shared/clock/system.ts";
 import { loadSettings, type Settings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
 import { createPostgresDb } from "#shared/db/postgres.ts";
+import { proveWritable } from "#shared/db/prove-writable.ts";
 import { tellDeadEvent, tellDeadTask } from "#shared/dead/tell-dead.ts";
 import { createBans } from "#shared/exchange/bans.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
@@ -93,10 +95,16 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
   );
   const strategies = strategiesOf(general, clock, log);
   const failpoints = failpointsOf(settings, exchanges.live);
+  const redisWrites = createRedisWrites(redis);
   const watch = watchServers({
     servers: [
-      { ...POSTGRES, ping: () => db.ping() },
-      { name: "Redis", setting: "REDIS_URL", ping: () => bus.ping() },
+      { ...POSTGRES, write: () => proveWritable(db) },
+      {
+        name: "Redis",
+        setting: "REDIS_URL",
+        write: () => redisWrites.prove(),
+        fits: () => redisWrites.refuseEviction(),
+      },
     ],
     clock,
     log,
@@ -108,6 +116,7 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
     { name: "queue", stop: () => queue.close() },
     { name: "bus", stop: () => bus.close() },
     { name: "exchanges", stop: () => exchanges.close() },
+    { name: "writes", stop: () => redisWrites.close() },
     { name: "strategies", stop: () => strategies.close() },
     retentionOf(general, { db, leader, clock, log }),
     watch,
@@ -227,6 +236,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     registry,
     maxBodyBytes: general.R3_HTTP_MAX_BODY_BYTES,
     hosts: hostsOf(general),
+    checkAnswers: general.R3_HTTP_CHECK_ANSWERS,
   });
   const http: Part = {
     name: "http",

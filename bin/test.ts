@@ -54,7 +54,7 @@ const program = new Command("bin/test")
     "[paths...]",
     "only test files with one of these in their path, without the checks; a long run has to be named in full",
   )
-  .option("--full", "also the long runs: a full demo, and a full demo with kills", false)
+  .option("--full", "also the long runs: full demos, one with kills, and foreign pages in a real browser", false)
   .option("--self-check", "plant faults in a copy of the repository; each has to be found", false)
   .parse();
 

@@ -34,18 +34,41 @@ export async function wantedFeeds(db: Db): Promise<Feed[]> {
     select instrument_id, kind, time_frame from data_collect.feeds
     where instrument_id in (select instrument_id from running)
     order by 1, 2, 3`;
-  return rows.map((row) =>
-    row.kind === "trades"
-      ? { instrumentId: row.instrument_id, kind: "trades" }
-      : { instrumentId: row.instrument_id, kind: "bars", timeFrame: timeFrameSchema.parse(row.time_frame) },
-  );
+  return rows.map(feedOf);
+}
+
+function feedOf({ instrument_id: instrumentId, kind, time_frame }: FeedRow): Feed {
+  if (kind === "trades") return { instrumentId, kind };
+  return { instrumentId, kind, timeFrame: timeFrameSchema.parse(time_frame) };
+}
+
+/** A feed as somebody asked for it. */
+export type AskedFeed = Feed & { askedAtMs: number };
+
+/** All feeds that were asked for, whether they run or not. */
+export async function askedFeeds(db: Db): Promise<AskedFeed[]> {
+  const rows = await db.sql<(FeedRow & { asked_at_ms: number })[]>`
+    select instrument_id, kind, time_frame, asked_at_ms from data_collect.feeds order by 1, 2, 3`;
+  return rows.map((row) => ({ ...feedOf(row), askedAtMs: row.asked_at_ms }));
+}
+
+/** Removes a feed that was asked for. False: nobody had. */
+export async function removeFeed(db: Db, feed: Feed): Promise<boolean> {
+  const removed = await db.sql`
+    delete from data_collect.feeds
+    where instrument_id = ${feed.instrumentId} and kind = ${feed.kind} and time_frame = ${timeFrameOf(feed)} returning 1`;
+  return removed.length > 0;
+}
+
+/** The column is part of the key, and never null. */
+function timeFrameOf(feed: Feed): string {
+  return feed.kind === "bars" ? feed.timeFrame : "";
 }
 
 /** Asks for a feed; the same call twice changes nothing. */
 export async function askForFeed(db: Db, feed: Feed, nowMs: number): Promise<void> {
-  const timeFrame = feed.kind === "bars" ? feed.timeFrame : "";
   await db.sql`
     insert into data_collect.feeds (instrument_id, kind, time_frame, asked_at_ms)
-    values (${feed.instrumentId}, ${feed.kind}, ${timeFrame}, ${nowMs})
+    values (${feed.instrumentId}, ${feed.kind}, ${timeFrameOf(feed)}, ${nowMs})
     on conflict do nothing`;
 }

@@ -1,3 +1,4 @@
+import { requireTimeFrame } from "#shared/candles/time-frame-fault.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { CandleSource } from "#shared/domain/candle.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
@@ -38,7 +39,7 @@ export interface SeriesRequest {
 export async function ensureSeries(options: EnsureOptions, request: SeriesRequest): Promise<SeriesHead> {
   const { store, kept, writer, instruments, dataCollect, turns, clock } = options;
   const { instrumentId, timeFrame, source, forming = false } = request;
-  await instruments.get(instrumentId);
+  requireTimeFrame(await instruments.get(instrumentId), timeFrame);
   const history = Math.max(request.history, options.leastHistory);
   const wanted = { instrumentId, timeFrame, source, forming, history, headN: 0, headOpenAtMs: null, lastTradeId: null };
   const series = await store.ensureSeries(wanted, options.partitionOf(instrumentId), clock.nowMs());

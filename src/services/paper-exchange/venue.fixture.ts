@@ -93,6 +93,7 @@ async function listen(service: Service): Promise<{ port: number; stop: () => Pro
     registry: new Registry(),
     maxBodyBytes: 1_048_576,
     hosts: knownHosts({ address: "127.0.0.1", urls: [], more: [] }),
+    checkAnswers: true,
   });
   const server = listenOn(app, "127.0.0.1", 0);
   return {

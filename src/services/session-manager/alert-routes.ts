@@ -43,7 +43,11 @@ export function createAlertRoutes(deps: Pick<Deps, "db" | "bus" | "clock" | "log
         body: clearSchema,
         detail: {
           summary: "Clears an alert of something that has happened, once a person has dealt with it",
-          responses: { 204: { description: "It is cleared; 404: none is open; 409: it ends by itself" } },
+          responses: {
+            204: { description: "It is cleared" },
+            404: { description: "None is open" },
+            409: { description: "It ends by itself" },
+          },
         },
       },
     );

@@ -111,7 +111,12 @@ function createChanges(commands: Commands, log: Logger) {
         headers: changeHeaders,
         detail: {
           ...detail("Deletes a session that is at rest, without a position or an open order"),
-          responses: { 204: { description: "It is deleted" } },
+          responses: {
+            204: { description: "It is deleted" },
+            404: { description: "There is none" },
+            409: { description: "It is at work, or has a position or an open order" },
+            412: { description: "It has changed since the version that If-Match names" },
+          },
         },
       },
     );

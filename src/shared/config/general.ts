@@ -87,6 +87,9 @@ export const generalSchema = z.object({
   R3_HTTP_MAX_BODY_BYTES: wholeNumber(1_024, 104_857_600)
     .default(1_048_576)
     .describe("Largest body of a request, in bytes"),
+  R3_HTTP_CHECK_ANSWERS: flag
+    .default(false)
+    .describe("Whether each answer is checked against its schema before it is sent, for tests: it takes time"),
   R3_HTTP_TIMEOUT_MS: wholeNumber(100, 600_000)
     .default(5_000)
     .describe("How long one service waits for another's answer, in milliseconds"),

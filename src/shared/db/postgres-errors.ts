@@ -19,12 +19,13 @@ const CONNECTION_CODES = new Set([
   "ERR_SOCKET_CLOSED",
 ]);
 
-/** SQLSTATEs of a server that is away, full, or refuses us, and of a transaction that it has ended. */
+/** SQLSTATEs of a server that is away, full, read-only, or refuses us, and of a transaction that it has ended. */
 const OUTAGE_STATES = new Set([
   "57P01",
   "57P02",
   "57P03",
   "57P05",
+  "25006",
   "53100",
   "53200",
   "53300",

@@ -38,11 +38,23 @@ describe("decimal", () => {
     expect(normalize(text)).toBe(expected);
   });
 
+  test("writes what is written so already as it would write it anew", () => {
+    const digits = fc.string({ unit: fc.constantFrom("0", "1", "9"), minLength: 1, maxLength: 4 });
+    const point = fc.option(digits, { nil: null });
+    fc.assert(
+      fc.property(fc.constantFrom("", "-"), digits, point, (sign, whole, fraction) => {
+        const text = `${sign}${whole}${fraction === null ? "" : `.${fraction}`}`;
+        expect([text, normalize(text)]).toEqual([text, plain(decimal(text))]);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
   const words = "|-| 1|1 |+1|.5|5.|1,5|1.2.3|--1|NaN|Infinity|-Infinity|0x10|0b11|0o17|0x1p3|1_0|1_000.5|1e";
   const outside = ["1e400", "1e-400", "1e50", "1e-50", "1.5e-49", "1E5", "1".repeat(51), `0.${"0".repeat(50)}1`, "1\n"];
   test.each(words.split("|").concat(outside))("refuses %p and says so", (text) => {
     expect(() => decimal(text)).toThrow(/^".*" is not a decimal of at most 50 characters/);
-    expect(() => decimal(text)).toThrow(RangeError);
+    expect(() => normalize(text)).toThrow(RangeError);
   });
 
   test.each([

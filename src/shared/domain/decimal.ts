@@ -45,9 +45,13 @@ export function plain(value: Decimal): DecimalText {
   return value.isZero() ? "0" : value.toFixed();
 }
 
-/** Brings a decimal string into the form of `plain`: "1.500" becomes "1.5". */
+/** The form of `plain`, but for a zero with a sign. */
+const PLAIN = /^-?(?:0|[1-9]\d*)(?:\.\d*[1-9])?$/;
+
+/** Brings a decimal string into the form of `plain`: "1.500" becomes "1.5". Nearly all have it: they are only looked at. */
 export function normalize(text: DecimalText): DecimalText {
-  return plain(decimal(text));
+  const isPlain = text.length <= MOST_DECIMAL_LENGTH && PLAIN.test(text) && text !== "-0";
+  return isPlain ? text : plain(decimal(text));
 }
 
 /** Up to here a float64 quotient of two rounded numbers is off by less than one. */

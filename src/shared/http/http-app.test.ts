@@ -62,7 +62,9 @@ describe("the HTTP app", () => {
     ["a conflict", 409, "/api/things/conflict", {}],
     ["an outage", 503, "/api/things/outage", {}],
     ["a bug", 500, "/api/things/bug", {}],
-    ["an answer that breaks its contract", 500, "/api/things/wrong", {}],
+    ["an answer that breaks its contract, where tests check it", 500, "/api/things/wrong", {}],
+    ["an answer with a field that its contract does not name, where tests check it", 500, "/api/things/more", {}],
+    ["an answer of a status that is not documented, where tests check it", 500, "/api/things/undocumented", {}],
   ] as const)("gives problem details for %s", async (_name, status, path, init) => {
     const { answer, text, json } = await call(path, init as RequestInit);
     expect(answer.status).toBe(status);
@@ -81,6 +83,18 @@ describe("the log", () => {
     for (let time = 0; time < 10; time += 1) await call("/api/things/outage", {}, app);
     for (let time = 0; time < 3; time += 1) await call("/api/things/bug", {}, app);
     expect(lines.map(({ msg, failures }) => failures ?? msg)).toEqual([1, 2, 4, 8, ...Array(3).fill("request failed")]);
+  });
+});
+
+describe("an answer", () => {
+  test("goes out as it is, unchecked, with its status and headers, where no test runs", async () => {
+    const app = createThingsApp({ checkAnswers: false });
+    expect((await call("/api/things/wrong", {}, app)).json).toEqual({ size: "text" });
+    expect((await call("/api/things/undocumented", {}, app)).answer.status).toBe(202);
+    const { answer, text } = await call("/api/things", post('{"size":1}'), app);
+    expect([answer.status, text]).toEqual([201, '{"size":1,"tags":[]}']);
+    expect(answer.headers.get("content-type")).toBe("application/json");
+    expect(answer.headers.get("x-request-id")).not.toBeNull();
   });
 });
 
@@ -122,6 +136,13 @@ describe("the process' own routes", () => {
     expect(text).toMatch(
       /http_request_duration_seconds_count\{method="GET",route="\/api\/things\/conflict",status="409"\} 1/,
     );
+  });
+
+  test("counts requests that are turned away before any route", async () => {
+    const app = createThingsApp();
+    await call("/api/things/conflict", { headers: { origin: "http://evil.example" } }, app);
+    const { text } = await call("/metrics", {}, app);
+    expect(text).toMatch(/http_request_duration_seconds_count\{method="GET",route="none",status="403"\} 1/);
   });
 
   test("describes bodies, queries and answers in OpenAPI", async () => {

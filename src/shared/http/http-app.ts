@@ -4,6 +4,7 @@ import { Histogram, type Registry } from "prom-client";
 import { z } from "zod";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { createFailureRow, type FailureRow } from "#shared/telemetry/failure-row.ts";
+import { checkAnswer, writeAnswer } from "./answers.ts";
 import { problemResponse } from "./http-base.ts";
 import { indexPage } from "./index-page.ts";
 import { type KnownHosts, refuseForeign } from "./neighbours.ts";
@@ -30,6 +31,8 @@ export interface HttpAppOptions {
   /** Bodies above this are 413. */
   maxBodyBytes: number;
   hosts: KnownHosts;
+  /** Whether each answer is held against the schema of its route, for tests. */
+  checkAnswers: boolean;
 }
 
 const readySchema = z.object({
@@ -55,7 +58,10 @@ export function createHttpApp(options: HttpAppOptions) {
       startedAt.set(request, performance.now());
       set.headers["x-request-id"] = assignRequestId(request);
       const refused = refuse(request, options);
-      return refused === null ? undefined : problemResponse(refused, request, set.headers);
+      if (refused === null) return undefined;
+      // The framework tells nobody of what ends here.
+      durations.observe({ method: request.method, route: "none", status: String(refused.status) }, 0);
+      return problemResponse(refused, request, set.headers);
     })
     .onError(({ error, code, request, route, set }) => {
       const answer = problemOf(error);
@@ -81,6 +87,10 @@ export function createHttpApp(options: HttpAppOptions) {
         if (isWorthALine) log.warn(context, "request refused for now");
       } else if (answer.status === 500) log.error({ err: error, requestId }, "request failed");
       return problemResponse(answer, request, set.headers);
+    })
+    .onAfterHandle((answer) => {
+      if (options.checkAnswers) checkAnswer(app.routes, answer);
+      return writeAnswer(answer);
     })
     .onAfterResponse(({ request, responseValue, route, set }) => {
       const began = startedAt.get(request);

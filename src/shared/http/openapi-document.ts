@@ -58,7 +58,8 @@ export function documentOf(app: AnyElysia, { services, version }: DocumentOption
   const read = toOpenAPISchema(app, { methods: ["options", "ws"] }, undefined, { zod: jsonSchemaOf });
   const paths = read.paths as OpenApiDocument["paths"];
   for (const [path, operations] of Object.entries(paths)) {
-    for (const [method, operation] of Object.entries(operations)) putRight(path, operation, bodyOf(app, method, path));
+    for (const [method, operation] of Object.entries(operations))
+      putRight({ method, path, body: bodyOf(app, method, path) }, operation);
   }
   const process = { name: PROCESS, description: "The process that the services run in" };
   return {
@@ -78,7 +79,10 @@ export function documentOf(app: AnyElysia, { services, version }: DocumentOption
   };
 }
 
-function putRight(path: string, operation: Operation, body: z.ZodType | undefined): void {
+function putRight(
+  { method, path, body }: { method: string; path: string; body: z.ZodType | undefined },
+  operation: Operation,
+): void {
   operation.tags ??= [/^\/api\/([^/]+)/.exec(path)?.[1] ?? PROCESS];
   for (const parameter of operation.parameters ?? []) {
     const { description } = parameter.schema;
@@ -92,7 +96,17 @@ function putRight(path: string, operation: Operation, body: z.ZodType | undefine
     if (content?.[JSON_TYPE]?.schema?.$ref === PROBLEM) operation.responses[status] = { $ref: PROBLEM_RESPONSE };
     else if (content !== undefined) operation.responses[status] = { description: wordsFor(status), content };
   }
-  operation.responses["default"] ??= { $ref: PROBLEM_RESPONSE };
+  for (const status of refusalsOf(method, path)) operation.responses[status] ??= { $ref: PROBLEM_RESPONSE };
+}
+
+/**
+ * What may come of any request, wherever it goes: a host or an origin that is foreign, a body that is too large or says no
+ * length (http-app); a field that is wrong, a type that is no JSON, an id that nothing can have, what is away (http-base).
+ */
+function refusalsOf(method: string, path: string): string[] {
+  const anywhere = ["400", "403", "411", "413"];
+  if (!path.startsWith("/api/")) return anywhere;
+  return [...anywhere, ...(path.includes("{") ? ["404"] : []), ...(method === "get" ? [] : ["415"]), "422", "503"];
 }
 
 /** What a route takes, whatever parser reads it. */

@@ -47,7 +47,7 @@ function operationHtml(method: string, path: string, operation: Operation): stri
     `<span class="dim">${escaped(summary)}</span></summary><div>` +
     (given.length > 0 ? `<h3>Parameters</h3>${tableOf(given)}` : "") +
     (type === undefined ? "" : `<h3>Body: ${type}</h3>${tableOf(fieldsOf(body))}`) +
-    `${answers.join("")}<h3>${refusals.join(", ").replace("default", "any other")}: problem details</h3></div></details>`
+    `${answers.join("")}<h3>${refusals.join(", ")}: problem details</h3></div></details>`
   );
 }
 

@@ -25,6 +25,15 @@ function createThings(log: Logger) {
     })
     .post("/pause", () => ({ paused: true }), { response: { 200: z.object({ paused: z.boolean() }) } })
     .get("/wrong", () => ({ size: "text" }) as never, { response: { 200: thing } })
+    .get("/more", () => ({ size: 1, tags: [], more: 1 }), { response: { 200: thing } })
+    .get(
+      "/undocumented",
+      ({ set }) => {
+        set.status = 202;
+        return { size: 1, tags: [] };
+      },
+      { response: { 200: thing } },
+    )
     .get("/conflict", () => {
       throw new AppError("CONFLICT", "permanent", "It is RUNNING.", { details: { allowed: ["STOPPING"] } });
     })
@@ -50,6 +59,7 @@ export function createThingsApp(more: Partial<HttpAppOptions> = {}, waitsFor: re
     registry: new Registry(),
     maxBodyBytes: 1_000,
     hosts: knownHosts({ address: "127.0.0.1", urls: [], more: ["engine.example:8443"] }),
+    checkAnswers: true,
     ...more,
   });
 }

@@ -1,9 +1,10 @@
+import { timeFrameFault } from "#shared/candles/time-frame-fault.ts";
 import { decimal, isMultipleOf, plain } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { rulesOf } from "#shared/domain/instrument-rules.ts";
 import type { RiskPolicy } from "#shared/domain/session.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
-import { type FieldError, oneOf } from "#shared/errors/field-error.ts";
+import type { FieldError } from "#shared/errors/field-error.ts";
 
 /** What a session and a backtest both ask for, on an instrument as its venue has it (null: no venue knows it). */
 export interface TradingRequest {
@@ -18,10 +19,8 @@ export interface TradingRequest {
  */
 export function faultsOfRequest({ instrument, timeFrame, riskPolicy }: TradingRequest, field: string): FieldError[] {
   const faults = instrument === null ? [{ field, message: "is unknown to every venue" }] : [];
-  if (instrument !== null && !instrument.timeFrames.includes(timeFrame)) {
-    const known = oneOf(instrument.timeFrames);
-    faults.push({ field: "timeFrame", message: `must be ${known}: ${instrument.id} has no other bars` });
-  }
+  const noBars = instrument === null ? null : timeFrameFault(instrument, timeFrame);
+  if (noBars !== null) faults.push({ field: "timeFrame", message: noBars });
   const add = (name: string, message: string | null) => {
     if (message !== null) faults.push({ field: `riskPolicy.${name}`, message });
   };

@@ -63,20 +63,20 @@ describe("the watch over servers", () => {
   test("refuses to start without them, and later says which are away", async () => {
     const clock = createManualClock();
     let up = false;
-    const ping = () => (up ? Promise.resolve() : Promise.reject(refusal));
+    const write = () => (up ? Promise.resolve() : Promise.reject(refusal));
     const refusal = new AppError("DATABASE_UNAVAILABLE", "outage", "The database is not available.", {
       cause: new Error("connection refused"),
     });
-    const watch = watchServers({ servers: [{ name: "Postgres", setting: "DATABASE_URL", ping }], clock, log });
+    const watch = watchServers({ servers: [{ name: "Postgres", setting: "DATABASE_URL", write }], clock, log });
     const refused = Promise.resolve(watch.start?.(AbortSignal.abort())).catch((error: Error) => error.message);
     expect(await refused).toBe("Postgres, which DATABASE_URL names, cannot be used: connection refused.");
     up = true;
     await watch.start?.(new AbortController().signal);
     up = false;
-    await clock.advance(1_000);
-    expect(watch.away()).toEqual(["Postgres"]);
+    await clock.advance(2_000);
+    expect(watch.away()).toEqual(["Postgres (connection refused)"]);
     up = true;
-    await clock.advance(1_000);
+    await clock.advance(2_000);
     expect(watch.away()).toEqual([]);
     await watch.stop?.();
     expect(clock.sleeping).toBe(0);
@@ -85,7 +85,7 @@ describe("the watch over servers", () => {
   test("counts a server that hangs as away", async () => {
     const clock = createManualClock();
     const watch = watchServers({
-      servers: [{ name: "Redis", setting: "REDIS_URL", ping: () => new Promise<void>(() => undefined) }],
+      servers: [{ name: "Redis", setting: "REDIS_URL", write: () => new Promise<void>(() => undefined) }],
       clock,
       log,
     });

@@ -9,49 +9,57 @@ export interface WatchedServer {
   name: string;
   /** The variable that says where it is. */
   setting: string;
-  /** Throws when it does not answer. */
-  ping(): Promise<void>;
+  /** A real write; throws where it is not taken. A server that is full or read-only answers a ping. */
+  write(): Promise<void>;
+  /** Once at the start: throws where the server is not set as it has to be. */
+  fits?(): Promise<void>;
 }
 
 export interface WatchOptions {
   servers: readonly WatchedServer[];
   clock: Clock;
   log: Logger;
+  /** How often each is written to. Default 2,000. */
   intervalMs?: number;
   /** A server that takes longer than this counts as away. */
   timeoutMs?: number;
 }
 
-/** Names of the servers that are away now, and the part that keeps them up to date. */
+/** The servers that take nothing now, each with the reason, and the part that keeps them up to date. */
 export interface ServerWatch extends Part {
   away(): readonly string[];
 }
 
-/** At the start each server has to answer; from then on it is asked again and again, and an outage makes the process not ready. */
+/** At the start each server has to take a write; from then on it is asked again and again, and one that does not makes the process not ready. */
 export function watchServers(options: WatchOptions): ServerWatch {
   const { servers, clock, log } = options;
-  const away = new Set<string>();
+  const away = new Map<string, string>();
   const ended = new AbortController();
   const loops: Promise<void>[] = [];
   const ask = (server: WatchedServer) => within(server, clock, options.timeoutMs ?? 3_000);
   const watch = async (server: WatchedServer) => {
     while (!ended.signal.aborted) {
-      await clock.sleep(options.intervalMs ?? 1_000, ended.signal);
+      await clock.sleep(options.intervalMs ?? 2_000, ended.signal);
       if (ended.signal.aborted) return;
       try {
         await ask(server);
         if (away.delete(server.name)) log.info({ server: server.name }, "a server is back");
       } catch (error) {
         if (!away.has(server.name)) log.warn({ server: server.name, reason: messageOf(error) }, "a server is away");
-        away.add(server.name);
+        away.set(server.name, reasonOf(error));
       }
     }
   };
   return {
     name: "servers",
-    away: () => [...away],
+    away: () => [...away].map(([name, reason]) => `${name} (${reason})`),
     async start() {
-      await Promise.all(servers.map((server) => atStart(server, () => ask(server))));
+      await Promise.all(
+        servers.map(async (server) => {
+          await atStart(server, () => ask(server));
+          await server.fits?.();
+        }),
+      );
       loops.push(...servers.map(watch));
     },
     async stop() {
@@ -83,7 +91,7 @@ async function within(server: WatchedServer, clock: Clock, timeoutMs: number): P
     throw new AppError("SERVICE_UNAVAILABLE", "outage", `no answer within ${timeoutMs} ms`);
   });
   try {
-    await Promise.race([server.ping(), late]);
+    await Promise.race([server.write(), late]);
   } finally {
     answered.abort();
   }

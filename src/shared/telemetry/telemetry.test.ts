@@ -1,5 +1,6 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { closeSync, openSync } from "node:fs";
+import v8 from "node:v8";
 import { createLogger, destinationAt } from "./logger.ts";
 import { createRegistry } from "./metrics.ts";
 import { nextTraceparent } from "./traceparent.ts";
@@ -56,6 +57,13 @@ describe("metrics", () => {
   test("tell of the runtime", async () => {
     const text = await createRegistry({ instance: "a" }).metrics();
     expect(text).toMatch(/process_resident_memory_bytes\{instance="a"\} \d+/);
+  });
+
+  test("do not walk the heap, which would keep the process from answering anything else", async () => {
+    const registry = createRegistry({ instance: "a" });
+    using walks = spyOn(v8, "getHeapSpaceStatistics");
+    await registry.metrics();
+    expect(walks).not.toHaveBeenCalled();
   });
 });
 

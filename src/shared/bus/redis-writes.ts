@@ -1,0 +1,41 @@
+import { AppError } from "#shared/errors/app-error.ts";
+import { brokerError, connect, usable } from "./redis-connection.ts";
+
+const DEADLINE_MS = 1_000;
+const KEPT_MS = 10_000;
+
+/** Whether Redis takes what the engine gives it. */
+export interface RedisWrites {
+  /** Writes a key that goes by itself. Throws BROKER_UNAVAILABLE (outage): away, full (`maxmemory`), or read-only. */
+  prove(): Promise<void>;
+  /** Throws SETTINGS_INVALID where a full Redis would make room by forgetting events and wake-ups. */
+  refuseEviction(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Asks over a connection of its own, so that nothing waits behind a question. */
+export function createRedisWrites({ url, prefix }: { url: string; prefix: string }): RedisWrites {
+  const redis = connect(url, DEADLINE_MS);
+  const ask = async <Answer>(question: () => Promise<Answer>): Promise<Answer> => {
+    await usable(redis, DEADLINE_MS);
+    return await question().catch((error: unknown) => {
+      throw brokerError(error);
+    });
+  };
+  return {
+    async prove() {
+      await ask(() => redis.set(`${prefix}:writable`, "1", "PX", KEPT_MS));
+    },
+    async refuseEviction() {
+      const memory = await ask(() => redis.info("memory"));
+      const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1] ?? "noeviction";
+      if (policy === "noeviction") return;
+      const text = `Redis, which REDIS_URL names, forgets events and wake-ups when it is full (maxmemory-policy ${policy}): set maxmemory-policy to noeviction.`;
+      throw new AppError("SETTINGS_INVALID", "permanent", text, { details: { policy } });
+    },
+    close() {
+      redis.disconnect();
+      return Promise.resolve();
+    },
+  };
+}
