@@ -48,6 +48,8 @@ let queue: TaskQueue;
 let service: Service;
 let strategies: StrategyHost;
 let folder: StrategyFolder;
+/** By how much the service's clock was moved. */
+let aheadMs = 0;
 /** How often market-data still fails before it answers. */
 let failures = 0;
 
@@ -112,7 +114,8 @@ beforeAll(async () => {
     sweepMs: 100,
   });
   strategies = threadHostOf(["strategies", folder.path], { limits: { slowMs: 3_000, memoryBytes: 1e8 } });
-  const given = { db: database.db, queue, clients: { marketData }, strategies, clock: systemClock, log };
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
+  const given = { db: database.db, queue, clients: { marketData }, strategies, clock, log };
   const deps = given as unknown as Deps;
   service = backtest.create(deps, backtest.settings.parse({ R3_BACKTEST_MAX_BARS: "6000" }));
   await service.start(new AbortController().signal);
@@ -254,6 +257,19 @@ describe("a strategy that is no good", () => {
     const run = await untilOver(bad.body.id);
     expect(run.state).toBe("FAILED");
     expect(run.error).toMatch(reason);
+    expect((await untilOver(next.body.id)).state).toBe("DONE");
+  });
+
+  test("takes longer than its deadline: its run fails and says so, and the next one is worked", async () => {
+    const slow = await call("/runs", { ...WANTED, params: {}, strategy: "slow" });
+    const next = await call("/runs", { ...WANTED, ...RANGE, params: WANTED.params });
+    await until(async () => (await stateOf(slow)) === "RUNNING");
+    const reason = "It took longer than its deadline of 3600 s (R3_BACKTEST_DEADLINE_S).";
+    await until(async () => {
+      aheadMs += 3_600_001;
+      return (await stateOf(slow)) !== "RUNNING";
+    });
+    expect(await untilOver(slow.body.id)).toMatchObject({ state: "FAILED", error: reason });
     expect((await untilOver(next.body.id)).state).toBe("DONE");
   });
 
