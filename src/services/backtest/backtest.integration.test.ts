@@ -299,6 +299,12 @@ const WANTED_WITH_DEFAULTS = {
   riskPolicy: { ...WANTED.riskPolicy, maxOrderNotional: null, maxPositionNotional: null, signalValidityMs: null },
 };
 
+test("a run's deadline ends it before its task's would begin it anew", () => {
+  const { deadlineMs = 0 } = RUN_BACKTEST;
+  const asLongAsItsTask = { R3_BACKTEST_DEADLINE_S: String(deadlineMs / 1_000) };
+  expect(backtest.settings.safeParse(asLongAsItsTask).success).toBe(false);
+});
+
 describe("a request", () => {
   test.each([
     [{ strategy: "none" }, ["strategy"]],
