@@ -48,6 +48,8 @@ let queue: TaskQueue;
 let service: Service;
 let strategies: StrategyHost;
 let folder: StrategyFolder;
+/** By how much the service's clock was moved. */
+let aheadMs = 0;
 /** How often market-data still fails before it answers. */
 let failures = 0;
 
@@ -97,6 +99,11 @@ beforeAll(async () => {
   await folder.write("late", bodyOf('if (bar.n === 1_010) void Promise.reject(new Error("too late"));'));
   await folder.write("wrong", bodyOf("", "Number.NaN"));
   await folder.write("slow", bodyOf(spin, "spun"), { before: "let spun = 1;" });
+  await folder.write("speaks", bodyOf('throw new Error(`bad \\ud800 \\0 ${"x".repeat(3e6)}`)'));
+  await folder.write("unsaved", bodyOf("", "(() => { for (;;); })()"));
+  await folder.write("gathers", bodyOf("all.push(new Array(2e5).fill(1.5))"), {
+    before: "const all: number[][] = [];",
+  });
   const log = pino({ level: "silent" });
   queue = createTaskQueue({
     db: database.db,
@@ -106,8 +113,9 @@ beforeAll(async () => {
     leaseMs: 600,
     sweepMs: 100,
   });
-  strategies = threadHostOf(["strategies", folder.path]);
-  const given = { db: database.db, queue, clients: { marketData }, strategies, clock: systemClock, log };
+  strategies = threadHostOf(["strategies", folder.path], { limits: { slowMs: 3_000, memoryBytes: 1e8 } });
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
+  const given = { db: database.db, queue, clients: { marketData }, strategies, clock, log };
   const deps = given as unknown as Deps;
   service = backtest.create(deps, backtest.settings.parse({ R3_BACKTEST_MAX_BARS: "6000" }));
   await service.start(new AbortController().signal);
@@ -237,12 +245,31 @@ describe("a strategy that is no good", () => {
     ["stuck", /^The strategy did not come back from candle 1005 within its budget of 300 ms; its thread was ended\.$/],
     ["late", /too late/],
     ["wrong", /its snapshot is NaN/],
+    ["speaks", /^bad \ufffd {2}x{1990,1995}$/],
+    ["unsaved", /^The strategy did not come back from its snapshot within its budget of 3000 ms/],
+    [
+      "gathers",
+      /^The strategy's thread held \d+ MB at candle \d+, more than 100 MB, \d+ MB of them gathered in this turn alone/,
+    ],
   ])("(%s) is its run's failure, never DONE, and the next run is worked", async (strategy, reason) => {
     const bad = await call("/runs", { ...WANTED, ...RANGE, strategy });
     const next = await call("/runs", { ...WANTED, ...RANGE, params: WANTED.params });
     const run = await untilOver(bad.body.id);
     expect(run.state).toBe("FAILED");
     expect(run.error).toMatch(reason);
+    expect((await untilOver(next.body.id)).state).toBe("DONE");
+  });
+
+  test("takes longer than its deadline: its run fails and says so, and the next one is worked", async () => {
+    const slow = await call("/runs", { ...WANTED, params: {}, strategy: "slow" });
+    const next = await call("/runs", { ...WANTED, ...RANGE, params: WANTED.params });
+    await until(async () => (await stateOf(slow)) === "RUNNING");
+    const reason = "It took longer than its deadline of 3600 s (R3_BACKTEST_DEADLINE_S).";
+    await until(async () => {
+      aheadMs += 3_600_001;
+      return (await stateOf(slow)) !== "RUNNING";
+    });
+    expect(await untilOver(slow.body.id)).toMatchObject({ state: "FAILED", error: reason });
     expect((await untilOver(next.body.id)).state).toBe("DONE");
   });
 
@@ -271,6 +298,12 @@ const WANTED_WITH_DEFAULTS = {
   history: 0,
   riskPolicy: { ...WANTED.riskPolicy, maxOrderNotional: null, maxPositionNotional: null, signalValidityMs: null },
 };
+
+test("a run's deadline ends it before its task's would begin it anew", () => {
+  const { deadlineMs = 0 } = RUN_BACKTEST;
+  const asLongAsItsTask = { R3_BACKTEST_DEADLINE_S: String(deadlineMs / 1_000) };
+  expect(backtest.settings.safeParse(asLongAsItsTask).success).toBe(false);
+});
 
 describe("a request", () => {
   test.each([

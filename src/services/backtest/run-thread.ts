@@ -55,20 +55,25 @@ function compute(
   return outcome;
 }
 
-/** The strategy, with a mark at each bar that its host sees it go on by. What it throws names the bar. */
+/** The strategy, with a mark at each bar that its host sees it go on by. */
 function watched(definition: StrategyDefinition, marks: Marks): StrategyDefinition {
   return {
     ...definition,
     create(params) {
       const instance = definition.create(params);
       let work: "slow" | "bar" = "slow";
+      let lastN = 0;
       return {
         onBar(bar, context) {
-          marks.begin(work, SEAT, bar.n);
+          lastN = bar.n;
+          marks.begin(work, SEAT, lastN);
           work = "bar";
           return instance.onBar(bar, context);
         },
-        snapshot: () => instance.snapshot(),
+        snapshot() {
+          marks.begin("save", SEAT, lastN);
+          return instance.snapshot();
+        },
         restore: (snapshot) => instance.restore(snapshot),
       };
     },

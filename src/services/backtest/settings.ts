@@ -5,7 +5,8 @@ export const settings = z.object({
   R3_BACKTEST_CONCURRENCY: wholeNumber(1, 64)
     .default(1)
     .describe("Runs at once in this process, each in its own thread"),
-  R3_BACKTEST_DEADLINE_S: wholeNumber(1, 604_800)
+  // An hour below the deadline of its task, which would begin it anew.
+  R3_BACKTEST_DEADLINE_S: wholeNumber(1, 82_800)
     .default(3_600)
     .describe("How long a run may take once its candles are read, in seconds; one that takes longer fails"),
   R3_BACKTEST_MAX_BARS: wholeNumber(1, 10_000_000)

@@ -2,6 +2,7 @@ import type { BacktestOrderJson } from "#shared/backtest/result.ts";
 import type { BacktestStatistics } from "#shared/backtest/statistics.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import { normalize } from "#shared/domain/decimal.ts";
+import { storable } from "#shared/errors/storable-text.ts";
 import type { EquityPointJson, Run, RunRequest } from "./contract.ts";
 
 /** What a run that went through leaves. Equity as columns, oldest first. */
@@ -95,7 +96,7 @@ export async function lockRunning(tx: Tx, id: string): Promise<boolean> {
 
 export async function failRun(tx: Tx, id: string, error: string, atMs: number): Promise<void> {
   await tx.sql`
-    update backtest.runs set state = 'FAILED', error = ${error}, finished_at_ms = ${atMs}
+    update backtest.runs set state = 'FAILED', error = ${storable(error)}, finished_at_ms = ${atMs}
     where id = ${id} and state = 'RUNNING'`;
 }
 

@@ -2,6 +2,7 @@ import type { Tx } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { AppError, hasCode, messageOf } from "#shared/errors/app-error.ts";
+import { storableText } from "#shared/errors/storable-text.ts";
 import type { UnreadableFill, VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
@@ -115,7 +116,7 @@ async function bookReading(parts: Parts, reading: Reading): Promise<void> {
         if (hasCode(cause, "FENCED") || !failsByContent(cause)) throw cause;
         deps.log.error({ tradeId: fill.tradeId, reason: messageOf(cause) }, "a fill can not be booked");
         const { tradeId, venueOrderId } = fill;
-        const kept = { tradeId, venueOrderId, raw: JSON.stringify(fill), reason: messageOf(cause) };
+        const kept = { tradeId, venueOrderId, raw: JSON.stringify(fill), reason: storableText(cause) };
         await bookAtOnce(parts, { ...one, fills: [], unreadable: [kept] });
       });
       from = fill.tradeId;

@@ -62,7 +62,7 @@ describe("a venue that bans", () => {
     await desk.startTracker();
     const session = await runSession(world, desk);
     desk.proxy.cutStream();
-    await desk.misbehave({ fault: "banned", status: 429, retryAfterMs: 1_000, times: 1 });
+    await desk.misbehave({ fault: "banned", what: "POST order", status: 429, retryAfterMs: 1_000, times: 1 });
     const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
     expect((await inState(world, order, "ACCEPTED")).attempt).toBe(2);
     expect(await statesOf(world, order)).toContain("UNKNOWN");

@@ -1,6 +1,7 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
+import { storable } from "#shared/errors/storable-text.ts";
 import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS, SIGNALS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
@@ -62,8 +63,9 @@ export async function commitWarmUp(
 export async function commitWaiting(
   deps: Deps,
   unit: OwnedUnit,
-  { session, reason }: { session: Session; reason: string },
+  { session, reason: said }: { session: Session; reason: string },
 ): Promise<void> {
+  const reason = storable(said);
   const report = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs(), until: "warm" as const, reason };
   await deps.db.transaction(async (tx) => {
     await deps.leader.fence(tx, unit.role, unit.epoch);
@@ -77,7 +79,8 @@ export async function commitFault(
   unit: OwnedUnit,
   fault: { session: Session; reason: string },
 ): Promise<void> {
-  const { session, reason } = fault;
+  const { session } = fault;
+  const reason = storable(fault.reason);
   const atMs = deps.clock.nowMs();
   await deps.db.transaction(async (tx) => {
     await deps.leader.fence(tx, unit.role, unit.epoch);

@@ -44,6 +44,7 @@ beforeEach(async () => {
   await folder.write("counts", `(() => { ${counts} })()`);
   await folder.write("loops", bodyOf(`if (bar.n === ${BAD}) for (;;);`));
   await folder.write("late", bodyOf(`if (bar.n === ${BAD}) void Promise.reject(new Error("too late"));`));
+  await folder.write("speaks", bodyOf('throw new Error(`bad \\ud800 \\0 ${"x".repeat(3e6)}`)'));
   host = threadHostOf([folder.path], { threads: 2 });
   world = { database, candles: [], published: [], failpoint: () => undefined, failures: 0, strategies: [], host };
 });
@@ -97,6 +98,17 @@ test(`an endless loop faults its session of ${SESSIONS + 1}; the others lose and
   expect(longest.toSorted((left, right) => left - right)[Math.floor(longest.length / 2)]).toBeLessThan(50);
   expect(Math.max(...longest)).toBeLessThan(500);
 }, 60_000);
+
+test("an error whose text no row takes faults its session all the same, and is kept in part", async () => {
+  const { badOne } = await startSessions("speaks", 0);
+  world.candles.push(candleOf(1, "100"));
+  replica.show(candleOf(1, "100"));
+  await until(() => faults().length === 1);
+  const [{ reason }] = faults() as [{ reason: string }];
+  expect(reason).toStartWith("The strategy failed at candle 1: bad \ufffd  xxx");
+  expect(reason.length).toBeLessThanOrEqual(2_000);
+  expect(await runRow(world, badOne.id)).toMatchObject({ phase: "FAULTED", fault: reason });
+});
 
 test("a session that faulted is not started again by the next process, and faults once", async () => {
   const { goods, badOne } = await startSessions("late", 1);

@@ -98,6 +98,6 @@ function newerOf({ strategies }: Deps, run: { strategy: string; strategyVersion:
   return version === run.strategyVersion ? null : version;
 }
 
-function describe({ file: _file, ...info }: StrategyInfo): z.infer<typeof strategySchema> {
+function describe({ file: _file, source: _source, ...info }: StrategyInfo): z.infer<typeof strategySchema> {
   return info;
 }

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { Bus } from "#shared/bus/bus.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Tx } from "#shared/db/db.ts";
+import { storable } from "#shared/errors/storable-text.ts";
 import { ALERTS, event } from "#shared/messages/topics.ts";
 import { ALERT_KINDS, type AlertCode } from "./alert-codes.ts";
 
@@ -25,7 +26,9 @@ type AlertDeps = { bus: Pick<Bus, "publish">; clock: Pick<Clock, "nowMs"> };
  * True: it was raised. Its row is locked until the commit; of several, raise those of smaller scopes first.
  */
 export async function raiseAlert(tx: Tx, { bus, clock }: AlertDeps, alert: Alert): Promise<boolean> {
-  const { scope, code, text, data } = alert;
+  const { scope, code, data } = alert;
+  // It may quote a venue or a strategy.
+  const text = storable(alert.text);
   const { severity } = ALERT_KINDS[code];
   const atMs = clock.nowMs();
   const [row] = await tx.sql<{ is_new: boolean }[]>`

@@ -7,7 +7,7 @@ import { answers, withinDeadline } from "./handler-deadline.ts";
 import type { Advance } from "./log-store.ts";
 import type { NewParked } from "./parking.ts";
 import { parkedPauseMs, QUICK_TRIES, quickPauseMs } from "./retry-pauses.ts";
-import { concerns, tellFailed, type UnitPlace, unitEpochOf } from "./unit-place.ts";
+import { concerns, tellFailed, tellNotNoted, type UnitPlace, unitEpochOf } from "./unit-place.ts";
 
 /** What becomes of a batch's items. */
 interface Split {
@@ -34,7 +34,7 @@ export class BatchWork {
         return;
       } catch (error) {
         if (isOverdue(error)) {
-          await this.overdue(items, error);
+          await this.overdue(items, error).catch((failure: unknown) => tellNotNoted(this.place, failure));
           throw error;
         }
         const verdict = verdictOf(error);

@@ -34,6 +34,8 @@ export interface World {
   note(tx: Tx, effect: Effect): Promise<void>;
   /** The effects of a group in the order of their writing. */
   noted(group: string): Promise<Effect[]>;
+  /** A statement of the transaction that runs for longer than any test. */
+  runOn(tx: Tx): Promise<void>;
   /** Closes all members that have joined. */
   leave(): Promise<void>;
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 import { expect } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
 import { AppError } from "#shared/errors/app-error.ts";
+import { storable } from "#shared/errors/storable-text.ts";
 import type { Bus, Topic } from "./bus.ts";
 import {
   counts,
@@ -28,6 +29,22 @@ async function withDead(world: World, name: string, over: Partial<Topic> = {}) {
   return { bus, topic, bad, good, poison, dead: dead ?? expect.unreachable() };
 }
 
+/** An event that is dead by an error with this text. */
+function deadWith(text: string) {
+  return async (world: World): Promise<void> => {
+    const told: string[] = [];
+    const { bus } = await world.join({ onDead: async (_tx, { error }) => void told.push(error) });
+    const topic = topicFor("odd-text");
+    const poison = poisoned(world, bus, topic, ["k/1"]);
+    poison.error = new AppError("INTERNAL", "permanent", text);
+    await publishCounts(world, bus, topic, "k", [1]);
+    const [dead] = await deadOf(world, topic, 1);
+    expect(told).toEqual([dead?.error ?? ""]);
+    expect(dead?.error).toBe(storable(text));
+    expect(dead?.error?.isWellFormed()).toBe(true);
+  };
+}
+
 /** Appends what does not fit the contract, as an older or newer version of it would. */
 async function appendUndecodable(world: World, bus: Bus, topic: Topic, key: string): Promise<void> {
   const json = `{"id":"x","source":"s","type":"unheard-of","key":"${key}","timeMs":1,"version":9,"data":{"n":1}}`;
@@ -45,6 +62,11 @@ export const DEAD_CASES: Record<string, (world: World) => Promise<void>> = {
     await until(async () => (await parkedOf(world, topic)).length === 3);
     expect(await world.logStore.parking.find(topic.name, dead.id)).toMatchObject({ waiting: 2 });
   },
+
+  "an error whose text no row takes still makes its event dead: half a pair": deadWith("bad \ud800 \0"),
+  "an error whose text no row takes still makes its event dead: a pair cut in two": deadWith(
+    `${"x".repeat(1_999)}\u{1f600}`,
+  ),
 
   async "a topic that skips lets a key go on behind a dead event"(world) {
     const { topic, bad, good, dead } = await withDead(world, "skip", { onDead: "skip" });

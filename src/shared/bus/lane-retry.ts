@@ -8,7 +8,7 @@ import { answers, withinDeadline } from "./handler-deadline.ts";
 import type { KnownLane } from "./parked-lanes.ts";
 import type { ParkedEntry } from "./parking.ts";
 import { parkedPauseMs } from "./retry-pauses.ts";
-import { tellFailed, type UnitPlace, unitEpochOf } from "./unit-place.ts";
+import { tellFailed, tellNotNoted, type UnitPlace, unitEpochOf } from "./unit-place.ts";
 
 /** Events of a lane in one transaction at most. */
 const LARGEST = 256;
@@ -32,7 +32,7 @@ export class LaneRetry {
       const [only, ...others] = tried;
       if (isOverdue(error)) {
         if (only !== undefined && others.length === 0 && (await answers(this.place))) {
-          await this.failed(lane, only, error);
+          await this.failed(lane, only, error).catch((failure: unknown) => tellNotNoted(this.place, failure));
         }
         throw error;
       }

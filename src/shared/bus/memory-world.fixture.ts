@@ -163,6 +163,8 @@ export function createMemoryWorld(): World {
       });
       return Promise.resolve();
     },
+    // Nothing in memory is worked by anyone else.
+    runOn: () => new Promise(() => undefined),
     noted: (group) => Promise.resolve(effects.filter((effect) => effect.group === group)),
     async leave() {
       await Promise.all(members.splice(0).map((member) => member.close()));

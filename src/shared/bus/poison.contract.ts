@@ -126,6 +126,25 @@ export const POISON_CASES: Record<string, (world: World) => Promise<void>> = {
     expect(await parkedOf(world, topic)).toEqual([]);
   },
 
+  async "an outage counts as no try of an event in a lane, nor of those behind it"(world) {
+    const { bus } = await world.join({ deadAfterTries: 3 });
+    const topic = topicFor("lane-outage");
+    const poison = poisoned(world, bus, topic, ["k/1"]);
+    await publishCounts(world, bus, topic, "k", counts(1, 3));
+    await until(async () => (await parkedOf(world, topic)).length === 3);
+    poison.error = new AppError("DATABASE_UNAVAILABLE", "outage", "away");
+    const [before] = await parkedOf(world, topic);
+    const { tries } = poison;
+    await until(() => poison.tries >= tries + 5);
+    const parked = await parkedOf(world, topic);
+    expect(parked.map(({ seq, state }) => [seq, state])).toEqual(counts(1, 3).map((seq) => [seq, "parked"]));
+    expect(parked[0]?.tries).toBeLessThan(3);
+    expect(before?.error).toBe("poison");
+    expect(parked.map(({ error }) => error)).toEqual(["poison", null, null]);
+    poison.mend();
+    await expectCounts(world, topic.name, { k: counts(1, 3) });
+  },
+
   async "a parked lane keeps its order while more of its key comes, and while it is worked off"(world) {
     const { bus } = await world.join();
     const topic = topicFor("lane");

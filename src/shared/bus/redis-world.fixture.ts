@@ -110,6 +110,9 @@ export async function createRedisWorld(options: { idleTimeoutMs?: number; redisU
     async note(tx, { group, key, n }) {
       await tx.sql`insert into effects (group_name, key, n) values (${group}, ${key}, ${n})`;
     },
+    async runOn(tx) {
+      await tx.sql`select pg_sleep(600)`;
+    },
     async noted(group) {
       const rows = await db.sql<Effect[]>`
         select group_name as group, key, n from effects where group_name = ${group} order by id`;

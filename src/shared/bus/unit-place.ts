@@ -67,3 +67,8 @@ export async function tellFailed(
   tx.afterCommit(() => place.log.error(fields, `An event is dead; ${what}`));
   await place.poison.onDead?.(tx, { group, topic, partition, seq, key, error: storableText(error) });
 }
+
+/** Says that a handler did not end and that this could not be written: its unit is given up all the same, and its next owner meets the event again. */
+export function tellNotNoted({ unit: { group, partition }, log }: UnitPlace, err: unknown): void {
+  log.warn({ group, partition, err }, "A handler that does not end could not be noted");
+}

@@ -49,7 +49,11 @@ export const failpointSettingSchema = z.strictObject({
 });
 
 const serviceUrl = (service: string) =>
-  httpUrl.optional().describe(`Base URL of the process that runs ${service}. Default: this process itself`);
+  httpUrl
+    .optional()
+    .describe(
+      `Base URL of the process that runs ${service}; not used by a process that runs it too. Default: this process itself`,
+    );
 
 /** What every process may be told. The keys are the names of the variables. */
 export const generalSchema = z.object({
@@ -111,7 +115,7 @@ export const generalSchema = z.object({
   R3_LEASE_MS: wholeNumber(500, 600_000)
     .default(5_000)
     .describe("How long a leader's lease lasts without being extended, in milliseconds"),
-  R3_HANDLER_DEADLINE_MS: wholeNumber(100, 3_600_000)
+  R3_HANDLER_DEADLINE_MS: wholeNumber(500, 3_600_000)
     .default(10_000)
     .describe("How long the handler of a batch of events or tasks may take before it is given up, in milliseconds"),
   R3_DEAD_AFTER_TRIES: wholeNumber(1, 10_000)

@@ -75,7 +75,7 @@ export class ConnectionPool {
   giveBack(connection: Connection, error: unknown): void {
     if (!this.#lent.delete(connection)) return;
     const isOutage = hasCode(error, "DATABASE_UNAVAILABLE") && error.kind === "outage";
-    if (isOutage || connection.isOver) {
+    if ((isOutage || connection.isOver) && !connection.isAbandoned) {
       connection.destroy(error);
       // What is silent or gone for one is so for those that are free: each of them would cost a deadline.
       for (const other of this.#free.splice(0)) other.destroy(error);

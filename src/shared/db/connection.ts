@@ -26,6 +26,7 @@ export class Connection {
   onEnd: ((reason: unknown) => void) | null = null;
   /** Why it is over. Null: it is not. */
   #reason: unknown = null;
+  #isAbandoned = false;
   #socket: Socket | null = null;
   readonly #driver: postgres.Sql;
   readonly #send: (query: DriverQuery) => void;
@@ -51,6 +52,11 @@ export class Connection {
     return this.#reason !== null;
   }
 
+  /** Its end tells nothing of the server. */
+  get isAbandoned(): boolean {
+    return this.#isAbandoned;
+  }
+
   /** Sends a statement that any client's tag has made. Not answered in time, it fails, and this connection with it. */
   send(query: DriverQuery): void {
     const { resolve, reject } = query;
@@ -73,6 +79,15 @@ export class Connection {
   destroy(reason: unknown): void {
     this.#end(reason);
     this.#socket?.destroy();
+  }
+
+  /**
+   * As `destroy`, for one that the server has not failed: what runs on it is not wanted any more. The server sees that its
+   * client is gone, ends the statement and takes its transaction back.
+   */
+  abandon(reason: unknown): void {
+    this.#isAbandoned = true;
+    this.destroy(reason);
   }
 
   /** Says goodbye to the server. For one that has nothing on its way. */

@@ -20,7 +20,10 @@ export interface Tx {
 export interface TransactionOptions {
   isolation?: "read committed" | "repeatable read";
   readOnly?: boolean;
-  /** When it aborts, the transaction fails with its reason and is rolled back; the body sends nothing more. Not once the commit is sent. */
+  /**
+   * When it aborts, the transaction fails with its reason and is taken back with its connection, also where a statement of it
+   * is under way; the body sends nothing more. Not once the commit is sent.
+   */
   signal?: AbortSignal;
 }
 

@@ -10,8 +10,11 @@ export interface DriverOptions {
   idleTimeoutMs: number;
 }
 
-/** How often the server looks whether the client of a running statement is still there, in milliseconds. */
-const CLIENT_CHECK_MS = 1_000;
+/**
+ * How often the server looks whether the client of a running statement is still there, in milliseconds: so long others wait for
+ * what a transaction has locked that was given up.
+ */
+const CLIENT_CHECK_MS = 100;
 
 function wholeNumber(text: string): number {
   const value = Number(text);

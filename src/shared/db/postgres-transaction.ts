@@ -76,21 +76,16 @@ export async function runTransaction<T>(
   const end = (text: "commit" | "rollback"): Promise<postgres.RowList<postgres.Row[]>> => {
     // From here on the body sends nothing more: behind the commit it would stand outside of the transaction.
     guard.over = true;
-    return connection.isOver || rolledBack !== undefined ? closing.promise : connection.sql.unsafe(text).execute();
+    return connection.isOver ? closing.promise : connection.sql.unsafe(text).execute();
   };
-  let rolledBack: Promise<unknown> | undefined;
   const onabort = (): void => {
     if (guard.over) return;
-    const rollingBack = end("rollback");
-    quiet(rollingBack);
-    rolledBack = rollingBack;
+    guard.over = true;
     closing.reject(options.signal?.reason);
+    // A rollback would wait behind a statement that runs on, and hold its locks meanwhile.
+    connection.abandon(options.signal?.reason);
   };
   options.signal?.addEventListener("abort", onabort, { once: true });
-  const leave = (): void => {
-    connection.onEnd = null;
-    pool.giveBack(connection, guard.failure);
-  };
   const tx: Tx = {
     sql,
     scope: new Map(),
@@ -104,9 +99,8 @@ export async function runTransaction<T>(
   } finally {
     guard.over = true;
     options.signal?.removeEventListener("abort", onabort);
-    if (rolledBack === undefined) leave();
-    // Not waited for: a statement of the body may be under way for long. Nobody else gets the connection before its end.
-    else void rolledBack.then(leave, leave);
+    connection.onEnd = null;
+    pool.giveBack(connection, guard.failure);
   }
 }
 

@@ -1,3 +1,5 @@
+import { storable } from "#shared/errors/storable-text.ts";
+
 /**
  * What came of a request to a venue. refused: the venue says that it did nothing. banned: it takes nothing until then, and
  * where the request had `left` nobody knows what it did. lost: nobody knows whether it did anything.
@@ -72,7 +74,7 @@ function codeAndReason(body: unknown): { code: string; reason: string } | null {
   if (typeof body !== "object" || body === null || !("code" in body)) return null;
   const { code } = body;
   if (typeof code !== "number" && typeof code !== "string") return null;
-  return { code: String(code), reason: "msg" in body ? String(body.msg) : "" };
+  return { code: storable(String(code)), reason: "msg" in body ? storable(String(body.msg)) : "" };
 }
 
 /**

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
+import type { Tx } from "#shared/db/db.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { FailingTask } from "./failing-tasks.ts";
 import { createMemoryWakeups } from "./memory.ts";
 import { createQueueFixture, deafWakeups, type NumberTask, numberTask, type QueueFixture } from "./queue.fixture.ts";
-import type { DeadTask, TaskQueue } from "./queue.ts";
+import type { DeadTask, Task, TaskQueue } from "./queue.ts";
 
 let fixture: QueueFixture;
 beforeAll(async () => {
@@ -76,6 +77,19 @@ describe.each(["transaction", "lease"] as const)("tasks that fail, in %s mode", 
     await until(() => at.done.length === 4);
     expect(at.done.toSorted()).toEqual(["a/1", "b/10", "b/11", "b/12"]);
     expect(await queue.failing.find([task.queue], dead?.id ?? "")).toMatchObject({ waiting: 1 });
+  });
+
+  test.each([
+    ["half a pair", "bad \ud800 \0", "bad \ufffd "],
+    ["a pair cut in two", `${"x".repeat(1_999)}\u{1f600}`, `${"x".repeat(1_999)}\ufffd`],
+  ])("an error whose text no row takes still makes its task dead: %s", async (what, text, error) => {
+    const task = numberTask(name(what.replaceAll(" ", "-")));
+    const queue = fixture.process(createMemoryWakeups());
+    const at = workBadly(queue, task, mode);
+    at.bad.add(1);
+    at.error = new AppError("INTERNAL", "permanent", text);
+    await fixture.enqueue(queue, task, "a", 1);
+    expect(await deadIn(queue, task)).toMatchObject([{ failures: 1, error }]);
   });
 
   test("a type that skips lets its lane go on behind a dead task", async () => {
@@ -173,21 +187,31 @@ test("of a large batch with one bad task only that one waits", async () => {
 });
 
 describe("a handler that does not end", () => {
-  test.each(["transaction", "lease"] as const)(
-    "past its deadline gives its lane up, other lanes flow, and its task is dead in the end: %s mode",
-    async (mode) => {
-      const task: NumberTask = { ...numberTask(`endless-${mode}`), deadlineMs: 200 };
-      const queue = fixture.process(createMemoryWakeups(), undefined, { deadlineMs: 200 });
+  test.each([
+    ["transaction", "waits for ever"],
+    ["transaction", "has a statement that runs on"],
+    ["lease", "waits for ever"],
+    ["lease", "has a statement that runs on"],
+    ["lease", "begins with a statement that runs on"],
+  ] as const)(
+    "past its deadline gives its lane up, other lanes flow, and its task is dead in the end: in %s mode one that %s",
+    async (mode, how) => {
+      const task: NumberTask = { ...numberTask(`endless-${Bun.hash(mode + how)}`), deadlineMs: 500 };
+      const queue = fixture.process(createMemoryWakeups(), undefined, { deadlineMs: 500 });
       const done: number[] = [];
-      const hang = (n: number) => (n === 1 ? new Promise<void>(() => undefined) : Promise.resolve());
+      const runOn = async (tx: Tx, n: number) => void (n === 1 && (await tx.sql`select pg_sleep(600)`));
+      const hang = (n: number) =>
+        n === 1 && how === "waits for ever" ? new Promise<void>(() => undefined) : Promise.resolve();
       const base = { queue: task.queue, tasks: [task], concurrency: 2 };
+      const numberOf = ({ payload }: Task) => (payload as { n: number }).n;
       if (mode === "transaction") {
         queue.work({
           ...base,
           mode,
           handle: async (tx, tasks) => {
-            for (const { payload } of tasks) await hang((payload as { n: number }).n);
-            tx.afterCommit(() => done.push(...tasks.map(({ payload }) => (payload as { n: number }).n)));
+            for (const each of tasks) await hang(numberOf(each));
+            for (const each of tasks) await runOn(tx, numberOf(each));
+            tx.afterCommit(() => done.push(...tasks.map(numberOf)));
             return tasks.map(() => ({}));
           },
         });
@@ -195,22 +219,26 @@ describe("a handler that does not end", () => {
         queue.work({
           ...base,
           mode,
-          first: async () => undefined,
+          first: async (tx, each) => void (how.startsWith("begins") && (await runOn(tx, numberOf(each)))),
           handle: async (lane, each) => {
-            await hang((each.payload as { n: number }).n);
-            await lane.step(async (tx) => tx.complete(each, {}));
-            done.push((each.payload as { n: number }).n);
+            await hang(numberOf(each));
+            await lane.step(async (tx) => {
+              await runOn(tx, numberOf(each));
+              tx.complete(each, {});
+            });
+            done.push(numberOf(each));
           },
         });
       }
       await fixture.enqueue(queue, task, "bad", 1, 2);
       await fixture.enqueue(queue, task, "good", 3, 4);
       const [dead] = await deadIn(queue, task);
-      expect(dead).toMatchObject({ failures: 3, error: expect.stringContaining("has not ended within 200 ms") });
+      expect(dead).toMatchObject({ failures: 3, error: expect.stringContaining("has not ended within 500 ms") });
       await fixture.enqueue(queue, task, "good", 5);
       await until(() => done.length === 3);
       expect(done).toEqual([3, 4, 5]);
     },
+    20_000,
   );
 
   test("writes nothing when it wakes up late, and the task is done once", async () => {

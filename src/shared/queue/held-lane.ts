@@ -14,6 +14,7 @@ export class HeldLane implements LeasedLane {
   released = false;
   readonly #lease: HeldLease<LeasedName>;
   readonly #lostSignal = new AbortController();
+  readonly #givenUp = new AbortController();
   readonly #settled = new Map<string, TaskOutcome>();
 
   constructor(
@@ -37,10 +38,13 @@ export class HeldLane implements LeasedLane {
   async step<T>(body: (tx: LaneTx) => Promise<T>): Promise<T> {
     if (this.released || this.signal.aborted) throw this.#lost();
     const result = await this.context.db
-      .transaction(async (tx) => {
-        if (!(await holdLane(tx, this, this.epoch))) throw this.#lost();
-        return runStep(tx, this, body);
-      })
+      .transaction(
+        async (tx) => {
+          if (!(await holdLane(tx, this, this.epoch))) throw this.#lost();
+          return runStep(tx, this, body);
+        },
+        { signal: this.#givenUp.signal },
+      )
       .catch((error: unknown) => {
         if (this.isLoss(error)) this.#lease.end();
         throw error;
@@ -74,8 +78,12 @@ export class HeldLane implements LeasedLane {
     return hasCode(error, "FENCED") && error.details["role"] === this.#role;
   }
 
-  /** The lease is given up while its handler may go on: what that does late is refused, and the lease runs out. */
+  /**
+   * The lease is given up while its handler may go on: a step that is under way is taken back, what comes later is refused, and
+   * the lease runs out.
+   */
   giveUp(): void {
+    this.#givenUp.abort(this.#lost());
     this.#lease.end();
   }
 

@@ -15,6 +15,8 @@ export interface StrategyInfo {
   params: Record<string, unknown>;
   /** The file that exports it. */
   file: string;
+  /** A hash of that file and of those beside it that it imports. */
+  source: string;
 }
 
 const SHARED = join(import.meta.dir, "..");
@@ -30,15 +32,29 @@ Bun.plugin({
 });
 
 /** Files of this thread that were looked through and may be loaded. */
-const looked = new Set<string>();
+const looked = new Map<string, { text: string; own: string[] }>();
 
 /** Looks through a file and all files beside it that it imports. Throws with the first thing that is refused. */
 async function lookThrough(file: string): Promise<void> {
   if (looked.has(file)) return;
-  looked.add(file);
-  const { faults, own } = scanSource(await Bun.file(file).text());
+  const text = await Bun.file(file).text();
+  const { faults, own } = scanSource(text);
   if (faults[0] !== undefined) throw new Error(`${basename(file)}: ${faults[0]}`);
-  for (const path of own) await lookThrough(join(dirname(file), path));
+  const files = own.map((path) => join(dirname(file), path));
+  looked.set(file, { text, own: files });
+  for (const path of files) await lookThrough(path);
+}
+
+/** Tells the sources of a file that was loaded from those of another time. */
+function sourceOf(file: string): string {
+  const hash = new Bun.CryptoHasher("sha256");
+  const files = new Set([file]);
+  for (const path of files) {
+    const { text, own } = looked.get(path) ?? { text: "", own: [] };
+    hash.update(text);
+    for (const other of own) files.add(other);
+  }
+  return hash.digest("hex").slice(0, 16);
 }
 
 /**
@@ -76,5 +92,13 @@ export function infoOf(
 ): StrategyInfo {
   const schema = zod.toJSONSchema(params, { io: "input", unrepresentable: "any" }) as Record<string, unknown>;
   // What goes to another thread and into an answer is plain JSON.
-  return { name, version, description, forming, params: JSON.parse(JSON.stringify(schema)), file };
+  return {
+    name,
+    version,
+    description,
+    forming,
+    params: JSON.parse(JSON.stringify(schema)),
+    file,
+    source: sourceOf(file),
+  };
 }

@@ -5,7 +5,7 @@ import type { StrategyInfo } from "./definitions.ts";
 import type { Seat, Seating, Turn, TurnRequest } from "./strategy-host.ts";
 import type { StrategyAnswers, StrategyRequest } from "./thread.ts";
 import type { ThreadHostOptions } from "./thread-host.ts";
-import { NOBODY, strategyFailed, threadEnded, WatchedThread } from "./watched-thread.ts";
+import { megabytes, NOBODY, strategyFailed, threadEnded, WatchedThread } from "./watched-thread.ts";
 
 const MODULE = new URL("./thread.ts", import.meta.url);
 
@@ -22,6 +22,9 @@ interface Room {
   occupants: Map<number, Occupant>;
   weighing: boolean;
 }
+
+/** How often parameters are checked anew when the thread was ended meanwhile. */
+const CHECK_TRIES = 5;
 
 let seats = 0;
 const nextSeat = () => (seats += 1);
@@ -41,15 +44,19 @@ export class Generation {
 
   /** A schema that throws or does not come back refuses, with its words. */
   async check({ name, version, file }: StrategyInfo, params: unknown): Promise<StrategyCheck> {
-    const seat = nextSeat();
-    try {
-      return await ask(this.#openDesk(), seat, { kind: "check", seat, file, strategy: name, version, params });
-    } catch (error) {
-      if (!hasCode(error, "STRATEGY_FAILED")) throw error;
-      return {
-        kind: "invalid-params",
-        errors: [{ field: "strategy", message: `cannot check its parameters: ${error.message}` }],
-      };
+    for (let tries = 1; ; tries += 1) {
+      const seat = nextSeat();
+      try {
+        return await ask(this.#openDesk(), seat, { kind: "check", seat, file, strategy: name, version, params });
+      } catch (error) {
+        // The desk was ended by the schema of another one.
+        if (hasCode(error, "THREAD_ENDED") && tries < CHECK_TRIES) continue;
+        if (!hasCode(error, "STRATEGY_FAILED")) throw error;
+        return {
+          kind: "invalid-params",
+          errors: [{ field: "strategy", message: `cannot check its parameters: ${error.message}` }],
+        };
+      }
     }
   }
 
@@ -79,6 +86,11 @@ export class Generation {
     }
   }
 
+  /** Nobody has a seat in it. */
+  get isEmpty(): boolean {
+    return this.#rooms.every(({ occupants }) => occupants.size === 0);
+  }
+
   close(): void {
     const end = { seat: NOBODY, told: "The strategy threads were closed." };
     this.#desk?.end(end);
@@ -87,7 +99,10 @@ export class Generation {
 
   /** Where files are inspected and parameters checked: what fails there disturbs no session. */
   #openDesk(): WatchedThread {
-    if (this.#desk === null || this.#desk.ended !== null) this.#desk = this.#thread({});
+    if (this.#desk === null || this.#desk.ended !== null) {
+      const onPrint = (_seat: number, text: string) => this.options.log.info({ text }, "a strategy printed");
+      this.#desk = this.#thread({ onPrint });
+    }
     return this.#desk;
   }
 
@@ -104,7 +119,10 @@ export class Generation {
       thread: this.#thread({
         onEnd: ({ seat, told }) => {
           this.#rooms = this.#rooms.filter((other) => other !== room);
-          const { sessionId } = room.occupants.get(seat) ?? {};
+          const culprit = room.occupants.get(seat);
+          // It may have asked nothing at that moment.
+          if (culprit !== undefined) culprit.condemned ??= told;
+          const { sessionId } = culprit ?? {};
           const others = room.occupants.size - (sessionId === undefined ? 0 : 1);
           // Closed with all of the engine, or nobody was in it.
           if (room.occupants.size > 0)
@@ -136,7 +154,6 @@ export class Generation {
     const held = await ask(room.thread, NOBODY, { kind: "weigh", limitBytes }).catch(() => null);
     room.weighing = false;
     if (held === null) return;
-    const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
     const grown = `Its thread held ${megabytes(held.heapBytes)}, more than ${megabytes(limitBytes)}, and was ended`;
     const [most] = held.seats;
     if (most !== undefined && most.bytes > held.heapBytes / 2) {

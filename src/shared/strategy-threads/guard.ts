@@ -11,6 +11,10 @@ const REFUSED: Readonly<Record<string, string>> = {
   setImmediate: "onBar alone",
   queueMicrotask: "onBar alone",
   performance: "context.nowMs",
+  Temporal: "context.nowMs",
+  MessageChannel: "onBar alone",
+  FinalizationRegistry: "onBar alone",
+  WebAssembly: "its own code",
   process: "its parameters",
   require: "an import statement",
   crypto: "context.random()",
@@ -35,13 +39,9 @@ function refuse(name: string, instead: string): () => never {
  */
 export function refuseGlobals(): void {
   Math.random = refuse("Math.random", "context.random()");
-  globalThis.Date = new Proxy(Date, {
-    construct: (target, given: unknown[]) =>
-      given.length === 0 ? refuse("new Date()", "context.nowMs")() : new target(...(given as [number])),
-    apply: refuse("Date()", "context.nowMs"),
-    get: (target, name) =>
-      name === "now" ? refuse("Date.now", "context.nowMs") : (Reflect.get(target, name) as unknown),
-  });
+  AbortSignal.timeout = refuse("AbortSignal.timeout", "context.nowMs, bar by bar");
+  Atomics.waitAsync = refuse("Atomics.waitAsync", "onBar alone");
+  refuseNow();
   for (const [name, instead] of Object.entries(REFUSED)) {
     Object.defineProperty(globalThis, name, {
       get: refuse(name, instead),
@@ -50,3 +50,30 @@ export function refuseGlobals(): void {
     });
   }
 }
+
+/** Dates of the bars are as they were; only what would ask for the present one is refused. */
+function refuseNow(): void {
+  globalThis.Date = new Proxy(Date, {
+    construct: (target, given: unknown[], made) =>
+      given.length === 0 ? refuse("new Date()", "context.nowMs")() : (Reflect.construct(target, given, made) as object),
+    apply: refuse("Date()", "context.nowMs"),
+    get: (target, name) =>
+      name === "now" ? refuse("Date.now", "context.nowMs") : (Reflect.get(target, name) as unknown),
+  });
+  const needDate = refuse("Intl.DateTimeFormat without a date", "context.nowMs");
+  const { prototype } = Intl.DateTimeFormat;
+  const format = Object.getOwnPropertyDescriptor(prototype, "format");
+  Object.defineProperty(prototype, "format", {
+    get(this: Intl.DateTimeFormat): Format {
+      const own = format?.get?.call(this) as Format;
+      return (date) => (date === undefined ? needDate() : own(date));
+    },
+  });
+  const parts = Object.getOwnPropertyDescriptor(prototype, "formatToParts");
+  prototype.formatToParts = function (this: Intl.DateTimeFormat, date) {
+    return date === undefined ? needDate() : (Reflect.apply(parts?.value as Parts, this, [date]) as ReturnType<Parts>);
+  };
+}
+
+type Format = (date?: Date | number) => string;
+type Parts = Intl.DateTimeFormat["formatToParts"];

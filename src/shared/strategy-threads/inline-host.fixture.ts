@@ -7,6 +7,8 @@ import type { Seat, Seating, StrategyHost } from "./strategy-host.ts";
 import { guarded, playTurn } from "./turn.ts";
 import { strategyFailed } from "./watched-thread.ts";
 
+const UNWATCHED = { onBar: () => undefined, onSave: () => undefined };
+
 /** Strategies of a test in the test's own thread, by the same turns. Nothing contains them. */
 export function createInlineHost(definitions: readonly StrategyDefinition[]): StrategyHost {
   const find = (name: string) => {
@@ -43,8 +45,7 @@ function seatOf(definition: StrategyDefinition | null, seating: Seating): Seat {
   return {
     warmupBars: definition.warmupBars(definition.params.parse(params)),
     forming: definition.forming,
-    turn: async (request) =>
-      failing(() => playTurn(runtime, { ...request, size: decimal(request.size) }, () => undefined)),
+    turn: async (request) => failing(() => playTurn(runtime, { ...request, size: decimal(request.size) }, UNWATCHED)),
     close: () => undefined,
   };
 }

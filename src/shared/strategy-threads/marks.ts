@@ -1,40 +1,72 @@
-/** What a thread is at. idle: nothing of a strategy. bar: one bar. slow: a first bar, a warm-up, loading, a snapshot. */
-export type Work = "idle" | "bar" | "slow";
+/** What a thread is at. idle: nothing of a strategy. bar: one bar. save: a snapshot. slow: a first bar, a warm-up, loading. */
+export type Work = "idle" | "bar" | "slow" | "save";
 
-const WORKS: readonly Work[] = ["idle", "bar", "slow"];
-const [COUNT, WORK, SEAT, BAR] = [0, 1, 2, 3] as const;
+const WORKS: readonly Work[] = ["idle", "bar", "slow", "save"];
+const [COUNT, WORK, SEAT, BAR, WANTED, HEAP, BASE] = [0, 1, 2, 3, 4, 5, 6] as const;
+const WORDS = 7;
+/** Sizes are shared in kilobytes: as many as there may be fit into 31 bits. */
+const KB = 1_024;
 
 /**
- * Four numbers that a thread and its host share: how often it began something, what, for which seat, at which bar. The
- * host sees in them that a thread which cannot answer stands still, and whose strategy holds it up.
+ * A few numbers that a thread and its host share: how often it began something, what, for which seat, at which bar, and how
+ * much memory it holds. The host sees in them that a thread which cannot answer stands still or grows, and whose strategy it is at.
  */
 export interface Marks {
-  /** The thread's side: it begins with something. */
+  /** The thread's side: it begins with something. Tells how large its heap is, where the host wants to know. */
   begin(work: Work, seat: number, bar: number): void;
-  /** The host's side. */
-  read(): { count: number; work: Work; seat: number; bar: number };
+  /** The thread's side: it begins with a request, and its heap is so large. */
+  base(heapBytes: number): void;
+  /** The host's side. `heapBytes`: as measured last in this request, 0 before; `grownBytes`: by how much since its begin. */
+  read(): { count: number; work: Work; seat: number; bar: number; heapBytes: number; grownBytes: number };
+  /** The host's side: it wants to know how large the heap is, when the thread next begins with something. */
+  wantHeap(): void;
 }
 
 /** Memory for the marks of one thread, to be posted to it. */
 export function createMarksBuffer(): SharedArrayBuffer {
-  return new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT);
+  return new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT);
 }
 
-/** One side's view of the marks. Plain stores: on the hot path, and seen by the other side soon enough for a watch of milliseconds. */
-export function marksOn(buffer: SharedArrayBuffer): Marks {
+/**
+ * One side's view of the marks. Plain stores: on the hot path, and seen by the other side soon enough for a watch of
+ * milliseconds. `measure`: the thread's heap in bytes; it costs as much as many bars, and is asked only where the host wants it.
+ */
+export function marksOn(buffer: SharedArrayBuffer, measure: () => number = () => 0): Marks {
   const words = new Int32Array(buffer);
+  const set = (work: Work, seat: number, bar: number) => {
+    words[WORK] = WORKS.indexOf(work);
+    words[SEAT] = seat;
+    words[BAR] = bar;
+    words[COUNT] = ((words[COUNT] as number) + 1) | 0;
+  };
   return {
     begin(work, seat, bar) {
-      words[WORK] = WORKS.indexOf(work);
-      words[SEAT] = seat;
-      words[BAR] = bar;
-      words[COUNT] = ((words[COUNT] as number) + 1) | 0;
+      if (words[WANTED] === 1) {
+        words[WANTED] = 0;
+        // It may have to collect garbage first, which is no bar's time.
+        set("slow", seat, bar);
+        words[HEAP] = Math.round(measure() / KB);
+      }
+      set(work, seat, bar);
     },
-    read: () => ({
-      count: Atomics.load(words, COUNT),
-      work: WORKS[Atomics.load(words, WORK)] ?? "idle",
-      seat: Atomics.load(words, SEAT),
-      bar: Atomics.load(words, BAR),
-    }),
+    base(heapBytes) {
+      words[HEAP] = 0;
+      words[BASE] = Math.round(heapBytes / KB);
+    },
+    read() {
+      const [count, work, seat, bar] = [COUNT, WORK, SEAT, BAR].map((word) => Atomics.load(words, word));
+      // Last: it is cleared before another seat is marked.
+      const [heap, base] = [HEAP, BASE].map((word) => Atomics.load(words, word));
+      const [heapBytes, baseBytes] = [(heap ?? 0) * KB, (base ?? 0) * KB];
+      return {
+        count: count ?? 0,
+        work: WORKS[work ?? 0] ?? "idle",
+        seat: seat ?? 0,
+        bar: bar ?? 0,
+        heapBytes,
+        grownBytes: heapBytes - baseBytes,
+      };
+    },
+    wantHeap: () => void Atomics.store(words, WANTED, 1),
   };
 }

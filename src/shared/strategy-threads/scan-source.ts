@@ -1,12 +1,19 @@
 /** What a strategy may import beside its own files: the engine's side of the strategy interface, and zod for its parameters. */
 const OPEN = [/^#shared\/(strategy|indicators)\//, /^zod$/];
-/** Globals that cannot be replaced where a strategy runs. */
-const CLOSED = [
-  { pattern: /\bBun\b/, name: "Bun" },
-  { pattern: /\bimport\s*\.\s*meta\b/, name: "import.meta" },
-];
-/** Comments and texts, within which a word means nothing. */
-const SILENT = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`/g;
+/** Put in place of what cannot be taken away where a strategy runs; no source has it. */
+const MARK = `refused_${crypto.randomUUID().replaceAll("-", "_")}_`;
+/** What is put there, by how it is named in code: a word in a text, a comment or of a strategy's own is none of it. */
+const CLOSED = { Bun: "Bun", "globalThis.Bun": "Bun", "import.meta": "import.meta" };
+
+const replacing = new Bun.Transpiler({
+  loader: "ts",
+  deadCodeElimination: false,
+  define: Object.fromEntries(Object.entries(CLOSED).map(([code, name]) => [code, markOf(name)])),
+});
+
+function markOf(name: string): string {
+  return `${MARK}${name.replace(".", "_")}`;
+}
 
 /** What a source file of a strategy says before it is loaded. */
 export interface ScannedSource {
@@ -34,9 +41,10 @@ export function scanSource(source: string): ScannedSource {
       );
     }
   }
-  const spoken = source.replaceAll(SILENT, "");
-  for (const { pattern, name } of CLOSED) {
-    if (pattern.test(spoken)) faults.push(`${name} is refused in a strategy; it sees the bar and its context alone.`);
+  const marked = replacing.transformSync(source);
+  for (const name of new Set(Object.values(CLOSED))) {
+    if (marked.includes(markOf(name)))
+      faults.push(`${name} is refused in a strategy; it sees the bar and its context alone.`);
   }
   return { faults, own };
 }

@@ -1,11 +1,15 @@
 import { heapSize } from "bun:jsc";
 import { messageOf } from "#shared/errors/app-error.ts";
+import { storable } from "#shared/errors/storable-text.ts";
 import { refuseGlobals } from "./guard.ts";
-import { type Marks, marksOn } from "./marks.ts";
+import { createHeapMeter, liveHeapBytes } from "./heap-meter.ts";
+import { createMarksBuffer, type Marks, marksOn } from "./marks.ts";
 
 /** What the host tells a thread first. */
 export interface ThreadStart {
   marks: SharedArrayBuffer;
+  /** How large its heap may grow, in bytes. */
+  memoryBytes: number;
 }
 
 /** What the host asks: one answer for each, in order. */
@@ -14,12 +18,13 @@ export interface ThreadAsk<Request = unknown> {
   request: Request;
 }
 
-/** What a thread says. note: on the way of an answer. print: a line that strategy code wrote on the console. */
+/** What a thread says. note: on the way of an answer. print: a line that strategy code wrote on the console. stray: an error at which nobody was asked anything. */
 export type ThreadWord =
   | { kind: "done"; id: number; value: unknown; heapBytes: number }
   | { kind: "failed"; id: number; reason: string; heapBytes: number }
   | { kind: "note"; id: number; value: unknown }
-  | { kind: "print"; seat: number; text: string };
+  | { kind: "print"; seat: number; text: string }
+  | { kind: "stray"; reason: string };
 
 /** What a request's handler has. */
 export interface ThreadDesk {
@@ -42,7 +47,8 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
   const immediate = setImmediate;
   const settled = () => new Promise<void>((resolve) => void immediate(resolve));
   const waiting: ThreadAsk<Request>[] = [];
-  let marks = marksOn(new SharedArrayBuffer(16));
+  let marks = marksOn(createMarksBuffer());
+  let heapBytes: number | undefined;
   let late: unknown;
   let printed = 0;
   let working = false;
@@ -54,13 +60,16 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     post({ kind: "print", seat: marks.read().seat, text: text.slice(0, PRINTED_CHARACTERS) });
   };
   const later = (error: unknown) => {
-    late ??= error;
+    if (working) late ??= error;
+    else post({ kind: "stray", reason: storable(describe(error)) });
   };
 
   async function answer({ id, request }: ThreadAsk<Request>): Promise<void> {
     late = undefined;
     printed = 0;
     let value: unknown;
+    // What came with the first request is not what its strategy has gathered.
+    marks.base(heapBytes ?? liveHeapBytes());
     try {
       value = await handle(request, { marks, note: (note) => post({ kind: "note", id, value: note }) });
     } catch (error) {
@@ -68,9 +77,9 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     }
     await settled();
     marks.begin("idle", 0, 0);
-    const heapBytes = heapSize();
+    heapBytes = heapSize();
     if (late === undefined) post({ kind: "done", id, value, heapBytes });
-    else post({ kind: "failed", id, reason: describe(late), heapBytes });
+    else post({ kind: "failed", id, reason: storable(describe(late)), heapBytes });
   }
 
   async function work(): Promise<void> {
@@ -81,7 +90,7 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
 
   addEventListener("message", ({ data }: MessageEvent<ThreadStart | ThreadAsk<Request>>) => {
     if ("marks" in data) {
-      marks = marksOn(data.marks);
+      marks = marksOn(data.marks, createHeapMeter(data.memoryBytes));
       return;
     }
     waiting.push(data);
@@ -90,7 +99,9 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
   const { process } = globalThis;
   process.on("unhandledRejection", later);
   process.on("uncaughtException", later);
-  for (const name of ["log", "info", "warn", "error", "debug", "trace"] as const) console[name] = print;
+  for (const [name, member] of Object.entries(console)) {
+    if (typeof member === "function" && name !== "Console") Object.assign(console, { [name]: print });
+  }
   refuseGlobals();
 }
 

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { AppError } from "#shared/errors/app-error.ts";
-import type { StrategyHost } from "./strategy-host.ts";
+import type { Seat, StrategyHost } from "./strategy-host.ts";
 import {
   barOf,
   bodyOf,
@@ -80,6 +81,19 @@ describe("a strategy that does not come back", () => {
     expect(await failureOf(warming.turn({ bars: [barOf(1), barOf(2)], ...warmUp }))).toBe("nothing");
   });
 
+  test.each([
+    ["after a bar", async (seat: Seat) => show(seat, barOf(1))],
+    ["at the begin of a warm-up", (seat: Seat) => show(seat)],
+  ])("from its snapshot (%s) fails alone", async (_when, turn) => {
+    host = threadHostOf([folder.path], { limits: { slowMs: 2_000 } });
+    await folder.write("bad", bodyOf("", "(() => { for (;;); })()"));
+    const good = await host.open(seatingOf("good"));
+    const bad = await host.open(seatingOf("bad"));
+    const both = await Promise.all([failureOf(turn(bad)), failureOf(show(good, barOf(1)))]);
+    const told = "The strategy did not come back from its snapshot within its budget of 2000 ms; its thread was ended.";
+    expect(both).toEqual([`STRATEGY_FAILED: ${told}`, `THREAD_ENDED: ${told}`]);
+  });
+
   test("as it is loaded or its parameters are checked leaves the others as they are", async () => {
     host = threadHostOf([folder.path], { limits: { slowMs: 700 } });
     await folder.write("loops", bodyOf(""), { before: "for (;;);" });
@@ -89,7 +103,7 @@ describe("a strategy that does not come back", () => {
     expect(await failureOf(host.open(seatingOf("loops")))).toMatch(/no strategy "loops" here.*its code being loaded/);
     const [asked, good] = await Promise.all([
       host.check({ strategy: "asks", params: {} }),
-      host.check({ strategy: "good", params: {} }).catch(() => host.check({ strategy: "good", params: {} })),
+      host.check({ strategy: "good", params: {} }),
     ]);
     expect(asked).toMatchObject({ kind: "invalid-params", errors: [{ field: "strategy" }] });
     expect(good).toMatchObject({ kind: "valid" });
@@ -99,19 +113,9 @@ describe("a strategy that does not come back", () => {
 describe("what a strategy does late or gives wrong fails the turn with a sentence", () => {
   test.each([
     [
-      "a promise that fails later",
-      bodyOf('void (async () => { await null; throw new Error("too late"); })();'),
-      "too late",
-    ],
-    [
       "an asynchronous onBar",
       "({ async onBar() {}, snapshot: () => null, restore() {} })",
       "failed at candle 1: Its onBar is asynchronous",
-    ],
-    [
-      "a wish after its bar",
-      bodyOf("void Promise.resolve().then(() => context.wantLong());"),
-      "A wish was made outside of onBar",
     ],
     ["a wish with a size", bodyOf("(context as any).wantLong(0.5)"), "A wish takes nothing"],
     [
@@ -125,10 +129,10 @@ describe("what a strategy does late or gives wrong fails the turn with a sentenc
     ["a circle in a snapshot", bodyOf("", "(() => { const a: any = {}; a.a = a; return a; })()"), "goes on for ever"],
   ])("%s", async (_what, body, told) => {
     await folder.write("bad", body);
-    const seat = await host.open(seatingOf("bad"));
+    const [good, seat] = [await host.open(seatingOf("good")), await host.open(seatingOf("bad"))];
     expect(await failureOf(show(seat, barOf(1)))).toMatch(new RegExp(`^STRATEGY_FAILED: .*${RegExp.escape(told)}`));
-    // Its thread goes on.
-    expect(await failureOf(host.open(seatingOf("good")).then((other) => show(other, barOf(1))))).toBe("nothing");
+    // Its thread goes on, with who was in it before.
+    expect(await failureOf(show(good, barOf(1)))).toBe("nothing");
   });
 
   test("what it throws names candle, file and line", async () => {
@@ -153,6 +157,12 @@ describe("what would make a strategy depend on more than its bars is refused", (
     ["crypto.randomUUID()", "crypto is refused"],
     ["process.env.HOME", "process is refused"],
     ['new Worker("data:,")', "Worker is refused"],
+    ["Temporal.Now.instant()", "Temporal is refused"],
+    ["new Intl.DateTimeFormat().format()", "Intl.DateTimeFormat without a date is refused"],
+    ["new Intl.DateTimeFormat().formatToParts()", "Intl.DateTimeFormat without a date is refused"],
+    ["AbortSignal.timeout(30).onabort = () => { throw new Error(); }", "AbortSignal.timeout is refused"],
+    ["new MessageChannel()", "MessageChannel is refused"],
+    ["(Atomics as any).waitAsync()", "Atomics.waitAsync is refused"],
   ])("%s, as it runs", async (code, told) => {
     await folder.write("bad", bodyOf(`${code};`));
     const seat = await host.open(seatingOf("bad"));
@@ -165,6 +175,10 @@ describe("what would make a strategy depend on more than its bars is refused", (
     ["const version = Bun.version; void version;", "Bun is refused"],
     ['const load = () => import("./good.ts"); void load;', "import() is refused"],
     ["const where = import.meta.dir; void where;", "import.meta is refused"],
+    ["const text = `${Bun.nanoseconds()}`; void text;", "Bun is refused"],
+    ["const where = `${import.meta.dir}`; void where;", "import.meta is refused"],
+    ['const quote = /"/; const at = Bun.nanoseconds(); void [quote, at, /"/];', "Bun is refused"],
+    ["const at = globalThis.Bun.nanoseconds(); void at;", "Bun is refused"],
     ["const x = ;", "cannot be loaded"],
     ['throw new Error("as it loads");', "as it loads"],
   ])("%s, before it is loaded", async (before, told) => {
@@ -175,22 +189,29 @@ describe("what would make a strategy depend on more than its bars is refused", (
 
   test("a word in a text or a comment is none of it", async () => {
     await folder.write("fine", bodyOf(""), {
-      before: '// Bun, import("x")\nexport const text = "Bun and import.meta";',
+      before:
+        '// Bun, import("x")\nexport const text = "Bun and import.meta";\nexport const own = { Bun: `of ${text}` }.Bun;',
     });
     expect(await failureOf(host.open(seatingOf("fine")))).toBe("nothing");
   });
 
   test("a date of a bar, and what a file beside it exports, are not", async () => {
     await folder.writeFile("own.ts", "export const two = 2;");
-    await folder.write("fine", bodyOf("new Date(bar.closeAtMs).toISOString()", "two"), {
-      before: 'import { two } from "./own.ts";',
+    const days = "class Day extends Date { twice() { return two * this.getTime(); } }";
+    const said = `[new Day(21).twice(), new Intl.DateTimeFormat("en", { timeZone: "UTC" }).format(0)]`;
+    await folder.write("fine", bodyOf("new Date(bar.closeAtMs).toISOString()", said), {
+      before: `import { two } from "./own.ts"; ${days}`,
     });
     const seat = await host.open(seatingOf("fine"));
-    expect((await show(seat, barOf(1))).snapshot?.strategy).toBe(2);
+    expect((await show(seat, barOf(1))).snapshot?.strategy).toEqual([42, "1/1/1970"]);
   });
 });
 
 describe("memory", () => {
+  /** Keeps 8 MB of each bar. */
+  const GATHERS =
+    "(() => { const all: number[][] = []; return { onBar() { all.push(new Array(1e6).fill(1.5)); }, snapshot: () => null, restore() {} }; })()";
+
   test("of one bar that never stops eating: its thread is ended, and the fault says so", async () => {
     await folder.write(
       "eats",
@@ -205,9 +226,7 @@ describe("memory", () => {
   }, 30_000);
 
   test("that one session gathers bar by bar: it is known among others by what it holds", async () => {
-    const gathers =
-      "(() => { const all: number[][] = []; return { onBar() { all.push(new Array(1e6).fill(1.5)); }, snapshot: () => null, restore() {} }; })()";
-    await folder.write("gathers", gathers);
+    await folder.write("gathers", GATHERS);
     host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
     const [one, , good] = [
       await host.open(seatingOf("gathers")),
@@ -220,6 +239,27 @@ describe("memory", () => {
       /^STRATEGY_FAILED: The strategy holds \d+ MB of memory\. Its thread held \d+ MB, more than 100 MB/,
     );
     expect(await failureOf(show(good, barOf(1)))).toMatch(/^THREAD_ENDED: /);
+  }, 30_000);
+
+  test("gathered within one turn of many bars: it is known before the turn ends", async () => {
+    await folder.write("gathers", GATHERS);
+    host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
+    const [one, good] = [await host.open(seatingOf("gathers")), await host.open(seatingOf("good"))];
+    await show(good, barOf(1));
+    const bars = Array.from({ length: 400 }, (_, index) => barOf(index + 1));
+    const both = await Promise.all([failureOf(show(one, ...bars)), failureOf(show(good, barOf(2)))]);
+    expect(both[0]).toMatch(/^STRATEGY_FAILED: The strategy's thread held \d+ MB at candle \d+, more than 100 MB, /);
+    expect(both[1]).toMatch(/^THREAD_ENDED: /);
+  }, 30_000);
+
+  test("that is garbage at once is nobody's", async () => {
+    await folder.write("churns", bodyOf("last = new Array(1e6).fill(bar.n)", "last.length"), {
+      before: "let last: number[] = [];",
+    });
+    host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
+    const seat = await host.open(seatingOf("churns"));
+    const bars = Array.from({ length: 500 }, (_, index) => barOf(index + 1));
+    expect(await failureOf(show(seat, ...bars))).toBe("nothing");
   }, 30_000);
 
   test("that no session holds: nobody is blamed, and it is said that it can not be known", async () => {
@@ -251,6 +291,19 @@ describe("random numbers", () => {
 });
 
 describe("the strategies of a folder", () => {
+  /** What the host said of its files, with which of them. */
+  let told: string[];
+  beforeEach(() => {
+    told = [];
+  });
+  const watching = (more: Parameters<typeof threadHostOf>[1] = {}) => {
+    const write = (line: string) => {
+      const { msg, changed } = JSON.parse(line) as { msg: string; changed?: string[] };
+      told.push(changed === undefined ? msg : `${msg}: ${changed.join(", ")}`);
+    };
+    return threadHostOf([folder.path], { reload: true, log: pino({}, { write }), ...more });
+  };
+
   test("are every export of every file, without a list", async () => {
     await folder.writeFile("two.ts", `export { strategy } from "./good.ts"; export const other = 1;`);
     await folder.write("second", bodyOf(""));
@@ -272,7 +325,7 @@ describe("the strategies of a folder", () => {
 
   test("are loaded anew when they change: what runs keeps its version, what begins gets the new one", async () => {
     await folder.write("grows", bodyOf("", '"old"'));
-    host = threadHostOf([folder.path], { reload: true });
+    host = watching();
     const old = await host.open(seatingOf("grows"));
     await show(old, barOf(1));
     await folder.write("grows", bodyOf("", '"new"'), { version: "2" });
@@ -284,8 +337,59 @@ describe("the strategies of a folder", () => {
     expect((await show(again, barOf(3))).snapshot?.strategy).toBe("old");
     const fresh = await host.open(seatingOf("grows", { version: "2" }));
     expect((await show(fresh, barOf(1))).snapshot?.strategy).toBe("new");
+    expect(told).toContain("strategies loaded anew, for sessions and backtests that begin from now on: grows 2");
+    // What cannot be taken leaves them as they are.
     await folder.write("twin", bodyOf(""), { name: "grows" });
-    await systemClock.sleep(400);
+    await until(() => told.some((line) => line.startsWith("changed strategies are not taken")));
     expect(host.find("grows")?.version).toBe("2");
   });
+
+  test("keep what runs however often they are saved, also where only another one was", async () => {
+    await folder.write("grows", bodyOf("", '"old"'));
+    host = watching();
+    const [old, good] = [await host.open(seatingOf("grows")), await host.open(seatingOf("good"))];
+    await show(old, barOf(1));
+    for (let version = 2; version <= 12; version += 1) {
+      await folder.write("grows", bodyOf("", `"${version}"`), { version: `${version}` });
+      await until(() => host.find("grows")?.version === `${version}`);
+    }
+    expect((await show(old, barOf(2))).snapshot?.strategy).toBe("old");
+    expect(await failureOf(show(good, barOf(1)))).toBe("nothing");
+  }, 60_000);
+
+  test("changed under their old version are said to be, and are not taken by what runs when it is seated anew", async () => {
+    await folder.write("grows", bodyOf("", '"old"'));
+    host = watching();
+    const seat = await host.open(seatingOf("grows"));
+    const { snapshot } = await show(seat, barOf(1));
+    await folder.write("grows", bodyOf("", '"new"'));
+    await until(() =>
+      told.includes(
+        "strategies have changed under their old version: sessions that run go on with the old code: grows 1",
+      ),
+    );
+    seat.close();
+    const again = await host.open(seatingOf("grows", { snapshot }));
+    expect((await show(again, barOf(2))).snapshot?.strategy).toBe("old");
+    again.close();
+    // A new run of the session begins with the new code.
+    const fresh = await host.open(seatingOf("grows"));
+    expect((await show(fresh, barOf(1))).snapshot?.strategy).toBe("new");
+  });
+
+  test("are those saved last, also where the ones before take long to load", async () => {
+    await folder.write("grows", bodyOf(""));
+    host = watching({ limits: { slowMs: 60_000 } });
+    await host.load();
+    const spin = "for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0;";
+    await folder.write("grows", bodyOf(""), { version: "2", before: `console.log("read"); let spun = 1; ${spin}` });
+    await until(() => told.includes("a strategy printed"));
+    await folder.write("grows", bodyOf(""), { version: "3" });
+    await until(() =>
+      [2, 3].every((version) =>
+        told.includes(`strategies loaded anew, for sessions and backtests that begin from now on: grows ${version}`),
+      ),
+    );
+    expect(host.find("grows")?.version).toBe("3");
+  }, 60_000);
 });

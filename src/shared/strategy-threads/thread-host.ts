@@ -25,7 +25,7 @@ export interface ThreadHostOptions {
 
 /** An editor writes a file in several steps. */
 const QUIET_MS = 100;
-/** Sets of strategies that running sessions may still be at. */
+/** Sets of strategies that are kept though nobody has a seat in them: a session may be between two seats. */
 const KEPT = 8;
 
 /**
@@ -39,6 +39,12 @@ class ThreadHost implements StrategyHost {
   readonly #crowd = new Set<WatchedThread>();
   readonly #watchers: { close(): void }[] = [];
   #changed: ReturnType<typeof setTimeout> | undefined;
+  /** Files have changed since they were read last. */
+  #isStale = false;
+  #isRereading = false;
+  #isClosed = false;
+  /** Where sessions were seated last: their code is there, also where it has changed under its version. */
+  readonly #homes = new Map<string, Generation>();
 
   constructor(private readonly options: ThreadHostOptions) {}
 
@@ -67,9 +73,14 @@ class ThreadHost implements StrategyHost {
 
   async open(seating: Seating): Promise<Seat> {
     await this.load();
-    for (const generation of this.#generations) {
+    const { sessionId, snapshot } = seating;
+    // What begins anew begins with the newest.
+    const home = snapshot === null ? undefined : this.#homes.get(sessionId);
+    for (const generation of home === undefined ? this.#generations : [home, ...this.#generations]) {
       const info = generation.catalogue.strategies.find(({ name }) => name === seating.strategy);
-      if (info?.version === seating.version) return generation.open(info, seating);
+      if (info?.version !== seating.version) continue;
+      this.#homes.set(sessionId, generation);
+      return generation.open(info, seating);
     }
     const info = this.find(seating.strategy);
     if (info === null) throw strategyFailed(this.#notHere(seating.strategy));
@@ -84,6 +95,7 @@ class ThreadHost implements StrategyHost {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearTimeout(this.#changed);
     for (const watcher of this.#watchers) watcher.close();
     for (const generation of this.#generations) generation.close();
@@ -110,22 +122,47 @@ class ThreadHost implements StrategyHost {
   #heard(file: string | null): void {
     if (file !== null && !file.endsWith(".ts")) return;
     clearTimeout(this.#changed);
-    this.#changed = setTimeout(() => void this.#readAgain(), QUIET_MS);
+    this.#changed = setTimeout(() => {
+      this.#isStale = true;
+      void this.#readWhileStale();
+    }, QUIET_MS);
+  }
+
+  /** One reading after the other: of two at once the older one could end last. */
+  async #readWhileStale(): Promise<void> {
+    if (this.#isRereading) return;
+    this.#isRereading = true;
+    while (this.#isStale && !this.#isClosed) {
+      this.#isStale = false;
+      await this.#readAgain();
+    }
+    this.#isRereading = false;
   }
 
   /** What cannot be taken leaves the strategies as they were. */
   async #readAgain(): Promise<void> {
     const { log } = this.options;
-    const before = this.list();
+    const before = new Map(this.list().map((info) => [info.name, info]));
     try {
       await this.#read();
     } catch (error) {
+      if (this.#isClosed) return;
       log.error({ error: messageOf(error) }, "changed strategies are not taken; those of before are used");
       return;
     }
-    const versions = (infos: readonly StrategyInfo[]) => infos.map(({ name, version }) => `${name} ${version}`);
-    const strategies = versions(this.list()).filter((one) => !versions(before).includes(one));
-    log.info({ changed: strategies }, "strategies loaded anew, for sessions and backtests that begin from now on");
+    const infos = this.list();
+    const told = (of: readonly StrategyInfo[]) => of.map(({ name, version }) => `${name} ${version}`);
+    const changed = told(infos.filter(({ name, version }) => before.get(name)?.version !== version));
+    log.info({ changed }, "strategies loaded anew, for sessions and backtests that begin from now on");
+    const unsaid = infos.filter(({ name, version, source }) => {
+      const old = before.get(name);
+      return old?.version === version && old.source !== source;
+    });
+    if (unsaid.length === 0) return;
+    log.warn(
+      { changed: told(unsaid) },
+      "strategies have changed under their old version: sessions that run go on with the old code",
+    );
   }
 
   async #read(): Promise<void> {
@@ -140,8 +177,15 @@ class ThreadHost implements StrategyHost {
     }
     for (const fault of catalogue.faults) log.error({ fault }, "a file of strategies is left out");
     generation.catalogue = catalogue;
+    if (this.#isClosed) {
+      generation.close();
+      return;
+    }
     this.#generations.unshift(generation);
-    for (const old of this.#generations.splice(KEPT)) old.close();
+    const over = this.#generations.slice(KEPT).filter(({ isEmpty }) => isEmpty);
+    for (const old of over) old.close();
+    this.#generations = this.#generations.filter((one) => !over.includes(one));
+    for (const [sessionId, home] of this.#homes) if (over.includes(home)) this.#homes.delete(sessionId);
   }
 }
 

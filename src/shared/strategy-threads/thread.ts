@@ -1,4 +1,3 @@
-import { gcAndSweep, heapSize } from "bun:jsc";
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { AppError } from "#shared/errors/app-error.ts";
@@ -6,6 +5,7 @@ import { checkStrategy, type StrategyCheck } from "#shared/strategy/registry.ts"
 import { createStrategyRuntime, type RuntimeSnapshot, type StrategyRuntime } from "#shared/strategy/runtime.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import { infoOf, loadDefinitions, type StrategyInfo } from "./definitions.ts";
+import { liveHeapBytes } from "./heap-meter.ts";
 import { serve, type ThreadDesk } from "./serve.ts";
 import type { Turn, TurnRequest } from "./strategy-host.ts";
 import { guarded, playTurn } from "./turn.ts";
@@ -110,24 +110,32 @@ function turn(request: Extract<StrategyRequest, { kind: "turn" }>, { marks }: Th
   const { seat, warmUp } = request;
   const at = seats.get(seat);
   if (at === undefined) throw new AppError("INTERNAL", "permanent", "The strategy's seat is empty.");
-  return playTurn(at.runtime, { ...request, size: decimal(request.size) }, (n) => {
-    marks.begin(warmUp || !at.begun ? "slow" : "bar", seat, n);
-    at.begun = true;
-  });
+  let [work, bar]: ["slow" | "bar", number] = ["slow", 0];
+  const answer = playTurn(
+    at.runtime,
+    { ...request, size: decimal(request.size) },
+    {
+      onBar(n) {
+        [work, bar] = [warmUp || !at.begun ? "slow" : "bar", n];
+        at.begun = true;
+        marks.begin(work, seat, bar);
+      },
+      onSave: () => marks.begin("save", seat, bar),
+    },
+  );
+  // What a bar has set going runs yet.
+  if (bar > 0) marks.begin(work, seat, bar);
+  return answer;
 }
 
 /** Null: all but this is garbage. Else who holds how much: each seat is emptied, and what the heap then loses was its. */
 function weigh(limitBytes: number): HeldMemory | null {
-  const live = () => {
-    gcAndSweep();
-    return heapSize();
-  };
-  const heapBytes = live();
+  const heapBytes = liveHeapBytes();
   if (heapBytes <= limitBytes) return null;
   let before = heapBytes;
   const held = [...seats.keys()].map((seat) => {
     seats.delete(seat);
-    const after = live();
+    const after = liveHeapBytes();
     const bytes = before - after;
     before = after;
     return { seat, bytes };

@@ -1,6 +1,6 @@
 import type { Clock } from "#shared/clock/clock.ts";
 import { AppError } from "#shared/errors/app-error.ts";
-import { createMarksBuffer, marksOn } from "./marks.ts";
+import { createMarksBuffer, type Marks, marksOn } from "./marks.ts";
 import type { ThreadAsk, ThreadStart, ThreadWord } from "./serve.ts";
 
 /** How long a thread may stand still, and how large it may grow, before it is ended. */
@@ -70,6 +70,8 @@ export class WatchedThread {
   readonly #worker: Worker;
   readonly #marks;
   readonly #asked = new Map<number, Asked>();
+  /** The seats that something was ever asked for. */
+  readonly #seats = new Set<number>();
   #ids = 0;
   #end: ThreadEnd | null = null;
   #looking: ReturnType<typeof setInterval> | undefined;
@@ -87,7 +89,7 @@ export class WatchedThread {
     this.#worker.addEventListener("close", () =>
       this.end({ seat: NOBODY, told: "A strategy thread ended by itself." }),
     );
-    this.#worker.postMessage({ marks: buffer } satisfies ThreadStart);
+    this.#worker.postMessage({ marks: buffer, memoryBytes: options.limits.memoryBytes } satisfies ThreadStart);
     options.crowd.add(this);
   }
 
@@ -108,6 +110,7 @@ export class WatchedThread {
     if (this.#end !== null) return Promise.reject(threadEnded(this.#end.told));
     const id = (this.#ids += 1);
     const asked = Promise.withResolvers<unknown>();
+    this.#seats.add(seat);
     this.#asked.set(id, { seat, onNote, ...asked });
     this.#worker.postMessage({ id, request } satisfies ThreadAsk);
     this.#looking ??= this.#watch();
@@ -138,6 +141,10 @@ export class WatchedThread {
       this.options.onPrint?.(word.seat, word.text);
       return;
     }
+    if (word.kind === "stray") {
+      this.#stray(word.reason);
+      return;
+    }
     const asked = this.#asked.get(word.id);
     if (asked === undefined) return;
     if (word.kind === "note") {
@@ -149,6 +156,14 @@ export class WatchedThread {
     if (word.kind === "done") asked.resolve(word.value);
     else asked.reject(strategyFailed(word.reason));
     this.options.onHeap?.(word.heapBytes);
+  }
+
+  /** Something that a strategy has set going has thrown when nobody was asked anything. */
+  #stray(reason: string): void {
+    const [seat = NOBODY, ...others] = this.#seats;
+    const told = `strategy threw after its turn had ended: ${reason}; its thread was ended`;
+    if (others.length === 0) this.end({ seat, told: `The ${told}.` });
+    else this.end({ seat: NOBODY, told: `A ${told}, and it can not be known which one it was.` });
   }
 
   #rest(): void {
@@ -166,17 +181,20 @@ export class WatchedThread {
   #look(): void {
     const { limits, clock, processBytes } = this.options;
     const nowMs = clock.monotonicMs();
-    const { count, work, seat, bar } = this.#marks.read();
+    const mark = this.#marks.read();
+    const { count, work, seat, bar } = mark;
     const seen = this.#seen;
     if (count !== seen.count) {
       this.#seen = { count, stillMs: 0, looks: 0, atMs: nowMs, bytes: processBytes() };
+      if (!this.#hasGrown(mark)) this.#marks.wantHeap();
       return;
     }
     // A process that was frozen, or a loop that was late, has seen nothing meanwhile.
     seen.stillMs += Math.min(nowMs - seen.atMs, 2 * LOOK_MS);
     seen.atMs = nowMs;
     seen.looks += 1;
-    const at = work === "bar" || bar > 0 ? `candle ${bar}` : "its code being loaded";
+    const candle = bar > 0 ? `candle ${bar}` : "its code being loaded";
+    const at = work === "save" ? "its snapshot" : candle;
     const budgetMs = work === "bar" ? limits.barMs : limits.slowMs;
     const blamed = work === "idle" ? NOBODY : seat;
     if (seen.stillMs >= budgetMs) {
@@ -184,12 +202,25 @@ export class WatchedThread {
       this.end({ seat: blamed, told: blamed === NOBODY ? "A strategy thread stood still and was ended." : told });
     } else if (this.standsStill && processBytes() - seen.bytes > limits.memoryBytes) {
       const others = [...this.options.crowd].filter((thread) => thread !== this && thread.standsStill).length;
-      const grew = `The process grew by more than ${Math.round(limits.memoryBytes / 1e6)} MB while the strategy was at ${at}; its thread was ended.`;
+      const grew = `The process grew by more than ${megabytes(limits.memoryBytes)} while the strategy was at ${at}; its thread was ended.`;
       const doubt = others > 0 ? ` ${others} other threads were at work: whose memory it was can not be known.` : "";
       this.end({ seat: others > 0 ? NOBODY : blamed, told: `${grew}${doubt}` });
     }
   }
+
+  /** A thread grown above its limit is ended within a request only where that request made most of it: who else holds it is weighed after. */
+  #hasGrown({ seat, bar, heapBytes, grownBytes }: ReturnType<Marks["read"]>): boolean {
+    const { memoryBytes } = this.options.limits;
+    if (heapBytes <= memoryBytes || grownBytes <= memoryBytes / 2) return false;
+    const held = `The strategy's thread held ${megabytes(heapBytes)} at candle ${bar}, more than ${megabytes(memoryBytes)}`;
+    const told = `${held}, ${megabytes(grownBytes)} of them gathered in this turn alone; it was ended.`;
+    this.end({ seat, told });
+    return true;
+  }
 }
+
+/** Memory as a person reads it. */
+export const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
 
 /** An uncaught error comes with the source around it. */
 function errorLine(message: string): string {

@@ -1,0 +1,25 @@
+import { gcAndSweep, heapSize } from "bun:jsc";
+
+/** The share of the limit by which the heap grows again before garbage is looked for once more. */
+const SHARE = 0.25;
+
+/** Bytes of this thread's heap that are no garbage. */
+export function liveHeapBytes(): number {
+  gcAndSweep();
+  return heapSize();
+}
+
+/**
+ * How large this thread's heap is, told from garbage only where it seems to be above the limit: what it gives above the limit
+ * is held by someone.
+ */
+export function createHeapMeter(limitBytes: number): () => number {
+  let collectAboveBytes = limitBytes;
+  return () => {
+    const bytes = heapSize();
+    if (bytes <= collectAboveBytes) return Math.min(bytes, limitBytes);
+    const live = liveHeapBytes();
+    collectAboveBytes = Math.max(limitBytes, live + limitBytes * SHARE);
+    return live;
+  };
+}
