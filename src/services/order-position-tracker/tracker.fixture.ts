@@ -95,7 +95,7 @@ export interface TrackerOptions {
 /** A tracker at work. */
 export interface Tracker {
   /** Asks its REST. */
-  ask(path: string, method?: "GET" | "POST"): Promise<{ status: number; body: Record<string, unknown> }>;
+  ask(path: string, method?: "GET" | "POST", body?: object): Promise<{ status: number; body: Record<string, unknown> }>;
   stop(): Promise<void>;
 }
 
@@ -218,8 +218,13 @@ export async function openDesk(world: World): Promise<Desk> {
         })());
       closers.push(stop);
       await service.start(new AbortController().signal);
-      const ask: Tracker["ask"] = async (path, method = "GET") => {
-        const request = new Request(`http://localhost/api/order-position-tracker${path}`, { method });
+      const ask: Tracker["ask"] = async (path, method = "GET", body) => {
+        const request = new Request(`http://localhost/api/order-position-tracker${path}`, {
+          method,
+          ...(body === undefined
+            ? {}
+            : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+        });
         const answer = await service.routes?.handle(request);
         return { status: answer?.status ?? 0, body: ((await answer?.json()) ?? {}) as Record<string, unknown> };
       };
