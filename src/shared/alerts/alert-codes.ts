@@ -55,6 +55,12 @@ export const ALERT_KINDS = {
     toDo: "Cancel what is open at the venue, and decide about the position: it is larger or smaller than its strategy wants. A larger listLagMs of the venue waits longer before an order is sent again.",
     ends: "fact",
   },
+  EQUITY_NOT_WRITTEN: {
+    severity: "warning",
+    meaning: "The equity curve of a session stands, since its points cannot be written. Those of other sessions go on.",
+    toDo: "Read the reason; end the transaction that holds the session's row, or mend what refuses it. The points are written then.",
+    ends: "condition",
+  },
   EVENT_DEAD: {
     severity: "critical",
     meaning:
@@ -65,8 +71,8 @@ export const ALERT_KINDS = {
   EXECUTION_NOT_BOOKED: {
     severity: "critical",
     meaning:
-      "An execution that the venue told of, on the user stream or on its list, could not be booked. It is kept as it was told.",
-    toDo: "Read it under GET .../unbooked, and compare the position with the venue's.",
+      "An execution that the venue told of, on the user stream or on its list, could not be booked. It is kept as it was told, and its session sends nothing.",
+    toDo: "Read it under GET .../unbooked. It is tried again by itself; where it never can be booked, compare the position with the venue's, and let its session go on with POST .../unbooked/discard.",
     ends: "fact",
   },
   EXIT_REFUSED: {
