@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
 import Table from "cli-table3";
+import { makeDatabase } from "#bin/make-database.ts";
 import { freePort } from "#bin/ports.ts";
 import { step, Trouble } from "#bin/say.ts";
 import { inScratch, type Scratch } from "#bin/scratch.ts";
 import { startServers } from "#bin/servers.ts";
 import { fillDatabase, INSTRUMENT } from "./api-rows.ts";
 import { quantile } from "./quantile.ts";
-import { prepareDatabase } from "./ticker-engine.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const CONNECTIONS = 10;
@@ -73,7 +73,7 @@ async function startServer(
 
 async function startBoth(scratch: Scratch): Promise<{ engine: string; floor: string }> {
   const servers = await startServers(scratch.supervisor, scratch.data, { durable: false, given: {} });
-  const databaseUrl = await prepareDatabase(servers.databaseUrl, "r3_bench");
+  const databaseUrl = await makeDatabase(servers.databaseUrl, "r3_bench");
   await fillDatabase(databaseUrl);
   const [port, floorPort] = [await freePort(), await freePort()];
   const env = {

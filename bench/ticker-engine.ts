@@ -3,10 +3,10 @@ import { z } from "zod";
 import { untilRunning } from "#bin/demo.ts";
 import { engineSettings, marketUrl, type PaperMarket, type ServiceUrls } from "#bin/demo-settings.ts";
 import { chooseUrls, startServices } from "#bin/engine.ts";
+import { makeDatabase } from "#bin/make-database.ts";
 import { postJson } from "#bin/rest.ts";
 import type { Scratch } from "#bin/scratch.ts";
 import type { Servers } from "#bin/servers.ts";
-import { migrate } from "#shared/db/migrate.ts";
 import { type Order, orderSchema } from "#shared/domain/order.ts";
 
 /** An engine whose sessions order at each tick of their markets. */
@@ -52,17 +52,6 @@ function flipSession(market: PaperMarket) {
   };
 }
 
-/** Makes a database with the tables of the engine. Answers its URL. */
-export async function prepareDatabase(serverUrl: string, name: string): Promise<string> {
-  const admin = postgres(serverUrl, { max: 1, onnotice: () => undefined });
-  await admin`create database ${admin(name)}`;
-  await admin.end();
-  const url = new URL(serverUrl);
-  url.pathname = `/${name}`;
-  await migrate(url.href);
-  return url.href;
-}
-
 function ticker(markets: readonly PaperMarket[], urls: ServiceUrls) {
   const cents = markets.map(() => 3_000_000);
   return async (market: number): Promise<void> => {
@@ -79,7 +68,7 @@ export async function startTickerEngine(
   servers: Servers,
   options: { markets: number; processes: boolean },
 ): Promise<TickerEngine> {
-  const databaseUrl = await prepareDatabase(servers.databaseUrl, "r3_bench");
+  const databaseUrl = await makeDatabase(servers.databaseUrl, "r3_bench");
   const markets = Array.from({ length: options.markets }, (_, index) => tickerMarket(index));
   const urls = await chooseUrls(options.processes);
   const env = engineSettings({

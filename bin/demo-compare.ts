@@ -14,9 +14,27 @@ export interface ComparedOrder {
   filledAtMs: number | null;
 }
 
+/** An execution by the venue's number, decimals as plain text. */
+export interface ComparedFill {
+  tradeId: number;
+  price: string;
+  size: string;
+  fee: string;
+}
+
 export interface EquityPoint {
   closeAtMs: number;
   equity: string;
+}
+
+/** The venue's own executions, in the order of their numbers. */
+export function fillsOfVenue(trades: readonly VenueTrade[]): ComparedFill[] {
+  return trades.map(({ id, price, qty, commission }) => ({
+    tradeId: id,
+    price: normalize(price),
+    size: normalize(qty),
+    fee: normalize(commission),
+  }));
 }
 
 /** The venue's own ledger as compared orders. The number is what our client order id ends with. */

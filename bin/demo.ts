@@ -1,8 +1,16 @@
 import { z } from "zod";
 import { normalize } from "#shared/domain/decimal.ts";
-import { orderSchema } from "#shared/domain/order.ts";
+import { fillSchema, orderSchema } from "#shared/domain/order.ts";
 import { sessionStateSchema } from "#shared/domain/session.ts";
-import { type ComparedOrder, type EquityPoint, firstDifference, ordersOfVenue, worthOf } from "./demo-compare.ts";
+import {
+  type ComparedFill,
+  type ComparedOrder,
+  type EquityPoint,
+  fillsOfVenue,
+  firstDifference,
+  ordersOfVenue,
+  worthOf,
+} from "./demo-compare.ts";
 import type { DemoRun } from "./demo-run.ts";
 import { DEMO_INSTRUMENT, demoSession, type ServiceUrls, venueAccess } from "./demo-settings.ts";
 import { getJson, postJson, Refused } from "./rest.ts";
@@ -90,6 +98,15 @@ async function engineResult(
   };
 }
 
+/** The engine's fills of a session as the venue numbers them. */
+async function engineFills(urls: ServiceUrls, sessionId: string): Promise<ComparedFill[]> {
+  const base = `${urls["order-position-tracker"]}/api/order-position-tracker`;
+  const fills = await allPages(`${base}/fills?sessionId=${sessionId}`, fillSchema);
+  return fills
+    .map(({ tradeId, price, size, fee }) => ({ tradeId: Number(tradeId), price, size, fee }))
+    .toSorted((a, b) => a.tradeId - b.tradeId);
+}
+
 const equityPoint = z.object({ closeAtMs: z.number(), equity: z.string() });
 const backtestOrder = z.object({
   number: z.number(),
@@ -157,8 +174,9 @@ export async function compareRun(
   sessionId: string,
 ): Promise<{ result: DemoResult; differences: string[] }> {
   const access = venueAccess(run, urls);
-  const [engine, backtest, orders, trades, state] = [
+  const [engine, fills, backtest, orders, trades, state] = [
     await engineResult(urls, sessionId),
+    await engineFills(urls, sessionId),
     await backtestResult(run, urls),
     await venueOrders(access),
     await venueTrades(access),
@@ -170,6 +188,7 @@ export async function compareRun(
   const differences = [
     firstDifference("order", named("the engine", engine.orders), named("the backtest", backtest.orders)),
     firstDifference("order", named("the engine", engine.orders), named("the venue", venue)),
+    firstDifference("fill", named("the engine", fills), named("the venue", fillsOfVenue(trades))),
     firstDifference("equity point", named("the engine", engine.equity), named("the backtest", backtest.equity)),
     firstDifference(
       "final equity",
@@ -183,7 +202,7 @@ export async function compareRun(
     result: {
       bars: engine.equity.length,
       orders: engine.orders.length,
-      fills: engine.orders.filter(({ filledAtMs }) => filledAtMs !== null).length,
+      fills: fills.length,
       finalEquity,
       backtestEquity: backtest.equity.at(-1)?.equity ?? "0",
       venueFills: trades.length,

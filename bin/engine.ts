@@ -16,7 +16,7 @@ import { LIST_LAG_MS } from "./fault-plan.ts";
 import type { PlannedKill } from "./kill-plan.ts";
 import { freePort, portNear, portOf } from "./ports.ts";
 import type { Servers } from "./servers.ts";
-import type { Supervisor } from "./supervisor.ts";
+import type { Program, Supervisor } from "./supervisor.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const DEFAULT_PORT = 7_300;
@@ -104,19 +104,34 @@ export async function startServices(
   await Promise.all(
     programs.map((name) => {
       const url = urls[processes ? (name as DemoService) : "session-manager"];
-      return supervisor.start({
-        name,
-        command: [process.execPath, join(ROOT, "bin/run.ts"), processes ? name : "all"],
-        cwd: ROOT,
-        env: { ...env, R3_HTTP_PORT: new URL(url).port },
-        stopSignal: "SIGTERM",
-        graceMs: 12_000,
-        ready: (pid) => isReady(url, pid),
-        readyWithinMs: 60_000,
-      });
+      return supervisor.start(serviceProgram(name, processes ? name : "all", { url, env }));
     }),
   );
   return programs;
+}
+
+function serviceProgram(
+  name: string,
+  services: string,
+  { url, env }: { url: string; env: Record<string, string> },
+): Program {
+  return {
+    name,
+    command: [process.execPath, join(ROOT, "bin/run.ts"), services],
+    cwd: ROOT,
+    env: { ...env, R3_HTTP_PORT: new URL(url).port },
+    stopSignal: "SIGTERM",
+    graceMs: 12_000,
+    ready: (pid) => isReady(url, pid),
+    readyWithinMs: 60_000,
+  };
+}
+
+/** Starts one more process of a service, which shares its work. It is one of the engine's programs from then on. */
+export async function startReplica({ supervisor, env, programs }: Engine, service: DemoService): Promise<void> {
+  const name = `${service}-2`;
+  await supervisor.start(serviceProgram(name, service, { url: `http://127.0.0.1:${await freePort()}`, env }));
+  programs.push(name);
 }
 
 /** Writes where everything is, for whoever looks at the run from outside (bin/check-demo.ts). */

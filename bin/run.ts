@@ -21,8 +21,10 @@ import { tellDeadEvent, tellDeadTask } from "#shared/dead/tell-dead.ts";
 import { createBans } from "#shared/exchange/bans.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
 import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
-import { createServiceClients } from "#shared/http/create-clients.ts";
+import type { ServiceClients } from "#shared/http/clients.ts";
+import { createServiceClients, elsewhere } from "#shared/http/create-clients.ts";
 import { createHttpApp } from "#shared/http/http-app.ts";
+import type { ServicePlace } from "#shared/http/json-client.ts";
 import { type Listening, listen } from "#shared/http/listen.ts";
 import { type KnownHosts, knownHosts } from "#shared/http/neighbours.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
@@ -60,8 +62,11 @@ interface Ports {
   away(): readonly string[];
 }
 
+/** Where a service is asked, by the URL that the settings give. */
+type PlaceOf = (service: string, url: string | undefined) => ServicePlace;
+
 /** Connects to Postgres, Redis and the venues: the adapters behind every port. */
-async function connect(settings: Settings, log: Logger, registry: Registry, ownUrl: () => string): Promise<Ports> {
+async function connect(settings: Settings, log: Logger, registry: Registry, placeOf: PlaceOf): Promise<Ports> {
   const { general } = settings;
   const instance = crypto.randomUUID();
   const clock = systemClock;
@@ -84,15 +89,7 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
   const cache = sealCache(createRedisCache(redis), seal);
   const bans = createBans({ store: createPostgresBanStore(db), clock, log });
   const exchanges = createCcxtExchanges({ venues: general.R3_VENUES, accounts: general.R3_ACCOUNTS, clock, log, bans });
-  const clients = createServiceClients(
-    {
-      dataCollect: general.R3_DATA_COLLECT_URL ?? ownUrl,
-      marketData: general.R3_MARKET_DATA_URL ?? ownUrl,
-      strategyExecutor: general.R3_STRATEGY_EXECUTOR_URL ?? ownUrl,
-      orderPositionTracker: general.R3_ORDER_POSITION_TRACKER_URL ?? ownUrl,
-    },
-    general.R3_HTTP_TIMEOUT_MS,
-  );
+  const clients = clientsOf(general, placeOf);
   const strategies = strategiesOf(general, clock, log);
   const failpoints = failpointsOf(settings, exchanges.live);
   const redisWrites = createRedisWrites(redis);
@@ -126,6 +123,19 @@ async function connect(settings: Settings, log: Logger, registry: Registry, ownU
     parts,
     away: () => watch.away(),
   };
+}
+
+/** How this process asks each service. */
+function clientsOf(general: Settings["general"], placeOf: PlaceOf): ServiceClients {
+  return createServiceClients(
+    {
+      dataCollect: placeOf("data-collect", general.R3_DATA_COLLECT_URL),
+      marketData: placeOf("market-data", general.R3_MARKET_DATA_URL),
+      strategyExecutor: placeOf("strategy-executor", general.R3_STRATEGY_EXECUTOR_URL),
+      orderPositionTracker: placeOf("order-position-tracker", general.R3_ORDER_POSITION_TRACKER_URL),
+    },
+    general.R3_HTTP_TIMEOUT_MS,
+  );
 }
 
 /** Where strategies run: apart, in threads that are watched. */
@@ -212,7 +222,10 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
   const ownUrl = (): string => listening?.url ?? `http://${general.R3_HTTP_HOST}:${general.R3_HTTP_PORT}`;
   const outside = chosen.every(({ name }) => name === OUTSIDE);
   if (!outside) await atStart(POSTGRES, () => migrate(general.DATABASE_URL));
-  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, registry, ownUrl);
+  const here: ServicePlace = { baseUrl: ownUrl, send: async (request) => app.handle(request) };
+  const placeOf: PlaceOf = (service, url) =>
+    url === undefined || chosen.some(({ name }) => name === service) ? here : elsewhere(url);
+  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, registry, placeOf);
   const services = chosen.map((definition) => {
     const deps = { ...ports.deps, log: log.child({ service: definition.name }) };
     const service = definition.create(deps, settings.of(definition));

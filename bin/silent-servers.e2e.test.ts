@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { startProcess, untilReady } from "./alone.fixture.ts";
 import { WORK } from "./alone-work.fixture.ts";
 import { createWorld, type World } from "./alone-world.fixture.ts";
-import { type Line, layLine } from "./cut-line.fixture.ts";
+import { type Line, layLine } from "./line.ts";
 
 let world: World;
 let lines: Line[];

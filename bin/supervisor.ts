@@ -121,11 +121,13 @@ export class Supervisor {
     return join(this.folders.logs, `${name}.log`);
   }
 
-  /** Kills a program where it stands; it is restarted as if it had died by itself. */
-  kill(name: string): boolean {
-    const pid = this.pidOf(name);
-    if (pid !== null) signal(pid, "SIGKILL");
-    return pid !== null;
+  /** Kills a program where it stands; it is restarted as if it had died by itself. `whileDead` runs in between. */
+  kill(name: string, by: NodeJS.Signals = "SIGKILL", whileDead: () => void = () => undefined): boolean {
+    const kept = this.kept.get(name);
+    if (kept === undefined || kept.record === null || kept.child === null) return false;
+    kept.child.once("exit", whileDead);
+    signal(kept.record.pid, by);
+    return true;
   }
 
   /** Ends one program and no longer keeps it. */

@@ -5,7 +5,7 @@ import { eventually, type RunningProcess, runToEnd, startProcess, untilReady } f
 import { venueSettings } from "./alone-venue.fixture.ts";
 import { WORK } from "./alone-work.fixture.ts";
 import { createWorld, putReferences, type World } from "./alone-world.fixture.ts";
-import { layLine } from "./cut-line.fixture.ts";
+import { layLine } from "./line.ts";
 
 const SECRET = "hunter2";
 const NOBODY = "127.0.0.1:1";

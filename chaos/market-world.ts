@@ -3,10 +3,10 @@ import { z } from "zod";
 import { untilRunning } from "#bin/demo.ts";
 import { engineSettings, marketUrl, type PaperMarket, type ServiceUrls } from "#bin/demo-settings.ts";
 import { chooseUrls, startServices } from "#bin/engine.ts";
+import { makeDatabase } from "#bin/make-database.ts";
 import { postJson } from "#bin/rest.ts";
 import type { Scratch } from "#bin/scratch.ts";
 import type { Servers } from "#bin/servers.ts";
-import { migrate } from "#shared/db/migrate.ts";
 import type { Subject } from "./books.ts";
 import { LIST_LAG_MS } from "./fault-schedule.ts";
 
@@ -74,16 +74,6 @@ function sessionsOf({ venue, id }: PaperMarket) {
   ];
 }
 
-async function prepareDatabase(serverUrl: string): Promise<string> {
-  const admin = postgres(serverUrl, { max: 1, onnotice: () => undefined });
-  await admin`create database r3_chaos`;
-  await admin.end();
-  const url = new URL(serverUrl);
-  url.pathname = "/r3_chaos";
-  await migrate(url.href);
-  return url.href;
-}
-
 /** Short windows and quick looks, so that much is met in little time. */
 const QUICK = {
   R3_ORDER_POSITION_TRACKER_RECV_WINDOW_MS: "1000",
@@ -101,7 +91,7 @@ export async function startMarketWorld(
   servers: Servers,
   { seed, markets: count }: { seed: number; markets: number },
 ): Promise<MarketWorld> {
-  const databaseUrl = await prepareDatabase(servers.databaseUrl);
+  const databaseUrl = await makeDatabase(servers.databaseUrl, "r3_chaos");
   const markets = Array.from({ length: count }, (_, index) => marketOf(index, seed));
   const urls = await chooseUrls(false);
   const env = engineSettings({

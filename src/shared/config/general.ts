@@ -49,7 +49,11 @@ export const failpointSettingSchema = z.strictObject({
 });
 
 const serviceUrl = (service: string) =>
-  httpUrl.optional().describe(`Base URL of the process that runs ${service}. Default: this process itself`);
+  httpUrl
+    .optional()
+    .describe(
+      `Base URL of the process that runs ${service}; not used by a process that runs it too. Default: this process itself`,
+    );
 
 /** What every process may be told. The keys are the names of the variables. */
 export const generalSchema = z.object({

@@ -11,17 +11,14 @@ import type {
   ServiceClients,
   StrategyExecutorClient,
 } from "./clients.ts";
-import { createJsonClient, type JsonClient } from "./json-client.ts";
+import { createJsonClient, type JsonClient, type ServicePlace } from "./json-client.ts";
 
-/** The base URL of a process, without a slash at the end; a function where it is known only once the process listens. */
-export type BaseUrl = string | (() => string);
+/** Where the services are asked. */
+export type ServicePlaces = Record<keyof ServiceClients, ServicePlace>;
 
-/** Where the services run. */
-export interface ServiceUrls {
-  dataCollect: BaseUrl;
-  marketData: BaseUrl;
-  strategyExecutor: BaseUrl;
-  orderPositionTracker: BaseUrl;
+/** A service in another process, by its base URL without a slash at the end. */
+export function elsewhere(url: string): ServicePlace {
+  return { baseUrl: () => url, send: (request) => fetch(request) };
 }
 
 /** Answers of strategy-executor's POST /strategies/validate, always 200. */
@@ -57,17 +54,17 @@ const accountSchema = z.object({ id: z.string(), venue: z.string() });
  * Makes the REST clients of the services. Each request has a deadline of `timeoutMs`; back-filling a series has ten
  * times that. A service that is down gives an AppError SERVICE_UNAVAILABLE (transient).
  */
-export function createServiceClients(urls: ServiceUrls, timeoutMs = 5_000): ServiceClients {
-  const client = (service: string, url: BaseUrl, within = timeoutMs) =>
-    createJsonClient({ service, baseUrl: typeof url === "string" ? () => url : url, timeoutMs: within });
+export function createServiceClients(places: ServicePlaces, timeoutMs = 5_000): ServiceClients {
+  const client = (service: string, place: ServicePlace, within = timeoutMs) =>
+    createJsonClient({ service, place, timeoutMs: within });
   return {
-    dataCollect: dataCollectOver(client("data-collect", urls.dataCollect, timeoutMs * 3)),
+    dataCollect: dataCollectOver(client("data-collect", places.dataCollect, timeoutMs * 3)),
     marketData: marketDataOver(
-      client("market-data", urls.marketData),
-      client("market-data", urls.marketData, timeoutMs * 10),
+      client("market-data", places.marketData),
+      client("market-data", places.marketData, timeoutMs * 10),
     ),
-    strategyExecutor: strategyExecutorOver(client("strategy-executor", urls.strategyExecutor)),
-    orderPositionTracker: orderPositionTrackerOver(client("order-position-tracker", urls.orderPositionTracker)),
+    strategyExecutor: strategyExecutorOver(client("strategy-executor", places.strategyExecutor)),
+    orderPositionTracker: orderPositionTrackerOver(client("order-position-tracker", places.orderPositionTracker)),
   };
 }
 
@@ -88,15 +85,23 @@ function dataCollectOver(client: JsonClient): DataCollectClient {
 function marketDataOver(client: JsonClient, patient: JsonClient): MarketDataClient {
   return {
     async instrument(id) {
-      const page = await client.ask({ path: "/instruments", query: { id }, answer: listOf(instrumentSchema) });
+      const page = await client.ask({
+        path: "/instruments",
+        query: { id },
+        shared: true,
+        answer: listOf(instrumentSchema),
+      });
       return page?.items.find((instrument) => instrument.id === id) ?? null;
     },
     series: async (query) =>
       itemsOf(await client.ask({ path: "/series", query, answer: listOf(seriesHeadSchema) }))[0] ?? null,
     ensureSeries: async (body) =>
-      there(await patient.ask({ method: "POST", path: "/series", body, answer: seriesHeadSchema }), body.instrumentId),
+      there(
+        await patient.ask({ method: "POST", path: "/series", body, shared: true, answer: seriesHeadSchema }),
+        body.instrumentId,
+      ),
     candles: async (query) =>
-      itemsOf(await client.ask({ path: "/candles", query: { ...query }, answer: listOf(candleSchema) })),
+      itemsOf(await client.ask({ path: "/candles", query: { ...query }, shared: true, answer: listOf(candleSchema) })),
   };
 }
 

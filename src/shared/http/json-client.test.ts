@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { z } from "zod";
 import { AppError } from "#shared/errors/app-error.ts";
+import { elsewhere } from "./create-clients.ts";
 import { createJsonClient } from "./json-client.ts";
 import { PROBLEM_TYPE, problemOf } from "./problem.ts";
 
@@ -20,7 +21,7 @@ const ANSWERS: Record<string, () => Response> = {
 const server = Bun.serve({ port: 0, fetch: ({ url }) => ANSWERS[new URL(url).pathname]?.() ?? Response.json({}) });
 afterAll(() => server.stop(true));
 
-const client = createJsonClient({ service: "things", baseUrl: () => server.url.origin, timeoutMs: 2_000 });
+const client = createJsonClient({ service: "things", place: elsewhere(server.url.origin), timeoutMs: 2_000 });
 const ask = (path: string) => client.ask({ path, answer: z.object({ id: z.string() }) });
 
 test.each([
@@ -42,4 +43,39 @@ test.each([
 
 test("a 404 is null", async () => {
   expect(await ask("/missing")).toBeNull();
+});
+
+test("the same question, asked while it is under way, is asked once where that may be shared", async () => {
+  const answers: (() => void)[] = [];
+  const send = (): Promise<Response> =>
+    new Promise((resolve) => answers.push(() => resolve(Response.json({ id: String(answers.length) }))));
+  const things = createJsonClient({
+    service: "things",
+    place: { baseUrl: () => "http://127.0.0.1", send },
+    timeoutMs: 2_000,
+  });
+  const answer = z.object({ id: z.string() });
+  const asked = [
+    things.ask({ path: "/a", query: { from: 1 }, shared: true, answer }),
+    things.ask({ path: "/a", query: { from: 1 }, shared: true, answer }),
+    things.ask({ path: "/a", query: { from: 2 }, shared: true, answer }),
+    things.ask({ path: "/a", query: { from: 1 }, answer }),
+  ];
+  await Bun.sleep(0);
+  expect(answers.length).toBe(3);
+  for (const give of answers) give();
+  const [first, second] = await Promise.all(asked);
+  expect(second).toBe(first as { id: string });
+  const again = things.ask({ path: "/a", query: { from: 1 }, shared: true, answer });
+  await Bun.sleep(0);
+  expect(answers.length).toBe(4);
+  answers[3]?.();
+  await again;
+});
+
+test("a service that does not answer in time is SERVICE_UNAVAILABLE, in this process too", async () => {
+  const place = { baseUrl: () => "http://127.0.0.1", send: () => new Promise<Response>(() => undefined) };
+  const things = createJsonClient({ service: "things", place, timeoutMs: 50 });
+  const error = await things.ask({ path: "/", answer: z.unknown() }).catch((thrown: unknown) => thrown);
+  expect(problemOf(error)).toMatchObject({ status: 503, code: "SERVICE_UNAVAILABLE" });
 });

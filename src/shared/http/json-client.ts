@@ -1,14 +1,27 @@
 import type { z } from "zod";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
+import { CallLimit } from "./call-limit.ts";
 import { PROBLEM_TYPE, problemSchema } from "./problem.ts";
 
 export interface JsonClientOptions {
   /** Name of the service that is asked, for messages. */
   service: string;
-  /** Base URL of the process it runs in, without a slash at the end; asked for at each request. */
-  baseUrl: () => string;
+  place: ServicePlace;
+  /** How long an answer may take with the wait for its turn, in milliseconds. */
   timeoutMs: number;
 }
+
+/** Where a service is asked. */
+export interface ServicePlace {
+  /** Base URL of its process, without a slash at the end; asked for at each request. */
+  baseUrl: () => string;
+  /** Over the network, or where it runs in this very process, by its routes: a process has few sockets, and a handler must not need one more. */
+  send: (request: Request) => Promise<Response>;
+}
+
+/** Requests to one service that are under way at once, and that wait for their turn: all of a process' services together stay below the 256 that Bun lets out. */
+const AT_ONCE = 32;
+const IN_LINE = 2_000;
 
 export interface JsonRequest<Answer extends z.ZodType> {
   method?: "GET" | "POST";
@@ -17,6 +30,8 @@ export interface JsonRequest<Answer extends z.ZodType> {
   /** Undefined values are left out. */
   query?: Record<string, string | number | undefined>;
   body?: unknown;
+  /** Whoever asks the very same while it is under way gets the same answer. Not where it must be newer than the question. */
+  shared?: boolean;
   answer: Answer;
 }
 
@@ -26,34 +41,70 @@ export interface JsonClient {
   ask<Answer extends z.ZodType>(request: JsonRequest<Answer>): Promise<z.infer<Answer> | null>;
 }
 
-/** Makes a client of one service over fetch. Nothing is retried: the caller knows whether it can wait. */
+/** Makes a client of one service. Nothing is retried: the caller knows whether it can wait. */
 export function createJsonClient(options: JsonClientOptions): JsonClient {
+  const { service } = options;
+  const limit = new CallLimit({ service, atOnce: AT_ONCE, inLine: IN_LINE });
+  const underWay = new Map<string, Promise<unknown>>();
+
+  async function askNow<Answer extends z.ZodType>(request: JsonRequest<Answer>): Promise<z.infer<Answer> | null> {
+    const answer = await send(options, limit, request);
+    if (answer.status === 404) return null;
+    if (!answer.ok) throw await refusal(service, answer);
+    const parsed = request.answer.safeParse(await bodyOf(service, answer));
+    if (parsed.success) return parsed.data;
+    throw unavailable(service, "gave an answer that is not as agreed", { cause: parsed.error });
+  }
+
   return {
-    async ask(request) {
-      const answer = await send(options, request);
-      if (answer.status === 404) return null;
-      if (!answer.ok) throw await refusal(options.service, answer);
-      const parsed = request.answer.safeParse(await bodyOf(options.service, answer));
-      if (parsed.success) return parsed.data;
-      throw unavailable(options.service, "gave an answer that is not as agreed", { cause: parsed.error });
+    ask(request) {
+      if (request.shared !== true) return askNow(request);
+      const { method = "GET", path, query, body } = request;
+      const key = JSON.stringify([method, path, query, body]);
+      // One path has one answer: what is under way is of the same schema.
+      const asked = (underWay.get(key) as ReturnType<typeof askNow<typeof request.answer>>) ?? askNow(request);
+      if (!underWay.has(key)) {
+        underWay.set(key, asked);
+        const forget = () => underWay.delete(key);
+        asked.then(forget, forget);
+      }
+      return asked;
     },
   };
 }
 
-async function send<Answer extends z.ZodType>(options: JsonClientOptions, request: JsonRequest<Answer>) {
-  const url = new URL(`${options.baseUrl()}/api/${options.service}${request.path}`);
+async function send<Answer extends z.ZodType>(
+  { service, place, timeoutMs }: JsonClientOptions,
+  limit: CallLimit,
+  request: JsonRequest<Answer>,
+): Promise<Response> {
+  const url = new URL(`${place.baseUrl()}/api/${service}${request.path}`);
   for (const [name, value] of Object.entries(request.query ?? {})) {
     if (value !== undefined) url.searchParams.set(name, String(value));
   }
-  const init: RequestInit = { method: request.method ?? "GET", signal: AbortSignal.timeout(options.timeoutMs) };
+  const signal = AbortSignal.timeout(timeoutMs);
+  const init: RequestInit = { method: request.method ?? "GET", signal };
   if (request.body !== undefined) {
     init.body = JSON.stringify(request.body);
-    init.headers = { "content-type": "application/json" };
+    init.headers = { "content-type": "application/json", "content-length": String(Buffer.byteLength(init.body)) };
   }
   try {
-    return await fetch(url, init);
+    return await limit.run(signal, () => unlessLate(signal, place.send(new Request(url.href, init))));
   } catch (error) {
-    throw unavailable(options.service, `does not answer (${messageOf(error)})`, { cause: error });
+    if (error instanceof AppError) throw error;
+    throw unavailable(service, `does not answer (${messageOf(error)})`, { cause: error });
+  }
+}
+
+/** A service in this process does not hear of the deadline. */
+async function unlessLate<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const leave = (): void => late.reject(signal.reason);
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    return await Promise.race([answer, late.promise]);
+  } finally {
+    signal.removeEventListener("abort", leave);
   }
 }
 

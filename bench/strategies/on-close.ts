@@ -1,0 +1,27 @@
+import { z } from "zod";
+import { defineStrategy } from "#shared/strategy/strategy.ts";
+
+/** The bars' closes at which sessions turn their positions around, in milliseconds from one to the next. */
+export const CYCLE_MS = 60_000;
+/** Those that burst do it also at this time of the cycle. */
+export const BURST_AT_MS = 30_000;
+
+/** Turns its position around at the close of certain bars, by their time: many sessions do it at one close. */
+export const onClose = defineStrategy({
+  name: "on-close",
+  version: "1.0.0",
+  description: "Long and flat in turn at certain closes. For measurements, not for money.",
+  params: z.strictObject({ bursts: z.boolean() }),
+  warmupBars: () => 10,
+  forming: false,
+  create: ({ bursts }) => ({
+    onBar({ closeAtMs }, context) {
+      const at = closeAtMs % CYCLE_MS;
+      if (at !== 0 && !(bursts && at === BURST_AT_MS)) return;
+      if (context.position === "flat") context.wantLong();
+      else context.wantFlat();
+    },
+    snapshot: () => null,
+    restore() {},
+  }),
+});
