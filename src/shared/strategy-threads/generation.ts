@@ -43,11 +43,12 @@ export class Generation {
   }
 
   /** A schema that throws or does not come back refuses, with its words. */
-  async check({ name, version, file }: StrategyInfo, params: unknown): Promise<StrategyCheck> {
+  async check({ name, version, file, texts }: StrategyInfo, params: unknown): Promise<StrategyCheck> {
     for (let tries = 1; ; tries += 1) {
       const seat = nextSeat();
       try {
-        return await ask(this.#openDesk(), seat, { kind: "check", seat, file, strategy: name, version, params });
+        const named = { file, texts, strategy: name, version };
+        return await ask(this.#openDesk(), seat, { kind: "check", seat, ...named, params });
       } catch (error) {
         // The desk was ended by the schema of another one.
         if (hasCode(error, "THREAD_ENDED") && tries < CHECK_TRIES) continue;
@@ -60,7 +61,7 @@ export class Generation {
     }
   }
 
-  async open({ file, forming }: StrategyInfo, seating: Seating): Promise<Seat> {
+  async open({ file, texts, forming }: StrategyInfo, seating: Seating): Promise<Seat> {
     const { sessionId, strategy, version, params, instrument, snapshot } = seating;
     const room = this.#roomiest();
     const seat = nextSeat();
@@ -77,7 +78,8 @@ export class Generation {
       return ask(room.thread, seat, { kind: "turn", seat, ...wanted });
     };
     try {
-      const request = { kind: "open", seat, file, strategy, version, params, instrument, snapshot } as const;
+      const named = { file, texts, strategy, version };
+      const request = { kind: "open", seat, ...named, params, instrument, snapshot } as const;
       const { warmupBars } = await ask(room.thread, seat, request);
       return { warmupBars, forming, turn, close: leave };
     } catch (error) {
