@@ -7,18 +7,11 @@ import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.t
 import { problemSchema } from "#shared/http/problem.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { findEnded, insertAction, listActions } from "./dead-actions.ts";
+import { queuesOf } from "./dead-address.ts";
 import { type DeadAction, type DeadDetail, deadDetailSchema, deadItemSchema, deadStateSchema } from "./dead-item.ts";
 import { type DeadSource, deadEvents, deadTasks } from "./dead-source.ts";
 
 type DeadDeps = Pick<Deps, "db" | "bus" | "queue" | "clock" | "log">;
-
-/** Where a service's failed work is kept. */
-interface DeadPlaces {
-  /** The group of its subscription. */
-  group?: string;
-  /** The queues that it works. */
-  queues?: readonly string[];
-}
 
 const byId = z.object({ id: uuidText.describe("The event's or the task's id") });
 const cursor = z.tuple([epochMs, uuidText]);
@@ -32,10 +25,8 @@ const word = z.strictObject({
 const BY = "local";
 
 /** REST of the events and tasks that a service could not handle: they are listed, inspected, redriven and discarded. */
-export function createDeadRoutes(service: string, deps: DeadDeps, { group, queues = [] }: DeadPlaces) {
-  const sources: DeadSource[] = [];
-  if (group !== undefined) sources.push(deadEvents(() => deps.bus.parking, group));
-  if (queues.length > 0) sources.push(deadTasks(() => deps.queue.failing, queues));
+export function createDeadRoutes(service: string, deps: DeadDeps) {
+  const sources = [deadEvents(() => deps.bus.parking, service), deadTasks(() => deps.queue.failing, queuesOf(service))];
   const place = { service, deps, sources };
   const act = (action: DeadAction["action"], id: string, reason: string) => actOn(place, { action, id, reason });
   return httpBase(service, deps.log)
