@@ -26,7 +26,9 @@ const BY = "local";
 
 /** REST of the events and tasks that a service could not handle: they are listed, inspected, redriven and discarded. */
 export function createDeadRoutes(service: string, deps: DeadDeps) {
-  const sources = [deadEvents(() => deps.bus.parking, service), deadTasks(() => deps.queue.failing, queuesOf(service))];
+  const queues = queuesOf(service);
+  const sources = [deadEvents(() => deps.bus.parking, service)];
+  if (queues.length > 0) sources.push(deadTasks(() => deps.queue.failing, queues));
   const place = { service, deps, sources };
   const act = (action: DeadAction["action"], id: string, reason: string) => actOn(place, { action, id, reason });
   return httpBase(service, deps.log)
