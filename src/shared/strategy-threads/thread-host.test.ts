@@ -254,16 +254,30 @@ describe("memory", () => {
     expect(await failureOf(show(seat, ...bars))).toBe("nothing");
   }, 30_000);
 
-  test("that no session holds: nobody is blamed, and it is said that it can not be known", async () => {
+  test("that no session holds, as of a variable of a file: who is to blame is found in threads apart", async () => {
     await folder.write("shares", bodyOf("all.push(new Array(1e6).fill(1.5))"), {
       before: "const all: number[][] = [];",
     });
     host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
-    const seat = await host.open(seatingOf("shares"));
-    let told = "nothing";
-    for (let n = 1; told === "nothing" && n < 200; n += 1) told = await failureOf(show(seat, barOf(n)));
-    expect(told).toMatch(/^THREAD_ENDED: .*it can not be known whose it was of shares\.$/);
-  }, 30_000);
+    const seated = (name: string, of: string) => host.open(seatingOf(name, { sessionId: of }));
+    const names = ["good", "good", "shares", "good"];
+    const seats = await Promise.all(names.map((name, index) => seated(name, `session ${index}`)));
+    const endOf = async (seat: Seat) => {
+      let told = "nothing";
+      for (let n = 1; told === "nothing" && n < 200; n += 1) told = await failureOf(show(seat, barOf(n)));
+      return told;
+    };
+    expect(await endOf(seats[2] as Seat)).toMatch(
+      /^THREAD_ENDED: .*can not be known yet whose it was of good, shares: they/,
+    );
+    for (const seat of seats) seat.close();
+    const [good, , culprit] = await Promise.all(names.map((name, index) => seated(name, `session ${index}`)));
+    expect(await endOf(culprit as Seat)).toMatch(
+      /^STRATEGY_FAILED: The strategy keeps memory outside of its session, as in a variable of its file\. Its thread held/,
+    );
+    // Who was with it goes on.
+    expect(await failureOf(show(good as Seat, barOf(1)))).toBe("nothing");
+  }, 60_000);
 });
 
 describe("random numbers", () => {
