@@ -14,7 +14,7 @@ const POINTS_BETWEEN_MARKS = 4_096;
 
 serve<ThreadTask>(async (task, desk) => {
   desk.marks.begin("slow", SEAT, 0);
-  const definition = (await loadDefinitions(task.file)).find(({ name }) => name === task.request.strategy);
+  const definition = (await loadDefinitions(task.file, task.texts)).find(({ name }) => name === task.request.strategy);
   if (definition === undefined) throw new Error(`There is no strategy "${task.request.strategy}" any more.`);
   return compute(task, watched(definition, desk.marks), desk);
 });

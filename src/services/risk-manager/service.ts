@@ -53,8 +53,6 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
       for (const one of running.splice(0).reverse()) await one.close();
     },
     notReady: () => (started ? [] : ["its queue and its topics"]),
-    routes: new Elysia()
-      .use(createRoutes(deps.db, deps.log))
-      .use(createDeadRoutes("risk-manager", deps, { group: "risk-manager", queues: [DECIDE_SIGNAL.queue] })),
+    routes: new Elysia().use(createRoutes(deps.db, deps.log)).use(createDeadRoutes("risk-manager", deps)),
   };
 }

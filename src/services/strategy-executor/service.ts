@@ -71,9 +71,7 @@ export function createStrategyExecutor(place: Workplace): Service {
       shards.clear();
     },
     notReady: () => [...waitsFor],
-    routes: new Elysia()
-      .use(createRoutes(place))
-      .use(createDeadRoutes("strategy-executor", deps, { group: "strategy-executor" })),
+    routes: new Elysia().use(createRoutes(place)).use(createDeadRoutes("strategy-executor", deps)),
   };
 }
 

@@ -65,7 +65,7 @@ export const ALERT_KINDS = {
     severity: "critical",
     meaning:
       "An event could not be handled, and nobody tries it again. By its topic's contract later ones of its key wait behind it.",
-    toDo: "Read it under GET /api/<service>/dead. Redrive it once the reason is mended; discard it where it may be without its effect.",
+    toDo: "Read it under the address that the text names. Redrive it once the reason is mended; discard it where it may be without its effect.",
     ends: "condition",
   },
   EXECUTION_NOT_BOOKED: {
@@ -166,7 +166,7 @@ export const ALERT_KINDS = {
     severity: "critical",
     meaning:
       "A task could not be done, and nobody tries it again. By its type's contract later ones of its lane wait behind it.",
-    toDo: "Read it under GET /api/<service>/dead. Redrive it once the reason is mended. After a discard its session may wait for an answer that never comes: stop it and start it again.",
+    toDo: "Read it under the address that the text names. Redrive it once the reason is mended. After a discard its session may wait for an answer that never comes: stop it and start it again.",
     ends: "condition",
   },
   TRADE_IDS_BEGAN_ANEW: {

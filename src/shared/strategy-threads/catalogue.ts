@@ -7,8 +7,8 @@ import type { StrategyInfo } from "./definitions.ts";
 /** The strategies of some folders at one time. */
 export interface Catalogue {
   strategies: readonly StrategyInfo[];
-  /** Sentences about files that could not be loaded. */
-  faults: readonly string[];
+  /** Files that could not be loaded, each with a sentence why. */
+  faults: readonly { file: string; told: string }[];
 }
 
 /** The engine's own folder: relative paths start there. */
@@ -25,13 +25,13 @@ export async function readCatalogue(
   inspect: (file: string) => Promise<StrategyInfo[]>,
 ): Promise<Catalogue> {
   const strategies: StrategyInfo[] = [];
-  const faults: string[] = [];
+  const faults: { file: string; told: string }[] = [];
   for (const file of folders.flatMap(filesOf)) {
     try {
       for (const info of await inspect(file)) add(strategies, info);
     } catch (error) {
       if (error instanceof AppError && error.code !== "STRATEGY_FAILED") throw error;
-      faults.push(messageOf(error));
+      faults.push({ file, told: messageOf(error) });
     }
   }
   return { strategies, faults };

@@ -18,6 +18,7 @@ export function createInlineHost(definitions: readonly StrategyDefinition[]): St
   return {
     load: async () => undefined,
     list: () => definitions.map((definition) => infoOf(definition, `${definition.name}.ts`)),
+    faults: () => [],
     find,
     check: async (request) => checkStrategy(definitions, request),
     open: async (seating) => seatOf(findStrategy(definitions, seating.strategy), seating),

@@ -27,5 +27,5 @@ test("an error thrown when nobody is asked anything is its strategy's where only
 test("and nobody's where it can not be known whose it is", () => {
   const told =
     "A strategy threw after its turn had ended: stray; its thread was ended, and it can not be known which one it was.";
-  expect(heard.shared).toEqual({ seat: 0, told });
+  expect(heard.shared).toEqual({ seat: 0, told, isInside: true });
 });

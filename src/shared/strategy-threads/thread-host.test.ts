@@ -1,12 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
-import { until } from "#shared/clock/until.fixture.ts";
-import { AppError } from "#shared/errors/app-error.ts";
 import type { Seat, StrategyHost } from "./strategy-host.ts";
 import {
   barOf,
   bodyOf,
+  failureOf,
   type StrategyFolder,
   seatingOf,
   show,
@@ -26,12 +24,6 @@ afterEach(async () => {
   await host.close();
   await folder.remove();
 });
-
-const failureOf = (work: Promise<unknown>) =>
-  work.then(
-    () => "nothing",
-    (error: unknown) => (error instanceof AppError ? `${error.code}: ${error.message}` : String(error)),
-  );
 
 /** The longest time that this thread's own loop did not come around meanwhile. */
 async function longestPauseDuring(work: Promise<unknown>): Promise<number> {
@@ -262,16 +254,30 @@ describe("memory", () => {
     expect(await failureOf(show(seat, ...bars))).toBe("nothing");
   }, 30_000);
 
-  test("that no session holds: nobody is blamed, and it is said that it can not be known", async () => {
+  test("that no session holds, as of a variable of a file: who is to blame is found in threads apart", async () => {
     await folder.write("shares", bodyOf("all.push(new Array(1e6).fill(1.5))"), {
       before: "const all: number[][] = [];",
     });
     host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
-    const seat = await host.open(seatingOf("shares"));
-    let told = "nothing";
-    for (let n = 1; told === "nothing" && n < 200; n += 1) told = await failureOf(show(seat, barOf(n)));
-    expect(told).toMatch(/^THREAD_ENDED: .*it can not be known whose it was of shares\.$/);
-  }, 30_000);
+    const seated = (name: string, of: string) => host.open(seatingOf(name, { sessionId: of }));
+    const names = ["good", "good", "shares", "good"];
+    const seats = await Promise.all(names.map((name, index) => seated(name, `session ${index}`)));
+    const endOf = async (seat: Seat) => {
+      let told = "nothing";
+      for (let n = 1; told === "nothing" && n < 200; n += 1) told = await failureOf(show(seat, barOf(n)));
+      return told;
+    };
+    expect(await endOf(seats[2] as Seat)).toMatch(
+      /^THREAD_ENDED: .*can not be known yet whose it was of good, shares: they/,
+    );
+    for (const seat of seats) seat.close();
+    const [good, , culprit] = await Promise.all(names.map((name, index) => seated(name, `session ${index}`)));
+    expect(await endOf(culprit as Seat)).toMatch(
+      /^STRATEGY_FAILED: The strategy keeps memory outside of its session, as in a variable of its file\. Its thread held/,
+    );
+    // Who was with it goes on.
+    expect(await failureOf(show(good as Seat, barOf(1)))).toBe("nothing");
+  }, 60_000);
 });
 
 describe("random numbers", () => {
@@ -288,108 +294,4 @@ describe("random numbers", () => {
     expect(await valueOf({ snapshot: two }, 3)).toEqual(three as never);
     expect((await valueOf({ params: { a: 2 } }, 1, 2, 3))?.strategy).not.toBe(three?.strategy);
   });
-});
-
-describe("the strategies of a folder", () => {
-  /** What the host said of its files, with which of them. */
-  let told: string[];
-  beforeEach(() => {
-    told = [];
-  });
-  const watching = (more: Parameters<typeof threadHostOf>[1] = {}) => {
-    const write = (line: string) => {
-      const { msg, changed } = JSON.parse(line) as { msg: string; changed?: string[] };
-      told.push(changed === undefined ? msg : `${msg}: ${changed.join(", ")}`);
-    };
-    return threadHostOf([folder.path], { reload: true, log: pino({}, { write }), ...more });
-  };
-
-  test("are every export of every file, without a list", async () => {
-    await folder.writeFile("two.ts", `export { strategy } from "./good.ts"; export const other = 1;`);
-    await folder.write("second", bodyOf(""));
-    await host.load();
-    expect(host.list().map(({ name }) => name)).toEqual(["good", "second"]);
-  });
-
-  test("of which two have one name are refused with both files", async () => {
-    await folder.write("twin", bodyOf(""), { name: "good" });
-    expect(await failureOf(host.load())).toMatch(
-      /^SETTINGS_INVALID: Two strategies are named "good", in .*good\.ts and in .*twin\.ts:/,
-    );
-  });
-
-  test("a folder that is not there is refused", async () => {
-    host = threadHostOf([`${folder.path}/none`]);
-    expect(await failureOf(host.load())).toMatch(/^SETTINGS_INVALID: There is no folder .*none: R3_STRATEGY_FOLDERS/);
-  });
-
-  test("are loaded anew when they change: what runs keeps its version, what begins gets the new one", async () => {
-    await folder.write("grows", bodyOf("", '"old"'));
-    host = watching();
-    const old = await host.open(seatingOf("grows"));
-    await show(old, barOf(1));
-    await folder.write("grows", bodyOf("", '"new"'), { version: "2" });
-    await until(() => host.find("grows")?.version === "2");
-    expect((await show(old, barOf(2))).snapshot?.strategy).toBe("old");
-    old.close();
-    // Taken up again, as after a failure of the database.
-    const again = await host.open(seatingOf("grows"));
-    expect((await show(again, barOf(3))).snapshot?.strategy).toBe("old");
-    const fresh = await host.open(seatingOf("grows", { version: "2" }));
-    expect((await show(fresh, barOf(1))).snapshot?.strategy).toBe("new");
-    expect(told).toContain("strategies loaded anew, for sessions and backtests that begin from now on: grows 2");
-    // What cannot be taken leaves them as they are.
-    await folder.write("twin", bodyOf(""), { name: "grows" });
-    await until(() => told.some((line) => line.startsWith("changed strategies are not taken")));
-    expect(host.find("grows")?.version).toBe("2");
-  });
-
-  test("keep what runs however often they are saved, also where only another one was", async () => {
-    await folder.write("grows", bodyOf("", '"old"'));
-    host = watching();
-    const [old, good] = [await host.open(seatingOf("grows")), await host.open(seatingOf("good"))];
-    await show(old, barOf(1));
-    for (let version = 2; version <= 12; version += 1) {
-      await folder.write("grows", bodyOf("", `"${version}"`), { version: `${version}` });
-      await until(() => host.find("grows")?.version === `${version}`);
-    }
-    expect((await show(old, barOf(2))).snapshot?.strategy).toBe("old");
-    expect(await failureOf(show(good, barOf(1)))).toBe("nothing");
-  }, 60_000);
-
-  test("changed under their old version are said to be, and are not taken by what runs when it is seated anew", async () => {
-    await folder.write("grows", bodyOf("", '"old"'));
-    host = watching();
-    const seat = await host.open(seatingOf("grows"));
-    const { snapshot } = await show(seat, barOf(1));
-    await folder.write("grows", bodyOf("", '"new"'));
-    await until(() =>
-      told.includes(
-        "strategies have changed under their old version: sessions that run go on with the old code: grows 1",
-      ),
-    );
-    seat.close();
-    const again = await host.open(seatingOf("grows", { snapshot }));
-    expect((await show(again, barOf(2))).snapshot?.strategy).toBe("old");
-    again.close();
-    // A new run of the session begins with the new code.
-    const fresh = await host.open(seatingOf("grows"));
-    expect((await show(fresh, barOf(1))).snapshot?.strategy).toBe("new");
-  });
-
-  test("are those saved last, also where the ones before take long to load", async () => {
-    await folder.write("grows", bodyOf(""));
-    host = watching({ limits: { slowMs: 60_000 } });
-    await host.load();
-    const spin = "for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0;";
-    await folder.write("grows", bodyOf(""), { version: "2", before: `console.log("read"); let spun = 1; ${spin}` });
-    await until(() => told.includes("a strategy printed"));
-    await folder.write("grows", bodyOf(""), { version: "3" });
-    await until(() =>
-      [2, 3].every((version) =>
-        told.includes(`strategies loaded anew, for sessions and backtests that begin from now on: grows ${version}`),
-      ),
-    );
-    expect(host.find("grows")?.version).toBe("3");
-  }, 60_000);
 });

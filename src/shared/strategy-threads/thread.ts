@@ -11,8 +11,7 @@ import type { Turn, TurnRequest } from "./strategy-host.ts";
 import { guarded, playTurn } from "./turn.ts";
 
 /** A strategy as a request names it. */
-interface Named {
-  file: string;
+interface Named extends Pick<StrategyInfo, "file" | "texts"> {
   strategy: string;
   version: string;
 }
@@ -80,8 +79,8 @@ async function inspect(file: string): Promise<StrategyInfo[]> {
   return own.map((definition) => infoOf(definition, file));
 }
 
-async function definitionOf({ file, strategy, version }: Named): Promise<StrategyDefinition> {
-  const found = (await loadDefinitions(file)).find(({ name }) => name === strategy);
+async function definitionOf({ file, texts, strategy, version }: Named): Promise<StrategyDefinition> {
+  const found = (await loadDefinitions(file, texts)).find(({ name }) => name === strategy);
   if (found?.version === version) return found;
   const here = found === undefined ? "is not there any more" : `is version ${found.version} by now`;
   throw new AppError(

@@ -20,6 +20,8 @@ export const NOBODY = 0;
 export interface ThreadEnd {
   seat: number;
   told: string;
+  /** It was one of those who were in it, though it is not known which one. */
+  isInside?: boolean;
 }
 
 export interface WatchedThreadOptions {
@@ -84,7 +86,8 @@ export class WatchedThread {
     this.#worker.onmessage = ({ data }: MessageEvent<ThreadWord>) => this.#hear(data);
     this.#worker.onerror = ({ message }) => {
       const { work, seat } = this.#marks.read();
-      this.end({ seat: work === "idle" ? NOBODY : seat, told: `A strategy's thread failed: ${errorLine(message)}` });
+      const told = `A strategy's thread failed: ${errorLine(message)}`;
+      this.end(work === "idle" ? { seat: NOBODY, told, isInside: true } : { seat, told });
     };
     this.#worker.addEventListener("close", () =>
       this.end({ seat: NOBODY, told: "A strategy thread ended by itself." }),
@@ -163,7 +166,7 @@ export class WatchedThread {
     const [seat = NOBODY, ...others] = this.#seats;
     const told = `strategy threw after its turn had ended: ${reason}; its thread was ended`;
     if (others.length === 0) this.end({ seat, told: `The ${told}.` });
-    else this.end({ seat: NOBODY, told: `A ${told}, and it can not be known which one it was.` });
+    else this.end({ seat: NOBODY, told: `A ${told}, and it can not be known which one it was.`, isInside: true });
   }
 
   #rest(): void {
