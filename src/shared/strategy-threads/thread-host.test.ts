@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
-import { AppError } from "#shared/errors/app-error.ts";
 import type { Seat, StrategyHost } from "./strategy-host.ts";
 import {
   barOf,
   bodyOf,
+  failureOf,
   type StrategyFolder,
   seatingOf,
   show,
@@ -26,12 +26,6 @@ afterEach(async () => {
   await host.close();
   await folder.remove();
 });
-
-const failureOf = (work: Promise<unknown>) =>
-  work.then(
-    () => "nothing",
-    (error: unknown) => (error instanceof AppError ? `${error.code}: ${error.message}` : String(error)),
-  );
 
 /** The longest time that this thread's own loop did not come around meanwhile. */
 async function longestPauseDuring(work: Promise<unknown>): Promise<number> {
@@ -118,6 +112,7 @@ describe("what a strategy does late or gives wrong fails the turn with a sentenc
       "failed at candle 1: Its onBar is asynchronous",
     ],
     ["a wish with a size", bodyOf("(context as any).wantLong(0.5)"), "A wish takes nothing"],
+    ["a global of its own", bodyOf("(globalThis as any).count = 1"), "object that is not extensible"],
     [
       "a change of its context",
       bodyOf("(context as any).position = 1"),
