@@ -53,6 +53,14 @@ export type RiskPolicy = z.infer<typeof riskPolicySchema>;
 
 export const stopPolicySchema = z.enum(["keep", "cancel", "flatten"]);
 
+/** More parameters than any strategy has: each is checked, kept and compared by several services. */
+const MOST_PARAMS = 200;
+
+/** Parameters of a strategy: names with any JSON. */
+export const paramsSchema = z
+  .record(z.string(), z.json())
+  .refine((params) => Object.keys(params).length <= MOST_PARAMS, `must have at most ${MOST_PARAMS} names`);
+
 /** One strategy with parameters on one or more instruments of an account, with a risk policy and capital. */
 export const sessionSchema = z.object({
   id: z.uuid(),
@@ -61,7 +69,7 @@ export const sessionSchema = z.object({
   name: z.string().min(1).max(100),
   strategy: idText,
   strategyVersion: z.string(),
-  params: z.record(z.string(), z.json()),
+  params: paramsSchema,
   /** One for now: strategies see one series, and one position. */
   instrumentIds: z.array(instrumentSchema.shape.id).length(1, "must name one instrument: a session trades one for now"),
   timeFrame: timeFrameSchema,

@@ -4,6 +4,7 @@ import { storable } from "#shared/errors/storable-text.ts";
 import { refuseGlobals } from "./guard.ts";
 import { createHeapMeter, liveHeapBytes } from "./heap-meter.ts";
 import { createMarksBuffer, type Marks, marksOn } from "./marks.ts";
+import { watchBuiltIns } from "./watch-built-ins.ts";
 
 /** What the host tells a thread first. */
 export interface ThreadStart {
@@ -18,13 +19,15 @@ export interface ThreadAsk<Request = unknown> {
   request: Request;
 }
 
-/** What a thread says. note: on the way of an answer. print: a line that strategy code wrote on the console. stray: an error at which nobody was asked anything. */
+/** What a thread says. note: on the way of an answer. print: a line that strategy code wrote on the console. stray: an error at which nobody was asked anything.
+ * damaged: what all strategies here share is not as it was, by the request of this id; nothing more is answered. */
 export type ThreadWord =
   | { kind: "done"; id: number; value: unknown; heapBytes: number }
   | { kind: "failed"; id: number; reason: string; heapBytes: number }
   | { kind: "note"; id: number; value: unknown }
   | { kind: "print"; seat: number; text: string }
-  | { kind: "stray"; reason: string };
+  | { kind: "stray"; reason: string }
+  | { kind: "damaged"; id: number; changed: string };
 
 /** What a request's handler has. */
 export interface ThreadDesk {
@@ -52,6 +55,7 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
   let late: unknown;
   let printed = 0;
   let working = false;
+  let builtInsChange: () => string | null = () => null;
 
   const print = (...parts: unknown[]) => {
     printed += 1;
@@ -78,7 +82,9 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     await settled();
     marks.begin("idle", 0, 0);
     heapBytes = heapSize();
-    if (late === undefined) post({ kind: "done", id, value, heapBytes });
+    const changed = builtInsChange();
+    if (changed !== null) post({ kind: "damaged", id, changed });
+    else if (late === undefined) post({ kind: "done", id, value, heapBytes });
     else post({ kind: "failed", id, reason: storable(describe(late)), heapBytes });
   }
 
@@ -103,6 +109,7 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     if (typeof member === "function" && name !== "Console") Object.assign(console, { [name]: print });
   }
   refuseGlobals();
+  builtInsChange = watchBuiltIns();
 }
 
 /** The error's words, and where in a file of the strategy it was thrown. */

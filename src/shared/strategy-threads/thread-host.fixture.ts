@@ -89,7 +89,7 @@ export function barOf(n: number, close = 100): StrategyBar {
 export const show = (seat: Seat, ...bars: readonly StrategyBar[]) =>
   seat.turn({ bars, mode: "all", size: "0", busy: false, warmUp: false });
 
-/** How a piece of work failed. */
+/** How something failed, as code and sentence. */
 export const failureOf = (work: Promise<unknown>) =>
   work.then(
     () => "nothing",

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import type { Seat, StrategyHost } from "./strategy-host.ts";
 import {
   barOf,
@@ -110,6 +111,7 @@ describe("what a strategy does late or gives wrong fails the turn with a sentenc
       "failed at candle 1: Its onBar is asynchronous",
     ],
     ["a wish with a size", bodyOf("(context as any).wantLong(0.5)"), "A wish takes nothing"],
+    ["a global of its own", bodyOf("(globalThis as any).count = 1"), "object that is not extensible"],
     [
       "a change of its context",
       bodyOf("(context as any).position = 1"),

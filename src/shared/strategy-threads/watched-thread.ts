@@ -154,6 +154,11 @@ export class WatchedThread {
       asked.onNote?.(word.value);
       return;
     }
+    if (word.kind === "damaged") {
+      const told = `The strategy changed ${word.changed}, which all strategies of its thread share; its thread was ended.`;
+      this.end({ seat: asked.seat, told });
+      return;
+    }
     this.#asked.delete(word.id);
     if (this.#asked.size === 0) this.#rest();
     if (word.kind === "done") asked.resolve(word.value);
