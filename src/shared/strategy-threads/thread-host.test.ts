@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { systemClock } from "#shared/clock/system.ts";
-import { until } from "#shared/clock/until.fixture.ts";
 import type { Seat, StrategyHost } from "./strategy-host.ts";
 import {
   barOf,
