@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
 import { Glob } from "bun";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
@@ -48,10 +48,15 @@ export function folderOf(folder: string): string {
   return isAbsolute(folder) ? folder : join(ROOT, folder);
 }
 
+/** Throws (SETTINGS_INVALID) where what is named is no folder. */
+export function refuseMissing(folder: string): void {
+  if (statSync(folderOf(folder), { throwIfNoEntry: false })?.isDirectory() === true) return;
+  throw invalid(`There is no folder ${folder}: R3_STRATEGY_FOLDERS has to name folders of strategies.`);
+}
+
 function filesOf(folder: string): string[] {
+  refuseMissing(folder);
   const path = folderOf(folder);
-  if (!existsSync(path))
-    throw invalid(`There is no folder ${folder}: R3_STRATEGY_FOLDERS has to name folders of strategies.`);
   const files = [...new Glob("*.ts").scanSync({ cwd: path, absolute: true })];
   return files.filter((file) => !NO_STRATEGY.test(file)).toSorted();
 }

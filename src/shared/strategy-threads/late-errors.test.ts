@@ -12,9 +12,9 @@ beforeAll(async () => {
 
 test("what fails after its bar fails the turn alone: its thread goes on, with who was in it before", () => {
   expect(heard.turns).toEqual([
-    "too late (rejects.ts, line 6)",
+    "The strategy failed after its onBar had come back, at candle 1 (close 1970-01-01T00:02:00.000Z) or before: too late (rejects.ts, line 6)",
     "nothing",
-    "A wish was made outside of onBar: it belongs to no bar.",
+    "The strategy failed after its onBar had come back, at candle 1 (close 1970-01-01T00:02:00.000Z) or before: A wish was made outside of onBar: it belongs to no bar.",
     "nothing",
   ]);
 });

@@ -1,9 +1,10 @@
 import { heapSize } from "bun:jsc";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { storable } from "#shared/errors/storable-text.ts";
+import { candleName } from "#shared/strategy/failing.ts";
 import { refuseGlobals } from "./guard.ts";
 import { createHeapMeter, liveHeapBytes } from "./heap-meter.ts";
-import { createMarksBuffer, type Marks, marksOn } from "./marks.ts";
+import { createMarksBuffer, type Marks, marksOn, NO_BAR } from "./marks.ts";
 import { watchBuiltIns } from "./watch-built-ins.ts";
 
 /** What the host tells a thread first. */
@@ -39,6 +40,8 @@ export interface ThreadDesk {
 /** Lines of one request that reach the log, and characters of each. */
 const PRINTED_LINES = 20;
 const PRINTED_CHARACTERS = 1_000;
+/** Of what a promise, or what it set going else, throws once `onBar` has come back. */
+const LATE = "The strategy failed after its onBar had come back";
 
 /**
  * Serves requests in this thread, one after the other; to call it is the last thing a thread's module does. An answer is
@@ -72,20 +75,24 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     late = undefined;
     printed = 0;
     let value: unknown;
+    let thrown: string | null = null;
     // What came with the first request is not what its strategy has gathered.
     marks.base(heapBytes ?? liveHeapBytes());
     try {
       value = await handle(request, { marks, note: (note) => post({ kind: "note", id, value: note }) });
     } catch (error) {
-      late = error;
+      thrown = describe(error);
     }
     await settled();
-    marks.begin("idle", 0, 0);
+    const { bar } = marks.read();
+    if (late !== undefined)
+      thrown ??= bar.n === 0 ? describe(late) : `${LATE}, at ${candleName(bar)} or before: ${describe(late)}`;
+    marks.begin("idle", 0, NO_BAR);
     heapBytes = heapSize();
     const changed = builtInsChange();
     if (changed !== null) post({ kind: "damaged", id, changed });
-    else if (late === undefined) post({ kind: "done", id, value, heapBytes });
-    else post({ kind: "failed", id, reason: storable(describe(late)), heapBytes });
+    else if (thrown === null) post({ kind: "done", id, value, heapBytes });
+    else post({ kind: "failed", id, reason: storable(thrown), heapBytes });
   }
 
   async function work(): Promise<void> {

@@ -54,7 +54,8 @@ describe("a strategy that does not come back", () => {
     await show(bad, barOf(1));
     const both = Promise.all([failureOf(show(bad, barOf(2))), failureOf(show(good, barOf(1)))]);
     expect(await longestPauseDuring(both)).toBeLessThan(200);
-    const told = "The strategy did not come back from candle 2 within its budget of 300 ms; its thread was ended.";
+    const told =
+      "The strategy did not come back from candle 2 (close 1970-01-01T00:03:00.000Z) within its budget of 300 ms; its thread was ended.";
     expect(await both).toEqual([`STRATEGY_FAILED: ${told}`, `THREAD_ENDED: ${told}`]);
     // The other one begins anew in another thread.
     const again = await host.open(seatingOf("good"));
@@ -67,22 +68,24 @@ describe("a strategy that does not come back", () => {
     host = threadHostOf([folder.path], { limits: { barMs: 20 } });
     const seat = await host.open(seatingOf("slow"));
     await show(seat, barOf(1));
-    expect(await failureOf(show(seat, barOf(2)))).toContain("candle 2 within its budget of 20 ms");
+    expect(await failureOf(show(seat, barOf(2)))).toContain(
+      "candle 2 (close 1970-01-01T00:03:00.000Z) within its budget of 20 ms",
+    );
     const warming = await host.open(seatingOf("slow"));
     const warmUp = { mode: "none", size: "0", busy: false, warmUp: true } as const;
     expect(await failureOf(warming.turn({ bars: [barOf(1), barOf(2)], ...warmUp }))).toBe("nothing");
   });
 
   test.each([
-    ["after a bar", async (seat: Seat) => show(seat, barOf(1))],
-    ["at the begin of a warm-up", (seat: Seat) => show(seat)],
-  ])("from its snapshot (%s) fails alone", async (_when, turn) => {
+    ["after a bar", " after candle 1 (close 1970-01-01T00:02:00.000Z)", async (seat: Seat) => show(seat, barOf(1))],
+    ["at the begin of a warm-up", "", (seat: Seat) => show(seat)],
+  ])("from its snapshot (%s) fails alone", async (_when, after, turn) => {
     host = threadHostOf([folder.path], { limits: { slowMs: 2_000 } });
     await folder.write("bad", bodyOf("", "(() => { for (;;); })()"));
     const good = await host.open(seatingOf("good"));
     const bad = await host.open(seatingOf("bad"));
     const both = await Promise.all([failureOf(turn(bad)), failureOf(show(good, barOf(1)))]);
-    const told = "The strategy did not come back from its snapshot within its budget of 2000 ms; its thread was ended.";
+    const told = `The strategy did not come back from its snapshot()${after} within its budget of 2000 ms; its thread was ended.`;
     expect(both).toEqual([`STRATEGY_FAILED: ${told}`, `THREAD_ENDED: ${told}`]);
   });
 
@@ -107,17 +110,21 @@ describe("what a strategy does late or gives wrong fails the turn with a sentenc
     [
       "an asynchronous onBar",
       "({ async onBar() {}, snapshot: () => null, restore() {} })",
-      "failed at candle 1: Its onBar is asynchronous",
+      "failed at candle 1 (close 1970-01-01T00:02:00.000Z): Its onBar is asynchronous",
     ],
     ["a wish with a size", bodyOf("(context as any).wantLong(0.5)"), "A wish takes nothing"],
     ["a global of its own", bodyOf("(globalThis as any).count = 1"), "object that is not extensible"],
     [
       "a change of its context",
       bodyOf("(context as any).position = 1"),
-      "failed at candle 1: Attempted to assign to readonly property",
+      "failed at candle 1 (close 1970-01-01T00:02:00.000Z): Attempted to assign to readonly property",
     ],
-    ["NaN in a snapshot", bodyOf("", "{ a: [1, Number.NaN] }"), "could not be saved: its snapshot.a[1] is NaN"],
-    ["a map in a snapshot", bodyOf("", "{ a: new Map() }"), "could not be saved: its snapshot.a is a Map"],
+    [
+      "NaN in a snapshot",
+      bodyOf("", "{ a: [1, Number.NaN] }"),
+      "could not be saved after candle 1 (close 1970-01-01T00:02:00.000Z): its snapshot.a[1] is NaN",
+    ],
+    ["a map in a snapshot", bodyOf("", "{ a: new Map() }"), "its snapshot.a is a Map"],
     ["no value in a snapshot", bodyOf("", "{ a: undefined }"), "its snapshot.a is undefined"],
     ["a circle in a snapshot", bodyOf("", "(() => { const a: any = {}; a.a = a; return a; })()"), "goes on for ever"],
   ])("%s", async (_what, body, told) => {
@@ -132,7 +139,7 @@ describe("what a strategy does late or gives wrong fails the turn with a sentenc
     await folder.write("bad", bodyOf('throw new Error("on purpose")'));
     const seat = await host.open(seatingOf("bad"));
     expect(await failureOf(show(seat, barOf(7)))).toBe(
-      "STRATEGY_FAILED: The strategy failed at candle 7: on purpose (bad.ts, line 6)",
+      "STRATEGY_FAILED: The strategy failed at candle 7 (close 1970-01-01T00:08:00.000Z): on purpose (bad.ts, line 6)",
     );
   });
 });
@@ -214,7 +221,7 @@ describe("memory", () => {
     const seat = await host.open(seatingOf("eats"));
     await show(seat, barOf(1));
     expect(await failureOf(show(seat, barOf(2)))).toMatch(
-      /^STRATEGY_FAILED: The process grew by more than 200 MB while the strategy was at candle 2; its thread was ended\./,
+      /^STRATEGY_FAILED: The process grew by more than 200 MB while the strategy was at candle 2 \(close 1970-01-01T00:03:00\.000Z\); its thread was ended\./,
     );
   }, 30_000);
 
@@ -241,7 +248,9 @@ describe("memory", () => {
     await show(good, barOf(1));
     const bars = Array.from({ length: 400 }, (_, index) => barOf(index + 1));
     const both = await Promise.all([failureOf(show(one, ...bars)), failureOf(show(good, barOf(2)))]);
-    expect(both[0]).toMatch(/^STRATEGY_FAILED: The strategy's thread held \d+ MB at candle \d+, more than 100 MB, /);
+    expect(both[0]).toMatch(
+      /^STRATEGY_FAILED: The strategy's thread held \d+ MB at candle \d+ \(close [^)]+\), more than 100 MB, /,
+    );
     expect(both[1]).toMatch(/^THREAD_ENDED: /);
   }, 30_000);
 
