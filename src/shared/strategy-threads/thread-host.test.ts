@@ -64,8 +64,8 @@ describe("a strategy that does not come back", () => {
   });
 
   test("has longer for its first bar and for each bar of its warm-up", async () => {
-    const spin = "for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0;";
-    await folder.write("slow", bodyOf(spin, "spun"), { before: "let spun = 1;" });
+    const spin = "let spun = 1; for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0; kept[0] = spun;";
+    await folder.write("slow", bodyOf(spin, "kept"), { before: "const kept = [0];" });
     host = threadHostOf([folder.path], { limits: { barMs: 20 } });
     const seat = await host.open(seatingOf("slow"));
     await show(seat, barOf(1));
@@ -248,8 +248,8 @@ describe("memory", () => {
   }, 30_000);
 
   test("that is garbage at once is nobody's", async () => {
-    await folder.write("churns", bodyOf("last = new Array(1e6).fill(bar.n)", "last.length"), {
-      before: "let last: number[] = [];",
+    await folder.write("churns", bodyOf("last[0] = new Array(1e6).fill(bar.n)", "last.length"), {
+      before: "const last: number[][] = [];",
     });
     host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
     const seat = await host.open(seatingOf("churns"));
@@ -376,8 +376,8 @@ describe("the strategies of a folder", () => {
     await folder.write("grows", bodyOf(""));
     host = watching({ limits: { slowMs: 60_000 } });
     await host.load();
-    const spin = "for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0;";
-    await folder.write("grows", bodyOf(""), { version: "2", before: `console.log("read"); let spun = 1; ${spin}` });
+    const spin = "{ let spun = 1; for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0; }";
+    await folder.write("grows", bodyOf(""), { version: "2", before: `console.log("read"); ${spin}` });
     await until(() => told.includes("a strategy printed"));
     await folder.write("grows", bodyOf(""), { version: "3" });
     await until(() =>
