@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { isAbsolute, join, relative } from "node:path";
+import { basename, isAbsolute, join, relative } from "node:path";
 import { Glob } from "bun";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { StrategyInfo } from "./definitions.ts";
@@ -33,7 +33,7 @@ export async function readCatalogue(
       found.push(...(await inspect(file)));
     } catch (error) {
       if (error instanceof AppError && error.code !== "STRATEGY_FAILED") throw error;
-      faults.push(messageOf(error));
+      faults.push(naming(file, messageOf(error)));
     }
   }
   const strategies: StrategyInfo[] = [];
@@ -69,6 +69,12 @@ function filesOf(folder: string): string[] {
     throw invalid(`There is no folder ${folder}: R3_STRATEGY_FOLDERS has to name folders of strategies.`);
   const files = [...new Glob("*.ts").scanSync({ cwd: path, absolute: true })];
   return files.filter((file) => !NO_STRATEGY.test(file)).toSorted();
+}
+
+/** A thread that is ended over a file knows its seat alone. */
+function naming(file: string, told: string): string {
+  const name = basename(file);
+  return told.startsWith(name) ? told : `${name} cannot be loaded: ${told}`;
 }
 
 function twiceNamed({ name, file }: StrategyInfo, other: StrategyInfo): string {

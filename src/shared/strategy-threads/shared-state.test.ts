@@ -52,7 +52,7 @@ describe("a change of what all strategies of a thread share", () => {
     await folder.write("bad", bodyOf(""), { before: "(Array.prototype as any).last = () => 1;" });
     await folder.write("aaa", bodyOf(""));
     expect(await failureOf(host.open(seatingOf("bad")))).toContain(
-      "The strategy changed Array.prototype, which all strategies of its thread share",
+      "bad.ts cannot be loaded: The strategy changed Array.prototype, which all strategies of its thread share",
     );
     expect(host.list().map(({ name }) => name)).toEqual(["aaa", "good"]);
   });

@@ -92,7 +92,9 @@ describe("a strategy that does not come back", () => {
     await folder.write("asks", bodyOf(""), { params: "z.strictObject({}).refine(() => { for (;;); })" });
     await host.load();
     expect(host.list().map(({ name }) => name)).toEqual(["asks", "good"]);
-    expect(await failureOf(host.open(seatingOf("loops")))).toMatch(/no strategy "loops" here.*its code being loaded/);
+    expect(await failureOf(host.open(seatingOf("loops")))).toMatch(
+      /no strategy "loops" here\. loops\.ts cannot be loaded: The strategy did not come back from its code being loaded/,
+    );
     const [asked, good] = await Promise.all([
       host.check({ strategy: "asks", params: {} }),
       host.check({ strategy: "good", params: {} }),
