@@ -88,15 +88,15 @@ describe("a body that holds too much", () => {
     ["objects of many keys", `[${listed(20, () => `{${listed(999, (at) => `"k${at}":1`)}}`)}]`, VALUES],
     ["commas alone", ",".repeat(900_000), VALUES],
   ])("is refused with one sentence, in less than 20 ms: %s", async (_what, body, told) => {
-    const took: number[] = [];
-    for (let time = 0; time < 9; time += 1) {
+    // The fastest: what else runs on the machine is not the body's.
+    let fastestMs = Number.POSITIVE_INFINITY;
+    for (let time = 0; time < 12; time += 1) {
       const began = performance.now();
       const { status, json } = await post("/any", body);
-      took.push(performance.now() - began);
+      fastestMs = Math.min(fastestMs, performance.now() - began);
       expect([status, json["code"], json["detail"]]).toEqual([400, "MALFORMED", told]);
     }
-    // The fastest one: what others on the machine take is no part of it.
-    expect(Math.min(...took)).toBeLessThan(20);
+    expect(fastestMs).toBeLessThan(20);
   });
 
   test("but for one value and one key less is taken, with commas and colons in its texts", async () => {
@@ -111,15 +111,28 @@ describe("a body that holds too much", () => {
   test("and holds broken texts besides is refused in less than 20 ms", async () => {
     const long = "x".repeat(80);
     const body = `{"value":[${listed(9_990, () => `"${long}\\ud800"`)}]}`;
-    const took: number[] = [];
-    for (let time = 0; time < 9; time += 1) {
+    // The fastest: what else runs on the machine is not the body's.
+    let fastestMs = Number.POSITIVE_INFINITY;
+    for (let time = 0; time < 12; time += 1) {
       const began = performance.now();
       const { status, json } = await post("/any", body);
-      took.push(performance.now() - began);
+      fastestMs = Math.min(fastestMs, performance.now() - began);
       expect([status, problemSchema.parse(json).errors?.length]).toEqual([422, 50]);
     }
-    // The fastest one: what others on the machine take is no part of it.
-    expect(Math.min(...took)).toBeLessThan(20);
+    expect(fastestMs).toBeLessThan(20);
+  });
+});
+
+describe("HEAD", () => {
+  test.each([
+    ["/api/things?limit=3", 200],
+    ["/api/things", 200],
+    ["/api/things?limit=11", 422],
+    ["/api/things?limt=3", 422],
+    ["/api/things/missing", 404],
+  ])("answers as GET does, without a body: %s", async (path, status) => {
+    const [head, get] = await Promise.all(["HEAD", "GET"].map((method) => fetch(`${server.url}${path}`, { method })));
+    expect([head?.status, get?.status, await head?.text()]).toEqual([status, status, ""]);
   });
 });
 

@@ -63,7 +63,12 @@ export function httpBase(service: string, log: Logger, options: HttpBaseOptions 
       // Nothing that is kept has such a name.
       if (faultsOfText(params).length > 0)
         throw new AppError("NOT_FOUND", "permanent", "There is nothing at this address.");
-      const errors = faultsIn(schemasOf(request.method, route), { request, params, query, body });
+      const errors = faultsIn(schemasOf(request.method === "HEAD" ? "GET" : request.method, route), {
+        request,
+        params,
+        query,
+        body,
+      });
       if (errors.length > 0) throw invalidInput(errors);
     });
   if (jsonOnly) base.onParse(parseBody);

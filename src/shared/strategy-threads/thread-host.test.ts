@@ -63,8 +63,8 @@ describe("a strategy that does not come back", () => {
   });
 
   test("has longer for its first bar and for each bar of its warm-up", async () => {
-    const spin = "for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0;";
-    await folder.write("slow", bodyOf(spin, "spun"), { before: "let spun = 1;" });
+    const spin = "let spun = 1; for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0; kept[0] = spun;";
+    await folder.write("slow", bodyOf(spin, "kept"), { before: "const kept = [0];" });
     host = threadHostOf([folder.path], { limits: { barMs: 20 } });
     const seat = await host.open(seatingOf("slow"));
     await show(seat, barOf(1));
@@ -95,7 +95,9 @@ describe("a strategy that does not come back", () => {
     await folder.write("asks", bodyOf(""), { params: "z.strictObject({}).refine(() => { for (;;); })" });
     await host.load();
     expect(host.list().map(({ name }) => name)).toEqual(["asks", "good"]);
-    expect(await failureOf(host.open(seatingOf("loops")))).toMatch(/no strategy "loops" here.*its code being loaded/);
+    expect(await failureOf(host.open(seatingOf("loops")))).toMatch(
+      /no strategy "loops" here\. loops\.ts cannot be loaded: The strategy did not come back from its code being loaded/,
+    );
     const [asked, good] = await Promise.all([
       host.check({ strategy: "asks", params: {} }),
       host.check({ strategy: "good", params: {} }),
@@ -255,8 +257,8 @@ describe("memory", () => {
   }, 30_000);
 
   test("that is garbage at once is nobody's", async () => {
-    await folder.write("churns", bodyOf("last = new Array(1e6).fill(bar.n)", "last.length"), {
-      before: "let last: number[] = [];",
+    await folder.write("churns", bodyOf("last[0] = new Array(1e6).fill(bar.n)", "last.length"), {
+      before: "const last: number[][] = [];",
     });
     host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
     const seat = await host.open(seatingOf("churns"));

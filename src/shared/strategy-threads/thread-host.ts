@@ -174,7 +174,11 @@ class ThreadHost implements StrategyHost {
     const generation = new Generation({ ...this.options, crowd: this.#crowd });
     let catalogue: Catalogue;
     try {
-      catalogue = await readCatalogue(folders, (file) => generation.inspect(file));
+      catalogue = await readCatalogue(
+        folders,
+        (file) => generation.inspect(file),
+        this.#newest?.catalogue.strategies ?? null,
+      );
     } catch (error) {
       generation.close();
       throw error;
