@@ -6,6 +6,7 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
+import type { BookGap } from "#shared/risk/book-rule.ts";
 import type { ApprovedOrder, Denial } from "#shared/risk/decide.ts";
 import type { RefusedExit } from "./refused-exit.ts";
 
@@ -40,6 +41,8 @@ export interface DecisionContext {
   /** What was decided before for the same cause. Null: nothing. */
   decided: "approved" | "denied" | null;
   session: Session | null;
+  /** What the session's book is known to lack. Null: nothing. */
+  gap: BookGap | null;
   /** Null: no such account is known. */
   account: TradingState | null;
   instrument: Instrument | null;
@@ -66,7 +69,9 @@ export async function readContext(
   const [decisions, sessions, accounts, instruments, budgets, orders] = await Promise.all([
     sql<{ kind: "approved" | "denied" }[]>`
       select kind from risk_manager.decisions where signal_id = ${id} and order_index = 0`,
-    sql<{ session: Session }[]>`select session from reference.sessions where id = ${sessionId} for share`,
+    sql<{ session: Session; gap: BookGap | null }[]>`
+      select session, (select to_jsonb(b) from reference.incomplete_books b where b.session_id = ${sessionId}) as gap
+      from reference.sessions where id = ${sessionId} for share`,
     sql<{ trading_state: TradingState }[]>`
       select trading_state from reference.accounts
       where id = (select account_id from reference.sessions where id = ${sessionId}) for share`,
@@ -81,6 +86,7 @@ export async function readContext(
   return {
     decided: decisions[0]?.kind ?? null,
     session,
+    gap: sessions[0]?.gap ?? null,
     account: accounts[0]?.trading_state ?? null,
     instrument: instruments[0]?.instrument ?? null,
     budget: row === undefined ? null : await readBudget(tx, row, session, readOpenOrders(orders)),

@@ -65,8 +65,8 @@ export const ALERT_KINDS = {
   EXECUTION_NOT_BOOKED: {
     severity: "critical",
     meaning:
-      "An execution that the venue told of, on the user stream or on its list, could not be booked. It is kept as it was told.",
-    toDo: "Read it under GET .../unbooked, and compare the position with the venue's.",
+      "An execution that the venue told of, on the user stream or on its list, could not be booked. It is kept as it was told, and its session sends nothing.",
+    toDo: "Read it under GET .../unbooked. It is tried again by itself; where it never can be booked, compare the position with the venue's, and let its session go on with POST .../unbooked/discard.",
     ends: "fact",
   },
   EXIT_REFUSED: {
