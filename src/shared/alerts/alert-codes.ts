@@ -55,6 +55,12 @@ export const ALERT_KINDS = {
     toDo: "Cancel what is open at the venue, and decide about the position: it is larger or smaller than its strategy wants. A larger listLagMs of the venue waits longer before an order is sent again.",
     ends: "fact",
   },
+  EQUITY_NOT_WRITTEN: {
+    severity: "warning",
+    meaning: "The equity curve of a session stands, since its points cannot be written. Those of other sessions go on.",
+    toDo: "Read the reason; end the transaction that holds the session's row, or mend what refuses it. The points are written then.",
+    ends: "condition",
+  },
   EVENT_DEAD: {
     severity: "critical",
     meaning:
