@@ -128,9 +128,12 @@ async function main(options: UpOptions): Promise<number> {
     interrupts += 1;
     beInterrupted();
     if (interrupts === 1) say("Interrupted: stopping everything; Ctrl-C once more stops at once.");
-    const stopped = closingStep(interrupts === 1 ? "Everything stopped" : "Everything stopped at once", () =>
-      interrupts === 1 ? supervisor.stop() : supervisor.stopNow(),
-    );
+    const atOnce = interrupts > 1;
+    const stopped = closingStep(atOnce ? "Everything stopped at once" : "Everything stopped", async () => {
+      await (atOnce ? supervisor.stopNow() : supervisor.stop());
+      // What an earlier bin/up left may not have been ended yet.
+      await (atOnce ? endLeftovers(data.pids, 1_000) : endLeftovers(data.pids));
+    });
     const ended = stopped.then(() => {
       data.release();
       sayWhatStays(data);
