@@ -4,7 +4,7 @@ import type { Fence } from "./reconcile.ts";
 import { fillsOfOrder } from "./resolve-order.ts";
 import { failsByContent } from "./unbooked.ts";
 
-/** So many orders are asked for at once. */
+/** So many orders are asked for at once; the next time those behind them. */
 const ORDERS_AT_ONCE = 20;
 const LONGEST_PAUSE_MS = 60_000;
 
@@ -26,6 +26,8 @@ export function createBookAgain(parts: Parts, accountId: string, fence: Fence): 
   const shortestMs = settings.R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS;
   let pauseMs = shortestMs;
   let nextAtMs = 0;
+  /** The order that was asked for last. */
+  let after = { instrumentId: "", venueOrderId: "" };
 
   const bookOrder = async (row: WaitingRow): Promise<number> => {
     const { venue_order_id: venueOrderId, client_order_id: clientOrderId, trade_ids: tradeIds } = row;
@@ -57,9 +59,12 @@ export function createBookAgain(parts: Parts, accountId: string, fence: Fence): 
         join order_position_tracker.orders o on o.account_id = u.account_id and o.instrument_id = u.instrument_id
           and o.venue_order_id = u.venue_order_id
         where u.account_id = ${accountId} and u.session_id is not null and u.discard_reason is null
-        group by 1, 2, 3 order by min(u.seen_at_ms), 2 limit ${ORDERS_AT_ONCE}`;
+          and (u.instrument_id, u.venue_order_id) > (${after.instrumentId}, ${after.venueOrderId})
+        group by 1, 2, 3 order by 1, 2 limit ${ORDERS_AT_ONCE}`;
       let booked = 0;
       for (const row of rows) booked += await bookOrder(row);
+      const last = rows.length < ORDERS_AT_ONCE ? undefined : rows.at(-1);
+      after = { instrumentId: last?.instrument_id ?? "", venueOrderId: last?.venue_order_id ?? "" };
       pauseMs = rows.length === 0 || booked > 0 ? shortestMs : Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
       nextAtMs = rows.length === 0 ? 0 : deps.clock.nowMs() + pauseMs;
     },

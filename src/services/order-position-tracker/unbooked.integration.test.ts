@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
@@ -22,7 +23,7 @@ import { readUnbooked } from "./unbooked.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(9, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(10, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
   ({ world, desk } = given);
 });
 
@@ -207,8 +208,35 @@ describe("a session of which an execution could not be booked", () => {
     expect((await tracker.ask("/unbooked/discard", "POST", { ...which, tradeId: "2", reason: "seen" })).status).toBe(
       404,
     );
+    expect((await tracker.ask("/unbooked/discard", "POST", { ...which, reason: "a\0b" })).status).toBe(422);
     expect((await tracker.ask("/unbooked/discard", "POST", { ...which, reason: "seen" })).status).toBe(200);
     await inState(world, await place(world, desk, requestOf(session, 2)), "ACCEPTED");
     await mend();
+  });
+
+  test("sends nothing from the frame on that was left out, also while the venue's list cannot be read", async () => {
+    let isAway = false;
+    const account = (given: VenueAccount) =>
+      changed(given, {
+        fills: async (query) => {
+          if (isAway) throw new AppError("VENUE_UNAVAILABLE", "outage", "The venue is away.");
+          return await given.fills(query);
+        },
+      });
+    await desk.startTracker({ settings: OFTEN, account });
+    const session = await runSession(world, desk);
+    await until(() => desk.proxy.heard >= 2);
+    const mend = await breakBooks(session.id);
+    const order = await place(world, desk, requestOf(session, 1));
+    await inState(world, order, "ACCEPTED");
+    isAway = true;
+    await desk.tick("101");
+    await until(async () => (await readUnbooked(world.database.db, desk.marketId, 10)).length > 0);
+    const { stateReason } = await inState(world, await place(world, desk, requestOf(session, 2)), "DENIED");
+    expect(stateReason).toContain("BOOK_INCOMPLETE: ");
+    await mend();
+    isAway = false;
+    await inState(world, order, "FILLED");
+    expect(await readUnbooked(world.database.db, desk.marketId, 10)).toEqual([]);
   });
 });

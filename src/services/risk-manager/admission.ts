@@ -39,7 +39,7 @@ export function refuseSignal(
   if (session.state !== "RUNNING" && session.state !== "PAUSED") {
     return { code: "SESSION_NOT_TRADING", reason: `The session is ${session.state}.` };
   }
-  const incomplete = refuseByBook(gap);
+  const incomplete = refuseByBook(gap, session.degraded);
   if (incomplete !== null) return incomplete;
   const missing = exit ? null : blocksEntries(session.degraded, session.riskPolicy.degradedEntries);
   if (missing !== null) return { code: "SESSION_DEGRADED", reason: `${missing.code}: ${missing.text}` };

@@ -299,6 +299,32 @@ describe("a session whose book lacks an execution", () => {
     expect(await exits(session)).toHaveLength(1);
   });
 
+  test("gets none either while it says so itself: its book may be behind what was booked after all", async () => {
+    const session = await holding();
+    const degraded = [{ code: "BOOK_INCOMPLETE", sinceMs: 1, text: "An execution could not be booked." } as const];
+    const riskPolicy = { ...session.riskPolicy, degradedEntries: "allow" } as const;
+    await putSession(world.database.db.sql, { ...session, degraded, riskPolicy, version: 2 });
+    await exit(session, 2);
+    expect(await lastDecision(session)).toMatchObject({ kind: "denied", code: "BOOK_INCOMPLETE" });
+  });
+
+  test("has its signal wait while an event of its orders is parked or dead here", async () => {
+    const session = await holding();
+    const { sql } = world.database.db;
+    await sql`
+      insert into bus.parked (id, group_name, topic, part, seq, key, state, tries, raw, next_try_at)
+      values (${Bun.randomUUIDv7()}, 'risk-manager', 'orders', ${session.partition}, 999999, ${session.id}, 'dead', 1, ''::bytea, now())`;
+    await world.signal(signalOf(session, { number: 2, intent: EXIT }));
+    await until(async () => {
+      const [task] = await sql<{ error: string | null }[]>`
+        select error from queue.tasks where lane = ${session.id} and state = 'open'`;
+      return task?.error?.includes("does not have all fills") === true;
+    });
+    await sql`delete from bus.parked where key = ${session.id}`;
+    await world.outcome(session);
+    expect(await exits(session)).toHaveLength(1);
+  });
+
   test("that stops with flatten waits for it, and says so", async () => {
     const session = await stop(await holding());
     const mend = await lack(session);

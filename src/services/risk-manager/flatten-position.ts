@@ -7,7 +7,7 @@ import type { FlattenPosition } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { TaskOutcome } from "#shared/queue/queue.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
-import { sayGap } from "#shared/risk/book-rule.ts";
+import { whyIncomplete } from "#shared/risk/book-rule.ts";
 import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
 import { sayRefused } from "./refused-exit.ts";
 import { type Budget, type Cause, type DecisionContext, openBudget, readContext } from "./store.ts";
@@ -32,8 +32,9 @@ export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenP
   if (session === null || !isWanted(session, wanted)) return { decision: "not wanted any more" };
   const budget = context.budget ?? (await openBudget(tx, session, deps.clock.nowMs()));
   if (budget.openOrders > 0) return { decision: "orders are under way", orders: budget.openOrders };
-  if (context.gap !== null) {
-    const reason = `The position is not closed before it is known: ${sayGap(context.gap)} With the stop policy keep the session stops without that.`;
+  const incomplete = whyIncomplete(context.gap, session.degraded);
+  if (incomplete !== null) {
+    const reason = `The position is not closed before it is known: ${incomplete} With the stop policy keep the session stops without that.`;
     reportWaiting(tx, deps, session, reason);
     return { decision: "book incomplete" };
   }

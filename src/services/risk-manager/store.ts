@@ -6,9 +6,13 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
+import { ORDERS } from "#shared/messages/topics.ts";
 import type { BookGap } from "#shared/risk/book-rule.ts";
 import type { ApprovedOrder, Denial } from "#shared/risk/decide.ts";
 import type { RefusedExit } from "./refused-exit.ts";
+
+/** Who keeps the books by the orders' events. */
+export const GROUP = "risk-manager";
 
 /** What a decision is made for: a strategy's signal, or the stop of a session (number 0). */
 export type Cause = Pick<
@@ -29,7 +33,10 @@ export type Cause = Pick<
 export interface Budget {
   book: Book;
   reserved: { quote: Decimal; base: Decimal };
-  /** How many of its orders have not ended yet, as far as their events are known here. None: the book has all their fills. */
+  /**
+   * How many of its orders have not ended yet, as far as their events are known here, and how many of these events are parked
+   * or dead. None: the book has all fills.
+   */
   openOrders: number;
   nextOrderNumber: number;
   /** The newest moment of market time that was seen for the session. */
@@ -104,7 +111,8 @@ interface OpenOrdersRow {
 function selectOpenOrders({ sql }: Tx, sessionId: string) {
   return sql<OpenOrdersRow[]>`
     select coalesce(sum(size_left * quote_per_unit), 0) as quote, coalesce(sum(size_left * base_per_unit), 0) as base,
-      count(*)::integer as open
+      (count(*) + (select count(*) from bus.parked
+        where group_name = ${GROUP} and topic = ${ORDERS.name} and key = ${sessionId}))::integer as open
     from risk_manager.reservations where session_id = ${sessionId}`;
 }
 

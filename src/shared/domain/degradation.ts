@@ -82,7 +82,7 @@ export type Degradation = z.infer<typeof degradationSchema>;
 export const DEGRADED_ENTRIES = {
   deny: "Entries are denied whatever is missing.",
   "deny-stale": "Entries are denied while prices are stale, and allowed else.",
-  allow: "Entries are allowed whatever is missing.",
+  allow: "Entries are allowed whatever is missing, but with BOOK_INCOMPLETE.",
 } as const;
 export const degradedEntriesSchema = z.enum(
   Object.keys(DEGRADED_ENTRIES) as [keyof typeof DEGRADED_ENTRIES, ...(keyof typeof DEGRADED_ENTRIES)[]],

@@ -46,7 +46,7 @@ export const riskPolicySchema = z.strictObject({
   maxPositionNotional: positiveDecimal.nullable().default(null),
   /** How long after its candle closed, or after the newest trade of a forming one, a signal may still be decided, in market time. Null: no limit. */
   signalValidityMs: z.number().int().positive().nullable().default(null),
-  /** What becomes of entries while the session is degraded. Exits are never denied for it. */
+  /** What becomes of entries while the session is degraded. Exits are never denied for it, but with BOOK_INCOMPLETE. */
   degradedEntries: degradedEntriesSchema.default("deny-stale"),
 });
 export type RiskPolicy = z.infer<typeof riskPolicySchema>;

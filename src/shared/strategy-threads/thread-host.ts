@@ -177,7 +177,7 @@ class ThreadHost implements StrategyHost {
       catalogue = await readCatalogue(
         folders,
         (file) => generation.inspect(file),
-        this.#newest?.catalogue.strategies ?? null,
+        this.#generations[0]?.catalogue.strategies ?? null,
       );
     } catch (error) {
       generation.close();
