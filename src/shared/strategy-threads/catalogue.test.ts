@@ -91,7 +91,7 @@ describe("the strategies of a folder", () => {
     await until(() => host.find("sound") !== null);
     expect(host.list().map(({ name }) => name)).toEqual(["good", "sound"]);
     expect(host.find("good")).toEqual(before);
-    expect(told).toContain("a file of strategies is left out");
+    expect(told).toContain("a file of strategies cannot be loaded");
     expect(await failureOf(host.open(seatingOf("both")))).toMatch(
       /There is no strategy "both" here.*Two strategies are named "both", in .*one\.ts and in .*two\.ts: give one of them/,
     );

@@ -75,24 +75,30 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     late = undefined;
     printed = 0;
     let value: unknown;
-    let thrown: string | null = null;
+    let failed: { error: unknown } | null = null;
     // What came with the first request is not what its strategy has gathered.
     marks.base(heapBytes ?? liveHeapBytes());
     try {
       value = await handle(request, { marks, note: (note) => post({ kind: "note", id, value: note }) });
     } catch (error) {
-      thrown = describe(error);
+      failed = { error };
     }
     await settled();
+    // First of all: what follows uses built-ins.
+    const changed = builtInsChange();
+    if (changed !== null) {
+      post({ kind: "damaged", id, changed });
+      return;
+    }
     const { bar } = marks.read();
-    if (late !== undefined)
-      thrown ??= bar.n === 0 ? describe(late) : `${LATE}, at ${candleName(bar)} or before: ${describe(late)}`;
     marks.begin("idle", 0, NO_BAR);
     heapBytes = heapSize();
-    const changed = builtInsChange();
-    if (changed !== null) post({ kind: "damaged", id, changed });
-    else if (thrown === null) post({ kind: "done", id, value, heapBytes });
-    else post({ kind: "failed", id, reason: storable(thrown), heapBytes });
+    if (failed !== null) post({ kind: "failed", id, reason: storable(describe(failed.error)), heapBytes });
+    else if (late === undefined) post({ kind: "done", id, value, heapBytes });
+    else {
+      const told = bar.n === 0 ? describe(late) : `${LATE}, at ${candleName(bar)} or before: ${describe(late)}`;
+      post({ kind: "failed", id, reason: storable(told), heapBytes });
+    }
   }
 
   async function work(): Promise<void> {
