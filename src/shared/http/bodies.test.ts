@@ -10,7 +10,7 @@ beforeAll(() => {
 });
 afterAll(async () => await server.stop());
 
-async function post(path: string, body: string, type: string | null = "application/json") {
+async function post(path: string, body: string | Uint8Array<ArrayBuffer>, type: string | null = "application/json") {
   const headers: Record<string, string> = type === null ? {} : { "content-type": type };
   const answer = await fetch(`${server.url}/api/things${path}`, { method: "POST", body, headers });
   return { status: answer.status, json: (await answer.json()) as Record<string, unknown> };
@@ -73,6 +73,27 @@ describe("a body", () => {
 /** `count` of them with commas between. */
 const listed = (count: number, one: (index: number) => string) =>
   Array.from({ length: count }, (_, at) => one(at)).join();
+
+describe("a body that is no UTF-8", () => {
+  const bytes = (text: string, ...more: number[]) =>
+    new Uint8Array([...new TextEncoder().encode(text), ...more, ...new TextEncoder().encode('"}')]);
+
+  test.each([
+    ["a byte of Latin-1", [0xe9]],
+    ["half of a character", [0xf0, 0x9f, 0x98]],
+    ["half of a surrogate pair", [0xed, 0xa0, 0x80]],
+    ["a character written too long", [0xc0, 0xaf]],
+  ])("is refused, and not taken with other characters: %s", async (_what, more) => {
+    const { status, json } = await post("/any", bytes('{"value":"', ...more));
+    expect([status, json["code"]]).toEqual([400, "MALFORMED"]);
+    expect(json["detail"]).toBe("The body is not UTF-8: send its text in that encoding.");
+  });
+
+  test("is not one with any character that is", async () => {
+    expect((await post("/any", bytes('{"value":"é 😀 \uFFFD'))).status).toBe(200);
+    expect((await post("/any", bytes('\uFEFF{"value":"'))).status).toBe(200);
+  });
+});
 
 describe("a body that holds too much", () => {
   const VALUES = "The body holds more than 10000 values: send less at once.";

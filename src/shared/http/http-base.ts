@@ -119,8 +119,8 @@ function faultsIn(
 /** What it returns is the body; what is no JSON is refused a step later. */
 async function parseBody({ request }: { request: Request }): Promise<unknown> {
   if (!isJson(request)) return NO_BODY;
-  const text = await request.text();
-  return text === "" ? NO_BODY : readJsonBody(text);
+  const bytes = await request.arrayBuffer();
+  return bytes.byteLength === 0 ? NO_BODY : readJsonBody(bytes);
 }
 
 /** Writes problem details with the request's id; `headers` are those already set for the answer. */

@@ -25,13 +25,23 @@ export class UnreadableBody extends Error {
  *
  * @throws UnreadableBody, and INVALID_INPUT for texts that nothing can store
  */
-export function readJsonBody(text: string): unknown {
+export function readJsonBody(bytes: ArrayBuffer): unknown {
+  const text = decode(bytes);
   const excess = excessOf(text);
   if (excess !== null) throw new UnreadableBody(excess);
   const body = parse(text);
   const broken = mayHoldBrokenText(text) ? faultsOfText(body) : [];
   if (broken.length > 0) throw invalidInput(broken);
   return body;
+}
+
+/** A decoder that is not told otherwise puts other characters in the place of what is none. */
+function decode(bytes: ArrayBuffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new UnreadableBody("The body is not UTF-8: send its text in that encoding.", { cause: error });
+  }
 }
 
 function parse(text: string): unknown {

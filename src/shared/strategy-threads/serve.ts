@@ -1,7 +1,7 @@
 import { heapSize } from "bun:jsc";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { storable } from "#shared/errors/storable-text.ts";
-import { candleName } from "#shared/strategy/failing.ts";
+import { type BarName, candleName } from "#shared/strategy/failing.ts";
 import { refuseGlobals } from "./guard.ts";
 import { createHeapMeter, liveHeapBytes } from "./heap-meter.ts";
 import { createMarksBuffer, type Marks, marksOn, NO_BAR } from "./marks.ts";
@@ -86,19 +86,13 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     await settled();
     // First of all: what follows uses built-ins.
     const changed = builtInsChange();
-    if (changed !== null) {
-      post({ kind: "damaged", id, changed });
-      return;
-    }
+    if (changed !== null) return post({ kind: "damaged", id, changed });
     const { bar } = marks.read();
     marks.begin("idle", 0, NO_BAR);
     heapBytes = heapSize();
     if (failed !== null) post({ kind: "failed", id, reason: storable(describe(failed.error)), heapBytes });
     else if (late === undefined) post({ kind: "done", id, value, heapBytes });
-    else {
-      const told = bar.n === 0 ? describe(late) : `${LATE}, at ${candleName(bar)} or before: ${describe(late)}`;
-      post({ kind: "failed", id, reason: storable(told), heapBytes });
-    }
+    else post({ kind: "failed", id, reason: storable(lateSentence(late, bar)), heapBytes });
   }
 
   async function work(): Promise<void> {
@@ -123,6 +117,11 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
   }
   refuseGlobals();
   builtInsChange = watchBuiltIns();
+}
+
+/** What failed later than its bar came back, with the newest candle; what failed as a file was loaded has none. */
+function lateSentence(error: unknown, bar: BarName): string {
+  return bar.n === 0 ? describe(error) : `${LATE}, at ${candleName(bar)} or before: ${describe(error)}`;
 }
 
 /** The error's words, and where in a file of the strategy it was thrown. */
