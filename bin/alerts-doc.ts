@@ -22,7 +22,7 @@ const DEGRADED = `## What a session can run without
 Each entry of a session's \`degraded\` has one of these codes, a sentence with the reason, and since when. It ends by itself; at rest and FAULTED the list is empty.`;
 
 const ENTRIES = `## Entries while something is missing
-What a session's risk policy says as \`degradedEntries\`. A denied entry has the code \`SESSION_DEGRADED\`. Exits are never denied for it.`;
+What a session's risk policy says as \`degradedEntries\`. A denied entry has the code \`SESSION_DEGRADED\`. Exits are never denied for it, but with \`BOOK_INCOMPLETE\`, which has that code itself.`;
 
 const ENDS: Record<AlertKind["ends"], string> = { condition: "by itself", fact: "a person clears it" };
 

@@ -64,4 +64,20 @@ describe("bin/bun in a fresh clone", () => {
     const { said, calls } = run(["install"]);
     expect({ said, calls }).toEqual({ said: "Installing packages ...\n", calls: ["install --no-summary"] });
   });
+
+  test.each([
+    ["bnech", /^There is no script "bnech"\. Did you mean bench\?\n$/],
+    ["xyzxyzxyz", /^There is no script "xyzxyzxyz"\. There are all, .*\.\n$/],
+  ])("says which script may be meant by %s", (script, says) => {
+    const repository = join(import.meta.dir, "..");
+    const done = Bun.spawnSync([join(repository, "bin/bun"), "run", script], { cwd: repository });
+    expect(done.exitCode).toBe(1);
+    expect(done.stderr.toString()).toEqual(expect.stringMatching(says));
+  });
+
+  test("leaves to Bun what is a script, a tool or a file", () => {
+    writeFileSync(join(root, "package.json"), '{\n  "scripts": {\n    "all": "x"\n  }\n}');
+    for (const name of ["all", "ls", "bin/up.ts", "--silent"])
+      expect(run(["run", name]).calls.at(-1)).toBe(`run ${name}`);
+  });
 });

@@ -31,7 +31,7 @@ const MARKET = {
 const BAD: Readonly<Record<string, { onBar: string; told: RegExp }>> = {
   loops: {
     onBar: "if (bars === 3) for (;;);",
-    told: /^The strategy did not come back from candle \d+ within its budget of 500 ms/,
+    told: /^The strategy did not come back from candle \d+ \(close \S+Z\) within its budget of 500 ms/,
   },
   eats: {
     onBar: "if (bars === 3) for (const all: number[][] = [];;) all.push(new Array(1e5).fill(1.5));",
@@ -39,9 +39,12 @@ const BAD: Readonly<Record<string, { onBar: string; told: RegExp }>> = {
   },
   late: {
     onBar: 'if (bars === 3) void (async () => { await null; throw new Error("too late"); })();',
-    told: /too late \(late\.ts, line \d+\)/,
+    told: /at candle \d+ \(close \S+Z\) or before: too late \(late\.ts, line \d+\)/,
   },
-  throws: { onBar: 'if (bars === 3) throw new Error("on purpose");', told: /failed at candle \d+: on purpose/ },
+  throws: {
+    onBar: 'if (bars === 3) throw new Error("on purpose");',
+    told: /failed at candle \d+ \(close \S+Z\): on purpose/,
+  },
 };
 
 const sessionSchema = z.object({ id: z.string(), state: z.string(), stateReason: z.string().nullish() });

@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { eventually } from "./alone.fixture.ts";
 import { environment } from "./environment.ts";
 import { postgresHome } from "./postgres-server.ts";
-import { endLeftovers } from "./process-record.ts";
+import { endLeftovers, identityOf, remember } from "./process-record.ts";
 import { removeData } from "./servers.ts";
 
 let folder = "";
@@ -60,4 +60,26 @@ test("Ctrl-C at what works in a folder of its own while Postgres' data is made l
   expect(said).toMatch(/^■ Postgres \(interrupted after N s\)\n✔ Interrupted: everything ended and removed \(N s\)\n$/);
   expect(code).toBe(130);
   expect(readdirSync(folder)).toEqual([]);
+});
+
+/** What a bin/up that was killed has left: it takes its time to end, and makes a file once it is asked to. */
+async function leaveRunning(asked: string): Promise<number> {
+  const source = `
+    process.on("SIGTERM", () => { require("node:fs").writeFileSync("${asked}", ""); setTimeout(process.exit, 1_000); });
+    console.log("ready"); setInterval(() => {}, 1_000);`;
+  const child = spawn(process.execPath, ["-e", source], { detached: true, stdio: ["ignore", "pipe", "ignore"] });
+  await once(child.stdout, "data");
+  const pid = child.pid ?? 0;
+  const record = { name: "redis", pid, identity: identityOf(pid) ?? "", stopSignal: "SIGTERM", rank: 1 } as const;
+  remember(join(folder, "processes"), record);
+  return pid;
+}
+
+test("Ctrl-C at bin/up while it ends what an earlier one left ends that too", async () => {
+  const asked = join(folder, "asked");
+  const pid = await leaveRunning(asked);
+  const { code, said } = await interrupted(["bin/up.ts"], { R3_DATA_FOLDER: folder }, () => existsSync(asked));
+  expect(identityOf(pid)).toBeNull();
+  expect(said).toContain("✔ Everything stopped (N s)\nData and logs stay in ");
+  expect(code).toBe(130);
 });

@@ -92,12 +92,12 @@ export async function end(record: ProcessRecord, graceMs: number): Promise<void>
   while (isAlive(record)) await Bun.sleep(20);
 }
 
-/** Ends whatever an earlier run that was killed left running. Answers the names of what it found. */
-export async function endLeftovers(folder: string): Promise<string[]> {
+/** Ends whatever an earlier run that was killed left running, each within a grace. Answers the names of what it found. */
+export async function endLeftovers(folder: string, graceMs = 10_000): Promise<string[]> {
   const records = remembered(folder).toSorted((a, b) => b.rank - a.rank);
   const found = records.filter(isAlive);
   for (const rank of new Set(found.map((record) => record.rank))) {
-    await Promise.all(found.filter((record) => record.rank === rank).map((record) => end(record, 10_000)));
+    await Promise.all(found.filter((record) => record.rank === rank).map((record) => end(record, graceMs)));
   }
   for (const record of records) forget(folder, record.name);
   return found.map((record) => record.name);

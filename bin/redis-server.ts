@@ -163,6 +163,9 @@ export function redisProgram(options: { binary: string; dataFolder: string; port
       ...`--port ${port} --bind 127.0.0.1 --daemonize no --appendonly yes --appendfsync everysec`.split(" "),
       "--maxmemory-policy",
       "noeviction",
+      // Far above all that is ours: what a reader is given has to fit into its memory.
+      "--proto-max-bulk-len",
+      "8mb",
       "--dir",
       folder,
       "--save",

@@ -5,6 +5,7 @@ import { systemClock } from "#shared/clock/system.ts";
 import type { Settings } from "#shared/config/load.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
 import { listen } from "#shared/http/listen.ts";
+import { foldersOf, refuseMissing } from "#shared/strategy-threads/catalogue.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
 import { DEMO_VENUE, refuseTaken } from "./demo-settings.ts";
 
@@ -19,6 +20,7 @@ export async function refuseGiven(settings: Settings): Promise<void> {
   refuseTaken(given, "R3_VENUES", [DEMO_VENUE]);
   const demo = { id: DEMO_VENUE, connector: "binance", marketClock: "replay", listLagMs: 0 } as const;
   const venues = [...general.R3_VENUES, demo];
+  for (const folder of foldersOf(general.R3_STRATEGY_FOLDERS)) refuseMissing(folder);
   const log = createLogger({ level: "silent", format: "json", isTerminal: false });
   await createCcxtExchanges({ venues, accounts: general.R3_ACCOUNTS, clock: systemClock, log }).close();
   for (const market of settings.of(paperExchange).R3_PAPER_EXCHANGE_MARKETS)

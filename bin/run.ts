@@ -59,6 +59,7 @@ interface Ports {
   deps: Deps;
   /** In the order of their start. */
   parts: Part[];
+  /** What the process cannot work without, and has not got. */
   away(): readonly string[];
 }
 
@@ -121,7 +122,7 @@ async function connect(settings: Settings, log: Logger, registry: Registry, plac
   return {
     deps: { db, bus, queue, leader, cache, exchanges, clients, strategies, clock, log, failpoints },
     parts,
-    away: () => watch.away(),
+    away: () => [...watch.away(), ...leader.unled().map((role) => `someone who leads ${role}`)],
   };
 }
 

@@ -110,6 +110,8 @@ describe("a process that cannot start", () => {
   const account = '[{"id":"a","venue":"nosuch","apiKey":"k","secret":"s"}]';
   test.each([
     [{ R3_HTTP_HOST: "nohost" }, /^Nothing can listen on port 0 of nohost: R3_HTTP_HOST .*\.\n$/],
+    [{ R3_STRATEGY_FOLDERS: "strategies,nowhere" }, /^There is no folder nowhere: R3_STRATEGY_FOLDERS /],
+    [{ R3_STRATEGY_FOLDERS: "package.json" }, /^There is no folder package.json: /],
     [{ R3_ACCOUNTS: account }, 'The account "a" is at the venue "nosuch", which is not among the venues.\n'],
     [
       { R3_VENUES: '[{"id":"paper","connector":"binance"}]' },

@@ -18,9 +18,9 @@ import { refuseGiven } from "./refuse-given.ts";
 import { beInterrupted, beQuiet, closingStep, exitAfter, report, say, step, Trouble } from "./say.ts";
 import { type PostgresServer, startPostgres, startRedis } from "./servers.ts";
 import { SERVICES } from "./services.ts";
-import { strategyTypeErrors } from "./strategy-types.ts";
 import { Supervisor } from "./supervisor.ts";
 import { readUpOptions, type UpOptions } from "./up-options.ts";
+import { strategyFaults, watchStrategies } from "./watch-strategies.ts";
 
 interface UpContext {
   data: DataFolder;
@@ -87,7 +87,10 @@ async function up(options: UpOptions, { data, supervisor, general, given, sinceM
   );
   writePlaces(engine);
   // The start does not wait for it.
-  if (!options.untilDemoEnds) void sayTypeErrors(foldersOf(general.R3_STRATEGY_FOLDERS), data);
+  if (!options.untilDemoEnds) {
+    const folders = foldersOf(general.R3_STRATEGY_FOLDERS);
+    void watchStrategies({ folders, dataFolder: data.path, faults: () => strategyFaults(engine.urls), say });
+  }
   let equal = run.done;
   if (run.sessionId !== null && !(await isThere(engine.urls, run.sessionId))) {
     const gone = "The demo's session was deleted; `bin/up --fresh` plays a new demo.";
@@ -99,12 +102,6 @@ async function up(options: UpOptions, { data, supervisor, general, given, sinceM
     await new Promise(() => {});
   }
   return equal ? 0 : 1;
-}
-
-/** Types are for whoever writes strategies; nothing else depends on them. */
-async function sayTypeErrors(folders: readonly string[], data: DataFolder): Promise<void> {
-  const errors = await strategyTypeErrors(folders, data.path).catch(() => []);
-  for (const error of errors) say(`Types of strategies: ${error}`);
 }
 
 /** What stays when everything was stopped, and how to go on with it. */
@@ -128,9 +125,12 @@ async function main(options: UpOptions): Promise<number> {
     interrupts += 1;
     beInterrupted();
     if (interrupts === 1) say("Interrupted: stopping everything; Ctrl-C once more stops at once.");
-    const stopped = closingStep(interrupts === 1 ? "Everything stopped" : "Everything stopped at once", () =>
-      interrupts === 1 ? supervisor.stop() : supervisor.stopNow(),
-    );
+    const atOnce = interrupts > 1;
+    const stopped = closingStep(atOnce ? "Everything stopped at once" : "Everything stopped", async () => {
+      await (atOnce ? supervisor.stopNow() : supervisor.stop());
+      // What an earlier bin/up left may not have been ended yet.
+      await (atOnce ? endLeftovers(data.pids, 1_000) : endLeftovers(data.pids));
+    });
     const ended = stopped.then(() => {
       data.release();
       sayWhatStays(data);

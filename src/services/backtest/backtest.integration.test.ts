@@ -94,11 +94,11 @@ beforeAll(async () => {
   });
   database = await createTestDatabase();
   folder = await strategyFolder();
-  const spin = "for (let i = 0; i < 2e7; i += 1) spun = (spun * 31 + i) | 0;";
+  const spin = "let spun = 1; for (let i = 0; i < 2e7; i += 1) spun = (spun * 31 + i) | 0; kept[0] = spun;";
   await folder.write("stuck", bodyOf("if (bar.n === 1_005) for (;;);"));
   await folder.write("late", bodyOf('if (bar.n === 1_010) void Promise.reject(new Error("too late"));'));
   await folder.write("wrong", bodyOf("", "Number.NaN"));
-  await folder.write("slow", bodyOf(spin, "spun"), { before: "let spun = 1;" });
+  await folder.write("slow", bodyOf(spin, "kept"), { before: "const kept = [0];" });
   await folder.write("speaks", bodyOf('throw new Error(`bad \\ud800 \\0 ${"x".repeat(3e6)}`)'));
   await folder.write("unsaved", bodyOf("", "(() => { for (;;); })()"));
   await folder.write("gathers", bodyOf("all.push(new Array(2e5).fill(1.5))"), {
@@ -242,14 +242,20 @@ describe("a strategy that is no good", () => {
   const RANGE = { fromN: 1_001, toN: 1_600, params: {} };
 
   test.each([
-    ["stuck", /^The strategy did not come back from candle 1005 within its budget of 300 ms; its thread was ended\.$/],
-    ["late", /too late/],
-    ["wrong", /its snapshot is NaN/],
-    ["speaks", /^bad \ufffd {2}x{1990,1995}$/],
-    ["unsaved", /^The strategy did not come back from its snapshot within its budget of 3000 ms/],
+    [
+      "stuck",
+      /^The strategy did not come back from candle 1005 \(close \S+Z\) within its budget of 300 ms; its thread was ended\.$/,
+    ],
+    ["late", /candle \d+ \(close \S+Z\) or before: (error: )?too late/],
+    ["wrong", /^The strategy could not be saved after candle 1600 \(close \S+Z\): its snapshot is NaN/],
+    ["speaks", /^The strategy failed at candle 1001 \(close \S+Z\): bad \ufffd {2}x{1900,1995}$/],
+    [
+      "unsaved",
+      /^The strategy did not come back from its snapshot\(\) after candle 1600 \(close \S+Z\) within its budget of 3000 ms/,
+    ],
     [
       "gathers",
-      /^The strategy's thread held \d+ MB at candle \d+, more than 100 MB, \d+ MB of them gathered in this turn alone/,
+      /^The strategy's thread held \d+ MB at candle \d+ \(close \S+Z\), more than 100 MB, \d+ MB of them gathered in this turn alone/,
     ],
   ])("(%s) is its run's failure, never DONE, and the next run is worked", async (strategy, reason) => {
     const bad = await call("/runs", { ...WANTED, ...RANGE, strategy });

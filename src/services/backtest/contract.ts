@@ -2,13 +2,13 @@ import { z } from "zod";
 import { MOST_HISTORY } from "#shared/candles/limits.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
 import { countNumber, decimalText, epochMs, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
-import { sessionSchema } from "#shared/domain/session.ts";
+import { paramsSchema, sessionSchema } from "#shared/domain/session.ts";
 
 /** What a run is asked with: the same words as a session. */
 export const requestSchema = sessionSchema
   .pick({ strategy: true, timeFrame: true, capital: true, riskPolicy: true })
   .extend({
-    params: z.record(z.string(), z.json()).default({}),
+    params: paramsSchema.default({}),
     instrumentId: instrumentSchema.shape.id,
     /** Number of the first candle. Default: the first one that is kept. */
     fromN: countNumber.positive().optional(),

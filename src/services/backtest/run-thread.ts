@@ -2,9 +2,10 @@ import { equityPoints, orderToJson } from "#shared/backtest/result.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
 import { statisticsOf } from "#shared/backtest/statistics.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
+import type { BarName } from "#shared/strategy/failing.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import { loadDefinitions } from "#shared/strategy-threads/definitions.ts";
-import type { Marks } from "#shared/strategy-threads/marks.ts";
+import { type Marks, NO_BAR } from "#shared/strategy-threads/marks.ts";
 import { serve, type ThreadDesk } from "#shared/strategy-threads/serve.ts";
 import type { Outcome } from "./store.ts";
 import { SEAT, type ThreadTask } from "./thread-task.ts";
@@ -13,8 +14,8 @@ import { SEAT, type ThreadTask } from "./thread-task.ts";
 const POINTS_BETWEEN_MARKS = 4_096;
 
 serve<ThreadTask>(async (task, desk) => {
-  desk.marks.begin("slow", SEAT, 0);
-  const definition = (await loadDefinitions(task.file)).find(({ name }) => name === task.request.strategy);
+  desk.marks.begin("slow", SEAT, NO_BAR);
+  const definition = (await loadDefinitions(task.file, task.texts)).find(({ name }) => name === task.request.strategy);
   if (definition === undefined) throw new Error(`There is no strategy "${task.request.strategy}" any more.`);
   return compute(task, watched(definition, desk.marks), desk);
 });
@@ -36,11 +37,11 @@ function compute(
     onProgress: (bars) => desk.note(bars),
   });
   const source = { columns, instrument, capital, fills: run.fills };
-  const lastN = firstN + columns.length - 1;
+  const last = { n: firstN + columns.length - 1, closeAtMs: columns.closeAtMs.at(-1) ?? 0 };
   const closeAtMs: number[] = [];
   const equity: string[] = [];
   for (const point of equityPoints(source)) {
-    if (closeAtMs.length % POINTS_BETWEEN_MARKS === 0) desk.marks.begin("slow", SEAT, lastN);
+    if (closeAtMs.length % POINTS_BETWEEN_MARKS === 0) desk.marks.begin("slow", SEAT, last);
     closeAtMs.push(point.closeAtMs);
     equity.push(plain(point.equity));
   }
@@ -62,16 +63,16 @@ function watched(definition: StrategyDefinition, marks: Marks): StrategyDefiniti
     create(params) {
       const instance = definition.create(params);
       let work: "slow" | "bar" = "slow";
-      let lastN = 0;
+      let last: BarName = NO_BAR;
       return {
         onBar(bar, context) {
-          lastN = bar.n;
-          marks.begin(work, SEAT, lastN);
+          last = bar;
+          marks.begin(work, SEAT, bar);
           work = "bar";
           return instance.onBar(bar, context);
         },
         snapshot() {
-          marks.begin("save", SEAT, lastN);
+          marks.begin("save", SEAT, last);
           return instance.snapshot();
         },
         restore: (snapshot) => instance.restore(snapshot),

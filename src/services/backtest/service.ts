@@ -31,8 +31,6 @@ export function createBacktest(place: { deps: Deps; settings: Settings }): Servi
       await worker?.close();
     },
     notReady: () => (ready ? [] : ["its queue"]),
-    routes: new Elysia()
-      .use(createRoutes(place))
-      .use(createDeadRoutes("backtest", place.deps, { queues: [RUN_BACKTEST.queue] })),
+    routes: new Elysia().use(createRoutes(place)).use(createDeadRoutes("backtest", place.deps)),
   };
 }

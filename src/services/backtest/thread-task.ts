@@ -1,5 +1,6 @@
 import type { CandleColumns } from "#shared/candles/columns.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
+import type { Texts } from "#shared/strategy-threads/definitions.ts";
 import type { RunRequest } from "./contract.ts";
 
 /** What the thread is asked, once. Its notes are how many bars are done, its answer an `Outcome`. */
@@ -7,6 +8,8 @@ export interface ThreadTask {
   request: RunRequest;
   /** The file that exports the strategy. */
   file: string;
+  /** The texts that it is loaded from. */
+  texts: Texts;
   instrument: Instrument;
   columns: CandleColumns;
   firstN: number;

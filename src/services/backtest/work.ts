@@ -56,15 +56,16 @@ async function run(
 ): Promise<RunEnd> {
   const { clients, strategies } = deps;
   const faults = faultsOfStrategy(await strategies.check(request));
-  const file = strategies.find(request.strategy)?.file;
-  if (faults.length > 0 || file === undefined) return { kind: "failed", reason: problemOf(faults) };
+  const info = strategies.find(request.strategy);
+  if (faults.length > 0 || info === null) return { kind: "failed", reason: problemOf(faults) };
   const instrument = await clients.marketData.instrument(request.instrumentId);
   if (instrument === null) return { kind: "failed", reason: `The instrument ${request.instrumentId} is not known.` };
   const limits = { maxBars: settings.R3_BACKTEST_MAX_BARS, signal: lane.signal };
   const { columns, firstN } = await loadCandles(clients.marketData, request, limits);
   const watch = watchRun(deps, lane, { runId, bars: columns.length, deadlineS: settings.R3_BACKTEST_DEADLINE_S });
   try {
-    const task = { request, file, instrument, columns, firstN };
+    const { file, texts } = info;
+    const task = { request, file, texts, instrument, columns, firstN };
     return { kind: "done", outcome: await runInThread(strategies, task, watch) };
   } finally {
     await watch.close();

@@ -71,6 +71,6 @@ export function createDataCollect(deps: Deps, settings: DataCollectSettings): Se
     notReady: () => (hasStarted ? [] : ["the bus"]),
     routes: new Elysia()
       .use(createRoutes({ db: deps.db, clock: deps.clock, log, exchanges, instruments, onChanged: sync }))
-      .use(createDeadRoutes("data-collect", deps, { group: "data-collect" })),
+      .use(createDeadRoutes("data-collect", deps)),
   };
 }

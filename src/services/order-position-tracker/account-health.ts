@@ -1,5 +1,7 @@
+import type { Db } from "#shared/db/db.ts";
 import { DEGRADATIONS, type Degradation, type DegradationCode } from "#shared/domain/degradation.ts";
 import { hasCode, sentenceOf } from "#shared/errors/app-error.ts";
+import { type BookGap, sayGap } from "#shared/risk/book-rule.ts";
 import { reportDegraded } from "#shared/session-health/report-degraded.ts";
 import type { Parts } from "./parts.ts";
 import type { Fence } from "./reconcile.ts";
@@ -25,6 +27,8 @@ interface SessionRow {
   run: number;
   instrument_id: string;
   degraded: Degradation[];
+  /** What its book is known to lack. */
+  gap: BookGap | null;
 }
 
 export function createAccountHealth(parts: Parts, accountId: string, fence: Fence): AccountHealth {
@@ -78,14 +82,12 @@ export function createAccountHealth(parts: Parts, accountId: string, fence: Fenc
     },
     async report() {
       if (!isAsked) return;
-      const rows = await deps.db.sql<SessionRow[]>`
-        select id, run, session -> 'instrumentIds' ->> 0 as instrument_id, session -> 'degraded' as degraded
-        from reference.sessions
-        where account_id = ${accountId} and state in ('STARTING', 'RUNNING', 'PAUSED', 'STOPPING') order by id`;
+      const rows = await sessionsAtWork(deps.db, accountId);
       const atMs = clock.nowMs();
-      for (const { id, run, instrument_id: instrumentId, degraded } of rows) {
+      for (const { id, run, instrument_id: instrumentId, degraded, gap } of rows) {
         const mine = degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "order-position-tracker");
-        const wanted = begunAsTold(missingOf(instrumentId, mine), mine);
+        const others = mine.filter(({ code }) => code !== "BOOK_INCOMPLETE");
+        const wanted = begunAsTold([...missingOf(instrumentId, others), ...incompleteBook(gap)], mine);
         if (Bun.deepEquals(mine, wanted)) continue;
         await deps.db.transaction(async (tx) => {
           await fence(tx);
@@ -95,6 +97,21 @@ export function createAccountHealth(parts: Parts, accountId: string, fence: Fenc
       }
     },
   };
+}
+
+async function sessionsAtWork({ sql }: Db, accountId: string): Promise<SessionRow[]> {
+  return await sql<SessionRow[]>`
+    select id, run, session -> 'instrumentIds' ->> 0 as instrument_id, session -> 'degraded' as degraded,
+      (select to_jsonb(b) from reference.incomplete_books b where b.session_id = s.id) as gap
+    from reference.sessions s
+    where account_id = ${accountId} and state in ('STARTING', 'RUNNING', 'PAUSED', 'STOPPING') order by id`;
+}
+
+/** Whoever leads: it is a row. */
+function incompleteBook(gap: BookGap | null): Degradation[] {
+  if (gap === null) return [];
+  const text = `Nothing is sent for the session, no exit either: ${sayGap(gap)} It goes on once that is booked or discarded.`;
+  return [{ code: "BOOK_INCOMPLETE", sinceMs: gap.seen_at_ms, text }];
 }
 
 /** What is missing, since when it was told. */

@@ -3,6 +3,7 @@ import type { Leadership } from "#shared/leader/leader.ts";
 import { createAccountHealth } from "./account-health.ts";
 import { createBalanceWatch } from "./balances.ts";
 import { createBell } from "./bell.ts";
+import { createBookAgain } from "./book-again.ts";
 import { ExecutionInbox } from "./execution-inbox.ts";
 import { findFaultsWithPosition } from "./fault-watch.ts";
 import { followedInstruments } from "./fill-cursor.ts";
@@ -30,11 +31,13 @@ export async function followAccount(parts: Parts, accountId: string, leadership:
   });
 
   const balances = createBalanceWatch(parts, accountId, fence);
+  const bookAgain = createBookAgain(parts, accountId, fence);
   const health = createAccountHealth(parts, accountId, fence);
   const reconcile = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
         health.compared(await reconcileAccount(parts, accountId, fence));
+        await bookAgain.run();
         await balances.compare();
       } catch (error) {
         if (hasCode(error, "FENCED")) return;

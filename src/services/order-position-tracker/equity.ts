@@ -1,11 +1,11 @@
 import type { Candle } from "#shared/domain/candle.ts";
-import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
+import { verdictOf } from "#shared/errors/verdict.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { readCursor, type Series, slowest, writePoints } from "./equity-store.ts";
+import { StuckEquity } from "./stuck-equity.ts";
 
 const PAGE = 500;
-
-type Series = Pick<Candle, "instrumentId" | "timeFrame">;
 
 /**
  * The equity curve: one point a closed candle and session, cash + position × close, exact. The cursor moves by one candle in
@@ -19,55 +19,67 @@ export interface EquityCurve {
   follow(candles: readonly Candle[]): Promise<void>;
 }
 
-/** Writes the points of all sessions of a series that stand just before this candle. */
-async function writePoints({ sql }: Deps["db"], candle: Candle): Promise<void> {
-  const { instrumentId, timeFrame, n, closeAtMs, close } = candle;
-  await sql`
-    with moved as (
-      update order_position_tracker.equity_cursors set candle_n = ${n}, candle_close_at_ms = ${closeAtMs}
-      where instrument_id = ${instrumentId} and time_frame = ${timeFrame} and active and candle_n = ${n - 1}
-      returning session_id, instrument_id, quote)
-    insert into order_position_tracker.equity_points (session_id, candle_n, close_at_ms, equity, cash, position, close)
-    select m.session_id, ${n}, ${closeAtMs}, cash.amount + held.size * ${close}::numeric, cash.amount, held.size, ${close}::numeric
-    from moved m
-    cross join lateral (select coalesce(sum(amount), 0) as amount from order_position_tracker.balances
-      where session_id = m.session_id and asset = m.quote) cash
-    cross join lateral (select coalesce(sum(size), 0) as size from order_position_tracker.positions
-      where session_id = m.session_id and instrument_id = m.instrument_id) held
-    on conflict do nothing`;
+/** Hands on the candles of a stretch in order, until `write` says that it goes no further. */
+async function readStretch(
+  { clients }: Deps,
+  { instrumentId, timeFrame, from, to }: Series & { from: number; to: number },
+  write: (candle: Candle) => Promise<boolean>,
+): Promise<void> {
+  for (let fromN = from; fromN <= to; ) {
+    const limit = Math.min(PAGE, to - fromN + 1);
+    const candles = await clients.marketData.candles({ instrumentId, timeFrame, fromN, limit });
+    if (candles.length === 0) return;
+    for (const candle of candles) if (!(await write(candle))) return;
+    fromN = (candles.at(-1)?.n ?? to) + 1;
+  }
 }
 
-/** The number of the candle that the slowest session of a series stands at. Null: no session follows it. */
-async function slowest({ sql }: Deps["db"], series: Series): Promise<number | null> {
-  const rows = await sql<{ n: number | null }[]>`
-    select min(candle_n) as n from order_position_tracker.equity_cursors
-    where instrument_id = ${series.instrumentId} and time_frame = ${series.timeFrame} and active`;
-  return rows[0]?.n ?? null;
-}
-
-export function createEquityCurve({ db, clients, log }: Deps): EquityCurve {
-  /** Up to which candle every session of a series was brought; only to leave repeated heads alone. */
+export function createEquityCurve(deps: Deps): EquityCurve {
+  const { db, log } = deps;
+  /** Up to which candle every session of a series was brought but the stuck ones; only to leave repeated heads alone. */
   const done = new Map<string, number>();
+  const stuck = new StuckEquity(deps);
 
-  const catchUp = async (series: Series & { timeFrame: TimeFrame }, from: number, to: number): Promise<void> => {
-    for (let fromN = from; fromN <= to; ) {
-      const candles = await clients.marketData.candles({ ...series, fromN, limit: PAGE });
-      if (candles.length === 0) return;
-      for (const candle of candles) await writePoints(db, candle);
-      fromN = (candles.at(-1)?.n ?? to) + 1;
+  const writeAll = async (candle: Candle): Promise<void> => {
+    try {
+      await writePoints(db, candle, { but: stuck.ids() });
+    } catch (error) {
+      if (verdictOf(error) === "unit") throw error;
+      await stuck.isolate(candle);
     }
+  };
+
+  /** Tries a session that was left out; what it stands at says how far that went. */
+  const tryAgain = async (candle: Candle, sessionId: string): Promise<void> => {
+    let at = await readCursor(db, sessionId);
+    if (at !== null && at < candle.n) {
+      await readStretch(deps, { ...candle, from: at + 1, to: candle.n }, async (one) => {
+        await stuck.divide(one, [sessionId]);
+        at = await readCursor(db, sessionId);
+        return at === null || at >= one.n;
+      });
+    }
+    if (at !== null && at < candle.n) return;
+    stuck.free(sessionId);
+    await stuck.clear(candle, candle.n);
   };
 
   const take = async (candle: Candle): Promise<void> => {
     const { instrumentId, timeFrame, n } = candle;
+    for (const sessionId of stuck.due(candle)) await tryAgain(candle, sessionId);
     const key = `${instrumentId} ${timeFrame}`;
     const before = done.get(key);
     if (before !== n - 1) {
-      const at = await slowest(db, candle);
+      const at = await slowest(db, candle, stuck.ids());
       if (at === null || at >= n) return;
-      if (at < n - 1) await catchUp({ instrumentId, timeFrame }, at + 1, n - 1);
+      const writeOne = async (one: Candle) => {
+        await writeAll(one);
+        return true;
+      };
+      if (at < n - 1) await readStretch(deps, { ...candle, from: at + 1, to: n - 1 }, writeOne);
     }
-    await writePoints(db, candle);
+    await writeAll(candle);
+    if (before === undefined) await stuck.clear(candle, n);
     done.set(key, n);
   };
 

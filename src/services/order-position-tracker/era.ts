@@ -36,7 +36,8 @@ export async function beginEra(parts: Parts, accountId: string): Promise<void> {
       where account_id = ${accountId} and other_venue_order_ids <> '{}'`;
     await sql`update order_position_tracker.foreign_activity set venue_id = ${before} || venue_id
       where account_id = ${accountId} and venue_id not like 'era%'`;
-    await sql`update order_position_tracker.unbooked set trade_id = ${before} || trade_id
+    await sql`update order_position_tracker.unbooked set trade_id = ${before} || trade_id,
+        discard_reason = coalesce(discard_reason, ${`${NEW_ERA}: its history is closed.`})
       where account_id = ${accountId} and trade_id not like 'era%'`;
     await sql`update order_position_tracker.ledger set reference = ${before} || reference
       where account_id = ${accountId} and kind in ('trade', 'fee') and reference not like 'era%'`;

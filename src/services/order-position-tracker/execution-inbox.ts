@@ -1,11 +1,12 @@
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
+import { storableText } from "#shared/errors/storable-text.ts";
 import type { AccountEvent } from "#shared/exchange/exchange.ts";
 import type { Bell } from "./bell.ts";
 import { reportForeign } from "./foreign.ts";
 import type { Parts } from "./parts.ts";
 import type { Fence } from "./reconcile.ts";
-import { failsByContent } from "./unbooked.ts";
+import { failsByContent, keepUnbooked } from "./unbooked.ts";
 
 /** Frames of an account that arrive within so many milliseconds are booked in one transaction. */
 const FRAMES_WITHIN_MS = 1;
@@ -100,12 +101,24 @@ async function bookEvents(parts: Parts, options: InboxOptions, events: readonly 
 }
 
 /** One event that can not be booked must not keep the later ones: a person is told, and the venue is asked for it anew. */
-async function leaveOut({ deps }: Parts, options: InboxOptions, left: OrderEvent, error: unknown): Promise<void> {
+async function leaveOut(
+  { deps, instruments }: Parts,
+  options: InboxOptions,
+  left: OrderEvent,
+  error: unknown,
+): Promise<void> {
   const { accountId, fence, onLeftOut } = options;
   const { clientOrderId, venueOrderId, venueSymbol } = left.order;
   const tradeId = left.fill?.tradeId ?? null;
+  const { venue } = deps.exchanges.account(accountId);
+  const instrument = await instruments.bySymbol(venue, venueSymbol);
   await deps.db.transaction(async (tx) => {
     await fence(tx);
+    if (left.fill !== undefined && instrument !== null) {
+      const { tradeId: id } = left.fill;
+      const row = { tradeId: id, venueOrderId, raw: JSON.stringify(left.fill), reason: storableText(error) };
+      await keepUnbooked(tx, deps, { accountId, instrument, row, silent: true, listed: false });
+    }
     await raiseAlert(tx, deps, {
       scope: `account:${accountId}/${venueSymbol}`,
       code: "EXECUTION_NOT_BOOKED",

@@ -5,11 +5,10 @@ import { readBanEnd } from "#shared/exchange/postgres-bans.ts";
 import { event, ORDERS } from "#shared/messages/topics.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
-import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { insertOrder, insertOrderEvent, lockOrder, updateOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { resolveOrder, sendAgainOrReject, traceOrder } from "./resolve-order.ts";
-import { banLeftMs, lockStates, refuseBySession, settleTask } from "./settled.ts";
+import { banLeftMs, lockStates, refuseBySession, refuseByState, settleTask } from "./settled.ts";
 
 /** What the first step of a task found to be done. */
 export type NextMove = { move: "nothing" } | { move: "send" | "resolve" | "cancel"; order: Order };
@@ -71,12 +70,12 @@ export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request
 function closedUnsent(
   { deps: { exchanges } }: Parts,
   { accountId, reduceOnly, validUntilMs }: OrderRequest,
-  { session, account }: Awaited<ReturnType<typeof lockStates>>,
+  states: Awaited<ReturnType<typeof lockStates>>,
 ): { state: "CANCELED" | "DENIED" | "EXPIRED"; why: string } | null {
-  const why = refuseBySession(session, reduceOnly);
+  const why = refuseBySession(states.session, reduceOnly);
   if (why !== null) return { state: "CANCELED", why };
-  const refused = refuseByAccount(account, reduceOnly);
-  if (refused !== null) return { state: "DENIED", why: `${refused.code}: ${refused.reason}` };
+  const denied = refuseByState(states, reduceOnly);
+  if (denied !== null) return { state: "DENIED", why: denied };
   const marketNowMs = exchanges.marketNowMs(exchanges.account(accountId).venue);
   const stale = validUntilMs !== null && marketNowMs !== null && marketNowMs > validUntilMs;
   return stale ? { state: "EXPIRED", why: "Its signal is not valid any more." } : null;

@@ -20,7 +20,7 @@ import { entriesOf } from "./ledger.ts";
 import { lockMoney, positionEvent, toPosition, upsertPosition, writeEntry } from "./money-store.ts";
 import { haltForNewIds, idsBeganAnew } from "./new-ids.ts";
 import { insertFill, insertOrderEvent, lockOrders, type OrderKeys, updateOrder } from "./order-store.ts";
-import { keepUnbooked, ordersUnbooked } from "./unbooked.ts";
+import { claimUnbooked, keepUnbooked } from "./unbooked.ts";
 
 /** What a venue said about an account, with the instruments it spoke of. Made outside of the transaction. */
 export interface VenueWord {
@@ -232,17 +232,19 @@ class Recording {
 
   /** Where what is missing can not be booked, the order is not kept waiting for it. */
   async takeIncomplete(): Promise<void> {
-    const { accountId, instruments } = this.input.word;
-    const venueOrderIds = this.incomplete.map((said) => said.venueOrderId);
-    const unbookable = await ordersUnbooked(this.tx, accountId, venueOrderIds);
+    const waiting: VenueOrder[] = [];
     for (const said of this.incomplete) {
-      const instrument = instruments.get(said.venueSymbol);
+      const instrument = this.input.word.instruments.get(said.venueSymbol);
       const tracked = this.find(said, instrument);
-      if (instrument === undefined || tracked === undefined || !unbookable.has(said.venueOrderId)) continue;
+      if (instrument === undefined || tracked === undefined) continue;
+      if (!(await claimUnbooked(this.tx, tracked.order, said.venueOrderId))) {
+        waiting.push(said);
+        continue;
+      }
       const reading = readVenueOrder(tracked.order, said, true);
       if (reading.kind === "event") this.apply(tracked, reading.event, instrument);
     }
-    this.incomplete = this.incomplete.filter((said) => !unbookable.has(said.venueOrderId));
+    this.incomplete = waiting;
   }
 
   /** Whether the venue speaks of a second order of the intent. Told once, and the session goes no further. */

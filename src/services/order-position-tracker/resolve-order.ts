@@ -4,13 +4,12 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { UnreadableFill, VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { ABSENT } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
-import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { attribute } from "./attribute.ts";
 import { reportFault } from "./fault-watch.ts";
 import { readFillCursor } from "./fill-cursor.ts";
 import { lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
-import { lockStates, refuseBySession, settleTask } from "./settled.ts";
+import { lockStates, refuseBySession, refuseByState, settleTask } from "./settled.ts";
 import { mayBeUnbooked } from "./unbooked.ts";
 
 /** What the venue knows of an order. `askedAtMs`: its server clock before it was asked. */
@@ -202,17 +201,17 @@ export async function sendAgainOrReject(
 async function whyNotAgain(tx: LaneTx, parts: Parts, order: Order): Promise<string | null> {
   if (order.attempt >= parts.settings.R3_ORDER_POSITION_TRACKER_MAX_ATTEMPTS)
     return `${ABSENT}: no attempt reached the venue.`;
-  const [{ session, account }, times] = await Promise.all([
+  const [states, times] = await Promise.all([
     lockStates(tx, order),
     tx.sql<{ at_ms: number | null }[]>`
       select greatest(
         (select candle_close_at_ms from order_position_tracker.equity_cursors where session_id = ${order.sessionId}),
         (select max(at_ms) from order_position_tracker.fills where session_id = ${order.sessionId})) as at_ms`,
   ]);
-  const notNow = refuseBySession(session, order.reduceOnly);
+  const notNow = refuseBySession(states.session, order.reduceOnly);
   if (notNow !== null) return `${ABSENT}: ${notNow}`;
-  const refused = refuseByAccount(account, order.reduceOnly);
-  if (refused !== null) return `${ABSENT}, ${refused.code}: ${refused.reason}`;
+  const denied = refuseByState(states, order.reduceOnly);
+  if (denied !== null) return `${ABSENT}, ${denied}`;
   const { exchanges } = parts.deps;
   const marketNowMs = exchanges.marketNowMs(exchanges.account(order.accountId).venue);
   const marketAtMs = Math.max(order.marketAtMs, times[0]?.at_ms ?? 0, marketNowMs ?? 0);

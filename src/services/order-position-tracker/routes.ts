@@ -14,7 +14,7 @@ import { beginEra } from "./era.ts";
 import { closableHoldings } from "./holdings.ts";
 import type { Parts } from "./parts.ts";
 import { readEquity, readFills, readOrders, readPositions } from "./read-store.ts";
-import { readUnbooked } from "./unbooked.ts";
+import { discardUnbooked, readUnbooked } from "./unbooked.ts";
 
 const filter = pageQuery.extend({ sessionId: ownId.optional().describe("Only of this session") });
 const orderEventSchema = z.object({ version: z.number().int(), type: z.string(), atMs: epochMs, data: z.unknown() });
@@ -187,6 +187,14 @@ const unbookedSchema = z.object({
   raw: z.string().describe("As the venue told it"),
   reason: z.string(),
   seenAtMs: epochMs,
+  sessionId: z.string().nullable().describe("Whose order it is of: it sends nothing until this is booked or discarded"),
+  discardReason: z.string().nullable().describe("Why a person has decided that the session goes on without it"),
+});
+const discardSchema = z.strictObject({
+  accountId: idText,
+  instrumentId: idText,
+  tradeId: idText,
+  reason: idText.describe("Why the session may go on without it; kept with the execution"),
 });
 
 function equityRoutes(deps: Deps) {
@@ -208,16 +216,30 @@ function equityRoutes(deps: Deps) {
 }
 
 function unbookedRoutes({ db, log }: Deps) {
-  return httpBase("order-position-tracker", log).get(
-    "/unbooked",
-    async ({ query }) => ({ items: await readUnbooked(db, query.accountId, query.limit), nextCursor: null }),
-    {
-      query: z.strictObject({
-        accountId: idText.optional().describe("Only of this account"),
-        limit: z.coerce.number().int().min(1).max(1_000).default(100).describe("How many at most"),
-      }),
-      response: { 200: pageSchema(unbookedSchema) },
-      detail: { summary: "Executions that could not be booked, as the venue told them, newest first" },
-    },
-  );
+  return httpBase("order-position-tracker", log)
+    .get(
+      "/unbooked",
+      async ({ query }) => ({ items: await readUnbooked(db, query.accountId, query.limit), nextCursor: null }),
+      {
+        query: z.strictObject({
+          accountId: idText.optional().describe("Only of this account"),
+          limit: z.coerce.number().int().min(1).max(1_000).default(100).describe("How many at most"),
+        }),
+        response: { 200: pageSchema(unbookedSchema) },
+        detail: { summary: "Executions that could not be booked, as the venue told them, newest first" },
+      },
+    )
+    .post(
+      "/unbooked/discard",
+      async ({ body }) => {
+        if (!(await discardUnbooked(db, body))) throw notFound("execution that waits to be booked");
+        return { discarded: true as const };
+      },
+      {
+        parse: "json",
+        body: discardSchema,
+        response: { 200: z.object({ discarded: z.literal(true) }), 404: problemSchema },
+        detail: { summary: "Lets a session go on without an execution that can not be booked" },
+      },
+    );
 }

@@ -77,7 +77,6 @@ export function createOrderPositionTracker(deps: Deps, settings: OrderPositionTr
   const instruments = createInstruments(deps.db);
   const serverClocks = createServerClocks(deps.exchanges, deps.clock);
   const parts: Parts = { deps, settings, instruments, serverClocks, recorder: createRecorder(deps, instruments) };
-  const failing = { group: GROUP, queues: [PLACE_ORDER.queue] };
   const stopping = new AbortController();
   const running: Running[] = [];
   const leading: Promise<void>[] = [];
@@ -100,6 +99,6 @@ export function createOrderPositionTracker(deps: Deps, settings: OrderPositionTr
       await Promise.all(leading.splice(0));
     },
     notReady: () => (started ? [] : ["its queue and its topics"]),
-    routes: new Elysia().use(createRoutes(parts)).use(createDeadRoutes(GROUP, deps, failing)),
+    routes: new Elysia().use(createRoutes(parts)).use(createDeadRoutes(GROUP, deps)),
   };
 }

@@ -3,6 +3,8 @@ import type { Order, OrderRequest, OrderState } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import type { LaneTx, Task } from "#shared/queue/queue.ts";
+import { refuseByAccount } from "#shared/risk/account-rule.ts";
+import { type BookGap, refuseByBook } from "#shared/risk/book-rule.ts";
 import type { Parts } from "./parts.ts";
 
 /** States in which an order's task stays open: what became of a request is not known yet. */
@@ -41,7 +43,7 @@ export function settleTask(tx: LaneTx, parts: Parts, task: Task, order: Order, d
 }
 
 /** What of a session says whether its orders may be sent. Undefined: it is gone. */
-export type SendingSession = Pick<Session, "state" | "stopPolicy"> | undefined;
+export type SendingSession = (Pick<Session, "state" | "stopPolicy"> & { gap: BookGap | null }) | undefined;
 
 /**
  * Why an order of a session is not to be sent now, for the first time or again; null: it may be. One that does not reduce is
@@ -55,6 +57,15 @@ export function refuseBySession(session: SendingSession, reduceOnly: boolean): s
   return state === "RUNNING" || (reduceOnly && !over) ? null : `The session is ${state}.`;
 }
 
+/** Why an order is denied although its session may send: by the account's state, or by what the session's book lacks. Null: it is not. */
+export function refuseByState(
+  { session, account }: { session: SendingSession; account: TradingState | null },
+  reduceOnly: boolean,
+): string | null {
+  const refused = refuseByAccount(account, reduceOnly) ?? refuseByBook(session?.gap ?? null);
+  return refused === null ? null : `${refused.code}: ${refused.reason}`;
+}
+
 /**
  * The states that let an order be sent or not, locked until the transaction ends: a halt waits for an intent that is being
  * committed, and none is committed after it. Called before the order's own row is locked.
@@ -64,8 +75,10 @@ export async function lockStates(
   { sessionId, accountId }: Pick<OrderRequest, "sessionId" | "accountId">,
 ): Promise<{ session: SendingSession; account: TradingState | null }> {
   const [sessions, accounts] = await Promise.all([
-    sql<Pick<Session, "state" | "stopPolicy">[]>`
-      select state, session ->> 'stopPolicy' as "stopPolicy" from reference.sessions where id = ${sessionId} for share`,
+    sql<NonNullable<SendingSession>[]>`
+      select state, session ->> 'stopPolicy' as "stopPolicy",
+        (select to_jsonb(b) from reference.incomplete_books b where b.session_id = ${sessionId}) as gap
+      from reference.sessions where id = ${sessionId} for share`,
     sql<{ trading_state: TradingState }[]>`
       select trading_state from reference.accounts where id = ${accountId} for share`,
   ]);

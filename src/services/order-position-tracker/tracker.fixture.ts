@@ -95,7 +95,7 @@ export interface TrackerOptions {
 /** A tracker at work. */
 export interface Tracker {
   /** Asks its REST. */
-  ask(path: string, method?: "GET" | "POST"): Promise<{ status: number; body: Record<string, unknown> }>;
+  ask(path: string, method?: "GET" | "POST", body?: object): Promise<{ status: number; body: Record<string, unknown> }>;
   stop(): Promise<void>;
 }
 
@@ -164,6 +164,16 @@ function connectorOf(
   });
 }
 
+function askerOf(routes: ReturnType<typeof createOrderPositionTracker>["routes"]): Tracker["ask"] {
+  return async (path, method = "GET", body) => {
+    const sent =
+      body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+    const request = new Request(`http://localhost/api/order-position-tracker${path}`, { method, ...sent });
+    const answer = await routes?.handle(request);
+    return { status: answer?.status ?? 0, body: ((await answer?.json()) ?? {}) as Record<string, unknown> };
+  };
+}
+
 /** Opens a market of the venue with a proxy before it, and stores its instrument as market-data does. */
 export async function openDesk(world: World): Promise<Desk> {
   const marketId = world.take();
@@ -218,12 +228,7 @@ export async function openDesk(world: World): Promise<Desk> {
         })());
       closers.push(stop);
       await service.start(new AbortController().signal);
-      const ask: Tracker["ask"] = async (path, method = "GET") => {
-        const request = new Request(`http://localhost/api/order-position-tracker${path}`, { method });
-        const answer = await service.routes?.handle(request);
-        return { status: answer?.status ?? 0, body: ((await answer?.json()) ?? {}) as Record<string, unknown> };
-      };
-      return { ask, stop };
+      return { ask: askerOf(service.routes), stop };
     },
     async close() {
       for (const close of closers.toReversed()) await close();

@@ -16,6 +16,10 @@ export interface Unbooked {
   raw: string;
   reason: string;
   seenAtMs: number;
+  /** Whose order it is of; null: that is not known. */
+  sessionId: string | null;
+  /** Why a person has decided that its session goes on without it. Null: nobody has. */
+  discardReason: string | null;
 }
 
 /** Whether trying again can not help: something is wrong with what was said, not with who was asked to keep it. */
@@ -23,7 +27,10 @@ export function failsByContent(error: unknown): boolean {
   return !(error instanceof AppError) || error.kind === "permanent";
 }
 
-/** Keeps an execution that can not be booked, once, and tells of it; what comes after it does not wait. `silent`: nobody is told. */
+/**
+ * Keeps an execution that can not be booked, once, and tells of it; what comes after it does not wait. `silent`: nobody is told.
+ * From this commit on the session whose order it is of sends nothing (`refuseByBook`).
+ */
 export async function keepUnbooked(
   tx: Tx,
   deps: Pick<Deps, "bus" | "clock">,
@@ -33,8 +40,10 @@ export async function keepUnbooked(
   const { tradeId, venueOrderId, raw, reason } = row;
   const inserted = await tx.sql`
     insert into order_position_tracker.unbooked as unbooked (account_id, instrument_id, trade_id, venue_order_id, listed, raw,
-      reason, seen_at_ms)
-    select ${accountId}, ${instrument.id}, ${tradeId}, ${venueOrderId}, ${listed}, ${raw}, ${reason}, ${deps.clock.nowMs()}
+      reason, seen_at_ms, session_id)
+    select ${accountId}, ${instrument.id}, ${tradeId}, ${venueOrderId}, ${listed}, ${raw}, ${reason}, ${deps.clock.nowMs()},
+      (select session_id from order_position_tracker.orders where account_id = ${accountId}
+        and instrument_id = ${instrument.id} and venue_order_id = ${venueOrderId} limit 1)
     where not exists (select from order_position_tracker.fills
       where account_id = ${accountId} and instrument_id = ${instrument.id} and trade_id = ${tradeId})
     on conflict (account_id, instrument_id, trade_id) do update set listed = true
@@ -48,16 +57,17 @@ export async function keepUnbooked(
   });
 }
 
-/** Of these orders of the venue those of which its list has what can not be booked. */
-export async function ordersUnbooked(
-  { sql }: { sql: Sql },
-  accountId: string,
-  venueOrderIds: readonly string[],
-): Promise<Set<string>> {
-  const rows = await sql<{ id: string }[]>`
-    select distinct venue_order_id as id from order_position_tracker.unbooked
-    where account_id = ${accountId} and listed and venue_order_id = any(${[...venueOrderIds]}) and trade_id not like 'era%'`;
-  return new Set(rows.map(({ id }) => id));
+/** Whether the venue's list has executions of an order that can not be booked. They are noted as its session's. */
+export async function claimUnbooked(
+  { sql }: Tx,
+  { sessionId, accountId, instrumentId }: Pick<Order, "sessionId" | "accountId" | "instrumentId">,
+  venueOrderId: string,
+): Promise<boolean> {
+  const rows = await sql`
+    update order_position_tracker.unbooked set session_id = ${sessionId}
+    where account_id = ${accountId} and instrument_id = ${instrumentId} and venue_order_id = ${venueOrderId} and listed
+      and trade_id not like 'era%' returning 1`;
+  return rows.length > 0;
 }
 
 /**
@@ -92,8 +102,20 @@ export async function mayBeUnbooked(
 export async function readUnbooked({ sql }: Db, accountId: string | undefined, limit: number): Promise<Unbooked[]> {
   return await sql<Unbooked[]>`
     select account_id as "accountId", instrument_id as "instrumentId", trade_id as "tradeId",
-      venue_order_id as "venueOrderId", raw, reason, seen_at_ms as "seenAtMs"
+      venue_order_id as "venueOrderId", raw, reason, seen_at_ms as "seenAtMs", session_id as "sessionId", discard_reason as "discardReason"
     from order_position_tracker.unbooked
     where ${accountId === undefined ? sql`true` : sql`account_id = ${accountId}`}
     order by seen_at_ms desc, trade_id limit ${limit}`;
+}
+
+/** A person's word that a session goes on without an execution. False: no such one is kept, or it was discarded before. */
+export async function discardUnbooked(
+  { sql }: { sql: Sql },
+  of: { accountId: string; instrumentId: string; tradeId: string; reason: string },
+): Promise<boolean> {
+  const rows = await sql`
+    update order_position_tracker.unbooked set discard_reason = ${of.reason}
+    where account_id = ${of.accountId} and instrument_id = ${of.instrumentId} and trade_id = ${of.tradeId}
+      and discard_reason is null returning 1`;
+  return rows.length > 0;
 }

@@ -3,6 +3,7 @@ import { blocksEntries } from "#shared/domain/degradation.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { DenialCode, Signal } from "#shared/domain/signal.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
+import { type BookGap, refuseByBook } from "#shared/risk/book-rule.ts";
 import { type RefusedExit, sayRefused } from "./refused-exit.ts";
 
 /** What a signal is measured against before any sizing. */
@@ -10,6 +11,8 @@ export interface AdmissionContext {
   session: Session | null;
   /** Null: no such account is known. */
   account: TradingState | null;
+  /** What the session's book is known to lack. Null: nothing. */
+  gap: BookGap | null;
   /** The newest market time that is known for the session. */
   marketAtMs: number;
   refusedExit: RefusedExit | null;
@@ -18,12 +21,12 @@ export interface AdmissionContext {
 }
 
 /**
- * Whether a signal may be decided at all, before any sizing: the session and its run, the account, whether exits pause after
- * a refusal, the signal's validity. Null: it may.
+ * Whether a signal may be decided at all, before any sizing: the session and its run, the account, whether the book is whole,
+ * whether exits pause after a refusal, the signal's validity. Null: it may.
  */
 export function refuseSignal(
   signal: Signal,
-  { session, account, marketAtMs, refusedExit, nowMs }: AdmissionContext,
+  { session, account, gap, marketAtMs, refusedExit, nowMs }: AdmissionContext,
 ): { code: DenialCode; reason: string } | null {
   const exit = signal.intent.kind === "exit";
   if (session === null) return { code: "SESSION_NOT_TRADING", reason: "There is no such session." };
@@ -36,6 +39,8 @@ export function refuseSignal(
   if (session.state !== "RUNNING" && session.state !== "PAUSED") {
     return { code: "SESSION_NOT_TRADING", reason: `The session is ${session.state}.` };
   }
+  const incomplete = refuseByBook(gap, session.degraded);
+  if (incomplete !== null) return incomplete;
   const missing = exit ? null : blocksEntries(session.degraded, session.riskPolicy.degradedEntries);
   if (missing !== null) return { code: "SESSION_DEGRADED", reason: `${missing.code}: ${missing.text}` };
   const refused = refuseByAccount(account, exit);

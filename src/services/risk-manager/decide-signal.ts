@@ -23,9 +23,9 @@ export async function decideSignal(tx: Tx, deps: DecideDeps, signal: Signal): Pr
   const budget = context.budget ?? (session === null ? null : await openBudget(tx, session, nowMs));
   const marketNowMs = instrument === null ? null : deps.exchanges.marketNowMs(instrument.venue);
   const marketAtMs = Math.max(signal.marketAtMs, budget?.marketAtMs ?? 0, marketNowMs ?? 0);
-  const { account } = context;
+  const { account, gap } = context;
   const refusedExit = budget?.refusedExit ?? null;
-  const refusal = refuseSignal(signal, { session, account, marketAtMs, refusedExit, nowMs });
+  const refusal = refuseSignal(signal, { session, account, gap, marketAtMs, refusedExit, nowMs });
   if (refusal !== null || session === null || budget === null) {
     const { code, reason } = refusal ?? { code: "SESSION_NOT_TRADING", reason: "There is no such session." };
     return deny(tx, deps, signal, { kind: "denied", code, reason });

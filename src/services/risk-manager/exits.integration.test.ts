@@ -271,3 +271,69 @@ describe("an exit that the venue refuses", () => {
     },
   );
 });
+
+describe("a session whose book lacks an execution", () => {
+  /** What order-position-tracker writes of it. */
+  async function lack(session: Session): Promise<() => Promise<unknown>> {
+    const { sql } = world.database.db;
+    const tradeId = crypto.randomUUID();
+    await sql`
+      insert into order_position_tracker.unbooked (account_id, instrument_id, trade_id, listed, raw, reason, seen_at_ms,
+        session_id)
+      values (${session.accountId}, ${session.instrumentIds[0] as string}, ${tradeId}, true, '{}', 'it is refused', 5,
+        ${session.id})`;
+    return () => sql`update order_position_tracker.unbooked set discard_reason = 'seen' where trade_id = ${tradeId}`;
+  }
+
+  test("gets neither entries nor exits decided until that is over", async () => {
+    const session = await holding();
+    const mend = await lack(session);
+    await world.signal(signalOf(session, { number: 2 }));
+    await world.outcome(session);
+    expect(await lastDecision(session)).toMatchObject({ kind: "denied", code: "BOOK_INCOMPLETE" });
+    const signal = await exit(session, 3);
+    expect(await lastDecision(session)).toMatchObject({ signal_id: signal.id, code: "BOOK_INCOMPLETE" });
+    expect(await exits(session)).toEqual([]);
+    await mend();
+    await exit(session, 4);
+    expect(await exits(session)).toHaveLength(1);
+  });
+
+  test("gets none either while it says so itself: its book may be behind what was booked after all", async () => {
+    const session = await holding();
+    const degraded = [{ code: "BOOK_INCOMPLETE", sinceMs: 1, text: "An execution could not be booked." } as const];
+    const riskPolicy = { ...session.riskPolicy, degradedEntries: "allow" } as const;
+    await putSession(world.database.db.sql, { ...session, degraded, riskPolicy, version: 2 });
+    await exit(session, 2);
+    expect(await lastDecision(session)).toMatchObject({ kind: "denied", code: "BOOK_INCOMPLETE" });
+  });
+
+  test("has its signal wait while an event of its orders is parked or dead here", async () => {
+    const session = await holding();
+    const { sql } = world.database.db;
+    await sql`
+      insert into bus.parked (id, group_name, topic, part, seq, key, state, tries, raw, next_try_at)
+      values (${Bun.randomUUIDv7()}, 'risk-manager', 'orders', ${session.partition}, 999999, ${session.id}, 'dead', 1, ''::bytea, now())`;
+    await world.signal(signalOf(session, { number: 2, intent: EXIT }));
+    await until(async () => {
+      const [task] = await sql<{ error: string | null }[]>`
+        select error from queue.tasks where lane = ${session.id} and state = 'open'`;
+      return task?.error?.includes("does not have all fills") === true;
+    });
+    await sql`delete from bus.parked where key = ${session.id}`;
+    await world.outcome(session);
+    expect(await exits(session)).toHaveLength(1);
+  });
+
+  test("that stops with flatten waits for it, and says so", async () => {
+    const session = await stop(await holding());
+    const mend = await lack(session);
+    await world.flatten(flattenWish(session));
+    expect(await world.outcome(session)).toEqual({ decision: "book incomplete" });
+    expect((await world.told("session-reports", session.id)).at(-1)).toMatchObject({ type: "report.waiting" });
+    await mend();
+    await world.flatten(flattenWish(session));
+    await world.outcome(session);
+    expect(await exits(session)).toHaveLength(1);
+  });
+});

@@ -7,6 +7,7 @@ import type { FlattenPosition } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { TaskOutcome } from "#shared/queue/queue.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
+import { whyIncomplete } from "#shared/risk/book-rule.ts";
 import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
 import { sayRefused } from "./refused-exit.ts";
 import { type Budget, type Cause, type DecisionContext, openBudget, readContext } from "./store.ts";
@@ -21,7 +22,7 @@ function flattenCauseOf({ sessionId, run, version, instrumentId }: FlattenPositi
  * Closes what a session that stops still holds with reduce-only market orders, sized from the session's book: one, or as
  * many as the venue's maximums ask for. It waits until all orders of the session have ended, since the book has all their
  * fills only then; order-position-tracker asks again. What is left then is closed by another decision: at once, or after
- * a pause where the venue has refused an exit or lets nobody trade the instrument, and the session says so. Where risk denies it, the session is reported as
+ * a pause where the venue has refused an exit or lets nobody trade the instrument, or once the book lacks nothing, and the session says so. Where risk denies it, the session is reported as
  * faulted, and a person may stop it once more.
  */
 export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenPosition): Promise<TaskOutcome> {
@@ -31,6 +32,12 @@ export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenP
   if (session === null || !isWanted(session, wanted)) return { decision: "not wanted any more" };
   const budget = context.budget ?? (await openBudget(tx, session, deps.clock.nowMs()));
   if (budget.openOrders > 0) return { decision: "orders are under way", orders: budget.openOrders };
+  const incomplete = whyIncomplete(context.gap, session.degraded);
+  if (incomplete !== null) {
+    const reason = `The position is not closed before it is known: ${incomplete} With the stop policy keep the session stops without that.`;
+    reportWaiting(tx, deps, session, reason);
+    return { decision: "book incomplete" };
+  }
   const decision = measure(wanted, context, { session, budget });
   if (decision === null) return { decision: "flat already" };
   const status = context.instrument?.status;

@@ -9,6 +9,7 @@ import { flattenPosition } from "./flatten-position.ts";
 import { concernsBook, concernsRefusals, followOrders, forgetRefusals } from "./follow-orders.ts";
 import { createRoutes } from "./routes.ts";
 import type { RiskManagerSettings } from "./settings.ts";
+import { GROUP } from "./store.ts";
 
 /** Decides signals as tasks, a session at a time, and keeps each session's book from the orders topic. */
 export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Service {
@@ -18,7 +19,7 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
     async start() {
       running.push(
         deps.bus.subscribe({
-          group: "risk-manager",
+          group: GROUP,
           topics: [ORDERS, SESSIONS],
           lingerMs: ORDER_LINGER_MS,
           concerns: (received) => concernsBook(received) || concernsRefusals(received),
@@ -53,8 +54,6 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
       for (const one of running.splice(0).reverse()) await one.close();
     },
     notReady: () => (started ? [] : ["its queue and its topics"]),
-    routes: new Elysia()
-      .use(createRoutes(deps.db, deps.log))
-      .use(createDeadRoutes("risk-manager", deps, { group: "risk-manager", queues: [DECIDE_SIGNAL.queue] })),
+    routes: new Elysia().use(createRoutes(deps.db, deps.log)).use(createDeadRoutes("risk-manager", deps)),
   };
 }

@@ -6,8 +6,13 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
+import { ORDERS } from "#shared/messages/topics.ts";
+import type { BookGap } from "#shared/risk/book-rule.ts";
 import type { ApprovedOrder, Denial } from "#shared/risk/decide.ts";
 import type { RefusedExit } from "./refused-exit.ts";
+
+/** Who keeps the books by the orders' events. */
+export const GROUP = "risk-manager";
 
 /** What a decision is made for: a strategy's signal, or the stop of a session (number 0). */
 export type Cause = Pick<
@@ -28,7 +33,10 @@ export type Cause = Pick<
 export interface Budget {
   book: Book;
   reserved: { quote: Decimal; base: Decimal };
-  /** How many of its orders have not ended yet, as far as their events are known here. None: the book has all their fills. */
+  /**
+   * How many of its orders have not ended yet, as far as their events are known here, and how many of these events are parked
+   * or dead. None: the book has all fills.
+   */
   openOrders: number;
   nextOrderNumber: number;
   /** The newest moment of market time that was seen for the session. */
@@ -40,6 +48,8 @@ export interface DecisionContext {
   /** What was decided before for the same cause. Null: nothing. */
   decided: "approved" | "denied" | null;
   session: Session | null;
+  /** What the session's book is known to lack. Null: nothing. */
+  gap: BookGap | null;
   /** Null: no such account is known. */
   account: TradingState | null;
   instrument: Instrument | null;
@@ -66,7 +76,9 @@ export async function readContext(
   const [decisions, sessions, accounts, instruments, budgets, orders] = await Promise.all([
     sql<{ kind: "approved" | "denied" }[]>`
       select kind from risk_manager.decisions where signal_id = ${id} and order_index = 0`,
-    sql<{ session: Session }[]>`select session from reference.sessions where id = ${sessionId} for share`,
+    sql<{ session: Session; gap: BookGap | null }[]>`
+      select session, (select to_jsonb(b) from reference.incomplete_books b where b.session_id = ${sessionId}) as gap
+      from reference.sessions where id = ${sessionId} for share`,
     sql<{ trading_state: TradingState }[]>`
       select trading_state from reference.accounts
       where id = (select account_id from reference.sessions where id = ${sessionId}) for share`,
@@ -81,6 +93,7 @@ export async function readContext(
   return {
     decided: decisions[0]?.kind ?? null,
     session,
+    gap: sessions[0]?.gap ?? null,
     account: accounts[0]?.trading_state ?? null,
     instrument: instruments[0]?.instrument ?? null,
     budget: row === undefined ? null : await readBudget(tx, row, session, readOpenOrders(orders)),
@@ -98,7 +111,8 @@ interface OpenOrdersRow {
 function selectOpenOrders({ sql }: Tx, sessionId: string) {
   return sql<OpenOrdersRow[]>`
     select coalesce(sum(size_left * quote_per_unit), 0) as quote, coalesce(sum(size_left * base_per_unit), 0) as base,
-      count(*)::integer as open
+      (count(*) + (select count(*) from bus.parked
+        where group_name = ${GROUP} and topic = ${ORDERS.name} and key = ${sessionId}))::integer as open
     from risk_manager.reservations where session_id = ${sessionId}`;
 }
 

@@ -1,4 +1,5 @@
 import type { Tx } from "#shared/db/db.ts";
+import { deadOfSessions } from "#shared/dead/dead-of-sessions.ts";
 import type { Session, SessionState } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { event, SESSIONS } from "#shared/messages/topics.ts";
@@ -105,6 +106,7 @@ async function removeSession(context: CommandDeps, id: string, conditions: Condi
   return once(context, conditions, async (tx) => {
     // The version that was seen without a position: a start in between would be another one.
     const session = await lockSession(context, tx, { id, ifMatch: `"${read.version}"` });
+    await refuseDead(tx, id);
     await save(context, tx, session, settled(session, remove(session, context.deps.clock.nowMs())));
     return { status: 204, session: null };
   });
@@ -158,6 +160,12 @@ async function refuseExposed({ deps }: CommandDeps, id: string): Promise<void> {
   const text =
     "The session has a position or an open order: start it, and stop it with the stop policy flatten (or close both at the venue).";
   throw new AppError("CONFLICT", "permanent", text, { details: { openOrders, positions } });
+}
+
+/** What is dead of it would be told of a session that nobody finds any more. */
+async function refuseDead(tx: Tx, id: string): Promise<void> {
+  const dead = (await deadOfSessions(tx.sql)).get(id);
+  if (dead !== undefined) throw new AppError("CONFLICT", "permanent", `It cannot be deleted yet. ${dead.text}`);
 }
 
 function conflict(state: SessionState, allowed: readonly Command[]): AppError {

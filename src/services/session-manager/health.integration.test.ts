@@ -302,10 +302,12 @@ describe("a RUNNING session of which something is dead", () => {
   test("says so while it lasts, events and tasks alike, and by itself no more once it is decided", async () => {
     const session = await put();
     const other = await put();
+    const stopping = await put({ state: "STOPPING" });
     await database.db.sql`
       insert into bus.parked (id, group_name, topic, part, seq, key, state, tries, error, raw, next_try_at)
       values (gen_random_uuid(), 'risk-manager', 'orders', 0, 7, ${session.id}, 'dead', 30, 'no', '', now()),
-        (gen_random_uuid(), 'risk-manager', 'orders', 0, 8, ${other.id}, 'parked', 1, 'no', '', now())`;
+        (gen_random_uuid(), 'risk-manager', 'orders', 0, 8, ${other.id}, 'parked', 1, 'no', '', now()),
+        (gen_random_uuid(), 'risk-manager', 'orders', 0, 9, ${stopping.id}, 'dead', 1, 'no', '', now())`;
     await database.db.sql`
       insert into queue.tasks (id, queue, lane, seq, priority, type, payload, state, session_id, error, created_at_ms)
       values (gen_random_uuid(), 'order-actions', 'order-1', 1, 5, 'place-order', '{}', 'dead', ${session.id}, 'no', 9)`;
@@ -320,9 +322,13 @@ describe("a RUNNING session of which something is dead", () => {
     const [dead] = (await row(session.id)).degraded;
     expect(dead?.text).toContain('task "place-order" of order-actions (no), and 1 more');
     expect(await codesOf(other.id)).toEqual([]);
+    await until(async () => (await codesOf(stopping.id)).length > 0);
+    // A stop may wait behind it.
+    expect((await row(stopping.id)).stateReason).toContain('event 9 of "orders" for risk-manager (no). Read it');
     await database.db.sql`update queue.tasks set state = 'done'`;
     await later(async () => (await row(session.id)).degraded[0]?.text.includes('event 7 of "orders"'));
     await database.db.sql`delete from bus.parked`;
     await later(async () => (await codesOf(session.id)).length === 0);
+    await until(async () => (await row(stopping.id)).stateReason === null);
   });
 });

@@ -25,6 +25,17 @@ describe("a session whose venue or keys are not in the settings any more", () =>
     expect(told).toEqual(wanted.map((beginning) => expect.stringContaining(beginning)));
   });
 
+  test("says so as the reason of a stop that may wait for it, in place of no reason alone", () => {
+    const running = compared(sessionIn("RUNNING"), NO_KEYS) as Session;
+    const asked = act(running, "stop", { nowMs: 10, missing: [] });
+    const stopping = asked.kind === "changed" ? asked.session : sessionIn("FAULTED");
+    expect(stopping.stateReason).toContain("can be neither sent nor canceled");
+    expect(compared(stopping, ELSEWHERE)?.stateReason).toContain("kraken");
+    expect(compared(stopping, BOTH)?.stateReason).toBeNull();
+    const told = { ...stopping, stateReason: "It waits for the market." };
+    expect(compared(told, ELSEWHERE)?.stateReason).toBe("It waits for the market.");
+  });
+
   test("shows it beside what others reported, since when it was noticed, and no more once it is back", () => {
     const stale = { code: "FEED_STALE", sinceMs: 5, text: "No bar came." } as const;
     const gone = compared({ ...sessionIn("RUNNING"), degraded: [stale] }, NO_KEYS) as Session;

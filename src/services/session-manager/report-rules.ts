@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Degradation, DegradationCode } from "#shared/domain/degradation.ts";
 import { mayTransition, type Session } from "#shared/domain/session.ts";
 import type { StartStep } from "#shared/messages/topics.ts";
-import { AT_WORK, moved, startingReason, type Waits } from "./session-rules.ts";
+import { AT_WORK, moved, startingReason, stoppingReason, type Waits } from "./session-rules.ts";
 
 /** What a service tells of one run of a session. */
 export type Report =
@@ -81,8 +81,15 @@ export function degradedTo(
     .map((one) => ({ ...one, sinceMs: began.get(one.code) ?? one.sinceMs }))
     .toSorted((a, b) => a.sinceMs - b.sinceMs);
   if (!AT_WORK.includes(session.state) || isDeepStrictEqual(degraded, session.degraded)) return undefined;
-  const reason = session.state === "STARTING" ? startingReason(degraded, waits) : session.stateReason;
-  return moved({ ...session, degraded }, session.state, reason, nowMs);
+  return moved({ ...session, degraded }, session.state, reasonWith(session, degraded, waits), nowMs);
+}
+
+/** Why it is in its state once this is missing. What was told of a stop stays. */
+function reasonWith(session: Session, degraded: readonly Degradation[], waits: Waits): string | null {
+  const { state, stateReason } = session;
+  if (state === "STARTING") return startingReason(degraded, waits);
+  const isOwn = stateReason === stoppingReason(session.degraded);
+  return state === "STOPPING" && isOwn ? stoppingReason(degraded) : stateReason;
 }
 
 /** What was reached in this run: nothing of an earlier one counts. */

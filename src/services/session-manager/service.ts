@@ -35,7 +35,7 @@ export function createSessionManager(deps: Deps, settings: Settings): Service {
   return {
     routes: new Elysia()
       .use(createRoutes(deps, createCommands({ deps, store, keys }), store))
-      .use(createDeadRoutes("session-manager", deps, { group: "session-manager" })),
+      .use(createDeadRoutes("session-manager", deps)),
     async start() {
       reports = bus.subscribe({
         group: "session-manager",

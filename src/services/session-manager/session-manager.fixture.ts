@@ -110,7 +110,7 @@ function clientsOf(world: World): Partial<ServiceClients> {
     } as ServiceClients["marketData"],
     strategyExecutor: {
       validate: ({ strategy, params }) => {
-        if (strategy !== "sma-cross") return answer({ kind: "unknown-strategy", known: ["sma-cross"] });
+        if (strategy !== "sma-cross") return answer({ kind: "unknown-strategy", known: ["sma-cross"], faults: [] });
         const given = params as Record<string, unknown>;
         if (typeof (given["fast"] ?? 0) !== "number") {
           return answer({ kind: "invalid-params", errors: [{ field: "params.fast", message: "must be a number" }] });

@@ -150,6 +150,22 @@ describe("asking something of a session", () => {
   });
 });
 
+describe("a session of which something is dead", () => {
+  test("is not deleted before that is decided, and the refusal says where", async () => {
+    const { id } = (await replica.create()).body;
+    const deadId = crypto.randomUUID();
+    const { sql } = database.db;
+    await sql`
+      insert into bus.parked (id, group_name, topic, part, seq, key, state, tries, error, raw, next_try_at)
+      values (${deadId}, 'risk-manager', 'orders', 0, 7, ${id}, 'dead', 30, 'no', '', now())`;
+    const refused = await replica.call({ method: "DELETE", path: `/${id}` });
+    expect(refused.status).toBe(409);
+    expect(refused.body.detail).toContain(`GET /api/risk-manager/dead/${deadId}`);
+    await sql`delete from bus.parked`;
+    expect((await replica.call({ method: "DELETE", path: `/${id}` })).status).toBe(204);
+  });
+});
+
 describe("changing a session", () => {
   const change = (id: string, body: unknown, ifMatch?: string) =>
     replica.call({

@@ -65,9 +65,19 @@ export type Waits = Partial<Record<StartStep, string>>;
 
 /** What a session in STARTING waits for, in sentences: what the settings lack, and what was told last of each step. */
 export function startingReason(degraded: readonly Degradation[], waits: Waits): string {
-  const lacks = degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "session-manager");
-  const reasons = new Set([...lacks.map(({ text }) => text), ...Object.values(waits)]);
+  const reasons = new Set([...lacksOf(degraded), ...Object.values(waits)]);
   return reasons.size === 0 ? STARTING_REASON : [...reasons].join(" ");
+}
+
+/** What a stop may have to wait for, where nothing else was told of it. Null: nothing is known. */
+export function stoppingReason(degraded: readonly Degradation[]): string | null {
+  const lacks = lacksOf(degraded);
+  return lacks.length === 0 ? null : lacks.join(" ");
+}
+
+/** What the settings lack, and what is dead. */
+function lacksOf(degraded: readonly Degradation[]): string[] {
+  return degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "session-manager").map(({ text }) => text);
 }
 
 /**
@@ -80,7 +90,10 @@ export function act(
   { nowMs, missing }: { nowMs: number; missing: readonly Degradation[] },
 ): Outcome {
   if (!mayAct(session.state, action)) return { kind: "refused", allowed: allowedCommands(session.state) };
-  if (action !== "start") return { kind: "changed", session: moved(session, ACTIONS[action], null, nowMs) };
+  if (action !== "start") {
+    const reason = action === "stop" ? stoppingReason(session.degraded) : null;
+    return { kind: "changed", session: moved(session, ACTIONS[action], reason, nowMs) };
+  }
   const begun = { ...session, run: session.run + 1, degraded: [...missing] };
   return { kind: "changed", session: moved(begun, ACTIONS[action], startingReason(missing, {}), nowMs) };
 }

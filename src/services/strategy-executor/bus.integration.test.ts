@@ -141,8 +141,11 @@ test("over the real bus: a session is warmed up, trades, and goes on with the ne
     [1, 1, "enter"],
     [2, 2, "exit"],
   ]);
+  // Nobody publishes it: market-data has it, and is asked.
+  candles.push(candleOf(3, "102"));
+  await untilCandle(world, id, 3);
   await watching.close();
-}, 20_000);
+}, 30_000);
 
 function orderOf(signal: Signal): Order {
   return {

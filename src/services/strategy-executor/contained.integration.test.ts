@@ -92,7 +92,8 @@ test(`an endless loop faults its session of ${SESSIONS + 1}; the others lose and
     const expected = Array.from({ length: LAST }, (_, index) => index + 1);
     expect((await runRow(world, id))?.runtime.strategy).toEqual(expected);
   }
-  const reason = `The strategy did not come back from candle ${BAD} within its budget of 300 ms; its thread was ended.`;
+  const close = new Date(candleOf(BAD, "100").closeAtMs).toISOString();
+  const reason = `The strategy did not come back from candle ${BAD} (close ${close}) within its budget of 300 ms; its thread was ended.`;
   expect(faults()).toEqual([expect.objectContaining({ sessionId: badOne.id, reason })]);
   expect((await runRow(world, badOne.id))?.candle_n).toBe(BAD - 1);
   expect(longest.toSorted((left, right) => left - right)[Math.floor(longest.length / 2)]).toBeLessThan(50);
@@ -105,7 +106,7 @@ test("an error whose text no row takes faults its session all the same, and is k
   replica.show(candleOf(1, "100"));
   await until(() => faults().length === 1);
   const [{ reason }] = faults() as [{ reason: string }];
-  expect(reason).toStartWith("The strategy failed at candle 1: bad \ufffd  xxx");
+  expect(reason).toMatch(/^The strategy failed at candle 1 \(close \S+Z\): bad \ufffd {2}xxx/);
   expect(reason.length).toBeLessThanOrEqual(2_000);
   expect(await runRow(world, badOne.id)).toMatchObject({ phase: "FAULTED", fault: reason });
 });

@@ -69,6 +69,7 @@ const FREE: AdvisoryLock = { acquire: async () => true, extend: nothing, release
 const NO_WORKERS: Wakeups = {
   wake: () => undefined,
   listen: () => ({ ready: Promise.resolve(), close: nothing }),
+  reset: nothing,
   ping: nothing,
   close: nothing,
 };

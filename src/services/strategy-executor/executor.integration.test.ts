@@ -349,7 +349,7 @@ describe("a strategy that fails", () => {
     await until(async () => reports("report.faulted").length > 0);
     expect(reports("report.faulted")).toEqual([expect.objectContaining({ sessionId: session.id, run: 1 })]);
     expect(await runRow(world, session.id)).toMatchObject({ phase: "FAULTED", candle_n: 0 });
-    expect((await runRow(world, session.id))?.fault).toMatch(/failed at candle 1: on purpose/);
+    expect((await runRow(world, session.id))?.fault).toMatch(/failed at candle 1 \(close \S+Z\): on purpose/);
     replica.show(candleOf(1, "100", { timeFrame: "1h" }), candleOf(1, "100"));
     await untilCandle(world, other.id, 1);
     expect((await runRow(world, session.id))?.candle_n).toBe(0);

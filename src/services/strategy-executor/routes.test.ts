@@ -10,7 +10,7 @@ const routes = createRoutes({
   deps: {
     log: pino({ level: "silent" }),
     db: {},
-    strategies: createInlineHost([smaCross, flip]),
+    strategies: { ...createInlineHost([smaCross, flip]), faults: () => ["other.ts cannot be loaded"] },
   } as unknown as Deps,
 });
 
@@ -24,6 +24,7 @@ async function call(path: string, body?: unknown) {
 test("GET /strategies lists them with the JSON schemas of their parameters", async () => {
   const { status, body } = await call("/strategies");
   expect(status).toBe(200);
+  expect(body["faults"]).toEqual(["other.ts cannot be loaded"]);
   const [first] = body["items"] as Record<string, unknown>[];
   expect(first).toMatchObject({ name: "sma-cross", version: "1.0.0", forming: false });
   expect(first?.["params"]).toMatchObject({ type: "object", properties: { slow: { default: 30 } } });
@@ -41,7 +42,7 @@ test.each([
   ],
   [
     { strategy: "none", params: {} },
-    { kind: "unknown-strategy", known: ["sma-cross", "flip"] },
+    { kind: "unknown-strategy", known: ["sma-cross", "flip"], faults: [] },
   ],
   [
     { strategy: "flip", params: { a: 1 } },

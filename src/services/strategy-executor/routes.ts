@@ -20,6 +20,12 @@ const strategySchema = z.object({
   params: z.record(z.string(), z.unknown()),
 });
 
+const strategiesSchema = pageSchema(strategySchema).extend({
+  faults: z
+    .array(z.string())
+    .describe("What cannot be loaded as it stands in the folders now; of it the last that could is listed"),
+});
+
 const shardSchema = z.object({
   partition: z.number().int(),
   /** Grows with each new leader; 0: it never had one. */
@@ -51,8 +57,8 @@ export function createRoutes({ deps }: { deps: Deps }) {
     return strategies.list().map(describe);
   };
   return httpBase("strategy-executor", deps.log)
-    .get("/strategies", async () => ({ items: await listed(), nextCursor: null }), {
-      response: { 200: pageSchema(strategySchema) },
+    .get("/strategies", async () => ({ items: await listed(), nextCursor: null, faults: [...strategies.faults()] }), {
+      response: { 200: strategiesSchema },
       detail: { summary: "Lists the strategies with the schemas of their parameters" },
     })
     .get(
@@ -98,6 +104,6 @@ function newerOf({ strategies }: Deps, run: { strategy: string; strategyVersion:
   return version === run.strategyVersion ? null : version;
 }
 
-function describe({ file: _file, source: _source, ...info }: StrategyInfo): z.infer<typeof strategySchema> {
+function describe({ file: _file, texts: _texts, ...info }: StrategyInfo): z.infer<typeof strategySchema> {
   return info;
 }

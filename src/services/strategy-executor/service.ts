@@ -1,5 +1,6 @@
 import { Elysia } from "elysia";
 import { ORDER_LINGER_MS, type OwnedUnit, type Running } from "#shared/bus/bus.ts";
+import type { Clock } from "#shared/clock/clock.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { MARKET_CANDLES, ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
@@ -10,6 +11,8 @@ import type { Workplace } from "./session-runner.ts";
 import { Shard } from "./shard.ts";
 
 const GROUP = "strategy-executor";
+/** How often sessions are looked for that no candle comes for. */
+const LISTEN_EVERY_MS = 2_000;
 
 /** Leads the shards whose units this process owns, and tails the candles their sessions wait for. */
 export function createStrategyExecutor(place: Workplace): Service {
@@ -41,6 +44,7 @@ export function createStrategyExecutor(place: Workplace): Service {
   return {
     async start() {
       await deps.strategies.load();
+      running.push(listenForSilence(deps.clock, shards));
       const candles = deps.bus.tail({
         topic: MARKET_CANDLES,
         keys: instruments,
@@ -71,9 +75,26 @@ export function createStrategyExecutor(place: Workplace): Service {
       shards.clear();
     },
     notReady: () => [...waitsFor],
-    routes: new Elysia()
-      .use(createRoutes(place))
-      .use(createDeadRoutes("strategy-executor", deps, { group: "strategy-executor" })),
+    routes: new Elysia().use(createRoutes(place)).use(createDeadRoutes("strategy-executor", deps)),
+  };
+}
+
+/** Looks for sessions that no candle comes for, again and again. */
+function listenForSilence(clock: Clock, shards: ReadonlyMap<number, Shard>): Running {
+  const stopping = new AbortController();
+  const listen = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      await clock.sleep(LISTEN_EVERY_MS, stopping.signal);
+      await Promise.all([...shards.values()].map((shard) => shard.askIfSilent()));
+    }
+  };
+  const listening = listen();
+  return {
+    ready: Promise.resolve(),
+    async close() {
+      stopping.abort();
+      await listening;
+    },
   };
 }
 

@@ -28,6 +28,8 @@ export interface Workplace {
 
 const PAGE = 500;
 const INBOX_CAPACITY = 1_000;
+/** market-data repeats the newest candle of each series every second: without one for so long, something is wrong. */
+const SILENT_MS = 5_000;
 
 /** All that is in memory of one run; dropped whole, and read again, after any failure. */
 interface Loaded {
@@ -49,6 +51,7 @@ export class SessionRunner {
   /** Grows with each change that comes from outside while the row may be being read. */
   #changes = 0;
   #catchUp = true;
+  #heardAtMs = 0;
   #working: Promise<void> | null = null;
   #again = false;
   readonly #failures = createFailureRow();
@@ -72,8 +75,21 @@ export class SessionRunner {
   offer(candle: Candle): void {
     const { instrumentIds, timeFrame } = this.known;
     if (candle.instrumentId !== instrumentIds[0] || candle.timeFrame !== timeFrame) return;
+    this.#heardAtMs = this.place.deps.clock.monotonicMs();
     this.#inbox.offer(candle, this.#loaded?.row.candleN ?? 0);
     this.wake();
+  }
+
+  /** Asks market-data for the next candle where none has come for long. What fails is asked again after as long. */
+  async askIfSilent(): Promise<void> {
+    const { clock, clients } = this.place.deps;
+    const loaded = this.#loaded;
+    if (loaded?.row.phase !== "READY" || clock.monotonicMs() - this.#heardAtMs < SILENT_MS) return;
+    this.#heardAtMs = clock.monotonicMs();
+    const { instrumentIds, timeFrame } = loaded.session;
+    const next = { instrumentId: instrumentIds[0] as string, timeFrame, fromN: loaded.row.candleN + 1, limit: 1 };
+    const found = await clients.marketData.candles(next).catch(() => []);
+    for (const candle of found) this.offer(candle);
   }
 
   /** The session has changed, by a committed event: it is newer than what is known. */

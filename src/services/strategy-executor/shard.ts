@@ -50,6 +50,11 @@ export class Shard {
     for (const runner of this.#runners.values()) runner.offer(candle);
   }
 
+  /** Asks for the candles of those sessions that none has come for. */
+  async askIfSilent(): Promise<void> {
+    for (const runner of this.#runners.values()) await runner.askIfSilent();
+  }
+
   /** Instruments whose candles its sessions wait for. */
   addInstruments(to: Set<string>): void {
     for (const { session } of this.#runners.values()) to.add(session.instrumentIds[0] as string);

@@ -55,18 +55,24 @@ export const ALERT_KINDS = {
     toDo: "Cancel what is open at the venue, and decide about the position: it is larger or smaller than its strategy wants. A larger listLagMs of the venue waits longer before an order is sent again.",
     ends: "fact",
   },
+  EQUITY_NOT_WRITTEN: {
+    severity: "warning",
+    meaning: "The equity curve of a session stands, since its points cannot be written. Those of other sessions go on.",
+    toDo: "Read the reason; end the transaction that holds the session's row, or mend what refuses it. The points are written then.",
+    ends: "condition",
+  },
   EVENT_DEAD: {
     severity: "critical",
     meaning:
       "An event could not be handled, and nobody tries it again. By its topic's contract later ones of its key wait behind it.",
-    toDo: "Read it under GET /api/<service>/dead. Redrive it once the reason is mended; discard it where it may be without its effect.",
+    toDo: "Read it under the address that the text names. Redrive it once the reason is mended; discard it where it may be without its effect.",
     ends: "condition",
   },
   EXECUTION_NOT_BOOKED: {
     severity: "critical",
     meaning:
-      "An execution that the venue told of, on the user stream or on its list, could not be booked. It is kept as it was told.",
-    toDo: "Read it under GET .../unbooked, and compare the position with the venue's.",
+      "An execution that the venue told of, on the user stream or on its list, could not be booked. It is kept as it was told, and its session sends nothing.",
+    toDo: "Read it under GET .../unbooked. It is tried again by itself; where it never can be booked, compare the position with the venue's, and let its session go on with POST .../unbooked/discard.",
     ends: "fact",
   },
   EXIT_REFUSED: {
@@ -147,7 +153,7 @@ export const ALERT_KINDS = {
   SESSION_DEGRADED: {
     severity: "warning",
     meaning: "A session runs with something missing: its list `degraded` says what.",
-    toDo: "Read the reasons on the session. Its exits go on; entries are denied or not by its risk policy.",
+    toDo: "Read the reasons on the session. Its exits go on, but with BOOK_INCOMPLETE; entries are denied or not by its risk policy.",
     ends: "condition",
   },
   SESSION_FAULTED: {
@@ -160,7 +166,7 @@ export const ALERT_KINDS = {
     severity: "critical",
     meaning:
       "A task could not be done, and nobody tries it again. By its type's contract later ones of its lane wait behind it.",
-    toDo: "Read it under GET /api/<service>/dead. Redrive it once the reason is mended. After a discard its session may wait for an answer that never comes: stop it and start it again.",
+    toDo: "Read it under the address that the text names. Redrive it once the reason is mended. After a discard its session may wait for an answer that never comes: stop it and start it again.",
     ends: "condition",
   },
   TRADE_IDS_BEGAN_ANEW: {

@@ -8,6 +8,7 @@ import { barPath } from "#shared/matching/bar-path.ts";
 import { createMatcher, type MatchedFill, type Matcher } from "#shared/matching/matcher.ts";
 import { canSettle } from "#shared/matching/settlement.ts";
 import { decide } from "#shared/risk/decide.ts";
+import { type BarName, candleName, guarded, strategyError } from "#shared/strategy/failing.ts";
 import { createStrategyRuntime, type StrategyRuntime } from "#shared/strategy/runtime.ts";
 import type { StrategyBar, StrategyDefinition } from "#shared/strategy/strategy.ts";
 
@@ -88,11 +89,15 @@ export function runBacktest(input: BacktestInput): BacktestRun {
     const to = Math.min(from + BARS_BETWEEN_REPORTS, columns.length);
     runBars(simulation, from, to);
     // What a session of it could not save fails here too.
-    simulation.runtime.snapshot();
+    guarded(`could not be saved after ${candleName(barName(input, to - 1))}`, () => simulation.runtime.snapshot());
     input.onProgress?.(to);
   }
   const { orders, fills, denials, book } = simulation;
   return { orders, fills, denials, book };
+}
+
+function barName({ firstN, columns }: BacktestInput, index: number): BarName {
+  return { n: firstN + index, closeAtMs: columns.closeAtMs[index] as number };
 }
 
 function runBars(simulation: Simulation, from: number, to: number): void {
@@ -120,7 +125,11 @@ function runBars(simulation: Simulation, from: number, to: number): void {
     bar.low = low[index] as number;
     bar.close = close[index] as number;
     bar.volume = volume[index] as number;
-    runtime.feed(bar);
+    try {
+      runtime.feed(bar);
+    } catch (error) {
+      throw strategyError(`failed at ${candleName(bar)}`, error);
+    }
     const intent = runtime.intent("all");
     if (intent !== null) place(simulation, intent, index);
   }

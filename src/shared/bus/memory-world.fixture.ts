@@ -45,6 +45,7 @@ function leaderOf(leases: Map<string, Lease>, db: Db, isDead: () => boolean): Le
       };
     },
     fence: () => Promise.resolve(),
+    unled: () => [],
     async lead(_role, signal) {
       while (!signal.aborted) await systemClock.sleep(1_000, signal);
     },

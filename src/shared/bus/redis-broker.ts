@@ -1,8 +1,10 @@
+import type { Redis } from "ioredis";
 import { AppError } from "#shared/errors/app-error.ts";
-import type { Broker } from "./broker.ts";
+import type { Broker, VolatilePush } from "./broker.ts";
 import type { Stream } from "./log-store.ts";
 import { brokerError, connect, type RedisBrokerOptions, runPipeline, usable } from "./redis-connection.ts";
 import { RedisGroupReader } from "./redis-group-reader.ts";
+import { forgetEntries, isSpoilt } from "./redis-mending.ts";
 import { openTail } from "./redis-tail-reader.ts";
 
 /** Redis says this of an explicit id that is there already, or that has a newer one behind it. */
@@ -10,23 +12,30 @@ function isThereAlready(error: Error): boolean {
   return error.message.includes("equal or smaller");
 }
 
-/**
- * Deletes entries, and where they were the last ones of their stream sets its last id back: an id far above all numbers would
- * keep every later push out. A group that has read them is set back with it; it has had all that is left.
- *
- * KEYS[1] the stream, ARGV the ids. Result: nothing.
- */
-const FORGET = `
-redis.call("XDEL", KEYS[1], unpack(ARGV))
-local entry = redis.call("XREVRANGE", KEYS[1], "+", "-", "COUNT", 1)[1]
-local last = entry and entry[1] or "0-0"
-redis.call("XSETID", KEYS[1], last, "ENTRIESADDED", redis.call("XLEN", KEYS[1]), "MAXDELETEDID", "0-0")
-local function ms(id) return tonumber(string.match(id, "^%d+")) end
-for _, fields in ipairs(redis.call("XINFO", "GROUPS", KEYS[1])) do
-  local group = {}
-  for place = 1, #fields, 2 do group[fields[place]] = fields[place + 1] end
-  if ms(group["last-delivered-id"]) > ms(last) then redis.call("XGROUP", "SETID", KEYS[1], group.name, last) end
-end`;
+/** An entry with its stream's key and what stands between that and its fields: XADD's options and its id. */
+interface Addition {
+  key: string;
+  place: (string | number)[];
+  json: string;
+}
+
+/** Adds entries. A stream that takes none any more is made anew and given them again; what it held is in the log, or comes again. */
+async function addAll(redis: Redis, additions: readonly Addition[]): Promise<void> {
+  const pipeline = redis.pipeline();
+  for (const { key, place, json } of additions) pipeline.xadd(key, ...place, "e", json);
+  const spoilt: Addition[] = [];
+  (await runPipeline(pipeline)).forEach(([error], at) => {
+    if (error === null || isThereAlready(error)) return;
+    if (!isSpoilt(error)) throw brokerError(error);
+    spoilt.push(additions[at] as Addition);
+  });
+  if (spoilt.length === 0) return;
+  const again = redis.pipeline();
+  for (const key of new Set(spoilt.map(({ key }) => key))) again.unlink(key);
+  for (const { key, place, json } of spoilt) again.xadd(key, ...place, "e", json);
+  for (const [error] of await runPipeline(again))
+    if (error !== null && !isThereAlready(error)) throw brokerError(error);
+}
 
 /**
  * Redis Streams. A durable event has the id `<seq>-0`, so that a repeated push is refused by Redis itself; such a stream
@@ -40,27 +49,22 @@ export function createRedisBroker(options: RedisBrokerOptions): Broker {
   return {
     async push(entries) {
       await usable(redis, deadlineMs);
-      const pipeline = redis.pipeline();
-      for (const entry of entries) pipeline.xadd(keyOf(entry), `${entry.seq}-0`, "e", entry.json);
-      for (const [error] of await runPipeline(pipeline)) {
-        if (error !== null && !isThereAlready(error)) throw brokerError(error);
-      }
+      await addAll(
+        redis,
+        entries.map((entry) => ({ key: keyOf(entry), place: [`${entry.seq}-0`], json: entry.json })),
+      );
     },
     async pushVolatile(entries) {
       await usable(redis, deadlineMs);
-      const pipeline = redis.pipeline();
-      for (const entry of entries) {
-        pipeline.xadd(keyOf(entry), "MAXLEN", "~", entry.maxLength, "*", "e", entry.json);
-      }
-      for (const [error] of await runPipeline(pipeline)) if (error !== null) throw brokerError(error);
+      const placeOf = ({ maxLength }: VolatilePush) => ["MAXLEN", "~", maxLength, "*"];
+      await addAll(
+        redis,
+        entries.map((entry) => ({ key: keyOf(entry), place: placeOf(entry), json: entry.json })),
+      );
     },
     groupReader: (group, member) => new RedisGroupReader(context, group, member),
     tailReader: (streams, durable) => openTail(context, streams, durable),
-    async forget(stream, ids) {
-      await redis.eval(FORGET, 1, keyOf(stream), ...ids).catch((error: unknown) => {
-        throw brokerError(error);
-      });
-    },
+    forget: (stream, ids) => forgetEntries(redis, keyOf(stream), ids),
     async trim(stream, seq) {
       await redis.xtrim(keyOf(stream), "MINID", "~", `${seq + 1}-0`).catch((error: unknown) => {
         throw brokerError(error);

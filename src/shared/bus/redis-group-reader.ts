@@ -2,6 +2,7 @@ import type { Assignment, Delivery, GroupReader } from "./broker.ts";
 import type { Stream } from "./log-store.ts";
 import { BlockingConnection, type RedisContext } from "./redis-blocking-read.ts";
 import { brokerError, type RawEntry, runPipeline, seqOf } from "./redis-connection.ts";
+import { MendTimes, mendStreams } from "./redis-mending.ts";
 
 /**
  * Removes consumers that have nothing pending, in one step with the look at them: removing one drops its pending entries,
@@ -28,6 +29,7 @@ export class RedisGroupReader implements GroupReader {
   private streams = new Map<string, Assignment>();
   /** Keys whose group stands where it should, with the epoch and the connection that this was made sure for. */
   private readonly prepared = new Map<string, string>();
+  private readonly mendTimes = new MendTimes();
   private changes = 0;
   private changed = Promise.withResolvers<void>();
   private closed = false;
@@ -54,6 +56,7 @@ export class RedisGroupReader implements GroupReader {
     }
     try {
       await this.connection.open();
+      if (this.mendTimes.take()) await mendStreams(this.context.commands, [...this.streams.keys()]);
       const claimed = await this.prepare();
       if (claimed.length > 0 || changes !== this.changes) return claimed;
       const keys = [...this.streams.keys()];
@@ -64,6 +67,7 @@ export class RedisGroupReader implements GroupReader {
       ]);
       return answer.flatMap(([key, entries]) => this.deliveries(key, entries));
     } catch (error) {
+      this.mendTimes.soon();
       // The groups are made again at the next read, at the positions of then.
       if (needsGroup(error)) this.prepared.clear();
       throw brokerError(error);

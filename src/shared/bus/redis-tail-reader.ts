@@ -1,7 +1,8 @@
 import type { TailReader } from "./broker.ts";
 import type { Stream } from "./log-store.ts";
 import { BlockingConnection, type RedisContext } from "./redis-blocking-read.ts";
-import { brokerError, type RawEntry, runPipeline, seqOf, usable } from "./redis-connection.ts";
+import { brokerError, seqOf, usable } from "./redis-connection.ts";
+import { MendTimes, mendStreams } from "./redis-mending.ts";
 
 /** Reads with XREAD from the present end of each stream on. */
 export async function openTail(
@@ -11,13 +12,15 @@ export async function openTail(
 ): Promise<TailReader> {
   const byKey = new Map(streams.map((stream) => [context.keyOf(stream), stream]));
   const connection = new BlockingConnection(context);
-  const lasts = await lastIds(context, [...byKey.keys()]);
+  await usable(context.commands, context.deadlineMs);
+  const lasts = await mendStreams(context.commands, [...byKey.keys()]);
+  const times = new MendTimes();
   let generation = 0;
 
-  /** A stream that was lost begins anew, perhaps below the last id that we saw. */
+  /** A stream that was lost, or made anew, begins below the last id that we saw. */
   const rewind = async (): Promise<void> => {
-    if (generation === connection.generation) return;
-    const present = await lastIds(context, [...byKey.keys()]);
+    if (!times.take() && generation === connection.generation) return;
+    const present = await mendStreams(context.commands, [...byKey.keys()]);
     for (const [key, id] of present) if (isBelow(id, lasts.get(key) ?? "0-0")) lasts.set(key, "0-0");
     generation = connection.generation;
   };
@@ -49,6 +52,7 @@ export async function openTail(
           }));
         });
       } catch (error) {
+        times.soon();
         throw brokerError(error);
       }
     },
@@ -57,20 +61,6 @@ export async function openTail(
       return Promise.resolve();
     },
   };
-}
-
-async function lastIds(context: RedisContext, keys: readonly string[]): Promise<Map<string, string>> {
-  await usable(context.commands, context.deadlineMs);
-  const pipeline = context.commands.pipeline();
-  for (const key of keys) pipeline.xrevrange(key, "+", "-", "COUNT", 1);
-  const answers = await runPipeline(pipeline);
-  return new Map(
-    keys.map((key, index) => {
-      const [error, entries] = answers[index] ?? [null, []];
-      if (error !== null) throw brokerError(error);
-      return [key, (entries as RawEntry[])[0]?.[0] ?? "0-0"];
-    }),
-  );
 }
 
 function isBelow(left: string, right: string): boolean {

@@ -2,10 +2,11 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Redis } from "ioredis";
 import { until } from "#shared/clock/until.fixture.ts";
 import { type TestRedis, testRedis } from "#shared/db/test-database.ts";
+import { hasCode } from "#shared/errors/app-error.ts";
 import type { Broker, Delivery, GroupReader } from "./broker.ts";
 import { SEAL } from "./bus-world.fixture.ts";
 import { createRedisBroker } from "./redis-broker.ts";
-import { type ForgedEntries, sealBroker } from "./sealed-broker.ts";
+import { type ForgedEntries, MOST_CHARACTERS, sealBroker } from "./sealed-broker.ts";
 
 const STREAM = { topic: "orders", part: 1 };
 const QUOTES = { topic: "quotes", part: 1 };
@@ -101,4 +102,29 @@ test("a volatile stream goes on after an id that nothing can come after", async 
   });
   await broker.pushVolatile([{ ...QUOTES, json: "two", maxLength: 10 }]);
   expect((await readAll(reader, 1)).map(({ json }) => json)).toEqual(["two"]);
+});
+
+test("an entry above the most there may be is dropped before it is looked at, and none of ours is that long", async () => {
+  let opened = 0;
+  const seal = { ...SEAL, open: (at: string, text: string) => ((opened += 1), SEAL.open(at, text)) };
+  const plain = createRedisBroker({ url: place.url, prefix: place.prefix, incarnation: "i", blockMs: 50 });
+  const counting = sealBroker(plain, seal, (entries) => void forged.push(entries));
+  const own = counting.groupReader("own", "member");
+  own.assign([{ ...STREAM, durable: true, epoch: 1, position: () => 0 }]);
+  await forge(STREAM, "1-0", "x".repeat(MOST_CHARACTERS + 100));
+  await until(async () => {
+    await own.read(100);
+    return forged.length > 0 && (await redis.xlen(keyOf(STREAM))) === 0;
+  });
+  expect(opened).toBe(0);
+  await counting.push([
+    { ...STREAM, seq: 1, json: "y".repeat(MOST_CHARACTERS + 1) },
+    { ...STREAM, seq: 2, json: "two" },
+  ]);
+  expect((await readAll(own, 1)).map(({ seq }) => seq)).toEqual([2]);
+  const quote = { ...QUOTES, json: "y".repeat(MOST_CHARACTERS + 1), maxLength: 10 };
+  const refused = await counting.pushVolatile([quote]).catch((error: unknown) => error);
+  expect(hasCode(refused, "INTERNAL")).toBe(true);
+  await own.close();
+  await counting.close();
 });

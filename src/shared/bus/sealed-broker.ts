@@ -1,3 +1,4 @@
+import { AppError } from "#shared/errors/app-error.ts";
 import type { Seal } from "#shared/seal/seal.ts";
 import type { Broker, Delivery } from "./broker.ts";
 import type { Stream } from "./log-store.ts";
@@ -6,6 +7,12 @@ import type { Stream } from "./log-store.ts";
 export interface ForgedEntries extends Stream {
   count: number;
 }
+
+/**
+ * A sealed entry has no more characters. What is longer is not ours, and is dropped before anything is done with it; a durable
+ * event that is longer is read from the log.
+ */
+export const MOST_CHARACTERS = 4 * 1024 * 1024;
 
 /**
  * A broker whose entries are sealed for their place: topic, partition and number. What does not verify is told, forgotten by
@@ -19,7 +26,7 @@ export function sealBroker(broker: Broker, seal: Seal, onForged: (forged: Forged
     const opened: Delivery[] = [];
     const forged: Delivery[] = [];
     for (const delivery of deliveries) {
-      const json = seal.open(place(delivery), delivery.json);
+      const json = delivery.json.length > MOST_CHARACTERS ? null : seal.open(place(delivery), delivery.json);
       if (json === null) forged.push(delivery);
       else opened.push({ ...delivery, json });
     }
@@ -43,11 +50,17 @@ export function sealBroker(broker: Broker, seal: Seal, onForged: (forged: Forged
 
   return {
     ...broker,
-    push: (entries) => broker.push(entries.map((entry) => ({ ...entry, json: seal.seal(place(entry), entry.json) }))),
-    pushVolatile: (entries) =>
-      broker.pushVolatile(
-        entries.map((entry) => ({ ...entry, json: seal.seal(place({ ...entry, seq: 0 }), entry.json) })),
-      ),
+    push(entries) {
+      const sealed = entries.map((entry) => ({ ...entry, json: seal.seal(place(entry), entry.json) }));
+      return broker.push(sealed.filter(({ json }) => json.length <= MOST_CHARACTERS));
+    },
+    async pushVolatile(entries) {
+      const sealed = entries.map((entry) => ({ ...entry, json: seal.seal(place({ ...entry, seq: 0 }), entry.json) }));
+      const long = sealed.find(({ json }) => json.length > MOST_CHARACTERS);
+      if (long === undefined) return broker.pushVolatile(sealed);
+      const text = `An event of the volatile topic "${long.topic}" has more than ${MOST_CHARACTERS} characters.`;
+      throw new AppError("INTERNAL", "permanent", text);
+    },
     groupReader(group, member) {
       const reader = broker.groupReader(group, member);
       return {

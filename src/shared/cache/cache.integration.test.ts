@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Redis } from "ioredis";
 import { until } from "#shared/clock/until.fixture.ts";
 import { type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { Cache } from "./cache.ts";
@@ -41,6 +42,19 @@ describe.each(makers)("cache in %s", (_name, make) => {
     await until(async () => (await cache.get("short")) === null);
     await cache.close();
   });
+});
+
+test("what is no text in Redis is not there, and is written over", async () => {
+  const cache = createRedisCache({ url: redis.url, prefix: redis.prefix });
+  const admin = new Redis(redis.url);
+  await admin.rpush(`${redis.prefix}:cache:list`, "garbage");
+  expect(await cache.get("list")).toBeNull();
+  await until(async () => {
+    await cache.set("list", "1", 60_000);
+    return (await cache.get("list")) === "1";
+  });
+  admin.disconnect();
+  await cache.close();
 });
 
 test("a Redis that is away is an empty cache, not an error", async () => {

@@ -1,5 +1,5 @@
 import type { Sql, Tx } from "#shared/db/db.ts";
-import type { DeadAction } from "./dead-item.ts";
+import type { DeadAction, DeadDetail } from "./dead-item.ts";
 import type { DeadFound } from "./dead-source.ts";
 
 /** Writes what a person did, with the thing as it was. */
@@ -19,4 +19,17 @@ export async function listActions(sql: Sql, deadId: string): Promise<DeadAction[
   return await sql<DeadAction[]>`
     select action, by_whom as "by", reason, at_ms as "atMs" from dead.actions
     where dead_id = ${deadId} order by at_ms, id`;
+}
+
+/** What became of something that a person of this service decided about and that is neither parked nor dead any more. */
+export async function findEnded(
+  sql: Sql,
+  service: string,
+  deadId: string,
+): Promise<Omit<DeadDetail, "actions"> | null> {
+  const [last] = await sql<{ action: DeadAction["action"]; subject: DeadFound }[]>`
+    select action, subject from dead.actions
+    where dead_id = ${deadId} and service = ${service} order by at_ms desc, id desc limit 1`;
+  if (last === undefined) return null;
+  return { ...last.subject, state: last.action === "discard" ? "discarded" : "done", waiting: 0 };
 }

@@ -32,6 +32,9 @@ export type DeadAction = z.infer<typeof deadActionSchema>;
 
 /** One of them with all there is to know. */
 export const deadDetailSchema = deadItemSchema.extend({
+  state: z
+    .enum([...deadStateSchema.options, "done", "discarded"])
+    .describe("As in the list; done: it was redriven, and done. discarded: a person took it out"),
   content: z.string().describe("The event as it came, or the task's payload; as text, since it may be no JSON"),
   waiting: z.number().int().describe("How many wait behind it in its lane"),
   actions: z.array(deadActionSchema).describe("What persons did about it, oldest first"),

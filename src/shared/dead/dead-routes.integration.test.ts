@@ -22,7 +22,7 @@ beforeAll(async () => {
   const queue = createTaskQueue({ db: database.db, wakeups: createMemoryWakeups(), clock: systemClock, log });
   const bus = { parking, publish: () => undefined } as unknown as Bus;
   const deps = { db: database.db, bus, queue, clock: systemClock, log };
-  routes = createDeadRoutes(GROUP, deps, { group: GROUP, queues: ["decisions"] });
+  routes = createDeadRoutes(GROUP, deps);
 });
 afterAll(() => database.drop());
 
@@ -118,10 +118,30 @@ describe("the REST of what could not be handled", () => {
     ]);
   });
 
-  test("what was discarded is gone, and kept with who and why", async () => {
-    const [id] = await park("discarded", [{ seq: 31, state: "dead" }]);
-    expect(await ask(`/dead/${id}/discard`, { reason: "never happened" })).toMatchObject({ status: 200 });
-    expect((await ask(`/dead/${id}`)).status).toBe(404);
+  test("what was redriven and done is read with who and why afterwards", async () => {
+    const [id = ""] = await park("done", [{ seq: 41, state: "dead" }]);
+    await ask(`/dead/${id}/redrive`, { reason: "mended" });
+    expect(await ask(`/dead/${id}`)).toMatchObject({ status: 200, body: { state: "parked" } });
+    const { parking } = createPostgresLogStore(database.db);
+    await database.db.transaction((tx) => parking.remove(tx, { group: GROUP, part: 0, epoch: 1 }, "orders", [41]));
+    expect(await ask(`/dead/${id}`)).toMatchObject({
+      status: 200,
+      body: { id, state: "done", content: '{"n":41}', error: "no", waiting: 0, actions: [{ reason: "mended" }] },
+    });
+    expect(await ask(`/dead/${id}/discard`, { reason: "too late" })).toMatchObject({ status: 409 });
+    expect(JSON.stringify((await ask("/dead?limit=500")).body)).not.toContain(id);
+  });
+
+  test("what was discarded is listed no more, and read with who and why", async () => {
+    const [id = ""] = await park("discarded", [{ seq: 31, state: "dead" }]);
+    const discarded = await ask(`/dead/${id}/discard`, { reason: "never happened" });
+    expect(discarded).toMatchObject({
+      status: 200,
+      body: { state: "discarded", waiting: 0, actions: [{ action: "discard", reason: "never happened" }] },
+    });
+    expect(await ask(`/dead/${id}`)).toEqual(discarded);
+    expect(await ask(`/dead/${id}/redrive`, { reason: "after all" })).toMatchObject({ status: 409 });
+    expect(JSON.stringify((await ask("/dead?limit=500")).body)).not.toContain(id);
     const [row] = await database.db.sql`
       select action, reason, subject ->> 'content' as content from dead.actions where dead_id = ${id ?? ""}`;
     expect(row).toEqual({ action: "discard", reason: "never happened", content: '{"n":31}' });
@@ -141,21 +161,33 @@ describe("the REST of what could not be handled", () => {
     for (const [index, id] of ids.entries()) {
       await database.db.sql`
         insert into queue.tasks (id, queue, lane, seq, priority, type, payload, state, holds, failures, error, created_at_ms)
-        values (${id}, 'decisions', ${`lane-${index}`}, 1, 5, 't', '{"n":1}', 'dead', true, 30, 'no', 1)`;
+        values (${id}, 'risk-decisions', ${`lane-${index}`}, 1, 5, 't', '{"n":1}', 'dead', true, 30, 'no', 1)`;
     }
     const { body } = await ask("/dead?limit=2");
     expect((body as { items: DeadItem[] }).items).toMatchObject(
-      ids.map((id) => ({ id, kind: "task", channel: "decisions", tries: 30 })),
+      ids.map((id) => ({ id, kind: "task", channel: "risk-decisions", tries: 30 })),
     );
     const redriven = await ask(`/dead/${ids[0]}/redrive`, { reason: "mended" });
     expect(redriven).toMatchObject({ status: 200, body: { content: '{"n":1}', actions: [{ action: "redrive" }] } });
-    expect((await ask(`/dead/${ids[1]}/discard`, { reason: "void" })).status).toBe(200);
+    // It waits to be tried.
+    expect(await ask(`/dead/${ids[0]}`)).toMatchObject({ status: 200, body: { state: "parked", tries: 0 } });
+    expect(await ask(`/dead/${ids[1]}/discard`, { reason: "void" })).toMatchObject({ body: { state: "discarded" } });
+    await database.db.sql`update queue.tasks set state = 'done' where id = ${ids[0] ?? ""}`;
+    expect(await ask(`/dead/${ids[0]}`)).toMatchObject({ body: { state: "done", actions: [{ reason: "mended" }] } });
+    expect(await ask(`/dead/${ids[1]}`)).toMatchObject({ body: { state: "discarded", content: '{"n":1}' } });
     const rows = await database.db.sql`
-      select state, failures, outcome from queue.tasks where queue = 'decisions' order by lane`;
+      select state, failures, outcome from queue.tasks where queue = 'risk-decisions' order by lane`;
     expect([...rows]).toEqual([
-      { state: "open", failures: 0, outcome: null },
+      { state: "done", failures: 0, outcome: null },
       { state: "done", failures: 30, outcome: { discarded: true } },
     ]);
+  });
+
+  test("what another service's person decided about is not found", async () => {
+    const [id = ""] = await park("foreign", [{ seq: 51, state: "dead" }]);
+    await ask(`/dead/${id}/discard`, { reason: "void" });
+    await database.db.sql`update dead.actions set service = 'other' where dead_id = ${id}`;
+    expect((await ask(`/dead/${id}`)).status).toBe(404);
   });
 
   test("what belongs to another group is not found", async () => {

@@ -6,19 +6,12 @@ import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { insertAction, listActions } from "./dead-actions.ts";
+import { findEnded, insertAction, listActions } from "./dead-actions.ts";
+import { queuesOf } from "./dead-address.ts";
 import { type DeadAction, type DeadDetail, deadDetailSchema, deadItemSchema, deadStateSchema } from "./dead-item.ts";
 import { type DeadSource, deadEvents, deadTasks } from "./dead-source.ts";
 
 type DeadDeps = Pick<Deps, "db" | "bus" | "queue" | "clock" | "log">;
-
-/** Where a service's failed work is kept. */
-interface DeadPlaces {
-  /** The group of its subscription. */
-  group?: string;
-  /** The queues that it works. */
-  queues?: readonly string[];
-}
 
 const byId = z.object({ id: uuidText.describe("The event's or the task's id") });
 const cursor = z.tuple([epochMs, uuidText]);
@@ -32,12 +25,12 @@ const word = z.strictObject({
 const BY = "local";
 
 /** REST of the events and tasks that a service could not handle: they are listed, inspected, redriven and discarded. */
-export function createDeadRoutes(service: string, deps: DeadDeps, { group, queues = [] }: DeadPlaces) {
-  const sources: DeadSource[] = [];
-  if (group !== undefined) sources.push(deadEvents(() => deps.bus.parking, group));
+export function createDeadRoutes(service: string, deps: DeadDeps) {
+  const queues = queuesOf(service);
+  const sources = [deadEvents(() => deps.bus.parking, service)];
   if (queues.length > 0) sources.push(deadTasks(() => deps.queue.failing, queues));
-  const act = (action: DeadAction["action"], id: string, reason: string) =>
-    actOn({ service, deps, sources }, { action, id, reason });
+  const place = { service, deps, sources };
+  const act = (action: DeadAction["action"], id: string, reason: string) => actOn(place, { action, id, reason });
   return httpBase(service, deps.log)
     .get(
       "/dead",
@@ -53,10 +46,13 @@ export function createDeadRoutes(service: string, deps: DeadDeps, { group, queue
         detail: { summary: "Lists the events and tasks that could not be handled, oldest first" },
       },
     )
-    .get("/dead/:id", ({ params: { id } }) => detailOf(deps, sources, id), {
+    .get("/dead/:id", ({ params: { id } }) => detailOf(place, id), {
       params: byId,
       response: { 200: deadDetailSchema, 404: problemSchema },
-      detail: { summary: "Reads one with its content, what waits behind it and what was done about it" },
+      detail: {
+        summary:
+          "Reads one with its content, what waits behind it and what was done about it, also after it was redriven or discarded",
+      },
     })
     .post("/dead/:id/redrive", ({ params, body }) => act("redrive", params.id, body.reason), {
       params: byId,
@@ -72,9 +68,18 @@ export function createDeadRoutes(service: string, deps: DeadDeps, { group, queue
     });
 }
 
-async function detailOf(deps: DeadDeps, sources: readonly DeadSource[], id: string): Promise<DeadDetail> {
-  const { subject } = await findIn(sources, id);
-  return { ...subject, actions: await listActions(deps.db.sql, id) };
+/** What acts on it, and on whose behalf. */
+interface DeadPlace {
+  service: string;
+  deps: DeadDeps;
+  sources: readonly DeadSource[];
+}
+
+async function detailOf({ service, deps, sources }: DeadPlace, id: string): Promise<DeadDetail> {
+  const { sql } = deps.db;
+  const subject = (await findIn(sources, id))?.subject ?? (await findEnded(sql, service, id));
+  if (subject === null) throw unknown();
+  return { ...subject, actions: await listActions(sql, id) };
 }
 
 async function findIn(sources: readonly DeadSource[], id: string) {
@@ -82,32 +87,37 @@ async function findIn(sources: readonly DeadSource[], id: string) {
     const subject = await source.find(id);
     if (subject !== null) return { source, subject };
   }
-  throw new AppError("NOT_FOUND", "permanent", "Nothing parked or dead has this id.");
+  return null;
 }
 
-/** NOT_FOUND where there is no such event or task, CONFLICT where it is not dead. */
+/** NOT_FOUND where there is no such event or task, CONFLICT where it is not dead (any more). */
 async function actOn(
-  { service, deps, sources }: { service: string; deps: DeadDeps; sources: readonly DeadSource[] },
+  place: DeadPlace,
   { action, id, reason }: { action: DeadAction["action"]; id: string; reason: string },
 ): Promise<DeadDetail> {
+  const { service, deps, sources } = place;
   const { db, clock, log } = deps;
-  const { source, subject } = await findIn(sources, id);
+  const found = await findIn(sources, id);
+  if (found === null) throw (await findEnded(db.sql, service, id)) === null ? unknown() : notDead();
+  const { source, subject } = found;
   const done = { action, by: BY, reason, atMs: clock.nowMs() };
   const after = await db.transaction(async (tx) => {
     const item = await source[action](tx, id);
-    if (item === null) return null;
+    if (item === null) throw notDead();
     await insertAction(tx, service, { ...done, subject });
     if (!(await source.hasDead(tx, item))) await clearAlert(tx, deps, source.alertOf(item));
     return item;
   });
-  if (after === null) {
-    throw new AppError(
-      "CONFLICT",
-      "permanent",
-      "It is not dead: only what nobody tries again is redriven or discarded.",
-    );
-  }
   const { kind, channel, lane } = after;
   log.info({ id, kind, channel, lane, action, reason }, "a person decided about something dead");
-  return { ...subject, ...after, actions: await listActions(db.sql, id) };
+  return action === "redrive" ? { ...subject, ...after, actions: await listActions(db.sql, id) } : detailOf(place, id);
+}
+
+function unknown(): AppError {
+  return new AppError("NOT_FOUND", "permanent", "Nothing parked or dead has this id.");
+}
+
+function notDead(): AppError {
+  const told = "It is not dead: only what nobody tries again is redriven or discarded.";
+  return new AppError("CONFLICT", "permanent", told);
 }

@@ -5,7 +5,7 @@ import type { DeadAfter, DeadDetail, DeadItem, DeadState } from "./dead-item.ts"
 import { type DeadAlert, eventAlert, taskAlert } from "./tell-dead.ts";
 
 /** Something dead with its content. */
-export type DeadFound = Omit<DeadDetail, "actions">;
+export type DeadFound = DeadItem & Omit<DeadDetail, "actions" | "state">;
 
 /** A kind of what can be dead, for one service. Ids are unique among all kinds. */
 export interface DeadSource {

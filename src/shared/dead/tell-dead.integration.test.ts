@@ -23,7 +23,7 @@ import { createDeadRoutes } from "./dead-routes.ts";
 import { tellDeadEvent, tellDeadTask } from "./tell-dead.ts";
 
 const log = pino({ level: "silent" });
-const GROUP = "session-manager";
+const GROUP = "order-position-tracker";
 let database: TestDatabase;
 let bus: Bus;
 let queue: TaskQueue;
@@ -54,7 +54,7 @@ beforeAll(async () => {
     sweepMs: 50,
     onDead: (tx, dead) => tellDeadTask(tx, { bus, clock }, dead),
   });
-  routes = createDeadRoutes(GROUP, { db, bus, queue, clock, log }, { group: GROUP, queues: [CANCEL_ORDER.queue] });
+  routes = createDeadRoutes(GROUP, { db, bus, queue, clock, log });
   const fail = (): void => {
     if (!isMended) throw new AppError("INTERNAL", "permanent", "It can not be.");
   };
@@ -111,10 +111,17 @@ describe("a dead event and a dead task", () => {
       { scope: scopes.event, code: "EVENT_DEAD", severity: "critical", data: { sessionId, seq: 1, holds: true } },
       { scope: scopes.task, code: "TASK_DEAD", severity: "critical", data: { sessionId, lane: orderId, holds: true } },
     ]);
-    expect((await deadOfSessions(db.sql)).get(sessionId)?.text).toContain("and 1 more");
-
     const { items } = (await ask("/dead")) as { items: DeadItem[] };
     const idOf = (kind: string) => items.find((one) => one.kind === kind)?.id;
+    const ways = (kind: string) => {
+      const address = `/api/order-position-tracker/dead/${idOf(kind)}`;
+      return `It can not be. Read it under GET ${address}, and decide with POST ${address}/redrive or ${address}/discard, with a reason.`;
+    };
+    for (const { code, text } of await alerts()) expect(text).toEndWith(ways(code === "EVENT_DEAD" ? "event" : "task"));
+    const onSession = (await deadOfSessions(db.sql)).get(sessionId)?.text ?? "";
+    const first = onSession.includes('event 1 of "session-reports"') ? "event" : "task";
+    expect(onSession).toContain("(It can not be.), and 1 more. ");
+    expect(onSession).toEndWith(ways(first).slice("It can not be. ".length));
     // Not mended: it dies again, and is told anew.
     await ask(`/dead/${idOf("event")}/redrive`, "perhaps");
     await until(async () => (await told()).filter((one) => one === `alert.raised ${scopes.event}`).length === 2);

@@ -6,6 +6,7 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { ALERTS } from "#shared/messages/topics.ts";
 import type { DeadTask } from "#shared/queue/queue.ts";
+import { decideAt, eventAddress, taskAddress } from "./dead-address.ts";
 
 type TellDeps = { bus: Pick<Bus, "publish">; clock: Pick<Clock, "nowMs"> };
 
@@ -30,9 +31,11 @@ export async function tellDeadEvent(tx: Tx, deps: TellDeps, dead: DeadEvent): Pr
   const { group, topic, partition, seq, key, error } = dead;
   const holds = topic.onDead === "block";
   const rest = holds ? "later ones of its key wait behind it" : "its key goes on without it";
-  const text = `"${group}" cannot handle event ${seq} of "${topic.name}" for ${topic.key} ${key}, and ${rest}: ${error}`;
+  const id = await parkedId(tx, dead);
+  const decide = id === null ? "" : ` ${decideAt(eventAddress(group, id))}`;
+  const text = `"${group}" cannot handle event ${seq} of "${topic.name}" for ${topic.key} ${key}, and ${rest}: ${ended(error)}${decide}`;
   const session = topic.key === "sessionId" ? { sessionId: key } : {};
-  const data = { group, topic: topic.name, partition, seq, key, holds, error, ...session };
+  const data = { deadId: id, group, topic: topic.name, partition, seq, key, holds, error, ...session };
   await raiseAlert(tx, deps, { ...eventAlert(group, topic.name, key), text, data });
 }
 
@@ -40,8 +43,21 @@ export async function tellDeadEvent(tx: Tx, deps: TellDeps, dead: DeadEvent): Pr
 export async function tellDeadTask(tx: Tx, deps: TellDeps, dead: DeadTask): Promise<void> {
   const { id, queue, type, lane, seq, error, holds, sessionId } = dead;
   const rest = holds ? "later ones of its lane wait behind it" : "its lane goes on without it";
-  const text = `The task "${type}" of ${lane} cannot be done, and ${rest}: ${error}`;
+  const text = `The task "${type}" of ${lane} cannot be done, and ${rest}: ${ended(error)} ${decideAt(taskAddress(queue, id))}`;
   const session = sessionId === null ? {} : { sessionId };
   const data = { taskId: id, queue, type, lane, seq, holds, error, ...session };
   await raiseAlert(tx, deps, { ...taskAlert(queue, lane), text, data });
+}
+
+/** The id under which a person finds the event, as the transaction sees it. */
+async function parkedId(tx: Tx, { group, topic, partition, seq }: DeadEvent): Promise<string | null> {
+  const [row] = await tx.sql<{ id: string }[]>`
+    select id from bus.parked
+    where group_name = ${group} and topic = ${topic.name} and part = ${partition} and seq = ${seq}`;
+  return row?.id ?? null;
+}
+
+/** A sentence follows. */
+function ended(error: string): string {
+  return /[.!?]$/.test(error) ? error : `${error}.`;
 }

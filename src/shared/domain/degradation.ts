@@ -47,6 +47,11 @@ export const DEGRADATIONS = {
     stalePrices: false,
     meaning: "Orders and fills could not be compared with the venue's for a while.",
   },
+  BOOK_INCOMPLETE: {
+    reporter: "order-position-tracker",
+    stalePrices: false,
+    meaning: "An execution of the session could not be booked: entries and exits are denied, whatever the policy says.",
+  },
   VENUE_NOT_CONFIGURED: {
     reporter: "session-manager",
     stalePrices: true,
@@ -73,11 +78,11 @@ export const degradationCodeSchema = z.enum(Object.keys(DEGRADATIONS) as [Degrad
 export const degradationSchema = z.object({ code: degradationCodeSchema, sinceMs: epochMs, text: z.string() });
 export type Degradation = z.infer<typeof degradationSchema>;
 
-/** What becomes of entries while something is missing. Exits are never denied for it. */
+/** What becomes of entries while something is missing. Exits are never denied for it, but with BOOK_INCOMPLETE. */
 export const DEGRADED_ENTRIES = {
   deny: "Entries are denied whatever is missing.",
   "deny-stale": "Entries are denied while prices are stale, and allowed else.",
-  allow: "Entries are allowed whatever is missing.",
+  allow: "Entries are allowed whatever is missing, but with BOOK_INCOMPLETE.",
 } as const;
 export const degradedEntriesSchema = z.enum(
   Object.keys(DEGRADED_ENTRIES) as [keyof typeof DEGRADED_ENTRIES, ...(keyof typeof DEGRADED_ENTRIES)[]],

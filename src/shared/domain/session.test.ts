@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { mayTransition, SESSION_STATES, type SessionState } from "./session.ts";
+import { faultsOf } from "#shared/errors/field-error.ts";
+import { mayTransition, paramsSchema, SESSION_STATES, type SessionState } from "./session.ts";
 
 describe("session states", () => {
   const allowed: [SessionState, SessionState][] = [
@@ -32,5 +33,16 @@ describe("session states", () => {
         ]);
       }
     }
+  });
+});
+
+describe("parameters of a strategy", () => {
+  const named = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, at]));
+
+  test("are 200 at most", () => {
+    expect(faultsOf(paramsSchema, named(200), ["params"])).toEqual([]);
+    expect(faultsOf(paramsSchema, named(201), ["params"])).toEqual([
+      { field: "params", message: "must have at most 200 names" },
+    ]);
   });
 });

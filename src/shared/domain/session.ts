@@ -46,12 +46,20 @@ export const riskPolicySchema = z.strictObject({
   maxPositionNotional: positiveDecimal.nullable().default(null),
   /** How long after its candle closed, or after the newest trade of a forming one, a signal may still be decided, in market time. Null: no limit. */
   signalValidityMs: z.number().int().positive().nullable().default(null),
-  /** What becomes of entries while the session is degraded. Exits are never denied for it. */
+  /** What becomes of entries while the session is degraded. Exits are never denied for it, but with BOOK_INCOMPLETE. */
   degradedEntries: degradedEntriesSchema.default("deny-stale"),
 });
 export type RiskPolicy = z.infer<typeof riskPolicySchema>;
 
 export const stopPolicySchema = z.enum(["keep", "cancel", "flatten"]);
+
+/** More parameters than any strategy has: each is checked, kept and compared by several services. */
+const MOST_PARAMS = 200;
+
+/** Parameters of a strategy: names with any JSON. */
+export const paramsSchema = z
+  .record(z.string(), z.json())
+  .refine((params) => Object.keys(params).length <= MOST_PARAMS, `must have at most ${MOST_PARAMS} names`);
 
 /** One strategy with parameters on one or more instruments of an account, with a risk policy and capital. */
 export const sessionSchema = z.object({
@@ -61,7 +69,7 @@ export const sessionSchema = z.object({
   name: z.string().min(1).max(100),
   strategy: idText,
   strategyVersion: z.string(),
-  params: z.record(z.string(), z.json()),
+  params: paramsSchema,
   /** One for now: strategies see one series, and one position. */
   instrumentIds: z.array(instrumentSchema.shape.id).length(1, "must name one instrument: a session trades one for now"),
   timeFrame: timeFrameSchema,

@@ -23,12 +23,14 @@ export function faultsOf(schema: z.ZodType, value: unknown, at: readonly string[
     const path = [...at, ...issue.path.map(String)];
     const keys = issue.code === "unrecognized_keys" ? issue.keys.slice(0, MOST_FAULTS) : [];
     const paths = keys.length === 0 ? [path] : keys.map((key) => [...path, key]);
-    return paths.map((one) => ({ field: shortened(one.join(".")) || "body", message: issue.message }));
+    return paths.map((one) => ({ field: fieldAt(one), message: issue.message }));
   });
   return faults.slice(0, MOST_FAULTS);
 }
 
-function shortened(name: string): string {
+/** How a field is named, from the names on the way to it; a name that is longer than any of ours is cut. */
+export function fieldAt(path: readonly string[]): string {
+  const name = path.join(".") || "body";
   return name.length <= MOST_NAME_LENGTH ? name : `${name.slice(0, MOST_NAME_LENGTH)}...`;
 }
 

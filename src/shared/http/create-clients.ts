@@ -28,7 +28,7 @@ export const validationSchema = z.discriminatedUnion("kind", [
     strategyVersion: z.string(),
     params: z.record(z.string(), z.unknown()),
   }),
-  z.object({ kind: z.literal("unknown-strategy"), known: z.array(z.string()) }),
+  z.object({ kind: z.literal("unknown-strategy"), known: z.array(z.string()), faults: z.array(z.string()) }),
   z.object({ kind: z.literal("invalid-params"), errors: z.array(fieldErrorSchema) }),
 ]);
 

@@ -63,7 +63,12 @@ export function httpBase(service: string, log: Logger, options: HttpBaseOptions 
       // Nothing that is kept has such a name.
       if (faultsOfText(params).length > 0)
         throw new AppError("NOT_FOUND", "permanent", "There is nothing at this address.");
-      const errors = faultsIn(schemasOf(request.method, route), { request, params, query, body });
+      const errors = faultsIn(schemasOf(request.method === "HEAD" ? "GET" : request.method, route), {
+        request,
+        params,
+        query,
+        body,
+      });
       if (errors.length > 0) throw invalidInput(errors);
     });
   if (jsonOnly) base.onParse(parseBody);
@@ -114,8 +119,8 @@ function faultsIn(
 /** What it returns is the body; what is no JSON is refused a step later. */
 async function parseBody({ request }: { request: Request }): Promise<unknown> {
   if (!isJson(request)) return NO_BODY;
-  const text = await request.text();
-  return text === "" ? NO_BODY : readJsonBody(text);
+  const bytes = await request.arrayBuffer();
+  return bytes.byteLength === 0 ? NO_BODY : readJsonBody(bytes);
 }
 
 /** Writes problem details with the request's id; `headers` are those already set for the answer. */

@@ -81,7 +81,9 @@ describe("a request of our own", () => {
       "Sec-Fetch-Dest": "document",
     };
     expect((await ask("GET /", link)).status).toBe(200);
-    expect((await ask("GET /", { ...link, "Sec-Fetch-Dest": "image" })).status).toBe(403);
+    const image = await ask("GET /", { ...link, "Sec-Fetch-Dest": "image" });
+    expect([image.status, image.text]).toEqual([403, expect.stringContaining("Only a link that a person follows")]);
+    expect(image.text).not.toContain("R3_HTTP_ALLOWED_HOSTS");
     expect((await ask(PAUSE, link)).status).toBe(403);
   });
 

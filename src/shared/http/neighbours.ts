@@ -3,6 +3,11 @@ import { type Problem, problem } from "./problem.ts";
 
 /** A host with or without a port, as a Host header has it. */
 const HOST = /^(\[[\da-f:.]+\]|[a-z\d._-]+)(:\d{1,5})?$/;
+const FOREIGN_PAGE =
+  "A page of another origin may not use this process: R3_HTTP_ALLOWED_HOSTS has to name its host, with the port.";
+/** To allow a host would not help: the browser does not say which page it was. */
+const CROSS_SITE =
+  "A page of another site made a browser ask for this. Only a link that a person follows is answered so: a GET with Sec-Fetch-Mode: navigate and Sec-Fetch-Dest: document.";
 const LOOPBACK = ["127.0.0.1", "[::1]", "localhost"];
 const EVERYWHERE = new Set(["0.0.0.0", "::", "[::]"]);
 
@@ -57,9 +62,7 @@ export function refuseForeign({ method, headers }: Request, { own, pages }: Know
   const origin = headers.get("origin");
   const isOwn = origin === null || isOwnOrigin(origin, host, pages);
   if (isOwn && !isCrossSite(method, headers)) return null;
-  const detail =
-    "A page of another origin may not use this process: R3_HTTP_ALLOWED_HOSTS has to name its host, with the port.";
-  return problem(403, "FOREIGN_ORIGIN", detail);
+  return problem(403, "FOREIGN_ORIGIN", isOwn ? CROSS_SITE : FOREIGN_PAGE);
 }
 
 /** The page was loaded from here, or from a host that the settings name just so: another port is another page. */

@@ -1,4 +1,4 @@
-import type { FieldError } from "#shared/errors/field-error.ts";
+import { type FieldError, fieldAt, MOST_FAULTS } from "#shared/errors/field-error.ts";
 
 const MESSAGE = "must not hold NUL or half of a surrogate pair";
 /** How such a text comes in JSON: a body's own bytes are read as UTF-8, which has neither. */
@@ -14,15 +14,32 @@ export function mayHoldBrokenText(json: string): boolean {
   return ESCAPED.test(json);
 }
 
-/** Each text inside a value of JSON that is not whole, names of fields as well. `at`: where the value stands. */
+/** The texts inside a value of JSON that are not whole, names of fields as well, 50 at most. `at`: where the value stands. */
 export function faultsOfText(value: unknown, at: readonly string[] = []): FieldError[] {
-  if (typeof value === "string") return isWholeText(value) ? [] : [faultAt(at)];
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([name, inner]) =>
-    isWholeText(name) ? faultsOfText(inner, [...at, name]) : [faultAt(at)],
-  );
+  const faults: FieldError[] = [];
+  collect(value, [...at], faults);
+  return faults;
 }
 
-function faultAt(at: readonly string[]): FieldError {
-  return { field: at.join(".") || "body", message: MESSAGE };
+/** `path` is one list for all of the walk. */
+function collect(value: unknown, path: string[], faults: FieldError[]): void {
+  if (faults.length === MOST_FAULTS) return;
+  if (typeof value === "string") {
+    if (!isWholeText(value)) faults.push(faultAt(path));
+  } else if (typeof value === "object" && value !== null) {
+    for (const [name, inner] of Object.entries(value)) {
+      if (faults.length === MOST_FAULTS) return;
+      if (!isWholeText(name)) {
+        faults.push(faultAt(path));
+        continue;
+      }
+      path.push(name);
+      collect(inner, path, faults);
+      path.pop();
+    }
+  }
+}
+
+function faultAt(path: readonly string[]): FieldError {
+  return { field: fieldAt(path), message: MESSAGE };
 }

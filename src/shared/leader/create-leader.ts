@@ -3,6 +3,7 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { createBatcher } from "./batcher.ts";
+import { FreeRoles } from "./free-roles.ts";
 import { leadAgainAndAgain } from "./lead-again.ts";
 import type { AdvisoryLock, Leader, Leadership } from "./leader.ts";
 import { endLeases, extendLeases, fenceEpoch, freeRoles, takeOver } from "./leadership-rows.ts";
@@ -31,6 +32,7 @@ class RowLeader implements Leader {
   /** Roles that are being taken or given up in this moment. */
   readonly #busy = new Set<string>();
   readonly #held = new Map<string, HeldLease<string>>();
+  readonly #free: FreeRoles;
   readonly #keeper: LeaseKeeper<string>;
   /** Many roles tried for in one tick cost one read; only those that are free cost a lock and a transaction. */
   readonly #isFree: (role: string) => Promise<boolean>;
@@ -39,6 +41,7 @@ class RowLeader implements Leader {
     const { db, clock, log } = options;
     this.leaseMs = options.leaseMs ?? 4_000;
     this.#holder = options.holder ?? crypto.randomUUID();
+    this.#free = new FreeRoles(() => clock.monotonicMs(), this.leaseMs);
     this.#keeper = createLeaseKeeper({ clock, log, leaseMs: this.leaseMs, extend: (leases) => this.#extend(leases) });
     this.#isFree = createBatcher((roles) => freeRoles(db.sql, this.#holder, roles));
   }
@@ -48,8 +51,12 @@ class RowLeader implements Leader {
     if (this.#closing.signal.aborted || this.#busy.has(role) || this.#isHeld(role)) return null;
     this.#busy.add(role);
     try {
-      if (!(await this.#isFree(role))) return null;
-      if (!(await lock.acquire(role, this.leaseMs))) return null;
+      if (!(await this.#isFree(role))) {
+        this.#free.led(role);
+        return null;
+      }
+      this.#free.found(role);
+      if (!(await lock.acquire(role, this.leaseMs)) && !this.#free.isLong(role)) return null;
       const leadership = await this.#take(role, onTaken).catch(async (error: unknown) => {
         await lock.release(role);
         throw error;
@@ -65,6 +72,10 @@ class RowLeader implements Leader {
     const { clock, log, retryMs = 250 } = this.options;
     const until = AbortSignal.any([signal, this.#closing.signal]);
     return leadAgainAndAgain({ leader: this, clock, log, retryMs }, role, until, run);
+  }
+
+  unled(): readonly string[] {
+    return this.#free.unled();
   }
 
   async close(): Promise<void> {
@@ -85,6 +96,7 @@ class RowLeader implements Leader {
       return taken;
     });
     if (epoch === undefined) return null;
+    this.#free.led(role);
     const lease = this.#keeper.hold(role, startedAtMs);
     this.#held.set(role, lease);
     this.options.log.info({ role, epoch }, "Leads a role");

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Redis } from "ioredis";
 import { pino } from "pino";
 import { createManualClock } from "#shared/clock/manual.ts";
 import { systemClock } from "#shared/clock/system.ts";
@@ -105,7 +106,51 @@ describe.each(makers)("leader over %s", (name, makeLock) => {
   });
 });
 
+describe("a lock that somebody else wrote into Redis", () => {
+  const GARBAGE: [string, (key: string) => Promise<unknown>][] = [
+    ["a text", (key) => admin.set(key, "forged")],
+    ["a hash", (key) => admin.multi().del(key).hset(key, "forged", "1").exec()],
+  ];
+  let admin: Redis;
+  beforeAll(() => {
+    admin = new Redis(redis.url);
+  });
+  afterAll(() => admin.disconnect());
+
+  test.each(GARBAGE)(
+    "%s without an end keeps no role unled, and is gone before its next change of hands",
+    async (what, forge) => {
+      const role = `forged ${what}`;
+      const key = `${redis.prefix}:lock:${role}`;
+      await forge(key);
+      const first = contender(createRedlockLock(redis));
+      expect(await first.tryLead(role)).toBeNull();
+      const taken = await until(() => first.tryLead(role));
+      expect(taken.epoch).toBe(1);
+      await until(async () => (await admin.pttl(key)) > 0);
+      await taken.release();
+      const heir = contender(createRedlockLock(redis));
+      expect((await until(() => heir.tryLead(role), LEASE_MS * 0.8)).epoch).toBe(2);
+      // Its own lock is trusted no more.
+      await forge(key);
+      await until(async () => (await admin.pttl(key)) > 0);
+    },
+  );
+});
+
 describe("leader", () => {
+  test("a role that is free and cannot be taken is told, until it is", async () => {
+    const leader = contender(createMemoryLock());
+    const refuse = () => Promise.reject(new Error("no"));
+    await until(async () => {
+      await leader.tryLead("refused", refuse).catch(() => null);
+      return leader.unled().length > 0;
+    });
+    expect(leader.unled()).toEqual(["refused"]);
+    expect(await leader.tryLead("refused")).not.toBeNull();
+    expect(leader.unled()).toEqual([]);
+  });
+
   test("the hook of a takeover that throws leaves lease and epoch as they were", async () => {
     const leader = contender(createMemoryLock());
     const failed = leader.tryLead("hook", async () => {

@@ -12,7 +12,7 @@ export interface Leadership {
 
 /**
  * Everything of which there may be only one. The lock decides who tries, the rows decide who is: `leadership.lease` by
- * the Postgres clock, `leadership.epoch` as the fence. Extended at a third of the lease; stepped down before its end by
+ * the Postgres clock, `leadership.epoch` as the fence. A role that has been free for a lease is tried for without the lock. Extended at a third of the lease; stepped down before its end by
  * a deadline of the process' own.
  */
 export interface Leader {
@@ -22,14 +22,17 @@ export interface Leader {
   fence(tx: Tx, role: string, epoch: number): Promise<void>;
   /** Leads again and again until the signal aborts: `run` is called with each leadership and ends when its signal aborts. */
   lead(role: string, signal: AbortSignal, run: (leadership: Leadership) => Promise<void>): Promise<void>;
+  /** Roles that this process tries for and that nobody has led for three leases. */
+  unled(): readonly string[];
   readonly leaseMs: number;
   close(): Promise<void>;
 }
 
-/** The adapter's port: an advisory lock that keeps many from trying at once. Losing it ends nothing. */
+/** The adapter's port: an advisory lock that keeps many from trying at once. Losing it ends nothing, and it may lie. */
 export interface AdvisoryLock {
   /** True when it is ours for `ttlMs`, or when the lock service is away (then the rows alone decide). */
   acquire(name: string, ttlMs: number): Promise<boolean>;
+  /** For who leads by the rows: takes the lock from whoever else has it. */
   extend(name: string, ttlMs: number): Promise<void>;
   release(name: string): Promise<void>;
   close(): Promise<void>;

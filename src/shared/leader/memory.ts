@@ -9,11 +9,12 @@ export type MemoryLocks = Map<string, { owner: symbol; untilMs: number }>;
 export function createMemoryLock(locks: MemoryLocks = new Map(), clock: Clock = systemClock): AdvisoryLock {
   const owner = Symbol("lock owner");
 
-  const take = (name: string, ttlMs: number): boolean => {
-    const present = locks.get(name);
-    if (present !== undefined && present.owner !== owner && present.untilMs > clock.monotonicMs()) return false;
+  const take = (name: string, ttlMs: number): void => {
     locks.set(name, { owner, untilMs: clock.monotonicMs() + ttlMs });
-    return true;
+  };
+  const isTaken = (name: string): boolean => {
+    const present = locks.get(name);
+    return present !== undefined && present.owner !== owner && present.untilMs > clock.monotonicMs();
   };
   const drop = (name: string): void => {
     if (locks.get(name)?.owner === owner) locks.delete(name);
@@ -21,7 +22,9 @@ export function createMemoryLock(locks: MemoryLocks = new Map(), clock: Clock = 
 
   return {
     async acquire(name, ttlMs) {
-      return take(name, ttlMs);
+      if (isTaken(name)) return false;
+      take(name, ttlMs);
+      return true;
     },
     async extend(name, ttlMs) {
       take(name, ttlMs);

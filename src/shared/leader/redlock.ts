@@ -37,16 +37,18 @@ function connect(url: string): { redis: Redis; connected: Promise<void> } {
   return { redis, connected };
 }
 
-/** Redlock over one Redis. A lock that was lost (FLUSHALL, fail-over) is taken again at its next extension. */
+/** Redlock over one Redis. A lock that was lost (FLUSHALL, fail-over) or forged is taken again at its next extension. */
 export function createRedlockLock({ url, prefix }: { url: string; prefix: string }): AdvisoryLock {
   const { redis, connected } = connect(url);
   const redlock = new Redlock([redis], { retryCount: 0, driftFactor: 0 });
   const locks = new Map<string, Lock>();
 
+  const keyOf = (name: string) => `${prefix}:lock:${name}`;
+
   async function acquire(name: string, ttlMs: number): Promise<boolean> {
     await connected;
     try {
-      locks.set(name, await redlock.acquire([`${prefix}:lock:${name}`], Math.floor(ttlMs)));
+      locks.set(name, await redlock.acquire([keyOf(name)], Math.floor(ttlMs)));
       return true;
     } catch (error) {
       return !(await isTaken(error));
@@ -61,6 +63,8 @@ export function createRedlockLock({ url, prefix }: { url: string; prefix: string
         if (lock === undefined) throw new Error("The lock was never won.");
         locks.set(name, await redlock.extend(lock, Math.floor(ttlMs)));
       } catch {
+        // Whatever stands there is no leader's: a contender's, who gives it back, or somebody else's, without an end.
+        await redis.unlink(keyOf(name));
         await acquire(name, ttlMs);
       }
     },

@@ -4,7 +4,16 @@ import { decimalText, epochMs } from "#shared/domain/schemas.ts";
 import { signalSchema } from "#shared/domain/signal.ts";
 import type { TaskType } from "#shared/queue/queue.ts";
 
-function taskType<Payload extends z.ZodType>(contract: TaskType<Payload>): TaskType<Payload> {
+/** The service that works each queue, and has the REST of its dead tasks. */
+export const QUEUE_SERVICES = {
+  "risk-decisions": "risk-manager",
+  "order-actions": "order-position-tracker",
+  "backtest-runs": "backtest",
+} as const;
+
+function taskType<Payload extends z.ZodType>(
+  contract: TaskType<Payload> & { queue: keyof typeof QUEUE_SERVICES },
+): TaskType<Payload> {
   return contract;
 }
 

@@ -1,4 +1,5 @@
 import { Queue, Worker } from "bullmq";
+import { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { Running } from "#shared/bus/bus.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
@@ -17,6 +18,7 @@ interface WakeJob {
   traceparent?: string;
 }
 
+const RESET_DEADLINE_MS = 5_000;
 /** Wake-ups on their way to Redis at most; what is above is left to the sweeper. */
 const MAX_IN_FLIGHT = 1_000;
 const PING_DEADLINE_MS = 1_000;
@@ -75,11 +77,17 @@ class BullmqWakeups implements Wakeups {
     const data: WakeJob = { lane };
     if (taskId !== undefined) data.taskId = taskId;
     if (traceparent !== undefined) data.traceparent = traceparent;
-    // A wake-up given while the lane's job is active must not be lost: it becomes a job when that one ends. A swept one has
-    // an identity of its own: the job it would wait for may be that of a dead worker.
-    const deduplication = { id: swept === true ? `swept:${lane}` : lane, keepLastIfActive: true };
+    const queueOfLane = this.#queueOf(queue);
     try {
-      await this.#queueOf(queue).add(type ?? (swept === true ? "swept" : "wake"), data, { deduplication, priority });
+      if (swept === true) {
+        // The job it would wait for may be that of a dead worker, or none at all: it waits for none, nor does the next one.
+        await queueOfLane.removeDeduplicationKey(lane);
+        await queueOfLane.add(type ?? "swept", data, { priority });
+      } else {
+        // One given while the lane's job is active must not be lost: it becomes a job when that one ends.
+        const deduplication = { id: lane, keepLastIfActive: true };
+        await queueOfLane.add(type ?? "wake", data, { deduplication, priority });
+      }
       this.#lost = 0;
     } catch (error) {
       this.#lost += 1;
@@ -103,6 +111,8 @@ class BullmqWakeups implements Wakeups {
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_EVERY_MS,
       maxStalledCount: 3,
+      // Nobody of ours limits a queue: whoever did it does not hold its workers back for longer.
+      maximumRateLimitDelay: 1_000,
       runRetryDelay: 500,
       removeOnComplete: { count: 1_000 },
       removeOnFail: { count: 1_000 },
@@ -124,6 +134,33 @@ class BullmqWakeups implements Wakeups {
     });
     this.#workers.add(running);
     return running;
+  }
+
+  async reset(queue: string): Promise<void> {
+    const emptied = this.#removeKeys(queue).catch((error: unknown) =>
+      this.#warn("What Redis holds of a queue could not be removed; it is tried again", error),
+    );
+    await within(emptied, RESET_DEADLINE_MS);
+  }
+
+  async #removeKeys(queue: string): Promise<void> {
+    const redis = new Redis(this.options.url, {
+      commandTimeout: PING_DEADLINE_MS,
+      retryStrategy: () => null,
+      maxRetriesPerRequest: 0,
+    });
+    redis.on("error", () => undefined);
+    try {
+      const pattern = `${`${this.#prefix}:${queue}:`.replaceAll(/[\\?*[\]]/g, "\\$&")}*`;
+      let cursor = "0";
+      do {
+        const [next, keys] = await redis.scan(cursor, "MATCH", pattern, "COUNT", 1_000);
+        if (keys.length > 0) await redis.unlink(...keys);
+        cursor = next;
+      } while (cursor !== "0");
+    } finally {
+      redis.disconnect();
+    }
   }
 
   async ping(): Promise<void> {

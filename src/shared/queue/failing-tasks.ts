@@ -24,7 +24,7 @@ export interface FailingTasks {
     after: [createdAtMs: number, id: string] | null,
     limit: number,
   ): Promise<FailingTask[]>;
-  /** A task with how many of its lane and priority wait behind it. Null: none of these queues has failed so. */
+  /** A task with how many of its lane and priority wait behind it. Null: these queues have none of this id that is not done; one that was redriven has not failed. */
   find(queues: readonly string[], id: string): Promise<{ task: FailingTask; waiting: number } | null>;
   /** A dead task is tried again, at once and as if for the first time. Null: it is not dead (any more). */
   redrive(tx: Tx, queues: readonly string[], id: string): Promise<FailingTask | null>;
@@ -78,7 +78,7 @@ export function createFailingTasks(db: Db, wake: (tx: Tx, at: LaneName, priority
           where b.queue = t.queue and b.lane = t.lane and b.state = 'open' and b.priority = t.priority and b.seq > t.seq
         ) as waiting
         from queue.tasks t
-        where id = ${id} and queue = any(${[...queues]}::text[]) and (state = 'dead' or (state = 'open' and failures > 0))`;
+        where id = ${id} and queue = any(${[...queues]}::text[]) and state <> 'done'`;
       if (row === undefined) return null;
       const { waiting, priority: _priority, ...task } = row;
       return { task, waiting };

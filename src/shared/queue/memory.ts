@@ -90,6 +90,9 @@ export function createMemoryWakeups(): Wakeups {
         },
       };
     },
+    async reset() {
+      // Nobody else writes here.
+    },
     async ping() {
       // It is here.
     },

@@ -28,6 +28,7 @@ export function deafWakeups(): Wakeups & { woken: string[] } {
     woken,
     wake: (_queue, lane) => void woken.push(lane),
     listen: (queue, concurrency, run) => memory.listen(queue, concurrency, run),
+    reset: (queue) => memory.reset(queue),
     ping: () => memory.ping(),
     close: () => memory.close(),
   };

@@ -131,6 +131,8 @@ export interface Wakeups {
   wake(queue: string, lane: string, info: WakeInfo): void;
   /** Calls `run` for a woken lane, at most `concurrency` at a time in this process; a wake-up during a run is not lost. Its result is shown on the board. */
   listen(queue: string, concurrency: number, run: (lane: string) => Promise<TaskOutcome>): Running;
+  /** A queue's wake-ups do not arrive: forgets all that the carrier holds of it, whatever that is. Best effort; never throws. */
+  reset(queue: string): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }

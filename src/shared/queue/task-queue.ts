@@ -15,8 +15,9 @@ import {
 } from "./lane-rows.ts";
 import { createLeaseRun } from "./lease-worker.ts";
 import type { DeadTask, NewTask, TaskQueue, TaskType, WakeInfo, Wakeups, WorkerOptions } from "./queue.ts";
-import { sweep } from "./sweeper.ts";
+import { sweepAgainAndAgain } from "./sweeper.ts";
 import { createTransactionRun } from "./transaction-worker.ts";
+import { WorkedQueue } from "./worked-queue.ts";
 import type { WorkerContext } from "./worker-context.ts";
 
 export interface TaskQueueOptions {
@@ -49,7 +50,7 @@ class RowTaskQueue implements TaskQueue {
   readonly #closing = new AbortController();
   readonly #context: WorkerContext;
   readonly #workers = new Set<Running>();
-  readonly #worked = new Set<string>();
+  readonly #worked = new Map<string, WorkedQueue>();
   readonly #sweepMs: number;
   #sweeping: Promise<void> | undefined;
 
@@ -107,18 +108,21 @@ class RowTaskQueue implements TaskQueue {
   work(options: WorkerOptions): Running {
     const run =
       options.mode === "lease" ? createLeaseRun(this.#context, options) : createTransactionRun(this.#context, options);
-    const listening = this.options.wakeups.listen(options.queue, options.concurrency, run);
-    this.#worked.add(options.queue);
-    this.#sweeping ??= sweep(
-      { ...this.options, everyMs: this.#sweepMs, queues: () => [...this.#worked] },
+    const { queue, concurrency } = options;
+    const worked = new WorkedQueue(concurrency, run);
+    const listening = this.options.wakeups.listen(queue, concurrency, (lane) => worked.wokenRun(lane));
+    this.#worked.set(queue, worked);
+    this.#sweeping ??= sweepAgainAndAgain(
+      { ...this.options, everyMs: this.#sweepMs, queues: this.#worked },
       this.#closing.signal,
     );
     const running: Running = {
       ready: listening.ready,
       close: async () => {
         this.#workers.delete(running);
-        this.#worked.delete(options.queue);
+        this.#worked.delete(queue);
         await listening.close();
+        await worked.idle();
       },
     };
     this.#workers.add(running);

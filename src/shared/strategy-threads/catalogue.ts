@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
-import { isAbsolute, join, relative } from "node:path";
+import { statSync } from "node:fs";
+import { basename, isAbsolute, join, relative } from "node:path";
 import { Glob } from "bun";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { StrategyInfo } from "./definitions.ts";
@@ -7,8 +7,8 @@ import type { StrategyInfo } from "./definitions.ts";
 /** The strategies of some folders at one time. */
 export interface Catalogue {
   strategies: readonly StrategyInfo[];
-  /** Sentences about files that could not be loaded. */
-  faults: readonly string[];
+  /** Files that could not be loaded, each with a sentence why. */
+  faults: readonly { file: string; told: string }[];
 }
 
 /** The engine's own folder: relative paths start there. */
@@ -18,21 +18,36 @@ const NO_STRATEGY = /\.(test|fixture|d)\.ts$/;
 
 /**
  * Finds every strategy that a file in these folders exports. A file that cannot be loaded is left out and said; the others
- * are there. SETTINGS_INVALID: a folder is not there, or two strategies have one name.
+ * are there. SETTINGS_INVALID: a folder is not there, or two strategies have one name. `before`: the strategies that were
+ * found last; of two with one name the one that was there is kept then, or none, and that is said.
  */
 export async function readCatalogue(
   folders: readonly string[],
   inspect: (file: string) => Promise<StrategyInfo[]>,
+  before: readonly StrategyInfo[] | null = null,
 ): Promise<Catalogue> {
-  const strategies: StrategyInfo[] = [];
-  const faults: string[] = [];
+  const found: StrategyInfo[] = [];
+  const faults: { file: string; told: string }[] = [];
   for (const file of folders.flatMap(filesOf)) {
     try {
-      for (const info of await inspect(file)) add(strategies, info);
+      found.push(...(await inspect(file)));
     } catch (error) {
       if (error instanceof AppError && error.code !== "STRATEGY_FAILED") throw error;
-      faults.push(messageOf(error));
+      faults.push({ file, told: naming(file, messageOf(error)) });
     }
+  }
+  const strategies: StrategyInfo[] = [];
+  for (const [name, infos] of Map.groupBy(found, (info) => info.name)) {
+    const [one, other] = infos as [StrategyInfo, StrategyInfo?];
+    if (other === undefined) {
+      strategies.push(one);
+      continue;
+    }
+    const told = twiceNamed(one, other);
+    if (before === null) throw invalid(told);
+    const file = before.find((info) => info.name === name)?.file;
+    faults.push({ file: one.file === file ? other.file : one.file, told });
+    strategies.push(...infos.filter((info) => info.file === file).slice(0, 1));
   }
   return { strategies, faults };
 }
@@ -48,23 +63,29 @@ export function folderOf(folder: string): string {
   return isAbsolute(folder) ? folder : join(ROOT, folder);
 }
 
+/** Throws (SETTINGS_INVALID) where what is named is no folder. */
+export function refuseMissing(folder: string): void {
+  if (statSync(folderOf(folder), { throwIfNoEntry: false })?.isDirectory() === true) return;
+  throw invalid(`There is no folder ${folder}: R3_STRATEGY_FOLDERS has to name folders of strategies.`);
+}
+
 function filesOf(folder: string): string[] {
+  refuseMissing(folder);
   const path = folderOf(folder);
-  if (!existsSync(path))
-    throw invalid(`There is no folder ${folder}: R3_STRATEGY_FOLDERS has to name folders of strategies.`);
   const files = [...new Glob("*.ts").scanSync({ cwd: path, absolute: true })];
   return files.filter((file) => !NO_STRATEGY.test(file)).toSorted();
 }
 
-function add(strategies: StrategyInfo[], info: StrategyInfo): void {
-  const other = strategies.find(({ name }) => name === info.name);
-  if (other === undefined) {
-    strategies.push(info);
-    return;
-  }
-  const [one, two] = [other.file, info.file].map((file) => relative(ROOT, file));
+/** A thread that is ended over a file knows its seat alone. */
+function naming(file: string, told: string): string {
+  const name = basename(file);
+  return told.startsWith(name) ? told : `${name} cannot be loaded: ${told}`;
+}
+
+function twiceNamed({ name, file }: StrategyInfo, other: StrategyInfo): string {
+  const [one, two] = [file, other.file].map((path) => relative(ROOT, path));
   const where = one === two ? `twice in ${one}` : `in ${one} and in ${two}`;
-  throw invalid(`Two strategies are named "${info.name}", ${where}: give one of them another name.`);
+  return `Two strategies are named "${name}", ${where}: give one of them another name.`;
 }
 
 function invalid(message: string): AppError {

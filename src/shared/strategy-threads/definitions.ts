@@ -15,9 +15,12 @@ export interface StrategyInfo {
   params: Record<string, unknown>;
   /** The file that exports it. */
   file: string;
-  /** A hash of that file and of those beside it that it imports. */
-  source: string;
+  /** The texts of that file and of those beside it that it imports, by their paths, as they were read. */
+  texts: Texts;
 }
+
+/** Source files by their paths. */
+export type Texts = Readonly<Record<string, string>>;
 
 const SHARED = join(import.meta.dir, "..");
 
@@ -27,6 +30,11 @@ Bun.plugin({
   setup(build) {
     build.onResolve({ filter: /^#shared\// }, ({ path }) => ({ path: join(SHARED, path.slice("#shared/".length)) }));
     // The same module, so that a schema made there is known for one here. `onResolve` is not asked for packages in a worker.
+    // What is loaded is what was looked through, also where it was saved again meanwhile.
+    build.onLoad({ filter: /\.ts$/ }, async ({ path }) => ({
+      contents: looked.get(path)?.text ?? (await Bun.file(path).text()),
+      loader: "ts",
+    }));
     build.module("zod", () => ({ exports: { ...zod }, loader: "object" }));
   },
 });
@@ -35,40 +43,48 @@ Bun.plugin({
 const looked = new Map<string, { text: string; own: string[] }>();
 
 /** Looks through a file and all files beside it that it imports. Throws with the first thing that is refused. */
-async function lookThrough(file: string): Promise<void> {
+async function lookThrough(file: string, texts: Texts): Promise<void> {
   if (looked.has(file)) return;
-  const text = await Bun.file(file).text();
-  const { faults, own } = scanSource(text);
+  const text = texts[file] ?? (await Bun.file(file).text());
+  const { faults, own } = scanned(file, text);
   if (faults[0] !== undefined) throw new Error(`${basename(file)}: ${faults[0]}`);
   const files = own.map((path) => join(dirname(file), path));
   looked.set(file, { text, own: files });
-  for (const path of files) await lookThrough(path);
+  for (const path of files) await lookThrough(path, texts);
 }
 
-/** Tells the sources of a file that was loaded from those of another time. */
-function sourceOf(file: string): string {
-  const hash = new Bun.CryptoHasher("sha256");
-  const files = new Set([file]);
-  for (const path of files) {
-    const { text, own } = looked.get(path) ?? { text: "", own: [] };
-    hash.update(text);
-    for (const other of own) files.add(other);
+/** The parser says where in a text it stands, and not of which file. */
+function scanned(file: string, text: string): ReturnType<typeof scanSource> {
+  try {
+    return scanSource(text);
+  } catch (error) {
+    const line = error instanceof BuildMessage ? error.position?.line : undefined;
+    if (line === undefined) throw error;
+    throw new Error(`${messageOf(error)} (${basename(file)}, line ${line})`, { cause: error });
   }
-  return hash.digest("hex").slice(0, 16);
+}
+
+/** A file that was looked through, with all that it imports. */
+function textsOf(file: string): Texts {
+  const files = new Set([file]);
+  for (const path of files) for (const other of looked.get(path)?.own ?? []) files.add(other);
+  return Object.fromEntries([...files].map((path) => [path, looked.get(path)?.text ?? ""]));
 }
 
 /**
- * Loads a file and gives every strategy that it exports. Throws (STRATEGY_FAILED) with a sentence about a file that cannot be
- * read, is no TypeScript, reaches for what a strategy may not have, or throws as it is loaded.
+ * Loads a file and gives every strategy that it exports. `texts`: the files as they were read before, whatever is there by now.
+ * Throws (STRATEGY_FAILED) with a sentence about a file that cannot be read, is no TypeScript, reaches for what a strategy may
+ * not have, or throws as it is loaded.
  */
-export async function loadDefinitions(file: string): Promise<StrategyDefinition[]> {
+export async function loadDefinitions(file: string, texts: Texts = {}): Promise<StrategyDefinition[]> {
   try {
-    await lookThrough(file);
+    await lookThrough(file, texts);
     const exported = (await import(file)) as Record<string, unknown>;
     return [...new Set(Object.values(exported).filter(isDefinition))];
   } catch (error) {
     looked.delete(file);
-    throw new AppError("STRATEGY_FAILED", "permanent", `${basename(file)} cannot be loaded: ${messageOf(error)}`);
+    const told = `${basename(file)} cannot be loaded: ${messageOf(error)}`;
+    throw new AppError("STRATEGY_FAILED", "permanent", told, { cause: error });
   }
 }
 
@@ -99,6 +115,6 @@ export function infoOf(
     forming,
     params: JSON.parse(JSON.stringify(schema)),
     file,
-    source: sourceOf(file),
+    texts: textsOf(file),
   };
 }

@@ -3,15 +3,14 @@ import type { StrategyCheck } from "#shared/strategy/registry.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { StrategyInfo } from "./definitions.ts";
 import type { Seat, Seating, Turn, TurnRequest } from "./strategy-host.ts";
+import { type Suspect, type SuspectGroup, Suspects } from "./suspects.ts";
 import type { StrategyAnswers, StrategyRequest } from "./thread.ts";
 import type { ThreadHostOptions } from "./thread-host.ts";
-import { megabytes, NOBODY, strategyFailed, threadEnded, WatchedThread } from "./watched-thread.ts";
+import { megabytes, NOBODY, strategyFailed, type ThreadEnd, threadEnded, WatchedThread } from "./watched-thread.ts";
 
 const MODULE = new URL("./thread.ts", import.meta.url);
 
-interface Occupant {
-  sessionId: string;
-  strategy: string;
+interface Occupant extends Suspect {
   /** What became of it though it asked nothing. */
   condemned: string | null;
 }
@@ -20,6 +19,10 @@ interface Occupant {
 interface Room {
   thread: WatchedThread;
   occupants: Map<number, Occupant>;
+  /** The sessions that ever were in it: what one left behind is there yet. */
+  sessions: Set<string>;
+  /** Whose it is alone. Null: it is shared by all. */
+  group: SuspectGroup<Room> | null;
   weighing: boolean;
 }
 
@@ -34,6 +37,7 @@ export class Generation {
   catalogue: Catalogue = { strategies: [], faults: [] };
   #rooms: readonly Room[] = [];
   #desk: WatchedThread | null = null;
+  readonly #suspects = new Suspects<Room>();
 
   constructor(private readonly options: ThreadHostOptions & { crowd: Set<WatchedThread> }) {}
 
@@ -43,11 +47,12 @@ export class Generation {
   }
 
   /** A schema that throws or does not come back refuses, with its words. */
-  async check({ name, version, file }: StrategyInfo, params: unknown): Promise<StrategyCheck> {
+  async check({ name, version, file, texts }: StrategyInfo, params: unknown): Promise<StrategyCheck> {
     for (let tries = 1; ; tries += 1) {
       const seat = nextSeat();
       try {
-        return await ask(this.#openDesk(), seat, { kind: "check", seat, file, strategy: name, version, params });
+        const named = { file, texts, strategy: name, version };
+        return await ask(this.#openDesk(), seat, { kind: "check", seat, ...named, params });
       } catch (error) {
         // The desk was ended by the schema of another one.
         if (hasCode(error, "THREAD_ENDED") && tries < CHECK_TRIES) continue;
@@ -60,16 +65,17 @@ export class Generation {
     }
   }
 
-  async open({ file, forming }: StrategyInfo, seating: Seating): Promise<Seat> {
+  async open({ file, texts, forming }: StrategyInfo, seating: Seating): Promise<Seat> {
     const { sessionId, strategy, version, params, instrument, snapshot } = seating;
-    const room = this.#roomiest();
+    const room = this.#roomFor(sessionId);
     const seat = nextSeat();
     const occupant: Occupant = { sessionId, strategy, condemned: null };
     room.occupants.set(seat, occupant);
+    room.sessions.add(sessionId);
     let left = false;
     const leave = () => {
       left = true;
-      if (room.occupants.delete(seat) && room.thread.ended === null) room.thread.tell(seat, { kind: "close", seat });
+      if (room.occupants.delete(seat) && room.thread.ended === null) this.#left(room, seat, sessionId);
     };
     const turn = (wanted: TurnRequest): Promise<Turn> => {
       if (occupant.condemned !== null) return Promise.reject(strategyFailed(occupant.condemned));
@@ -77,7 +83,8 @@ export class Generation {
       return ask(room.thread, seat, { kind: "turn", seat, ...wanted });
     };
     try {
-      const request = { kind: "open", seat, file, strategy, version, params, instrument, snapshot } as const;
+      const named = { file, texts, strategy, version };
+      const request = { kind: "open", seat, ...named, params, instrument, snapshot } as const;
       const { warmupBars } = await ask(room.thread, seat, request);
       return { warmupBars, forming, turn, close: leave };
     } catch (error) {
@@ -106,28 +113,48 @@ export class Generation {
     return this.#desk;
   }
 
-  /** The thread with the fewest sessions; a new one while there may be more. */
-  #roomiest(): Room {
-    if (this.#rooms.length < this.options.threads) return this.#addRoom();
-    return this.#rooms.reduce((best, room) => (room.occupants.size < best.occupants.size ? room : best));
+  /** A suspect's own; else the shared one with the fewest sessions, a new one while there may be more. */
+  #roomFor(sessionId: string): Room {
+    const group = this.#suspects.groupOf(sessionId);
+    if (group !== null) {
+      group.room ??= this.#addRoom(group);
+      return group.room;
+    }
+    const shared = this.#rooms.filter((room) => room.group === null);
+    if (shared.length < this.options.threads) return this.#addRoom(null);
+    return shared.reduce((best, room) => (room.occupants.size < best.occupants.size ? room : best));
   }
 
-  #addRoom(): Room {
+  #left(room: Room, seat: number, sessionId: string): void {
+    this.#suspects.acquit(sessionId);
+    if (room.group === null || room.occupants.size > 0) room.thread.tell(seat, { kind: "close", seat });
+    else room.thread.end({ seat: NOBODY, told: "The strategy has left its thread." });
+  }
+
+  #ended(room: Room, { seat, told, isInside = false }: ThreadEnd): void {
+    this.#rooms = this.#rooms.filter((other) => other !== room);
+    if (room.group !== null) room.group.room = null;
+    const suspects = [...room.occupants.values()];
+    const culprit = room.occupants.get(seat);
+    if (culprit !== undefined) {
+      // It may have asked nothing at that moment.
+      culprit.condemned ??= told;
+      for (const { sessionId } of suspects) this.#suspects.acquit(sessionId);
+    } else if (isInside) this.#suspects.split(suspects);
+    const { sessionId } = culprit ?? {};
+    const others = suspects.length - (sessionId === undefined ? 0 : 1);
+    // Closed with all of the engine, or nobody was in it.
+    if (suspects.length > 0) this.options.log.warn({ sessionId, others, told }, "a strategy thread was ended");
+  }
+
+  #addRoom(group: Room["group"]): Room {
     const room: Room = {
       occupants: new Map(),
+      sessions: new Set(),
+      group,
       weighing: false,
       thread: this.#thread({
-        onEnd: ({ seat, told }) => {
-          this.#rooms = this.#rooms.filter((other) => other !== room);
-          const culprit = room.occupants.get(seat);
-          // It may have asked nothing at that moment.
-          if (culprit !== undefined) culprit.condemned ??= told;
-          const { sessionId } = culprit ?? {};
-          const others = room.occupants.size - (sessionId === undefined ? 0 : 1);
-          // Closed with all of the engine, or nobody was in it.
-          if (room.occupants.size > 0)
-            this.options.log.warn({ sessionId, others, told }, "a strategy thread was ended");
-        },
+        onEnd: (end) => this.#ended(room, end),
         onHeap: (heapBytes) => {
           if (heapBytes > this.options.limits.memoryBytes) void this.#weigh(room);
         },
@@ -156,18 +183,18 @@ export class Generation {
     if (held === null) return;
     const grown = `Its thread held ${megabytes(held.heapBytes)}, more than ${megabytes(limitBytes)}, and was ended`;
     const [most] = held.seats;
+    const [only] = room.sessions.size === 1 ? held.seats : [];
     if (most !== undefined && most.bytes > held.heapBytes / 2) {
-      const told = `The strategy holds ${megabytes(most.bytes)} of memory. ${grown}.`;
-      const occupant = room.occupants.get(most.seat);
-      if (occupant !== undefined) occupant.condemned = told;
-      room.thread.end({ seat: most.seat, told });
-      return;
+      room.thread.end({ seat: most.seat, told: `The strategy holds ${megabytes(most.bytes)} of memory. ${grown}.` });
+    } else if (only !== undefined) {
+      const told = `The strategy keeps memory outside of its session, as in a variable of its file. ${grown}.`;
+      room.thread.end({ seat: only.seat, told });
+    } else {
+      const strategies = [...new Set([...room.occupants.values()].map(({ strategy }) => strategy))].join(", ");
+      const unknown = `no session holds most of it, so it can not be known yet whose it was of ${strategies}`;
+      const told = `${grown}; ${unknown}: they go on in threads apart.`;
+      room.thread.end({ seat: NOBODY, told, isInside: true });
     }
-    const strategies = [...new Set([...room.occupants.values()].map(({ strategy }) => strategy))].join(", ");
-    room.thread.end({
-      seat: 0,
-      told: `${grown}; no session holds most of it, so it can not be known whose it was of ${strategies}.`,
-    });
   }
 }
 

@@ -49,6 +49,8 @@ export function refuseGlobals(): void {
       configurable: false,
     });
   }
+  // A global of its own would be one of all strategies here.
+  Object.preventExtensions(globalThis);
 }
 
 /** Dates of the bars are as they were; only what would ask for the present one is refused. */

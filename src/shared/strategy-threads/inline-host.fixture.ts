@@ -1,10 +1,11 @@
 import { decimal } from "#shared/domain/decimal.ts";
+import { guarded } from "#shared/strategy/failing.ts";
 import { checkStrategy, findStrategy } from "#shared/strategy/registry.ts";
 import { createStrategyRuntime } from "#shared/strategy/runtime.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import { infoOf } from "./definitions.ts";
 import type { Seat, Seating, StrategyHost } from "./strategy-host.ts";
-import { guarded, playTurn } from "./turn.ts";
+import { playTurn } from "./turn.ts";
 import { strategyFailed } from "./watched-thread.ts";
 
 const UNWATCHED = { onBar: () => undefined, onSave: () => undefined };
@@ -18,6 +19,7 @@ export function createInlineHost(definitions: readonly StrategyDefinition[]): St
   return {
     load: async () => undefined,
     list: () => definitions.map((definition) => infoOf(definition, `${definition.name}.ts`)),
+    faults: () => [],
     find,
     check: async (request) => checkStrategy(definitions, request),
     open: async (seating) => seatOf(findStrategy(definitions, seating.strategy), seating),

@@ -12,9 +12,9 @@ beforeAll(async () => {
 
 test("what fails after its bar fails the turn alone: its thread goes on, with who was in it before", () => {
   expect(heard.turns).toEqual([
-    "too late (rejects.ts, line 6)",
+    "The strategy failed after its onBar had come back, at candle 1 (close 1970-01-01T00:02:00.000Z) or before: too late (rejects.ts, line 6)",
     "nothing",
-    "A wish was made outside of onBar: it belongs to no bar.",
+    "The strategy failed after its onBar had come back, at candle 1 (close 1970-01-01T00:02:00.000Z) or before: A wish was made outside of onBar: it belongs to no bar.",
     "nothing",
   ]);
 });
@@ -27,5 +27,5 @@ test("an error thrown when nobody is asked anything is its strategy's where only
 test("and nobody's where it can not be known whose it is", () => {
   const told =
     "A strategy threw after its turn had ended: stray; its thread was ended, and it can not be known which one it was.";
-  expect(heard.shared).toEqual({ seat: 0, told });
+  expect(heard.shared).toEqual({ seat: 0, told, isInside: true });
 });

@@ -1,11 +1,16 @@
+import type { BarName } from "#shared/strategy/failing.ts";
+
 /** What a thread is at. idle: nothing of a strategy. bar: one bar. save: a snapshot. slow: a first bar, a warm-up, loading. */
 export type Work = "idle" | "bar" | "slow" | "save";
 
 const WORKS: readonly Work[] = ["idle", "bar", "slow", "save"];
-const [COUNT, WORK, SEAT, BAR, WANTED, HEAP, BASE] = [0, 1, 2, 3, 4, 5, 6] as const;
-const WORDS = 7;
+const [COUNT, WORK, SEAT, BAR, CLOSE, WANTED, HEAP, BASE] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+const WORDS = 8;
 /** Sizes are shared in kilobytes: as many as there may be fit into 31 bits. */
 const KB = 1_024;
+
+/** At no bar. */
+export const NO_BAR: BarName = { n: 0, closeAtMs: 0 };
 
 /**
  * A few numbers that a thread and its host share: how often it began something, what, for which seat, at which bar, and how
@@ -13,11 +18,11 @@ const KB = 1_024;
  */
 export interface Marks {
   /** The thread's side: it begins with something. Tells how large its heap is, where the host wants to know. */
-  begin(work: Work, seat: number, bar: number): void;
+  begin(work: Work, seat: number, bar: BarName): void;
   /** The thread's side: it begins with a request, and its heap is so large. */
   base(heapBytes: number): void;
   /** The host's side. `heapBytes`: as measured last in this request, 0 before; `grownBytes`: by how much since its begin. */
-  read(): { count: number; work: Work; seat: number; bar: number; heapBytes: number; grownBytes: number };
+  read(): { count: number; work: Work; seat: number; bar: BarName; heapBytes: number; grownBytes: number };
   /** The host's side: it wants to know how large the heap is, when the thread next begins with something. */
   wantHeap(): void;
 }
@@ -33,10 +38,12 @@ export function createMarksBuffer(): SharedArrayBuffer {
  */
 export function marksOn(buffer: SharedArrayBuffer, measure: () => number = () => 0): Marks {
   const words = new Int32Array(buffer);
-  const set = (work: Work, seat: number, bar: number) => {
+  const set = (work: Work, seat: number, { n, closeAtMs }: BarName) => {
     words[WORK] = WORKS.indexOf(work);
     words[SEAT] = seat;
-    words[BAR] = bar;
+    words[BAR] = n;
+    // In seconds, as 32 bits without a sign: until the year 2106.
+    words[CLOSE] = (closeAtMs / 1_000) | 0;
     words[COUNT] = ((words[COUNT] as number) + 1) | 0;
   };
   return {
@@ -54,7 +61,7 @@ export function marksOn(buffer: SharedArrayBuffer, measure: () => number = () =>
       words[BASE] = Math.round(heapBytes / KB);
     },
     read() {
-      const [count, work, seat, bar] = [COUNT, WORK, SEAT, BAR].map((word) => Atomics.load(words, word));
+      const [count, work, seat, n, close] = [COUNT, WORK, SEAT, BAR, CLOSE].map((word) => Atomics.load(words, word));
       // Last: it is cleared before another seat is marked.
       const [heap, base] = [HEAP, BASE].map((word) => Atomics.load(words, word));
       const [heapBytes, baseBytes] = [(heap ?? 0) * KB, (base ?? 0) * KB];
@@ -62,7 +69,7 @@ export function marksOn(buffer: SharedArrayBuffer, measure: () => number = () =>
         count: count ?? 0,
         work: WORKS[work ?? 0] ?? "idle",
         seat: seat ?? 0,
-        bar: bar ?? 0,
+        bar: { n: n ?? 0, closeAtMs: ((close ?? 0) >>> 0) * 1_000 },
         heapBytes,
         grownBytes: heapBytes - baseBytes,
       };

@@ -1,3 +1,5 @@
+import { mutableVariableOf } from "./mutable-state.ts";
+
 /** What a strategy may import beside its own files: the engine's side of the strategy interface, and zod for its parameters. */
 const OPEN = [/^#shared\/(strategy|indicators)\//, /^zod$/];
 /** Put in place of what cannot be taken away where a strategy runs; no source has it. */
@@ -25,7 +27,8 @@ export interface ScannedSource {
 
 /**
  * Looks through the source of a strategy for what cannot be refused while it runs: other imports than the strategy
- * interface, indicators, zod and files beside it, `import()`, `require`, `Bun`. It guards against mistakes, not malice.
+ * interface, indicators, zod and files beside it, `import()`, `require`, `Bun`, variables that its sessions would share. It
+ * guards against mistakes, not malice: a constant list, map or object outside of `create` may still be written to.
  * Throws what the parser says of a source that is none.
  */
 export function scanSource(source: string): ScannedSource {
@@ -45,6 +48,12 @@ export function scanSource(source: string): ScannedSource {
   for (const name of new Set(Object.values(CLOSED))) {
     if (marked.includes(markOf(name)))
       faults.push(`${name} is refused in a strategy; it sees the bar and its context alone.`);
+  }
+  const variable = mutableVariableOf(source);
+  if (variable !== null) {
+    faults.push(
+      `"${variable}" is a variable outside of create(), which all sessions of a thread would share: keep what changes within create(), so that each session has its own, and declare the rest with const.`,
+    );
   }
   return { faults, own };
 }

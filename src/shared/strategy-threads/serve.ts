@@ -1,9 +1,11 @@
 import { heapSize } from "bun:jsc";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { storable } from "#shared/errors/storable-text.ts";
+import { type BarName, candleName } from "#shared/strategy/failing.ts";
 import { refuseGlobals } from "./guard.ts";
 import { createHeapMeter, liveHeapBytes } from "./heap-meter.ts";
-import { createMarksBuffer, type Marks, marksOn } from "./marks.ts";
+import { createMarksBuffer, type Marks, marksOn, NO_BAR } from "./marks.ts";
+import { watchBuiltIns } from "./watch-built-ins.ts";
 
 /** What the host tells a thread first. */
 export interface ThreadStart {
@@ -18,13 +20,15 @@ export interface ThreadAsk<Request = unknown> {
   request: Request;
 }
 
-/** What a thread says. note: on the way of an answer. print: a line that strategy code wrote on the console. stray: an error at which nobody was asked anything. */
+/** What a thread says. note: on the way of an answer. print: a line that strategy code wrote on the console. stray: an error at which nobody was asked anything.
+ * damaged: what all strategies here share is not as it was, by the request of this id; nothing more is answered. */
 export type ThreadWord =
   | { kind: "done"; id: number; value: unknown; heapBytes: number }
   | { kind: "failed"; id: number; reason: string; heapBytes: number }
   | { kind: "note"; id: number; value: unknown }
   | { kind: "print"; seat: number; text: string }
-  | { kind: "stray"; reason: string };
+  | { kind: "stray"; reason: string }
+  | { kind: "damaged"; id: number; changed: string };
 
 /** What a request's handler has. */
 export interface ThreadDesk {
@@ -36,6 +40,8 @@ export interface ThreadDesk {
 /** Lines of one request that reach the log, and characters of each. */
 const PRINTED_LINES = 20;
 const PRINTED_CHARACTERS = 1_000;
+/** Of what a promise, or what it set going else, throws once `onBar` has come back. */
+const LATE = "The strategy failed after its onBar had come back";
 
 /**
  * Serves requests in this thread, one after the other; to call it is the last thing a thread's module does. An answer is
@@ -52,6 +58,7 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
   let late: unknown;
   let printed = 0;
   let working = false;
+  let builtInsChange: () => string | null = () => null;
 
   const print = (...parts: unknown[]) => {
     printed += 1;
@@ -68,18 +75,24 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     late = undefined;
     printed = 0;
     let value: unknown;
+    let failed: { error: unknown } | null = null;
     // What came with the first request is not what its strategy has gathered.
     marks.base(heapBytes ?? liveHeapBytes());
     try {
       value = await handle(request, { marks, note: (note) => post({ kind: "note", id, value: note }) });
     } catch (error) {
-      late = error;
+      failed = { error };
     }
     await settled();
-    marks.begin("idle", 0, 0);
+    // First of all: what follows uses built-ins.
+    const changed = builtInsChange();
+    if (changed !== null) return post({ kind: "damaged", id, changed });
+    const { bar } = marks.read();
+    marks.begin("idle", 0, NO_BAR);
     heapBytes = heapSize();
-    if (late === undefined) post({ kind: "done", id, value, heapBytes });
-    else post({ kind: "failed", id, reason: storable(describe(late)), heapBytes });
+    if (failed !== null) post({ kind: "failed", id, reason: storable(describe(failed.error)), heapBytes });
+    else if (late === undefined) post({ kind: "done", id, value, heapBytes });
+    else post({ kind: "failed", id, reason: storable(lateSentence(late, bar)), heapBytes });
   }
 
   async function work(): Promise<void> {
@@ -103,6 +116,12 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     if (typeof member === "function" && name !== "Console") Object.assign(console, { [name]: print });
   }
   refuseGlobals();
+  builtInsChange = watchBuiltIns();
+}
+
+/** What failed later than its bar came back, with the newest candle; what failed as a file was loaded has none. */
+function lateSentence(error: unknown, bar: BarName): string {
+  return bar.n === 0 ? describe(error) : `${LATE}, at ${candleName(bar)} or before: ${describe(error)}`;
 }
 
 /** The error's words, and where in a file of the strategy it was thrown. */

@@ -59,8 +59,10 @@ export interface Seat {
 export interface StrategyHost {
   /** Finds the strategies; once, whoever asks first. SETTINGS_INVALID: two have one name, or a folder is not there. */
   load(): Promise<void>;
-  /** The strategies there are, by name. */
+  /** The strategies there are; those of a file that cannot be loaded as they were last. */
   list(): readonly StrategyInfo[];
+  /** Sentences about what could not be taken as it stands in the folders now. */
+  faults(): readonly string[];
   /** The newest of this name. Null: there is none. */
   find(name: string): StrategyInfo | null;
   /** Whether a strategy is known and takes these parameters. STRATEGY_FAILED where its own schema fails. */
@@ -68,8 +70,8 @@ export interface StrategyHost {
   /** Seats a strategy. STRATEGY_FAILED: there is none of this name and version, or it cannot begin. */
   open(seating: Seating): Promise<Seat>;
   /**
-   * A thread of its own for who runs a strategy whole. `module` ends with `serve` (serve.ts) and loads the file that `find`
-   * names with `loadDefinitions`; whoever asks for it ends it.
+   * A thread of its own for who runs a strategy whole. `module` ends with `serve` (serve.ts) and loads the file and texts that
+   * `find` gives with `loadDefinitions`; whoever asks for it ends it.
    */
   thread(module: URL): WatchedThread;
   close(): Promise<void>;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import type { StrategyBar } from "#shared/strategy/strategy.ts";
 import type { Seat, Seating, StrategyHost } from "./strategy-host.ts";
@@ -20,6 +21,7 @@ export interface StrategyFolder {
   ): Promise<void>;
   /** Writes a file as it is. */
   writeFile(file: string, text: string): Promise<void>;
+  removeFile(file: string): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -45,6 +47,7 @@ export const strategy = defineStrategy({
 `,
       ),
     writeFile: write,
+    removeFile: (file) => rm(join(path, file)),
     remove: () => rm(path, { recursive: true }),
   };
 }
@@ -85,3 +88,10 @@ export function barOf(n: number, close = 100): StrategyBar {
 /** Shows a seat one bar each. */
 export const show = (seat: Seat, ...bars: readonly StrategyBar[]) =>
   seat.turn({ bars, mode: "all", size: "0", busy: false, warmUp: false });
+
+/** How something failed, as code and sentence. */
+export const failureOf = (work: Promise<unknown>) =>
+  work.then(
+    () => "nothing",
+    (error: unknown) => (error instanceof AppError ? `${error.code}: ${error.message}` : String(error)),
+  );

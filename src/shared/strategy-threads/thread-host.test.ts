@@ -1,12 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
-import { until } from "#shared/clock/until.fixture.ts";
-import { AppError } from "#shared/errors/app-error.ts";
 import type { Seat, StrategyHost } from "./strategy-host.ts";
 import {
   barOf,
   bodyOf,
+  failureOf,
   type StrategyFolder,
   seatingOf,
   show,
@@ -26,12 +24,6 @@ afterEach(async () => {
   await host.close();
   await folder.remove();
 });
-
-const failureOf = (work: Promise<unknown>) =>
-  work.then(
-    () => "nothing",
-    (error: unknown) => (error instanceof AppError ? `${error.code}: ${error.message}` : String(error)),
-  );
 
 /** The longest time that this thread's own loop did not come around meanwhile. */
 async function longestPauseDuring(work: Promise<unknown>): Promise<number> {
@@ -62,7 +54,8 @@ describe("a strategy that does not come back", () => {
     await show(bad, barOf(1));
     const both = Promise.all([failureOf(show(bad, barOf(2))), failureOf(show(good, barOf(1)))]);
     expect(await longestPauseDuring(both)).toBeLessThan(200);
-    const told = "The strategy did not come back from candle 2 within its budget of 300 ms; its thread was ended.";
+    const told =
+      "The strategy did not come back from candle 2 (close 1970-01-01T00:03:00.000Z) within its budget of 300 ms; its thread was ended.";
     expect(await both).toEqual([`STRATEGY_FAILED: ${told}`, `THREAD_ENDED: ${told}`]);
     // The other one begins anew in another thread.
     const again = await host.open(seatingOf("good"));
@@ -70,27 +63,29 @@ describe("a strategy that does not come back", () => {
   });
 
   test("has longer for its first bar and for each bar of its warm-up", async () => {
-    const spin = "for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0;";
-    await folder.write("slow", bodyOf(spin, "spun"), { before: "let spun = 1;" });
+    const spin = "let spun = 1; for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0; kept[0] = spun;";
+    await folder.write("slow", bodyOf(spin, "kept"), { before: "const kept = [0];" });
     host = threadHostOf([folder.path], { limits: { barMs: 20 } });
     const seat = await host.open(seatingOf("slow"));
     await show(seat, barOf(1));
-    expect(await failureOf(show(seat, barOf(2)))).toContain("candle 2 within its budget of 20 ms");
+    expect(await failureOf(show(seat, barOf(2)))).toContain(
+      "candle 2 (close 1970-01-01T00:03:00.000Z) within its budget of 20 ms",
+    );
     const warming = await host.open(seatingOf("slow"));
     const warmUp = { mode: "none", size: "0", busy: false, warmUp: true } as const;
     expect(await failureOf(warming.turn({ bars: [barOf(1), barOf(2)], ...warmUp }))).toBe("nothing");
   });
 
   test.each([
-    ["after a bar", async (seat: Seat) => show(seat, barOf(1))],
-    ["at the begin of a warm-up", (seat: Seat) => show(seat)],
-  ])("from its snapshot (%s) fails alone", async (_when, turn) => {
+    ["after a bar", " after candle 1 (close 1970-01-01T00:02:00.000Z)", async (seat: Seat) => show(seat, barOf(1))],
+    ["at the begin of a warm-up", "", (seat: Seat) => show(seat)],
+  ])("from its snapshot (%s) fails alone", async (_when, after, turn) => {
     host = threadHostOf([folder.path], { limits: { slowMs: 2_000 } });
     await folder.write("bad", bodyOf("", "(() => { for (;;); })()"));
     const good = await host.open(seatingOf("good"));
     const bad = await host.open(seatingOf("bad"));
     const both = await Promise.all([failureOf(turn(bad)), failureOf(show(good, barOf(1)))]);
-    const told = "The strategy did not come back from its snapshot within its budget of 2000 ms; its thread was ended.";
+    const told = `The strategy did not come back from its snapshot()${after} within its budget of 2000 ms; its thread was ended.`;
     expect(both).toEqual([`STRATEGY_FAILED: ${told}`, `THREAD_ENDED: ${told}`]);
   });
 
@@ -100,7 +95,9 @@ describe("a strategy that does not come back", () => {
     await folder.write("asks", bodyOf(""), { params: "z.strictObject({}).refine(() => { for (;;); })" });
     await host.load();
     expect(host.list().map(({ name }) => name)).toEqual(["asks", "good"]);
-    expect(await failureOf(host.open(seatingOf("loops")))).toMatch(/no strategy "loops" here.*its code being loaded/);
+    expect(await failureOf(host.open(seatingOf("loops")))).toMatch(
+      /no strategy "loops" here\. loops\.ts cannot be loaded: The strategy did not come back from its code being loaded/,
+    );
     const [asked, good] = await Promise.all([
       host.check({ strategy: "asks", params: {} }),
       host.check({ strategy: "good", params: {} }),
@@ -115,16 +112,21 @@ describe("what a strategy does late or gives wrong fails the turn with a sentenc
     [
       "an asynchronous onBar",
       "({ async onBar() {}, snapshot: () => null, restore() {} })",
-      "failed at candle 1: Its onBar is asynchronous",
+      "failed at candle 1 (close 1970-01-01T00:02:00.000Z): Its onBar is asynchronous",
     ],
     ["a wish with a size", bodyOf("(context as any).wantLong(0.5)"), "A wish takes nothing"],
+    ["a global of its own", bodyOf("(globalThis as any).count = 1"), "object that is not extensible"],
     [
       "a change of its context",
       bodyOf("(context as any).position = 1"),
-      "failed at candle 1: Attempted to assign to readonly property",
+      "failed at candle 1 (close 1970-01-01T00:02:00.000Z): Attempted to assign to readonly property",
     ],
-    ["NaN in a snapshot", bodyOf("", "{ a: [1, Number.NaN] }"), "could not be saved: its snapshot.a[1] is NaN"],
-    ["a map in a snapshot", bodyOf("", "{ a: new Map() }"), "could not be saved: its snapshot.a is a Map"],
+    [
+      "NaN in a snapshot",
+      bodyOf("", "{ a: [1, Number.NaN] }"),
+      "could not be saved after candle 1 (close 1970-01-01T00:02:00.000Z): its snapshot.a[1] is NaN",
+    ],
+    ["a map in a snapshot", bodyOf("", "{ a: new Map() }"), "its snapshot.a is a Map"],
     ["no value in a snapshot", bodyOf("", "{ a: undefined }"), "its snapshot.a is undefined"],
     ["a circle in a snapshot", bodyOf("", "(() => { const a: any = {}; a.a = a; return a; })()"), "goes on for ever"],
   ])("%s", async (_what, body, told) => {
@@ -139,7 +141,7 @@ describe("what a strategy does late or gives wrong fails the turn with a sentenc
     await folder.write("bad", bodyOf('throw new Error("on purpose")'));
     const seat = await host.open(seatingOf("bad"));
     expect(await failureOf(show(seat, barOf(7)))).toBe(
-      "STRATEGY_FAILED: The strategy failed at candle 7: on purpose (bad.ts, line 6)",
+      "STRATEGY_FAILED: The strategy failed at candle 7 (close 1970-01-01T00:08:00.000Z): on purpose (bad.ts, line 6)",
     );
   });
 });
@@ -221,7 +223,7 @@ describe("memory", () => {
     const seat = await host.open(seatingOf("eats"));
     await show(seat, barOf(1));
     expect(await failureOf(show(seat, barOf(2)))).toMatch(
-      /^STRATEGY_FAILED: The process grew by more than 200 MB while the strategy was at candle 2; its thread was ended\./,
+      /^STRATEGY_FAILED: The process grew by more than 200 MB while the strategy was at candle 2 \(close 1970-01-01T00:03:00\.000Z\); its thread was ended\./,
     );
   }, 30_000);
 
@@ -248,13 +250,15 @@ describe("memory", () => {
     await show(good, barOf(1));
     const bars = Array.from({ length: 400 }, (_, index) => barOf(index + 1));
     const both = await Promise.all([failureOf(show(one, ...bars)), failureOf(show(good, barOf(2)))]);
-    expect(both[0]).toMatch(/^STRATEGY_FAILED: The strategy's thread held \d+ MB at candle \d+, more than 100 MB, /);
+    expect(both[0]).toMatch(
+      /^STRATEGY_FAILED: The strategy's thread held \d+ MB at candle \d+ \(close [^)]+\), more than 100 MB, /,
+    );
     expect(both[1]).toMatch(/^THREAD_ENDED: /);
   }, 30_000);
 
   test("that is garbage at once is nobody's", async () => {
-    await folder.write("churns", bodyOf("last = new Array(1e6).fill(bar.n)", "last.length"), {
-      before: "let last: number[] = [];",
+    await folder.write("churns", bodyOf("last[0] = new Array(1e6).fill(bar.n)", "last.length"), {
+      before: "const last: number[][] = [];",
     });
     host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
     const seat = await host.open(seatingOf("churns"));
@@ -262,16 +266,30 @@ describe("memory", () => {
     expect(await failureOf(show(seat, ...bars))).toBe("nothing");
   }, 30_000);
 
-  test("that no session holds: nobody is blamed, and it is said that it can not be known", async () => {
+  test("that no session holds, as of a variable of a file: who is to blame is found in threads apart", async () => {
     await folder.write("shares", bodyOf("all.push(new Array(1e6).fill(1.5))"), {
       before: "const all: number[][] = [];",
     });
     host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
-    const seat = await host.open(seatingOf("shares"));
-    let told = "nothing";
-    for (let n = 1; told === "nothing" && n < 200; n += 1) told = await failureOf(show(seat, barOf(n)));
-    expect(told).toMatch(/^THREAD_ENDED: .*it can not be known whose it was of shares\.$/);
-  }, 30_000);
+    const seated = (name: string, of: string) => host.open(seatingOf(name, { sessionId: of }));
+    const names = ["good", "good", "shares", "good"];
+    const seats = await Promise.all(names.map((name, index) => seated(name, `session ${index}`)));
+    const endOf = async (seat: Seat) => {
+      let told = "nothing";
+      for (let n = 1; told === "nothing" && n < 200; n += 1) told = await failureOf(show(seat, barOf(n)));
+      return told;
+    };
+    expect(await endOf(seats[2] as Seat)).toMatch(
+      /^THREAD_ENDED: .*can not be known yet whose it was of good, shares: they/,
+    );
+    for (const seat of seats) seat.close();
+    const [good, , culprit] = await Promise.all(names.map((name, index) => seated(name, `session ${index}`)));
+    expect(await endOf(culprit as Seat)).toMatch(
+      /^STRATEGY_FAILED: The strategy keeps memory outside of its session, as in a variable of its file\. Its thread held/,
+    );
+    // Who was with it goes on.
+    expect(await failureOf(show(good as Seat, barOf(1)))).toBe("nothing");
+  }, 60_000);
 });
 
 describe("random numbers", () => {
@@ -288,108 +306,4 @@ describe("random numbers", () => {
     expect(await valueOf({ snapshot: two }, 3)).toEqual(three as never);
     expect((await valueOf({ params: { a: 2 } }, 1, 2, 3))?.strategy).not.toBe(three?.strategy);
   });
-});
-
-describe("the strategies of a folder", () => {
-  /** What the host said of its files, with which of them. */
-  let told: string[];
-  beforeEach(() => {
-    told = [];
-  });
-  const watching = (more: Parameters<typeof threadHostOf>[1] = {}) => {
-    const write = (line: string) => {
-      const { msg, changed } = JSON.parse(line) as { msg: string; changed?: string[] };
-      told.push(changed === undefined ? msg : `${msg}: ${changed.join(", ")}`);
-    };
-    return threadHostOf([folder.path], { reload: true, log: pino({}, { write }), ...more });
-  };
-
-  test("are every export of every file, without a list", async () => {
-    await folder.writeFile("two.ts", `export { strategy } from "./good.ts"; export const other = 1;`);
-    await folder.write("second", bodyOf(""));
-    await host.load();
-    expect(host.list().map(({ name }) => name)).toEqual(["good", "second"]);
-  });
-
-  test("of which two have one name are refused with both files", async () => {
-    await folder.write("twin", bodyOf(""), { name: "good" });
-    expect(await failureOf(host.load())).toMatch(
-      /^SETTINGS_INVALID: Two strategies are named "good", in .*good\.ts and in .*twin\.ts:/,
-    );
-  });
-
-  test("a folder that is not there is refused", async () => {
-    host = threadHostOf([`${folder.path}/none`]);
-    expect(await failureOf(host.load())).toMatch(/^SETTINGS_INVALID: There is no folder .*none: R3_STRATEGY_FOLDERS/);
-  });
-
-  test("are loaded anew when they change: what runs keeps its version, what begins gets the new one", async () => {
-    await folder.write("grows", bodyOf("", '"old"'));
-    host = watching();
-    const old = await host.open(seatingOf("grows"));
-    await show(old, barOf(1));
-    await folder.write("grows", bodyOf("", '"new"'), { version: "2" });
-    await until(() => host.find("grows")?.version === "2");
-    expect((await show(old, barOf(2))).snapshot?.strategy).toBe("old");
-    old.close();
-    // Taken up again, as after a failure of the database.
-    const again = await host.open(seatingOf("grows"));
-    expect((await show(again, barOf(3))).snapshot?.strategy).toBe("old");
-    const fresh = await host.open(seatingOf("grows", { version: "2" }));
-    expect((await show(fresh, barOf(1))).snapshot?.strategy).toBe("new");
-    expect(told).toContain("strategies loaded anew, for sessions and backtests that begin from now on: grows 2");
-    // What cannot be taken leaves them as they are.
-    await folder.write("twin", bodyOf(""), { name: "grows" });
-    await until(() => told.some((line) => line.startsWith("changed strategies are not taken")));
-    expect(host.find("grows")?.version).toBe("2");
-  });
-
-  test("keep what runs however often they are saved, also where only another one was", async () => {
-    await folder.write("grows", bodyOf("", '"old"'));
-    host = watching();
-    const [old, good] = [await host.open(seatingOf("grows")), await host.open(seatingOf("good"))];
-    await show(old, barOf(1));
-    for (let version = 2; version <= 12; version += 1) {
-      await folder.write("grows", bodyOf("", `"${version}"`), { version: `${version}` });
-      await until(() => host.find("grows")?.version === `${version}`);
-    }
-    expect((await show(old, barOf(2))).snapshot?.strategy).toBe("old");
-    expect(await failureOf(show(good, barOf(1)))).toBe("nothing");
-  }, 60_000);
-
-  test("changed under their old version are said to be, and are not taken by what runs when it is seated anew", async () => {
-    await folder.write("grows", bodyOf("", '"old"'));
-    host = watching();
-    const seat = await host.open(seatingOf("grows"));
-    const { snapshot } = await show(seat, barOf(1));
-    await folder.write("grows", bodyOf("", '"new"'));
-    await until(() =>
-      told.includes(
-        "strategies have changed under their old version: sessions that run go on with the old code: grows 1",
-      ),
-    );
-    seat.close();
-    const again = await host.open(seatingOf("grows", { snapshot }));
-    expect((await show(again, barOf(2))).snapshot?.strategy).toBe("old");
-    again.close();
-    // A new run of the session begins with the new code.
-    const fresh = await host.open(seatingOf("grows"));
-    expect((await show(fresh, barOf(1))).snapshot?.strategy).toBe("new");
-  });
-
-  test("are those saved last, also where the ones before take long to load", async () => {
-    await folder.write("grows", bodyOf(""));
-    host = watching({ limits: { slowMs: 60_000 } });
-    await host.load();
-    const spin = "for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0;";
-    await folder.write("grows", bodyOf(""), { version: "2", before: `console.log("read"); let spun = 1; ${spin}` });
-    await until(() => told.includes("a strategy printed"));
-    await folder.write("grows", bodyOf(""), { version: "3" });
-    await until(() =>
-      [2, 3].every((version) =>
-        told.includes(`strategies loaded anew, for sessions and backtests that begin from now on: grows ${version}`),
-      ),
-    );
-    expect(host.find("grows")?.version).toBe("3");
-  }, 60_000);
 });

@@ -35,6 +35,10 @@ const KEPT = 8;
 class ThreadHost implements StrategyHost {
   /** Newest first. */
   #generations: Generation[] = [];
+  /** What begins may choose from, each with the newest generation that has it: of a file that fails, what it had last. */
+  #offered: readonly { info: StrategyInfo; generation: Generation }[] = [];
+  /** What could not be taken at the last reading. */
+  #faults: readonly string[] = [];
   #loading: Promise<void> | null = null;
   readonly #crowd = new Set<WatchedThread>();
   readonly #watchers: { close(): void }[] = [];
@@ -57,7 +61,11 @@ class ThreadHost implements StrategyHost {
   }
 
   list(): readonly StrategyInfo[] {
-    return this.#newest?.catalogue.strategies ?? [];
+    return this.#offered.map(({ info }) => info);
+  }
+
+  faults(): readonly string[] {
+    return this.#faults;
   }
 
   find(name: string): StrategyInfo | null {
@@ -66,9 +74,9 @@ class ThreadHost implements StrategyHost {
 
   async check(request: { strategy: string; params?: unknown }): Promise<StrategyCheck> {
     await this.load();
-    const info = this.find(request.strategy);
-    if (info === null) return { kind: "unknown-strategy", known: this.list().map(({ name }) => name) };
-    return (this.#newest as Generation).check(info, request.params);
+    const offer = this.#offered.find(({ info }) => info.name === request.strategy);
+    if (offer !== undefined) return offer.generation.check(offer.info, request.params);
+    return { kind: "unknown-strategy", known: this.list().map(({ name }) => name), faults: [...this.#faults] };
   }
 
   async open(seating: Seating): Promise<Seat> {
@@ -102,13 +110,8 @@ class ThreadHost implements StrategyHost {
     this.#generations = [];
   }
 
-  get #newest(): Generation | undefined {
-    return this.#generations[0];
-  }
-
   #notHere(name: string): string {
-    const faults = this.#newest?.catalogue.faults ?? [];
-    return [`There is no strategy "${name}" here.`, ...faults].join(" ");
+    return [`There is no strategy "${name}" here.`, ...this.#faults].join(" ");
   }
 
   async #begin(): Promise<void> {
@@ -147,6 +150,7 @@ class ThreadHost implements StrategyHost {
       await this.#read();
     } catch (error) {
       if (this.#isClosed) return;
+      this.#faults = [messageOf(error)];
       log.error({ error: messageOf(error) }, "changed strategies are not taken; those of before are used");
       return;
     }
@@ -154,9 +158,9 @@ class ThreadHost implements StrategyHost {
     const told = (of: readonly StrategyInfo[]) => of.map(({ name, version }) => `${name} ${version}`);
     const changed = told(infos.filter(({ name, version }) => before.get(name)?.version !== version));
     log.info({ changed }, "strategies loaded anew, for sessions and backtests that begin from now on");
-    const unsaid = infos.filter(({ name, version, source }) => {
+    const unsaid = infos.filter(({ name, version, texts }) => {
       const old = before.get(name);
-      return old?.version === version && old.source !== source;
+      return old?.version === version && !Bun.deepEquals(old.texts, texts);
     });
     if (unsaid.length === 0) return;
     log.warn(
@@ -170,22 +174,37 @@ class ThreadHost implements StrategyHost {
     const generation = new Generation({ ...this.options, crowd: this.#crowd });
     let catalogue: Catalogue;
     try {
-      catalogue = await readCatalogue(folders, (file) => generation.inspect(file));
+      catalogue = await readCatalogue(
+        folders,
+        (file) => generation.inspect(file),
+        this.#generations[0]?.catalogue.strategies ?? null,
+      );
     } catch (error) {
       generation.close();
       throw error;
     }
-    for (const fault of catalogue.faults) log.error({ fault }, "a file of strategies is left out");
+    for (const { told } of catalogue.faults) log.error({ fault: told }, "a file of strategies cannot be loaded");
     generation.catalogue = catalogue;
     if (this.#isClosed) {
       generation.close();
       return;
     }
     this.#generations.unshift(generation);
-    const over = this.#generations.slice(KEPT).filter(({ isEmpty }) => isEmpty);
+    this.#faults = catalogue.faults.map(({ told }) => told);
+    this.#offer(generation);
+    const offered = new Set(this.#offered.map((offer) => offer.generation));
+    const over = this.#generations.slice(KEPT).filter((old) => old.isEmpty && !offered.has(old));
     for (const old of over) old.close();
     this.#generations = this.#generations.filter((one) => !over.includes(one));
     for (const [sessionId, home] of this.#homes) if (over.includes(home)) this.#homes.delete(sessionId);
+  }
+
+  #offer(generation: Generation): void {
+    const { strategies, faults } = generation.catalogue;
+    const names = new Set(strategies.map(({ name }) => name));
+    const failed = new Set(faults.map(({ file }) => file));
+    const kept = this.#offered.filter(({ info }) => failed.has(info.file) && !names.has(info.name));
+    this.#offered = [...strategies.map((info) => ({ info, generation })), ...kept];
   }
 }
 

@@ -1,18 +1,19 @@
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { AppError } from "#shared/errors/app-error.ts";
+import { type BarName, guarded } from "#shared/strategy/failing.ts";
 import { checkStrategy, type StrategyCheck } from "#shared/strategy/registry.ts";
 import { createStrategyRuntime, type RuntimeSnapshot, type StrategyRuntime } from "#shared/strategy/runtime.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import { infoOf, loadDefinitions, type StrategyInfo } from "./definitions.ts";
 import { liveHeapBytes } from "./heap-meter.ts";
+import { NO_BAR } from "./marks.ts";
 import { serve, type ThreadDesk } from "./serve.ts";
 import type { Turn, TurnRequest } from "./strategy-host.ts";
-import { guarded, playTurn } from "./turn.ts";
+import { playTurn } from "./turn.ts";
 
 /** A strategy as a request names it. */
-interface Named {
-  file: string;
+interface Named extends Pick<StrategyInfo, "file" | "texts"> {
   strategy: string;
   version: string;
 }
@@ -53,13 +54,13 @@ const seats = new Map<number, Seat>();
 serve<StrategyRequest>((request, desk) => {
   switch (request.kind) {
     case "inspect":
-      desk.marks.begin("slow", request.seat, 0);
+      desk.marks.begin("slow", request.seat, NO_BAR);
       return inspect(request.file);
     case "check":
-      desk.marks.begin("slow", request.seat, 0);
+      desk.marks.begin("slow", request.seat, NO_BAR);
       return check(request);
     case "open":
-      desk.marks.begin("slow", request.seat, 0);
+      desk.marks.begin("slow", request.seat, NO_BAR);
       return open(request);
     case "turn":
       return turn(request, desk);
@@ -80,8 +81,8 @@ async function inspect(file: string): Promise<StrategyInfo[]> {
   return own.map((definition) => infoOf(definition, file));
 }
 
-async function definitionOf({ file, strategy, version }: Named): Promise<StrategyDefinition> {
-  const found = (await loadDefinitions(file)).find(({ name }) => name === strategy);
+async function definitionOf({ file, texts, strategy, version }: Named): Promise<StrategyDefinition> {
+  const found = (await loadDefinitions(file, texts)).find(({ name }) => name === strategy);
   if (found?.version === version) return found;
   const here = found === undefined ? "is not there any more" : `is version ${found.version} by now`;
   throw new AppError(
@@ -110,13 +111,13 @@ function turn(request: Extract<StrategyRequest, { kind: "turn" }>, { marks }: Th
   const { seat, warmUp } = request;
   const at = seats.get(seat);
   if (at === undefined) throw new AppError("INTERNAL", "permanent", "The strategy's seat is empty.");
-  let [work, bar]: ["slow" | "bar", number] = ["slow", 0];
+  let [work, bar]: ["slow" | "bar", BarName] = ["slow", NO_BAR];
   const answer = playTurn(
     at.runtime,
     { ...request, size: decimal(request.size) },
     {
-      onBar(n) {
-        [work, bar] = [warmUp || !at.begun ? "slow" : "bar", n];
+      onBar(shown) {
+        [work, bar] = [warmUp || !at.begun ? "slow" : "bar", shown];
         at.begun = true;
         marks.begin(work, seat, bar);
       },
@@ -124,7 +125,7 @@ function turn(request: Extract<StrategyRequest, { kind: "turn" }>, { marks }: Th
     },
   );
   // What a bar has set going runs yet.
-  if (bar > 0) marks.begin(work, seat, bar);
+  if (bar !== NO_BAR) marks.begin(work, seat, bar);
   return answer;
 }
 

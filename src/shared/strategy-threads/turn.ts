@@ -1,11 +1,11 @@
 import type { Decimal } from "#shared/domain/decimal.ts";
-import { messageOf } from "#shared/errors/app-error.ts";
+import { type BarName, candleName, guarded, strategyError } from "#shared/strategy/failing.ts";
 import type { StrategyRuntime } from "#shared/strategy/runtime.ts";
 import type { Turn, TurnRequest } from "./strategy-host.ts";
 
 /** What is told of a turn before the strategy's code runs. */
 export interface TurnSteps {
-  onBar(n: number): void;
+  onBar(bar: BarName): void;
   onSave(): void;
 }
 
@@ -19,24 +19,25 @@ export function playTurn(
   runtime.setBusy(busy);
   let signal: Turn["signal"] = null;
   for (const [index, bar] of bars.entries()) {
-    steps.onBar(bar.n);
-    guarded(`failed at candle ${bar.n}`, () => runtime.feed(bar));
+    steps.onBar(bar);
+    try {
+      runtime.feed(bar);
+    } catch (error) {
+      throw strategyError(`failed at ${candleName(bar)}`, error);
+    }
     const intent = runtime.intent(mode);
     if (intent === null) continue;
     signal = { at: index, intent };
     runtime.setBusy(true);
   }
   // Of a forming bar without a signal nothing is kept.
-  if (bars.at(-1)?.closed === false && signal === null) return { signal, snapshot: null };
+  const last = bars.at(-1);
+  if (last?.closed === false && signal === null) return { signal, snapshot: null };
   steps.onSave();
-  return { signal, snapshot: guarded("could not be saved", () => runtime.snapshot()) };
-}
-
-/** Runs a strategy's code; what it throws becomes a sentence about the strategy. */
-export function guarded<T>(what: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    throw new Error(`The strategy ${what}: ${messageOf(error)}`, { cause: error });
-  }
+  return {
+    signal,
+    snapshot: guarded(`could not be saved${last === undefined ? "" : ` after ${candleName(last)}`}`, () =>
+      runtime.snapshot(),
+    ),
+  };
 }

@@ -1,5 +1,6 @@
 import type { Clock } from "#shared/clock/clock.ts";
 import { AppError } from "#shared/errors/app-error.ts";
+import { candleName } from "#shared/strategy/failing.ts";
 import { createMarksBuffer, type Marks, marksOn } from "./marks.ts";
 import type { ThreadAsk, ThreadStart, ThreadWord } from "./serve.ts";
 
@@ -20,6 +21,8 @@ export const NOBODY = 0;
 export interface ThreadEnd {
   seat: number;
   told: string;
+  /** It was one of those who were in it, though it is not known which one. */
+  isInside?: boolean;
 }
 
 export interface WatchedThreadOptions {
@@ -83,8 +86,11 @@ export class WatchedThread {
     this.#worker = new Worker(options.module.href);
     this.#worker.onmessage = ({ data }: MessageEvent<ThreadWord>) => this.#hear(data);
     this.#worker.onerror = ({ message }) => {
-      const { work, seat } = this.#marks.read();
-      this.end({ seat: work === "idle" ? NOBODY : seat, told: `A strategy's thread failed: ${errorLine(message)}` });
+      const mark = this.#marks.read();
+      const { work, seat } = mark;
+      const where = work === "idle" ? "" : ` at ${placeOf(mark)} or before`;
+      const told = `A strategy's thread failed${where}: ${errorLine(message)}`;
+      this.end(work === "idle" ? { seat: NOBODY, told, isInside: true } : { seat, told });
     };
     this.#worker.addEventListener("close", () =>
       this.end({ seat: NOBODY, told: "A strategy thread ended by itself." }),
@@ -151,6 +157,11 @@ export class WatchedThread {
       asked.onNote?.(word.value);
       return;
     }
+    if (word.kind === "damaged") {
+      const told = `The strategy changed ${word.changed}, which all strategies of its thread share; its thread was ended.`;
+      this.end({ seat: asked.seat, told });
+      return;
+    }
     this.#asked.delete(word.id);
     if (this.#asked.size === 0) this.#rest();
     if (word.kind === "done") asked.resolve(word.value);
@@ -163,7 +174,7 @@ export class WatchedThread {
     const [seat = NOBODY, ...others] = this.#seats;
     const told = `strategy threw after its turn had ended: ${reason}; its thread was ended`;
     if (others.length === 0) this.end({ seat, told: `The ${told}.` });
-    else this.end({ seat: NOBODY, told: `A ${told}, and it can not be known which one it was.` });
+    else this.end({ seat: NOBODY, told: `A ${told}, and it can not be known which one it was.`, isInside: true });
   }
 
   #rest(): void {
@@ -182,7 +193,7 @@ export class WatchedThread {
     const { limits, clock, processBytes } = this.options;
     const nowMs = clock.monotonicMs();
     const mark = this.#marks.read();
-    const { count, work, seat, bar } = mark;
+    const { count, work, seat } = mark;
     const seen = this.#seen;
     if (count !== seen.count) {
       this.#seen = { count, stillMs: 0, looks: 0, atMs: nowMs, bytes: processBytes() };
@@ -193,8 +204,7 @@ export class WatchedThread {
     seen.stillMs += Math.min(nowMs - seen.atMs, 2 * LOOK_MS);
     seen.atMs = nowMs;
     seen.looks += 1;
-    const candle = bar > 0 ? `candle ${bar}` : "its code being loaded";
-    const at = work === "save" ? "its snapshot" : candle;
+    const at = placeOf(mark);
     const budgetMs = work === "bar" ? limits.barMs : limits.slowMs;
     const blamed = work === "idle" ? NOBODY : seat;
     if (seen.stillMs >= budgetMs) {
@@ -209,14 +219,21 @@ export class WatchedThread {
   }
 
   /** A thread grown above its limit is ended within a request only where that request made most of it: who else holds it is weighed after. */
-  #hasGrown({ seat, bar, heapBytes, grownBytes }: ReturnType<Marks["read"]>): boolean {
+  #hasGrown(mark: ReturnType<Marks["read"]>): boolean {
+    const { seat, heapBytes, grownBytes } = mark;
     const { memoryBytes } = this.options.limits;
     if (heapBytes <= memoryBytes || grownBytes <= memoryBytes / 2) return false;
-    const held = `The strategy's thread held ${megabytes(heapBytes)} at candle ${bar}, more than ${megabytes(memoryBytes)}`;
+    const held = `The strategy's thread held ${megabytes(heapBytes)} at ${placeOf(mark)}, more than ${megabytes(memoryBytes)}`;
     const told = `${held}, ${megabytes(grownBytes)} of them gathered in this turn alone; it was ended.`;
     this.end({ seat, told });
     return true;
   }
+}
+
+/** What a strategy is at. */
+function placeOf({ work, bar }: ReturnType<Marks["read"]>): string {
+  if (bar.n === 0) return work === "save" ? "its snapshot()" : "its code being loaded";
+  return work === "save" ? `its snapshot() after ${candleName(bar)}` : candleName(bar);
 }
 
 /** Memory as a person reads it. */

@@ -1,10 +1,13 @@
 import { type FieldError, faultsOf } from "#shared/errors/field-error.ts";
 import type { StrategyDefinition } from "./strategy.ts";
 
-/** Whether a strategy is known and takes these parameters; the answer carries them with their defaults. */
+/**
+ * Whether a strategy is known and takes these parameters; the answer carries them with their defaults. `faults`: sentences about
+ * files that could not be loaded, where the strategy may stand.
+ */
 export type StrategyCheck =
   | { kind: "valid"; strategyVersion: string; params: Record<string, unknown> }
-  | { kind: "unknown-strategy"; known: string[] }
+  | { kind: "unknown-strategy"; known: string[]; faults: string[] }
   | { kind: "invalid-params"; errors: FieldError[] };
 
 /** The strategy of this name. Null: there is none. */
@@ -18,7 +21,7 @@ export function checkStrategy(
   { strategy, params }: { strategy: string; params?: unknown },
 ): StrategyCheck {
   const definition = findStrategy(strategies, strategy);
-  if (definition === null) return { kind: "unknown-strategy", known: strategies.map(({ name }) => name) };
+  if (definition === null) return { kind: "unknown-strategy", known: strategies.map(({ name }) => name), faults: [] };
   const result = definition.params.safeParse(params);
   if (result.success) return { kind: "valid", strategyVersion: definition.version, params: result.data };
   return { kind: "invalid-params", errors: faultsOf(definition.params, params, ["params"]) };
@@ -28,5 +31,7 @@ export function checkStrategy(
 export function faultsOfStrategy(check: StrategyCheck): FieldError[] {
   if (check.kind === "invalid-params") return check.errors;
   if (check.kind === "valid") return [];
-  return [{ field: "strategy", message: `must be one of ${check.known.join(", ")}` }];
+  const message =
+    check.known.length === 0 ? "is not known: there are none" : `must be one of ${check.known.join(", ")}`;
+  return [{ field: "strategy", message: [message, ...check.faults].join("; ") }];
 }

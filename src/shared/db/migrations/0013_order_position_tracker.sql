@@ -87,7 +87,8 @@ create table order_position_tracker.foreign_activity (
 create index foreign_by_order on order_position_tracker.foreign_activity (account_id, instrument_id, (data ->> 'venueOrderId'));
 
 -- Executions that the venue tells of and that could not be booked: as they were told, with the reason. `listed`: the venue's list
--- has it so; else its stream or an answer may have garbled it. One that is booked after all is here no more.
+-- has it so; else its stream or an answer may have garbled it. One that is booked after all is here no more. `session_id`: whose
+-- order it is of, once that is known. `discard_reason`: why a person has decided that its session goes on without it.
 create table order_position_tracker.unbooked (
   account_id text not null,
   instrument_id text not null,
@@ -97,8 +98,17 @@ create table order_position_tracker.unbooked (
   raw text not null,
   reason text not null,
   seen_at_ms bigint not null,
+  session_id text,
+  discard_reason text,
   primary key (account_id, instrument_id, trade_id)
 );
+create index unbooked_by_session on order_position_tracker.unbooked (session_id) where discard_reason is null;
+
+-- The first execution that a session's book is known to lack; no row: it has all. What a decision and a send read of it.
+create view reference.incomplete_books as
+  select distinct on (session_id) session_id, instrument_id, trade_id, reason, seen_at_ms
+  from order_position_tracker.unbooked where session_id is not null and discard_reason is null
+  order by session_id, seen_at_ms, trade_id;
 
 create table order_position_tracker.positions (
   session_id text not null,

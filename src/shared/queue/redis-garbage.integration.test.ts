@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Redis } from "ioredis";
+import { until } from "#shared/clock/until.fixture.ts";
+import { createQueueFixture, type NumberTask, numberTask, type QueueFixture } from "./queue.fixture.ts";
+import type { TaskQueue } from "./queue.ts";
+
+let fixture: QueueFixture;
+let redis: Redis;
+beforeAll(async () => {
+  fixture = await createQueueFixture();
+  redis = new Redis(fixture.redis.url);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await fixture.close();
+});
+
+const KEYS = ["meta", "wait", "active", "prioritized", "delayed", "marker", "id", "pc", "events", "completed"];
+
+/** Whatever a hand with Redis' password may do to the keys of a queue, given what they begin with. */
+const GARBAGE: [string, (prefix: string) => Promise<unknown>][] = [
+  ["paused", (prefix) => redis.hset(`${prefix}:meta`, "paused", 1)],
+  ["limited to no job at a time", (prefix) => redis.hset(`${prefix}:meta`, "concurrency", 0)],
+  [
+    "limited to a job a day",
+    async (prefix) => {
+      await redis.hset(`${prefix}:meta`, "max", 1, "duration", 86_400_000);
+      await redis.set(`${prefix}:limiter`, 1_000_000);
+    },
+  ],
+  [
+    "the lane taken by a job that is none",
+    async (prefix) => {
+      await redis.set(`${prefix}:de:lane`, "garbage");
+      await redis.hset(`${prefix}:garbage`, "name", "garbage");
+    },
+  ],
+  [
+    "texts in place of all its keys",
+    async (prefix) => {
+      for (const name of KEYS) await redis.set(`${prefix}:${name}`, "garbage");
+    },
+  ],
+];
+
+function work(queue: TaskQueue, task: NumberTask, done: number[]) {
+  return queue.work({
+    queue: task.queue,
+    tasks: [task],
+    concurrency: 2,
+    mode: "transaction",
+    handle: async (_tx, tasks) => {
+      done.push(...tasks.map(({ payload }) => (payload as { n: number }).n));
+      return tasks.map(() => ({}));
+    },
+  });
+}
+
+/** Does one task more; gives the milliseconds that took. */
+async function oneMore(queue: TaskQueue, task: NumberTask, done: number[]): Promise<number> {
+  const n = done.filter((one) => one < 1_000).length;
+  const startedAtMs = performance.now();
+  await fixture.enqueue(queue, task, "lane", n);
+  await until(() => done.includes(n), 60_000);
+  return performance.now() - startedAtMs;
+}
+
+test.each(GARBAGE)(
+  "a queue that is %s goes on, and is woken by Redis again soon",
+  async (name, leave) => {
+    const task = numberTask(name.replaceAll(" ", "-"));
+    const queue = fixture.process(undefined, 1_000);
+    const done: number[] = [];
+    await work(queue, task, done).ready;
+    await oneMore(queue, task, done);
+    await leave(`${fixture.redis.prefix}:queue:${task.queue}`);
+    expect(await oneMore(queue, task, done)).toBeLessThan(15_000);
+    // Woken by Redis, not found by a sweep.
+    await until(async () => (await oneMore(queue, task, done)) < 400, 60_000);
+  },
+  90_000,
+);
+
+test("a lane whose mark points to a job that is over is woken again while its queue's other lanes are heard", async () => {
+  const task = numberTask("marked");
+  const queue = fixture.process(undefined, 1_000);
+  const done: number[] = [];
+  await work(queue, task, done).ready;
+  await oneMore(queue, task, done);
+  const prefix = `${fixture.redis.prefix}:queue:${task.queue}`;
+  const [over = ""] = await until(async () => {
+    const ids = await redis.zrange(`${prefix}:completed`, 0, "-1");
+    return ids.length > 0 && ids;
+  });
+  await redis.set(`${prefix}:de:lane`, String(over));
+  await until(async () => {
+    await fixture.enqueue(queue, task, "other", 1_000);
+    return (await oneMore(queue, task, done)) < 400;
+  }, 60_000);
+  // It was not the whole queue that was made anew.
+  expect(await redis.exists(`${prefix}:${over}`)).toBe(1);
+  expect(await redis.keys(`${prefix}:de:swept*`)).toEqual([]);
+}, 90_000);

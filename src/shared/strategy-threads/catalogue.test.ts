@@ -1,0 +1,150 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { rm } from "node:fs/promises";
+import { pino } from "pino";
+import { until } from "#shared/clock/until.fixture.ts";
+import type { StrategyHost } from "./strategy-host.ts";
+import {
+  barOf,
+  bodyOf,
+  failureOf,
+  type StrategyFolder,
+  seatingOf,
+  show,
+  strategyFolder,
+  threadHostOf,
+} from "./thread-host.fixture.ts";
+
+let folder: StrategyFolder;
+let host: StrategyHost;
+
+beforeEach(async () => {
+  folder = await strategyFolder();
+  await folder.write("good", bodyOf("context.wantLong()"));
+  host = threadHostOf([folder.path]);
+});
+afterEach(async () => {
+  await host.close();
+  await folder.remove();
+});
+
+describe("the strategies of a folder", () => {
+  /** What the host said of its files, with which of them. */
+  let told: string[];
+  beforeEach(() => {
+    told = [];
+  });
+  const watching = (more: Parameters<typeof threadHostOf>[1] = {}) => {
+    const write = (line: string) => {
+      const { msg, changed } = JSON.parse(line) as { msg: string; changed?: string[] };
+      told.push(changed === undefined ? msg : `${msg}: ${changed.join(", ")}`);
+    };
+    return threadHostOf([folder.path], { reload: true, log: pino({}, { write }), ...more });
+  };
+
+  test("are every export of every file, without a list", async () => {
+    await folder.writeFile("two.ts", `export { strategy } from "./good.ts"; export const other = 1;`);
+    await folder.write("second", bodyOf(""));
+    await host.load();
+    expect(host.list().map(({ name }) => name)).toEqual(["good", "second"]);
+  });
+
+  test("of which two have one name are refused with both files", async () => {
+    await folder.write("twin", bodyOf(""), { name: "good" });
+    expect(await failureOf(host.load())).toMatch(
+      /^SETTINGS_INVALID: Two strategies are named "good", in .*good\.ts and in .*twin\.ts:/,
+    );
+  });
+
+  test("a folder that is not there is refused", async () => {
+    host = threadHostOf([`${folder.path}/none`]);
+    expect(await failureOf(host.load())).toMatch(/^SETTINGS_INVALID: There is no folder .*none: R3_STRATEGY_FOLDERS/);
+  });
+
+  test("are loaded anew when they change: what runs keeps its version, what begins gets the new one", async () => {
+    await folder.write("grows", bodyOf("", '"old"'));
+    host = watching();
+    const old = await host.open(seatingOf("grows"));
+    await show(old, barOf(1));
+    await folder.write("grows", bodyOf("", '"new"'), { version: "2" });
+    await until(() => host.find("grows")?.version === "2");
+    expect((await show(old, barOf(2))).snapshot?.strategy).toBe("old");
+    old.close();
+    // Taken up again, as after a failure of the database.
+    const again = await host.open(seatingOf("grows"));
+    expect((await show(again, barOf(3))).snapshot?.strategy).toBe("old");
+    const fresh = await host.open(seatingOf("grows", { version: "2" }));
+    expect((await show(fresh, barOf(1))).snapshot?.strategy).toBe("new");
+    expect(told).toContain("strategies loaded anew, for sessions and backtests that begin from now on: grows 2");
+  });
+
+  test("of which two have one name while it runs are the one that was there, and what is new beside them is taken", async () => {
+    host = watching();
+    await host.load();
+    const before = host.find("good");
+    await Promise.all([
+      folder.write("a-twin", bodyOf(""), { name: "good", version: "2" }),
+      folder.write("one", bodyOf(""), { name: "both" }),
+      folder.write("two", bodyOf(""), { name: "both" }),
+      folder.write("z-twin", bodyOf(""), { name: "good", version: "3" }),
+      folder.write("sound", bodyOf("")),
+    ]);
+    await until(() => host.find("sound") !== null);
+    expect(host.list().map(({ name }) => name)).toEqual(["good", "sound"]);
+    expect(host.find("good")).toEqual(before);
+    expect(told).toContain("a file of strategies cannot be loaded");
+    expect(await failureOf(host.open(seatingOf("both")))).toMatch(
+      /There is no strategy "both" here.*Two strategies are named "both", in .*one\.ts and in .*two\.ts: give one of them/,
+    );
+    await rm(`${folder.path}/two.ts`);
+    await until(() => host.find("both") !== null);
+  });
+
+  test("keep what runs however often they are saved, also where only another one was", async () => {
+    await folder.write("grows", bodyOf("", '"old"'));
+    host = watching();
+    const [old, good] = [await host.open(seatingOf("grows")), await host.open(seatingOf("good"))];
+    await show(old, barOf(1));
+    for (let version = 2; version <= 12; version += 1) {
+      await folder.write("grows", bodyOf("", `"${version}"`), { version: `${version}` });
+      await until(() => host.find("grows")?.version === `${version}`);
+    }
+    expect((await show(old, barOf(2))).snapshot?.strategy).toBe("old");
+    expect(await failureOf(show(good, barOf(1)))).toBe("nothing");
+  }, 60_000);
+
+  test("changed under their old version are said to be, and are not taken by what runs when it is seated anew", async () => {
+    await folder.write("grows", bodyOf("", '"old"'));
+    host = watching();
+    const seat = await host.open(seatingOf("grows"));
+    const { snapshot } = await show(seat, barOf(1));
+    await folder.write("grows", bodyOf("", '"new"'));
+    await until(() =>
+      told.includes(
+        "strategies have changed under their old version: sessions that run go on with the old code: grows 1",
+      ),
+    );
+    seat.close();
+    const again = await host.open(seatingOf("grows", { snapshot }));
+    expect((await show(again, barOf(2))).snapshot?.strategy).toBe("old");
+    again.close();
+    // A new run of the session begins with the new code.
+    const fresh = await host.open(seatingOf("grows"));
+    expect((await show(fresh, barOf(1))).snapshot?.strategy).toBe("new");
+  });
+
+  test("are those saved last, also where the ones before take long to load", async () => {
+    await folder.write("grows", bodyOf(""));
+    host = watching({ limits: { slowMs: 60_000 } });
+    await host.load();
+    const spin = "{ let spun = 1; for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0; }";
+    await folder.write("grows", bodyOf(""), { version: "2", before: `console.log("read"); ${spin}` });
+    await until(() => told.includes("a strategy printed"));
+    await folder.write("grows", bodyOf(""), { version: "3" });
+    await until(() =>
+      [2, 3].every((version) =>
+        told.includes(`strategies loaded anew, for sessions and backtests that begin from now on: grows ${version}`),
+      ),
+    );
+    expect(host.find("grows")?.version).toBe("3");
+  }, 60_000);
+});

@@ -1,0 +1,51 @@
+/** Who shares a thread. */
+export interface Suspect {
+  sessionId: string;
+  strategy: string;
+}
+
+/** Sessions one of which ended a thread: they get one of their own, apart from all others. */
+export interface SuspectGroup<Room> {
+  room: Room | null;
+}
+
+/** Threads that groups of suspects have of their own, at most. */
+const MOST_ROOMS = 16;
+
+/**
+ * Finds the session that ends threads without leaving a trace of itself, as by what its strategy keeps in a module: those
+ * who were in such a thread are halved, by strategies first, and each half goes on in a thread of its own. A few endings
+ * later the culprit is alone, and known.
+ */
+export class Suspects<Room> {
+  readonly #groups = new Map<string, SuspectGroup<Room>>();
+
+  /** A thread was ended by one of these. */
+  split(suspects: readonly Suspect[]): void {
+    for (const half of halvesOf(suspects)) {
+      const group: SuspectGroup<Room> = { room: null };
+      for (const { sessionId } of half) this.#groups.set(sessionId, group);
+    }
+  }
+
+  /** The group of a session that has a thread of its own, or may have one now. */
+  groupOf(sessionId: string): SuspectGroup<Room> | null {
+    const group = this.#groups.get(sessionId);
+    if (group === undefined) return null;
+    const rooms = new Set([...this.#groups.values()].flatMap(({ room }) => (room === null ? [] : [room])));
+    return group.room !== null || rooms.size < MOST_ROOMS ? group : null;
+  }
+
+  /** A session has ended its work, or was found. */
+  acquit(sessionId: string): void {
+    this.#groups.delete(sessionId);
+  }
+}
+
+function halvesOf(suspects: readonly Suspect[]): Suspect[][] {
+  const strategies = [...new Set(suspects.map(({ strategy }) => strategy))];
+  const keys = strategies.length > 1 ? strategies : suspects.map(({ sessionId }) => sessionId);
+  const first = new Set(keys.slice(0, Math.ceil(keys.length / 2)));
+  const isFirst = ({ sessionId, strategy }: Suspect) => first.has(strategies.length > 1 ? strategy : sessionId);
+  return [suspects.filter(isFirst), suspects.filter((one) => !isFirst(one))];
+}
