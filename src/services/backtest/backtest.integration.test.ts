@@ -116,6 +116,7 @@ beforeAll(async () => {
   strategies = threadHostOf(["strategies", folder.path], { limits: { slowMs: 3_000, memoryBytes: 1e8 } });
   const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
   const given = { db: database.db, queue, clients: { marketData }, strategies, clock, log };
+  // The service asks for no other port.
   const deps = given as unknown as Deps;
   service = backtest.create(deps, backtest.settings.parse({ R3_BACKTEST_MAX_BARS: "6000" }));
   await service.start(new AbortController().signal);

@@ -135,6 +135,28 @@ describe("the strategies of a folder", () => {
     expect(host.faults()).toEqual([]);
   });
 
+  test("of which two have one name while it runs are the one that was there, and what is new beside them is taken", async () => {
+    host = watching();
+    await host.load();
+    const before = host.find("good");
+    await Promise.all([
+      folder.write("a-twin", bodyOf(""), { name: "good", version: "2" }),
+      folder.write("one", bodyOf(""), { name: "both" }),
+      folder.write("two", bodyOf(""), { name: "both" }),
+      folder.write("z-twin", bodyOf(""), { name: "good", version: "3" }),
+      folder.write("sound", bodyOf("")),
+    ]);
+    await until(() => host.find("sound") !== null);
+    expect(host.list().map(({ name }) => name)).toEqual(["good", "sound"]);
+    expect(host.find("good")).toEqual(before);
+    expect(told).toContain("a file of strategies cannot be loaded");
+    expect(await failureOf(host.open(seatingOf("both")))).toMatch(
+      /There is no strategy "both" here.*Two strategies are named "both", in .*one\.ts and in .*two\.ts: give one of them/,
+    );
+    await folder.removeFile("two.ts");
+    await until(() => host.find("both") !== null);
+  });
+
   test.each([
     ["throws", '\nthrow new Error("as it loads");', "as it loads (bad.ts, line 2)"],
     ["is none", "const x = ;", "Unexpected ; (bad.ts, line 1)"],
