@@ -20,7 +20,7 @@ export interface Crowd {
   add(count: number, params: { bursts: boolean }): Promise<string[]>;
   /** Waits until all of these run; answers how long that took. Throws a Trouble after `withinMs`. */
   untilRunning(ids: readonly string[], withinMs: number): Promise<number>;
-  /** When each signal was made that was made in [fromMs, untilMs), in milliseconds since 1970. */
+  /** When each session made its first signal of those in [fromMs, untilMs), in milliseconds since 1970. */
   signals(fromMs: number, untilMs: number): Promise<number[]>;
   /** The orders of those signals. */
   orders(fromMs: number, untilMs: number): Promise<Order[]>;
@@ -86,10 +86,11 @@ function readsOf(sql: postgres.Sql): Pick<Crowd, "untilRunning" | "signals" | "i
     },
     async signals(fromMs, untilMs) {
       const rows = await sql<{ at: number }[]>`
-        select (envelope -> 'data' ->> 'createdAtMs')::float8 as at from bus.log
+        select min((envelope -> 'data' ->> 'createdAtMs')::float8) as at from bus.log
         where topic = 'signals' and type = 'signal.created'
           and (envelope -> 'data' ->> 'createdAtMs')::float8 >= ${fromMs}
-          and (envelope -> 'data' ->> 'createdAtMs')::float8 < ${untilMs}`;
+          and (envelope -> 'data' ->> 'createdAtMs')::float8 < ${untilMs}
+        group by key`;
       return rows.map(({ at }) => at);
     },
     async isSettled() {

@@ -9,6 +9,7 @@ import { heldAtVenue, ownedBySessions } from "./balances.ts";
 import { paidIn, writeEntry } from "./money-store.ts";
 import type { Parts } from "./parts.ts";
 import { reconcileInstrument } from "./reconcile.ts";
+import { SharedRuns } from "./shared-runs.ts";
 import { stopSession } from "./stop-session.ts";
 
 const PAUSE_MS = 200;
@@ -45,15 +46,22 @@ async function hasSeries({ deps }: Parts, { instrumentIds, timeFrame }: Session)
  * the equity curve begins. Null: that is done, or the session is reported as faulted. A sentence: why it cannot be done;
  * faulted only where it was `short` for the very same reason before, since an execution may have overtaken one reading.
  */
-async function start(parts: Parts, session: Session, unit: OwnedUnit, short: string | null): Promise<string | null> {
+async function start(
+  parts: Parts,
+  compared: SharedRuns<Decimal>,
+  { session, unit, short }: { session: Session; unit: OwnedUnit; short: string | null },
+): Promise<string | null> {
   const { deps } = parts;
   const { accountId, timeFrame } = session;
   const instrumentId = session.instrumentIds[0] ?? "";
   const head = await deps.clients.marketData.ensureSeries({ instrumentId, timeFrame, source: "bars", history: 0 });
   const instrument = await parts.instruments.byId(instrumentId);
-  await parts.serverClocks.measure(accountId);
-  await reconcileInstrument(parts, accountId, instrument, (tx) => deps.leader.fence(tx, unit.role, unit.epoch));
-  const held = (await heldAtVenue(deps.exchanges.account(accountId))).get(instrument.quote) ?? ZERO;
+  // A crowd that starts on one account asks the venue once: each by itself would be more than venues answer in a minute.
+  const held = await compared.run(`${accountId} ${instrumentId}`, async () => {
+    await parts.serverClocks.measure(accountId);
+    await reconcileInstrument(parts, accountId, instrument, (tx) => deps.leader.fence(tx, unit.role, unit.epoch));
+    return (await heldAtVenue(deps.exchanges.account(accountId))).get(instrument.quote) ?? ZERO;
+  });
   const run = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs() };
   return deps.db.transaction(async (tx) => {
     await deps.leader.fence(tx, unit.role, unit.epoch);
@@ -152,6 +160,7 @@ interface Walk {
 export function createSessionFollower(parts: Parts): SessionFollower {
   const { deps } = parts;
   const underWay = new Map<string, Walk>();
+  const compared = new SharedRuns<Decimal>();
 
   const carry = async (id: string, { unit, over }: Pick<Walk, "unit" | "over">): Promise<void> => {
     const ended = AbortSignal.any([unit.signal, over.signal]);
@@ -165,7 +174,7 @@ export function createSessionFollower(parts: Parts): SessionFollower {
       try {
         session = await present(parts, id);
         if (session?.state === "STARTING" && (await hasSeries(parts, session))) {
-          short = await start(parts, session, unit, short);
+          short = await start(parts, compared, { session, unit, short });
           if (short === null) return;
         }
         if (session?.state === "STOPPING" && (await stopSession(parts, session, unit))) return;

@@ -1,4 +1,5 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
+import type { Tx } from "#shared/db/db.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
 import { storable } from "#shared/errors/storable-text.ts";
@@ -6,7 +7,7 @@ import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS, SIGNALS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import type { RuntimeSnapshot } from "#shared/strategy/runtime.ts";
-import { advanceRun, faultRun, finishWarmUp } from "./store.ts";
+import { type Advance, advanceRun, advanceRuns, faultRun, finishWarmUp } from "./store.ts";
 
 /** What one or more candles have come to. */
 export interface Progress {
@@ -28,18 +29,48 @@ export interface Progress {
  * not what the candles were worked with: nothing is written then, and the row has to be read again.
  */
 export async function commitProgress(deps: Deps, unit: OwnedUnit, progress: Progress): Promise<void> {
-  const { session, signal, fromN, candleN, closeAtMs, runtime, signals } = progress;
-  const atMs = deps.clock.nowMs();
-  await deps.db.transaction((tx) => {
+  const write = (tx: Tx): Promise<void> => {
     void deps.leader.fence(tx, unit.role, unit.epoch);
-    advanceRun(tx, { session, fromN, candleN, closeAtMs, runtime, signals, signalId: signal?.id ?? null, atMs });
-    if (signal !== null) {
-      void deps.queue.enqueue(tx, { task: DECIDE_SIGNAL, lane: session.id, payload: { signal }, priority: 5 });
-      deps.bus.publish(tx, [event(SIGNALS, session.id, "signal.created", signal)]);
-    }
-    deps.failpoints.hit("executor.transaction-open", { bar: progress.bar, sessionId: session.id });
+    advanceRun(tx, advanceOf(deps, progress));
+    publishSignal(deps, tx, progress);
     return Promise.resolve();
-  });
+  };
+  await deps.db.transaction(write, { urgent: true });
+}
+
+/**
+ * The same for many sessions in one transaction, of which each writes what it would alone. Answers the ids of those that went
+ * along: the others have changed meanwhile, or someone holds their rows, and nothing of them is written.
+ *
+ * @throws AppError FENCED where one of the shards is not led any more: nothing is written of any
+ */
+export async function commitTogether(
+  deps: Deps,
+  group: readonly { unit: OwnedUnit; progress: Progress }[],
+): Promise<ReadonlySet<string>> {
+  const roles = new Map(group.map(({ unit }) => [unit.role, unit.epoch]));
+  const advances = group.map(({ progress }) => advanceOf(deps, progress));
+  const write = async (tx: Tx): Promise<ReadonlySet<string>> => {
+    for (const [role, epoch] of [...roles].sort(([a], [b]) => (a < b ? -1 : 1))) void deps.leader.fence(tx, role, epoch);
+    const along = await advanceRuns(tx, advances);
+    for (const { progress } of group) if (along.has(progress.session.id)) publishSignal(deps, tx, progress);
+    return along;
+  };
+  return deps.db.transaction(write, { urgent: true });
+}
+
+function advanceOf(deps: Deps, progress: Progress): Advance {
+  const { session, fromN, candleN, closeAtMs, runtime, signals, signal } = progress;
+  const atMs = deps.clock.nowMs();
+  return { session, fromN, candleN, closeAtMs, runtime, signals, signalId: signal?.id ?? null, atMs };
+}
+
+function publishSignal(deps: Deps, tx: Tx, { session, signal, bar }: Progress): void {
+  if (signal !== null) {
+    void deps.queue.enqueue(tx, { task: DECIDE_SIGNAL, lane: session.id, payload: { signal }, priority: 5 });
+    deps.bus.publish(tx, [event(SIGNALS, session.id, "signal.created", signal)]);
+  }
+  deps.failpoints.hit("executor.transaction-open", { bar, sessionId: session.id });
 }
 
 /** The end of a warm-up, and the report of it. */

@@ -150,7 +150,7 @@ export async function startReplica(world: World): Promise<Replica> {
   const strategies = world.host ?? createInlineHost(world.strategies);
   const deps = { db, bus, queue, leader, clients, strategies, clock, log, failpoints } as unknown as Deps;
   const values = settings.parse({ R3_STRATEGY_EXECUTOR_RETRY_MS: "5" });
-  const service = createStrategyExecutor({ deps, settings: values });
+  const service = createStrategyExecutor(deps, values);
   await service.start(new AbortController().signal);
   const leadership = await takeOver(leader);
   const lost = new AbortController();

@@ -7,5 +7,5 @@ export const strategyExecutor = defineService({
   name: "strategy-executor",
   description: "Runs the strategies of the sessions it leads: each closed candle once and in order.",
   settings,
-  create: (deps, values) => createStrategyExecutor({ deps, settings: values }),
+  create: (deps, values) => createStrategyExecutor(deps, values),
 });

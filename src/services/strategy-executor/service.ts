@@ -4,10 +4,12 @@ import type { Clock } from "#shared/clock/clock.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { MARKET_CANDLES, ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
-import type { Service } from "#shared/service/service.ts";
+import type { Deps, Service } from "#shared/service/service.ts";
+import { GroupCommits } from "./group-commits.ts";
 import { concernsShard, handleEvents } from "./handlers.ts";
 import { createRoutes } from "./routes.ts";
 import type { Workplace } from "./session-runner.ts";
+import type { Settings } from "./settings.ts";
 import { Shard } from "./shard.ts";
 
 const GROUP = "strategy-executor";
@@ -15,8 +17,8 @@ const GROUP = "strategy-executor";
 const LISTEN_EVERY_MS = 2_000;
 
 /** Leads the shards whose units this process owns, and tails the candles their sessions wait for. */
-export function createStrategyExecutor(place: Workplace): Service {
-  const { deps } = place;
+export function createStrategyExecutor(deps: Deps, settings: Settings): Service {
+  const place: Workplace = { deps, settings, commits: new GroupCommits(deps) };
   const shards = new Map<number, Shard>();
   const running: Running[] = [];
   const waitsFor = new Set(["its subscription", "the candles"]);

@@ -13,7 +13,8 @@ import type { Seat, Turn } from "#shared/strategy-threads/strategy-host.ts";
 import { strategyFailed, threadEnded } from "#shared/strategy-threads/watched-thread.ts";
 import { createFailureRow } from "#shared/telemetry/failure-row.ts";
 import { type CandleInbox, createCandleInbox } from "./candle-inbox.ts";
-import { commitFault, commitProgress, commitWaiting, commitWarmUp, type Progress } from "./commits.ts";
+import { commitFault, commitWaiting, commitWarmUp, type Progress } from "./commits.ts";
+import type { GroupCommits } from "./group-commits.ts";
 import { type Holding, isBusy } from "./holding.ts";
 import type { Settings } from "./settings.ts";
 import { signalOf } from "./signal.ts";
@@ -24,6 +25,7 @@ import { barOf, modeOf } from "./strategy-feed.ts";
 export interface Workplace {
   deps: Deps;
   settings: Settings;
+  commits: GroupCommits;
 }
 
 const PAGE = 500;
@@ -265,7 +267,7 @@ export class SessionRunner {
   async #work(loaded: Loaded, candles: readonly Candle[]): Promise<void> {
     const progress = await this.#feed(loaded, candles);
     if (progress === null) return;
-    await commitProgress(this.place.deps, this.unit, progress);
+    await this.place.commits.commit(this.unit, progress);
     // The copy may have been dropped meanwhile; what was committed stands in the row.
     if (this.#loaded !== loaded) return;
     loaded.row.candleN = progress.candleN;

@@ -103,6 +103,17 @@ export function advanceRun({ sql }: Tx, to: Advance): void {
       ${sql.json(to.runtime as never)}, ${to.signals}, ${to.signalId}, ${to.atMs})`.execute();
 }
 
+/**
+ * Moves the cursors of many runs on, as `advanceRun` does for one. Gives the sessions whose runs were moved: those that have
+ * changed, or whose rows someone holds, are left out rather than waited for.
+ */
+export async function advanceRuns({ sql }: Tx, all: readonly Advance[]): Promise<ReadonlySet<string>> {
+  const rows = all.map(({ session: { id, state, run }, ...to }) => ({ id, state, run, ...to }));
+  const moved = await sql<{ id: string }[]>`
+    select id from strategy_executor.advance_all(${sql.json(rows as never)}) as id`;
+  return new Set(moved.map(({ id }) => id));
+}
+
 /** Ends the warm-up of a run. False: it was over, or another run has begun. */
 export async function finishWarmUp(
   tx: Tx,

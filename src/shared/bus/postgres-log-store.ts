@@ -36,7 +36,7 @@ function advance(sql: Sql, { group, part, epoch }: UnitEpoch, steps: readonly Ad
 function membersIn(db: Db): Pick<LogStore, "beat" | "leave"> {
   return {
     async beat(group, member, leaseMs) {
-      const rows = await db.sql<{ member: string }[]>`select bus.beat(${group}, ${member}, ${leaseMs}) as member`;
+      const rows = await db.urgentSql<{ member: string }[]>`select bus.beat(${group}, ${member}, ${leaseMs}) as member`;
       return rows.map((row) => row.member);
     },
     async leave(group, member) {

@@ -26,13 +26,14 @@ function away(text: string): AppError {
 }
 
 /**
- * Lends connections, each to one statement or transaction at a time, first come first served. Nobody waits past the deadline,
- * and a connection that has failed is never lent again: a new one takes its place.
+ * Lends connections, each to one statement or transaction at a time: to who is urgent before all others, else first come first
+ * served. Nobody waits past the deadline, and a connection that has failed is never lent again: a new one takes its place.
  */
 export class ConnectionPool {
   /** The one used last is lent first: the fewer are used, the more of their statements are prepared. */
   #free: Connection[] = [];
   readonly #lent = new Set<Connection>();
+  readonly #urgent = new Set<Waiter>();
   readonly #waiting = new Set<Waiter>();
   readonly #allBack = Promise.withResolvers<void>();
   #isClosed = false;
@@ -43,7 +44,7 @@ export class ConnectionPool {
   ) {}
 
   /** Calls `take` with a connection, at once where one can be had; `refuse` with an outage where none can in time. */
-  lend(take: (connection: Connection) => void, refuse: (error: unknown) => void): void {
+  lend(take: (connection: Connection) => void, refuse: (error: unknown) => void, isUrgent = false): void {
     if (this.#isClosed) {
       refuse(away(CLOSED));
       return;
@@ -57,18 +58,19 @@ export class ConnectionPool {
       take(connection);
       return;
     }
-    if (this.#waiting.size >= maxConnections * WAITING_PER_CONNECTION) {
+    const line = isUrgent ? this.#urgent : this.#waiting;
+    if (line.size >= maxConnections * WAITING_PER_CONNECTION) {
       refuse(
-        away(`${this.#waiting.size} statements wait for the ${maxConnections} connections to the database already.`),
+        away(`${line.size} statements wait for the ${maxConnections} connections to the database already.`),
       );
       return;
     }
     const timer = setTimeout(() => {
-      this.#waiting.delete(waiter);
+      line.delete(waiter);
       refuse(away(`None of the ${maxConnections} connections to the database was free in ${deadlineMs} ms.`));
     }, deadlineMs);
     const waiter: Waiter = { take, refuse, timer };
-    this.#waiting.add(waiter);
+    line.add(waiter);
   }
 
   /** Takes one back. `error`: what its statement or transaction has failed with, as an AppError where it tells of the server. */
@@ -86,22 +88,25 @@ export class ConnectionPool {
       return;
     }
     if (!connection.isOver) this.#free.push(connection);
-    const [waiter] = this.#waiting;
+    const line = this.#urgent.size > 0 ? this.#urgent : this.#waiting;
+    const [waiter] = line;
     if (waiter === undefined) return;
     clearTimeout(waiter.timer);
-    this.#waiting.delete(waiter);
-    this.lend(waiter.take, waiter.refuse);
+    line.delete(waiter);
+    this.lend(waiter.take, waiter.refuse, line === this.#urgent);
   }
 
   /** Ends all connections: at once where nothing is on its way, else when it is answered, after two seconds at most. */
   async close(): Promise<void> {
     this.#isClosed = true;
     const closed = away(CLOSED);
-    for (const { refuse, timer } of this.#waiting) {
-      clearTimeout(timer);
-      refuse(closed);
+    for (const line of [this.#urgent, this.#waiting]) {
+      for (const { refuse, timer } of line) {
+        clearTimeout(timer);
+        refuse(closed);
+      }
+      line.clear();
     }
-    this.#waiting.clear();
     for (const connection of this.#free.splice(0)) connection.close(closed);
     if (this.#lent.size > 0)
       await Promise.race([this.#allBack.promise, new Promise((wake) => setTimeout(wake, CLOSE_MS))]);

@@ -20,6 +20,8 @@ export interface Tx {
 export interface TransactionOptions {
   isolation?: "read committed" | "repeatable read";
   readOnly?: boolean;
+  /** Goes before all that wait for a connection and are not. For what others wait for: leases, readiness, bars. */
+  urgent?: boolean;
   /**
    * When it aborts, the transaction fails with its reason and is taken back with its connection, also where a statement of it
    * is under way; the body sends nothing more. Not once the commit is sent.
@@ -30,6 +32,8 @@ export interface TransactionOptions {
 /** The database. Failures to reach it are AppErrors of kind outage (DATABASE_UNAVAILABLE). */
 export interface Db {
   readonly sql: postgres.Sql;
+  /** The same, before all that wait for a connection and are not urgent. For what others wait for: leases, readiness. */
+  readonly urgentSql: postgres.Sql;
   transaction<T>(body: (tx: Tx) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /** Whether it answered the last time it was asked. */
   ping(): Promise<void>;

@@ -45,6 +45,7 @@ export function createMemoryDb(): Db {
 
   return {
     sql: noSql as unknown as Db["sql"],
+    urgentSql: noSql as unknown as Db["sql"],
     transaction(body, options) {
       const own = last.then(() => run(body, options?.signal));
       last = own.catch(() => undefined);

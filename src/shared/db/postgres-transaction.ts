@@ -61,7 +61,7 @@ export async function runTransaction<T>(
   body: (tx: Tx) => Promise<T>,
   options: TransactionOptions,
 ): Promise<T> {
-  const connection = await new Promise<Connection>((take, refuse) => pool.lend(take, refuse));
+  const connection = await new Promise<Connection>((take, refuse) => pool.lend(take, refuse, options.urgent));
   const guard = new Guard();
   const closing = Promise.withResolvers<never>();
   quiet(closing.promise);

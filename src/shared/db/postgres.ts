@@ -39,9 +39,7 @@ export function createPool(url: string, options: PostgresOptions = {}): postgres
 }
 
 /** Sends each statement on a connection of its own, for as long as it takes. */
-function pooledSql(url: string, options: ReturnType<typeof optionsOf>, pool: ConnectionPool): postgres.Sql {
-  // It makes statements and never connects.
-  const tag = postgres(url, { ...options, max: 1 }) as unknown as postgres.Sql;
+function pooledSql(tag: postgres.Sql, pool: ConnectionPool, isUrgent: boolean): postgres.Sql {
   const send = (query: DriverQuery): void =>
     pool.lend(
       (connection) => {
@@ -49,6 +47,7 @@ function pooledSql(url: string, options: ReturnType<typeof optionsOf>, pool: Con
         connection.send(query);
       },
       (error) => query.reject(error),
+      isUrgent,
     );
   return hookedSql(tag, { send });
 }
@@ -60,12 +59,15 @@ export function createPostgresDb(url: string, options: PostgresOptions = {}): Db
   const limits = { ...own.connection, statement_timeout: Math.ceil(timeoutMs * STATEMENT_SHARE) };
   const connect = () => new Connection(url, { ...own, connection: limits }, timeoutMs);
   const pool = new ConnectionPool(connect, { maxConnections, deadlineMs: timeoutMs });
-  const sql = pooledSql(url, own, pool);
+  // It makes statements and never connects.
+  const tag = postgres(url, { ...own, max: 1 }) as unknown as postgres.Sql;
+  const urgentSql = pooledSql(tag, pool, true);
   return {
-    sql,
+    sql: pooledSql(tag, pool, false),
+    urgentSql,
     transaction: (body, transactionOptions = {}) => runTransaction(pool, body, transactionOptions),
     async ping() {
-      await sql`select 1`;
+      await urgentSql`select 1`;
     },
     close: () => pool.close(),
   };

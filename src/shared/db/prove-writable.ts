@@ -6,7 +6,7 @@ import type { Db } from "./db.ts";
  *
  * @throws AppError DATABASE_UNAVAILABLE (outage)
  */
-export async function proveWritable({ sql }: Pick<Db, "sql">): Promise<void> {
+export async function proveWritable({ urgentSql: sql }: Pick<Db, "urgentSql">): Promise<void> {
   // Where transactions are read-only the update is refused, though it meets no row; the message makes a commit a real one.
   await sql`update reference.accounts set era = era where false`;
   await sql`select pg_logical_emit_message(true, 'r3edge', '')`;

@@ -90,11 +90,12 @@ class RowLeader implements Leader {
 
   async #take(role: string, onTaken?: OnTaken): Promise<Leadership | null> {
     const startedAtMs = this.options.clock.monotonicMs();
-    const epoch = await this.options.db.transaction(async (tx) => {
+    const take = async (tx: Tx): Promise<number | undefined> => {
       const taken = await takeOver(tx, role, { holder: this.#holder, leaseMs: this.leaseMs });
       if (taken !== undefined) await onTaken?.(tx, taken);
       return taken;
-    });
+    };
+    const epoch = await this.options.db.transaction(take, { urgent: true });
     if (epoch === undefined) return null;
     this.#free.led(role);
     const lease = this.#keeper.hold(role, startedAtMs);

@@ -40,7 +40,7 @@ export async function takeOver(
  * one disputed role never delays the others. Resolves with the roles that were extended.
  */
 export async function extendLeases(db: Db, holder: string, leaseMs: number, roles: string[]): Promise<Set<string>> {
-  const rows = await db.sql<{ role: string }[]>`
+  const rows = await db.urgentSql<{ role: string }[]>`
     update leadership.leases l set lease_until = clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'
     from (
       select role from leadership.leases

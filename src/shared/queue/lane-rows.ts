@@ -152,7 +152,7 @@ export interface LeasedName extends LaneName {
 
 /** Extends leases in one statement. A lane that is locked just now is left out rather than waited for. Resolves with those extended. */
 export async function extendLanes(db: Db, leaseMs: number, lanes: readonly LeasedName[]): Promise<LeasedName[]> {
-  return db.sql<LeasedName[]>`
+  return db.urgentSql<LeasedName[]>`
     update queue.lanes l set lease_until = clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'
     from (
       select lanes.queue, lanes.lane from queue.lanes

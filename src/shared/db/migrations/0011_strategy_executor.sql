@@ -46,3 +46,24 @@ begin
     raise exception using errcode = 'R3002', message = 'The run''s cursor is not where it was.';
   end if;
 end $$;
+
+-- strategy_executor.advance_all(runs): the same for many runs, as JSON [{ id, state, run, fromN, candleN, closeAtMs, runtime,
+-- signals, signalId, atMs }]. Gives the sessions that were moved on: those that are not as `advance` wants them, or whose rows
+-- are held by someone, are left out.
+create function strategy_executor.advance_all(in_runs jsonb) returns setof text language sql as $$
+  with given as materialized (
+    select * from jsonb_to_recordset(in_runs) as g (
+      id text, state text, run integer, "fromN" bigint, "candleN" bigint, "closeAtMs" bigint, runtime jsonb,
+      signals bigint, "signalId" text, "atMs" bigint)
+  ), locked as materialized (
+    select g.* from given g
+    join reference.sessions s on s.id = g.id and s.state = g.state and s.run = g.run
+    join strategy_executor.runs r on r.session_id = g.id and r.run = g.run and r.phase = 'READY' and r.candle_n = g."fromN"
+    for share of s skip locked for no key update of r skip locked
+  )
+  update strategy_executor.runs r set
+    candle_n = l."candleN", candle_close_at_ms = coalesce(l."closeAtMs", r.candle_close_at_ms), runtime = l.runtime,
+    signals = l.signals, pending_signal = coalesce(l."signalId", r.pending_signal), updated_at_ms = l."atMs"
+  from locked l where r.session_id = l.id
+  returning r.session_id
+$$;

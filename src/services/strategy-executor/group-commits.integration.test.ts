@@ -1,0 +1,135 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { z } from "zod";
+import { until } from "#shared/clock/until.fixture.ts";
+import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
+import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
+import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
+import { defineStrategy } from "#shared/strategy/strategy.ts";
+import {
+  candleOf,
+  type Replica,
+  runRow,
+  sessionChanged,
+  shardSession,
+  signalsOf,
+  startReplica,
+  untilCandle,
+  type World,
+} from "./executor.fixture.ts";
+
+const longAtTwo = defineStrategy({
+  name: "long-at-two",
+  version: "1",
+  description: "for tests",
+  params: z.strictObject({}),
+  warmupBars: () => 0,
+  forming: false,
+  create: () => ({
+    onBar(bar, context) {
+      if (bar.n === 2) context.wantLong();
+    },
+    snapshot: () => null,
+    restore: () => undefined,
+  }),
+});
+
+const COUNT = 40;
+const IDS = Array.from({ length: COUNT }, (_, index) => `crowd-${String(index).padStart(2, "0")}`);
+let database: TestDatabase;
+let world: World;
+let replica: Replica | null = null;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await putInstrument(database.db.sql, spx);
+});
+afterAll(async () => database.drop());
+beforeEach(() => {
+  world = {
+    database,
+    candles: [],
+    published: [],
+    failpoint: () => undefined,
+    failures: 0,
+    strategies: [longAtTwo],
+  };
+});
+afterEach(async () => {
+  await replica?.kill();
+  replica = null;
+  await database.db.sql`truncate strategy_executor.runs, reference.sessions, queue.tasks, queue.lanes`;
+});
+
+/** A crowd that has worked its first candle. */
+async function crowd(): Promise<Replica> {
+  for (const id of IDS) await putSession(database.db.sql, shardSession({ id, state: "RUNNING", strategy: "long-at-two" }));
+  replica = await startReplica(world);
+  await until(async () => {
+    const rows = await database.db.sql`select 1 from strategy_executor.runs where phase = 'READY'`;
+    return rows.length === COUNT;
+  });
+  const first = candleOf(1, "100");
+  world.candles.push(first);
+  replica.show(first);
+  await Promise.all(IDS.map((id) => untilCandle(world, id, 1)));
+  return replica;
+}
+
+function showSecond(): void {
+  const second = candleOf(2, "100");
+  world.candles.push(second);
+  replica?.show(second);
+}
+
+/** Transactions that have written runs: each row names the one that wrote it last. */
+async function writers(): Promise<number> {
+  const [row] = await database.db.sql<{ count: number }[]>`
+    select count(distinct xmin::text)::int as count from strategy_executor.runs where candle_n = 2`;
+  return row?.count ?? 0;
+}
+
+test("candles of forty sessions are a few commits, each with its signal and its task", async () => {
+  await crowd();
+  showSecond();
+  await Promise.all(IDS.map((id) => untilCandle(world, id, 2)));
+  expect(await writers()).toBeLessThan(COUNT / 4);
+  const tasks = await database.db.sql<{ lane: string }[]>`
+    select lane from queue.tasks where type = ${DECIDE_SIGNAL.type} order by lane`;
+  expect(tasks.map(({ lane }) => lane)).toEqual(IDS);
+  expect(IDS.map((id) => signalsOf(world, id).length)).toEqual(IDS.map(() => 1));
+});
+
+test("a session whose row someone holds keeps none of the others, and goes on once it is free", async () => {
+  await crowd();
+  const [held = ""] = IDS.slice(7);
+  const free = Promise.withResolvers<void>();
+  const taken = Promise.withResolvers<void>();
+  const holding = database.db.transaction(async ({ sql }) => {
+    await sql`select 1 from reference.sessions where id = ${held} for update`;
+    taken.resolve();
+    await free.promise;
+  });
+  await taken.promise;
+  showSecond();
+  await Promise.all(IDS.filter((id) => id !== held).map((id) => untilCandle(world, id, 2)));
+  expect(await runRow(world, held)).toMatchObject({ candle_n: 1 });
+  free.resolve();
+  await holding;
+  await untilCandle(world, held, 2);
+  expect(signalsOf(world, held)).toHaveLength(1);
+});
+
+test("a session that was paused before its candle's commit signals nothing, and its neighbours do", async () => {
+  await crowd();
+  const [paused = "", neighbour = ""] = IDS.slice(11);
+  // The event of the pause has not come yet: the strategy still thinks that it may enter.
+  const session = shardSession({ id: paused, state: "PAUSED", strategy: "long-at-two", version: 2 });
+  await database.db.sql`
+    update reference.sessions set state = 'PAUSED', session = ${database.db.sql.json(session as never)} where id = ${paused}`;
+  showSecond();
+  await Promise.all(IDS.map((id) => untilCandle(world, id, 2)));
+  expect(signalsOf(world, paused)).toEqual([]);
+  expect(signalsOf(world, neighbour)).toHaveLength(1);
+  await replica?.deliver([sessionChanged(session)]);
+});

@@ -1,0 +1,67 @@
+import type { OwnedUnit } from "#shared/bus/bus.ts";
+import { hasCode } from "#shared/errors/app-error.ts";
+import type { Deps } from "#shared/service/service.ts";
+import { commitProgress, commitTogether, type Progress } from "./commits.ts";
+
+/** Sessions of one transaction at most. */
+const MOST_TOGETHER = 200;
+/** A commit that waits for something holds the next one up for so long, in milliseconds. */
+const NEXT_AFTER_MS = 100;
+
+/** What a session's candles have come to, and who waits for its commit. */
+interface Waiter {
+  unit: OwnedUnit;
+  progress: Progress;
+  done: () => void;
+  failed: (error: unknown) => void;
+}
+
+/**
+ * Commits what the candles of many sessions have come to. One that comes alone is committed at once; those that come while a
+ * commit is under way go together in the next one, so that a close that a thousand sessions wait for is a few transactions.
+ * No session waits for another's row, and none fails with another: who cannot go along is committed alone.
+ */
+export class GroupCommits {
+  #waiting: Waiter[] = [];
+  #isCommitting = false;
+
+  constructor(private readonly deps: Deps) {}
+
+  /** Resolves once it stands; see `commitProgress` for what it throws. */
+  commit(unit: OwnedUnit, progress: Progress): Promise<void> {
+    const { promise, resolve: done, reject: failed } = Promise.withResolvers<void>();
+    this.#waiting.push({ unit, progress, done, failed });
+    if (!this.#isCommitting) void this.#commitAll();
+    return promise;
+  }
+
+  async #commitAll(): Promise<void> {
+    this.#isCommitting = true;
+    while (this.#waiting.length > 0) {
+      const over = new AbortController();
+      const some = this.#commitSome(this.#waiting.splice(0, MOST_TOGETHER)).finally(() => over.abort());
+      await Promise.race([some, this.deps.clock.sleep(NEXT_AFTER_MS, over.signal)]);
+    }
+    this.#isCommitting = false;
+  }
+
+  /** Never rejects: who waits is told. */  async #commitSome(group: readonly Waiter[]): Promise<void> {
+    const [only, ...others] = group;
+    if (only !== undefined && others.length === 0) return this.#commitAlone(only);
+    try {
+      const along = await commitTogether(this.deps, group);
+      for (const waiter of group) {
+        if (along.has(waiter.progress.session.id)) waiter.done();
+        else void this.#commitAlone(waiter);
+      }
+    } catch (error) {
+      // What became of it may be unknown: each reads its row again.
+      if (hasCode(error, "DATABASE_UNAVAILABLE")) for (const { failed } of group) failed(error);
+      else for (const waiter of group) void this.#commitAlone(waiter);
+    }
+  }
+
+  #commitAlone({ unit, progress, done, failed }: Waiter): Promise<void> {
+    return commitProgress(this.deps, unit, progress).then(done, failed);
+  }
+}
