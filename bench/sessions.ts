@@ -113,8 +113,8 @@ async function measure(scratch: Scratch, { sessions, burst, rounds, processes }:
     const bursting = Math.min(burst, sessions);
     await step(`${sessions} sessions created, started and RUNNING`, async () => {
       const added = await Promise.all([
-        crowd.add(bursting, { bursts: true }),
-        crowd.add(sessions - bursting, { bursts: false }),
+        crowd.add(bursting, "in-bursts-too"),
+        crowd.add(sessions - bursting, "at-minutes"),
       ]);
       await crowd.untilRunning(added.flat(), RUNNING_WITHIN_MS);
     });

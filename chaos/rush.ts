@@ -70,7 +70,7 @@ async function run(scratch: Scratch, { sessions, processes }: RushOptions): Prom
   );
   try {
     const before = await step(`${BEFORE} sessions RUNNING`, async () => {
-      const ids = await crowd.add(BEFORE, { bursts: false });
+      const ids = await crowd.add(BEFORE, "never");
       await crowd.untilRunning(ids, ALL_RUN_WITHIN_MS);
       // Each has worked a bar.
       await Bun.sleep(2 * BAR_MS);
@@ -79,7 +79,7 @@ async function run(scratch: Scratch, { sessions, processes }: RushOptions): Prom
     const stop = watch(crowd, before);
     const beganMs = performance.now();
     await step(`${sessions} more created and started at once, and RUNNING`, async () => {
-      const ids = await crowd.add(sessions, { bursts: false });
+      const ids = await crowd.add(sessions, "never");
       await crowd.untilRunning(ids, ALL_RUN_WITHIN_MS);
     });
     const runningMs = performance.now() - beganMs;

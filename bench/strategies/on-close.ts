@@ -10,15 +10,16 @@ export const BURST_AT_MS = 30_000;
 export const onClose = defineStrategy({
   name: "on-close",
   version: "1.0.0",
-  description: "Long and flat in turn at certain closes. For measurements, not for money.",
-  params: z.strictObject({ bursts: z.boolean() }),
+  description: "Long and flat in turn at certain closes, once at each. For measurements, not for money.",
+  params: z.strictObject({ turns: z.enum(["never", "at-minutes", "in-bursts-too"]) }),
   warmupBars: () => 10,
   forming: false,
-  create: ({ bursts }) => ({
+  create: ({ turns }) => ({
     onBar({ closeAtMs }, context) {
       const at = closeAtMs % CYCLE_MS;
-      if (at !== 0 && !(bursts && at === BURST_AT_MS)) return;
-      if (context.position === "flat") context.wantLong();
+      const isTurn = turns !== "never" && (at === 0 || (turns === "in-bursts-too" && at === BURST_AT_MS));
+      // A wish stands until it is taken back: one that was denied is not made again at each bar.
+      if ((context.position === "flat") === isTurn) context.wantLong();
       else context.wantFlat();
     },
     snapshot: () => null,
