@@ -7,8 +7,8 @@ import { postJson } from "#bin/rest.ts";
 import { Trouble } from "#bin/say.ts";
 import type { Scratch } from "#bin/scratch.ts";
 import type { Servers } from "#bin/servers.ts";
+import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import { type Order, orderSchema } from "#shared/domain/order.ts";
-import { CallLimit } from "#shared/http/call-limit.ts";
 
 /** When the sessions of a crowd signal, as bench/strategies/on-close.ts has it. */
 export type Turns = "never" | "at-minutes" | "in-bursts-too";

@@ -1,5 +1,6 @@
 import { requireTimeFrame } from "#shared/candles/time-frame-fault.ts";
 import type { Clock } from "#shared/clock/clock.ts";
+import type { Turns } from "#shared/concurrency/turns.ts";
 import type { CandleSource } from "#shared/domain/candle.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { AppError } from "#shared/errors/app-error.ts";
@@ -9,7 +10,6 @@ import type { Instruments } from "./instruments.ts";
 import type { KeptSeries } from "./kept-series.ts";
 import { headOf, type Series } from "./series.ts";
 import type { Store } from "./store.ts";
-import type { Turns } from "./turns.ts";
 
 export interface EnsureOptions {
   store: Store;

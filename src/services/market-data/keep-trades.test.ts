@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { createManualClock } from "#shared/clock/manual.ts";
+import { Turns } from "#shared/concurrency/turns.ts";
 import type { Candle, VenueTrade } from "#shared/domain/candle.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { CandleWriter, type WriterOptions } from "./candle-writer.ts";
@@ -9,7 +10,6 @@ import { KeptSeries } from "./kept-series.ts";
 import { FakeVenue, MINUTE_MS } from "./market-data.fixture.ts";
 import type { Series } from "./series.ts";
 import type { Store } from "./store.ts";
-import { Turns } from "./turns.ts";
 
 /** A series of trades in a store of memory, which survives the keeper. */
 function world(from: Partial<Series> = {}) {

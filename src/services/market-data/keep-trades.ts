@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { TradedCandle } from "#shared/candles/aggregate.ts";
 import { type TradeLink, tradeIdAfter, tradeLinkOf } from "#shared/candles/trade-ids.ts";
 import type { Clock } from "#shared/clock/clock.ts";
+import type { Turns } from "#shared/concurrency/turns.ts";
 import type { VenueTrade } from "#shared/domain/candle.ts";
 import type { DataCollectClient } from "#shared/http/clients.ts";
 import type { CandleWriter } from "./candle-writer.ts";
@@ -16,7 +17,6 @@ import {
   stepTrade,
   type TradeProgress,
 } from "./trade-series.ts";
-import type { Turns } from "./turns.ts";
 import { Waits } from "./waits.ts";
 
 export interface TradeKeeperOptions {

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { Turns } from "#shared/concurrency/turns.ts";
 import type { SeriesHead } from "#shared/http/clients.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { CandlePages } from "./candle-pages.ts";
@@ -10,7 +11,6 @@ import { KeptSeries } from "./kept-series.ts";
 import type { MarketDataSettings } from "./settings.ts";
 import { Store } from "./store.ts";
 import { createTeller, type Teller } from "./tell-trouble.ts";
-import { Turns } from "./turns.ts";
 
 /** What the service is made of, wired up. Nothing of it runs by itself. */
 export interface Parts {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { Turns } from "#shared/concurrency/turns.ts";
 import type { VenueTrade } from "#shared/domain/candle.ts";
 import { contiguous, formingNumber, headOf, numbered, type Series } from "./series.ts";
 import { beginsAnew, formingCandle, isOver, NO_PROGRESS, stepTrade, type TradeProgress } from "./trade-series.ts";
-import { Turns } from "./turns.ts";
 
 const series: Series = {
   instrumentId: "A/B.x",

@@ -1,4 +1,6 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
+import { SharedRuns } from "#shared/concurrency/shared-runs.ts";
+import { Turns } from "#shared/concurrency/turns.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Session, SessionState } from "#shared/domain/session.ts";
@@ -9,7 +11,6 @@ import { heldAtVenue, ownedBySessions } from "./balances.ts";
 import { paidIn, writeEntry } from "./money-store.ts";
 import type { Parts } from "./parts.ts";
 import { reconcileInstrument } from "./reconcile.ts";
-import { SharedRuns } from "./shared-runs.ts";
 import { stopSession } from "./stop-session.ts";
 
 const PAUSE_MS = 200;
@@ -41,6 +42,14 @@ async function hasSeries({ deps }: Parts, { instrumentIds, timeFrame }: Session)
   return (await deps.clients.marketData.series({ instrumentId: instrumentIds[0] ?? "", timeFrame })) !== null;
 }
 
+/** What sessions that start at once share. */
+interface Starts {
+  /** What their accounts have at the venues, by account and instrument. */
+  compared: SharedRuns<Decimal>;
+  /** Each locks its account: those that would only wait for that lock hold no connection meanwhile. */
+  turns: Turns;
+}
+
 /**
  * Orders and fills are compared with the venue's, the capital is put into the ledger where the venue's balance covers it,
  * the equity curve begins. Null: that is done, or the session is reported as faulted. A sentence: why it cannot be done;
@@ -48,7 +57,7 @@ async function hasSeries({ deps }: Parts, { instrumentIds, timeFrame }: Session)
  */
 async function start(
   parts: Parts,
-  compared: SharedRuns<Decimal>,
+  { compared, turns }: Starts,
   { session, unit, short }: { session: Session; unit: OwnedUnit; short: string | null },
 ): Promise<string | null> {
   const { deps } = parts;
@@ -63,7 +72,7 @@ async function start(
     return (await heldAtVenue(deps.exchanges.account(accountId))).get(instrument.quote) ?? ZERO;
   });
   const run = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs() };
-  return deps.db.transaction(async (tx) => {
+  const begin = async (tx: Tx): Promise<string | null> => {
     await deps.leader.fence(tx, unit.role, unit.epoch);
     const reason = await payIn(tx, parts, { session, asset: instrument.quote, held });
     if (reason !== null) {
@@ -80,7 +89,8 @@ async function start(
       set active = true, candle_n = case when c.active then c.candle_n else excluded.candle_n end`;
     deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.reconciled", run)]);
     return null;
-  });
+  };
+  return turns.take(accountId, () => deps.db.transaction(begin));
 }
 
 /**
@@ -160,7 +170,7 @@ interface Walk {
 export function createSessionFollower(parts: Parts): SessionFollower {
   const { deps } = parts;
   const underWay = new Map<string, Walk>();
-  const compared = new SharedRuns<Decimal>();
+  const starts: Starts = { compared: new SharedRuns(), turns: new Turns() };
 
   const carry = async (id: string, { unit, over }: Pick<Walk, "unit" | "over">): Promise<void> => {
     const ended = AbortSignal.any([unit.signal, over.signal]);
@@ -174,7 +184,7 @@ export function createSessionFollower(parts: Parts): SessionFollower {
       try {
         session = await present(parts, id);
         if (session?.state === "STARTING" && (await hasSeries(parts, session))) {
-          short = await start(parts, compared, { session, unit, short });
+          short = await start(parts, starts, { session, unit, short });
           if (short === null) return;
         }
         if (session?.state === "STOPPING" && (await stopSession(parts, session, unit))) return;

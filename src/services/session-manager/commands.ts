@@ -1,3 +1,4 @@
+import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { deadOfSessions } from "#shared/dead/dead-of-sessions.ts";
 import type { Session, SessionState } from "#shared/domain/session.ts";
@@ -46,8 +47,44 @@ export interface Commands {
   remove(id: string, conditions: Conditions): Promise<Answer>;
 }
 
-/** Makes the commands of sessions. */
+/** Of those that make work, so many run at once, and so many wait for their turn: a crowd leaves room for what runs. */
+const AT_ONCE = 8;
+const IN_LINE = 2_000;
+/** How long one waits for its turn, in milliseconds. */
+const PATIENCE_MS = 30_000;
+
+/** Runs what a crowd asks for in turn. */
+function createTurns(): (run: () => Promise<Answer>) => Promise<Answer> {
+  const limit = new CallLimit({ service: "session-manager", atOnce: AT_ONCE, inLine: IN_LINE });
+  const text = `The request has waited for ${PATIENCE_MS / 1_000} s behind others and was not begun: send it again, with the same Idempotency-Key.`;
+  return async (run) => {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new AppError("SERVICE_UNAVAILABLE", "transient", text)), PATIENCE_MS);
+    try {
+      return await limit.run(late.signal, run);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+/** Makes the commands of sessions. What holds a session back waits for no crowd: pause, stop and delete run at once. */
 export function createCommands(context: CommandDeps): Commands {
+  const commands = commandsOf(context);
+  // Apart: a change asks other services, and one that hangs keeps no session from its start.
+  const [changesInTurn, startsInTurn] = [createTurns(), createTurns()];
+  return {
+    create: (input, conditions) => changesInTurn(() => commands.create(input, conditions)),
+    change: (id, change, conditions) => changesInTurn(() => commands.change(id, change, conditions)),
+    act(id, action, conditions) {
+      const act = () => commands.act(id, action, conditions);
+      return action === "start" ? startsInTurn(act) : act();
+    },
+    remove: commands.remove,
+  };
+}
+
+function commandsOf(context: CommandDeps): Commands {
   const given = async ({ scope }: Conditions) => (scope === null ? null : context.keys.find(scope));
   return {
     create: async (input, conditions) => (await given(conditions)) ?? create(context, input, conditions),

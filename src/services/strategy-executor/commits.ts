@@ -51,7 +51,8 @@ export async function commitTogether(
   const roles = new Map(group.map(({ unit }) => [unit.role, unit.epoch]));
   const advances = group.map(({ progress }) => advanceOf(deps, progress));
   const write = async (tx: Tx): Promise<ReadonlySet<string>> => {
-    for (const [role, epoch] of [...roles].sort(([a], [b]) => (a < b ? -1 : 1))) void deps.leader.fence(tx, role, epoch);
+    for (const [role, epoch] of [...roles].sort(([a], [b]) => (a < b ? -1 : 1)))
+      void deps.leader.fence(tx, role, epoch);
     const along = await advanceRuns(tx, advances);
     for (const { progress } of group) if (along.has(progress.session.id)) publishSignal(deps, tx, progress);
     return along;
@@ -73,20 +74,21 @@ function publishSignal(deps: Deps, tx: Tx, { session, signal, bar }: Progress): 
   deps.failpoints.hit("executor.transaction-open", { bar, sessionId: session.id });
 }
 
-/** The end of a warm-up, and the report of it. */
+/** The end of a warm-up, and the report of it. False: it was over, or another run has begun. */
 export async function commitWarmUp(
   deps: Deps,
   unit: OwnedUnit,
   done: { session: Session; candleN: number; closeAtMs: number | null; runtime: RuntimeSnapshot },
-): Promise<void> {
+): Promise<boolean> {
   const { session, candleN, closeAtMs, runtime } = done;
   const atMs = deps.clock.nowMs();
   const to = { sessionId: session.id, run: session.run, candleN, closeAtMs, runtime, atMs };
-  await deps.db.transaction(async (tx) => {
+  return deps.db.transaction(async (tx) => {
     await deps.leader.fence(tx, unit.role, unit.epoch);
-    if (!(await finishWarmUp(tx, to))) return;
+    if (!(await finishWarmUp(tx, to))) return false;
     const report = { sessionId: session.id, run: session.run, atMs, candleN };
     deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.warm", report)]);
+    return true;
   });
 }
 

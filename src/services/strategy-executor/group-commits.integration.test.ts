@@ -35,7 +35,10 @@ const longAtTwo = defineStrategy({
 });
 
 const COUNT = 40;
-const IDS = Array.from({ length: COUNT }, (_, index) => `crowd-${String(index).padStart(2, "0")}`);
+const IDS = Array.from(
+  { length: COUNT },
+  (_, index) => `00000000-0000-4000-8000-0000000000${String(index).padStart(2, "0")}`,
+);
 let database: TestDatabase;
 let world: World;
 let replica: Replica | null = null;
@@ -63,7 +66,8 @@ afterEach(async () => {
 
 /** A crowd that has worked its first candle. */
 async function crowd(): Promise<Replica> {
-  for (const id of IDS) await putSession(database.db.sql, shardSession({ id, state: "RUNNING", strategy: "long-at-two" }));
+  for (const id of IDS)
+    await putSession(database.db.sql, shardSession({ id, state: "RUNNING", strategy: "long-at-two" }));
   replica = await startReplica(world);
   await until(async () => {
     const rows = await database.db.sql`select 1 from strategy_executor.runs where phase = 'READY'`;

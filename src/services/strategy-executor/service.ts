@@ -1,6 +1,7 @@
 import { Elysia } from "elysia";
 import { ORDER_LINGER_MS, type OwnedUnit, type Running } from "#shared/bus/bus.ts";
 import type { Clock } from "#shared/clock/clock.ts";
+import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { MARKET_CANDLES, ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
@@ -13,12 +14,15 @@ import type { Settings } from "./settings.ts";
 import { Shard } from "./shard.ts";
 
 const GROUP = "strategy-executor";
+/** Each session waits for its own at most: there are no more in line than sessions. */
+const WARM_UPS_AT_ONCE = 4;
 /** How often sessions are looked for that no candle comes for. */
 const LISTEN_EVERY_MS = 2_000;
 
 /** Leads the shards whose units this process owns, and tails the candles their sessions wait for. */
 export function createStrategyExecutor(deps: Deps, settings: Settings): Service {
-  const place: Workplace = { deps, settings, commits: new GroupCommits(deps) };
+  const warmUps = new CallLimit({ service: GROUP, atOnce: WARM_UPS_AT_ONCE, inLine: Number.POSITIVE_INFINITY });
+  const place: Workplace = { deps, settings, commits: new GroupCommits(deps), warmUps };
   const shards = new Map<number, Shard>();
   const running: Running[] = [];
   const waitsFor = new Set(["its subscription", "the candles"]);

@@ -1,5 +1,6 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { MOST_HISTORY } from "#shared/candles/limits.ts";
+import type { CallLimit } from "#shared/concurrency/call-limit.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { plain } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
@@ -26,6 +27,8 @@ export interface Workplace {
   deps: Deps;
   settings: Settings;
   commits: GroupCommits;
+  /** A crowd that starts leaves room for those that run. */
+  warmUps: CallLimit;
 }
 
 const PAGE = 500;
@@ -208,6 +211,13 @@ export class SessionRunner {
     // Closed candles are the venue's own for every session of a series; within a bar trades tell.
     const wish = { source: "bars", history: wanted, forming: seat.forming } as const;
     const head = await this.#ensureSeries({ ...series, ...wish });
+    await this.place.warmUps.run(this.#stopped, () => this.#showHistory(loaded, head));
+  }
+
+  async #showHistory(loaded: Loaded, head: SeriesHead): Promise<void> {
+    const { session, seat } = loaded;
+    const series = { instrumentId: session.instrumentIds[0] as string, timeFrame: session.timeFrame };
+    const wanted = seat.warmupBars;
     let candleN = Math.max(head.firstN - 1, head.headN - wanted, 0);
     let closeAtMs: number | null = null;
     let { snapshot } = await this.#show(loaded, []);
@@ -220,8 +230,13 @@ export class SessionRunner {
     // Cut short: whoever leads next, or the next start, warms up anew.
     if (candleN < head.headN) return;
     const done = { session, candleN: head.headN, closeAtMs, runtime: snapshot as RuntimeSnapshot };
-    await commitWarmUp(this.place.deps, this.unit, done);
-    this.#drop();
+    const isOver = await commitWarmUp(this.place.deps, this.unit, done);
+    // The copy may have been dropped meanwhile; what was committed stands in the row.
+    if (this.#loaded !== loaded) return;
+    if (!isOver) return this.#drop();
+    loaded.row = { ...loaded.row, phase: "READY", candleN: head.headN };
+    this.#inbox.drop(head.headN);
+    this.#catchUp = true;
   }
 
   /** A history that can not be had faults the session: a shorter warm-up would be one that no one asked for. */

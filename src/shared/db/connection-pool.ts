@@ -60,9 +60,7 @@ export class ConnectionPool {
     }
     const line = isUrgent ? this.#urgent : this.#waiting;
     if (line.size >= maxConnections * WAITING_PER_CONNECTION) {
-      refuse(
-        away(`${line.size} statements wait for the ${maxConnections} connections to the database already.`),
-      );
+      refuse(away(`${line.size} statements wait for the ${maxConnections} connections to the database already.`));
       return;
     }
     const timer = setTimeout(() => {

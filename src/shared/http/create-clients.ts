@@ -94,7 +94,7 @@ function marketDataOver(client: JsonClient, patient: JsonClient): MarketDataClie
       return page?.items.find((instrument) => instrument.id === id) ?? null;
     },
     series: async (query) =>
-      itemsOf(await client.ask({ path: "/series", query, answer: listOf(seriesHeadSchema) }))[0] ?? null,
+      itemsOf(await client.ask({ path: "/series", query, shared: true, answer: listOf(seriesHeadSchema) }))[0] ?? null,
     ensureSeries: async (body) =>
       there(
         await patient.ask({ method: "POST", path: "/series", body, shared: true, answer: seriesHeadSchema }),

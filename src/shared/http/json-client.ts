@@ -1,6 +1,6 @@
 import type { z } from "zod";
+import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
-import { CallLimit } from "./call-limit.ts";
 import { PROBLEM_TYPE, problemSchema } from "./problem.ts";
 
 export interface JsonClientOptions {
