@@ -73,20 +73,22 @@ async function start(
   });
   const run = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs() };
   const begin = async (tx: Tx): Promise<string | null> => {
-    await deps.leader.fence(tx, unit.role, unit.epoch);
+    // Sent at once: the account is locked behind it, in the same round trip.
+    void deps.leader.fence(tx, unit.role, unit.epoch);
     const reason = await payIn(tx, parts, { session, asset: instrument.quote, held });
     if (reason !== null) {
       if (reason !== short) return reason;
       deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.faulted", { ...run, reason })]);
       return null;
     }
-    await tx.sql`
+    // Not waited for: it travels with the commit.
+    void tx.sql`
       insert into order_position_tracker.equity_cursors as c
         (session_id, instrument_id, time_frame, quote, active, candle_n, candle_close_at_ms)
       values (${session.id}, ${instrumentId}, ${timeFrame}, ${instrument.quote}, true, ${head.headN},
         ${session.createdAtMs})
       on conflict (session_id) do update
-      set active = true, candle_n = case when c.active then c.candle_n else excluded.candle_n end`;
+      set active = true, candle_n = case when c.active then c.candle_n else excluded.candle_n end`.execute();
     deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.reconciled", run)]);
     return null;
   };
@@ -106,12 +108,16 @@ async function payIn(
   const { accountId } = session;
   const atMs = deps.clock.nowMs();
   const venue = deps.exchanges.account(accountId).venue;
-  await tx.sql`
-    insert into reference.accounts (id, venue, updated_at_ms) values (${accountId}, ${venue}, ${atMs})
-    on conflict (id) do nothing`;
-  await tx.sql`select 1 from reference.accounts where id = ${accountId} for no key update`;
-  const missing = decimal(session.capital).minus(await paidIn(tx, session.id));
-  const owned = (await ownedBySessions(tx, accountId)).get(asset) ?? ZERO;
+  // One round trip, in this order: what is read behind the lock is as the one before has left it.
+  const locked = [
+    tx.sql`
+      insert into reference.accounts (id, venue, updated_at_ms) values (${accountId}, ${venue}, ${atMs})
+      on conflict (id) do nothing`.execute(),
+    tx.sql`select 1 from reference.accounts where id = ${accountId} for no key update`.execute(),
+  ];
+  const [paid, all] = await Promise.all([paidIn(tx, session.id), ownedBySessions(tx, accountId), ...locked]);
+  const missing = decimal(session.capital).minus(paid);
+  const owned = all.get(asset) ?? ZERO;
   if (owned.plus(missing).gt(held)) {
     return (
       `The account ${accountId} has ${plain(held)} ${asset} at its venue, but its sessions own ${plain(owned)} ${asset} ` +

@@ -130,6 +130,7 @@ create table order_position_tracker.balances (
   amount numeric not null,
   primary key (session_id, asset)
 );
+create index balances_by_account on order_position_tracker.balances (account_id);
 
 -- Every change of a balance. `reference` makes an entry unique: the trade for trades and fees, the run for capital.
 create table order_position_tracker.ledger (
