@@ -1,3 +1,4 @@
+import type { Clock } from "#shared/clock/clock.ts";
 import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { deadOfSessions } from "#shared/dead/dead-of-sessions.ts";
@@ -53,18 +54,16 @@ const IN_LINE = 2_000;
 /** How long one waits for its turn, in milliseconds. */
 const PATIENCE_MS = 30_000;
 
-/** Runs what a crowd asks for in turn. */
-function createTurns(): (run: () => Promise<Answer>) => Promise<Answer> {
+/** Runs what a crowd asks for in turn. SERVICE_UNAVAILABLE (transient) where too many wait, or one for too long. */
+function createTurns(clock: Clock): (run: () => Promise<Answer>) => Promise<Answer> {
   const limit = new CallLimit({ service: "session-manager", atOnce: AT_ONCE, inLine: IN_LINE });
   const text = `The request has waited for ${PATIENCE_MS / 1_000} s behind others and was not begun: send it again, with the same Idempotency-Key.`;
-  return async (run) => {
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new AppError("SERVICE_UNAVAILABLE", "transient", text)), PATIENCE_MS);
-    try {
-      return await limit.run(late.signal, run);
-    } finally {
-      clearTimeout(timer);
-    }
+  return (run) => {
+    const [late, over] = [new AbortController(), new AbortController()];
+    void clock.sleep(PATIENCE_MS, over.signal).then(() => {
+      late.abort(new AppError("SERVICE_UNAVAILABLE", "transient", text));
+    });
+    return limit.run(late.signal, run).finally(() => over.abort());
   };
 }
 
@@ -72,7 +71,7 @@ function createTurns(): (run: () => Promise<Answer>) => Promise<Answer> {
 export function createCommands(context: CommandDeps): Commands {
   const commands = commandsOf(context);
   // Apart: a change asks other services, and one that hangs keeps no session from its start.
-  const [changesInTurn, startsInTurn] = [createTurns(), createTurns()];
+  const [changesInTurn, startsInTurn] = [createTurns(context.deps.clock), createTurns(context.deps.clock)];
   return {
     create: (input, conditions) => changesInTurn(() => commands.create(input, conditions)),
     change: (id, change, conditions) => changesInTurn(() => commands.change(id, change, conditions)),

@@ -16,6 +16,8 @@ export interface World {
   exposure: { openOrders: number; positions: number };
   down: boolean;
   strategyVersion: string;
+  /** They answer behind it. */
+  gate: Promise<void>;
 }
 
 /** What a test asks for. */
@@ -72,7 +74,12 @@ export const NAMED: Named = { venues: ["paper", "binance"], accounts: [{ id: "de
 
 /** Makes a replica that is not started: its routes work. */
 export function createReplica(db: Db, bus: Bus, exchanges: Named = NAMED): Replica {
-  const world: World = { exposure: { openOrders: 0, positions: 0 }, down: false, strategyVersion: "1.0.0" };
+  const world: World = {
+    exposure: { openOrders: 0, positions: 0 },
+    down: false,
+    strategyVersion: "1.0.0",
+    gate: Promise.resolve(),
+  };
   const clock = createManualClock(1_700_000_000_000);
   const clients = clientsOf(world);
   const deps = { db, bus, clients, clock, exchanges, log: pino({ level: "silent" }) } as unknown as Deps;
@@ -101,6 +108,7 @@ export function createReplica(db: Db, bus: Bus, exchanges: Named = NAMED): Repli
 
 function clientsOf(world: World): Partial<ServiceClients> {
   const answer = async <Value>(value: Value): Promise<Value> => {
+    await world.gate;
     if (world.down) throw new AppError("SERVICE_UNAVAILABLE", "transient", "It does not answer.");
     return value;
   };

@@ -200,6 +200,31 @@ describe("the pool", () => {
     expect(hasCode(await late, "DATABASE_UNAVAILABLE")).toBe(true);
   });
 
+  test("who is urgent goes before all that wait, and the others keep their order", async () => {
+    const single = createPostgresDb(database.url, { maxConnections: 1 });
+    const done: string[] = [];
+    const note = (name: string) => () => void done.push(name);
+    const [inside, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const holding = single.transaction(async (tx) => {
+      await tx.sql`select 1`;
+      inside.resolve();
+      await free.promise;
+    });
+    await inside.promise;
+    const waiting = [
+      single.transaction(async (tx) => tx.sql`select 1`).then(note("first")),
+      single.transaction(async (tx) => tx.sql`select 1`).then(note("second")),
+      single.urgentSql`select 1`.then(note("urgent")),
+      single.transaction(async (tx) => tx.sql`select 1`, { urgent: true }).then(note("urgent too")),
+      single.ping().then(note("ping")),
+    ];
+    free.resolve();
+    await Promise.all([holding, ...waiting]);
+    expect(done.slice(0, 3).toSorted()).toEqual(["ping", "urgent", "urgent too"]);
+    expect(done.slice(3)).toEqual(["first", "second"]);
+    await single.close();
+  });
+
   test("many transactions at once share the pool", async () => {
     await database.db.sql`insert into things values (80, 0, 0)`;
     await Promise.all(
