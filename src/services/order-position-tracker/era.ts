@@ -4,8 +4,8 @@ import type { Order } from "#shared/domain/order.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { VenueOrder } from "#shared/exchange/exchange.ts";
 import { NEW_ERA } from "#shared/orders/order-state.ts";
+import { write } from "./book-store.ts";
 import { alertOf, CODE } from "./new-ids.ts";
-import { updateOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { absentInMs } from "./resolve-order.ts";
 
@@ -43,10 +43,11 @@ export async function beginEra(parts: Parts, accountId: string): Promise<void> {
       where account_id = ${accountId} and kind in ('trade', 'fee') and reference not like 'era%'`;
     await sql`update order_position_tracker.fill_cursors set trade_id = null, at_ms = null, reached_end = true
       where account_id = ${accountId}`;
-    for (const { data } of kept) {
-      const venueOrderId = known.get(data.id)?.venueOrderId ?? null;
-      await updateOrder(tx, { ...data, venueOrderId }, null, deps.clock.nowMs());
-    }
+    const orders = kept.map(({ data }) => {
+      const order = { ...data, venueOrderId: known.get(data.id)?.venueOrderId ?? null };
+      return { order, filledQuote: null };
+    });
+    await write(tx, deps.clock.nowMs(), { orders });
     await sql`update reference.accounts set trading_state = 'ACTIVE', state_reason = null, era = era + 1,
       updated_at_ms = ${deps.clock.nowMs()} where id = ${accountId}`;
     await clearAlert(tx, deps, alertOf(accountId));

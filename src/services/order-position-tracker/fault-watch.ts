@@ -4,6 +4,7 @@ import type { Session } from "#shared/domain/session.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { closableHoldings } from "./holdings.ts";
+import { lockBalances } from "./money-store.ts";
 import type { Parts } from "./parts.ts";
 import type { Fence } from "./reconcile.ts";
 
@@ -28,6 +29,8 @@ export async function watchFault(
     if (state === "DELETED") await clearAlert(tx, deps, { ...alert, code: "POSITION_BELOW_ZERO" });
     return;
   }
+  // Who closes its last position has them locked, and ends the alert that is open by then.
+  await lockBalances(tx, id);
   const held = await closableHoldings(tx, id);
   if (held.length === 0) return;
   const what = held.map(({ instrument }) => instrument.id).join(", ");

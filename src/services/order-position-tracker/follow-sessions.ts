@@ -8,7 +8,8 @@ import { messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { createFailureRow } from "#shared/telemetry/failure-row.ts";
 import { heldAtVenue, ownedBySessions } from "./balances.ts";
-import { paidIn, writeEntry } from "./money-store.ts";
+import { write } from "./book-store.ts";
+import { paidIn } from "./money-store.ts";
 import type { Parts } from "./parts.ts";
 import { reconcileInstrument } from "./reconcile.ts";
 import { stopSession } from "./stop-session.ts";
@@ -126,8 +127,17 @@ async function payIn(
     );
   }
   if (!missing.isZero()) {
-    const entry = { asset, kind: "capital", amount: missing } as const;
-    await writeEntry(tx, { ...entry, sessionId: session.id, accountId, reference: `run-${session.run}`, atMs });
+    const reference = `run-${session.run}`;
+    const entry = {
+      sessionId: session.id,
+      accountId,
+      asset,
+      kind: "capital",
+      reference,
+      amount: missing,
+      atMs,
+    } as const;
+    await write(tx, atMs, { entries: [entry] });
   }
   return null;
 }

@@ -1,4 +1,4 @@
-import type { Db, Sql } from "#shared/db/db.ts";
+import type { Db } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 
@@ -11,30 +11,27 @@ export interface Instruments {
   byId(id: string): Promise<Instrument>;
   /** Null: nobody here trades it. */
   bySymbol(venue: string, venueSymbol: string): Promise<Instrument | null>;
-  /** Reads one anew, in the transaction that says what is sent next. */
-  renew(tx: { sql: Sql }, id: string): Promise<void>;
+  /** One as it was read in the transaction that says what is sent next. */
+  learn(instrument: Instrument): void;
 }
 
 interface InstrumentRow {
   instrument: Instrument;
 }
 
-function readInstrument({ sql }: { sql: Sql }, id: string) {
-  return sql<InstrumentRow[]>`select instrument from reference.instruments where id = ${id}`;
-}
-
 export function createInstruments(db: Db): Instruments {
   const known = new Map<string, Instrument>();
   const named = new Map<string, Instrument>();
-  const learn = (rows: readonly InstrumentRow[]) => {
-    for (const { instrument } of rows) {
-      known.set(instrument.id, instrument);
-      named.set(`${instrument.venue} ${instrument.venueSymbol}`, instrument);
-    }
+  const learn = (instrument: Instrument): void => {
+    known.set(instrument.id, instrument);
+    named.set(`${instrument.venue} ${instrument.venueSymbol}`, instrument);
   };
   return {
     async byId(id) {
-      if (!known.has(id)) learn(await readInstrument(db, id));
+      if (!known.has(id)) {
+        const rows = await db.sql<InstrumentRow[]>`select instrument from reference.instruments where id = ${id}`;
+        for (const { instrument } of rows) learn(instrument);
+      }
       const instrument = known.get(id);
       if (instrument !== undefined) return instrument;
       throw new AppError("NOT_FOUND", "transient", `The instrument ${id} is not stored yet.`, { details: { id } });
@@ -42,14 +39,13 @@ export function createInstruments(db: Db): Instruments {
     async bySymbol(venue, venueSymbol) {
       const name = `${venue} ${venueSymbol}`;
       if (!named.has(name)) {
-        learn(
-          await db.sql<InstrumentRow[]>`
-            select instrument from reference.instruments
-            where venue = ${venue} and instrument ->> 'venueSymbol' = ${venueSymbol}`,
-        );
+        const rows = await db.sql<InstrumentRow[]>`
+          select instrument from reference.instruments
+          where venue = ${venue} and instrument ->> 'venueSymbol' = ${venueSymbol}`;
+        for (const { instrument } of rows) learn(instrument);
       }
       return named.get(name) ?? null;
     },
-    renew: async (tx, id) => learn(await readInstrument(tx, id)),
+    learn,
   };
 }

@@ -1,14 +1,15 @@
 import type { Order, OrderRequest } from "#shared/domain/order.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
-import { readBanEnd } from "#shared/exchange/postgres-bans.ts";
 import { event, ORDERS } from "#shared/messages/topics.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
-import { insertOrder, insertOrderEvent, lockOrder, updateOrder } from "./order-store.ts";
+import { type Batch, write } from "./book-store.ts";
+import { lockIntent, type Standing } from "./intent-store.ts";
+import { lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { resolveOrder, sendAgainOrReject, traceOrder } from "./resolve-order.ts";
-import { banLeftMs, lockStates, refuseBySession, refuseByState, settleTask } from "./settled.ts";
+import { banLeftMs, refuseBySession, refuseByState, settleTask } from "./settled.ts";
 
 /** What the first step of a task found to be done. */
 export type NextMove = { move: "nothing" } | { move: "send" | "resolve" | "cancel"; order: Order };
@@ -18,14 +19,8 @@ export type NextMove = { move: "nothing" } | { move: "send" | "resolve" | "cance
  * order that is there already was in someone else's hands: it is UNKNOWN and has to be asked for.
  */
 export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request: OrderRequest): Promise<NextMove> {
-  const { exchanges, clock } = parts.deps;
-  const addresses = exchanges.orderBanAddresses(request.accountId);
-  const [states, found, toldMs] = await Promise.all([
-    lockStates(tx, request),
-    lockOrder(tx, request.id),
-    readBanEnd(tx, addresses, clock.nowMs()),
-    parts.instruments.renew(tx, request.instrumentId),
-  ]);
+  const standing = await lockIntent(tx, parts, request);
+  const { order: found, toldMs } = standing;
   if (found !== null && found.state !== "INITIALIZED") {
     if (found.state !== "SUBMITTED" && found.state !== "UNKNOWN") {
       tx.complete(task, { state: found.state });
@@ -36,7 +31,7 @@ export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request
   }
   const order = found ?? newOrder(request);
   const { deps, settings, serverClocks } = parts;
-  const closed = closedUnsent(parts, request, states);
+  const closed = closedUnsent(parts, request, standing);
   if (closed !== null) {
     const stateReason = `${closed.why} The order was not sent.`;
     writeFirst(tx, parts, found === null, { ...order, state: closed.state, stateReason, version: order.version + 1 });
@@ -47,8 +42,7 @@ export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request
   if (waitMs > 0) {
     const until = new Date(deps.clock.nowMs() + waitMs).toISOString();
     const waiting = { ...order, stateReason: `It waits until ${until}: the venue takes nothing from here before.` };
-    const atMs = deps.clock.nowMs();
-    await (found === null ? insertOrder(tx, waiting, atMs) : updateOrder(tx, waiting, null, atMs));
+    void write(tx, deps.clock.nowMs(), rowOf(waiting, found === null));
     tx.retryIn(task, waitMs);
     return { move: "nothing" };
   }
@@ -70,11 +64,11 @@ export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request
 function closedUnsent(
   { deps: { exchanges } }: Parts,
   { accountId, reduceOnly, validUntilMs }: OrderRequest,
-  states: Awaited<ReturnType<typeof lockStates>>,
+  standing: Standing,
 ): { state: "CANCELED" | "DENIED" | "EXPIRED"; why: string } | null {
-  const why = refuseBySession(states.session, reduceOnly);
+  const why = refuseBySession(standing.session, reduceOnly);
   if (why !== null) return { state: "CANCELED", why };
-  const denied = refuseByState(states, reduceOnly);
+  const denied = refuseByState(standing, reduceOnly);
   if (denied !== null) return { state: "DENIED", why: denied };
   const marketNowMs = exchanges.marketNowMs(exchanges.account(accountId).venue);
   const stale = validUntilMs !== null && marketNowMs !== null && marketNowMs > validUntilMs;
@@ -83,13 +77,16 @@ function closedUnsent(
 
 /** Not to be waited for: it travels with the commit. */
 function writeFirst(tx: LaneTx, { deps }: Parts, isNew: boolean, order: Order): void {
-  const atMs = deps.clock.nowMs();
   const from = "INITIALIZED";
   deps.bus.publish(tx, [
     event(ORDERS, order.sessionId, "order.changed", { from, order }, { correlationId: order.signalId }),
   ]);
-  void (isNew ? insertOrder(tx, order, atMs) : updateOrder(tx, order, null, atMs));
-  void insertOrderEvent(tx, { order, type: "order.changed", from, atMs });
+  const events = [{ type: "order.changed", from, order }] as const;
+  void write(tx, deps.clock.nowMs(), { ...rowOf(order, isNew), events });
+}
+
+function rowOf(order: Order, isNew: boolean): Batch {
+  return isNew ? { newOrders: [order] } : { orders: [{ order, filledQuote: null }] };
 }
 
 type Sent = PlaceOutcome | { kind: "lost"; reason: string };

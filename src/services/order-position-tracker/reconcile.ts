@@ -7,10 +7,11 @@ import type { UnreadableFill, VenueAccount, VenueFill, VenueOrder } from "#share
 import { isTerminal } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
 import { attribute } from "./attribute.ts";
+import { beganAnew } from "./book-store.ts";
 import { moveFillCursor, readFillCursor } from "./fill-cursor.ts";
 import { reportForeign } from "./foreign.ts";
 import { endIfLost } from "./lost-order.ts";
-import { haltForNewIds, idsBeganAnew } from "./new-ids.ts";
+import { haltForNewIds } from "./new-ids.ts";
 import { endedUnheard, knownIds, lockOrder, noteKnown, openOrders } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { fillsOfOrder } from "./resolve-order.ts";
@@ -62,7 +63,8 @@ async function reconcileFills(
     const cursor = await readFillCursor(deps.db, accountId, instrument.id);
     const from = cursor?.tradeId ?? null;
     const page = await account.fills({ instrument, limit: PAGE, ...(from === null ? {} : { fromId: from }) });
-    if (await idsBeganAnew(deps.db, { accountId, instrument, fills: page.fills })) {
+    const said = page.fills.map((fill) => ({ ...fill, instrumentId: instrument.id }));
+    if (page.fills.length > 0 && (await beganAnew(deps.db, accountId, said)) !== null) {
       await haltForNewIds(deps, accountId, instrument.id);
       throw new AppError("CONFLICT", "permanent", `The trade ids of ${instrument.id} have begun anew at the venue.`);
     }

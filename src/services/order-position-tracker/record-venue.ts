@@ -10,16 +10,16 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import { type Fill, fillSchema, type Order } from "#shared/domain/order.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
-import { event, ORDERS, POSITIONS } from "#shared/messages/topics.ts";
+import { event, ORDERS, POSITIONS, type Position } from "#shared/messages/topics.ts";
 import { applyOrderEvent, type OrderAlert, type OrderEvent, type TrackedOrder } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { type Batch, type Books, lockBooks, type OrderKeys, type SaidFill, write } from "./book-store.ts";
 import { reportFault, sessionScope } from "./fault-watch.ts";
 import type { Instruments } from "./instruments.ts";
 import { entriesOf } from "./ledger.ts";
-import { lockMoney, positionEvent, toPosition, upsertPosition, writeEntry } from "./money-store.ts";
-import { haltForNewIds, idsBeganAnew } from "./new-ids.ts";
-import { insertFill, insertOrderEvent, lockOrders, type OrderKeys, updateOrder } from "./order-store.ts";
+import { positionEvent, toPosition } from "./money-store.ts";
+import { haltForNewIds } from "./new-ids.ts";
 import { claimUnbooked, keepUnbooked } from "./unbooked.ts";
 
 /** What a venue said about an account, with the instruments it spoke of. Made outside of the transaction. */
@@ -74,15 +74,12 @@ function whyUnbookable(fill: VenueFill): string | null {
   return read.success ? null : read.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
 }
 
-/** The instrument of a word whose trade ids have begun anew. Null: none's have. */
-async function newIdsOf(tx: Tx, { accountId, fills, instruments }: VenueWord): Promise<string | null> {
-  const found = await Promise.all(
-    [...instruments.values()].map(async (instrument) => {
-      const own = fills.filter(({ venueSymbol }) => venueSymbol === instrument.venueSymbol);
-      return (await idsBeganAnew(tx, { accountId, instrument, fills: own })) ? instrument.id : null;
-    }),
-  );
-  return found.find((id) => id !== null) ?? null;
+/** The fills of a word whose instruments are known here. */
+function saidFills({ fills, instruments }: VenueWord): SaidFill[] {
+  return fills.flatMap((fill) => {
+    const instrument = instruments.get(fill.venueSymbol);
+    return instrument === undefined ? [] : [{ ...fill, instrumentId: instrument.id }];
+  });
 }
 
 /** What fails here is noticed again with the next comparison. */
@@ -110,16 +107,12 @@ export function createRecorder(deps: RecordDeps, instruments: Instruments): Reco
       return { accountId, orders, fills: rest, unbookable, instruments: found };
     },
     async record(tx, word, { sent, silent = false, listed = false } = {}) {
-      const keys = keysOf(word);
-      const [locked, positionBefore, anew] = await Promise.all([
-        lockOrders(tx, keys),
-        lockMoney(tx, keys),
-        newIdsOf(tx, word),
-      ]);
+      const books = await lockBooks(tx, keysOf(word), saidFills(word));
+      const { anew } = books;
       if (anew !== null) tx.afterCommit(() => halt(deps, word.accountId, anew));
       // Whose they are cannot be said: they are booked from the venue's list, in a new era.
       const told = anew === null ? word : { ...word, fills: [] };
-      const recording = new Recording(tx, deps, { word: told, locked, positionBefore });
+      const recording = new Recording(tx, deps, { word: told, books });
       for (const { fill, reason } of word.unbookable) {
         const { tradeId, venueOrderId } = fill;
         const row = { tradeId, venueOrderId, raw: JSON.stringify(fill), reason };
@@ -142,10 +135,11 @@ export function createRecorder(deps: RecordDeps, instruments: Instruments): Reco
       deps.bus.publish(tx, [
         event(ORDERS, order.sessionId, "order.changed", { from: change.from, order: changed }, links(order)),
       ]);
-      await Promise.all([
-        updateOrder(tx, changed, null, atMs),
-        insertOrderEvent(tx, { order: changed, type: "order.changed", from: change.from, atMs }),
-      ]);
+      const { from } = change;
+      void write(tx, atMs, {
+        orders: [{ order: changed, filledQuote: null }],
+        events: [{ type: "order.changed", from, order: changed }],
+      });
       return changed;
     },
   };
@@ -171,31 +165,29 @@ function keysOf({ accountId, orders, fills, instruments }: VenueWord): OrderKeys
   };
 }
 
-interface RecordingInput {
-  word: VenueWord;
-  locked: readonly TrackedOrder[];
-  positionBefore: (sessionId: string, instrumentId: string) => PositionState;
-}
-
 /** One word on its way into the database: changes are made in memory, then written together. */
 class Recording {
   private readonly tracked = new Map<string, TrackedOrder>();
   private readonly touched = new Set<string>();
-  private readonly positions = new Map<string, PositionState>();
+  /** Positions that changed, as they are and as they are told, by session and instrument. */
+  private readonly positions = new Map<string, { state: PositionState; told: Position }>();
   private readonly booked: { fill: Fill; order: Order }[] = [];
   private readonly foreign = { orders: [] as VenueOrder[], fills: [] as VenueFill[] };
   private readonly events: OutgoingEvent[] = [];
-  private readonly writes: (() => Promise<unknown>)[] = [];
+  private readonly changes: NonNullable<Batch["events"]>[number][] = [];
+  private readonly entries: NonNullable<Batch["entries"]>[number][] = [];
+  /** What a person is told of, behind all that is written. */
+  private readonly alerts: (() => Promise<unknown>)[] = [];
   incomplete: readonly VenueOrder[] = [];
   private readonly atMs: number;
 
   constructor(
     private readonly tx: Tx,
     private readonly deps: RecordDeps,
-    private readonly input: RecordingInput,
+    private readonly input: { word: VenueWord; books: Books },
   ) {
     this.atMs = deps.clock.nowMs();
-    for (const tracked of input.locked) this.tracked.set(tracked.order.id, tracked);
+    for (const tracked of input.books.orders) this.tracked.set(tracked.order.id, tracked);
   }
 
   bookFills(): void {
@@ -253,7 +245,7 @@ class Recording {
     if (venueOrderId === null || venueOrderId === said.venueOrderId) return false;
     const text = `The venue has two orders of our intent ${clientOrderId}: ${venueOrderId} and ${said.venueOrderId}. What both execute is booked.`;
     const data = { orderId, sessionId, accountId, clientOrderId, venueOrderIds: [venueOrderId, said.venueOrderId] };
-    this.writes.push(async () => {
+    this.alerts.push(async () => {
       // The order remembers it, since a person may clear the alert, and the venue may say it again.
       const told = await this.tx.sql`
         update order_position_tracker.orders
@@ -274,15 +266,20 @@ class Recording {
   }
 
   async write(): Promise<Recorded> {
-    for (const id of this.touched) {
-      const tracked = this.tracked.get(id);
-      if (tracked !== undefined)
-        this.writes.push(() => updateOrder(this.tx, tracked.order, tracked.filledQuote, this.atMs));
+    const orders = [...this.tracked.values()].filter(({ order }) => this.touched.has(order.id));
+    if (orders.length > 0) {
+      void write(this.tx, this.atMs, {
+        orders,
+        events: this.changes,
+        fills: this.booked.map(({ fill }) => fill),
+        positions: [...this.positions.values()].map(({ told }) => told),
+        entries: this.entries,
+      });
     }
     if (this.events.length > 0) this.deps.bus.publish(this.tx, this.events);
-    await Promise.all(this.writes.map((write) => write()));
-    const orders = new Map([...this.tracked].map(([id, { order }]) => [id, order]));
-    return { orders, fills: this.booked, incomplete: this.incomplete, foreign: this.foreign };
+    await Promise.all(this.alerts.map((tell) => tell()));
+    const now = new Map([...this.tracked].map(([id, { order }]) => [id, order]));
+    return { orders: now, fills: this.booked, incomplete: this.incomplete, foreign: this.foreign };
   }
 
   private find(said: VenueOrder | VenueFill, instrument: Instrument | undefined): TrackedOrder | undefined {
@@ -311,56 +308,54 @@ class Recording {
     if (orderEvent.kind === "fill") this.bookMoney(order, from, orderEvent.fill, instrument);
     else {
       this.events.push(event(ORDERS, order.sessionId, "order.changed", { from, order }, links(order)));
-      this.writes.push(() => insertOrderEvent(this.tx, { order, type: "order.changed", from, atMs: this.atMs }));
+      this.changes.push({ type: "order.changed", from, order });
     }
   }
 
   private bookMoney(order: Order, from: Order["state"], fill: Fill, instrument: Instrument): void {
     const { sessionId, accountId, instrumentId } = order;
     const key = `${sessionId} ${instrumentId}`;
-    const before = this.positions.get(key) ?? this.input.positionBefore(sessionId, instrumentId);
+    const before = this.positions.get(key)?.state ?? this.input.books.position(sessionId, instrumentId);
     const after = applyToPosition(before, moneyOf(fill), instrument);
-    this.positions.set(key, after);
-    this.booked.push({ fill, order });
     const position = toPosition(after, { sessionId, accountId, instrumentId, updatedAtMs: fill.atMs });
+    this.positions.set(key, { state: after, told: position });
+    this.booked.push({ fill, order });
     this.events.push(
       event(ORDERS, sessionId, "order.filled", { from, order, fill }, links(order)),
       event(POSITIONS, sessionId, positionEvent(before.size, after.size), position, links(order)),
     );
     const reference = `${instrumentId}:${fill.tradeId}`;
-    this.writes.push(
-      () => insertFill(this.tx, fill, this.atMs),
-      () => insertOrderEvent(this.tx, { order, type: "order.filled", from, fill, atMs: this.atMs }),
-      () => upsertPosition(this.tx, position),
-      ...this.watchBelowZero(order, { before, after }),
-      ...(after.size.lte(0) || closableSize({ size: after.size, mark: decimal(fill.price), instrument }) === null
-        ? [() => clearAlert(this.tx, this.deps, { scope: sessionScope(sessionId), code: "FAULTED_WITH_POSITION" })]
-        : []),
-      ...entriesOf(fill, instrument).map(
-        (entry) => () => writeEntry(this.tx, { ...entry, sessionId, accountId, reference, atMs: fill.atMs }),
-      ),
-    );
+    this.changes.push({ type: "order.filled", from, order, fill });
+    for (const entry of entriesOf(fill, instrument))
+      this.entries.push({ ...entry, sessionId, accountId, reference, atMs: fill.atMs });
+    this.watchBelowZero(order, { before, after });
+    if (!this.input.books.faulted.has(sessionId)) return;
+    if (after.size.lte(0) || closableSize({ size: after.size, mark: decimal(fill.price), instrument }) === null) {
+      const alert = { scope: sessionScope(sessionId), code: "FAULTED_WITH_POSITION" } as const;
+      this.alerts.push(() => clearAlert(this.tx, this.deps, alert));
+    }
   }
 
   /** More was sold than the session had, as by a second execution, or a fee that was taken from what it had to sell. */
   private watchBelowZero(
     { sessionId, accountId, instrumentId }: Order,
     { before, after }: { before: PositionState; after: PositionState },
-  ): (() => Promise<unknown>)[] {
+  ): void {
     const alert = { scope: sessionScope(sessionId), code: "POSITION_BELOW_ZERO" } as const;
     if (!after.size.isNegative()) {
-      return before.size.isNegative() ? [() => clearAlert(this.tx, this.deps, alert)] : [];
+      if (before.size.isNegative()) this.alerts.push(() => clearAlert(this.tx, this.deps, alert));
+      return;
     }
     const text = `The session has sold more of ${instrumentId} than it had: its position is ${plain(after.size)}. What it lacks was the account's, or another session's; buy it back at the venue.`;
     const data = { sessionId, accountId, instrumentId };
-    return [() => raiseAlert(this.tx, this.deps, { ...alert, text, data })];
+    this.alerts.push(() => raiseAlert(this.tx, this.deps, { ...alert, text, data }));
   }
 
   private alert(order: Order, code: OrderAlert): void {
     const { id: orderId, sessionId, state, clientOrderId } = order;
     const text = `${ALERT_KINDS[code].meaning} It is the order ${clientOrderId}.`;
     const alert = { scope: `order:${orderId}`, code, text, data: { orderId, sessionId, state } };
-    this.writes.push(() => raiseAlert(this.tx, this.deps, alert));
+    this.alerts.push(() => raiseAlert(this.tx, this.deps, alert));
   }
 }
 

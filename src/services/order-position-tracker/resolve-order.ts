@@ -7,9 +7,10 @@ import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { attribute } from "./attribute.ts";
 import { reportFault } from "./fault-watch.ts";
 import { readFillCursor } from "./fill-cursor.ts";
+import { lockIntent, type Standing } from "./intent-store.ts";
 import { lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
-import { lockStates, refuseBySession, refuseByState, settleTask } from "./settled.ts";
+import { refuseBySession, refuseByState, settleTask } from "./settled.ts";
 import { mayBeUnbooked } from "./unbooked.ts";
 
 /** What the venue knows of an order. `askedAtMs`: its server clock before it was asked. */
@@ -174,13 +175,14 @@ export async function sendAgainOrReject(
   against: string | null = null,
 ): Promise<Order | null> {
   return lane.step(async (tx) => {
-    const reason = against ?? (await whyNotAgain(tx, parts, order));
-    const now = (await lockOrder(tx, order.id)) ?? order;
+    const standing = await lockIntent(tx, parts, order);
+    const now = standing.order ?? order;
     if (now.state !== "SUBMITTED" && now.state !== "UNKNOWN") {
       settleTask(tx, parts, task, now);
       return null;
     }
     const { recorder, deps, settings, serverClocks } = parts;
+    const reason = against ?? (await whyNotAgain(tx, parts, { order, standing }));
     if (reason !== null) {
       // Whoever decided it would decide the same again, and it may be done already.
       if (against !== null) await reportFault(tx, deps, { sessionId: now.sessionId, reason });
@@ -198,20 +200,21 @@ export async function sendAgainOrReject(
   });
 }
 
-async function whyNotAgain(tx: LaneTx, parts: Parts, order: Order): Promise<string | null> {
+async function whyNotAgain(
+  { sql }: LaneTx,
+  parts: Parts,
+  { order, standing }: { order: Order; standing: Standing },
+): Promise<string | null> {
   if (order.attempt >= parts.settings.R3_ORDER_POSITION_TRACKER_MAX_ATTEMPTS)
     return `${ABSENT}: no attempt reached the venue.`;
-  const [states, times] = await Promise.all([
-    lockStates(tx, order),
-    tx.sql<{ at_ms: number | null }[]>`
-      select greatest(
-        (select candle_close_at_ms from order_position_tracker.equity_cursors where session_id = ${order.sessionId}),
-        (select max(at_ms) from order_position_tracker.fills where session_id = ${order.sessionId})) as at_ms`,
-  ]);
-  const notNow = refuseBySession(states.session, order.reduceOnly);
+  const notNow = refuseBySession(standing.session, order.reduceOnly);
   if (notNow !== null) return `${ABSENT}: ${notNow}`;
-  const denied = refuseByState(states, order.reduceOnly);
+  const denied = refuseByState(standing, order.reduceOnly);
   if (denied !== null) return `${ABSENT}, ${denied}`;
+  const times = await sql<{ at_ms: number | null }[]>`
+    select greatest(
+      (select candle_close_at_ms from order_position_tracker.equity_cursors where session_id = ${order.sessionId}),
+      (select max(at_ms) from order_position_tracker.fills where session_id = ${order.sessionId})) as at_ms`;
   const { exchanges } = parts.deps;
   const marketNowMs = exchanges.marketNowMs(exchanges.account(order.accountId).venue);
   const marketAtMs = Math.max(order.marketAtMs, times[0]?.at_ms ?? 0, marketNowMs ?? 0);

@@ -1,10 +1,9 @@
-import type { TradingState } from "#shared/domain/account.ts";
-import type { Order, OrderRequest, OrderState } from "#shared/domain/order.ts";
-import type { Session } from "#shared/domain/session.ts";
+import type { Order, OrderState } from "#shared/domain/order.ts";
 import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import type { LaneTx, Task } from "#shared/queue/queue.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
-import { type BookGap, refuseByBook } from "#shared/risk/book-rule.ts";
+import { refuseByBook } from "#shared/risk/book-rule.ts";
+import type { SendingSession, Standing } from "./intent-store.ts";
 import type { Parts } from "./parts.ts";
 
 /** States in which an order's task stays open: what became of a request is not known yet. */
@@ -42,9 +41,6 @@ export function settleTask(tx: LaneTx, parts: Parts, task: Task, order: Order, d
   return order.state;
 }
 
-/** What of a session says whether its orders may be sent. Undefined: it is gone. */
-export type SendingSession = (Pick<Session, "state" | "stopPolicy"> & { gap: BookGap | null }) | undefined;
-
 /**
  * Why an order of a session is not to be sent now, for the first time or again; null: it may be. One that does not reduce is
  * for a session that runs: after a pause nothing is entered, also where that was approved before. One that reduces is sent
@@ -59,28 +55,9 @@ export function refuseBySession(session: SendingSession, reduceOnly: boolean): s
 
 /** Why an order is denied although its session may send: by the account's state, or by what the session's book lacks. Null: it is not. */
 export function refuseByState(
-  { session, account }: { session: SendingSession; account: TradingState | null },
+  { session, account }: Pick<Standing, "session" | "account">,
   reduceOnly: boolean,
 ): string | null {
   const refused = refuseByAccount(account, reduceOnly) ?? refuseByBook(session?.gap ?? null);
   return refused === null ? null : `${refused.code}: ${refused.reason}`;
-}
-
-/**
- * The states that let an order be sent or not, locked until the transaction ends: a halt waits for an intent that is being
- * committed, and none is committed after it. Called before the order's own row is locked.
- */
-export async function lockStates(
-  { sql }: LaneTx,
-  { sessionId, accountId }: Pick<OrderRequest, "sessionId" | "accountId">,
-): Promise<{ session: SendingSession; account: TradingState | null }> {
-  const [sessions, accounts] = await Promise.all([
-    sql<NonNullable<SendingSession>[]>`
-      select state, session ->> 'stopPolicy' as "stopPolicy",
-        (select to_jsonb(b) from reference.incomplete_books b where b.session_id = ${sessionId}) as gap
-      from reference.sessions where id = ${sessionId} for share`,
-    sql<{ trading_state: TradingState }[]>`
-      select trading_state from reference.accounts where id = ${accountId} for share`,
-  ]);
-  return { session: sessions[0], account: accounts[0]?.trading_state ?? null };
 }

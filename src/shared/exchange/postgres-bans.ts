@@ -1,19 +1,5 @@
-import type { Db, Sql } from "#shared/db/db.ts";
+import type { Db } from "#shared/db/db.ts";
 import type { BanStore } from "./bans.ts";
-
-/**
- * The last end of the bans of these addresses as any process was told of it; null: there is none. For who writes the intent of a request:
- * it travels with that transaction's other questions.
- */
-export async function readBanEnd(
-  { sql }: { sql: Sql },
-  addresses: readonly string[],
-  nowMs: number,
-): Promise<number | null> {
-  const rows = await sql<{ until_ms: number | null }[]>`
-    select max(until_ms) as until_ms from venues.bans where address = any(${[...addresses]}) and until_ms > ${nowMs}`;
-  return rows[0]?.until_ms ?? null;
-}
 
 /** Bans in the database that all processes share. */
 export function createPostgresBanStore({ sql }: Db): BanStore {

@@ -1,5 +1,5 @@
 -- Until when nothing may leave for a venue's address, as it has told us: all processes of this database heed it.
--- Written and read by src/shared/exchange/postgres-bans.ts alone.
+-- Written by src/shared/exchange/postgres-bans.ts alone; the intent of an order reads them with its own locks.
 create schema venues;
 
 create table venues.bans (

@@ -167,3 +167,178 @@ create table order_position_tracker.equity_points (
   close numeric not null,
   primary key (session_id, candle_n)
 );
+
+-- order_position_tracker.lock_intent(session, account, order, instrument, addresses, now_ms): locks the session and the account
+-- FOR SHARE, then the order FOR UPDATE, and gives what says whether the order is sent. Each is read in a statement of its own
+-- behind the locks, so that it is as of what they were waited for.
+--   addresses         what bans of the account's new orders are kept under
+--   session_state     null: the session is gone
+--   gap               the first execution that the session's book lacks; null: it has all
+--   known             the order; null: there is none yet
+--   ban_until_ms      the last end of a ban that runs at now_ms; null: there is none
+create function order_position_tracker.lock_intent(
+  in_session text, in_account text, in_order text, in_instrument text, in_addresses text[], in_now_ms bigint,
+  out session_state text, out stop_policy text, out gap jsonb, out trading_state text, out known jsonb,
+  out ban_until_ms bigint, out instrument jsonb
+) language plpgsql as $$
+begin
+  select s.state, s.session ->> 'stopPolicy' into session_state, stop_policy
+  from reference.sessions s where s.id = in_session for share;
+  select a.trading_state into trading_state from reference.accounts a where a.id = in_account for share;
+  select o.data into known from order_position_tracker.orders o where o.id = in_order for update;
+  select to_jsonb(b) into gap from reference.incomplete_books b where b.session_id = in_session;
+  select max(b.until_ms) into ban_until_ms from venues.bans b
+  where b.address = any(in_addresses) and b.until_ms > in_now_ms;
+  select i.instrument into instrument from reference.instruments i where i.id = in_instrument;
+end $$;
+
+-- order_position_tracker.began_anew(account, fills, within_ms): the instrument whose trade ids have begun anew at the venue, as
+-- after a reset of a test network; null: none. A trade has the id of one that is booked and is another one, or its id lies before
+-- what was read of the list although it happened after it: ids grow with time.
+--   fills       JSON: [{ instrumentId, tradeId, price, size, atMs }]
+--   within_ms   by how much the time of one and the same execution may differ
+create function order_position_tracker.began_anew(
+  in_account text, in_fills jsonb, in_within_ms bigint
+) returns text language plpgsql as $$
+begin
+  return (
+    select said."instrumentId"
+    from jsonb_to_recordset(in_fills) as said (
+      "instrumentId" text, "tradeId" text, price numeric, size numeric, "atMs" bigint)
+    -- One row each, so that they are looked up by their keys however many fills the planner expects.
+    left join lateral (
+      select * from order_position_tracker.fills
+      where account_id = in_account and instrument_id = said."instrumentId" and trade_id = said."tradeId" limit 1
+    ) f on true
+    left join lateral (
+      select * from order_position_tracker.fill_cursors
+      where account_id = in_account and instrument_id = said."instrumentId" limit 1
+    ) c on true
+    where (f.trade_id is not null and (
+        (f.price, f.size) is distinct from (said.price, said.size) or abs(f.at_ms - said."atMs") > in_within_ms))
+      or (f.trade_id is null and said."atMs" > c.at_ms + in_within_ms
+        and said."tradeId" ~ '^[0-9]+$' and c.trade_id ~ '^[0-9]+$' and said."tradeId"::numeric < c.trade_id::numeric)
+    limit 1
+  );
+end $$;
+
+-- order_position_tracker.lock_books(keys, fills, within_ms): locks the orders with these keys FOR UPDATE in order of their ids,
+-- then the balances of their sessions in order of session and asset: so two transactions never change the money of a session at
+-- once. What is read behind the locks, each in a statement of its own, is as of what they were waited for.
+--   keys        JSON: { accountId, clientOrderIds, instrumentIds, venueOrderIds }; orders are those with one of these ids of
+--               ours, or with one of these ids of the venue in one of these instruments
+--   fills, within_ms   as began_anew takes them
+--   orders      JSON: [{ order, filledQuote, tradeIds }]. What was booked of an order before a new era of ids began is told again
+--               by the venue's list, under its bare id.
+--   positions   JSON: [{ sessionId, instrumentId, size, averageEntry, realizedProfit, fees }] of their sessions
+--   faulted     which of their sessions have the alert FAULTED_WITH_POSITION open
+--   anew        the instrument whose trade ids have begun anew; null: none
+create function order_position_tracker.lock_books(
+  in_keys jsonb, in_fills jsonb, in_within_ms bigint,
+  out orders jsonb, out positions jsonb, out faulted text[], out anew text
+) language plpgsql as $$
+declare
+  v_account text := in_keys ->> 'accountId';
+  v_client_ids text[] := array(select jsonb_array_elements_text(in_keys -> 'clientOrderIds'));
+  v_instruments text[] := array(select jsonb_array_elements_text(in_keys -> 'instrumentIds'));
+  v_venue_ids text[] := array(select jsonb_array_elements_text(in_keys -> 'venueOrderIds'));
+  v_ids text[];
+  v_sessions text[];
+begin
+  select array_agg(id), array_agg(distinct session_id) into v_ids, v_sessions
+  from (
+    select o.id, o.session_id from order_position_tracker.orders o
+    where o.account_id = v_account and (o.client_order_id = any(v_client_ids)
+      or (o.instrument_id = any(v_instruments) and o.venue_order_id = any(v_venue_ids)))
+    order by o.id for update
+  ) locked;
+  perform from order_position_tracker.balances where session_id = any(v_sessions) order by session_id, asset for update;
+  select coalesce(jsonb_agg(jsonb_build_object('order', o.data, 'filledQuote', o.filled_quote::text, 'tradeIds', array(
+      select regexp_replace(f.trade_id, '^era\d+:', '') from order_position_tracker.fills f where f.order_id = o.id
+    )) order by o.id), '[]') into orders
+  from order_position_tracker.orders o where o.id = any(v_ids);
+  select coalesce(jsonb_agg(jsonb_build_object('sessionId', p.session_id, 'instrumentId', p.instrument_id,
+      'size', p.size::text, 'averageEntry', p.average_entry::text, 'realizedProfit', p.realized_profit::text,
+      'fees', p.fees)), '[]') into positions
+  from order_position_tracker.positions p where p.session_id = any(v_sessions);
+  faulted := array(
+    select s from unnest(v_sessions) s
+    where exists (select from alerts.open a where a.scope = 'session:' || s and a.code = 'FAULTED_WITH_POSITION'));
+  if jsonb_array_length(in_fills) > 0 then
+    anew := order_position_tracker.began_anew(v_account, in_fills, in_within_ms);
+  end if;
+end $$;
+
+-- order_position_tracker.write(batch): writes what came of orders that the transaction has locked. JSON, decimals as text; each
+-- part may be missing:
+--   atMs        now, by our clock
+--   newOrders   [{ order, isOpen }]: orders that are not there yet
+--   orders      [{ order, isOpen, filledQuote }], each order once; null for filledQuote: it stays
+--   events      [{ type, from, order, fill }]: changes of orders as they are published; fill may be missing
+--   fills       as they are published; what was kept of one as unbookable goes
+--   positions   as they are published, each once
+--   entries     [{ sessionId, accountId, asset, kind, reference, amount, atMs }] of the ledger; each moves its balance. One that
+--               is there already moves nothing.
+create function order_position_tracker.write(in_batch jsonb) returns void language plpgsql as $$
+declare
+  v_at_ms bigint := in_batch ->> 'atMs';
+  v_one record;
+begin
+  if in_batch ? 'newOrders' then
+    insert into order_position_tracker.orders (id, client_order_id, session_id, account_id, instrument_id, number, state,
+      is_open, side, size, filled_size, filled_quote, version, data, created_at_ms, updated_at_ms)
+    select o.id, o."clientOrderId", o."sessionId", o."accountId", o."instrumentId", o.number, o.state,
+      n."isOpen", o.side, o.size, 0, 0, o.version, n."order", v_at_ms, v_at_ms
+    from jsonb_to_recordset(in_batch -> 'newOrders') as n ("order" jsonb, "isOpen" boolean),
+      jsonb_to_record(n."order") as o (id text, "clientOrderId" text, "sessionId" text, "accountId" text, "instrumentId" text,
+        number integer, state text, side text, size numeric, version integer);
+  end if;
+  if in_batch ? 'orders' then
+    -- One by one, each by its key: of a join the planner may read all orders there are.
+    for v_one in
+      select * from jsonb_to_recordset(in_batch -> 'orders') as o ("order" jsonb, "isOpen" boolean, "filledQuote" numeric)
+    loop
+      update order_position_tracker.orders set state = v_one."order" ->> 'state', is_open = v_one."isOpen",
+        venue_order_id = v_one."order" ->> 'venueOrderId', filled_size = (v_one."order" ->> 'filledSize')::numeric,
+        filled_quote = coalesce(v_one."filledQuote", filled_quote), version = (v_one."order" ->> 'version')::integer,
+        data = v_one."order", missing_since_ms = null, updated_at_ms = v_at_ms
+      where id = v_one."order" ->> 'id';
+    end loop;
+  end if;
+  if in_batch ? 'events' then
+    insert into order_position_tracker.order_events (order_id, version, type, data, at_ms)
+    select event -> 'order' ->> 'id', (event -> 'order' ->> 'version')::integer, event ->> 'type', event - 'type', v_at_ms
+    from jsonb_array_elements(in_batch -> 'events') as event;
+  end if;
+  if in_batch ? 'fills' then
+    delete from order_position_tracker.unbooked u
+    using jsonb_to_recordset(in_batch -> 'fills') as f ("accountId" text, "instrumentId" text, "tradeId" text)
+    where u.account_id = f."accountId" and u.instrument_id = f."instrumentId" and u.trade_id = f."tradeId";
+    insert into order_position_tracker.fills (account_id, instrument_id, trade_id, order_id, session_id, side, price, size,
+      fee, fee_asset, maker, at_ms, seen_at_ms)
+    select f."accountId", f."instrumentId", f."tradeId", f."orderId", f."sessionId", f.side, f.price, f.size,
+      f.fee, f."feeAsset", f.maker, f."atMs", v_at_ms
+    from jsonb_to_recordset(in_batch -> 'fills') as f ("accountId" text, "instrumentId" text, "tradeId" text, "orderId" text,
+      "sessionId" text, side text, price numeric, size numeric, fee numeric, "feeAsset" text, maker boolean, "atMs" bigint);
+  end if;
+  if in_batch ? 'positions' then
+    insert into order_position_tracker.positions (session_id, instrument_id, account_id, size, average_entry,
+      realized_profit, fees, updated_at_ms)
+    select p."sessionId", p."instrumentId", p."accountId", p.size, p."averageEntry", p."realizedProfit", p.fees, p."updatedAtMs"
+    from jsonb_to_recordset(in_batch -> 'positions') as p ("sessionId" text, "instrumentId" text, "accountId" text,
+      size numeric, "averageEntry" numeric, "realizedProfit" numeric, fees jsonb, "updatedAtMs" bigint)
+    on conflict (session_id, instrument_id) do update set size = excluded.size, average_entry = excluded.average_entry,
+      realized_profit = excluded.realized_profit, fees = excluded.fees, updated_at_ms = excluded.updated_at_ms;
+  end if;
+  if in_batch ? 'entries' then
+    with written as (
+      insert into order_position_tracker.ledger (session_id, account_id, asset, kind, reference, amount, at_ms)
+      select e."sessionId", e."accountId", e.asset, e.kind, e.reference, e.amount, e."atMs"
+      from jsonb_to_recordset(in_batch -> 'entries') as e ("sessionId" text, "accountId" text, asset text, kind text,
+        reference text, amount numeric, "atMs" bigint)
+      on conflict do nothing returning session_id, account_id, asset, amount)
+    insert into order_position_tracker.balances as b (session_id, account_id, asset, amount)
+    select session_id, account_id, asset, sum(amount) from written group by 1, 2, 3 order by 1, 3
+    on conflict (session_id, asset) do update set amount = b.amount + excluded.amount;
+  end if;
+end $$;
