@@ -6,6 +6,7 @@ import type { Bell } from "./bell.ts";
 import { reportForeign } from "./foreign.ts";
 import type { Parts } from "./parts.ts";
 import type { Fence } from "./reconcile.ts";
+import type { OrderEvent } from "./recorded-answers.ts";
 import { failsByContent, keepUnbooked } from "./unbooked.ts";
 
 /** Frames of an account that arrive within so many milliseconds are booked in one transaction. */
@@ -13,8 +14,6 @@ const FRAMES_WITHIN_MS = 1;
 const PAUSE_MS = 200;
 /** How often a batch is tried before its events go one by one, and the one that fails is left out. */
 const BATCH_TRIES = 3;
-
-type OrderEvent = Extract<AccountEvent, { kind: "order" }>;
 
 export interface InboxOptions {
   accountId: string;
@@ -51,6 +50,7 @@ export class ExecutionInbox {
         // What one commit of the venue has caused comes in several frames.
         await deps.clock.sleep(FRAMES_WITHIN_MS, signal);
       }
+      this.#leaveAnswersOut();
       try {
         await this.#bookSome();
       } catch (error) {
@@ -58,6 +58,17 @@ export class ExecutionInbox {
         deps.log.warn({ accountId, error: messageOf(error) }, "executions not booked yet");
         await deps.clock.sleep(PAUSE_MS, signal);
       }
+    }
+  }
+
+  /** What an answer has recorded needs no transaction; what one is recording is looked at again when that is over. */
+  #leaveAnswersOut(): void {
+    const { answers } = this.parts;
+    const { accountId } = this.options;
+    for (const event of this.#events.splice(0)) {
+      const over = answers.underWay(accountId, event);
+      if (over !== undefined) void over.then(() => this.put(event));
+      else if (!answers.has(accountId, event)) this.#events.push(event);
     }
   }
 

@@ -104,11 +104,13 @@ export async function sendOrder(lane: LeasedLane, parts: Parts, task: Task, orde
   deps.failpoints.hit("tracker.order-sent", context);
   if (sent.kind === "accepted") {
     const word = await recorder.hear(order.accountId, { orders: [sent.order], fills: sent.fills });
-    const state = await lane.step(async (tx) => {
-      const stamp = sentAtMs === null ? undefined : { orderId: order.id, atMs: sentAtMs };
-      const recorded = await recorder.record(tx, word, { sent: stamp });
-      return settleTask(tx, parts, task, recorded.orders.get(order.id) ?? order);
-    });
+    const { state } = await parts.answers.record(word, () =>
+      lane.step(async (tx) => {
+        const stamp = sentAtMs === null ? undefined : { orderId: order.id, atMs: sentAtMs };
+        const recorded = await recorder.record(tx, word, { sent: stamp });
+        return { recorded, state: settleTask(tx, parts, task, recorded.orders.get(order.id) ?? order) };
+      }),
+    );
     deps.log.info({ orderId: order.id, sessionId: order.sessionId, state }, "order sent");
     return;
   }

@@ -16,6 +16,7 @@ import { createInstruments } from "./instruments.ts";
 import type { Parts } from "./parts.ts";
 import { beginPlacing, type NextMove, sendOrder } from "./place-order.ts";
 import { createRecorder } from "./record-venue.ts";
+import { RecordedAnswers } from "./recorded-answers.ts";
 import { resolveOrder } from "./resolve-order.ts";
 import { createRoutes } from "./routes.ts";
 import { createServerClocks } from "./server-clocks.ts";
@@ -72,11 +73,12 @@ function followTopics(parts: Parts): Running {
   return running;
 }
 
-/** Places and cancels orders as tasks, follows the accounts it leads, and keeps money and equity. No state in the process. */
+/** Places and cancels orders as tasks, follows the accounts it leads, and keeps money and equity. No state in the process that another could not do without. */
 export function createOrderPositionTracker(deps: Deps, settings: OrderPositionTrackerSettings): Service {
   const instruments = createInstruments(deps.db);
   const serverClocks = createServerClocks(deps.exchanges, deps.clock);
-  const parts: Parts = { deps, settings, instruments, serverClocks, recorder: createRecorder(deps, instruments) };
+  const recorder = createRecorder(deps, instruments);
+  const parts: Parts = { deps, settings, instruments, serverClocks, recorder, answers: new RecordedAnswers() };
   const stopping = new AbortController();
   const running: Running[] = [];
   const leading: Promise<void>[] = [];
