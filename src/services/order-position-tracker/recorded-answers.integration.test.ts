@@ -23,7 +23,7 @@ import {
 
 let world: World;
 let desk: Desk;
-useDesks(7, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(8, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
   ({ world, desk } = given);
 });
 
@@ -94,6 +94,24 @@ async function whileLocked({ id }: OrderRequest, body: () => Promise<unknown>): 
     await body();
   });
 }
+
+describe("what the user stream tells of an order that its answer has left open", () => {
+  test("touches nothing where it is that answer's word; its execution is booked", async () => {
+    const venue = new Venue();
+    const session = await start(venue);
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT, size: "1" }));
+    await inState(world, order, "ACCEPTED");
+    const resting = await restAndFill(venue, session, 2);
+    const [accepted, ...rest] = await venue.of(order);
+    await whileLocked(order, async () => {
+      for (const event of [accepted, ...resting.events]) if (event !== undefined) venue.tell(event);
+      await inState(world, resting.order, "FILLED");
+    });
+    for (const event of rest) venue.tell(event);
+    await inState(world, order, "FILLED");
+    expect(await statesOf(world, order)).toEqual(["SUBMITTED", "ACCEPTED", "FILLED"]);
+  });
+});
 
 describe("what the user stream tells of an order that was filled with its answer", () => {
   test("touches nothing", async () => {

@@ -99,14 +99,16 @@ describe("what the user stream tells of an order that an answer has ended", () =
   });
 
   test.each<[what: string, ended: Partial<Order>]>([
-    ["is open", { state: "PARTIALLY_FILLED", filledSize: "1" }],
     ["has ended by our own word", { state: "REJECTED" }],
     ["is not of that id at the venue", { venueOrderId: "76" }],
   ])("is news where the order %s", async (_what, ended) => {
     const other = filledOrder(1, ended);
-    expect((await answered(other)).has(ACCOUNT, { kind: "order", order: saidOf(other, { filledSize: "1" }) })).toBe(
-      false,
-    );
+    expect((await answered(other)).has(ACCOUNT, { kind: "order", order: saidOf(other) })).toBe(false);
+  });
+
+  test("is news where not all could be booked that the answer told", async () => {
+    const recorded = { ...recordedOf(order), incomplete: [saidOf(order)] };
+    expect((await answered(order, recorded)).has(ACCOUNT, { kind: "order", order: saidOf(order) })).toBe(false);
   });
 
   test("is forgotten once a thousand orders have followed", async () => {
@@ -116,6 +118,30 @@ describe("what the user stream tells of an order that an answer has ended", () =
     const isKnown = (one: Order) => answers.has(ACCOUNT, { kind: "order", order: saidOf(one) });
     expect(orders.map(isKnown).indexOf(true)).toBe(1);
     expect(orders.filter(isKnown)).toHaveLength(1_000);
+  });
+});
+
+describe("what the user stream tells of an order that an answer has left open", () => {
+  const order = filledOrder(1, { state: "ACCEPTED", filledSize: "0", averagePrice: null });
+  const accepted = { status: "NEW", filledSize: "0" } as const;
+  const hear = async (said: Partial<VenueOrder>) => {
+    const answers = new RecordedAnswers();
+    const word = { ...wordOf(order), orders: [saidOf(order, accepted)], fills: [] };
+    await answers.record(word, async () => ({ recorded: recordedOf(order, []) }));
+    return answers.has(ACCOUNT, { kind: "order", order: saidOf(order, { ...accepted, ...said }) });
+  };
+
+  test("was booked with the answer where it is the very word", async () => {
+    expect(await hear({ filledSize: "0.000", atMs: 1_000_901 })).toBe(true);
+  });
+
+  test.each<[what: string, said: Partial<VenueOrder>]>([
+    ["end", { status: "CANCELED" }],
+    ["filled size", { status: "NEW", filledSize: "1" }],
+    ["time, as when the venue has it again", { atMs: 1_010_901 }],
+    ["order of the intent", { venueOrderId: "78" }],
+  ])("is news where it is of another %s", async (_what, said) => {
+    expect(await hear(said)).toBe(false);
   });
 });
 

@@ -18,18 +18,18 @@ interface UnderWay {
   over: Promise<void>;
 }
 
-/** What an answer has come to, committed. */
+/** What an answer has said of an order, and what it has come to, committed. */
 interface Known {
+  said: VenueOrder;
   order: Order;
-  venueSymbol: string;
   fills: readonly Fill[];
 }
 
 /**
- * What this process has recorded of answers to its orders: the user stream tells the same a moment later. What it tells of an
- * order that has ended, and whose execution it names exactly, was booked with the answer and changes nothing any more, whoever
- * has written since: an order that has ended by the venue's word stays so, and a fill that is booked counts no second time.
- * Nothing here is needed: what is not remembered is booked as any other word.
+ * What this process has recorded of answers to its orders: the user stream tells the same a moment later. The very word of the
+ * answer is no news, and none is what else it tells of an order that had ended by the venue's word then, since such an order
+ * stays so whoever has written meanwhile. An execution is no news where it is exactly one that was booked with the answer: it
+ * counts no second time. Nothing here is needed: what is not remembered is booked as any other word.
  */
 export class RecordedAnswers {
   readonly #underWay = new Map<string, UnderWay>();
@@ -56,15 +56,11 @@ export class RecordedAnswers {
   /** Whether all that an event tells was booked with an answer. */
   has(accountId: string, { order: said, fill: saidFill }: OrderEvent): boolean {
     const known = this.#known.get(keyOf(accountId, said));
-    if (known === undefined || known.venueSymbol !== said.venueSymbol) return false;
-    const { order, fills } = known;
-    if (order.venueOrderId !== said.venueOrderId || !nonNegativeDecimal.safeParse(said.filledSize).success)
-      return false;
-    if (readVenueOrder(order, said).kind !== "nothing") return false;
+    if (known === undefined || !isNoNews(known, said)) return false;
     if (saidFill === undefined) return true;
     const { venueOrderId, venueSymbol } = saidFill;
     if (venueOrderId !== said.venueOrderId || venueSymbol !== said.venueSymbol) return false;
-    return fills.some((fill) => isSame(fill, saidFill));
+    return known.fills.some((fill) => isSame(fill, saidFill));
   }
 
   /** Resolves when an answer that tells the same as an event is recorded, or was not. Undefined: none is being recorded. */
@@ -77,12 +73,12 @@ export class RecordedAnswers {
     return isTold ? found.over : undefined;
   }
 
-  #remember(key: string, { clientOrderId, venueSymbol }: VenueOrder, { orders, fills }: Recorded): void {
-    const order = [...orders.values()].find((one) => one.clientOrderId === clientOrderId);
-    if (order === undefined || !isTerminal(order.state) || hasEndedUnheard(order)) return;
+  #remember(key: string, said: VenueOrder, { orders, fills, incomplete }: Recorded): void {
     this.#known.delete(key);
+    const order = [...orders.values()].find(({ clientOrderId }) => clientOrderId === said.clientOrderId);
+    if (order === undefined || hasEndedUnheard(order) || incomplete.length > 0) return;
     const own = fills.map(({ fill }) => fill).filter(({ orderId }) => orderId === order.id);
-    this.#known.set(key, { order, venueSymbol, fills: own });
+    this.#known.set(key, { said, order, fills: own });
     const [oldest] = this.#known.keys();
     if (this.#known.size > MOST_ORDERS && oldest !== undefined) this.#known.delete(oldest);
   }
@@ -94,6 +90,15 @@ function ignore(): void {
 
 function keyOf(accountId: string, { clientOrderId }: { clientOrderId: string }): string {
   return `${accountId} ${clientOrderId}`;
+}
+
+/** Whether a word about an order changes nothing, whatever has been written since this was recorded. */
+function isNoNews({ said: answered, order }: Known, said: VenueOrder): boolean {
+  if (order.venueOrderId !== said.venueOrderId || answered.venueSymbol !== said.venueSymbol) return false;
+  if (!nonNegativeDecimal.safeParse(said.filledSize).success) return false;
+  if (isTerminal(order.state)) return readVenueOrder(order, said).kind === "nothing";
+  const isSameWord = answered.status === said.status && isEqual(answered.filledSize, said.filledSize);
+  return isSameWord && Math.abs(answered.atMs - said.atMs) <= SAME_WITHIN_MS;
 }
 
 /** Whether it is the execution that is booked. A venue whose ids have begun anew tells another one under its id. */
