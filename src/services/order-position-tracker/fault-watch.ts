@@ -13,14 +13,27 @@ export function sessionScope(sessionId: string): string {
   return `session:${sessionId}`;
 }
 
+type WatchedSession = Pick<Session, "id" | "state" | "stateReason" | "accountId">;
+
 /**
  * A session that is FAULTED while it holds a position is told of: nobody manages that position. Over when it is FAULTED no
- * more, or when its last position is closed (`record-venue.ts`).
+ * more, or when its last position is closed (`record-venue.ts`): who books that locks its balances, and sees what was told
+ * before; here the same lock shows what was booked before.
  */
-export async function watchFault(
+export async function watchFaults(tx: Tx, parts: Parts, sessions: readonly WatchedSession[]): Promise<void> {
+  const faulted = sessions.filter(({ state }) => state === "FAULTED");
+  if (faulted.length > 0)
+    await lockBalances(
+      tx,
+      faulted.map(({ id }) => id),
+    );
+  for (const session of sessions) await watchFault(tx, parts, session);
+}
+
+async function watchFault(
   tx: Tx,
   { deps }: Parts,
-  { id, state, stateReason, accountId }: Pick<Session, "id" | "state" | "stateReason" | "accountId">,
+  { id, state, stateReason, accountId }: WatchedSession,
 ): Promise<void> {
   const alert = { scope: sessionScope(id), code: "FAULTED_WITH_POSITION" } as const;
   if (state !== "FAULTED") {
@@ -29,8 +42,6 @@ export async function watchFault(
     if (state === "DELETED") await clearAlert(tx, deps, { ...alert, code: "POSITION_BELOW_ZERO" });
     return;
   }
-  // Who closes its last position has them locked, and ends the alert that is open by then.
-  await lockBalances(tx, id);
   const held = await closableHoldings(tx, id);
   if (held.length === 0) return;
   const what = held.map(({ instrument }) => instrument.id).join(", ");
@@ -54,15 +65,13 @@ export async function reportFault(
   bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.faulted", report)]);
 }
 
-type FaultedSession = Parameters<typeof watchFault>[2];
-
 /**
  * The same of an account's sessions that were FAULTED before they held anything: an order that was on its way then, or that
  * the venue executes late, opens the position after it. Nothing is written where nothing is to be told.
  */
 export async function findFaultsWithPosition(parts: Parts, accountId: string, fence: Fence): Promise<void> {
   const { db } = parts.deps;
-  const untold = await db.sql<FaultedSession[]>`
+  const untold = await db.sql<WatchedSession[]>`
     select s.id, s.state, s.session ->> 'stateReason' as "stateReason", s.account_id as "accountId"
     from reference.sessions s
     where s.account_id = ${accountId} and s.state = 'FAULTED'
@@ -72,9 +81,9 @@ export async function findFaultsWithPosition(parts: Parts, accountId: string, fe
     if ((await closableHoldings(db, session.id)).length === 0) continue;
     await db.transaction(async (tx) => {
       await fence(tx);
-      const [now] = await tx.sql<Pick<FaultedSession, "state">[]>`
+      const [now] = await tx.sql<Pick<WatchedSession, "state">[]>`
         select state from reference.sessions where id = ${session.id} for share`;
-      if (now?.state === "FAULTED") await watchFault(tx, parts, session);
+      if (now?.state === "FAULTED") await watchFaults(tx, parts, [session]);
     });
   }
 }

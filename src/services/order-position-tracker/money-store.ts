@@ -3,9 +3,11 @@ import type { Tx } from "#shared/db/db.ts";
 import type { Decimal } from "#shared/domain/decimal.ts";
 import type { Position } from "#shared/messages/topics.ts";
 
-/** Locks the balances of a session until the transaction ends: while they are, nothing of it is booked. */
-export async function lockBalances({ sql }: Tx, sessionId: string): Promise<void> {
-  await sql`select 1 from order_position_tracker.balances where session_id = ${sessionId} order by asset for update`;
+/** Locks the balances of sessions until the transaction ends, in the order of all who do: while they are, nothing of them is booked. */
+export async function lockBalances({ sql }: Tx, sessionIds: readonly string[]): Promise<void> {
+  await sql`
+    select 1 from order_position_tracker.balances
+    where session_id = any(${[...sessionIds]}) order by session_id, asset for update`;
 }
 
 /** A position as events and REST show it. */

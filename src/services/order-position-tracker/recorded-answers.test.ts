@@ -176,7 +176,6 @@ describe("what the user stream tells while an answer is being recorded", () => {
     commit.reject(new Error("on purpose"));
     expect(recording).rejects.toThrow("on purpose");
     expect(await over).toBe(false);
-    await Promise.allSettled([recording]);
     expect(answers.underWay(ACCOUNT, event)).toBeUndefined();
   });
 });

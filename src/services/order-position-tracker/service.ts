@@ -10,7 +10,7 @@ import type { Deps, Service } from "#shared/service/service.ts";
 import { accountRole, followAccount } from "./account-stream.ts";
 import { beginCancel, cancelOrder } from "./cancel-order.ts";
 import { createEquityCurve } from "./equity.ts";
-import { watchFault } from "./fault-watch.ts";
+import { watchFaults } from "./fault-watch.ts";
 import { createSessionFollower } from "./follow-sessions.ts";
 import { createInstruments } from "./instruments.ts";
 import type { Parts } from "./parts.ts";
@@ -57,13 +57,10 @@ function followTopics(parts: Parts): Running {
     group: GROUP,
     topics: [SESSIONS, MARKET_CANDLES],
     handle: async (tx, events, unit) => {
-      for (const { data } of events) {
-        await watchFault(tx, parts, SESSIONS.schemas["session.changed"].parse(data).session);
-      }
+      const told = events.map(({ data }) => SESSIONS.schemas["session.changed"].parse(data).session);
+      await watchFaults(tx, parts, told);
       tx.afterCommit(() => {
-        for (const one of events) {
-          sessions.look(SESSIONS.schemas["session.changed"].parse(one.data).session, unit);
-        }
+        for (const session of told) sessions.look(session, unit);
       });
     },
     handleVolatile: (events) => equity.follow(events.map((one) => candleSchema.parse(one.data))),
