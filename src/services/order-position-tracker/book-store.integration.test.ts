@@ -89,7 +89,7 @@ async function isWaiting(text: string): Promise<boolean> {
 /** Runs `other` while `body` holds what it needs; gives what it came to. */
 async function behind<T>(
   what: string,
-  { body, other }: { body: (tx: Tx) => Promise<unknown>; other: (tx: Tx) => Promise<T> },
+  { body, other }: { body: (tx: Tx) => PromiseLike<unknown>; other: (tx: Tx) => Promise<T> },
 ): Promise<T> {
   let waiting: Promise<T> | undefined;
   await inTransaction(async (tx) => {
@@ -161,6 +161,19 @@ describe("books", () => {
     await inTransaction((tx) => write(tx, 4, { positions: [positionOf("3")] }));
     await inTransaction(tell);
     expect(await alerts()).toBe(1);
+  });
+
+  test("are not those of an order whose id at the venue has become that of a closed era meanwhile", async () => {
+    const { accountId, instrumentId } = order;
+    await inTransaction((tx) =>
+      write(tx, 2, { orders: [{ order: { ...order, venueOrderId: "7" }, filledQuote: null }] }),
+    );
+    const books = await behind("lock_books", {
+      body: ({ sql }) => sql`update order_position_tracker.orders set venue_order_id = 'era0:7' where id = ${order.id}`,
+      other: (tx) =>
+        lockBooks(tx, { accountId, clientOrderIds: [], instrumentIds: [instrumentId], venueOrderIds: ["7"] }, []),
+    });
+    expect(books.orders).toEqual([]);
   });
 
   test("are those of the orders with the venue's ids within the instruments too, and of no other", async () => {
@@ -254,9 +267,10 @@ describe("what is written at once", () => {
   });
 });
 
+const exchanges = { orderBanAddresses: () => [session.accountId] };
+const parts = { deps: { exchanges, clock: { nowMs: () => 50 } }, instruments: { learn: () => undefined } };
+
 describe("an intent", () => {
-  const exchanges = { orderBanAddresses: () => [session.accountId] };
-  const parts = { deps: { exchanges, clock: { nowMs: () => 50 } }, instruments: { learn: () => undefined } };
   const standing = (tx: Tx) => lockIntent(tx as Parameters<typeof lockIntent>[0], parts as unknown as Parts, order);
 
   test("sees what it has waited for: a pause, a halt, a gap in the book, a ban", async () => {
@@ -296,5 +310,60 @@ describe("an intent", () => {
     await database.db.sql`delete from order_position_tracker.orders where id = ${order.id}`;
     await database.db.sql`insert into venues.bans values (${session.accountId}, 50)`;
     expect(await inTransaction(standing)).toEqual({ session: undefined, account: null, order: null, toldMs: null });
+  });
+});
+
+describe("an order among many", () => {
+  /** How many rows of each table this connection has read, as far as the server has not counted them yet. */
+  async function rowsRead({ sql }: Tx): Promise<Record<string, number>> {
+    const rows = await sql<{ table: string; rows: number }[]>`
+      select relname as table, (seq_tup_read + idx_tup_fetch)::int as rows from pg_stat_xact_user_tables
+      where schemaname = 'order_position_tracker'`;
+    return Object.fromEntries(rows.map(({ table, rows: read }) => [table, read]));
+  }
+
+  test.each([
+    ["when there was none", 0],
+    ["when the server knew of few", 9],
+  ])("is found by its keys, also by plans that were made %s", async (_when, few) => {
+    const one = await createTestDatabase({ maxConnections: 1 });
+    const { db } = one;
+    const ofOrder = async (tx: Tx, of: Order, tradeId: string) => {
+      const { accountId, clientOrderId, instrumentId, sessionId } = of;
+      await lockIntent(tx as Parameters<typeof lockIntent>[0], parts as unknown as Parts, of);
+      await write(tx, 1, { newOrders: [of] });
+      const keys = {
+        accountId,
+        clientOrderIds: [clientOrderId],
+        instrumentIds: [instrumentId],
+        venueOrderIds: ["none"],
+      };
+      const fill = { ...fillOf(tradeId), orderId: of.id, sessionId };
+      await lockBooks(tx, keys, [fill]);
+      const entry = { ...entryOf(tradeId, "1", { kind: "trade" }), sessionId };
+      const position = { ...positionOf("1"), sessionId };
+      await write(tx, 1, {
+        orders: [{ order: of, filledQuote: "1" }],
+        fills: [fill],
+        positions: [position],
+        entries: [entry],
+      });
+    };
+    const orders = Array.from({ length: 500 }, (_, index) => {
+      return newOrder(orderRequestOf({ ...session, id: crypto.randomUUID(), code: `s-${index}` }, 1));
+    });
+    for (const of of orders.splice(0, few)) await db.transaction((tx) => ofOrder(tx, of, of.clientOrderId));
+    for (const table of few === 0 ? [] : ["orders", "fills", "positions", "balances", "ledger"])
+      await db.sql.unsafe(`vacuum analyze order_position_tracker.${table}`);
+    for (const [index, of] of orders.entries()) await db.transaction((tx) => ofOrder(tx, of, String(index)));
+    const last = newOrder(orderRequestOf(session, 1));
+    const read = await db.transaction(async (tx) => {
+      const before = await rowsRead(tx);
+      await ofOrder(tx, last, "last");
+      const after = await rowsRead(tx);
+      return Object.entries(after).filter(([table, rows]) => rows - (before[table] ?? 0) > 10);
+    });
+    expect(read).toEqual([]);
+    await one.drop();
   });
 });

@@ -27,7 +27,8 @@ create table order_position_tracker.orders (
   updated_at_ms bigint not null,
   unique (account_id, client_order_id)
 );
-create index orders_by_venue_id on order_position_tracker.orders (account_id, instrument_id, venue_order_id);
+-- The account last: else a lookup by a client order id might take this one, and read all orders of the account.
+create index orders_by_venue_id on order_position_tracker.orders (venue_order_id, instrument_id, account_id);
 create index orders_by_session on order_position_tracker.orders (session_id, number);
 create index orders_by_time on order_position_tracker.orders (created_at_ms, id);
 create index orders_open on order_position_tracker.orders (account_id, session_id) where is_open;
@@ -168,6 +169,10 @@ create table order_position_tracker.equity_points (
   primary key (session_id, candle_n)
 );
 
+-- What an order reads, locks and writes at once. The functions keep one plan each for as long as a connection lives, also one that was
+-- made while the tables were all but empty: so none reads a table from its beginning, and `offset 0` keeps a lookup by a key from
+-- being joined in another way.
+
 -- order_position_tracker.lock_intent(session, account, order, instrument, addresses, now_ms): locks the session and the account
 -- FOR SHARE, then the order FOR UPDATE, and gives what says whether the order is sent. Each is read in a statement of its own
 -- behind the locks, so that it is as of what they were waited for.
@@ -180,7 +185,7 @@ create function order_position_tracker.lock_intent(
   in_session text, in_account text, in_order text, in_instrument text, in_addresses text[], in_now_ms bigint,
   out session_state text, out stop_policy text, out gap jsonb, out trading_state text, out known jsonb,
   out ban_until_ms bigint, out instrument jsonb
-) language plpgsql as $$
+) language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
   select s.state, s.session ->> 'stopPolicy' into session_state, stop_policy
   from reference.sessions s where s.id = in_session for share;
@@ -199,20 +204,19 @@ end $$;
 --   within_ms   by how much the time of one and the same execution may differ
 create function order_position_tracker.began_anew(
   in_account text, in_fills jsonb, in_within_ms bigint
-) returns text language plpgsql as $$
+) returns text language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
   return (
     select said."instrumentId"
     from jsonb_to_recordset(in_fills) as said (
       "instrumentId" text, "tradeId" text, price numeric, size numeric, "atMs" bigint)
-    -- One row each, so that they are looked up by their keys however many fills the planner expects.
     left join lateral (
       select * from order_position_tracker.fills
-      where account_id = in_account and instrument_id = said."instrumentId" and trade_id = said."tradeId" limit 1
+      where account_id = in_account and instrument_id = said."instrumentId" and trade_id = said."tradeId" offset 0
     ) f on true
     left join lateral (
       select * from order_position_tracker.fill_cursors
-      where account_id = in_account and instrument_id = said."instrumentId" limit 1
+      where account_id = in_account and instrument_id = said."instrumentId" offset 0
     ) c on true
     where (f.trade_id is not null and (
         (f.price, f.size) is distinct from (said.price, said.size) or abs(f.at_ms - said."atMs") > in_within_ms))
@@ -236,20 +240,28 @@ end $$;
 create function order_position_tracker.lock_books(
   in_keys jsonb, in_fills jsonb, in_within_ms bigint,
   out orders jsonb, out positions jsonb, out faulted text[], out anew text
-) language plpgsql as $$
+) language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_account text := in_keys ->> 'accountId';
   v_client_ids text[] := array(select jsonb_array_elements_text(in_keys -> 'clientOrderIds'));
   v_instruments text[] := array(select jsonb_array_elements_text(in_keys -> 'instrumentIds'));
   v_venue_ids text[] := array(select jsonb_array_elements_text(in_keys -> 'venueOrderIds'));
-  v_ids text[];
+  v_ids text[] := array(
+    select o.id from unnest(v_client_ids) wanted, lateral (
+      select id from order_position_tracker.orders
+      where client_order_id = wanted and account_id = v_account offset 0) o
+    union
+    select o.id from unnest(v_venue_ids) wanted, lateral (
+      select id from order_position_tracker.orders
+      where venue_order_id = wanted and instrument_id = any(v_instruments) and account_id = v_account offset 0) o
+  );
   v_sessions text[];
 begin
+  -- An order whose ids were another's by the time that it is locked is none of them any more.
   select array_agg(id), array_agg(distinct session_id) into v_ids, v_sessions
   from (
     select o.id, o.session_id from order_position_tracker.orders o
-    where o.account_id = v_account and (o.client_order_id = any(v_client_ids)
-      or (o.instrument_id = any(v_instruments) and o.venue_order_id = any(v_venue_ids)))
+    where o.id = any(v_ids) and (o.client_order_id = any(v_client_ids) or o.venue_order_id = any(v_venue_ids))
     order by o.id for update
   ) locked;
   perform from order_position_tracker.balances where session_id = any(v_sessions) order by session_id, asset for update;
@@ -262,8 +274,8 @@ begin
       'fees', p.fees)), '[]') into positions
   from order_position_tracker.positions p where p.session_id = any(v_sessions);
   faulted := array(
-    select s from unnest(v_sessions) s
-    where exists (select from alerts.open a where a.scope = 'session:' || s and a.code = 'FAULTED_WITH_POSITION'));
+    select s from unnest(v_sessions) s, lateral (
+      select from alerts.open where scope = 'session:' || s and code = 'FAULTED_WITH_POSITION' offset 0) a);
   if jsonb_array_length(in_fills) > 0 then
     anew := order_position_tracker.began_anew(v_account, in_fills, in_within_ms);
   end if;
@@ -279,7 +291,7 @@ end $$;
 --   positions   as they are published, each once
 --   entries     [{ sessionId, accountId, asset, kind, reference, amount, atMs }] of the ledger; each moves its balance. One that
 --               is there already moves nothing.
-create function order_position_tracker.write(in_batch jsonb) returns void language plpgsql as $$
+create function order_position_tracker.write(in_batch jsonb) returns void language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_at_ms bigint := in_batch ->> 'atMs';
   v_one record;
