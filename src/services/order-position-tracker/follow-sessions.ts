@@ -127,17 +127,8 @@ async function payIn(
     );
   }
   if (!missing.isZero()) {
-    const reference = `run-${session.run}`;
-    const entry = {
-      sessionId: session.id,
-      accountId,
-      asset,
-      kind: "capital",
-      reference,
-      amount: missing,
-      atMs,
-    } as const;
-    await write(tx, atMs, { entries: [entry] });
+    const entry = { asset, kind: "capital", reference: `run-${session.run}`, amount: missing, atMs } as const;
+    await write(tx, atMs, { entries: [{ ...entry, sessionId: session.id, accountId }] });
   }
   return null;
 }
@@ -181,6 +172,14 @@ interface Walk {
   /** Aborted when the session is in another state or run. */
   over: AbortController;
   done: Promise<void>;
+}
+
+/** The sessions of a unit that start or stop. */
+async function sessionsToCarry({ db }: Parts["deps"], { partition }: OwnedUnit): Promise<Session[]> {
+  const rows = await db.sql<{ session: Session }[]>`
+    select session from reference.sessions
+    where partition = ${partition} and state in ('STARTING', 'STOPPING')`;
+  return rows.map(({ session }) => session);
 }
 
 export function createSessionFollower(parts: Parts): SessionFollower {
@@ -243,10 +242,7 @@ export function createSessionFollower(parts: Parts): SessionFollower {
   return {
     look,
     async lookAll(unit) {
-      const rows = await deps.db.sql<{ session: Session }[]>`
-        select session from reference.sessions
-        where partition = ${unit.partition} and state in ('STARTING', 'STOPPING')`;
-      for (const { session } of rows) look(session, unit);
+      for (const session of await sessionsToCarry(deps, unit)) look(session, unit);
     },
     async drained({ partition }) {
       const here = [...underWay.values()].filter(({ unit }) => unit.partition === partition);
