@@ -39,8 +39,12 @@ function runOf(row: StoredRow): RunRow {
     candleN: row.candle_n,
     signals: row.signals,
     runtime: row.runtime,
-    holding: { size: decimal(row.held), pendingSignal: row.pending_signal, endedOrders: row.ended_orders },
+    holding: holdingOf(row),
   };
+}
+
+function holdingOf(row: Pick<StoredRow, "held" | "pending_signal" | "ended_orders">): Holding {
+  return { size: decimal(row.held), pendingSignal: row.pending_signal, endedOrders: row.ended_orders };
 }
 
 /** A session with its run. Null: no such session, or it was never started. */
@@ -146,26 +150,37 @@ export async function faultRun(
 }
 
 /** Locks the holdings of sessions, by session id. Those that were never started are left out. */
-export async function lockHoldings(tx: Tx, sessionIds: readonly string[]): Promise<Map<string, Holding>> {
-  const rows = await tx.sql<(StoredRow & { session_id: string })[]>`
-    select session_id, run, phase, candle_n, signals, null as runtime, pending_signal,
-      ended_orders, held
-    from strategy_executor.runs where session_id in ${tx.sql([...sessionIds])} order by session_id for update`;
-  return new Map(rows.map((row) => [row.session_id, runOf(row).holding]));
+export async function lockHoldings({ sql }: Tx, sessionIds: readonly string[]): Promise<Map<string, Holding>> {
+  const rows = await sql<(Pick<StoredRow, "held" | "pending_signal" | "ended_orders"> & { session_id: string })[]>`
+    select session_id, held, pending_signal, ended_orders from strategy_executor.runs
+    where session_id = any(${[...sessionIds]}::text[]) order by session_id for update`;
+  return new Map(rows.map((row) => [row.session_id, holdingOf(row)]));
 }
 
-export async function writeHolding(tx: Tx, sessionId: string, holding: Holding): Promise<void> {
-  await tx.sql`
-    update strategy_executor.runs set
-      held = ${plain(holding.size)}, pending_signal = ${holding.pendingSignal},
-      ended_orders = ${[...holding.endedOrders]}
-    where session_id = ${sessionId}`;
+/** Writes holdings that are locked, by session id. Not to be waited for: it travels with the commit. */
+export function writeHoldings({ sql }: Tx, holdings: ReadonlyMap<string, Holding>): void {
+  const rows = [...holdings].map(([id, { size, pendingSignal, endedOrders }]) => {
+    return { id, held: plain(size), pendingSignal, endedOrders: [...endedOrders] };
+  });
+  void sql`
+    update strategy_executor.runs r
+    set held = h.held, pending_signal = h."pendingSignal", ended_orders = h."endedOrders"
+    from jsonb_to_recordset(${sql.json(rows)}) as h (id text, held numeric, "pendingSignal" text, "endedOrders" integer[])
+    where r.session_id = h.id`.execute();
+}
+
+/** The instruments of these ids, as market-data keeps them. Those that are not known yet are left out. */
+export async function readInstruments(sql: Sql, ids: readonly string[]): Promise<Map<string, Instrument>> {
+  if (ids.length === 0) return new Map();
+  const rows = await sql<{ instrument: unknown }[]>`
+    select instrument from reference.instruments where id = any(${[...ids]}::text[])`;
+  const instruments = rows.map(({ instrument }) => instrumentSchema.parse(instrument));
+  return new Map(instruments.map((instrument) => [instrument.id, instrument]));
 }
 
 /** An instrument as market-data keeps it. Null: not known yet. */
 export async function readInstrument(sql: Sql, id: string): Promise<Instrument | null> {
-  const rows = await sql<{ instrument: unknown }[]>`select instrument from reference.instruments where id = ${id}`;
-  return rows[0] === undefined ? null : instrumentSchema.parse(rows[0].instrument);
+  return (await readInstruments(sql, [id])).get(id) ?? null;
 }
 
 export interface ShardRow {

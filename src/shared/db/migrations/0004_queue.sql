@@ -51,6 +51,35 @@ create index tasks_failing on queue.tasks (queue, created_at_ms, id) where state
 create function queue.epoch_ms(at timestamptz) returns bigint
 language sql stable return floor(extract(epoch from at) * 1000)::bigint;
 
+-- Writes tasks, each under the next number of its lane, in the order given: p_tasks is JSON, [{id, queue, lane, priority, type,
+-- payload, traceparent}]. Their lanes stay locked to the end of the transaction, and are locked in the order of their names.
+-- p_grace_ms: how long the wake-ups that follow may take before the sweeper repeats them. A new lane's epoch begins with the time
+-- in milliseconds, above all epochs of a lane of this name that was deleted.
+create function queue.enqueue(p_tasks jsonb, p_grace_ms double precision) returns void
+language plpgsql as $$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  with given as materialized (
+    -- How many of its lane come from here on: the lane's next number is the one behind its last task.
+    select t.*, row_number() over (partition by t.queue, t.lane order by t.place desc) as from_end
+    from rows from (jsonb_to_recordset(p_tasks) as (
+      id uuid, queue text, lane text, priority smallint, type text, payload jsonb, traceparent text
+    )) with ordinality as t (id, queue, lane, priority, type, payload, traceparent, place)
+  ), numbered as (
+    insert into queue.lanes as l (queue, lane, next_seq, epoch, wake_at)
+    select g.queue, g.lane, count(*) + 1, queue.epoch_ms(v_now), v_now + p_grace_ms * interval '1 ms'
+    from given g group by g.queue, g.lane order by g.queue, g.lane
+    on conflict (queue, lane) do update
+    set next_seq = l.next_seq + excluded.next_seq - 1, wake_at = least(l.wake_at, excluded.wake_at)
+    returning l.queue, l.lane, l.next_seq
+  )
+  insert into queue.tasks (id, queue, lane, seq, priority, type, payload, traceparent, created_at_ms)
+  select g.id, g.queue, g.lane, n.next_seq - g.from_end, g.priority, g.type, g.payload, g.traceparent, queue.epoch_ms(v_now)
+  from given g join numbered n on n.queue = g.queue and n.lane = g.lane;
+end
+$$;
+
 -- The tasks of a lane that may be done at p_now, in the order to do them. A task that is put off holds back the later ones
 -- of its priority, not those of another; so does a dead one whose type says so.
 create function queue.doable(p_queue text, p_lane text, p_now timestamptz, p_limit integer) returns setof queue.tasks
@@ -130,13 +159,17 @@ end
 $$;
 
 -- Ends a step of a worker that has locked the lane. p_done: [{id, attempts, outcome}], p_later:
--- [{id, attempts, failures, delayMs, error, state, holds, sessionId}]; state dead: it is not tried again.
+-- [{id, attempts, failures, delayMs, error, state, holds, sessionId}]; state dead: it is not tried again. p_tasks and p_grace_ms:
+-- new tasks of any lanes, written first, as queue.enqueue does.
 -- True: more may be done at once (a lease is then kept). False: the lane is released and will be woken when it has to be.
-create function queue.finish(p_queue text, p_lane text, p_done jsonb, p_later jsonb) returns boolean
-language plpgsql as $$
+create function queue.finish(
+  p_queue text, p_lane text, p_done jsonb, p_later jsonb, p_tasks jsonb, p_grace_ms double precision
+) returns boolean language plpgsql as $$
 declare
-  v_now timestamptz := clock_timestamp();
+  v_now timestamptz;
 begin
+  if jsonb_array_length(p_tasks) > 0 then perform queue.enqueue(p_tasks, p_grace_ms); end if;
+  v_now := clock_timestamp();
   update queue.tasks t
   set state = 'done', attempts = d.attempts, outcome = d.outcome, error = null, done_at_ms = queue.epoch_ms(v_now)
   from jsonb_to_recordset(p_done) as d (id uuid, attempts integer, outcome jsonb)
