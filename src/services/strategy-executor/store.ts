@@ -159,14 +159,16 @@ export async function lockHoldings({ sql }: Tx, sessionIds: readonly string[]): 
 
 /** Writes holdings that are locked, by session id. Not to be waited for: it travels with the commit. */
 export function writeHoldings({ sql }: Tx, holdings: ReadonlyMap<string, Holding>): void {
-  const rows = [...holdings].map(([id, { size, pendingSignal, endedOrders }]) => {
-    return { id, held: plain(size), pendingSignal, endedOrders: [...endedOrders] };
-  });
+  const all = [...holdings.values()];
   void sql`
     update strategy_executor.runs r
-    set held = h.held, pending_signal = h."pendingSignal", ended_orders = h."endedOrders"
-    from jsonb_to_recordset(${sql.json(rows)}) as h (id text, held numeric, "pendingSignal" text, "endedOrders" integer[])
-    where r.session_id = h.id`.execute();
+    set held = h.held, pending_signal = h.pending_signal, ended_orders = h.ended_orders::integer[]
+    from unnest(
+      ${[...holdings.keys()]}::text[], ${all.map(({ size }) => plain(size))}::numeric[],
+      ${all.map(({ pendingSignal }) => pendingSignal)}::text[],
+      ${all.map(({ endedOrders }) => `{${endedOrders.join(",")}}`)}::text[]
+    ) as h (session_id, held, pending_signal, ended_orders)
+    where r.session_id = h.session_id`.execute();
 }
 
 /** The instruments of these ids, as market-data keeps them. Those that are not known yet are left out. */

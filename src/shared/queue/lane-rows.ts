@@ -74,9 +74,12 @@ export async function insertTasks(tx: Tx, { tasks, graceMs }: NewTasks): Promise
 
 /** Whether a lane has a task of a type that is not done: an open one, or a dead one that a person may redrive. */
 export async function hasOpenTask(tx: Tx, { queue, lane }: LaneName, type: string): Promise<boolean> {
+  // Two selects, since each has an index of its own; of all tasks there is none.
   const rows = await tx.sql`
-    select 1 from queue.tasks
-    where queue = ${queue} and lane = ${lane} and state <> 'done' and type = ${type} limit 1`;
+    select 1 from queue.tasks where queue = ${queue} and lane = ${lane} and state = 'open' and type = ${type}
+    union all
+    select 1 from queue.tasks where queue = ${queue} and lane = ${lane} and state = 'dead' and type = ${type}
+    limit 1`;
   return rows.length > 0;
 }
 
@@ -87,7 +90,10 @@ export async function lanesWithOpenTask(
 ): Promise<string[]> {
   const rows = await tx.sql<{ lane: string }[]>`
     select lane from queue.tasks
-    where queue = ${queue} and state <> 'done' and type = ${type} and payload @> ${json(tx, part)}`;
+    where queue = ${queue} and state = 'open' and type = ${type} and payload @> ${json(tx, part)}
+    union
+    select lane from queue.tasks
+    where queue = ${queue} and state = 'dead' and type = ${type} and payload @> ${json(tx, part)}`;
   return rows.map(({ lane }) => lane);
 }
 

@@ -59,24 +59,24 @@ create function queue.enqueue(p_tasks jsonb, p_grace_ms double precision) return
 language plpgsql as $$
 declare
   v_now timestamptz := clock_timestamp();
+  v_task record;
+  v_seq bigint;
 begin
-  with given as materialized (
-    -- How many of its lane come from here on: the lane's next number is the one behind its last task.
-    select t.*, row_number() over (partition by t.queue, t.lane order by t.place desc) as from_end
-    from rows from (jsonb_to_recordset(p_tasks) as (
+  for v_task in
+    select * from rows from (jsonb_to_recordset(p_tasks) as (
       id uuid, queue text, lane text, priority smallint, type text, payload jsonb, traceparent text
     )) with ordinality as t (id, queue, lane, priority, type, payload, traceparent, place)
-  ), numbered as (
+    order by t.queue, t.lane, t.place
+  loop
     insert into queue.lanes as l (queue, lane, next_seq, epoch, wake_at)
-    select g.queue, g.lane, count(*) + 1, queue.epoch_ms(v_now), v_now + p_grace_ms * interval '1 ms'
-    from given g group by g.queue, g.lane order by g.queue, g.lane
+    values (v_task.queue, v_task.lane, 2, queue.epoch_ms(v_now), v_now + p_grace_ms * interval '1 ms')
     on conflict (queue, lane) do update
-    set next_seq = l.next_seq + excluded.next_seq - 1, wake_at = least(l.wake_at, excluded.wake_at)
-    returning l.queue, l.lane, l.next_seq
-  )
-  insert into queue.tasks (id, queue, lane, seq, priority, type, payload, traceparent, created_at_ms)
-  select g.id, g.queue, g.lane, n.next_seq - g.from_end, g.priority, g.type, g.payload, g.traceparent, queue.epoch_ms(v_now)
-  from given g join numbered n on n.queue = g.queue and n.lane = g.lane;
+    set next_seq = l.next_seq + 1, wake_at = least(l.wake_at, excluded.wake_at)
+    returning next_seq - 1 into v_seq;
+    insert into queue.tasks (id, queue, lane, seq, priority, type, payload, traceparent, created_at_ms)
+    values (v_task.id, v_task.queue, v_task.lane, v_seq, v_task.priority, v_task.type, v_task.payload, v_task.traceparent,
+      queue.epoch_ms(v_now));
+  end loop;
 end
 $$;
 
@@ -119,9 +119,13 @@ $$;
 
 -- When a lane without doable tasks has to be woken: its first task that is put off. Null: it is empty.
 create function queue.next_wake(p_queue text, p_lane text, p_now timestamptz) returns timestamptz
-language sql stable as $$
-  select min(run_after) from queue.tasks
-  where queue = p_queue and lane = p_lane and state = 'open' and run_after > p_now
+language plpgsql stable as $$
+begin
+  return (
+    select min(run_after) from queue.tasks
+    where queue = p_queue and lane = p_lane and state = 'open' and run_after > p_now
+  );
+end
 $$;
 
 -- Takes a lane's lease and its first task (lease mode). p_epoch null: a new lease under the next epoch, nothing when another
@@ -167,22 +171,26 @@ create function queue.finish(
 ) returns boolean language plpgsql as $$
 declare
   v_now timestamptz;
+  v_task record;
 begin
   if jsonb_array_length(p_tasks) > 0 then perform queue.enqueue(p_tasks, p_grace_ms); end if;
   v_now := clock_timestamp();
-  update queue.tasks t
-  set state = 'done', attempts = d.attempts, outcome = d.outcome, error = null, done_at_ms = queue.epoch_ms(v_now)
-  from jsonb_to_recordset(p_done) as d (id uuid, attempts integer, outcome jsonb)
-  where t.id = d.id and t.state = 'open';
-  if jsonb_array_length(p_later) > 0 then
-    update queue.tasks t
-    set run_after = v_now + l."delayMs" * interval '1 ms', attempts = l.attempts, failures = l.failures, error = l.error,
-      state = l.state, holds = l.holds, session_id = l."sessionId"
-    from jsonb_to_recordset(p_later) as l (
+  -- One by one, by their ids: joined with JSON, of which the planner knows nothing, all open tasks would be read.
+  for v_task in select * from jsonb_to_recordset(p_done) as d (id uuid, attempts integer, outcome jsonb) loop
+    update queue.tasks
+    set state = 'done', attempts = v_task.attempts, outcome = v_task.outcome, error = null, done_at_ms = queue.epoch_ms(v_now)
+    where id = v_task.id and state = 'open';
+  end loop;
+  for v_task in
+    select * from jsonb_to_recordset(p_later) as l (
       id uuid, attempts integer, failures integer, "delayMs" double precision, error text, state text, holds boolean,
       "sessionId" text)
-    where t.id = l.id and t.state = 'open';
-  end if;
+  loop
+    update queue.tasks
+    set run_after = v_now + v_task."delayMs" * interval '1 ms', attempts = v_task.attempts, failures = v_task.failures,
+      error = v_task.error, state = v_task.state, holds = v_task.holds, session_id = v_task."sessionId"
+    where id = v_task.id and state = 'open';
+  end loop;
   perform from queue.doable(p_queue, p_lane, v_now, 1);
   if found then return true; end if;
   update queue.lanes

@@ -95,28 +95,27 @@ $$;
 -- risk_manager.approve(orders): writes decisions with what their orders may take, and uses up the orders' numbers. The session's
 -- budget is locked already.
 --   orders  JSON: [{ signalId, index, sessionId, run, signalNumber, orderId, number, side, size, mark, marketAtMs, atMs,
---           quotePerUnit, basePerUnit }], decimals as text
+--           quotePerUnit, basePerUnit }], decimals as text, in the order of their numbers
 create function risk_manager.approve(in_orders jsonb) returns void language plpgsql as $$
+declare
+  o record;
 begin
-  with given as materialized (
+  for o in
     select * from jsonb_to_recordset(in_orders) as o (
       "signalId" text, index integer, "sessionId" text, run integer, "signalNumber" integer, "orderId" text, number integer,
       side text, size numeric, mark numeric, "marketAtMs" bigint, "atMs" bigint, "quotePerUnit" numeric,
       "basePerUnit" numeric)
-  ), decided as (
+  loop
     insert into risk_manager.decisions (signal_id, order_index, session_id, run, signal_number, kind, order_id, order_number,
       side, size, mark, market_at_ms, decided_at_ms)
-    select "signalId", index, "sessionId", run, "signalNumber", 'approved', "orderId", number, side, size, mark, "marketAtMs",
-      "atMs"
-    from given
-  ), reserved as (
+    values (o."signalId", o.index, o."sessionId", o.run, o."signalNumber", 'approved', o."orderId", o.number, o.side, o.size,
+      o.mark, o."marketAtMs", o."atMs");
     insert into risk_manager.reservations (order_id, session_id, size_left, quote_per_unit, base_per_unit, created_at_ms)
-    select "orderId", "sessionId", size, "quotePerUnit", "basePerUnit", "atMs" from given
-  )
-  update risk_manager.budgets b
-  set next_order_number = last.number + 1, market_at_ms = last."marketAtMs", updated_at_ms = last."atMs"
-  from (select distinct on ("sessionId") * from given order by "sessionId", number desc) last
-  where b.session_id = last."sessionId";
+    values (o."orderId", o."sessionId", o.size, o."quotePerUnit", o."basePerUnit", o."atMs");
+    update risk_manager.budgets
+    set next_order_number = o.number + 1, market_at_ms = o."marketAtMs", updated_at_ms = o."atMs"
+    where session_id = o."sessionId";
+  end loop;
 end
 $$;
 
@@ -127,19 +126,23 @@ $$;
 --   ended    the orders that have ended: their reservations go
 create function risk_manager.follow(in_budgets jsonb, in_filled jsonb, in_ended text[], in_at_ms bigint) returns void
 language plpgsql as $$
+declare
+  b record;
+  f record;
 begin
-  with booked as (
-    update risk_manager.budgets b
-    set book = g.book, next_order_number = g."nextOrderNumber", market_at_ms = g."marketAtMs",
-      refused_exit = g."refusedExit", updated_at_ms = in_at_ms
-    from jsonb_to_recordset(in_budgets) as g (
+  -- One by one, by their keys: joined with JSON, of which the planner knows nothing, whole tables would be read.
+  for b in
+    select * from jsonb_to_recordset(in_budgets) as b (
       "sessionId" text, book jsonb, "nextOrderNumber" integer, "marketAtMs" bigint, "refusedExit" jsonb)
-    where b.session_id = g."sessionId"
-  ), ended as (
-    delete from risk_manager.reservations where order_id = any(in_ended)
-  )
-  update risk_manager.reservations r set size_left = greatest(r.size_left - f.size, 0)
-  from jsonb_to_recordset(in_filled) as f ("orderId" text, size numeric)
-  where r.order_id = f."orderId";
+  loop
+    update risk_manager.budgets
+    set book = b.book, next_order_number = b."nextOrderNumber", market_at_ms = b."marketAtMs",
+      refused_exit = b."refusedExit", updated_at_ms = in_at_ms
+    where session_id = b."sessionId";
+  end loop;
+  for f in select * from jsonb_to_recordset(in_filled) as f ("orderId" text, size numeric) loop
+    update risk_manager.reservations set size_left = greatest(size_left - f.size, 0) where order_id = f."orderId";
+  end loop;
+  delete from risk_manager.reservations where order_id = any(in_ended);
 end
 $$;
