@@ -171,6 +171,7 @@ create function queue.finish(
 ) returns boolean language plpgsql as $$
 declare
   v_now timestamptz;
+  v_wake_at timestamptz;
   v_task record;
 begin
   if jsonb_array_length(p_tasks) > 0 then perform queue.enqueue(p_tasks, p_grace_ms); end if;
@@ -191,11 +192,14 @@ begin
       error = v_task.error, state = v_task.state, holds = v_task.holds, session_id = v_task."sessionId"
     where id = v_task.id and state = 'open';
   end loop;
-  perform from queue.doable(p_queue, p_lane, v_now, 1);
-  if found then return true; end if;
-  update queue.lanes
-  set owner = null, lease_until = null, wake_at = queue.next_wake(p_queue, p_lane, v_now)
-  where queue = p_queue and lane = p_lane;
+  -- Mostly nothing is left, and one look says so.
+  perform from queue.tasks where queue = p_queue and lane = p_lane and state = 'open' limit 1;
+  if found then
+    perform from queue.doable(p_queue, p_lane, v_now, 1);
+    if found then return true; end if;
+    v_wake_at := queue.next_wake(p_queue, p_lane, v_now);
+  end if;
+  update queue.lanes set owner = null, lease_until = null, wake_at = v_wake_at where queue = p_queue and lane = p_lane;
   return false;
 end
 $$;
