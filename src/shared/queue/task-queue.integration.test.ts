@@ -283,6 +283,11 @@ describe("transaction mode", () => {
       return row;
     });
     expect(tried).toEqual({ attempts: 1, error: "no" });
+    // Whoever finds the lane then: its worker may be gone.
+    const [lane] = await fixture.database.db.sql<{ wakes: boolean }[]>`
+      select l.wake_at >= t.run_after as wakes from queue.lanes l join queue.tasks t using (queue, lane)
+      where queue = 'poison' and t.seq = 2`;
+    expect(lane).toEqual({ wakes: true });
     broken = false;
     await until(async () => (await fixture.openTasks(task)) === 0);
     expect(await effects(task, "lane")).toEqual([1, 2, 3]);
