@@ -1,9 +1,8 @@
-import { applyFill, type Book, bookFromJson, moneyOf } from "#shared/accounting/book.ts";
+import { type Assets, applyFill, type Book, bookFromJson, moneyOf } from "#shared/accounting/book.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
 import type { BusEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { type Decimal, ZERO } from "#shared/domain/decimal.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { ORDERS } from "#shared/messages/topics.ts";
@@ -38,9 +37,9 @@ export async function followOrders(
   if (steps.length === 0) return;
   const sessionIds = [...new Set(steps.map(({ order }) => order.sessionId))].sort();
   const instrumentIds = [...new Set(steps.map(({ order }) => order.instrumentId))];
-  const { budgets: rows, instruments } = await lockBudgets(tx, sessionIds, instrumentIds);
+  const { budgets: rows, assets } = await lockBudgets(tx, sessionIds, instrumentIds);
   const nowMs = deps.clock.nowMs();
-  const budgets = rows.map((row) => applySteps(row, { steps, instruments, nowMs }));
+  const budgets = rows.map((row) => applySteps(row, { steps, assets, nowMs }));
   writeFollowed(tx, { budgets, ...reservationsAfter(steps) }, nowMs);
   for (const [index, { sessionId, refusedExit }] of budgets.entries()) {
     const before = rows[index]?.refused_exit ?? null;
@@ -87,11 +86,7 @@ function readStep({ data }: BusEvent): Step {
 
 function applySteps(
   row: BudgetRow,
-  {
-    steps,
-    instruments,
-    nowMs,
-  }: { steps: readonly Step[]; instruments: ReadonlyMap<string, Instrument>; nowMs: number },
+  { steps, assets, nowMs }: { steps: readonly Step[]; assets: ReadonlyMap<string, Assets>; nowMs: number },
 ) {
   let book: Book = bookFromJson(row.book);
   let nextOrderNumber = row.next_order_number;
@@ -102,7 +97,7 @@ function applySteps(
     nextOrderNumber = Math.max(nextOrderNumber, order.number + 1);
     refusedExit = row.is_over ? null : afterExitEvent(refusedExit, order, nowMs);
     if (fill === null) continue;
-    const instrument = instruments.get(fill.instrumentId);
+    const instrument = assets.get(fill.instrumentId);
     if (instrument === undefined) throw new RangeError(`A fill of ${fill.instrumentId}, which nobody knows.`);
     marketAtMs = Math.max(marketAtMs, fill.atMs);
     book = applyFill(book, moneyOf(fill), instrument);

@@ -1,4 +1,11 @@
-import { type Book, type BookJson, bookFromJson, bookToJson, createBook } from "#shared/accounting/book.ts";
+import {
+  type Assets,
+  type Book,
+  type BookJson,
+  bookFromJson,
+  bookToJson,
+  createBook,
+} from "#shared/accounting/book.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { TradingState } from "#shared/domain/account.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
@@ -163,22 +170,22 @@ export interface BudgetRow {
 /** States in which nothing closes what a session holds, until a person starts or stops it. */
 export const OVER: readonly SessionState[] = ["STOPPED", "FAULTED", "DELETED"];
 
-/** Locks the budgets of sessions, in their order, and reads the instruments that their orders are for. */
+/** Locks the budgets of sessions, in their order, and reads what the instruments of their orders trade, by their ids. */
 export async function lockBudgets(
   { sql }: Tx,
   sessionIds: readonly string[],
   instrumentIds: readonly string[],
-): Promise<{ budgets: BudgetRow[]; instruments: ReadonlyMap<string, Instrument> }> {
-  const [budgets, instruments] = await Promise.all([
-    sql<BudgetRow[]>`
-      select b.session_id, b.book, b.next_order_number, b.market_at_ms, b.refused_exit,
-        coalesce(s.state = any(${[...OVER]}::text[]), true) as is_over
-      from risk_manager.budgets b left join reference.sessions s on s.id = b.session_id
-      where b.session_id = any(${[...sessionIds]}::text[]) order by b.session_id for update of b`,
-    sql<{ id: string; instrument: Instrument }[]>`
-      select id, instrument from reference.instruments where id = any(${[...instrumentIds]}::text[])`,
-  ]);
-  return { budgets, instruments: new Map(instruments.map(({ id, instrument }) => [id, instrument])) };
+): Promise<{ budgets: BudgetRow[]; assets: ReadonlyMap<string, Assets> }> {
+  // The assets stand in each row: a statement of their own would cost more than they are long.
+  const budgets = await sql<(BudgetRow & { assets: Record<string, Assets> | null })[]>`
+    select b.session_id, b.book, b.next_order_number, b.market_at_ms, b.refused_exit,
+      coalesce(s.state = any(${[...OVER]}::text[]), true) as is_over, (
+        select jsonb_object_agg(id, jsonb_build_object('id', id, 'base', instrument -> 'base', 'quote', instrument -> 'quote'))
+        from reference.instruments where id = any(${[...instrumentIds]}::text[])
+      ) as assets
+    from risk_manager.budgets b left join reference.sessions s on s.id = b.session_id
+    where b.session_id = any(${[...sessionIds]}::text[]) order by b.session_id for update of b`;
+  return { budgets, assets: new Map(Object.entries(budgets[0]?.assets ?? {})) };
 }
 
 /** What events of orders have made of budgets and reservations. */

@@ -1,3 +1,4 @@
+import type { Assets } from "#shared/accounting/book.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import { type Instrument, instrumentSchema } from "#shared/domain/instrument.ts";
@@ -149,12 +150,26 @@ export async function faultRun(
   return result.count === 1;
 }
 
-/** Locks the holdings of sessions, by session id. Those that were never started are left out. */
-export async function lockHoldings({ sql }: Tx, sessionIds: readonly string[]): Promise<Map<string, Holding>> {
-  const rows = await sql<(Pick<StoredRow, "held" | "pending_signal" | "ended_orders"> & { session_id: string })[]>`
-    select session_id, held, pending_signal, ended_orders from strategy_executor.runs
+/**
+ * Locks the holdings of sessions, by session id, and reads what instruments trade, by their ids. Left out are sessions that were
+ * never started and instruments that are not known yet.
+ */
+export async function lockHoldings(
+  { sql }: Tx,
+  sessionIds: readonly string[],
+  instrumentIds: readonly string[],
+): Promise<{ held: Map<string, Holding>; assets: ReadonlyMap<string, Assets> }> {
+  type Row = Pick<StoredRow, "held" | "pending_signal" | "ended_orders"> & { session_id: string };
+  // The assets stand in each row: a statement of their own would cost more than they are long.
+  const rows = await sql<(Row & { assets: Record<string, Assets> | null })[]>`
+    select session_id, held, pending_signal, ended_orders, (
+      select jsonb_object_agg(id, jsonb_build_object('id', id, 'base', instrument -> 'base', 'quote', instrument -> 'quote'))
+      from reference.instruments where id = any(${[...instrumentIds]}::text[])
+    ) as assets
+    from strategy_executor.runs
     where session_id = any(${[...sessionIds]}::text[]) order by session_id for update`;
-  return new Map(rows.map((row) => [row.session_id, holdingOf(row)]));
+  const held = new Map(rows.map((row) => [row.session_id, holdingOf(row)]));
+  return { held, assets: new Map(Object.entries(rows[0]?.assets ?? {})) };
 }
 
 /** Writes holdings that are locked, by session id. Not to be waited for: it travels with the commit. */
@@ -171,18 +186,10 @@ export function writeHoldings({ sql }: Tx, holdings: ReadonlyMap<string, Holding
     where r.session_id = h.session_id`.execute();
 }
 
-/** The instruments of these ids, as market-data keeps them. Those that are not known yet are left out. */
-export async function readInstruments(sql: Sql, ids: readonly string[]): Promise<Map<string, Instrument>> {
-  if (ids.length === 0) return new Map();
-  const rows = await sql<{ instrument: unknown }[]>`
-    select instrument from reference.instruments where id = any(${[...ids]}::text[])`;
-  const instruments = rows.map(({ instrument }) => instrumentSchema.parse(instrument));
-  return new Map(instruments.map((instrument) => [instrument.id, instrument]));
-}
-
 /** An instrument as market-data keeps it. Null: not known yet. */
 export async function readInstrument(sql: Sql, id: string): Promise<Instrument | null> {
-  return (await readInstruments(sql, [id])).get(id) ?? null;
+  const rows = await sql<{ instrument: unknown }[]>`select instrument from reference.instruments where id = ${id}`;
+  return rows[0] === undefined ? null : instrumentSchema.parse(rows[0].instrument);
 }
 
 export interface ShardRow {
