@@ -7,7 +7,7 @@ import { AppError } from "#shared/errors/app-error.ts";
 import type { TaskOutcome } from "#shared/queue/queue.ts";
 import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
 import { refuseSignal } from "./admission.ts";
-import { type Budget, openBudget, readContext } from "./store.ts";
+import { type Budget, readContext } from "./store.ts";
 import { approve, type DecideDeps, deny } from "./write-decision.ts";
 
 /**
@@ -16,11 +16,10 @@ import { approve, type DecideDeps, deny } from "./write-decision.ts";
  * the session's orders: it is kept from their events, by a group of its own.
  */
 export async function decideSignal(tx: Tx, deps: DecideDeps, signal: Signal): Promise<TaskOutcome> {
-  const context = await readContext(tx, signal);
-  if (context.decided !== null) return { decision: "already made" };
-  const { session, instrument } = context;
   const nowMs = deps.clock.nowMs();
-  const budget = context.budget ?? (session === null ? null : await openBudget(tx, session, nowMs));
+  const context = await readContext(tx, signal, nowMs);
+  if (context.decided !== null) return { decision: "already made" };
+  const { session, instrument, budget } = context;
   const marketNowMs = instrument === null ? null : deps.exchanges.marketNowMs(instrument.venue);
   const marketAtMs = Math.max(signal.marketAtMs, budget?.marketAtMs ?? 0, marketNowMs ?? 0);
   const { account, gap } = context;

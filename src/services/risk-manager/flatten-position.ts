@@ -10,7 +10,7 @@ import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { whyIncomplete } from "#shared/risk/book-rule.ts";
 import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
 import { sayRefused } from "./refused-exit.ts";
-import { type Budget, type Cause, type DecisionContext, openBudget, readContext } from "./store.ts";
+import { type Budget, type Cause, type DecisionContext, readContext } from "./store.ts";
 import { approve, type DecideDeps, deny } from "./write-decision.ts";
 
 /** The cause of the first decision that flattens an instrument in one version of a session. */
@@ -27,10 +27,9 @@ function flattenCauseOf({ sessionId, run, version, instrumentId }: FlattenPositi
  */
 export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenPosition): Promise<TaskOutcome> {
   const first = causeOf(wanted, deps.clock.stampMs());
-  const context = await readContext(tx, first);
-  const { session } = context;
-  if (session === null || !isWanted(session, wanted)) return { decision: "not wanted any more" };
-  const budget = context.budget ?? (await openBudget(tx, session, deps.clock.nowMs()));
+  const context = await readContext(tx, first, deps.clock.nowMs());
+  const { session, budget } = context;
+  if (session === null || budget === null || !isWanted(session, wanted)) return { decision: "not wanted any more" };
   if (budget.openOrders > 0) return { decision: "orders are under way", orders: budget.openOrders };
   const incomplete = whyIncomplete(context.gap, session.degraded);
   if (incomplete !== null) {

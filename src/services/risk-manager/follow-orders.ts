@@ -1,28 +1,19 @@
-import { applyFill, type Book, type BookJson, bookFromJson, bookToJson, moneyOf } from "#shared/accounting/book.ts";
+import { type Assets, applyFill, type Book, bookFromJson, moneyOf } from "#shared/accounting/book.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
 import type { BusEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
+import { type Decimal, ZERO } from "#shared/domain/decimal.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
-import type { Session, SessionState } from "#shared/domain/session.ts";
+import type { Session } from "#shared/domain/session.ts";
 import { ORDERS } from "#shared/messages/topics.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { afterExitEvent, concernsExits, type RefusedExit, sayRefused } from "./refused-exit.ts";
+import { type BudgetRow, type Followed, forgetRefusedExits, lockBudgets, OVER, writeFollowed } from "./store.ts";
 
 interface Step {
   order: Order;
   fill: Fill | null;
-}
-
-interface BudgetRow {
-  session_id: string;
-  book: BookJson;
-  next_order_number: number;
-  market_at_ms: number;
-  refused_exit: RefusedExit | null;
-  /** Whether the session is over: then no exit of it follows. */
-  is_over: boolean;
 }
 
 /** Whether an event moves money or a reservation (a fill, an order's end), or tells whether the venue takes exits. */
@@ -44,33 +35,17 @@ export async function followOrders(
 ): Promise<void> {
   const steps = events.filter(concernsBook).map(readStep);
   if (steps.length === 0) return;
-  const { sql } = tx;
   const sessionIds = [...new Set(steps.map(({ order }) => order.sessionId))].sort();
   const instrumentIds = [...new Set(steps.map(({ order }) => order.instrumentId))];
-  const [rows, instruments] = await Promise.all([
-    sql<BudgetRow[]>`
-      select b.session_id, b.book, b.next_order_number, b.market_at_ms, b.refused_exit,
-        coalesce(s.state = any(${[...OVER]}), true) as is_over
-      from risk_manager.budgets b left join reference.sessions s on s.id = b.session_id
-      where b.session_id = any(${sessionIds}) order by b.session_id for update of b`,
-    sql<{ id: string; instrument: Instrument }[]>`
-      select id, instrument from reference.instruments where id = any(${instrumentIds})`,
-  ]);
-  const byId = new Map(instruments.map(({ id, instrument }) => [id, instrument]));
+  const { budgets: rows, assets } = await lockBudgets(tx, sessionIds, instrumentIds);
   const nowMs = deps.clock.nowMs();
-  const budgets = rows.map((row) => applySteps(row, { steps, instruments: byId, nowMs }));
-  await Promise.all([
-    ...budgets.map((budget) => writeBudget(tx, budget, nowMs)),
-    ...steps.map((step) => shrinkReservation(tx, step)),
-  ]);
+  const budgets = rows.map((row) => applySteps(row, { steps, assets, nowMs }));
+  writeFollowed(tx, { budgets, ...reservationsAfter(steps) }, nowMs);
   for (const [index, { sessionId, refusedExit }] of budgets.entries()) {
     const before = rows[index]?.refused_exit ?? null;
     if (refusedExit !== before) await tellRefused(tx, deps, sessionId, refusedExit);
   }
 }
-
-/** States in which nothing closes what a session holds, until a person starts or stops it. */
-const OVER: readonly SessionState[] = ["STOPPED", "FAULTED", "DELETED"];
 
 /** Whether a session's event ends what is known of its refused exits. */
 export function concernsRefusals({ type, data }: BusEvent): boolean {
@@ -83,12 +58,9 @@ export async function forgetRefusals(
   deps: Pick<Deps, "clock" | "bus">,
   events: readonly BusEvent[],
 ): Promise<void> {
-  for (const sessionId of [...new Set(events.filter(concernsRefusals).map(({ key }) => key))].sort()) {
-    const rows = await tx.sql`
-      update risk_manager.budgets set refused_exit = null
-      where session_id = ${sessionId} and refused_exit is not null returning 1`;
-    if (rows.length > 0) await tellRefused(tx, deps, sessionId, null);
-  }
+  const over = new Set(events.filter(concernsRefusals).map(({ key }) => key));
+  if (over.size === 0) return;
+  for (const sessionId of await forgetRefusedExits(tx, [...over])) await tellRefused(tx, deps, sessionId, null);
 }
 
 async function tellRefused(
@@ -114,11 +86,7 @@ function readStep({ data }: BusEvent): Step {
 
 function applySteps(
   row: BudgetRow,
-  {
-    steps,
-    instruments,
-    nowMs,
-  }: { steps: readonly Step[]; instruments: ReadonlyMap<string, Instrument>; nowMs: number },
+  { steps, assets, nowMs }: { steps: readonly Step[]; assets: ReadonlyMap<string, Assets>; nowMs: number },
 ) {
   let book: Book = bookFromJson(row.book);
   let nextOrderNumber = row.next_order_number;
@@ -129,7 +97,7 @@ function applySteps(
     nextOrderNumber = Math.max(nextOrderNumber, order.number + 1);
     refusedExit = row.is_over ? null : afterExitEvent(refusedExit, order, nowMs);
     if (fill === null) continue;
-    const instrument = instruments.get(fill.instrumentId);
+    const instrument = assets.get(fill.instrumentId);
     if (instrument === undefined) throw new RangeError(`A fill of ${fill.instrumentId}, which nobody knows.`);
     marketAtMs = Math.max(marketAtMs, fill.atMs);
     book = applyFill(book, moneyOf(fill), instrument);
@@ -137,22 +105,13 @@ function applySteps(
   return { sessionId: row.session_id, book, nextOrderNumber, marketAtMs, refusedExit };
 }
 
-async function writeBudget({ sql }: Tx, budget: ReturnType<typeof applySteps>, atMs: number): Promise<void> {
-  await sql`
-    update risk_manager.budgets
-    set book = ${sql.json(bookToJson(budget.book))}, next_order_number = ${budget.nextOrderNumber},
-      market_at_ms = ${budget.marketAtMs}, refused_exit = ${toJson(sql, budget.refusedExit)}, updated_at_ms = ${atMs}
-    where session_id = ${budget.sessionId}`;
-}
-
-function toJson(sql: Tx["sql"], refusedExit: RefusedExit | null) {
-  return refusedExit === null ? null : sql.json({ ...refusedExit });
-}
-
-async function shrinkReservation({ sql }: Tx, { order, fill }: Step): Promise<void> {
-  if (isTerminal(order.state)) await sql`delete from risk_manager.reservations where order_id = ${order.id}`;
-  else if (fill !== null) {
-    await sql`update risk_manager.reservations set size_left = greatest(size_left - ${fill.size}::numeric, 0)
-      where order_id = ${order.id}`;
+/** What steps make of the reservations: an end takes its order's away, a fill of one that goes on makes it less. */
+function reservationsAfter(steps: readonly Step[]): Pick<Followed, "filled" | "ended"> {
+  const ended = new Set(steps.filter(({ order }) => isTerminal(order.state)).map(({ order }) => order.id));
+  const filled = new Map<string, Decimal>();
+  for (const { order, fill } of steps) {
+    if (fill === null || ended.has(order.id)) continue;
+    filled.set(order.id, (filled.get(order.id) ?? ZERO).plus(fill.size));
   }
+  return { filled, ended };
 }

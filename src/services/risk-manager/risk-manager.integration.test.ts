@@ -41,6 +41,15 @@ async function firstOrder(session: Session): Promise<OrderRequest> {
   return order;
 }
 
+/** Awaits that statements with such a text wait for a lock. */
+const waiting = (text: string, count = 1) =>
+  until(async () => {
+    const found = await world.database.db.sql`
+      select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like ${`%${text}%`}
+        and datname = current_database()`;
+    return found.length >= count;
+  });
+
 /** A session that has bought ten at 100 and been told so. */
 async function holding(): Promise<Session> {
   const session = await putSession(world.database.db.sql, riskSession());
@@ -119,6 +128,35 @@ describe("the budget of a session", () => {
     expect((await world.placed(session.id)).map(({ number }) => number)).toEqual([1]);
   });
 
+  test("is decided on by one at a time: who comes second sees what the first has taken", async () => {
+    const session = await holding();
+    const { db } = world.database;
+    let second: Promise<unknown> = Promise.resolve();
+    await db.transaction(async (tx) => {
+      await decideSignal(tx, world.ports, signalOf(session, { number: 2 }));
+      const other = db.transaction((its) => decideSignal(its, world.ports, signalOf(session, { number: 3 })));
+      second = other.catch((error: unknown) => error);
+      await waiting("risk_manager.context");
+    });
+    expect(await second).toMatchObject({ code: "CONFLICT" });
+  });
+
+  test("is decided on by one at a time also where a denial has just opened it", async () => {
+    const session = await putSession(world.database.db.sql, riskSession());
+    const { db } = world.database;
+    const others: Promise<unknown>[] = [];
+    await db.transaction(async (tx) => {
+      await decideSignal(tx, world.ports, signalOf(session, { validUntilMs: 1 }));
+      for (const number of [2, 3]) {
+        others.push(db.transaction((its) => decideSignal(its, world.ports, signalOf(session, { number }))));
+      }
+      await waiting("risk_manager.context", 2);
+    });
+    const outcomes = await Promise.allSettled(others);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+    expect(await world.placed(session.id)).toHaveLength(1);
+  });
+
   test("is decided on when the book has all fills: until then a signal waits", async () => {
     const session = await putSession(world.database.db.sql, riskSession());
     await decide(signalOf(session));
@@ -139,6 +177,10 @@ describe("the budget of a session", () => {
     await decide(signalOf(session));
     const order = await firstOrder(session);
     expect(await world.reserved(order.id)).toEqual({ quote: "1001", base: "0" });
+    const [opened] = await world.database.db.sql<{ next: number; capital: string; at: number }[]>`
+      select next_order_number as next, capital, market_at_ms as at from risk_manager.budgets
+      where session_id = ${session.id}`;
+    expect(opened).toEqual({ next: 2, capital: "10000", at: order.marketAtMs });
     const part = await world.tell(sent(order), fillOf(order, `${session.id}-1`, "4"));
     await until(async () => (await world.reserved(order.id))?.quote !== "1001");
     expect(await world.reserved(order.id)).toEqual({ quote: "600.6", base: "0" });
@@ -168,26 +210,24 @@ describe("a pause", () => {
     expect(await decide(signalOf(session, { intent: EXIT }))).toMatchObject({ kind: "approved" });
   });
 
-  test("waits for a decision that is being made, so that none is made after its answer", async () => {
-    const session = await putSession(world.database.db.sql, riskSession());
-    const order: string[] = [];
-    let paused: Promise<unknown> = Promise.resolve();
-    await world.database.db.transaction(async (tx) => {
-      await decideSignal(tx, world.ports, signalOf(session));
-      paused = putSession(world.database.db.sql, { ...session, state: "PAUSED", version: 2 }).then(() =>
-        order.push("paused"),
-      );
-      await until(async () => {
-        const waiting = await world.database.db.sql`
-          select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%reference.sessions%'
-            and datname = current_database()`;
-        return waiting.length > 0;
+  test.each(["a session", "an account"])(
+    "of %s waits for a decision that is being made, so that none is made after its answer",
+    async (what) => {
+      const session = await putSession(world.database.db.sql, riskSession());
+      const pause = () => putSession(world.database.db.sql, { ...session, state: "PAUSED", version: 2 });
+      const order: string[] = [];
+      let paused: Promise<unknown> = Promise.resolve();
+      await world.database.db.transaction(async (tx) => {
+        await decideSignal(tx, world.ports, signalOf(session));
+        const done = what === "a session" ? pause() : world.putAccount("HALTED");
+        paused = done.then(() => order.push("paused"));
+        await waiting(what === "a session" ? "reference.sessions" : "reference.accounts");
+        order.push("decided");
       });
-      order.push("decided");
-    });
-    await paused;
-    expect(order).toEqual(["decided", "paused"]);
-  });
+      await paused;
+      expect(order).toEqual(["decided", "paused"]);
+    },
+  );
 });
 
 describe("a session that is degraded", () => {

@@ -1,10 +1,17 @@
-import { type Book, type BookJson, bookFromJson, bookToJson, createBook } from "#shared/accounting/book.ts";
+import {
+  type Assets,
+  type Book,
+  type BookJson,
+  bookFromJson,
+  bookToJson,
+  createBook,
+} from "#shared/accounting/book.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { TradingState } from "#shared/domain/account.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
-import type { Session } from "#shared/domain/session.ts";
+import type { Session, SessionState } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
 import { ORDERS } from "#shared/messages/topics.ts";
 import type { BookGap } from "#shared/risk/book-rule.ts";
@@ -53,112 +60,71 @@ export interface DecisionContext {
   /** Null: no such account is known. */
   account: TradingState | null;
   instrument: Instrument | null;
+  /** Null: there is no such session. */
   budget: Budget | null;
 }
 
-interface BudgetRow {
-  capital: string;
-  book: BookJson;
+/** A row of `risk_manager.context`; null is what there is none of. */
+interface ContextRow {
+  decided: DecisionContext["decided"];
+  session: Session | null;
+  gap: BookGap | null;
+  trading_state: TradingState | null;
+  instrument: Instrument | null;
+  capital: string | null;
+  book: BookJson | null;
   next_order_number: number;
   market_at_ms: number;
   refused_exit: RefusedExit | null;
+  quote: string;
+  base: string;
+  open_orders: number;
 }
 
+/** What a budget holds before a capital is paid in. */
+const EMPTY = bookToJson(createBook(ZERO));
+
 /**
- * All that a decision is made from, in one round trip and in lock order: the session is locked against changes of its
- * state, its budget against other decisions. The sum of the reservations is read after the budget is locked.
+ * All that a decision is made from, in one statement: the session is locked against changes of its state, its budget against
+ * other decisions. A session that has no budget yet gets one. `atMs`: wall clock.
  */
 export async function readContext(
   tx: Tx,
   { id, sessionId, instrumentId }: Pick<Cause, "id" | "sessionId" | "instrumentId">,
+  atMs: number,
 ): Promise<DecisionContext> {
   const { sql } = tx;
-  const [decisions, sessions, accounts, instruments, budgets, orders] = await Promise.all([
-    sql<{ kind: "approved" | "denied" }[]>`
-      select kind from risk_manager.decisions where signal_id = ${id} and order_index = 0`,
-    sql<{ session: Session; gap: BookGap | null }[]>`
-      select session, (select to_jsonb(b) from reference.incomplete_books b where b.session_id = ${sessionId}) as gap
-      from reference.sessions where id = ${sessionId} for share`,
-    sql<{ trading_state: TradingState }[]>`
-      select trading_state from reference.accounts
-      where id = (select account_id from reference.sessions where id = ${sessionId}) for share`,
-    sql<{ instrument: Instrument }[]>`select instrument from reference.instruments where id = ${instrumentId}`,
-    sql<BudgetRow[]>`
-      select capital, book, next_order_number, market_at_ms, refused_exit
-      from risk_manager.budgets where session_id = ${sessionId} for update`,
-    selectOpenOrders(tx, sessionId),
-  ]);
-  const session = sessions[0]?.session ?? null;
-  const row = budgets[0];
+  const [row] = await sql<ContextRow[]>`
+    select * from risk_manager.context(${id}, ${sessionId}, ${instrumentId}, ${GROUP}, ${ORDERS.name}, ${sql.json(EMPTY)},
+      ${atMs})`;
+  if (row === undefined) throw new RangeError("A context is one row.");
+  const { decided, session, gap, trading_state: account, instrument } = row;
+  return { decided, session, gap, account, instrument, budget: budgetOf(tx, row) };
+}
+
+function budgetOf(tx: Tx, row: ContextRow): Budget | null {
+  const { session, capital, book, quote, base, open_orders: openOrders } = row;
+  if (capital === null || book === null) return null;
   return {
-    decided: decisions[0]?.kind ?? null,
-    session,
-    gap: sessions[0]?.gap ?? null,
-    account: accounts[0]?.trading_state ?? null,
-    instrument: instruments[0]?.instrument ?? null,
-    budget: row === undefined ? null : await readBudget(tx, row, session, readOpenOrders(orders)),
+    book: session === null ? bookFromJson(book) : payIn(tx, session, { capital, book }),
+    reserved: { quote: decimal(quote), base: decimal(base) },
+    openOrders,
+    nextOrderNumber: row.next_order_number,
+    marketAtMs: row.market_at_ms,
+    refusedExit: row.refused_exit,
   };
 }
 
-/** What the orders of a session that have not ended may still take. */
-interface OpenOrdersRow {
-  quote: string;
-  base: string;
-  open: number;
-}
-
-/** A query, not yet sent: behind the statement that locks the budget, in the same round trip. An async function would overtake it. */
-function selectOpenOrders({ sql }: Tx, sessionId: string) {
-  return sql<OpenOrdersRow[]>`
-    select coalesce(sum(size_left * quote_per_unit), 0) as quote, coalesce(sum(size_left * base_per_unit), 0) as base,
-      (count(*) + (select count(*) from bus.parked
-        where group_name = ${GROUP} and topic = ${ORDERS.name} and key = ${sessionId}))::integer as open
-    from risk_manager.reservations where session_id = ${sessionId}`;
-}
-
-function readOpenOrders(rows: readonly OpenOrdersRow[]): Pick<Budget, "reserved" | "openOrders"> {
-  const { quote = "0", base = "0", open = 0 } = rows[0] ?? {};
-  return { reserved: { quote: decimal(quote), base: decimal(base) }, openOrders: open };
-}
-
-/** A capital that was changed between two runs is paid in or out of the book it keeps. */
-async function readBudget(
-  { sql }: Tx,
-  row: BudgetRow,
-  session: Session | null,
-  orders: Pick<Budget, "reserved" | "openOrders">,
-): Promise<Budget> {
-  let book = bookFromJson(row.book);
-  const paidIn = session === null ? ZERO : decimal(session.capital).minus(row.capital);
-  if (session !== null && !paidIn.isZero()) {
-    book = { ...book, cash: book.cash.plus(paidIn) };
-    await sql`update risk_manager.budgets set capital = ${session.capital}, book = ${sql.json(bookToJson(book))}
-      where session_id = ${session.id}`;
-  }
-  return { book, ...orders, ...restOf(row) };
-}
-
-/** Opens the budget of a session with its capital; when another decision was quicker, its row is read and locked. */
-export async function openBudget(tx: Tx, session: Session, atMs: number): Promise<Budget> {
-  const { sql } = tx;
-  const book = bookToJson(createBook(decimal(session.capital)));
-  const [, rows, orders] = await Promise.all([
-    sql`
-      insert into risk_manager.budgets (session_id, account_id, capital, book, updated_at_ms)
-      values (${session.id}, ${session.accountId}, ${session.capital}, ${sql.json(book)}, ${atMs})
-      on conflict do nothing`,
-    sql<BudgetRow[]>`
-      select capital, book, next_order_number, market_at_ms, refused_exit
-      from risk_manager.budgets where session_id = ${session.id} for update`,
-    selectOpenOrders(tx, session.id),
-  ]);
-  const row = rows[0];
-  if (row === undefined) throw new RangeError("A budget that was just written is not there.");
-  return { book: bookFromJson(row.book), ...readOpenOrders(orders), ...restOf(row) };
-}
-
-function restOf(row: BudgetRow): Pick<Budget, "nextOrderNumber" | "marketAtMs" | "refusedExit"> {
-  return { nextOrderNumber: row.next_order_number, marketAtMs: row.market_at_ms, refusedExit: row.refused_exit };
+/** A capital that was changed since it was paid in, from none at first, is paid in or out of the book. Not to be waited for. */
+function payIn({ sql }: Tx, session: Session, budget: { capital: string; book: BookJson }): Book {
+  const book = bookFromJson(budget.book);
+  const paidIn = decimal(session.capital).minus(budget.capital);
+  if (paidIn.isZero()) return book;
+  const paid = { ...book, cash: book.cash.plus(paidIn) };
+  void sql`
+    update risk_manager.budgets set capital = ${session.capital}, book = ${sql.json(bookToJson(paid))}
+    where session_id = ${session.id}`.execute();
+  return paid;
 }
 
 /** An order with what it may take. */
@@ -168,33 +134,89 @@ export interface ReservedOrder {
 }
 
 /** Writes an approval with its reservations and uses up the orders' numbers. Not to be waited for: it travels with the commit. */
-export function writeApproval({ sql }: Tx, cause: Cause, orders: readonly ReservedOrder[], atMs: number): void {
+export function writeApproval({ sql }: Tx, cause: Cause, approved: readonly ReservedOrder[], atMs: number): void {
+  if (approved.length === 0) throw new RangeError("An approval has an order.");
+  const { id: signalId, sessionId, run, number: signalNumber } = cause;
   const mark = cause.marks[cause.instrumentId] ?? null;
-  for (const [index, { order, reserve }] of orders.entries()) {
-    const size = decimal(order.size);
-    void sql`
-      insert into risk_manager.decisions (signal_id, order_index, session_id, run, signal_number, kind, order_id,
-        order_number, side, size, mark, market_at_ms, decided_at_ms)
-      values (${cause.id}, ${index}, ${cause.sessionId}, ${cause.run}, ${cause.number}, 'approved', ${order.id},
-        ${order.number}, ${order.side}, ${order.size}, ${mark}, ${order.marketAtMs}, ${atMs})`.execute();
-    void sql`
-      insert into risk_manager.reservations (order_id, session_id, size_left, quote_per_unit, base_per_unit,
-        created_at_ms)
-      values (${order.id}, ${order.sessionId}, ${order.size}, ${plain(reserve.quote.div(size))},
-        ${plain(reserve.base.div(size))}, ${atMs})`.execute();
-  }
-  const last = orders.at(-1)?.order;
-  if (last === undefined) throw new RangeError("An approval has an order.");
-  void sql`
-    update risk_manager.budgets
-    set next_order_number = ${last.number + 1}, market_at_ms = ${last.marketAtMs}, updated_at_ms = ${atMs}
-    where session_id = ${last.sessionId}`.execute();
+  const orders = approved.map(({ order: { id: orderId, number, side, size, marketAtMs }, reserve }, index) => {
+    const quotePerUnit = plain(reserve.quote.div(size));
+    const basePerUnit = plain(reserve.base.div(size));
+    const of = { signalId, index, sessionId, run, signalNumber, mark, atMs };
+    return { ...of, orderId, number, side, size, marketAtMs, quotePerUnit, basePerUnit };
+  });
+  void sql`select risk_manager.approve(${sql.json(orders)})`.execute();
 }
 
-export async function writeDenial({ sql }: Tx, cause: Cause, denial: Denial, atMs: number): Promise<void> {
-  await sql`
+/** Writes a denial. Not to be waited for: it travels with the commit. */
+export function writeDenial({ sql }: Tx, cause: Cause, denial: Denial, atMs: number): void {
+  void sql`
     insert into risk_manager.decisions (signal_id, session_id, run, signal_number, kind, code, reason, mark,
       market_at_ms, decided_at_ms)
     values (${cause.id}, ${cause.sessionId}, ${cause.run}, ${cause.number}, 'denied', ${denial.code},
-      ${denial.reason}, ${cause.marks[cause.instrumentId] ?? null}, ${cause.marketAtMs}, ${atMs})`;
+      ${denial.reason}, ${cause.marks[cause.instrumentId] ?? null}, ${cause.marketAtMs}, ${atMs})`.execute();
+}
+
+/** What the events of a session's orders are applied to. */
+export interface BudgetRow {
+  session_id: string;
+  book: BookJson;
+  next_order_number: number;
+  market_at_ms: number;
+  refused_exit: RefusedExit | null;
+  /** Whether the session is over: then no exit of it follows. */
+  is_over: boolean;
+}
+
+/** States in which nothing closes what a session holds, until a person starts or stops it. */
+export const OVER: readonly SessionState[] = ["STOPPED", "FAULTED", "DELETED"];
+
+/** Locks the budgets of sessions, in their order, and reads what the instruments of their orders trade, by their ids. */
+export async function lockBudgets(
+  { sql }: Tx,
+  sessionIds: readonly string[],
+  instrumentIds: readonly string[],
+): Promise<{ budgets: BudgetRow[]; assets: ReadonlyMap<string, Assets> }> {
+  // The assets stand in each row: a statement of their own would cost more than they are long.
+  const budgets = await sql<(BudgetRow & { assets: Record<string, Assets> | null })[]>`
+    select b.session_id, b.book, b.next_order_number, b.market_at_ms, b.refused_exit,
+      coalesce(s.state = any(${[...OVER]}::text[]), true) as is_over, (
+        select jsonb_object_agg(id, jsonb_build_object('id', id, 'base', instrument -> 'base', 'quote', instrument -> 'quote'))
+        from reference.instruments where id = any(${[...instrumentIds]}::text[])
+      ) as assets
+    from risk_manager.budgets b left join reference.sessions s on s.id = b.session_id
+    where b.session_id = any(${[...sessionIds]}::text[]) order by b.session_id for update of b`;
+  return { budgets, assets: new Map(Object.entries(budgets[0]?.assets ?? {})) };
+}
+
+/** What events of orders have made of budgets and reservations. */
+export interface Followed {
+  budgets: readonly (Pick<Budget, "book" | "nextOrderNumber" | "marketAtMs" | "refusedExit"> & { sessionId: string })[];
+  /** How much more of an order was executed, by its id. */
+  filled: ReadonlyMap<string, Decimal>;
+  /** Ids of the orders that have ended: nothing is reserved for them any more. */
+  ended: ReadonlySet<string>;
+}
+
+/** Writes what a batch of events came to. Not to be waited for: it travels with the commit. */
+export function writeFollowed({ sql }: Tx, { budgets, filled, ended }: Followed, atMs: number): void {
+  const books = budgets.map(({ book, refusedExit, ...budget }) => ({
+    ...budget,
+    book: bookToJson(book),
+    refusedExit: refusedExit === null ? null : { ...refusedExit },
+  }));
+  const sizes = [...filled].map(([orderId, size]) => ({ orderId, size: plain(size) }));
+  void sql`
+    select risk_manager.follow(${sql.json(books)}, ${sql.json(sizes)}, ${[...ended]}::text[], ${atMs})`.execute();
+}
+
+/** Forgets the refused exits of sessions. Gives those of which one was known, in their order. */
+export async function forgetRefusedExits({ sql }: Tx, sessionIds: readonly string[]): Promise<string[]> {
+  const rows = await sql<{ session_id: string }[]>`
+    update risk_manager.budgets b set refused_exit = null
+    from (
+      select session_id from risk_manager.budgets
+      where session_id = any(${[...sessionIds]}::text[]) and refused_exit is not null order by session_id for update
+    ) known
+    where b.session_id = known.session_id returning b.session_id`;
+  return rows.map(({ session_id: id }) => id).sort();
 }

@@ -18,7 +18,7 @@ export type DecideDeps = Pick<Deps, "bus" | "queue" | "clock" | "failpoints" | "
 };
 
 /** Writes a denial with its event: no order is made. */
-export async function deny(tx: Tx, deps: DecideDeps, cause: Cause, denial: Denial): Promise<TaskOutcome> {
+export function deny(tx: Tx, deps: DecideDeps, cause: Cause, denial: Denial): TaskOutcome {
   const { code, reason } = denial;
   const { id: signalId, sessionId, run } = cause;
   const denied = { signalId, sessionId, run, code, reason };
@@ -28,7 +28,7 @@ export async function deny(tx: Tx, deps: DecideDeps, cause: Cause, denial: Denia
     event(SIGNALS, sessionId, "signal.denied", denied, links),
     event(SESSION_REPORTS, sessionId, "report.denied", { sessionId, run, atMs, code, reason }, links),
   ]);
-  await writeDenial(tx, cause, denial, atMs);
+  writeDenial(tx, cause, denial, atMs);
   tx.afterCommit(() => deps.log.info({ sessionId, signalId, code }, "signal denied"));
   return { decision: "denied", code };
 }

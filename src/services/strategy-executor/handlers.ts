@@ -1,3 +1,4 @@
+import type { Assets } from "#shared/accounting/book.ts";
 import type { BusEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
@@ -8,7 +9,7 @@ import { isTerminal } from "#shared/orders/order-state.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { afterDenial, afterFill, afterOrder, type Holding } from "./holding.ts";
 import type { Shard } from "./shard.ts";
-import { beginRun, forgetRun, lockHoldings, readInstrument, writeHolding } from "./store.ts";
+import { beginRun, forgetRun, lockHoldings, writeHoldings } from "./store.ts";
 
 /** One event of an order, of a fill, or of a decision that went against a signal. */
 type HoldingEvent =
@@ -39,30 +40,35 @@ async function handleSession(deps: Deps, tx: Tx, session: Session, shard: Shard)
 
 async function handleHoldings(tx: Tx, events: readonly HoldingEvent[], shard: Shard): Promise<void> {
   if (events.length === 0) return;
-  const held = await lockHoldings(tx, [...new Set(events.map(({ sessionId }) => sessionId))]);
+  const sessionIds = new Set(events.map(({ sessionId }) => sessionId));
+  const { held, assets } = await lockHoldings(tx, [...sessionIds], [...new Set(events.flatMap(instrumentOf))]);
   const cleared = new Set<string>();
-  const changed = new Set<string>();
+  const changed = new Map<string, Holding>();
   for (const event of events) {
-    const before = held.get(event.sessionId);
+    const before = changed.get(event.sessionId) ?? held.get(event.sessionId);
     // Of an order that no session of ours made.
     if (before === undefined) continue;
-    const next = await after(tx, before, event);
-    held.set(event.sessionId, next);
-    changed.add(event.sessionId);
+    const next = after(before, event, assets);
+    changed.set(event.sessionId, next);
     if (before.pendingSignal !== null && next.pendingSignal === null) cleared.add(before.pendingSignal);
   }
-  await Promise.all([...changed].map((id) => writeHolding(tx, id, held.get(id) as Holding)));
+  if (changed.size > 0) writeHoldings(tx, changed);
   tx.afterCommit(() => {
-    for (const id of changed) shard.applyHolding(id, held.get(id) as Holding, cleared);
+    for (const [id, holding] of changed) shard.applyHolding(id, holding, cleared);
   });
 }
 
-async function after(tx: Tx, before: Holding, event: HoldingEvent): Promise<Holding> {
+/** The instrument that an event needs, if any. */
+function instrumentOf(event: HoldingEvent): string[] {
+  return event.kind === "order" && event.fill !== null ? [event.fill.instrumentId] : [];
+}
+
+function after(before: Holding, event: HoldingEvent, assets: ReadonlyMap<string, Assets>): Holding {
   if (event.kind === "denied") return afterDenial(before, event.signalId);
   const holding = afterOrder(before, event.order);
   if (event.fill === null) return holding;
-  const instrument = await readInstrument(tx.sql, event.fill.instrumentId);
-  if (instrument !== null) return afterFill(holding, event.fill, instrument);
+  const instrument = assets.get(event.fill.instrumentId);
+  if (instrument !== undefined) return afterFill(holding, event.fill, instrument);
   throw new AppError("NOT_FOUND", "transient", `The instrument ${event.fill.instrumentId} is not known.`);
 }
 

@@ -1,6 +1,5 @@
-import { heldAfter, moneyOf } from "#shared/accounting/book.ts";
+import { type Assets, heldAfter, moneyOf } from "#shared/accounting/book.ts";
 import { type Decimal, ZERO } from "#shared/domain/decimal.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 
@@ -33,7 +32,7 @@ export function afterOrder(
 }
 
 /** The holding after an execution, exact. It counts whatever became of its order. */
-export function afterFill(holding: Holding, fill: Fill, instrument: Instrument): Holding {
+export function afterFill(holding: Holding, fill: Fill, instrument: Assets): Holding {
   return { ...holding, size: heldAfter(holding.size, moneyOf(fill), instrument) };
 }
 

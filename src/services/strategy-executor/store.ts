@@ -1,3 +1,4 @@
+import type { Assets } from "#shared/accounting/book.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import { type Instrument, instrumentSchema } from "#shared/domain/instrument.ts";
@@ -39,8 +40,12 @@ function runOf(row: StoredRow): RunRow {
     candleN: row.candle_n,
     signals: row.signals,
     runtime: row.runtime,
-    holding: { size: decimal(row.held), pendingSignal: row.pending_signal, endedOrders: row.ended_orders },
+    holding: holdingOf(row),
   };
+}
+
+function holdingOf(row: Pick<StoredRow, "held" | "pending_signal" | "ended_orders">): Holding {
+  return { size: decimal(row.held), pendingSignal: row.pending_signal, endedOrders: row.ended_orders };
 }
 
 /** A session with its run. Null: no such session, or it was never started. */
@@ -145,21 +150,40 @@ export async function faultRun(
   return result.count === 1;
 }
 
-/** Locks the holdings of sessions, by session id. Those that were never started are left out. */
-export async function lockHoldings(tx: Tx, sessionIds: readonly string[]): Promise<Map<string, Holding>> {
-  const rows = await tx.sql<(StoredRow & { session_id: string })[]>`
-    select session_id, run, phase, candle_n, signals, null as runtime, pending_signal,
-      ended_orders, held
-    from strategy_executor.runs where session_id in ${tx.sql([...sessionIds])} order by session_id for update`;
-  return new Map(rows.map((row) => [row.session_id, runOf(row).holding]));
+/**
+ * Locks the holdings of sessions, by session id, and reads what instruments trade, by their ids. Left out are sessions that were
+ * never started and instruments that are not known yet.
+ */
+export async function lockHoldings(
+  { sql }: Tx,
+  sessionIds: readonly string[],
+  instrumentIds: readonly string[],
+): Promise<{ held: Map<string, Holding>; assets: ReadonlyMap<string, Assets> }> {
+  type Row = Pick<StoredRow, "held" | "pending_signal" | "ended_orders"> & { session_id: string };
+  // The assets stand in each row: a statement of their own would cost more than they are long.
+  const rows = await sql<(Row & { assets: Record<string, Assets> | null })[]>`
+    select session_id, held, pending_signal, ended_orders, (
+      select jsonb_object_agg(id, jsonb_build_object('id', id, 'base', instrument -> 'base', 'quote', instrument -> 'quote'))
+      from reference.instruments where id = any(${[...instrumentIds]}::text[])
+    ) as assets
+    from strategy_executor.runs
+    where session_id = any(${[...sessionIds]}::text[]) order by session_id for update`;
+  const held = new Map(rows.map((row) => [row.session_id, holdingOf(row)]));
+  return { held, assets: new Map(Object.entries(rows[0]?.assets ?? {})) };
 }
 
-export async function writeHolding(tx: Tx, sessionId: string, holding: Holding): Promise<void> {
-  await tx.sql`
-    update strategy_executor.runs set
-      held = ${plain(holding.size)}, pending_signal = ${holding.pendingSignal},
-      ended_orders = ${[...holding.endedOrders]}
-    where session_id = ${sessionId}`;
+/** Writes holdings that are locked, by session id. Not to be waited for: it travels with the commit. */
+export function writeHoldings({ sql }: Tx, holdings: ReadonlyMap<string, Holding>): void {
+  const all = [...holdings.values()];
+  void sql`
+    update strategy_executor.runs r
+    set held = h.held, pending_signal = h.pending_signal, ended_orders = h.ended_orders::integer[]
+    from unnest(
+      ${[...holdings.keys()]}::text[], ${all.map(({ size }) => plain(size))}::numeric[],
+      ${all.map(({ pendingSignal }) => pendingSignal)}::text[],
+      ${all.map(({ endedOrders }) => `{${endedOrders.join(",")}}`)}::text[]
+    ) as h (session_id, held, pending_signal, ended_orders)
+    where r.session_id = h.session_id`.execute();
 }
 
 /** An instrument as market-data keeps it. Null: not known yet. */

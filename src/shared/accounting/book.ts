@@ -12,6 +12,9 @@ export interface Book {
   readonly sizes: ReadonlyMap<string, Decimal>;
 }
 
+/** What a book knows of an instrument. It never changes under an id. */
+export type Assets = Pick<Instrument, "id" | "base" | "quote">;
+
 /** An execution, as far as money is concerned. */
 export interface BookFill {
   side: Side;
@@ -41,7 +44,7 @@ export function heldOf(book: Book, instrumentId: string): Decimal {
  * The book after an execution. A fee in the quote asset leaves the cash, one in the base asset leaves what is held, one in a
  * third asset leaves neither. One below zero, a rebate, is credited the same way.
  */
-export function applyFill(book: Book, fill: BookFill, instrument: Instrument): Book {
+export function applyFill(book: Book, fill: BookFill, instrument: Assets): Book {
   const amount = fill.quote ?? fill.price.times(fill.size);
   const moved = fill.side === "BUY" ? book.cash.minus(amount) : book.cash.plus(amount);
   const cash = fill.feeAsset === instrument.quote ? moved.minus(fill.fee) : moved;
@@ -51,7 +54,7 @@ export function applyFill(book: Book, fill: BookFill, instrument: Instrument): B
 }
 
 /** What is held of an instrument after an execution. */
-export function heldAfter(held: Decimal, { side, size, fee, feeAsset }: BookFill, instrument: Instrument): Decimal {
+export function heldAfter(held: Decimal, { side, size, fee, feeAsset }: BookFill, instrument: Assets): Decimal {
   const traded = side === "BUY" ? held.plus(size) : held.minus(size);
   return feeAsset === instrument.base ? traded.minus(fee) : traded;
 }

@@ -9,6 +9,9 @@ import type { NewParked } from "./parking.ts";
 import { parkedPauseMs, QUICK_TRIES, quickPauseMs } from "./retry-pauses.ts";
 import { concerns, tellFailed, tellNotNoted, type UnitPlace, unitEpochOf } from "./unit-place.ts";
 
+/** The log store is told what a unit passes at once, and then no more often. */
+const PASS_EVERY_MS = 50;
+
 /** What becomes of a batch's items. */
 interface Split {
   events: BusEvent[];
@@ -23,7 +26,25 @@ interface Split {
  * with it, and a batch without a bad event knows nothing of this.
  */
 export class BatchWork {
+  #nextPassAtMs = Number.NEGATIVE_INFINITY;
+
   constructor(private readonly place: UnitPlace) {}
+
+  /** When the log store has to be told what was passed. Infinity: it knows all. */
+  get passDueAtMs(): number {
+    return this.place.positions.unstored().length === 0 ? Number.POSITIVE_INFINITY : this.#nextPassAtMs;
+  }
+
+  /** Tells the log store what was passed, where that is due. */
+  async storePassed(): Promise<void> {
+    const { logStore, positions, clock } = this.place;
+    const nowMs = clock.monotonicMs();
+    if (nowMs < this.passDueAtMs) return;
+    this.#nextPassAtMs = nowMs + PASS_EVERY_MS;
+    const steps = positions.unstored();
+    await logStore.pass(unitEpochOf(this.place), steps);
+    positions.moved(steps);
+  }
 
   /** Commits the items, or parks those that fail. Throws what no event is to blame for. */
   async commit(items: readonly BatchItem[]): Promise<void> {
@@ -77,19 +98,19 @@ export class BatchWork {
     const isHandled = events.some((event) => concerns(this.place, event));
     const steps = this.stepsOf(items);
     if (!isHandled && behind.length === 0 && undecodable.length === 0) {
-      await logStore.pass(unitEpochOf(this.place), steps);
-    } else {
-      await withinDeadline(this.place, async (tx) => {
-        // First in the transaction: fences, deduplicates and locks. Not awaited: its failure is the transaction's.
-        logStore.advance(tx, unitEpochOf(this.place), steps).catch(() => undefined);
-        const parked = [...behind.map(waiting), ...undecodable.map(deadOnArrival)].toSorted((a, b) => a.seq - b.seq);
-        if (parked.length > 0) logStore.parking.park(tx, unitEpochOf(this.place), parked).catch(() => undefined);
-        if (isHandled) await subscription.handle?.(tx, events, unit);
-        for (const item of undecodable) await tellFailed(this.place, tx, { ...item, tries: 1, isDead: true });
-      });
+      this.place.positions.pass(steps);
+      return;
     }
+    await withinDeadline(this.place, async (tx) => {
+      // First in the transaction: fences, deduplicates and locks. Not awaited: its failure is the transaction's.
+      logStore.advance(tx, unitEpochOf(this.place), steps).catch(() => undefined);
+      const parked = [...behind.map(waiting), ...undecodable.map(deadOnArrival)].toSorted((a, b) => a.seq - b.seq);
+      if (parked.length > 0) logStore.parking.park(tx, unitEpochOf(this.place), parked).catch(() => undefined);
+      if (isHandled) await subscription.handle?.(tx, events, unit);
+      for (const item of undecodable) await tellFailed(this.place, tx, { ...item, tries: 1, isDead: true });
+    });
     for (const item of undecodable) this.holdDead(item);
-    this.move(steps);
+    this.place.positions.moved(steps);
   }
 
   /** Moves the position past an event that failed alone, and parks it with that. */
@@ -117,7 +138,7 @@ export class BatchWork {
     });
     if (isDead) this.holdDead(item);
     else lanes.hold({ topic: topic.name, key }, clock.monotonicMs() + delayMs);
-    this.move(steps);
+    this.place.positions.moved(steps);
   }
 
   /** A dead event holds its key where its topic says so; a lane that is known already is tried up to it. */
@@ -147,11 +168,7 @@ export class BatchWork {
 
   private stepsOf(items: readonly BatchItem[]): Advance[] {
     const lasts = new Map(items.map(({ topic, seq }) => [topic.name, seq]));
-    return [...lasts].map(([topic, after]) => ({ topic, before: this.place.positions.get(topic) ?? 0, after }));
-  }
-
-  private move(steps: readonly Advance[]): void {
-    for (const { topic, after } of steps) this.place.positions.set(topic, after);
+    return [...lasts].map(([topic, after]) => this.place.positions.stepTo(topic, after));
   }
 }
 

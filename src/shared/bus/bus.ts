@@ -74,7 +74,8 @@ export interface SubscribeOptions {
   handle?: (tx: Tx, events: readonly BusEvent[], unit: OwnedUnit) => Promise<void>;
   /**
    * Which durable events the handler does something with. A batch without one is not handed over, and the position passes
-   * it in one statement that does not wait for the disk: a crash of the server brings such events again. Default: all.
+   * it, up to 50 ms later, in a statement that does not wait for the disk: a crash of the server or of the owner brings such
+   * events again. Default: all.
    */
   concerns?: (event: BusEvent) => boolean;
   /**

@@ -86,7 +86,7 @@ export class LaneRetry {
 
   /** First in the transaction, as in a batch's: the position stays, and is this owner's to the commit. */
   private fence(tx: Tx, { name }: Topic): void {
-    const at = this.place.positions.get(name) ?? 0;
+    const at = this.place.positions.storedOf(name);
     const stay = { topic: name, before: at, after: at };
     this.place.logStore.advance(tx, unitEpochOf(this.place), [stay]).catch(() => undefined);
   }

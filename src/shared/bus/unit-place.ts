@@ -5,6 +5,7 @@ import { storableText } from "#shared/errors/storable-text.ts";
 import type { BusEvent, OwnedUnit, SubscribeOptions, Topic } from "./bus.ts";
 import type { LogStore, UnitEpoch } from "./log-store.ts";
 import type { ParkedLanes } from "./parked-lanes.ts";
+import type { UnitPositions } from "./unit-positions.ts";
 
 /** An event that nobody tries again, and why. */
 export interface DeadEvent {
@@ -35,8 +36,7 @@ export interface UnitPlace {
   readonly subscription: SubscribeOptions;
   readonly poison: PoisonOptions;
   readonly unit: OwnedUnit;
-  /** Where the unit stands, by topic. */
-  readonly positions: Map<string, number>;
+  readonly positions: UnitPositions;
   readonly lanes: ParkedLanes;
 }
 

@@ -8,11 +8,12 @@ import { decode } from "./envelope.ts";
 import { endsWithin } from "./handler-deadline.ts";
 import { Inbox } from "./inbox.ts";
 import { LaneRetry } from "./lane-retry.ts";
-import { type Position, type StoredEntry, streamKey, type TakenPosition } from "./log-store.ts";
+import { type StoredEntry, streamKey, type TakenPosition } from "./log-store.ts";
 import { ParkedLanes } from "./parked-lanes.ts";
 import type { LaneHead } from "./parking.ts";
 import { GrowingPause, isCountedOn, passesByItself } from "./pause.ts";
 import { type UnitPlace, unitEpochOf } from "./unit-place.ts";
+import { UnitPositions } from "./unit-positions.ts";
 
 /** Events of one transaction at most. */
 const BATCH = 500;
@@ -40,7 +41,7 @@ export interface TakenUnit {
 export class UnitWorker {
   readonly inbox: Inbox;
   private readonly place: UnitPlace;
-  private readonly positions = new Map<string, number>();
+  private readonly positions = new UnitPositions();
   /** Up to where the events of a topic are handled one by one. */
   private readonly careful: ReadonlyMap<string, number>;
   private readonly lanes = new ParkedLanes();
@@ -68,7 +69,7 @@ export class UnitWorker {
     // Sorted: the order in which all transactions lock positions.
     this.durable = topics.filter((topic) => topic.class === "durable").sort((a, b) => (a.name < b.name ? -1 : 1));
     this.inbox = new Inbox(this.durable.map((topic) => topic.name));
-    this.setPositions(taken.positions);
+    this.positions.learn(taken.positions);
     this.careful = new Map(taken.positions.map(({ topic, careful }) => [topic, careful]));
     this.lanes.learn(taken.heads, options.clock.monotonicMs());
   }
@@ -80,7 +81,7 @@ export class UnitWorker {
       part: this.unit.partition,
       durable: topic.class === "durable",
       epoch: this.unit.epoch,
-      position: () => this.positions.get(topic.name) ?? 0,
+      position: () => this.positions.of(topic.name),
     }));
   }
 
@@ -107,9 +108,8 @@ export class UnitWorker {
     if (this.working || !this.inbox.isEmpty) return;
     for (const { name } of this.durable) {
       const place = streamKey({ topic: name, part: this.unit.partition });
-      const known = this.positions.get(name) ?? 0;
-      if ((heads.get(place) ?? 0) > known) this.behind.add(name);
-      if ((standing.get(place) ?? 0) < known) this.inDoubt = true;
+      if ((heads.get(place) ?? 0) > this.positions.of(name)) this.behind.add(name);
+      if ((standing.get(place) ?? 0) < this.positions.storedOf(name)) this.inDoubt = true;
     }
     if (this.behind.size > 0 || this.inDoubt) this.wake.resolve();
   }
@@ -146,9 +146,10 @@ export class UnitWorker {
     }
   }
 
-  /** Waits for something to do: what comes, or a lane that is due. */
+  /** Waits for something to do: what comes, or a lane that is due, or what was passed and has to be stored. */
   private async rest(): Promise<void> {
-    const dueInMs = this.lanes.nextDueAtMs - this.options.clock.monotonicMs();
+    const dueAtMs = Math.min(this.lanes.nextDueAtMs, this.batches.passDueAtMs);
+    const dueInMs = dueAtMs - this.options.clock.monotonicMs();
     if (dueInMs === Number.POSITIVE_INFINITY) await this.wake.promise;
     else if (dueInMs > 0) {
       const woken = new AbortController();
@@ -163,6 +164,7 @@ export class UnitWorker {
     if (lingerMs > 0 && !this.inbox.isEmpty) await this.options.clock.sleep(lingerMs, this.unit.signal);
     const batch = await this.collect();
     if (batch.length > 0) await this.commit(batch);
+    await this.batches.storePassed();
     const lane = this.lanes.due(this.options.clock.monotonicMs());
     if (lane !== undefined) await this.retry.again(lane);
     const volatile = this.inbox.takeVolatile(BATCH);
@@ -172,11 +174,11 @@ export class UnitWorker {
   /** The next entries of each topic, without a hole from the position on. */
   private async collect(): Promise<TopicBatch[]> {
     const batches: TopicBatch[] = [];
-    const careful = this.durable.find(({ name }) => (this.positions.get(name) ?? 0) < (this.careful.get(name) ?? 0));
+    const careful = this.durable.find(({ name }) => this.positions.of(name) < (this.careful.get(name) ?? 0));
     let room = careful === undefined ? BATCH : 1;
     for (const topic of careful === undefined ? this.durable : [careful]) {
       if (room === 0) break;
-      const position = this.positions.get(topic.name) ?? 0;
+      const position = this.positions.of(topic.name);
       const waiting = this.inbox.takeDurable(topic.name);
       const old = waiting.filter(({ seq }) => seq <= position);
       if (old.length > 0) this.acknowledge(topic.name, old);
@@ -260,18 +262,14 @@ export class UnitWorker {
     const names = this.durable.map((topic) => topic.name);
     const positions = await this.options.logStore.positions(unitEpochOf(this.place), names);
     if (positions === undefined) throw fenced(role);
-    if (positions.some(({ topic, seq }) => seq > (this.positions.get(topic) ?? 0))) {
+    if (positions.some(({ topic, seq }) => seq > this.positions.storedOf(topic))) {
       this.options.log.warn({ group, partition: part, epoch }, "A commit's answer was lost; the unit is taken anew");
       return false;
     }
-    this.setPositions(positions);
+    this.positions.learn(positions);
     this.suspectHoles();
     this.inDoubt = false;
     return true;
-  }
-
-  private setPositions(positions: readonly Position[]): void {
-    for (const { topic, seq } of positions) this.positions.set(topic, seq);
   }
 
   private report(error: unknown, tries: number): void {

@@ -67,6 +67,7 @@ export const CANCEL_ORDER = taskType({
   lane: "orderId",
   payload: z.object({ orderId: z.string(), sessionId: z.string(), reason: z.string() }),
   onDead: "block",
+  locksAtOnce: true,
   sessionOf: ({ sessionId }) => sessionId,
 });
 

@@ -53,30 +53,33 @@ const json = (tx: Tx, value: unknown) => tx.sql.json(value as Json);
 
 export type NewTaskRow = Omit<TaskRow, "seq" | "attempts" | "failures" | "created_at_ms">;
 
-/**
- * One statement: the lane gives the number, the task is written under it. The lane's row stays locked to the commit. A new
- * lane's epoch begins with the time in milliseconds, above all epochs of a lane of this name that was deleted.
- */
-export async function insertTask(tx: Tx, task: NewTaskRow, graceMs: number): Promise<void> {
-  await tx.sql`
-    with lane as (
-      insert into queue.lanes as l (queue, lane, next_seq, epoch, wake_at)
-      values (${task.queue}, ${task.lane}, 2, queue.epoch_ms(clock_timestamp()), clock_timestamp() + ${graceMs}::float8 * interval '1 ms')
-      on conflict (queue, lane) do update
-      set next_seq = l.next_seq + 1, wake_at = least(l.wake_at, excluded.wake_at)
-      returning next_seq - 1 as seq
-    )
-    insert into queue.tasks (id, queue, lane, seq, priority, type, payload, traceparent, created_at_ms)
-    select ${task.id}, ${task.queue}, ${task.lane}, lane.seq, ${task.priority}, ${task.type},
-      ${json(tx, task.payload)}, ${task.traceparent}, queue.epoch_ms(clock_timestamp())
-    from lane`.execute();
+/** New tasks of any lanes. */
+export interface NewTasks {
+  tasks: readonly NewTaskRow[];
+  /** How long the wake-ups of their lanes may take. */
+  graceMs: number;
+}
+
+/** What becomes of tasks of a lane that the transaction has locked. */
+export interface EndOfTasks {
+  at: LaneName;
+  done: readonly DoneTask[];
+  later: readonly LaterTask[];
+}
+
+/** Writes each under the next number of its lane, in the order given. The lanes' rows stay locked to the commit. */
+export async function insertTasks(tx: Tx, { tasks, graceMs }: NewTasks): Promise<void> {
+  await tx.sql`select queue.enqueue(${json(tx, tasks)}, ${graceMs}::float8)`.execute();
 }
 
 /** Whether a lane has a task of a type that is not done: an open one, or a dead one that a person may redrive. */
 export async function hasOpenTask(tx: Tx, { queue, lane }: LaneName, type: string): Promise<boolean> {
+  // Two selects, since each has an index of its own; of all tasks there is none.
   const rows = await tx.sql`
-    select 1 from queue.tasks
-    where queue = ${queue} and lane = ${lane} and state <> 'done' and type = ${type} limit 1`;
+    select 1 from queue.tasks where queue = ${queue} and lane = ${lane} and state = 'open' and type = ${type}
+    union all
+    select 1 from queue.tasks where queue = ${queue} and lane = ${lane} and state = 'dead' and type = ${type}
+    limit 1`;
   return rows.length > 0;
 }
 
@@ -87,7 +90,10 @@ export async function lanesWithOpenTask(
 ): Promise<string[]> {
   const rows = await tx.sql<{ lane: string }[]>`
     select lane from queue.tasks
-    where queue = ${queue} and state <> 'done' and type = ${type} and payload @> ${json(tx, part)}`;
+    where queue = ${queue} and state = 'open' and type = ${type} and payload @> ${json(tx, part)}
+    union
+    select lane from queue.tasks
+    where queue = ${queue} and state = 'dead' and type = ${type} and payload @> ${json(tx, part)}`;
   return rows.map(({ lane }) => lane);
 }
 
@@ -131,18 +137,18 @@ export async function holdLane(tx: Tx, { queue, lane }: LaneName, epoch: number 
 }
 
 /**
- * Ends tasks of a lane that this transaction has locked. True: more may be done at once, and a lease is kept. False: the
- * lane is released in this very statement.
+ * Ends tasks of a lane that this transaction has locked, behind new ones of any lanes that it writes. True: more may be done at
+ * once, and a lease is kept. False: the lane is released in this very statement.
  */
 export async function finishTasks(
   tx: Tx,
-  { queue, lane }: LaneName,
-  done: readonly DoneTask[],
-  later: readonly LaterTask[],
+  { at: { queue, lane }, done, later }: EndOfTasks,
+  added: NewTasks,
 ): Promise<boolean> {
   // Sent at once: who does not wait for it sends the commit next.
   const [row] = await tx.sql<{ more: boolean }[]>`
-    select queue.finish(${queue}, ${lane}, ${json(tx, done)}, ${json(tx, later)}) as more`.execute();
+    select queue.finish(${queue}, ${lane}, ${json(tx, done)}, ${json(tx, later)}, ${json(tx, added.tasks)},
+      ${added.graceMs}::float8) as more`.execute();
   return row?.more === true;
 }
 

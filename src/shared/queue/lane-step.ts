@@ -1,5 +1,6 @@
 import type { Tx } from "#shared/db/db.ts";
-import { type DoneTask, finishTasks, type LaneName, type LaterTask } from "./lane-rows.ts";
+import type { DoneTask, LaneName, LaterTask } from "./lane-rows.ts";
+import { endTasks } from "./pending-writes.ts";
 import type { LaneTx, Task } from "./queue.ts";
 
 /** What a step decided about tasks. Read after its transaction has committed. */
@@ -23,18 +24,11 @@ function laneTx(tx: Tx, done: DoneTask[], later: LaterTask[]): LaneTx {
   };
 }
 
-/**
- * Runs a step's body in a transaction that has locked the lane, and ends the tasks that it settled. That statement is
- * sent behind the body's and not waited for: it travels with the commit, and its failure is the transaction's.
- */
+/** Runs a step's body in a transaction that has locked the lane, and has the tasks that it settled ended with it. */
 export async function runStep<T>(tx: Tx, at: LaneName, body: (tx: LaneTx) => Promise<T>): Promise<StepResult<T>> {
   const done: DoneTask[] = [];
   const later: LaterTask[] = [];
   const value = await body(laneTx(tx, done, later));
-  if (done.length === 0 && later.length === 0) return { value, done, later, more: undefined };
-  const more = finishTasks(tx, at, done, later);
-  more.catch(() => {
-    // The transaction fails with it.
-  });
+  const more = done.length === 0 && later.length === 0 ? undefined : endTasks(tx, { at, done, later });
   return { value, done, later, more };
 }

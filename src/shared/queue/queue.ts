@@ -17,6 +17,11 @@ export interface TaskType<Payload extends z.ZodType = z.ZodType> {
   readonly onDead: "block" | "skip";
   /** How long a handler may take for one in lease mode, in milliseconds; past it the lane is given up. Default two minutes. */
   readonly deadlineMs?: number;
+  /**
+   * Its lane is locked where it is enqueued, and not only at the commit: who enqueues it goes on to lock what its worker locks
+   * behind the lane.
+   */
+  readonly locksAtOnce?: true;
   /** The session that a task is done for, by its payload. */
   readonly sessionOf?: (payload: z.infer<Payload>) => string;
 }
@@ -102,7 +107,10 @@ export interface DeadTask extends Pick<Task, "id" | "queue" | "type" | "lane" | 
 
 /** Tasks are rows, written in the transaction that wants them; a wake-up follows the commit. */
 export interface TaskQueue {
-  /** Resolves with the task's id. The lane's row is locked until the transaction ends. */
+  /**
+   * Resolves with the task's id, at once. All tasks of a transaction are written together when its body is done, which locks
+   * the rows of their lanes until it ends; those of one lane keep their order.
+   */
   enqueue(tx: Tx, task: NewTask): Promise<string>;
   /** Whether a task of this type is open or dead in a lane, as the transaction sees it. */
   isWaiting(tx: Tx, task: TaskType, lane: string): Promise<boolean>;

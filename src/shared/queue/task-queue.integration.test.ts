@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Redis } from "ioredis";
 import { until } from "#shared/clock/until.fixture.ts";
+import type { Tx } from "#shared/db/db.ts";
 import { AppError, hasCode } from "#shared/errors/app-error.ts";
 import { lockLane } from "./lane-rows.ts";
 import { createMemoryWakeups } from "./memory.ts";
@@ -29,6 +30,17 @@ function work(queue: TaskQueue, task: NumberTask, seen: (numbers: number[]) => v
       return numbers.map((n) => ({ n }));
     },
   });
+}
+
+/** The same transaction, with the texts of its statements noted. */
+function watched(tx: Tx, texts: string[]): Tx {
+  const sql = new Proxy(tx.sql, {
+    apply(target, self, args: [TemplateStringsArray, ...unknown[]]) {
+      texts.push(args[0].join("?"));
+      return Reflect.apply(target, self, args) as unknown;
+    },
+  });
+  return { ...tx, sql };
 }
 
 const effects = async (task: NumberTask, lane: string) => {
@@ -84,6 +96,103 @@ describe("enqueue", () => {
   });
 });
 
+describe("tasks that one transaction enqueues", () => {
+  const seqs = async (task: NumberTask) => {
+    const rows = await fixture.database.db.sql<{ lane: string; seq: number; n: number }[]>`
+      select lane, seq, (payload ->> 'n')::integer as n from queue.tasks where queue = ${task.queue} order by lane, seq`;
+    return rows.map(({ lane, seq, n }) => [lane, seq, n]);
+  };
+
+  test("are one statement, and those of a lane keep their order behind what it has", async () => {
+    const task = numberTask("together");
+    const queue = fixture.process(deafWakeups());
+    await fixture.enqueue(queue, task, "b", 1, 2);
+    const texts: string[] = [];
+    const ids = await fixture.database.db.transaction((tx) => {
+      const all = ["b", "a", "b", "c", "a"].map((lane, n) => ({ task, lane, payload: { n: 10 + n } }));
+      return Promise.all(all.map((one) => queue.enqueue(watched(tx, texts), one)));
+    });
+    expect(texts.filter((text) => text.includes("queue."))).toHaveLength(1);
+    expect(await seqs(task)).toEqual([
+      ["a", 1, 11],
+      ["a", 2, 14],
+      ["b", 1, 1],
+      ["b", 2, 2],
+      ["b", 3, 10],
+      ["b", 4, 12],
+      ["c", 1, 13],
+    ]);
+    const stored = await fixture.database.db.sql`
+      select 1 from queue.tasks where queue = 'together' and id = any(${ids}::uuid[])`;
+    expect(stored).toHaveLength(ids.length);
+  });
+
+  test("lock their lanes in one order, whatever order they are enqueued in", async () => {
+    const task = numberTask("sorted");
+    const queue = fixture.process(deafWakeups());
+    const { db } = fixture.database;
+    for (const lane of ["a", "b"]) await fixture.enqueue(queue, task, lane, 1);
+    let both: Promise<unknown> = Promise.resolve();
+    await db.transaction(async (tx) => {
+      await lockLane(tx, { queue: task.queue, lane: "a" }, 1);
+      both = db.transaction(async (other) => {
+        for (const lane of ["b", "a"]) void queue.enqueue(other, { task, lane, payload: { n: 2 } });
+      });
+      await until(async () => {
+        const rows = await db.sql`
+          select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%queue.enqueue%'
+            and datname = current_database()`;
+        return rows.length > 0;
+      });
+      // Whoever waits for the first one has not locked the second.
+      await tx.sql`select 1 from queue.lanes where queue = ${task.queue} and lane = 'b' for update nowait`;
+    });
+    await both;
+    expect(await fixture.openTasks(task)).toBe(4);
+  });
+
+  test("are seen by whoever asks in it what waits", async () => {
+    const task = numberTask("seen");
+    const queue = fixture.process(deafWakeups());
+    await fixture.database.db.transaction(async (tx) => {
+      void queue.enqueue(tx, { task, lane: "a", payload: { n: 1 } });
+      expect(await queue.isWaiting(tx, task, "a")).toBe(true);
+      void queue.enqueue(tx, { task, lane: "b", payload: { n: 1 } });
+      expect((await queue.waitingLanes(tx, task, { n: 1 })).sort()).toEqual(["a", "b"]);
+    });
+    expect(await fixture.openTasks(task)).toBe(2);
+  });
+
+  test("lock their lane at once where their type says so, and else with the commit", async () => {
+    const late = numberTask("locks-late");
+    const early = { ...numberTask("locks-early"), locksAtOnce: true } as const;
+    const queue = fixture.process(deafWakeups());
+    const { db } = fixture.database;
+    for (const task of [late, early]) await fixture.enqueue(queue, task, "lane", 1);
+    const free = await db.transaction(async (tx) => {
+      for (const task of [early, late]) void queue.enqueue(tx, { task, lane: "lane", payload: { n: 2 } });
+      await tx.sql`select 1`;
+      const rows = await db.sql<{ queue: string }[]>`
+        select queue from queue.lanes where queue = any(${[late.queue, early.queue]}::text[]) for update skip locked`;
+      return rows.map((row) => row.queue);
+    });
+    expect(free).toEqual([late.queue]);
+  });
+
+  test("are refused once it has written its own: nothing of it is committed", async () => {
+    const task = numberTask("too-late");
+    const queue = fixture.process(deafWakeups());
+    const failed = fixture.database.db.transaction(async (tx) => {
+      void queue.enqueue(tx, { task, lane: "lane", payload: { n: 1 } });
+      tx.beforeCommit(Symbol("a hook that comes later"), async () => {
+        void queue.enqueue(tx, { task, lane: "lane", payload: { n: 2 } });
+      });
+    });
+    expect(hasCode(await failed.catch((error: unknown) => error), "INTERNAL")).toBe(true);
+    expect(await fixture.openTasks(task)).toBe(0);
+  });
+});
+
 describe("transaction mode", () => {
   test("all that waits is done in one transaction", async () => {
     const task = numberTask("batch");
@@ -96,6 +205,31 @@ describe("transaction mode", () => {
     const rows = await fixture.database.db.sql<{ outcome: unknown; attempts: number; done: boolean }[]>`
       select outcome, attempts, done_at_ms is not null as done from queue.tasks where queue = 'batch' order by seq`;
     expect(rows[2]).toEqual({ outcome: { n: 3 }, attempts: 1, done: true });
+  });
+
+  test("a task that a handler enqueues in its own lane is done next, and one in another lane is woken", async () => {
+    const task = numberTask("chain");
+    const queue = fixture.process(createMemoryWakeups(), 60_000);
+    queue.work({
+      queue: task.queue,
+      tasks: [task],
+      concurrency: 1,
+      mode: "transaction",
+      handle: async (tx, tasks) => {
+        for (const { lane, payload } of tasks as Task<{ n: number }>[]) {
+          await tx.sql`
+            insert into effects (queue, lane, n, id)
+            values (${task.queue}, ${lane}, ${payload.n}, ${crypto.randomUUID()})`;
+          if (payload.n < 3) void queue.enqueue(tx, { task, lane, payload: { n: payload.n + 1 } });
+          if (payload.n === 3) void queue.enqueue(tx, { task, lane: `${lane} again`, payload: { n: 4 } });
+        }
+        return tasks.map(() => ({}));
+      },
+    });
+    await fixture.enqueue(queue, task, "lane", 1);
+    await until(async () => (await effects(task, "lane again")).length === 1);
+    expect(await effects(task, "lane")).toEqual([1, 2, 3]);
+    expect(await fixture.openTasks(task)).toBe(0);
   });
 
   test("two workers and many lanes: each effect once, in order", async () => {
@@ -149,6 +283,11 @@ describe("transaction mode", () => {
       return row;
     });
     expect(tried).toEqual({ attempts: 1, error: "no" });
+    // Whoever finds the lane then: its worker may be gone.
+    const [lane] = await fixture.database.db.sql<{ wakes: boolean }[]>`
+      select l.wake_at >= t.run_after as wakes from queue.lanes l join queue.tasks t using (queue, lane)
+      where queue = 'poison' and t.seq = 2`;
+    expect(lane).toEqual({ wakes: true });
     broken = false;
     await until(async () => (await fixture.openTasks(task)) === 0);
     expect(await effects(task, "lane")).toEqual([1, 2, 3]);

@@ -5,15 +5,9 @@ import type { Db, Tx } from "#shared/db/db.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { createLeaseKeeper, type HeldLease } from "#shared/leader/lease-keeper.ts";
 import { createFailingTasks, type FailingTasks } from "./failing-tasks.ts";
-import {
-  extendLanes,
-  hasOpenTask,
-  insertTask,
-  type LaneName,
-  type LeasedName,
-  lanesWithOpenTask,
-} from "./lane-rows.ts";
+import { extendLanes, hasOpenTask, type LaneName, type LeasedName, lanesWithOpenTask } from "./lane-rows.ts";
 import { createLeaseRun } from "./lease-worker.ts";
+import { addTask, writePending } from "./pending-writes.ts";
 import type { DeadTask, NewTask, TaskQueue, TaskType, WakeInfo, Wakeups, WorkerOptions } from "./queue.ts";
 import { sweepAgainAndAgain } from "./sweeper.ts";
 import { createTransactionRun } from "./transaction-worker.ts";
@@ -73,35 +67,40 @@ class RowTaskQueue implements TaskQueue {
   }
 
   enqueue(tx: Tx, task: NewTask): Promise<string> {
-    const enqueued = this.#enqueue(tx, task);
-    // It may be left without an await: the transaction fails with it.
-    enqueued.catch(() => undefined);
-    return enqueued;
+    try {
+      return Promise.resolve(this.#enqueue(tx, task));
+    } catch (failure) {
+      // It may be left without an await: no statement has failed that the transaction would fail with.
+      tx.beforeCommit(Symbol("refused task"), () => Promise.reject(failure));
+      const refused = Promise.reject(failure);
+      refused.catch(() => undefined);
+      return refused;
+    }
   }
 
-  async #enqueue(tx: Tx, { task, lane, payload, priority = DEFAULT_PRIORITY, traceparent }: NewTask): Promise<string> {
+  #enqueue(tx: Tx, { task, lane, payload, priority = DEFAULT_PRIORITY, traceparent }: NewTask): string {
     const checked = task.payload.safeParse(payload);
     if (!checked.success) {
       const message = `The payload of a task "${task.type}" is not what its contract says.`;
-      const failure = new AppError("INVALID_INPUT", "permanent", message, { cause: checked.error });
-      // No statement has failed that the transaction would fail with.
-      tx.beforeCommit(Symbol("refused task"), () => Promise.reject(failure));
-      throw failure;
+      throw new AppError("INVALID_INPUT", "permanent", message, { cause: checked.error });
     }
     const id = Bun.randomUUIDv7();
+    const row = { id, queue: task.queue, lane, priority, type: task.type, payload, traceparent: traceparent ?? null };
+    addTask(tx, row, this.#sweepMs);
+    if (task.locksAtOnce === true) writePending(tx);
     const info: WakeInfo = { priority, taskId: id, type: task.type };
     if (traceparent !== undefined) info.traceparent = traceparent;
     this.#wakeAfterCommit(tx, { queue: task.queue, lane }, info);
-    const row = { id, queue: task.queue, lane, priority, type: task.type, payload, traceparent: traceparent ?? null };
-    await insertTask(tx, row, this.#sweepMs);
     return id;
   }
 
   isWaiting(tx: Tx, { queue, type }: TaskType, lane: string): Promise<boolean> {
+    writePending(tx);
     return hasOpenTask(tx, { queue, lane }, type);
   }
 
   waitingLanes(tx: Tx, { queue, type }: TaskType, part: Record<string, unknown>): Promise<string[]> {
+    writePending(tx);
     return lanesWithOpenTask(tx, { queue, type, part });
   }
 

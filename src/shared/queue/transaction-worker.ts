@@ -1,6 +1,7 @@
 import { AppError } from "#shared/errors/app-error.ts";
 import { createTaskDecoder } from "./decode-task.ts";
-import { finishTasks, lockLane, type TaskRow } from "./lane-rows.ts";
+import { lockLane, type TaskRow } from "./lane-rows.ts";
+import { endTasks } from "./pending-writes.ts";
 import type { TaskOutcome, WorkerOptions } from "./queue.ts";
 import { putOff, transact, type WorkerContext } from "./worker-context.ts";
 
@@ -22,10 +23,7 @@ export function createTransactionRun(context: WorkerContext, options: Transactio
       const tasks = rows.map((row) => decode(row, row.attempts + 1));
       const outcomes = await options.handle(tx, tasks);
       const done = tasks.map(({ id, attempts }, n) => ({ id, attempts, outcome: outcomeAt(outcomes, n) }));
-      // Not waited for: it travels with the commit, and its failure is the transaction's.
-      const more = finishTasks(tx, at, done, []);
-      more.catch(() => undefined);
-      return { more, done };
+      return { more: endTasks(tx, { at, done, later: [] }), done };
     });
   }
 

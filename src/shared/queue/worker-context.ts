@@ -81,7 +81,7 @@ export async function putOff(
     if (!(await holdLane(tx, at, epoch))) return undefined;
     const state = isDead ? "dead" : "open";
     const later = { id: row.id, attempts, failures, delayMs, error, state, holds, sessionId } as const;
-    const left = await finishTasks(tx, at, [], [later]);
+    const left = await finishTasks(tx, { at, done: [], later: [later] }, { tasks: [], graceMs: 0 });
     if (isDead) {
       const { id, type, seq } = row;
       await context.onDead?.(tx, { ...at, id, type, seq, error, holds, sessionId });

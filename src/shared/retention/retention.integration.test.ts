@@ -6,7 +6,7 @@ import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createMemoryLock, type MemoryLocks } from "#shared/leader/memory.ts";
-import { holdLane, insertTask, leaseLane } from "#shared/queue/lane-rows.ts";
+import { holdLane, insertTasks, leaseLane } from "#shared/queue/lane-rows.ts";
 import { deleteOldTasks } from "#shared/queue/old-tasks.ts";
 import { deleteOldRows } from "./retention.ts";
 
@@ -124,7 +124,7 @@ describe("old tasks", () => {
     await putLane("busy", 2);
     await database.db.transaction(async (tx) => {
       const row = { id: Bun.randomUUIDv7(), queue: "q", lane: "busy", priority: 5, type: "t", payload: {} };
-      await insertTask(tx, { ...row, traceparent: null }, 1_000);
+      await insertTasks(tx, { tasks: [{ ...row, traceparent: null }], graceMs: 1_000 });
       expect(await totalOf(deleteOldTasks(database.db, AGE_MS))).toBe(1);
     });
     expect(await lanesOf("tasks")).toEqual(["busy"]);
@@ -136,7 +136,7 @@ describe("old tasks", () => {
     const at = { queue: "q", lane: "again" };
     const row = { ...at, priority: 5, type: "t", payload: {}, traceparent: null };
     const lease = async (): Promise<number> => {
-      await db.transaction((tx) => insertTask(tx, { ...row, id: Bun.randomUUIDv7() }, 1_000));
+      await db.transaction((tx) => insertTasks(tx, { tasks: [{ ...row, id: Bun.randomUUIDv7() }], graceMs: 1_000 }));
       const request = { owner: "worker", leaseMs: 60_000, epoch: null };
       const leased = await db.transaction((tx) => leaseLane(tx, at, request));
       return leased?.epoch ?? expect.unreachable();

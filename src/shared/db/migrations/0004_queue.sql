@@ -51,6 +51,35 @@ create index tasks_failing on queue.tasks (queue, created_at_ms, id) where state
 create function queue.epoch_ms(at timestamptz) returns bigint
 language sql stable return floor(extract(epoch from at) * 1000)::bigint;
 
+-- Writes tasks, each under the next number of its lane, in the order given: p_tasks is JSON, [{id, queue, lane, priority, type,
+-- payload, traceparent}]. Their lanes stay locked to the end of the transaction, and are locked in the order of their names.
+-- p_grace_ms: how long the wake-ups that follow may take before the sweeper repeats them. A new lane's epoch begins with the time
+-- in milliseconds, above all epochs of a lane of this name that was deleted.
+create function queue.enqueue(p_tasks jsonb, p_grace_ms double precision) returns void
+language plpgsql as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_task record;
+  v_seq bigint;
+begin
+  for v_task in
+    select * from rows from (jsonb_to_recordset(p_tasks) as (
+      id uuid, queue text, lane text, priority smallint, type text, payload jsonb, traceparent text
+    )) with ordinality as t (id, queue, lane, priority, type, payload, traceparent, place)
+    order by t.queue, t.lane, t.place
+  loop
+    insert into queue.lanes as l (queue, lane, next_seq, epoch, wake_at)
+    values (v_task.queue, v_task.lane, 2, queue.epoch_ms(v_now), v_now + p_grace_ms * interval '1 ms')
+    on conflict (queue, lane) do update
+    set next_seq = l.next_seq + 1, wake_at = least(l.wake_at, excluded.wake_at)
+    returning next_seq - 1 into v_seq;
+    insert into queue.tasks (id, queue, lane, seq, priority, type, payload, traceparent, created_at_ms)
+    values (v_task.id, v_task.queue, v_task.lane, v_seq, v_task.priority, v_task.type, v_task.payload, v_task.traceparent,
+      queue.epoch_ms(v_now));
+  end loop;
+end
+$$;
+
 -- The tasks of a lane that may be done at p_now, in the order to do them. A task that is put off holds back the later ones
 -- of its priority, not those of another; so does a dead one whose type says so.
 create function queue.doable(p_queue text, p_lane text, p_now timestamptz, p_limit integer) returns setof queue.tasks
@@ -90,9 +119,13 @@ $$;
 
 -- When a lane without doable tasks has to be woken: its first task that is put off. Null: it is empty.
 create function queue.next_wake(p_queue text, p_lane text, p_now timestamptz) returns timestamptz
-language sql stable as $$
-  select min(run_after) from queue.tasks
-  where queue = p_queue and lane = p_lane and state = 'open' and run_after > p_now
+language plpgsql stable as $$
+begin
+  return (
+    select min(run_after) from queue.tasks
+    where queue = p_queue and lane = p_lane and state = 'open' and run_after > p_now
+  );
+end
 $$;
 
 -- Takes a lane's lease and its first task (lease mode). p_epoch null: a new lease under the next epoch, nothing when another
@@ -130,31 +163,43 @@ end
 $$;
 
 -- Ends a step of a worker that has locked the lane. p_done: [{id, attempts, outcome}], p_later:
--- [{id, attempts, failures, delayMs, error, state, holds, sessionId}]; state dead: it is not tried again.
+-- [{id, attempts, failures, delayMs, error, state, holds, sessionId}]; state dead: it is not tried again. p_tasks and p_grace_ms:
+-- new tasks of any lanes, written first, as queue.enqueue does.
 -- True: more may be done at once (a lease is then kept). False: the lane is released and will be woken when it has to be.
-create function queue.finish(p_queue text, p_lane text, p_done jsonb, p_later jsonb) returns boolean
-language plpgsql as $$
+create function queue.finish(
+  p_queue text, p_lane text, p_done jsonb, p_later jsonb, p_tasks jsonb, p_grace_ms double precision
+) returns boolean language plpgsql as $$
 declare
-  v_now timestamptz := clock_timestamp();
+  v_now timestamptz;
+  v_wake_at timestamptz;
+  v_task record;
 begin
-  update queue.tasks t
-  set state = 'done', attempts = d.attempts, outcome = d.outcome, error = null, done_at_ms = queue.epoch_ms(v_now)
-  from jsonb_to_recordset(p_done) as d (id uuid, attempts integer, outcome jsonb)
-  where t.id = d.id and t.state = 'open';
-  if jsonb_array_length(p_later) > 0 then
-    update queue.tasks t
-    set run_after = v_now + l."delayMs" * interval '1 ms', attempts = l.attempts, failures = l.failures, error = l.error,
-      state = l.state, holds = l.holds, session_id = l."sessionId"
-    from jsonb_to_recordset(p_later) as l (
+  if jsonb_array_length(p_tasks) > 0 then perform queue.enqueue(p_tasks, p_grace_ms); end if;
+  v_now := clock_timestamp();
+  -- One by one, by their ids: joined with JSON, of which the planner knows nothing, all open tasks would be read.
+  for v_task in select * from jsonb_to_recordset(p_done) as d (id uuid, attempts integer, outcome jsonb) loop
+    update queue.tasks
+    set state = 'done', attempts = v_task.attempts, outcome = v_task.outcome, error = null, done_at_ms = queue.epoch_ms(v_now)
+    where id = v_task.id and state = 'open';
+  end loop;
+  for v_task in
+    select * from jsonb_to_recordset(p_later) as l (
       id uuid, attempts integer, failures integer, "delayMs" double precision, error text, state text, holds boolean,
       "sessionId" text)
-    where t.id = l.id and t.state = 'open';
+  loop
+    update queue.tasks
+    set run_after = v_now + v_task."delayMs" * interval '1 ms', attempts = v_task.attempts, failures = v_task.failures,
+      error = v_task.error, state = v_task.state, holds = v_task.holds, session_id = v_task."sessionId"
+    where id = v_task.id and state = 'open';
+  end loop;
+  -- Mostly nothing is left, and one look says so.
+  perform from queue.tasks where queue = p_queue and lane = p_lane and state = 'open' limit 1;
+  if found then
+    perform from queue.doable(p_queue, p_lane, v_now, 1);
+    if found then return true; end if;
+    v_wake_at := queue.next_wake(p_queue, p_lane, v_now);
   end if;
-  perform from queue.doable(p_queue, p_lane, v_now, 1);
-  if found then return true; end if;
-  update queue.lanes
-  set owner = null, lease_until = null, wake_at = queue.next_wake(p_queue, p_lane, v_now)
-  where queue = p_queue and lane = p_lane;
+  update queue.lanes set owner = null, lease_until = null, wake_at = v_wake_at where queue = p_queue and lane = p_lane;
   return false;
 end
 $$;

@@ -47,3 +47,102 @@ create table risk_manager.decisions (
 );
 create index decisions_by_time on risk_manager.decisions (decided_at_ms, signal_id, order_index);
 create index decisions_by_session on risk_manager.decisions (session_id, decided_at_ms, signal_id, order_index);
+
+-- risk_manager.context(signal, session, instrument, group, topic, book, at_ms): all that a decision is made from, read and locked
+-- to the end of the transaction in lock order: the session against changes of its state, its account against changes of its
+-- trading state, its budget against other decisions. Each statement sees what the lock before it was waited for: so the
+-- reservations are summed behind the budget's lock.
+--   group, topic  whose parked events count as orders that have not ended
+--   book, at_ms   of a budget that is opened because the session has none yet; its capital is 0, until the caller pays one in
+--   result        one row; null is what there is none of. `decided`: the kind of the decision made before for this signal.
+--                 quote, base: what the open orders may still take
+create function risk_manager.context(
+  in_signal text, in_session text, in_instrument text, in_group text, in_topic text, in_book jsonb, in_at_ms bigint,
+  out decided text, out session jsonb, out gap jsonb, out trading_state text, out instrument jsonb,
+  out capital numeric, out book jsonb, out next_order_number integer, out market_at_ms bigint, out refused_exit jsonb,
+  out quote numeric, out base numeric, out open_orders integer
+) language plpgsql as $$
+declare
+  v_account text;
+  v_budget risk_manager.budgets;
+begin
+  select d.kind into decided from risk_manager.decisions d where d.signal_id = in_signal and d.order_index = 0;
+  select s.session, s.account_id, (select to_jsonb(b) from reference.incomplete_books b where b.session_id = in_session)
+  into session, v_account, gap
+  from reference.sessions s where s.id = in_session for share of s;
+  select a.trading_state into trading_state from reference.accounts a where a.id = v_account for share;
+  select i.instrument into instrument from reference.instruments i where i.id = in_instrument;
+  select b.* into v_budget from risk_manager.budgets b where b.session_id = in_session for update;
+  if not found and v_account is not null then
+    insert into risk_manager.budgets (session_id, account_id, capital, book, updated_at_ms)
+    values (in_session, v_account, 0, in_book, in_at_ms) on conflict do nothing;
+    -- Another decision may have been quicker.
+    select b.* into v_budget from risk_manager.budgets b where b.session_id = in_session for update;
+  end if;
+  capital := v_budget.capital;
+  book := v_budget.book;
+  next_order_number := v_budget.next_order_number;
+  market_at_ms := v_budget.market_at_ms;
+  refused_exit := v_budget.refused_exit;
+  select coalesce(sum(r.size_left * r.quote_per_unit), 0), coalesce(sum(r.size_left * r.base_per_unit), 0),
+    count(*) + (select count(*) from bus.parked p
+      where p.group_name = in_group and p.topic = in_topic and p.key = in_session)
+  into quote, base, open_orders
+  from risk_manager.reservations r where r.session_id = in_session;
+end
+$$;
+
+-- risk_manager.approve(orders): writes decisions with what their orders may take, and uses up the orders' numbers. The session's
+-- budget is locked already.
+--   orders  JSON: [{ signalId, index, sessionId, run, signalNumber, orderId, number, side, size, mark, marketAtMs, atMs,
+--           quotePerUnit, basePerUnit }], decimals as text, in the order of their numbers
+create function risk_manager.approve(in_orders jsonb) returns void language plpgsql as $$
+declare
+  o record;
+begin
+  for o in
+    select * from jsonb_to_recordset(in_orders) as o (
+      "signalId" text, index integer, "sessionId" text, run integer, "signalNumber" integer, "orderId" text, number integer,
+      side text, size numeric, mark numeric, "marketAtMs" bigint, "atMs" bigint, "quotePerUnit" numeric,
+      "basePerUnit" numeric)
+  loop
+    insert into risk_manager.decisions (signal_id, order_index, session_id, run, signal_number, kind, order_id, order_number,
+      side, size, mark, market_at_ms, decided_at_ms)
+    values (o."signalId", o.index, o."sessionId", o.run, o."signalNumber", 'approved', o."orderId", o.number, o.side, o.size,
+      o.mark, o."marketAtMs", o."atMs");
+    insert into risk_manager.reservations (order_id, session_id, size_left, quote_per_unit, base_per_unit, created_at_ms)
+    values (o."orderId", o."sessionId", o.size, o."quotePerUnit", o."basePerUnit", o."atMs");
+    update risk_manager.budgets
+    set next_order_number = o.number + 1, market_at_ms = o."marketAtMs", updated_at_ms = o."atMs"
+    where session_id = o."sessionId";
+  end loop;
+end
+$$;
+
+-- risk_manager.follow(budgets, filled, ended, at_ms): what events of orders have made of books and reservations. The budgets are
+-- locked already.
+--   budgets  JSON: [{ sessionId, book, nextOrderNumber, marketAtMs, refusedExit }]
+--   filled   JSON: [{ orderId, size }]: how much more of an order was executed that goes on
+--   ended    the orders that have ended: their reservations go
+create function risk_manager.follow(in_budgets jsonb, in_filled jsonb, in_ended text[], in_at_ms bigint) returns void
+language plpgsql as $$
+declare
+  b record;
+  f record;
+begin
+  -- One by one, by their keys: joined with JSON, of which the planner knows nothing, whole tables would be read.
+  for b in
+    select * from jsonb_to_recordset(in_budgets) as b (
+      "sessionId" text, book jsonb, "nextOrderNumber" integer, "marketAtMs" bigint, "refusedExit" jsonb)
+  loop
+    update risk_manager.budgets
+    set book = b.book, next_order_number = b."nextOrderNumber", market_at_ms = b."marketAtMs",
+      refused_exit = b."refusedExit", updated_at_ms = in_at_ms
+    where session_id = b."sessionId";
+  end loop;
+  for f in select * from jsonb_to_recordset(in_filled) as f ("orderId" text, size numeric) loop
+    update risk_manager.reservations set size_left = greatest(size_left - f.size, 0) where order_id = f."orderId";
+  end loop;
+  delete from risk_manager.reservations where order_id = any(in_ended);
+end
+$$;
