@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { bodyOf, strategyFolder } from "#shared/strategy-threads/thread-host.fixture.ts";
 import { eventually, type RunningProcess, runToEnd, startProcess, untilReady } from "./alone.fixture.ts";
 import { venueSettings } from "./alone-venue.fixture.ts";
 import { WORK } from "./alone-work.fixture.ts";
@@ -64,6 +65,23 @@ describe("a process that cannot start", () => {
       expect(`${error}${out}`).not.toContain(SECRET);
     },
   );
+
+  test("for two strategies of one name says both files in one sentence, and exits 1", async () => {
+    const folder = await strategyFolder();
+    await folder.write("one", bodyOf(""), { name: "twin" });
+    await folder.write("two", bodyOf(""), { name: "twin" });
+    const given = { ...world.settings, R3_HTTP_PORT: "0", R3_STRATEGY_FOLDERS: `strategies,${folder.path}` };
+    const ended = await Promise.all(
+      ["strategy-executor", "backtest", "all"].map((name) => runToEnd(["bin/run.ts", name], given)),
+    );
+    for (const { code, error } of ended) {
+      expect(code).toBe(1);
+      expect(error).toMatch(
+        /^Two strategies are named "twin", in \S*one\.ts and in \S*two\.ts: give one of them another name\.\n$/,
+      );
+    }
+    await folder.remove();
+  }, 30_000);
 
   test("for a port that is taken says which setting is to be changed", async () => {
     const listener = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
