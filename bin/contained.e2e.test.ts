@@ -128,13 +128,14 @@ test("strategies that loop, eat memory, fail late or throw fault their own sessi
       (await database.db.sql`select candle_n from strategy_executor.runs where session_id = ${id}`)[0]?.["candle_n"],
     );
   let engine: RunningProcess | null = null;
+  let livez: ReturnType<typeof watchLiveness> | undefined;
   try {
     await untilReady(venue);
     engine = await start();
     const running = engine;
     const good = await eventually("a good session", () => begin(running, "flip").catch(() => null), 30_000);
     await eventually("it runs", async () => (await sessionOf(running, good)).state === "RUNNING", 20_000);
-    const livez = watchLiveness(running.url);
+    livez = watchLiveness(running.url);
     const bad: string[] = [];
     for (const [name, { told }] of Object.entries(BAD)) {
       const id = await begin(running, name);
@@ -161,6 +162,8 @@ test("strategies that loop, eat memory, fail late or throw fault their own sessi
     );
     expect(restarted).toEqual([]);
   } finally {
+    // A question that meets nobody any more would end the test before the rest is stopped.
+    await livez?.();
     await engine?.stop();
     await venue.stop();
     await strategies.remove();
