@@ -29,7 +29,7 @@ export function createPostgresParking(db: Db): Parking {
     },
     async heads({ group, topics, blocking, part }, tx) {
       const { sql }: { sql: Sql } = tx ?? db;
-      // From lane to lane by the index: what waits in them is not read.
+      // From lane to lane by the index: what waits in them is not read, nor what is dead and holds nothing.
       const rows = await sql<LaneHead[]>`
         with recursive lanes as (
           (
@@ -41,13 +41,20 @@ export function createPostgresParking(db: Db): Parking {
             order by topic, key, part limit 1
           ) next
         )
-        select head.* from lanes l cross join lateral (
-          select part, topic, key, state,
-            greatest(extract(epoch from next_try_at - clock_timestamp()) * 1000, 0)::float8 as "inMs"
-          from bus.parked
-          where group_name = ${group} and topic = l.topic and key = l.key and part = l.part
-            and (state = 'parked' or topic = any(${[...blocking]}::text[]))
-          order by seq limit 1
+        select part, topic, key, head.state,
+          greatest(extract(epoch from head.next_try_at - clock_timestamp()) * 1000, 0)::float8 as "inMs"
+        from lanes l cross join lateral (
+          (
+            select state, next_try_at from bus.parked
+            where group_name = ${group} and topic = l.topic and key = l.key and part = l.part
+              and l.topic = any(${[...blocking]}::text[])
+            order by seq limit 1
+          ) union all (
+            select state, next_try_at from bus.parked
+            where group_name = ${group} and topic = l.topic and key = l.key and part = l.part
+              and state = 'parked' and l.topic <> all(${[...blocking]}::text[])
+            order by seq limit 1
+          )
         ) head
         where l.topic = any(${[...topics]}::text[]) ${part === undefined ? sql`` : sql`and l.part = ${part}`}`;
       return [...rows];

@@ -78,6 +78,7 @@ create table bus.parked (
   unique (group_name, topic, part, seq)
 );
 create index parked_lanes on bus.parked (group_name, topic, key, part, seq);
+create index parked_waiting on bus.parked (group_name, topic, key, part, seq) where state = 'parked';
 
 -- bus.append(batch): adds events to the log.
 --   batch   JSON: [{ topic, part, entries: [{ key, type, version, envelope }] }], partitions in sorted order
