@@ -17,6 +17,7 @@ import { loadSettings, type Settings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
 import { createPostgresDb } from "#shared/db/postgres.ts";
 import { proveWritable } from "#shared/db/prove-writable.ts";
+import { deleteOldActions } from "#shared/dead/old-actions.ts";
 import { tellDeadEvent, tellDeadTask } from "#shared/dead/tell-dead.ts";
 import { createBans } from "#shared/exchange/bans.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
@@ -184,6 +185,7 @@ function retentionOf(
   const sweeps = {
     events: () => deleteOldEvents(db, log, general.R3_LOG_KEEP_DAYS * DAY_MS),
     tasks: () => deleteOldTasks(db, general.R3_TASKS_KEEP_DAYS * DAY_MS),
+    decisions: () => deleteOldActions(db, general.R3_DECISIONS_KEEP_DAYS * DAY_MS),
   };
   let sweeping: Promise<void> | undefined;
   return {

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { bodyOf, strategyFolder } from "#shared/strategy-threads/thread-host.fixture.ts";
 import { eventually, type RunningProcess, runToEnd, startProcess, untilReady } from "./alone.fixture.ts";
 import { venueSettings } from "./alone-venue.fixture.ts";
 import { WORK } from "./alone-work.fixture.ts";
 import { createWorld, putReferences, type World } from "./alone-world.fixture.ts";
 import { layLine } from "./line.ts";
+import { getJson, postJson } from "./rest.ts";
 
 const SECRET = "hunter2";
 const NOBODY = "127.0.0.1:1";
@@ -64,6 +66,23 @@ describe("a process that cannot start", () => {
       expect(`${error}${out}`).not.toContain(SECRET);
     },
   );
+
+  test("for two strategies of one name says both files in one sentence, and exits 1", async () => {
+    const folder = await strategyFolder();
+    await folder.write("one", bodyOf(""), { name: "twin" });
+    await folder.write("two", bodyOf(""), { name: "twin" });
+    const given = { ...world.settings, R3_HTTP_PORT: "0", R3_STRATEGY_FOLDERS: `strategies,${folder.path}` };
+    const ended = await Promise.all(
+      ["strategy-executor", "backtest", "all"].map((name) => runToEnd(["bin/run.ts", name], given)),
+    );
+    for (const { code, error } of ended) {
+      expect(code).toBe(1);
+      expect(error).toMatch(
+        /^Two strategies are named "twin", in \S*one\.ts and in \S*two\.ts: give one of them another name\.\n$/,
+      );
+    }
+    await folder.remove();
+  }, 30_000);
 
   test("for a port that is taken says which setting is to be changed", async () => {
     const listener = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
@@ -235,6 +254,38 @@ describe("a process that runs", () => {
       [413, "application/problem+json", problemOf("BODY_TOO_LARGE")],
       [411, "application/problem+json", problemOf("LENGTH_REQUIRED")],
     ]);
+  });
+
+  test("keeps the strategies of a folder that vanishes as they were last, and says so until it is back", async () => {
+    const folder = await strategyFolder();
+    await folder.write("kept", bodyOf(""));
+    const settings = { R3_STRATEGY_FOLDERS: `strategies,${folder.path}`, R3_STRATEGY_RELOAD: "true" };
+    const service = await startProcess(["strategy-executor"], { ...world.settings, ...settings });
+    const url = `${service.url}/api/strategy-executor/strategies`;
+    const told = async () => {
+      const { items, faults } = (await getJson(url)) as { items: { name: string }[]; faults: string[] };
+      return { faults, isKept: items.some(({ name }) => name === "kept") };
+    };
+    try {
+      await untilReady(service);
+      expect(await told()).toEqual({ faults: [], isKept: true });
+      await folder.remove();
+      await eventually("it is said", async () => (await told()).faults.length > 0);
+      const gone = `There is no folder ${folder.path}: R3_STRATEGY_FOLDERS has to name folders of strategies.`;
+      expect(await told()).toEqual({ faults: [gone], isKept: true });
+      const { body } = await postJson(`${url}/validate`, { strategy: "kept", params: {} });
+      expect(body).toMatchObject({ kind: "valid" });
+      expect((await service.readyz()).status).toBe(200);
+      await folder.make();
+      await folder.write("kept", bodyOf(""));
+      await eventually("it is taken again", async () => {
+        const { faults, isKept } = await told();
+        return isKept && faults.length === 0;
+      });
+    } finally {
+      expect((await service.stop()).code).toBe(0);
+      await folder.remove();
+    }
   });
 
   test("listens on 127.0.0.1 alone", async () => {

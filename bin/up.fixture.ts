@@ -14,12 +14,12 @@ export interface Upped {
 
 /**
  * Runs bin/up on a data folder with these settings. Once it says that one can look around, it is interrupted after `look`,
- * which is given the address of its API.
+ * which is given the address of its API and asks for what it has said so far.
  */
 export async function runUp(
   settings: { R3_DATA_FOLDER: string } & Record<string, string>,
   args: readonly string[],
-  look?: (api: string) => Promise<void>,
+  look?: (api: string, saidSoFar: () => string) => Promise<void>,
 ): Promise<Upped> {
   const child = Bun.spawn([process.execPath, "bin/up.ts", ...args], {
     cwd: resolve(import.meta.dir, ".."),
@@ -36,7 +36,7 @@ export async function runUp(
       await eventually(LOOK_AROUND, () => said.includes(LOOK_AROUND), 60_000);
       const places: unknown = JSON.parse(readFileSync(join(settings.R3_DATA_FOLDER, "places.json"), "utf8"));
       const { urls } = z.object({ urls: z.record(z.string(), z.string()) }).parse(places);
-      await look(`${urls["session-manager"]}/api`);
+      await look(`${urls["session-manager"]}/api`, () => said);
     } finally {
       child.kill("SIGINT");
     }

@@ -25,11 +25,15 @@ async function withService(
   });
 }
 
-const waitsFor = (service: RunningProcess, words: RegExp) =>
-  eventually(`it says ${words.source}`, async () => {
-    const { status, body } = await service.readyz();
-    return status === 503 && words.test(JSON.stringify(body));
-  });
+const waitsFor = (service: RunningProcess, words: RegExp, withinMs?: number) =>
+  eventually(
+    `it says ${words.source}`,
+    async () => {
+      const { status, body } = await service.readyz();
+      return status === 503 && words.test(JSON.stringify(body));
+    },
+    withinMs,
+  );
 
 describe("a process is not ready, and says why, while", () => {
   test("Redis is at its maxmemory and answers pings", async () => {
@@ -51,6 +55,19 @@ describe("a process is not ready, and says why, while", () => {
       await untilReady(service);
     });
   });
+
+  test("Redis was told to evict what it holds", async () => {
+    await withService(async (service, { redis }) => {
+      await redis.config("SET", "maxmemory-policy", "allkeys-lru");
+      await waitsFor(
+        service,
+        /"Redis \(it forgets events and wake-ups when it is full \(maxmemory-policy allkeys-lru\)/,
+        45_000,
+      );
+      await redis.config("SET", "maxmemory-policy", "noeviction");
+      await untilReady(service);
+    });
+  }, 90_000);
 
   test("Postgres is read-only and answers queries", async () => {
     await withService(async (service, { database }) => {

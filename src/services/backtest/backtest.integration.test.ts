@@ -45,13 +45,17 @@ const WANTED = {
 let database: TestDatabase;
 let candles: Candle[] = [];
 let queue: TaskQueue;
-let service: Service;
+let service: Service | undefined;
+/** Starts the service anew with these settings. */
+let serve: (settings?: Record<string, string>) => Promise<void>;
 let strategies: StrategyHost;
 let folder: StrategyFolder;
 /** By how much the service's clock was moved. */
 let aheadMs = 0;
 /** How often market-data still fails before it answers. */
 let failures = 0;
+/** What reading a page of candles takes. */
+let onRead = async (): Promise<void> => undefined;
 
 const marketData: MarketDataClient = {
   instrument: async (id) => (id === spx.id || id === LONG ? { ...spx, id, timeFrames: ["1d"] } : null),
@@ -66,7 +70,10 @@ const marketData: MarketDataClient = {
       headOpenAtMs: candles.at(-1)?.openAtMs ?? null,
     };
   },
-  candles: async ({ fromN, limit }) => candles.slice(fromN - 1, fromN - 1 + limit),
+  async candles({ fromN, limit }) {
+    await onRead();
+    return candles.slice(fromN - 1, fromN - 1 + limit);
+  },
 };
 
 beforeAll(async () => {
@@ -118,12 +125,16 @@ beforeAll(async () => {
   const given = { db: database.db, queue, clients: { marketData }, strategies, clock, log };
   // The service asks for no other port.
   const deps = given as unknown as Deps;
-  service = backtest.create(deps, backtest.settings.parse({ R3_BACKTEST_MAX_BARS: "6000" }));
-  await service.start(new AbortController().signal);
+  serve = async (settings = {}) => {
+    await service?.stop();
+    service = backtest.create(deps, backtest.settings.parse({ R3_BACKTEST_MAX_BARS: "6000", ...settings }));
+    await service.start(new AbortController().signal);
+  };
+  await serve();
 });
 
 afterAll(async () => {
-  await service.stop();
+  await service?.stop();
   await queue.close();
   await strategies.close();
   await folder.remove();
@@ -148,7 +159,7 @@ async function call(path: string, body?: unknown, headers: Record<string, string
     `http://localhost/api/backtest${path}`,
     body === undefined ? { method: method ?? "GET" } : init,
   );
-  const answer = await (service.routes as AnyElysia).handle(request);
+  const answer = await ((service ?? expect.unreachable()).routes as AnyElysia).handle(request);
   return { status: answer.status, body: (await answer.json()) as Answer };
 }
 
@@ -271,13 +282,21 @@ describe("a strategy that is no good", () => {
     const slow = await call("/runs", { ...WANTED, params: {}, strategy: "slow" });
     const next = await call("/runs", { ...WANTED, ...RANGE, params: WANTED.params });
     await until(async () => (await stateOf(slow)) === "RUNNING");
-    const reason = "It took longer than its deadline of 3600 s (R3_BACKTEST_DEADLINE_S).";
     await until(async () => {
       aheadMs += 3_600_001;
       return (await stateOf(slow)) !== "RUNNING";
     });
-    expect(await untilOver(slow.body.id)).toMatchObject({ state: "FAILED", error: reason });
+    expect(await untilOver(slow.body.id)).toMatchObject({ state: "FAILED", error: TOO_LATE });
     expect((await untilOver(next.body.id)).state).toBe("DONE");
+  });
+
+  test("and whose candles took longer to read than its deadline fails as well: that counts from its begin", async () => {
+    onRead = async () => {
+      aheadMs += 3_600_001;
+      onRead = async () => undefined;
+    };
+    const slow = await call("/runs", { ...WANTED, params: {}, strategy: "slow" });
+    expect(await untilOver(slow.body.id)).toMatchObject({ state: "FAILED", error: TOO_LATE });
   });
 
   test("takes long: DELETE cancels its run, running or queued, and the next one is worked", async () => {
@@ -297,6 +316,26 @@ describe("a strategy that is no good", () => {
     expect((await call(`/runs/${next.body.id}`, undefined, {}, "DELETE")).status).toBe(409);
   });
 });
+
+test.each([1, 2])("%d runs at once are worked where R3_BACKTEST_CONCURRENCY says so, and no more", async (atOnce) => {
+  await serve({ R3_BACKTEST_CONCURRENCY: `${atOnce}` });
+  const working = { now: 0, most: 0 };
+  onRead = async () => {
+    working.now += 1;
+    working.most = Math.max(working.most, working.now);
+    await until(() => working.most >= atOnce);
+    // Time for another one, if it may come.
+    for (let n = 0; n < 10; n += 1) await database.db.ping();
+    working.now -= 1;
+  };
+  const wanted = { ...WANTED, fromN: 1_001, toN: 1_600 };
+  const runs = await Promise.all(Array.from({ length: 6 }, () => call("/runs", wanted)));
+  for (const { body } of runs) expect((await untilOver(body.id)).state).toBe("DONE");
+  onRead = async () => undefined;
+  expect(working).toEqual({ now: 0, most: atOnce });
+});
+
+const TOO_LATE = "It took longer than its deadline of 3600 s (R3_BACKTEST_DEADLINE_S).";
 
 const stateOf = async ({ body }: { body: Answer }) => (await call(`/runs/${body.id}`)).body.state;
 

@@ -8,7 +8,7 @@ export const settings = z.object({
   // An hour below the deadline of its task, which would begin it anew.
   R3_BACKTEST_DEADLINE_S: wholeNumber(1, 82_800)
     .default(3_600)
-    .describe("How long a run may take once its candles are read, in seconds; one that takes longer fails"),
+    .describe("How long a run may take from its begin, in seconds; one that takes longer fails"),
   R3_BACKTEST_MAX_BARS: wholeNumber(1, 10_000_000)
     .default(2_000_000)
     .describe("Most candles a run may read; a run that would need more fails"),

@@ -55,18 +55,19 @@ async function run(
   { runId, request }: { runId: string; request: RunRequest },
 ): Promise<RunEnd> {
   const { clients, strategies } = deps;
-  const faults = faultsOfStrategy(await strategies.check(request));
-  const info = strategies.find(request.strategy);
-  if (faults.length > 0 || info === null) return { kind: "failed", reason: problemOf(faults) };
-  const instrument = await clients.marketData.instrument(request.instrumentId);
-  if (instrument === null) return { kind: "failed", reason: `The instrument ${request.instrumentId} is not known.` };
-  const limits = { maxBars: settings.R3_BACKTEST_MAX_BARS, signal: lane.signal };
-  const { columns, firstN } = await loadCandles(clients.marketData, request, limits);
-  const watch = watchRun(deps, lane, { runId, bars: columns.length, deadlineS: settings.R3_BACKTEST_DEADLINE_S });
+  const watch = watchRun(deps, lane, { runId, deadlineS: settings.R3_BACKTEST_DEADLINE_S });
   try {
+    const faults = faultsOfStrategy(await strategies.check(request));
+    const info = strategies.find(request.strategy);
+    if (faults.length > 0 || info === null) return { kind: "failed", reason: problemOf(faults) };
+    const instrument = await clients.marketData.instrument(request.instrumentId);
+    if (instrument === null) return { kind: "failed", reason: `The instrument ${request.instrumentId} is not known.` };
+    const limits = { maxBars: settings.R3_BACKTEST_MAX_BARS, signal: watch.signal };
+    const { columns, firstN } = await loadCandles(clients.marketData, request, limits);
     const { file, texts } = info;
     const task = { request, file, texts, instrument, columns, firstN };
-    return { kind: "done", outcome: await runInThread(strategies, task, watch) };
+    const onProgress = (bars: number) => watch.onProgress(bars / columns.length);
+    return { kind: "done", outcome: await runInThread(strategies, task, { signal: watch.signal, onProgress }) };
   } finally {
     await watch.close();
   }
@@ -88,14 +89,10 @@ async function attempt(work: () => Promise<RunEnd>): Promise<RunEnd> {
 }
 
 /**
- * Writes how far a run is, twice a second, and ends it once it was canceled or its deadline has passed. A write that fails is
+ * Watches a run from its begin: writes how far it is, twice a second, and ends it once it was canceled or its deadline has passed. A write that fails is
  * only a progress not told.
  */
-function watchRun(
-  { clock, log }: Deps,
-  lane: LeasedLane,
-  { runId, bars, deadlineS }: { runId: string; bars: number; deadlineS: number },
-) {
+function watchRun({ clock, log }: Deps, lane: LeasedLane, { runId, deadlineS }: { runId: string; deadlineS: number }) {
   const over = new AbortController();
   const closing = new AbortController();
   const endAtMs = clock.monotonicMs() + deadlineS * 1_000;
@@ -108,7 +105,7 @@ function watchRun(
       if (clock.monotonicMs() > endAtMs)
         end(`It took longer than its deadline of ${deadlineS} s (R3_BACKTEST_DEADLINE_S).`);
       const goesOn = await lane
-        .step((tx) => writeProgress(tx, runId, done / bars))
+        .step((tx) => writeProgress(tx, runId, done))
         .catch((error: unknown) => {
           log.debug({ runId, error: messageOf(error) }, "progress was not written");
           return true;
@@ -118,8 +115,8 @@ function watchRun(
   })();
   return {
     signal: AbortSignal.any([lane.signal, over.signal]),
-    onProgress: (count: number) => {
-      done = count;
+    onProgress: (share: number) => {
+      done = share;
     },
     close: () => {
       closing.abort();

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import type { AnyElysia } from "elysia";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
@@ -126,4 +127,26 @@ test("a session that faulted is not started again by the next process, and fault
   await untilCandle(world, goods[0]?.id ?? "", BAD + 1);
   expect(await runRow(world, badOne.id)).toMatchObject({ phase: "FAULTED", candle_n: BAD - 1 });
   expect(faults()).toHaveLength(1);
+});
+
+test("a session that runs keeps its version of a strategy that has changed, and says that there is a newer one", async () => {
+  await host.close();
+  host = threadHostOf([folder.path], { reload: true });
+  world.host = host;
+  const { goods } = await startSessions("loops", 1);
+  const [{ id } = expect.unreachable()] = goods;
+  const shown = async () => {
+    const request = new Request("http://localhost/api/strategy-executor/shards");
+    const answer = await (replica.service.routes as AnyElysia).handle(request);
+    const { items } = (await answer.json()) as { items: { sessions: { sessionId: string }[] }[] };
+    return items.flatMap(({ sessions }) => sessions).find(({ sessionId }) => sessionId === id);
+  };
+  expect(await shown()).toMatchObject({ strategyVersion: "1", newerVersion: null });
+  await folder.write("counts", bodyOf("", '"new"'), { version: "2" });
+  await until(() => host.find("counts")?.version === "2");
+  expect(await shown()).toMatchObject({ strategyVersion: "1", newerVersion: "2" });
+  world.candles.push(candleOf(1, "100"));
+  replica.show(candleOf(1, "100"));
+  await untilCandle(world, id, 1);
+  expect((await runRow(world, id))?.runtime.strategy).toEqual([1]);
 });

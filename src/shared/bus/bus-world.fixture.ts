@@ -14,6 +14,8 @@ export interface Member {
   bus: Bus;
   /** When set, each of its transactions waits for it before it begins. */
   gate: Promise<void> | undefined;
+  /** Its database does not answer when it is asked whether it is there. */
+  isMute: boolean;
   /** What becomes of its pushes; undefined: they reach the broker. */
   onPush: ((entries: readonly Push[], pass: (entries: readonly Push[]) => Promise<void>) => Promise<void>) | undefined;
   /** As kill -9 does: from now on it reaches nothing, and gives nothing back. */

@@ -183,6 +183,25 @@ export const DEAD_CASES: Record<string, (world: World) => Promise<void>> = {
     expect(await parkedOf(world, topic)).toEqual([]);
   },
 
+  async "a list goes by the time of parking, and from a cursor on also where its event has gone"(world) {
+    const { parking } = world.logStore;
+    const group = topicFor("listed").name;
+    const unit = { group, part: 0, epoch: 1 };
+    // Not in the order of their numbers.
+    for (const seq of [5, 3, 4, 1, 2]) {
+      const entry = { topic: group, key: `${seq}`, seq, json: "{}", tries: 1, error: "no", delayMs: 0 };
+      await world.db.transaction((tx) => parking.park(tx, unit, [{ ...entry, state: "dead" }]));
+    }
+    const all = await parking.list({ group }, null, 10);
+    const byTime = all.toSorted((a, b) => a.parkedAtMs - b.parkedAtMs || (a.id < b.id ? -1 : 1));
+    expect(all.map(({ seq }) => seq)).toEqual(byTime.map(({ seq }) => seq));
+    const [, second = expect.unreachable(), ...rest] = all;
+    const page = () => parking.list({ group }, [second.parkedAtMs, second.id], 2);
+    expect(await page()).toEqual(rest.slice(0, 2));
+    await world.db.transaction((tx) => parking.discard(tx, group, second.id));
+    expect(await page()).toEqual(rest.slice(0, 2));
+  },
+
   async "only what is dead is redriven or discarded"(world) {
     const { bus } = await world.join();
     const topic = topicFor("only-dead");

@@ -26,7 +26,7 @@ class MemoryParking implements Parking {
   park(tx: Tx, { group, part: partition }: UnitEpoch, entries: readonly NewParked[]): Promise<void> {
     const added = entries.map(({ json: raw, delayMs, ...entry }): Row => {
       const nextTryMs = this.clock.monotonicMs() + delayMs;
-      return { ...entry, raw, group, partition, id: crypto.randomUUID(), parkedAtMs: this.clock.nowMs(), nextTryMs };
+      return { ...entry, raw, group, partition, id: Bun.randomUUIDv7(), parkedAtMs: this.clock.nowMs(), nextTryMs };
     });
     changeAtCommit(tx, () => {
       this.rows = [...this.rows, ...added].toSorted((a, b) => a.seq - b.seq);
@@ -79,8 +79,9 @@ class MemoryParking implements Parking {
 
   list({ group, state }: ParkedFilter, after: [number, string] | null, limit: number): Promise<ParkedEvent[]> {
     const all = this.rows.filter((row) => row.group === group && (state === undefined || row.state === state));
-    const from = all.findIndex(({ id }) => id === after?.[1]) + 1;
-    return Promise.resolve(all.slice(from, from + limit));
+    const listed = all.toSorted((a, b) => byTime([a.parkedAtMs, a.id], [b.parkedAtMs, b.id]));
+    const rest = after === null ? listed : listed.filter((row) => byTime([row.parkedAtMs, row.id], after) > 0);
+    return Promise.resolve(rest.slice(0, limit));
   }
 
   find(group: string, id: string): Promise<{ event: ParkedEvent; waiting: number } | null> {
@@ -119,6 +120,12 @@ class MemoryParking implements Parking {
   private replace(old: Row, patch: Partial<Row>): void {
     this.rows = this.rows.map((row) => (row.id === old.id ? { ...row, ...patch } : row));
   }
+}
+
+/** The order of a list: as of two columns. */
+function byTime([ms, id]: [number, string], [otherMs, otherId]: [number, string]): number {
+  if (ms !== otherMs) return ms - otherMs;
+  return id === otherId ? 0 : id < otherId ? -1 : 1;
 }
 
 function isOf(row: Row, { group, part }: UnitEpoch, topic: string): boolean {

@@ -86,6 +86,7 @@ function joinAt(shared: Shared, poison: Partial<PoisonOptions>): Member {
   let dead = false;
   const db: Db = {
     ...shared.db,
+    ping: () => (member.isMute ? away() : shared.db.ping()),
     async transaction(body, options) {
       await member.gate;
       return dead ? away() : shared.db.transaction(async (tx) => (dead ? away() : body(tx)), options);
@@ -116,6 +117,7 @@ function joinAt(shared: Shared, poison: Partial<PoisonOptions>): Member {
   const member: Member = {
     bus,
     gate: undefined,
+    isMute: false,
     onPush: undefined,
     async kill() {
       dead = true;

@@ -108,6 +108,36 @@ export const OVERDUE_CASES: Record<string, (world: World) => Promise<void>> = {
     expect(stuck.onReleased).toBeLessThan(1);
   },
 
+  async "an event whose handler waits for a database that does not answer is not to blame, alone or in a lane"(world) {
+    const member = await world.join({ deadlineMs: 500 });
+    const topic = topicFor("mute");
+    const how = { isBad: true, hangs: false, hung: [] as string[] };
+    noting(world, member.bus, topic.name, [topic], {
+      handle: async (tx, events) => {
+        if (how.hangs) {
+          how.hung.push(...events.map(({ key }) => key));
+          await new Promise(() => undefined);
+        }
+        if (how.isBad) throw new Error("poison");
+        for (const event of events) await world.note(tx, { group: topic.name, key: event.key, n: countOf(event) });
+      },
+    });
+    await publishCounts(world, member.bus, topic, "k", [1]);
+    await until(async () => (await parkedOf(world, topic)).length === 1);
+    Object.assign(how, { isBad: false, hangs: true });
+    member.isMute = true;
+    await until(() => how.hung.includes("k"));
+    const [other = ""] = keysOfOnePart(member.bus, 1);
+    await publishCounts(world, member.bus, topic, other, [1]);
+    await until(() => how.hung.filter((key) => key === other).length >= 2);
+    // What is blamed is noted with its deadline.
+    expect((await parkedOf(world, topic)).map(({ key, error }) => [key, error])).toEqual([["k", "poison"]]);
+    Object.assign(how, { hangs: false });
+    member.isMute = false;
+    await expectCounts(world, topic.name, { k: [1], [other]: [1] });
+    expect(await parkedOf(world, topic)).toEqual([]);
+  },
+
   "an event whose handler never ends is found in its batch, and is dead in the end; other keys flow": neverEnds(
     () => new Promise(() => undefined),
   ),

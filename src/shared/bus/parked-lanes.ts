@@ -40,7 +40,9 @@ export class ParkedLanes {
 
   /** When the first lane is to be tried. Infinity: none is. */
   get nextDueAtMs(): number {
-    return Math.min(...[...this.lanes.values()].map(({ dueAtMs }) => dueAtMs), Number.POSITIVE_INFINITY);
+    let atMs = Number.POSITIVE_INFINITY;
+    for (const { dueAtMs } of this.lanes.values()) atMs = Math.min(atMs, dueAtMs);
+    return atMs;
   }
 
   /** The lane that has waited longest for its try. */

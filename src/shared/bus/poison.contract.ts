@@ -212,6 +212,33 @@ export const POISON_CASES: Record<string, (world: World) => Promise<void>> = {
     expect(await parkedOf(world, topic)).toEqual([]);
   },
 
+  async "an owner whose epoch is old works no lane"(world) {
+    const topic = topicFor("lane-fenced");
+    const owner = await world.join();
+    const part = owner.bus.partitionOf("k");
+    let atRelease: number | undefined;
+    const poison = poisoned(world, owner.bus, topic, ["k/1"], undefined, {
+      onReleased: async ({ partition }) => {
+        if (partition === part) atRelease ??= (await world.noted(topic.name)).length;
+      },
+    });
+    await poison.running.ready;
+    await publishCounts(world, owner.bus, topic, "k", [1, 2]);
+    await until(async () => (await parkedOf(world, topic)).length === 2);
+    const gate = Promise.withResolvers<void>();
+    owner.gate = gate.promise;
+    // What is under way yet has the position's lock, or meets the new epoch.
+    await world.db.transaction((tx) =>
+      world.logStore.take(tx, { group: topic.name, part, epoch: 1_000 }, [topic.name]),
+    );
+    poison.mend();
+    owner.gate = undefined;
+    gate.resolve();
+    await until(async () => atRelease !== undefined || (await world.noted(topic.name)).length > 0);
+    expect(atRelease).toBe(0);
+    await expectCounts(world, topic.name, { k: [1, 2] });
+  },
+
   async "garbage from the broker in place of an event is read from the log, and parks nothing"(world) {
     const member = await world.join();
     const topic = topicFor("garbage");

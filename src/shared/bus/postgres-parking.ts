@@ -29,14 +29,34 @@ export function createPostgresParking(db: Db): Parking {
     },
     async heads({ group, topics, blocking, part }, tx) {
       const { sql }: { sql: Sql } = tx ?? db;
+      // From lane to lane by the index: what waits in them is not read, nor what is dead and holds nothing.
       const rows = await sql<LaneHead[]>`
-        select distinct on (part, topic, key) part, topic, key, state,
-          greatest(extract(epoch from next_try_at - clock_timestamp()) * 1000, 0)::float8 as "inMs"
-        from bus.parked
-        where group_name = ${group} and topic = any(${[...topics]}::text[])
-          and (state = 'parked' or topic = any(${[...blocking]}::text[]))
-          ${part === undefined ? sql`` : sql`and part = ${part}`}
-        order by part, topic, key, seq`;
+        with recursive lanes as (
+          (
+            select topic, key, part from bus.parked where group_name = ${group} order by topic, key, part limit 1
+          ) union all
+          select next.* from lanes l cross join lateral (
+            select topic, key, part from bus.parked
+            where group_name = ${group} and (topic, key, part) > (l.topic, l.key, l.part)
+            order by topic, key, part limit 1
+          ) next
+        )
+        select part, topic, key, head.state,
+          greatest(extract(epoch from head.next_try_at - clock_timestamp()) * 1000, 0)::float8 as "inMs"
+        from lanes l cross join lateral (
+          (
+            select state, next_try_at from bus.parked
+            where group_name = ${group} and topic = l.topic and key = l.key and part = l.part
+              and l.topic = any(${[...blocking]}::text[])
+            order by seq limit 1
+          ) union all (
+            select state, next_try_at from bus.parked
+            where group_name = ${group} and topic = l.topic and key = l.key and part = l.part
+              and state = 'parked' and l.topic <> all(${[...blocking]}::text[])
+            order by seq limit 1
+          )
+        ) head
+        where l.topic = any(${[...topics]}::text[]) ${part === undefined ? sql`` : sql`and l.part = ${part}`}`;
       return [...rows];
     },
     async open(tx, { group, part }, { topic, key }, { limit, skipsDead }) {
@@ -79,7 +99,7 @@ function forPeople(db: Db): Pick<Parking, "list" | "find" | "redrive" | "discard
       const [row] = await sql<(EventRow & { waiting: number })[]>`
         select ${columns(sql)}, (
           select count(*)::integer from bus.parked b
-          where b.group_name = p.group_name and b.topic = p.topic and b.key = p.key and b.seq > p.seq
+          where b.group_name = p.group_name and b.topic = p.topic and b.key = p.key and b.part = p.part and b.seq > p.seq
         ) as waiting
         from bus.parked p where group_name = ${group} and id = ${id}`;
       if (row === undefined) return null;

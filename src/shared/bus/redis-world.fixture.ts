@@ -30,6 +30,7 @@ function joinAt(place: Place, poison: Partial<PoisonOptions>): Member {
   let dead = false;
   const db: Db = {
     ...pool,
+    ping: () => (member.isMute ? Promise.reject(new Error("away")) : pool.ping()),
     async transaction(body, options) {
       await member.gate;
       return pool.transaction(body, options);
@@ -59,6 +60,7 @@ function joinAt(place: Place, poison: Partial<PoisonOptions>): Member {
   const member: Member = {
     bus,
     gate: undefined,
+    isMute: false,
     onPush: undefined,
     async kill() {
       dead = true;

@@ -30,8 +30,10 @@ export function createRedisWrites({ url, prefix }: { url: string; prefix: string
       const memory = await ask(() => redis.info("memory"));
       const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1] ?? "noeviction";
       if (policy === "noeviction") return;
-      const text = `Redis, which REDIS_URL names, forgets events and wake-ups when it is full (maxmemory-policy ${policy}): set maxmemory-policy to noeviction.`;
-      throw new AppError("SETTINGS_INVALID", "permanent", text, { details: { policy } });
+      const told = `forgets events and wake-ups when it is full (maxmemory-policy ${policy}): set maxmemory-policy to noeviction.`;
+      const cause = new Error(`it ${told}`);
+      const text = `Redis, which REDIS_URL names, ${told}`;
+      throw new AppError("SETTINGS_INVALID", "permanent", text, { cause, details: { policy } });
     },
     close() {
       redis.disconnect();

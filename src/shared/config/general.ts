@@ -127,6 +127,9 @@ export const generalSchema = z.object({
     .default(7)
     .describe("How long events stay in the log once every group has them, in days"),
   R3_TASKS_KEEP_DAYS: wholeNumber(1, 3_650).default(7).describe("How long tasks stay once they are done, in days"),
+  R3_DECISIONS_KEEP_DAYS: wholeNumber(1, 3_650)
+    .default(90)
+    .describe("How long it stays known what a person decided about a dead event or task that is over, in days"),
   R3_DATABASE_CONNECTIONS: wholeNumber(2, 500).default(10).describe("Connections to Postgres at most, a process"),
   R3_DATABASE_TIMEOUT_MS: wholeNumber(200, 600_000)
     .default(5_000)

@@ -136,6 +136,12 @@ export async function holdLane(tx: Tx, { queue, lane }: LaneName, epoch: number 
   return rows.length > 0;
 }
 
+/** Whether a task of a lane that this transaction has locked is open yet. */
+export async function isOpenTask(tx: Tx, id: string): Promise<boolean> {
+  const rows = await tx.sql`select 1 from queue.tasks where id = ${id} and state = 'open'`;
+  return rows.length > 0;
+}
+
 /**
  * Ends tasks of a lane that this transaction has locked, behind new ones of any lanes that it writes. True: more may be done at
  * once, and a lease is kept. False: the lane is released in this very statement.

@@ -6,7 +6,7 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { storableText } from "#shared/errors/storable-text.ts";
 import { verdictOf } from "#shared/errors/verdict.ts";
 import type { LeaseKeeper } from "#shared/leader/lease-keeper.ts";
-import { finishTasks, holdLane, type LaneName, type LeasedName, type TaskRow } from "./lane-rows.ts";
+import { finishTasks, holdLane, isOpenTask, type LaneName, type LeasedName, type TaskRow } from "./lane-rows.ts";
 import type { DeadTask, TaskType } from "./queue.ts";
 import { retryDelayMs } from "./retry-delay.ts";
 
@@ -59,7 +59,8 @@ function contractOf(types: readonly TaskType[], row: TaskRow): { holds: boolean;
 
 /**
  * A task whose handler threw stays open and is put off, each time longer; after so many failures it is dead, at once where
- * trying again will not help. What waits for an outage has not failed. True: the lane has other tasks that may be done at
+ * trying again will not help. What waits for an outage has not failed, nor has a task that is done: its commit's answer was
+ * lost. True: the lane has other tasks that may be done at
  * once. False: it has none, or is someone else's by now.
  */
 export async function putOff(
@@ -77,23 +78,24 @@ export async function putOff(
   const delayMs = retryDelayMs(thrown, verdict === "unit" ? attempts : failures, Math.random());
   const { holds, sessionId } = contractOf(types, row);
   const error = storableText(thrown);
-  const more = await context.db.transaction(async (tx) => {
-    if (!(await holdLane(tx, at, epoch))) return undefined;
+  const left = await context.db.transaction(async (tx) => {
+    if (!(await holdLane(tx, at, epoch))) return { isOpen: false, more: false };
+    const isOpen = await isOpenTask(tx, row.id);
     const state = isDead ? "dead" : "open";
     const later = { id: row.id, attempts, failures, delayMs, error, state, holds, sessionId } as const;
-    const left = await finishTasks(tx, { at, done: [], later: [later] }, { tasks: [], graceMs: 0 });
-    if (isDead) {
+    const more = await finishTasks(tx, { at, done: [], later: isOpen ? [later] : [] }, { tasks: [], graceMs: 0 });
+    if (isOpen && isDead) {
       const { id, type, seq } = row;
       await context.onDead?.(tx, { ...at, id, type, seq, error, holds, sessionId });
     }
-    return left;
+    return { isOpen, more };
   });
+  if (!left.isOpen) return left.more;
   const fields = { ...at, taskId: row.id, type: row.type, attempts, failures, err: thrown };
-  if (more === undefined) return false;
   if (isDead) context.log.error(fields, "A task is dead; a person has to redrive or discard it");
   else {
     context.log.warn({ ...fields, delayMs }, "A task failed; it is retried");
     context.wakeLater(at, delayMs, row.priority);
   }
-  return more;
+  return left.more;
 }

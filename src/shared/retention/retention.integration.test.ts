@@ -4,6 +4,7 @@ import { deleteOldEvents } from "#shared/bus/old-events.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
+import { deleteOldActions } from "#shared/dead/old-actions.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createMemoryLock, type MemoryLocks } from "#shared/leader/memory.ts";
 import { holdLane, insertTasks, leaseLane } from "#shared/queue/lane-rows.ts";
@@ -19,7 +20,8 @@ beforeAll(async () => {
   database = await createTestDatabase();
 });
 beforeEach(async () => {
-  await database.db.sql`truncate bus.log, bus.partitions, bus.positions, queue.tasks, queue.lanes`;
+  await database.db
+    .sql`truncate bus.log, bus.partitions, bus.positions, bus.parked, queue.tasks, queue.lanes, dead.actions`;
 });
 afterAll(() => database.drop());
 
@@ -145,6 +147,49 @@ describe("old tasks", () => {
     await db.sql`truncate queue.tasks, queue.lanes`;
     expect(await lease()).toBeGreaterThan(before);
     expect(await db.transaction((tx) => holdLane(tx, at, before))).toBe(false);
+  });
+});
+
+describe("old decisions about what was dead", () => {
+  const NEVER = "0198c5d0-0000-7000-8000-00000000000";
+  const idOf = (n: number) => `${NEVER}${n}`;
+
+  /** What a person did about the n-th thing, so many days ago. */
+  const decide = async (n: number, days: number, action: "redrive" | "discard") => {
+    await database.db.sql`
+      insert into dead.actions (id, service, kind, dead_id, action, by_whom, reason, at_ms, subject)
+      values (${Bun.randomUUIDv7()}, 's', 'event', ${idOf(n)}, ${action}, 'local', 'r', ${Date.now() - days * DAY_MS}, '{}')`;
+  };
+  const park = async (n: number, state: "parked" | "dead") => {
+    await database.db.sql`
+      insert into bus.parked (id, group_name, topic, part, seq, key, state, tries, raw, next_try_at, parked_at_ms)
+      values (${idOf(n)}, 'g', 't', 0, ${n}, 'k', ${state}, 1, '{}', now(), 0)`;
+  };
+  const putTask = async (n: number, state: "open" | "done" | "dead") => {
+    await database.db.sql`
+      insert into queue.tasks (id, queue, lane, seq, priority, type, payload, state, created_at_ms)
+      values (${idOf(n)}, 'q', 'l', ${n}, 5, 't', '{}', ${state}, 0)`;
+  };
+
+  test("go once what they were about is over; what nobody has decided on stays, however old", async () => {
+    // 1 and 2 are over since long, 3 since yesterday; 4 to 7 are not over; 8 and 9 nobody has decided on.
+    await decide(1, 8, "discard");
+    await decide(2, 9, "redrive");
+    await decide(3, 1, "discard");
+    for (const n of [4, 5, 6, 7]) await decide(n, 8, "redrive");
+    await park(4, "parked");
+    await park(5, "dead");
+    await putTask(2, "done");
+    await putTask(6, "open");
+    await putTask(7, "dead");
+    await park(8, "dead");
+    await putTask(9, "dead");
+    expect(await totalOf(deleteOldActions(database.db, AGE_MS))).toBe(2);
+    const { sql } = database.db;
+    const left = await sql<{ dead_id: string }[]>`select dead_id from dead.actions order by dead_id`;
+    expect(left.map(({ dead_id }) => dead_id)).toEqual([3, 4, 5, 6, 7].map(idOf));
+    expect(await sql`select id from bus.parked`).toHaveLength(3);
+    expect(await sql`select id from queue.tasks where state <> 'done'`).toHaveLength(3);
   });
 });
 

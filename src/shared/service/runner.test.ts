@@ -82,6 +82,32 @@ describe("the watch over servers", () => {
     expect(clock.sleeping).toBe(0);
   });
 
+  test("asks now and then whether a server is still set as it has to be, and with each write until it is again", async () => {
+    const clock = createManualClock();
+    const at = { asked: 0, fits: true };
+    const told = "It forgets.";
+    const fits = async () => {
+      at.asked += 1;
+      if (!at.fits) throw new AppError("SETTINGS_INVALID", "permanent", told);
+    };
+    const write = () => Promise.resolve();
+    const watch = watchServers({ servers: [{ name: "Redis", setting: "REDIS_URL", write, fits }], clock, log });
+    await watch.start?.(new AbortController().signal);
+    at.fits = false;
+    await clock.advance(28_000);
+    expect([at.asked, watch.away()]).toEqual([1, []]);
+    await clock.advance(2_000);
+    expect([at.asked, watch.away()]).toEqual([2, ["Redis (It forgets)"]]);
+    await clock.advance(4_000);
+    expect([at.asked, watch.away()]).toEqual([4, ["Redis (It forgets)"]]);
+    at.fits = true;
+    await clock.advance(2_000);
+    expect([at.asked, watch.away()]).toEqual([5, []]);
+    await clock.advance(28_000);
+    expect(at.asked).toBe(5);
+    await watch.stop?.();
+  });
+
   test("counts a server that hangs as away", async () => {
     const clock = createManualClock();
     const watch = watchServers({

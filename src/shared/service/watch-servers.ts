@@ -11,7 +11,7 @@ export interface WatchedServer {
   setting: string;
   /** A real write; throws where it is not taken. A server that is full or read-only answers a ping. */
   write(): Promise<void>;
-  /** Once at the start: throws where the server is not set as it has to be. */
+  /** Throws where the server is not set as it has to be. Asked at the start, and now and then: a hand may change it. */
   fits?(): Promise<void>;
 }
 
@@ -25,24 +25,36 @@ export interface WatchOptions {
   timeoutMs?: number;
 }
 
+/** How often a server is asked whether it is set as it has to be; one that was away, or is not, with each write. */
+const FITS_EVERY_MS = 30_000;
+
 /** The servers that take nothing now, each with the reason, and the part that keeps them up to date. */
 export interface ServerWatch extends Part {
   away(): readonly string[];
 }
 
-/** At the start each server has to take a write; from then on it is asked again and again, and one that does not makes the process not ready. */
+/**
+ * At the start each server has to take a write and to be set as it has to be; from then on it is asked again and again, and
+ * one that does not, or is not any more, makes the process not ready.
+ */
 export function watchServers(options: WatchOptions): ServerWatch {
   const { servers, clock, log } = options;
   const away = new Map<string, string>();
   const ended = new AbortController();
   const loops: Promise<void>[] = [];
-  const ask = (server: WatchedServer) => within(server, clock, options.timeoutMs ?? 3_000);
+  const timeoutMs = options.timeoutMs ?? 3_000;
+  const ask = (question: () => Promise<void>) => within(question, clock, timeoutMs);
   const watch = async (server: WatchedServer) => {
+    let fitAtMs = clock.monotonicMs();
     while (!ended.signal.aborted) {
       await clock.sleep(options.intervalMs ?? 2_000, ended.signal);
       if (ended.signal.aborted) return;
       try {
-        await ask(server);
+        await ask(() => server.write());
+        if (away.has(server.name) || clock.monotonicMs() - fitAtMs >= FITS_EVERY_MS) {
+          await ask(async () => server.fits?.());
+          fitAtMs = clock.monotonicMs();
+        }
         if (away.delete(server.name)) log.info({ server: server.name }, "a server is back");
       } catch (error) {
         if (!away.has(server.name)) log.warn({ server: server.name, reason: messageOf(error) }, "a server is away");
@@ -56,8 +68,8 @@ export function watchServers(options: WatchOptions): ServerWatch {
     async start() {
       await Promise.all(
         servers.map(async (server) => {
-          await atStart(server, () => ask(server));
-          await server.fits?.();
+          await atStart(server, () => ask(() => server.write()));
+          await ask(async () => server.fits?.());
         }),
       );
       loops.push(...servers.map(watch));
@@ -84,14 +96,14 @@ export async function atStart<Result>(
   }
 }
 
-async function within(server: WatchedServer, clock: Clock, timeoutMs: number): Promise<void> {
+async function within(question: () => Promise<void>, clock: Clock, timeoutMs: number): Promise<void> {
   const answered = new AbortController();
   const late = clock.sleep(timeoutMs, answered.signal).then(() => {
     if (answered.signal.aborted) return;
     throw new AppError("SERVICE_UNAVAILABLE", "outage", `no answer within ${timeoutMs} ms`);
   });
   try {
-    await Promise.race([server.write(), late]);
+    await Promise.race([question(), late]);
   } finally {
     answered.abort();
   }

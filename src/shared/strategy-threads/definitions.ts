@@ -2,6 +2,7 @@ import { basename, dirname, join } from "node:path";
 import * as zod from "zod";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
+import { wordsOf } from "#shared/strategy/thrown.ts";
 import { scanSource } from "./scan-source.ts";
 
 /** What can be told of a strategy without running it. */
@@ -83,7 +84,7 @@ export async function loadDefinitions(file: string, texts: Texts = {}): Promise<
     return [...new Set(Object.values(exported).filter(isDefinition))];
   } catch (error) {
     looked.delete(file);
-    const told = `${basename(file)} cannot be loaded: ${messageOf(error)}`;
+    const told = `${basename(file)} cannot be loaded: ${wordsOf(error)}`;
     throw new AppError("STRATEGY_FAILED", "permanent", told, { cause: error });
   }
 }

@@ -14,11 +14,13 @@ async function lateTurns(): Promise<string[]> {
   const folder = await strategyFolder();
   await folder.write("good", bodyOf("context.wantLong()"));
   await folder.write("rejects", bodyOf('void (async () => { await null; throw new Error("too late"); })();'));
+  await folder.write("nothing", bodyOf("void Promise.reject(undefined);"));
+  await folder.write("odd", bodyOf("void Promise.reject(new Proxy(new Error(), { get: () => 1 }));"));
   await folder.write("wishes", bodyOf("void Promise.resolve().then(() => context.wantLong());"));
   const host = threadHostOf([folder.path]);
   const heard: string[] = [];
   const good = await host.open(seatingOf("good"));
-  for (const name of ["rejects", "wishes"]) {
+  for (const name of ["rejects", "wishes", "nothing", "odd"]) {
     const bad = await host.open(seatingOf(name));
     heard.push(await said(show(bad, barOf(1))), await said(show(good, barOf(heard.length + 1))));
   }

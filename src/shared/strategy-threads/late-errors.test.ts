@@ -11,12 +11,15 @@ beforeAll(async () => {
 });
 
 test("what fails after its bar fails the turn alone: its thread goes on, with who was in it before", () => {
-  expect(heard.turns).toEqual([
-    "The strategy failed after its onBar had come back, at candle 1 (close 1970-01-01T00:02:00.000Z) or before: too late (rejects.ts, line 6)",
-    "nothing",
-    "The strategy failed after its onBar had come back, at candle 1 (close 1970-01-01T00:02:00.000Z) or before: A wish was made outside of onBar: it belongs to no bar.",
-    "nothing",
-  ]);
+  const after =
+    "The strategy failed after its onBar had come back, at candle 1 (close 1970-01-01T00:02:00.000Z) or before";
+  const failures = [
+    "too late (rejects.ts, line 6)",
+    "A wish was made outside of onBar: it belongs to no bar.",
+    "it threw undefined, which is no Error",
+    "it threw what cannot be read",
+  ];
+  expect(heard.turns).toEqual(failures.flatMap((words) => [`${after}: ${words}`, "nothing"]));
 });
 
 test("an error thrown when nobody is asked anything is its strategy's where only one was ever asked there", () => {

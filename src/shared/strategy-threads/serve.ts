@@ -1,7 +1,7 @@
 import { heapSize } from "bun:jsc";
-import { messageOf } from "#shared/errors/app-error.ts";
 import { storable } from "#shared/errors/storable-text.ts";
 import { type BarName, candleName } from "#shared/strategy/failing.ts";
+import { placeOf, wordsOf } from "#shared/strategy/thrown.ts";
 import { refuseGlobals } from "./guard.ts";
 import { createHeapMeter, liveHeapBytes } from "./heap-meter.ts";
 import { createMarksBuffer, type Marks, marksOn, NO_BAR } from "./marks.ts";
@@ -55,7 +55,7 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
   const waiting: ThreadAsk<Request>[] = [];
   let marks = marksOn(createMarksBuffer());
   let heapBytes: number | undefined;
-  let late: unknown;
+  let late: { error: unknown } | null = null;
   let printed = 0;
   let working = false;
   let builtInsChange: () => string | null = () => null;
@@ -67,12 +67,12 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     post({ kind: "print", seat: marks.read().seat, text: text.slice(0, PRINTED_CHARACTERS) });
   };
   const later = (error: unknown) => {
-    if (working) late ??= error;
+    if (working) late ??= { error };
     else post({ kind: "stray", reason: storable(describe(error)) });
   };
 
   async function answer({ id, request }: ThreadAsk<Request>): Promise<void> {
-    late = undefined;
+    late = null;
     printed = 0;
     let value: unknown;
     let failed: { error: unknown } | null = null;
@@ -87,12 +87,12 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     // First of all: what follows uses built-ins.
     const changed = builtInsChange();
     if (changed !== null) return post({ kind: "damaged", id, changed });
-    const { bar } = marks.read();
+    // Its own code may run for its words.
+    const reason = reasonOf(failed, late, marks.read().bar);
     marks.begin("idle", 0, NO_BAR);
     heapBytes = heapSize();
-    if (failed !== null) post({ kind: "failed", id, reason: storable(describe(failed.error)), heapBytes });
-    else if (late === undefined) post({ kind: "done", id, value, heapBytes });
-    else post({ kind: "failed", id, reason: storable(lateSentence(late, bar)), heapBytes });
+    if (reason === null) post({ kind: "done", id, value, heapBytes });
+    else post({ kind: "failed", id, reason: storable(reason), heapBytes });
   }
 
   async function work(): Promise<void> {
@@ -119,6 +119,12 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
   builtInsChange = watchBuiltIns();
 }
 
+/** Why a request failed. Null: it did not. */
+function reasonOf(failed: { error: unknown } | null, late: { error: unknown } | null, bar: BarName): string | null {
+  if (failed !== null) return describe(failed.error);
+  return late === null ? null : lateSentence(late.error, bar);
+}
+
 /** What failed later than its bar came back, with the newest candle; what failed as a file was loaded has none. */
 function lateSentence(error: unknown, bar: BarName): string {
   return bar.n === 0 ? describe(error) : `${LATE}, at ${candleName(bar)} or before: ${describe(error)}`;
@@ -126,14 +132,6 @@ function lateSentence(error: unknown, bar: BarName): string {
 
 /** The error's words, and where in a file of the strategy it was thrown. */
 function describe(error: unknown): string {
-  const thrown = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  const frame = thrown instanceof Error ? /\/([^/\s():]+\.ts):(\d+):\d+/.exec(ownFrames(thrown)) : null;
-  return frame === null ? messageOf(error) : `${messageOf(error)} (${frame[1]}, line ${frame[2]})`;
-}
-
-/** The stack without what belongs to the engine. */
-function ownFrames({ stack = "" }: Error): string {
-  const engine = new URL("../", import.meta.url).pathname;
-  const foreign = (line: string) => !line.includes(engine) && !line.includes("node_modules");
-  return stack.split("\n").filter(foreign).join("\n");
+  const place = placeOf(error);
+  return place === null ? wordsOf(error) : `${wordsOf(error)} (${place})`;
 }

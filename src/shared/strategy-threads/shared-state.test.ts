@@ -1,28 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import type { StrategyHost } from "./strategy-host.ts";
-import {
-  barOf,
-  bodyOf,
-  failureOf,
-  type StrategyFolder,
-  seatingOf,
-  show,
-  strategyFolder,
-  threadHostOf,
-} from "./thread-host.fixture.ts";
+import { describe, expect, test } from "bun:test";
+import { strategiesOfEachTest } from "./strategies-of-each-test.fixture.ts";
+import { barOf, bodyOf, failureOf, seatingOf, show } from "./thread-host.fixture.ts";
 
-let folder: StrategyFolder;
-let host: StrategyHost;
-
-beforeEach(async () => {
-  folder = await strategyFolder();
-  await folder.write("good", bodyOf("context.wantLong()"));
-  host = threadHostOf([folder.path]);
-});
-afterEach(async () => {
-  await host.close();
-  await folder.remove();
-});
+const at = strategiesOfEachTest();
 
 describe("a change of what all strategies of a thread share", () => {
   const plain = "so that nothing else throws";
@@ -36,25 +16,25 @@ describe("a change of what all strategies of a thread share", () => {
     ["Math.max", `Math.max = () => 1; // ${plain}`],
     ["Date.prototype.getTime", `Date.prototype.getTime = () => 1; // ${plain}`],
   ])("(%s) faults who made it, with its name; the others begin anew in a sound thread", async (name, code) => {
-    await folder.write("bad", bodyOf(`${code}\n`));
-    await folder.write("late", bodyOf("context.wantLong()", "JSON.stringify([bar].map(() => 1))"), {
+    await at.folder.write("bad", bodyOf(`${code}\n`));
+    await at.folder.write("late", bodyOf("context.wantLong()", "JSON.stringify([bar].map(() => 1))"), {
       before: "const bar = 1;",
     });
-    const [good, bad] = [await host.open(seatingOf("good")), await host.open(seatingOf("bad"))];
+    const [good, bad] = [await at.host.open(seatingOf("good")), await at.host.open(seatingOf("bad"))];
     const told = `The strategy changed ${name}, which all strategies of its thread share; its thread was ended.`;
     expect(await failureOf(show(bad, barOf(1)))).toBe(`STRATEGY_FAILED: ${told}`);
     expect(await failureOf(show(good, barOf(1)))).toBe(`THREAD_ENDED: ${told}`);
-    const late = await host.open(seatingOf("late"));
+    const late = await at.host.open(seatingOf("late"));
     expect((await show(late, barOf(1))).snapshot?.strategy).toBe("[1]");
   });
 
   test("made as a file is loaded leaves that file out, and no other", async () => {
-    await folder.write("bad", bodyOf(""), { before: "(Array.prototype as any).last = () => 1;" });
-    await folder.write("aaa", bodyOf(""));
-    expect(await failureOf(host.open(seatingOf("bad")))).toContain(
+    await at.folder.write("bad", bodyOf(""), { before: "(Array.prototype as any).last = () => 1;" });
+    await at.folder.write("aaa", bodyOf(""));
+    expect(await failureOf(at.host.open(seatingOf("bad")))).toContain(
       "bad.ts cannot be loaded: The strategy changed Array.prototype, which all strategies of its thread share",
     );
-    expect(host.list().map(({ name }) => name)).toEqual(["aaa", "good"]);
+    expect(at.host.list().map(({ name }) => name)).toEqual(["aaa", "good"]);
   });
 });
 
@@ -72,18 +52,20 @@ describe("a variable outside of create", () => {
     ["late", "if (Number(1) > 0) { var late = 1; }"],
     ["$x", "const text = `\nlet no = 1;`; let $x = text;"],
   ])("is refused by its name before the file is loaded: %s", async (name, before) => {
-    await folder.write("bad", bodyOf(""), { before });
-    expect(await failureOf(host.open(seatingOf("bad")))).toContain(`bad.ts cannot be loaded: bad.ts: ${refused(name)}`);
+    await at.folder.write("bad", bodyOf(""), { before });
+    expect(await failureOf(at.host.open(seatingOf("bad")))).toContain(
+      `bad.ts cannot be loaded: bad.ts: ${refused(name)}`,
+    );
   });
 
   test("of a file beside it is refused as well", async () => {
-    await folder.writeFile("own.ts", "let calls = 0; export const next = () => (calls += 1);");
-    await folder.write("bad", bodyOf("next()"), { before: 'import { next } from "./own.ts";' });
-    expect(await failureOf(host.open(seatingOf("bad")))).toContain(`own.ts: ${refused("calls")}`);
+    await at.folder.writeFile("own.ts", "let calls = 0; export const next = () => (calls += 1);");
+    await at.folder.write("bad", bodyOf("next()"), { before: 'import { next } from "./own.ts";' });
+    expect(await failureOf(at.host.open(seatingOf("bad")))).toContain(`own.ts: ${refused("calls")}`);
   });
 
   test("is none where it only looks like one", async () => {
-    await folder.write("fine", bodyOf("let own = 1; own += Side.Long;"), {
+    await at.folder.write("fine", bodyOf("let own = 1; own += Side.Long;"), {
       before: `enum Side { Short, Long }
 export enum Kind { A = "a" }
 declare let known: number;
@@ -96,6 +78,6 @@ let { nothing: sum } = {};\`;
 class Counter { let = 1; }
 export const counted = new Counter(), letters = "let x = 1";`,
     });
-    expect(await failureOf(host.open(seatingOf("fine")))).toBe("nothing");
+    expect(await failureOf(at.host.open(seatingOf("fine")))).toBe("nothing");
   });
 });

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -22,6 +22,8 @@ export interface StrategyFolder {
   /** Writes a file as it is. */
   writeFile(file: string, text: string): Promise<void>;
   removeFile(file: string): Promise<void>;
+  /** Makes it again after it was removed. */
+  make(): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -48,7 +50,8 @@ export const strategy = defineStrategy({
       ),
     writeFile: write,
     removeFile: (file) => rm(join(path, file)),
-    remove: () => rm(path, { recursive: true }),
+    make: () => mkdir(path),
+    remove: () => rm(path, { recursive: true, force: true }),
   };
 }
 

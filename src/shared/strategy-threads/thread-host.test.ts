@@ -1,29 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { systemClock } from "#shared/clock/system.ts";
-import type { Seat, StrategyHost } from "./strategy-host.ts";
-import {
-  barOf,
-  bodyOf,
-  failureOf,
-  type StrategyFolder,
-  seatingOf,
-  show,
-  strategyFolder,
-  threadHostOf,
-} from "./thread-host.fixture.ts";
+import { strategiesOfEachTest } from "./strategies-of-each-test.fixture.ts";
+import type { Seat } from "./strategy-host.ts";
+import { barOf, bodyOf, failureOf, seatingOf, show } from "./thread-host.fixture.ts";
 
-let folder: StrategyFolder;
-let host: StrategyHost;
-
-beforeEach(async () => {
-  folder = await strategyFolder();
-  await folder.write("good", bodyOf("context.wantLong()"));
-  host = threadHostOf([folder.path]);
-});
-afterEach(async () => {
-  await host.close();
-  await folder.remove();
-});
+const at = strategiesOfEachTest();
 
 /** The longest time that this thread's own loop did not come around meanwhile. */
 async function longestPauseDuring(work: Promise<unknown>): Promise<number> {
@@ -48,9 +29,9 @@ describe("a strategy that does not come back", () => {
       "if (bar.n === 2) { const again = () => Promise.resolve().then(again); again(); }",
     ],
   ])("(%s) ends its thread and fails alone, by candle and budget; the engine's loop goes on", async (_what, onBar) => {
-    await folder.write("bad", bodyOf(onBar));
-    const good = await host.open(seatingOf("good"));
-    const bad = await host.open(seatingOf("bad"));
+    await at.folder.write("bad", bodyOf(onBar));
+    const good = await at.host.open(seatingOf("good"));
+    const bad = await at.host.open(seatingOf("bad"));
     await show(bad, barOf(1));
     const both = Promise.all([failureOf(show(bad, barOf(2))), failureOf(show(good, barOf(1)))]);
     expect(await longestPauseDuring(both)).toBeLessThan(200);
@@ -58,20 +39,20 @@ describe("a strategy that does not come back", () => {
       "The strategy did not come back from candle 2 (close 1970-01-01T00:03:00.000Z) within its budget of 300 ms; its thread was ended.";
     expect(await both).toEqual([`STRATEGY_FAILED: ${told}`, `THREAD_ENDED: ${told}`]);
     // The other one begins anew in another thread.
-    const again = await host.open(seatingOf("good"));
+    const again = await at.host.open(seatingOf("good"));
     expect((await show(again, barOf(1))).signal).toMatchObject({ at: 0, intent: { kind: "enter" } });
   });
 
   test("has longer for its first bar and for each bar of its warm-up", async () => {
     const spin = "let spun = 1; for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0; kept[0] = spun;";
-    await folder.write("slow", bodyOf(spin, "kept"), { before: "const kept = [0];" });
-    host = threadHostOf([folder.path], { limits: { barMs: 20 } });
-    const seat = await host.open(seatingOf("slow"));
+    await at.folder.write("slow", bodyOf(spin, "kept"), { before: "const kept = [0];" });
+    at.hostWith({ limits: { barMs: 20 } });
+    const seat = await at.host.open(seatingOf("slow"));
     await show(seat, barOf(1));
     expect(await failureOf(show(seat, barOf(2)))).toContain(
       "candle 2 (close 1970-01-01T00:03:00.000Z) within its budget of 20 ms",
     );
-    const warming = await host.open(seatingOf("slow"));
+    const warming = await at.host.open(seatingOf("slow"));
     const warmUp = { mode: "none", size: "0", busy: false, warmUp: true } as const;
     expect(await failureOf(warming.turn({ bars: [barOf(1), barOf(2)], ...warmUp }))).toBe("nothing");
   });
@@ -80,27 +61,27 @@ describe("a strategy that does not come back", () => {
     ["after a bar", " after candle 1 (close 1970-01-01T00:02:00.000Z)", async (seat: Seat) => show(seat, barOf(1))],
     ["at the begin of a warm-up", "", (seat: Seat) => show(seat)],
   ])("from its snapshot (%s) fails alone", async (_when, after, turn) => {
-    host = threadHostOf([folder.path], { limits: { slowMs: 2_000 } });
-    await folder.write("bad", bodyOf("", "(() => { for (;;); })()"));
-    const good = await host.open(seatingOf("good"));
-    const bad = await host.open(seatingOf("bad"));
+    at.hostWith({ limits: { slowMs: 2_000 } });
+    await at.folder.write("bad", bodyOf("", "(() => { for (;;); })()"));
+    const good = await at.host.open(seatingOf("good"));
+    const bad = await at.host.open(seatingOf("bad"));
     const both = await Promise.all([failureOf(turn(bad)), failureOf(show(good, barOf(1)))]);
     const told = `The strategy did not come back from its snapshot()${after} within its budget of 2000 ms; its thread was ended.`;
     expect(both).toEqual([`STRATEGY_FAILED: ${told}`, `THREAD_ENDED: ${told}`]);
   });
 
   test("as it is loaded or its parameters are checked leaves the others as they are", async () => {
-    host = threadHostOf([folder.path], { limits: { slowMs: 700 } });
-    await folder.write("loops", bodyOf(""), { before: "for (;;);" });
-    await folder.write("asks", bodyOf(""), { params: "z.strictObject({}).refine(() => { for (;;); })" });
-    await host.load();
-    expect(host.list().map(({ name }) => name)).toEqual(["asks", "good"]);
-    expect(await failureOf(host.open(seatingOf("loops")))).toMatch(
+    at.hostWith({ limits: { slowMs: 700 } });
+    await at.folder.write("loops", bodyOf(""), { before: "for (;;);" });
+    await at.folder.write("asks", bodyOf(""), { params: "z.strictObject({}).refine(() => { for (;;); })" });
+    await at.host.load();
+    expect(at.host.list().map(({ name }) => name)).toEqual(["asks", "good"]);
+    expect(await failureOf(at.host.open(seatingOf("loops")))).toMatch(
       /no strategy "loops" here\. loops\.ts cannot be loaded: The strategy did not come back from its code being loaded/,
     );
     const [asked, good] = await Promise.all([
-      host.check({ strategy: "asks", params: {} }),
-      host.check({ strategy: "good", params: {} }),
+      at.host.check({ strategy: "asks", params: {} }),
+      at.host.check({ strategy: "good", params: {} }),
     ]);
     expect(asked).toMatchObject({ kind: "invalid-params", errors: [{ field: "strategy" }] });
     expect(good).toMatchObject({ kind: "valid" });
@@ -130,19 +111,43 @@ describe("what a strategy does late or gives wrong fails the turn with a sentenc
     ["no value in a snapshot", bodyOf("", "{ a: undefined }"), "its snapshot.a is undefined"],
     ["a circle in a snapshot", bodyOf("", "(() => { const a: any = {}; a.a = a; return a; })()"), "goes on for ever"],
   ])("%s", async (_what, body, told) => {
-    await folder.write("bad", body);
-    const [good, seat] = [await host.open(seatingOf("good")), await host.open(seatingOf("bad"))];
+    await at.folder.write("bad", body);
+    const [good, seat] = [await at.host.open(seatingOf("good")), await at.host.open(seatingOf("bad"))];
     expect(await failureOf(show(seat, barOf(1)))).toMatch(new RegExp(`^STRATEGY_FAILED: .*${RegExp.escape(told)}`));
     // Its thread goes on, with who was in it before.
     expect(await failureOf(show(good, barOf(1)))).toBe("nothing");
   });
 
   test("what it throws names candle, file and line", async () => {
-    await folder.write("bad", bodyOf('throw new Error("on purpose")'));
-    const seat = await host.open(seatingOf("bad"));
+    await at.folder.write("bad", bodyOf('throw new Error("on purpose")'));
+    const seat = await at.host.open(seatingOf("bad"));
     expect(await failureOf(show(seat, barOf(7)))).toBe(
       "STRATEGY_FAILED: The strategy failed at candle 7 (close 1970-01-01T00:08:00.000Z): on purpose (bad.ts, line 6)",
     );
+  });
+});
+
+describe("what is thrown and is no Error is said in words, with its candle", () => {
+  const candle = "candle 3 (close 1970-01-01T00:04:00.000Z)";
+  test.each([
+    ["throw 1", "it threw 1, which is no Error"],
+    ['throw "in words"', "in words"],
+    ["throw undefined", "it threw undefined, which is no Error"],
+    ["throw { a: 1 }", "it threw {\n  a: 1,\n}, which is no Error"],
+    ["throw Object.create(null)", "it threw"],
+    ["throw new RangeError()", "RangeError (bad.ts, line 6)"],
+    ["throw new Proxy({}, { get: () => 1 })", "it threw"],
+    ["throw new Proxy(new Error(), { get: () => 1 })", "it threw what cannot be read"],
+    [
+      "throw new Proxy({}, { get: () => { throw 1; }, getPrototypeOf: () => { throw 1; } })",
+      "it threw what cannot be read",
+    ],
+  ])("%s", async (code, told) => {
+    await at.folder.write("bad", bodyOf(`${code};`));
+    const [good, seat] = [await at.host.open(seatingOf("good")), await at.host.open(seatingOf("bad"))];
+    const failure = await failureOf(show(seat, barOf(3)));
+    expect(failure).toStartWith(`STRATEGY_FAILED: The strategy failed at ${candle}: ${told}`);
+    expect(await failureOf(show(good, barOf(1)))).toBe("nothing");
   });
 });
 
@@ -166,8 +171,8 @@ describe("what would make a strategy depend on more than its bars is refused", (
     ["new MessageChannel()", "MessageChannel is refused"],
     ["(Atomics as any).waitAsync()", "Atomics.waitAsync is refused"],
   ])("%s, as it runs", async (code, told) => {
-    await folder.write("bad", bodyOf(`${code};`));
-    const seat = await host.open(seatingOf("bad"));
+    await at.folder.write("bad", bodyOf(`${code};`));
+    const seat = await at.host.open(seatingOf("bad"));
     expect(await failureOf(show(seat, barOf(1)))).toContain(`NOT_DETERMINISTIC: ${told}`);
   });
 
@@ -184,27 +189,27 @@ describe("what would make a strategy depend on more than its bars is refused", (
     ["const x = ;", "cannot be loaded"],
     ['throw new Error("as it loads");', "as it loads"],
   ])("%s, before it is loaded", async (before, told) => {
-    await folder.write("bad", bodyOf(""), { before });
-    expect(await failureOf(host.open(seatingOf("bad")))).toContain(told);
-    expect(host.list().map(({ name }) => name)).toEqual(["good"]);
+    await at.folder.write("bad", bodyOf(""), { before });
+    expect(await failureOf(at.host.open(seatingOf("bad")))).toContain(told);
+    expect(at.host.list().map(({ name }) => name)).toEqual(["good"]);
   });
 
   test("a word in a text or a comment is none of it", async () => {
-    await folder.write("fine", bodyOf(""), {
+    await at.folder.write("fine", bodyOf(""), {
       before:
         '// Bun, import("x")\nexport const text = "Bun and import.meta";\nexport const own = { Bun: `of ${text}` }.Bun;',
     });
-    expect(await failureOf(host.open(seatingOf("fine")))).toBe("nothing");
+    expect(await failureOf(at.host.open(seatingOf("fine")))).toBe("nothing");
   });
 
   test("a date of a bar, and what a file beside it exports, are not", async () => {
-    await folder.writeFile("own.ts", "export const two = 2;");
+    await at.folder.writeFile("own.ts", "export const two = 2;");
     const days = "class Day extends Date { twice() { return two * this.getTime(); } }";
     const said = `[new Day(21).twice(), new Intl.DateTimeFormat("en", { timeZone: "UTC" }).format(0)]`;
-    await folder.write("fine", bodyOf("new Date(bar.closeAtMs).toISOString()", said), {
+    await at.folder.write("fine", bodyOf("new Date(bar.closeAtMs).toISOString()", said), {
       before: `import { two } from "./own.ts"; ${days}`,
     });
-    const seat = await host.open(seatingOf("fine"));
+    const seat = await at.host.open(seatingOf("fine"));
     expect((await show(seat, barOf(1))).snapshot?.strategy).toEqual([42, "1/1/1970"]);
   });
 });
@@ -215,12 +220,12 @@ describe("memory", () => {
     "(() => { const all: number[][] = []; return { onBar() { all.push(new Array(1e6).fill(1.5)); }, snapshot: () => null, restore() {} }; })()";
 
   test("of one bar that never stops eating: its thread is ended, and the fault says so", async () => {
-    await folder.write(
+    await at.folder.write(
       "eats",
       bodyOf("if (bar.n === 2) for (const all: number[][] = [];;) all.push(new Array(1e5).fill(1.5));"),
     );
-    host = threadHostOf([folder.path], { limits: { barMs: 20_000, memoryBytes: 2e8 } });
-    const seat = await host.open(seatingOf("eats"));
+    at.hostWith({ limits: { barMs: 20_000, memoryBytes: 2e8 } });
+    const seat = await at.host.open(seatingOf("eats"));
     await show(seat, barOf(1));
     expect(await failureOf(show(seat, barOf(2)))).toMatch(
       /^STRATEGY_FAILED: The process grew by more than 200 MB while the strategy was at candle 2 \(close 1970-01-01T00:03:00\.000Z\); its thread was ended\./,
@@ -228,12 +233,12 @@ describe("memory", () => {
   }, 30_000);
 
   test("that one session gathers bar by bar: it is known among others by what it holds", async () => {
-    await folder.write("gathers", GATHERS);
-    host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
+    await at.folder.write("gathers", GATHERS);
+    at.hostWith({ limits: { memoryBytes: 1e8 } });
     const [one, , good] = [
-      await host.open(seatingOf("gathers")),
-      await host.open(seatingOf("good")),
-      await host.open(seatingOf("good")),
+      await at.host.open(seatingOf("gathers")),
+      await at.host.open(seatingOf("good")),
+      await at.host.open(seatingOf("good")),
     ];
     let told = "nothing";
     for (let n = 1; told === "nothing" && n < 200; n += 1) told = await failureOf(show(one, barOf(n)));
@@ -244,9 +249,9 @@ describe("memory", () => {
   }, 30_000);
 
   test("gathered within one turn of many bars: it is known before the turn ends", async () => {
-    await folder.write("gathers", GATHERS);
-    host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
-    const [one, good] = [await host.open(seatingOf("gathers")), await host.open(seatingOf("good"))];
+    await at.folder.write("gathers", GATHERS);
+    at.hostWith({ limits: { memoryBytes: 1e8 } });
+    const [one, good] = [await at.host.open(seatingOf("gathers")), await at.host.open(seatingOf("good"))];
     await show(good, barOf(1));
     const bars = Array.from({ length: 400 }, (_, index) => barOf(index + 1));
     const both = await Promise.all([failureOf(show(one, ...bars)), failureOf(show(good, barOf(2)))]);
@@ -257,21 +262,21 @@ describe("memory", () => {
   }, 30_000);
 
   test("that is garbage at once is nobody's", async () => {
-    await folder.write("churns", bodyOf("last[0] = new Array(1e6).fill(bar.n)", "last.length"), {
+    await at.folder.write("churns", bodyOf("last[0] = new Array(1e6).fill(bar.n)", "last.length"), {
       before: "const last: number[][] = [];",
     });
-    host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
-    const seat = await host.open(seatingOf("churns"));
+    at.hostWith({ limits: { memoryBytes: 1e8 } });
+    const seat = await at.host.open(seatingOf("churns"));
     const bars = Array.from({ length: 500 }, (_, index) => barOf(index + 1));
     expect(await failureOf(show(seat, ...bars))).toBe("nothing");
   }, 30_000);
 
   test("that no session holds, as of a variable of a file: who is to blame is found in threads apart", async () => {
-    await folder.write("shares", bodyOf("all.push(new Array(1e6).fill(1.5))"), {
+    await at.folder.write("shares", bodyOf("all.push(new Array(1e6).fill(1.5))"), {
       before: "const all: number[][] = [];",
     });
-    host = threadHostOf([folder.path], { limits: { memoryBytes: 1e8 } });
-    const seated = (name: string, of: string) => host.open(seatingOf(name, { sessionId: of }));
+    at.hostWith({ limits: { memoryBytes: 1e8 } });
+    const seated = (name: string, of: string) => at.host.open(seatingOf(name, { sessionId: of }));
     const names = ["good", "good", "shares", "good"];
     const seats = await Promise.all(names.map((name, index) => seated(name, `session ${index}`)));
     const endOf = async (seat: Seat) => {
@@ -296,9 +301,9 @@ describe("random numbers", () => {
   test("come out the same in every session of the same parameters, and go on after a snapshot", async () => {
     const draws =
       "(() => { let last = 0; return { onBar(_bar, context) { last = context.random(); }, snapshot: () => last, restore() {} }; })()";
-    await folder.write("draws", draws, { params: "z.strictObject({ a: z.number().default(1) })" });
+    await at.folder.write("draws", draws, { params: "z.strictObject({ a: z.number().default(1) })" });
     const valueOf = async (more: object, ...ns: number[]) => {
-      const seat = await host.open(seatingOf("draws", more));
+      const seat = await at.host.open(seatingOf("draws", more));
       const { snapshot } = await show(seat, ...ns.map((n) => barOf(n)));
       return snapshot;
     };

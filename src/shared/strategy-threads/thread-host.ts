@@ -1,9 +1,9 @@
-import { watch } from "node:fs";
+import { existsSync, watch } from "node:fs";
 import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { StrategyCheck } from "#shared/strategy/registry.ts";
-import { type Catalogue, folderOf, readCatalogue } from "./catalogue.ts";
+import { type Catalogue, folderOf, readCatalogue, refuseMissing } from "./catalogue.ts";
 import type { StrategyInfo } from "./definitions.ts";
 import { Generation } from "./generation.ts";
 import type { Seat, Seating, StrategyHost } from "./strategy-host.ts";
@@ -25,6 +25,8 @@ export interface ThreadHostOptions {
 
 /** An editor writes a file in several steps. */
 const QUIET_MS = 100;
+/** So often folders are read again that could not be: one that is gone tells nobody that it is back. */
+const AGAIN_MS = 1_000;
 /** Sets of strategies that are kept though nobody has a seat in them: a session may be between two seats. */
 const KEPT = 8;
 
@@ -41,7 +43,7 @@ class ThreadHost implements StrategyHost {
   #faults: readonly string[] = [];
   #loading: Promise<void> | null = null;
   readonly #crowd = new Set<WatchedThread>();
-  readonly #watchers: { close(): void }[] = [];
+  #watchers: readonly { close(): void }[] = [];
   #changed: ReturnType<typeof setTimeout> | undefined;
   /** Files have changed since they were read last. */
   #isStale = false;
@@ -116,19 +118,28 @@ class ThreadHost implements StrategyHost {
 
   async #begin(): Promise<void> {
     await this.#read();
-    if (!this.options.reload) return;
-    for (const folder of this.options.folders) {
-      this.#watchers.push(watch(folderOf(folder), (_event, file) => this.#heard(file)));
-    }
+    if (this.options.reload) this.#watch();
   }
 
-  #heard(file: string | null): void {
-    if (file !== null && !file.endsWith(".ts")) return;
+  /** From now on, whichever folders stand under these names: a watch goes with its folder. */
+  #watch(): void {
+    const { folders } = this.options;
+    for (const folder of folders) refuseMissing(folder);
+    for (const watcher of this.#watchers) watcher.close();
+    this.#watchers = folders.map((folder) => watch(folderOf(folder), (_event, file) => this.#heard(folder, file)));
+  }
+
+  #heard(folder: string, file: string | null): void {
+    if (file?.endsWith(".ts") === false && existsSync(folderOf(folder))) return;
+    this.#readIn(QUIET_MS);
+  }
+
+  #readIn(ms: number): void {
     clearTimeout(this.#changed);
     this.#changed = setTimeout(() => {
       this.#isStale = true;
       void this.#readWhileStale();
-    }, QUIET_MS);
+    }, ms);
   }
 
   /** One reading after the other: of two at once the older one could end last. */
@@ -147,11 +158,16 @@ class ThreadHost implements StrategyHost {
     const { log } = this.options;
     const before = new Map(this.list().map((info) => [info.name, info]));
     try {
+      this.#watch();
       await this.#read();
     } catch (error) {
       if (this.#isClosed) return;
-      this.#faults = [messageOf(error)];
-      log.error({ error: messageOf(error) }, "changed strategies are not taken; those of before are used");
+      const told = messageOf(error);
+      if (!this.#faults.includes(told)) {
+        log.error({ error: told }, "changed strategies are not taken; those of before are used");
+      }
+      this.#faults = [told];
+      this.#readIn(AGAIN_MS);
       return;
     }
     const infos = this.list();

@@ -1,5 +1,5 @@
-import { messageOf } from "#shared/errors/app-error.ts";
 import type { StrategyBar } from "./strategy.ts";
+import { wordsOf } from "./thrown.ts";
 
 /** Which bar is meant. `n` 0: none. */
 export type BarName = Pick<StrategyBar, "n" | "closeAtMs">;
@@ -20,5 +20,5 @@ export function guarded<T>(what: string, run: () => T): T {
 
 /** What a strategy threw, as a sentence about it. */
 export function strategyError(what: string, error: unknown): Error {
-  return new Error(`The strategy ${what}: ${messageOf(error)}`, { cause: error });
+  return new Error(`The strategy ${what}: ${wordsOf(error)}`, { cause: error });
 }

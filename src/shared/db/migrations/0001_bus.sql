@@ -77,7 +77,8 @@ create table bus.parked (
   next_try_at timestamptz not null,
   unique (group_name, topic, part, seq)
 );
-create index parked_lanes on bus.parked (group_name, topic, key, seq);
+create index parked_lanes on bus.parked (group_name, topic, key, part, seq);
+create index parked_waiting on bus.parked (group_name, topic, key, part, seq) where state = 'parked';
 
 -- bus.append(batch): adds events to the log.
 --   batch   JSON: [{ topic, part, entries: [{ key, type, version, envelope }] }], partitions in sorted order

@@ -1,4 +1,5 @@
--- What a person made of dead events and tasks. Writer: src/shared/dead, in the transaction of the action. Rows stay.
+-- What a person made of dead events and tasks. Writer: src/shared/dead, in the transaction of the action.
+-- Rows stay as long as R3_DECISIONS_KEEP_DAYS says, and while what they are about is not over.
 create schema dead;
 
 create table dead.actions (
@@ -16,3 +17,4 @@ create table dead.actions (
   subject jsonb not null
 );
 create index actions_by_dead on dead.actions (dead_id, at_ms);
+create index actions_by_age on dead.actions (at_ms);
