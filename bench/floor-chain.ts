@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
 import postgres from "postgres";
 import { z } from "zod";
+import { Trouble } from "#bin/say.ts";
 import type { Servers } from "#bin/servers.ts";
 
 const HOPS = ["collect", "candles", "execute", "decide", "submit"];
@@ -38,6 +39,9 @@ function ended(child: ChildProcess): Promise<void> {
   });
 }
 
+/** How long a hop may take to begin, in milliseconds. */
+const READY_WITHIN_MS = 30_000;
+
 /** Starts the chain with a process for each hop, or with all in one. */
 export async function startFloorChain(servers: Servers, options: { processes: boolean }): Promise<FloorChain> {
   const settings = {
@@ -53,14 +57,25 @@ export async function startFloorChain(servers: Servers, options: { processes: bo
     children.push(child);
     const ready = Promise.withResolvers<void>();
     waiting.push(ready.promise);
-    child.once("exit", () => ready.reject(new Error(`The floor's hop ${hops} has ended.`)));
+    const fail = (what: string) => () => ready.reject(new Trouble(`The floor's hop ${hops} ${what}.`));
+    const late = setTimeout(fail(`was not ready in ${READY_WITHIN_MS / 1_000} s`), READY_WITHIN_MS);
+    child.once("exit", fail("has ended"));
     child.on("message", (raw) => {
       const said = message.parse(raw);
-      if ("ready" in said) ready.resolve();
-      else arrived.push(said.stamps);
+      if ("ready" in said) {
+        clearTimeout(late);
+        ready.resolve();
+      } else arrived.push(said.stamps);
     });
   }
-  await Promise.all(waiting);
+  const close = async (): Promise<void> => {
+    for (const child of children) child.kill("SIGKILL");
+    await Promise.all(children.map(ended));
+  };
+  await Promise.all(waiting).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   let k = 0;
   return {
     tick() {
@@ -68,9 +83,6 @@ export async function startFloorChain(servers: Servers, options: { processes: bo
       children[0]?.send({ tick: k });
     },
     taken: () => arrived.splice(0),
-    async close() {
-      for (const child of children) child.kill("SIGKILL");
-      await Promise.all(children.map(ended));
-    },
+    close,
   };
 }

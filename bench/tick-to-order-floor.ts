@@ -35,8 +35,7 @@ const stream = (name: string): string => `${settings.prefix}:${name}`;
 const stamped = ({ k, stamps }: Tick): Tick => ({ k, stamps: [...stamps, performance.timeOrigin + performance.now()] });
 
 function connection() {
-  const url = new URL(settings.redisUrl);
-  return { host: url.hostname, port: Number(url.port || 6379), maxRetriesPerRequest: null };
+  return { url: settings.redisUrl, maxRetriesPerRequest: null };
 }
 
 async function append(name: string, tick: Tick): Promise<void> {

@@ -33,7 +33,8 @@ test.each([
   "one changed %s is found",
   async (what, sentence) => {
     const { code, said } = await chaosDemo("--bars", "60", "--falsify", what);
-    expect({ code, isSaid: said.includes(sentence) }).toEqual({ code: 1, isSaid: true });
+    expect(said).toContain(sentence);
+    expect(code).toBe(1);
   },
   480_000,
 );
