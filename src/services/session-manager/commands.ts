@@ -79,7 +79,7 @@ export function createCommands(context: CommandDeps): Commands {
       const act = () => commands.act(id, action, conditions);
       return action === "start" ? startsInTurn(act) : act();
     },
-    remove: commands.remove,
+    remove: (id, conditions) => commands.remove(id, conditions),
   };
 }
 

@@ -61,7 +61,12 @@ export class GroupCommits {
     }
   }
 
-  #commitAlone({ unit, progress, done, failed }: Waiter): Promise<void> {
-    return commitProgress(this.deps, unit, progress).then(done, failed);
+  async #commitAlone({ unit, progress, done, failed }: Waiter): Promise<void> {
+    try {
+      await commitProgress(this.deps, unit, progress);
+      done();
+    } catch (error) {
+      failed(error);
+    }
   }
 }
