@@ -1,6 +1,6 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
+import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import { SharedRuns } from "#shared/concurrency/shared-runs.ts";
-import { Turns } from "#shared/concurrency/turns.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Session, SessionState } from "#shared/domain/session.ts";
@@ -47,8 +47,20 @@ async function hasSeries({ deps }: Parts, { instrumentIds, timeFrame }: Session)
 interface Starts {
   /** What their accounts have at the venues, by account and instrument. */
   compared: SharedRuns<Decimal>;
-  /** Each locks its account: those that would only wait for that lock hold no connection meanwhile. */
-  turns: Turns;
+  /** By account: each start locks its account, and most of those that would only wait for that lock hold no connection meanwhile. */
+  payments: Map<string, CallLimit>;
+}
+
+/** Starts of one account that hold a connection: the next one has its lock as soon as the one before has committed. */
+const PAYMENTS_AT_ONCE = 3;
+
+function paymentsOf({ payments }: Starts, accountId: string): CallLimit {
+  const known = payments.get(accountId);
+  if (known !== undefined) return known;
+  const service = "order-position-tracker";
+  const made = new CallLimit({ service, atOnce: PAYMENTS_AT_ONCE, inLine: Number.POSITIVE_INFINITY });
+  payments.set(accountId, made);
+  return made;
 }
 
 /**
@@ -58,7 +70,7 @@ interface Starts {
  */
 async function start(
   parts: Parts,
-  { compared, turns }: Starts,
+  starts: Starts,
   { session, unit, short }: { session: Session; unit: OwnedUnit; short: string | null },
 ): Promise<string | null> {
   const { deps } = parts;
@@ -67,7 +79,7 @@ async function start(
   const head = await deps.clients.marketData.ensureSeries({ instrumentId, timeFrame, source: "bars", history: 0 });
   const instrument = await parts.instruments.byId(instrumentId);
   // A crowd that starts on one account asks the venue once: each by itself would be more than venues answer in a minute.
-  const held = await compared.run(`${accountId} ${instrumentId}`, async () => {
+  const held = await starts.compared.run(`${accountId} ${instrumentId}`, async () => {
     await parts.serverClocks.measure(accountId);
     await reconcileInstrument(parts, accountId, instrument, (tx) => deps.leader.fence(tx, unit.role, unit.epoch));
     return (await heldAtVenue(deps.exchanges.account(accountId))).get(instrument.quote) ?? ZERO;
@@ -93,7 +105,7 @@ async function start(
     deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.reconciled", run)]);
     return null;
   };
-  return turns.take(accountId, () => deps.db.transaction(begin));
+  return paymentsOf(starts, accountId).run(unit.signal, () => deps.db.transaction(begin));
 }
 
 /**
@@ -185,7 +197,7 @@ async function sessionsToCarry({ db }: Parts["deps"], { partition }: OwnedUnit):
 export function createSessionFollower(parts: Parts): SessionFollower {
   const { deps } = parts;
   const underWay = new Map<string, Walk>();
-  const starts: Starts = { compared: new SharedRuns(), turns: new Turns() };
+  const starts: Starts = { compared: new SharedRuns(), payments: new Map() };
 
   const carry = async (id: string, { unit, over }: Pick<Walk, "unit" | "over">): Promise<void> => {
     const ended = AbortSignal.any([unit.signal, over.signal]);
