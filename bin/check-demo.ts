@@ -11,9 +11,10 @@ const fail = (why: string): never => (process.stderr.write(`${why}\n`), process.
 async function get(url: string, headers = {}) {
   const answer = await fetch(url, { headers }).catch(() => null);
   const text = answer?.ok === true ? await answer.text().catch(() => null) : null;
-  return text === null ? fail(`No demo runs on ${folder}: start bin/up first.`) : JSON.parse(text);
+  return text === null ? fail(`No demo runs on ${folder}: start bin/up first, which goes on with one.`) : JSON.parse(text);
 }
 const { run, urls } = await get(`file://${folder}/places.json`);
+await get(`${urls["session-manager"]}/livez`);
 if (!(await get(`file://${folder}/progress.json`)).done) fail("The demo is still playing: check when it has ended.");
 const csv = await Bun.file(`${import.meta.dir}/../node_modules/vega-datasets/data/sp500-2000.csv`).text();
 const bars: { date: string; open: string; close: string }[] = parse(csv, { columns: true, to: run.bars });

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "#shared/errors/app-error.ts";
@@ -35,20 +35,36 @@ export function isTaken(path: string): boolean {
   return owner !== null && isAlive(owner);
 }
 
-/** Takes the folder, or says in a Trouble who has it. What a dead owner left is taken over. */
+/** Lies in each folder that was taken once. */
+const MARK = ".r3edge-data";
+const MARK_TEXT = "This folder belongs to r3edge-engine: it makes, changes and removes what lies here.\n";
+
+/** Makes the folder ours where it is new or empty. Nothing is touched in one that holds something else. */
+function makeOurs(path: string, command: string): void {
+  mkdirSync(path, { recursive: true });
+  if (!existsSync(join(path, MARK))) {
+    if (readdirSync(path).length > 0)
+      throw new Trouble(
+        `${path} is not empty and no data folder of ${command}, which would change and remove what lies there; set R3_DATA_FOLDER to a new folder.`,
+      );
+    writeFileSync(join(path, MARK), MARK_TEXT);
+  }
+  // Root's Postgres runs as another user, who has to get through; what lies here is private itself.
+  chmodSync(path, process.getuid?.() === 0 ? 0o711 : 0o700);
+}
+
+/** Takes the folder, or says in a Trouble who has it, or why it cannot be had. What a dead owner left is taken over. */
 export function takeDataFolder(path: string, command: string): DataFolder {
   const pids = join(path, "processes");
   const logs = join(path, "logs");
   const file = join(path, "owner.json");
   keepFilesPrivate();
   try {
-    mkdirSync(path, { recursive: true });
-    // Root's Postgres runs as another user, who has to get through; what lies here is private itself.
-    chmodSync(path, process.getuid?.() === 0 ? 0o711 : 0o700);
+    makeOurs(path, command);
     mkdirSync(pids, { recursive: true });
     mkdirSync(logs, { recursive: true });
   } catch (error) {
-    throw cannotWrite(command, path, error);
+    throw error instanceof Trouble ? error : cannotWrite(command, path, error);
   }
   const owner = JSON.stringify({ pid: process.pid, identity: identityOf(process.pid) });
   for (let attempt = 0; attempt < 2; attempt++) {
