@@ -11,7 +11,7 @@ const fail = (why: string): never => (process.stderr.write(`${why}\n`), process.
 async function get(url: string, headers = {}) {
   const answer = await fetch(url, { headers }).catch(() => null);
   const text = answer?.ok === true ? await answer.text().catch(() => null) : null;
-  return text === null ? fail(`No demo runs on ${folder}: start bin/up first, which goes on with one.`) : JSON.parse(text);
+  return text === null ? fail(`No demo runs on ${folder}: start bin/up first.`) : JSON.parse(text);
 }
 const { run, urls } = await get(`file://${folder}/places.json`);
 await get(`${urls["session-manager"]}/livez`);
