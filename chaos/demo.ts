@@ -63,7 +63,10 @@ async function suffer(
       line.say(`bar ${bar} of ${engine.run.bars}, ${struck.length} of ${plan.length} faults`);
     }
     if (failure !== null) throw failure;
-    if (now?.done === true && striking === null) return { struck, longestPauseMs };
+    if (now?.done === true && striking === null) {
+      if (waiting.length > 0) throw new Trouble(`${waiting.length} of the planned faults have not struck.`);
+      return { struck, longestPauseMs: Math.max(longestPauseMs, stoodMs) };
+    }
     if (stoodMs > STUCK_AFTER_MS)
       throw new Trouble(
         `The demo stands at bar ${bar} since ${struck.at(-1)?.fault ?? "its beginning"}: ${now?.waitsFor ?? "nothing is known"}; the logs were in ${engine.data.logs}.`,

@@ -16,6 +16,8 @@ const BAR_MS = 1_000;
 const LATE_MS = 1_000;
 const LOOK_EVERY_MS = 200;
 const ANSWER_WITHIN_MS = 5_000;
+/** So slow is an answer to /readyz of a process that stands still. */
+const SLOW_MS = 2_000;
 
 /** What was seen of the sessions and processes that were there before. */
 interface Watched {
@@ -47,13 +49,20 @@ async function askReady(url: string, watched: Watched): Promise<void> {
 function watch(crowd: Crowd, ids: readonly string[]): () => Promise<Watched> {
   const watched: Watched = { latestMs: 0, slowestMs: 0, notReady: [] };
   const over = new AbortController();
-  const looking = (async () => {
+  const again = async (look: () => Promise<unknown>): Promise<void> => {
     while (!over.signal.aborted) {
-      watched.latestMs = Math.max(watched.latestMs, await lateness(crowd, ids));
-      await Promise.all([...new Set(Object.values(crowd.urls))].map((url) => askReady(url, watched)));
+      await look();
       await Bun.sleep(LOOK_EVERY_MS);
     }
-  })();
+  };
+  const urls = [...new Set(Object.values(crowd.urls))];
+  // Apart: an answer that takes long hides no bar.
+  const looking = Promise.all([
+    again(async () => {
+      watched.latestMs = Math.max(watched.latestMs, await lateness(crowd, ids));
+    }),
+    again(() => Promise.all(urls.map((url) => askReady(url, watched)))),
+  ]);
   // Told when it is stopped.
   looking.catch(() => undefined);
   return async () => {
@@ -107,6 +116,7 @@ export async function chaosRush(options: RushOptions): Promise<void> {
   const faults = [
     runningMs > ALL_RUN_WITHIN_MS && `all ran after ${figures.runningMs} ms`,
     latestMs > LATE_MS + LOOK_EVERY_MS && `a bar was worked ${figures.latestBarMs} ms late`,
+    slowestMs > SLOW_MS && `an answer to /readyz took ${figures.slowestReadyzMs} ms`,
     notReady.length > 0 && `${notReady.length} answers said that a process was not ready`,
   ].filter((fault) => fault !== false);
   if (faults.length > 0) throw new Trouble(`The rush held up others: ${faults.join("; ")}.`);

@@ -6,6 +6,8 @@ import { readCursor, type Series, slowest, writePoints } from "./equity-store.ts
 import { StuckEquity } from "./stuck-equity.ts";
 
 const PAGE = 500;
+/** A hole is made up for so long at a time, in milliseconds: well below a handler's deadline, since sessions of the unit wait. */
+const SLICE_MS = 2_000;
 
 /**
  * The equity curve: one point a closed candle and session, cash + position × close, exact. The cursor moves by one candle in
@@ -64,6 +66,18 @@ export function createEquityCurve(deps: Deps): EquityCurve {
     await stuck.clear(candle, candle.n);
   };
 
+  /** Writes what lies before a candle. False: there is more of it than one slice; the next candle goes on with it. */
+  const makeUp = async (candle: Candle, from: number): Promise<boolean> => {
+    const untilMs = deps.clock.monotonicMs() + SLICE_MS;
+    let isWhole = true;
+    await readStretch(deps, { ...candle, from, to: candle.n - 1 }, async (one) => {
+      isWhole = deps.clock.monotonicMs() < untilMs;
+      if (isWhole) await writeAll(one);
+      return isWhole;
+    });
+    return isWhole;
+  };
+
   const take = async (candle: Candle): Promise<void> => {
     const { instrumentId, timeFrame, n } = candle;
     for (const sessionId of stuck.due(candle)) await tryAgain(candle, sessionId);
@@ -72,11 +86,7 @@ export function createEquityCurve(deps: Deps): EquityCurve {
     if (before !== n - 1) {
       const at = await slowest(db, candle, stuck.ids());
       if (at === null || at >= n) return;
-      const writeOne = async (one: Candle) => {
-        await writeAll(one);
-        return true;
-      };
-      if (at < n - 1) await readStretch(deps, { ...candle, from: at + 1, to: n - 1 }, writeOne);
+      if (at < n - 1 && !(await makeUp(candle, at + 1))) return;
     }
     await writeAll(candle);
     if (before === undefined) await stuck.clear(candle, n);

@@ -14,6 +14,9 @@ const FRAMES_WITHIN_MS = 1;
 const PAUSE_MS = 200;
 /** How often a batch is tried before its events go one by one, and the one that fails is left out. */
 const BATCH_TRIES = 3;
+/** Events of one transaction at most, and events that wait: what comes beyond is read from the venue's lists. */
+const MOST_TOGETHER = 500;
+const MOST_WAITING = 20_000;
 
 export interface InboxOptions {
   accountId: string;
@@ -36,7 +39,8 @@ export class ExecutionInbox {
 
   put(accountEvent: AccountEvent): void {
     if (accountEvent.kind !== "order") return;
-    this.#events.push(accountEvent);
+    if (this.#events.length < MOST_WAITING) this.#events.push(accountEvent);
+    else this.options.onLeftOut();
     this.news.ring();
   }
 
@@ -75,7 +79,7 @@ export class ExecutionInbox {
   /** All that waits in one transaction; one event alone while it is looked for which of them is at fault. */
   async #bookSome(): Promise<void> {
     const isAlone = this.#tries >= BATCH_TRIES;
-    const events = this.#events.slice(0, isAlone ? 1 : undefined);
+    const events = this.#events.slice(0, isAlone ? 1 : MOST_TOGETHER);
     const [first] = events;
     if (first === undefined) return;
     try {

@@ -4,7 +4,7 @@ import { SharedRuns } from "#shared/concurrency/shared-runs.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Session, SessionState } from "#shared/domain/session.ts";
-import { messageOf, sentenceOf } from "#shared/errors/app-error.ts";
+import { hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { createFailureRow } from "#shared/telemetry/failure-row.ts";
 import { heldAtVenue, ownedBySessions } from "./balances.ts";
@@ -222,6 +222,11 @@ export function createSessionFollower(parts: Parts): SessionFollower {
         if (session.state === "STOPPING") pauseMs = pauseAfter((rounds += 1));
       } catch (error) {
         if (unit.signal.aborted) return;
+        // It shared the comparison of a unit that was lost meanwhile: nothing is wrong with this one.
+        if (hasCode(error, "FENCED")) {
+          await deps.clock.sleep(PAUSE_MS, ended);
+          continue;
+        }
         const isWorthALine = failures.note(messageOf(error));
         const context = { sessionId: id, error: messageOf(error), failures: failures.count };
         if (isWorthALine) deps.log.warn(context, "session waits");

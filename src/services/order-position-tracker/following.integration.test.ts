@@ -252,6 +252,18 @@ describe("the account's balances", () => {
     expect(await moneyOf(world, session)).toEqual({});
   });
 
+  test("are paid in once, whichever of the sessions that start at once comes first", async () => {
+    await desk.startTracker();
+    const crowd = Array.from({ length: 6 }, () => deskSession(desk, { capital: "300000" }));
+    await Promise.all(crowd.map((session) => tellSession(world, desk, session)));
+    await until(async () => {
+      const told = await Promise.all(crowd.map((session) => reportsOf(world, session)));
+      return told.every((reports) => reports.some((one) => one !== "report.waiting"));
+    });
+    const paid = await Promise.all(crowd.map((session) => moneyOf(world, session)));
+    expect(paid.filter((money) => "USD" in money)).toHaveLength(3);
+  });
+
   test("cover it with what orders lock, less what the account's other sessions own", async () => {
     await outsider("before-1");
     await desk.startTracker();

@@ -32,6 +32,7 @@ const act = (id: string, action: string) => replica.call({ method: "POST", path:
 test("creations that hang keep no session from its start, its pause and its stop", async () => {
   const { id } = (await replica.create()).body;
   const { created, free } = hanging(100);
+  await until(() => replica.clock.sleeping === 100);
   for (const action of ["start", "stop"]) expect((await act(id, action)).status).toBe(200);
   free();
   const statuses = (await Promise.all(created)).map(({ status }) => status);

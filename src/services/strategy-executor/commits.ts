@@ -38,23 +38,32 @@ export async function commitProgress(deps: Deps, unit: OwnedUnit, progress: Prog
   await deps.db.transaction(write, { urgent: true });
 }
 
+/** How long many together wait for a lock that one of them needs, in milliseconds: alone it holds up nobody. */
+const LOCK_WAIT_MS = 200;
+
 /**
- * The same for many sessions in one transaction, of which each writes what it would alone. Answers the ids of those that went
- * along: the others have changed meanwhile, or someone holds their rows, and nothing of them is written.
+ * The same for many sessions in one transaction, of which each writes what it would alone. Answers those that went along: the
+ * others have changed meanwhile, or someone holds their rows, and nothing of them is written.
  *
- * @throws AppError FENCED where one of the shards is not led any more: nothing is written of any
+ * @throws AppError FENCED where one of the shards is not led any more; DATABASE_UNAVAILABLE (transient) where someone holds a
+ * lane: nothing is written of any
  */
-export async function commitTogether(
+export async function commitTogether<One extends { unit: OwnedUnit; progress: Progress }>(
   deps: Deps,
-  group: readonly { unit: OwnedUnit; progress: Progress }[],
-): Promise<ReadonlySet<string>> {
-  const roles = new Map(group.map(({ unit }) => [unit.role, unit.epoch]));
-  const advances = group.map(({ progress }) => advanceOf(deps, progress));
-  const write = async (tx: Tx): Promise<ReadonlySet<string>> => {
-    for (const [role, epoch] of [...roles].sort(([a], [b]) => (a < b ? -1 : 1)))
+  group: readonly One[],
+): Promise<ReadonlySet<One>> {
+  // A role may have been lost and taken again meanwhile: each epoch is asked about.
+  const units = new Map(group.map(({ unit }) => [`${unit.role} ${unit.epoch}`, unit]));
+  const bySession = new Map(group.map((one) => [one.progress.session.id, one]));
+  const advances = [...bySession.values()].map(({ progress }) => advanceOf(deps, progress));
+  const write = async (tx: Tx): Promise<ReadonlySet<One>> => {
+    void tx.sql`select set_config('lock_timeout', ${String(LOCK_WAIT_MS)}, true)`.execute();
+    for (const { role, epoch } of [...units.values()].sort((a, b) => (a.role < b.role ? -1 : 1))) {
       void deps.leader.fence(tx, role, epoch);
-    const along = await advanceRuns(tx, advances);
-    for (const { progress } of group) if (along.has(progress.session.id)) publishSignal(deps, tx, progress);
+    }
+    const moved = await advanceRuns(tx, advances);
+    const along = new Set([...bySession.values()].filter(({ progress }) => moved.has(progress.session.id)));
+    for (const { progress } of along) publishSignal(deps, tx, progress);
     return along;
   };
   return deps.db.transaction(write, { urgent: true });

@@ -31,6 +31,7 @@ export const ROLE = `unit:strategy-executor:${PARTITION}`;
 /** One process with the service: its bus is moved by hand, all else is real. */
 export interface Replica {
   service: Service;
+  deps: Deps;
   unit: OwnedUnit;
   /** Delivers durable events as one batch in one transaction. */
   deliver(events: readonly Pick<BusEvent, "topic" | "type" | "key" | "data">[]): Promise<void>;
@@ -165,6 +166,7 @@ export async function startReplica(world: World): Promise<Replica> {
   await subscribed?.onAcquired?.(unit);
   return {
     service,
+    deps,
     unit,
     async deliver(events) {
       const batch = events.map((event) => ({ ...event, seq: 0, partition: PARTITION }) as unknown as BusEvent);

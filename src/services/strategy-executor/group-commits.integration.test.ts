@@ -3,6 +3,8 @@ import { z } from "zod";
 import { until } from "#shared/clock/until.fixture.ts";
 import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
+import { sessionSchema } from "#shared/domain/session.ts";
+import { hasCode } from "#shared/errors/app-error.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { defineStrategy } from "#shared/strategy/strategy.ts";
@@ -17,6 +19,7 @@ import {
   untilCandle,
   type World,
 } from "./executor.fixture.ts";
+import { GroupCommits } from "./group-commits.ts";
 
 const longAtTwo = defineStrategy({
   name: "long-at-two",
@@ -122,6 +125,59 @@ test("a session whose row someone holds keeps none of the others, and goes on on
   await holding;
   await untilCandle(world, held, 2);
   expect(signalsOf(world, held)).toHaveLength(1);
+});
+
+test("a session whose lane someone holds keeps none of the others", async () => {
+  await crowd();
+  const [held = ""] = IDS.slice(7);
+  const { queue } = DECIDE_SIGNAL;
+  await database.db.sql`insert into queue.lanes (queue, lane, next_seq, epoch) values (${queue}, ${held}, 1, 1)`;
+  const [free, taken] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const holding = database.db.transaction(async ({ sql }) => {
+    await sql`select 1 from queue.lanes where lane = ${held} for update`;
+    taken.resolve();
+    await free.promise;
+  });
+  await taken.promise;
+  const beganMs = performance.now();
+  showSecond();
+  await Promise.all(IDS.filter((id) => id !== held).map((id) => untilCandle(world, id, 2)));
+  // Shorter than the server waits for a lock: nobody has waited for it.
+  expect(performance.now() - beganMs).toBeLessThan(3_500);
+  expect(await runRow(world, held)).toMatchObject({ candle_n: 1 });
+  free.resolve();
+  await holding;
+  await untilCandle(world, held, 2);
+  expect(signalsOf(world, held)).toHaveLength(1);
+});
+
+test("what an epoch that is over has worked is not committed beside what its successor has", async () => {
+  const { unit } = await crowd();
+  const rows = await database.db.sql<{ session: unknown }[]>`
+    select session from reference.sessions where id = any(${IDS.slice(0, 3)}) order by id`;
+  const deps = replica?.deps;
+  if (deps === undefined) throw new Error("The replica is not there.");
+  const groups = new GroupCommits(deps);
+  const outcomes = rows.map(({ session }, index) => {
+    const known = sessionSchema.parse(session);
+    const progress = {
+      session: known,
+      fromN: 1,
+      candleN: 2,
+      closeAtMs: 120_000,
+      bar: 2,
+      runtime: { wish: null, random: [1, 2, 3, 4], strategy: null } as never,
+      signals: 0,
+      signal: null,
+    };
+    // The first goes alone and lets the two others wait: these are a group.
+    const epoch = index === 1 ? unit.epoch - 1 : unit.epoch;
+    return groups.commit({ ...unit, epoch }, progress).then(
+      () => "committed",
+      (error: unknown) => (hasCode(error, "FENCED") ? "fenced" : String(error)),
+    );
+  });
+  expect(await Promise.all(outcomes)).toEqual(["committed", "fenced", "committed"]);
 });
 
 test("a session that was paused before its candle's commit signals nothing, and its neighbours do", async () => {

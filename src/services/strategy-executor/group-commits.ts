@@ -51,12 +51,13 @@ export class GroupCommits {
     try {
       const along = await commitTogether(this.deps, group);
       for (const waiter of group) {
-        if (along.has(waiter.progress.session.id)) waiter.done();
+        if (along.has(waiter)) waiter.done();
         else void this.#commitAlone(waiter);
       }
     } catch (error) {
       // What became of it may be unknown: each reads its row again.
-      if (hasCode(error, "DATABASE_UNAVAILABLE")) for (const { failed } of group) failed(error);
+      if (hasCode(error, "DATABASE_UNAVAILABLE") && error.kind === "outage")
+        for (const { failed } of group) failed(error);
       else for (const waiter of group) void this.#commitAlone(waiter);
     }
   }

@@ -3,6 +3,7 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Leader, Leadership } from "#shared/leader/leader.ts";
+import { createFailureRow } from "#shared/telemetry/failure-row.ts";
 import type { OwnedUnit } from "./bus.ts";
 import type { LogStore } from "./log-store.ts";
 import { isCountedOn } from "./pause.ts";
@@ -82,13 +83,17 @@ export class Ownership {
   private async pulse(): Promise<void> {
     const { group, member, members, leader, clock, log, pulseMs = 250 } = this.options;
     const { signal } = this.stopping;
+    const failures = createFailureRow();
     while (!signal.aborted) {
       try {
         const present = await members.beat(group, member, leader.leaseMs);
         const tries = this.share([...new Set([member, ...present])]);
         void Promise.all(tries).then(() => this.settled.resolve());
+        failures.clear();
       } catch (error) {
-        log.warn({ group, error: messageOf(error) }, "The members of a group cannot be read; units stay as they are");
+        const fields = { group, error: messageOf(error), failures: failures.count + 1 };
+        if (failures.note(messageOf(error)))
+          log.warn(fields, "The members of a group cannot be read; units stay as they are");
       }
       await clock.sleep(pulseMs, signal);
     }

@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import { AppError, reasonOf } from "#shared/errors/app-error.ts";
+import { AppError, messageOf, reasonOf } from "#shared/errors/app-error.ts";
 
 /** Settings of the Redis broker. */
 export interface RedisBrokerOptions {
@@ -65,9 +65,10 @@ export async function usable(redis: Redis, deadlineMs: number): Promise<void> {
 /** Anything that Redis or its client threw, as an outage of the broker. */
 export function brokerError(error: unknown): AppError {
   if (error instanceof AppError) return error;
-  return new AppError("BROKER_UNAVAILABLE", "outage", `The broker is not available: ${reasonOf(error)}.`, {
-    cause: error,
-  });
+  // The client's words for a lost connection are about its own options.
+  const isLost = messageOf(error).startsWith("Reached the max retries per request limit");
+  const cause = isLost ? new Error("the connection to it was lost", { cause: error }) : error;
+  return new AppError("BROKER_UNAVAILABLE", "outage", `The broker is not available: ${reasonOf(cause)}.`, { cause });
 }
 
 /** The results of a pipeline, one by one; a failed connection throws. */

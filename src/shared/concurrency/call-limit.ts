@@ -18,6 +18,7 @@ export class CallLimit {
 
   /** Runs a call when it is its turn. SERVICE_UNAVAILABLE (transient): the line is full. Throws the signal's reason where it aborts before. */
   async run<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
     if (this.#running < this.options.atOnce) this.#running += 1;
     else await this.#turn(signal);
     try {

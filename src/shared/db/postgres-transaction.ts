@@ -62,6 +62,10 @@ export async function runTransaction<T>(
   options: TransactionOptions,
 ): Promise<T> {
   const connection = await new Promise<Connection>((take, refuse) => pool.lend(take, refuse, options.urgent));
+  if (options.signal?.aborted === true) {
+    pool.giveBack(connection, undefined);
+    throw options.signal.reason;
+  }
   const guard = new Guard();
   const closing = Promise.withResolvers<never>();
   quiet(closing.promise);

@@ -225,6 +225,53 @@ describe("the pool", () => {
     await single.close();
   });
 
+  test("who waits for a connection for too long is told, and one too many at once", async () => {
+    const single = createPostgresDb(database.url, { maxConnections: 1, timeoutMs: 500, idleTimeoutMs: 0 });
+    const [inside, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const holding = single.transaction(async (tx) => {
+      await tx.sql`select 1`;
+      inside.resolve();
+      await free.promise;
+    });
+    await inside.promise;
+    const waiting = Array.from({ length: 201 }, () => thrownBy(() => single.ping()));
+    const last = await waiting[200];
+    expect(String(last)).toContain("200 statements wait for the 1 connections to the database already");
+    expect(String(await waiting[0])).toContain("None of the 1 connections to the database was free in 500 ms");
+    free.resolve();
+    await holding;
+    await single.close();
+  });
+
+  test("a transaction that is given up while it waits for its connection never begins", async () => {
+    const single = createPostgresDb(database.url, { maxConnections: 1 });
+    const [inside, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const holding = single.transaction(async (tx) => {
+      await tx.sql`select 1`;
+      inside.resolve();
+      await free.promise;
+    });
+    await inside.promise;
+    const given = new AbortController();
+    let begun = false;
+    const waiting = thrownBy(() =>
+      single.transaction(
+        async (tx) => {
+          begun = true;
+          await tx.sql`select 1`;
+        },
+        { signal: given.signal },
+      ),
+    );
+    given.abort(new Error("given up"));
+    free.resolve();
+    await holding;
+    expect(String(await waiting)).toContain("given up");
+    expect(begun).toBe(false);
+    await single.ping();
+    await single.close();
+  });
+
   test("many transactions at once share the pool", async () => {
     await database.db.sql`insert into things values (80, 0, 0)`;
     await Promise.all(
