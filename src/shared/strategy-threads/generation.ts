@@ -140,6 +140,7 @@ export class Generation {
       // It may have asked nothing at that moment.
       culprit.condemned ??= told;
       for (const { sessionId } of suspects) this.#suspects.acquit(sessionId);
+      this.#suspects.gather(suspects.filter((one) => one !== culprit && one.strategy === culprit.strategy));
     } else if (isInside) this.#suspects.split(suspects);
     const { sessionId } = culprit ?? {};
     const others = suspects.length - (sessionId === undefined ? 0 : 1);

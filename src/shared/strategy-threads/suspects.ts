@@ -28,6 +28,12 @@ export class Suspects<Room> {
     }
   }
 
+  /** One of their strategy was found: they may do the same, and go on in one thread of their own. */
+  gather(suspects: readonly Suspect[]): void {
+    const group: SuspectGroup<Room> = { room: null };
+    for (const { sessionId } of suspects) this.#groups.set(sessionId, group);
+  }
+
   /** The group of a session that has a thread of its own, or may have one now. */
   groupOf(sessionId: string): SuspectGroup<Room> | null {
     const group = this.#groups.get(sessionId);

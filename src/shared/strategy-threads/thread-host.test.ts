@@ -43,6 +43,32 @@ describe("a strategy that does not come back", () => {
     expect((await show(again, barOf(1))).signal).toMatchObject({ at: 0, intent: { kind: "enter" } });
   });
 
+  test("holds up sessions of other strategies for one budget, however many do the same", async () => {
+    at.hostWith({ limits: { slowMs: 1_500 } });
+    await at.folder.write("bad", bodyOf("if (bar.n >= 2) for (;;);"));
+    const open = (strategy: string, index: number) =>
+      at.host.open(seatingOf(strategy, { sessionId: `${strategy} ${index}` }));
+    const ended: string[] = [];
+    /** Who was in a thread that ended begins anew, as a session does. */
+    const work = async (strategy: string, index: number, first: Seat): Promise<void> => {
+      for (let seat = first; ; seat = await open(strategy, index)) {
+        const failure = await failureOf(show(seat, barOf(2)));
+        if (failure.startsWith("THREAD_ENDED")) continue;
+        ended.push(`${strategy} ${failure.split(":")[0]}`);
+        return;
+      }
+    };
+    const named = [..."good bad bad bad bad good good".split(" ")];
+    const seats = await Promise.all(named.map(open));
+    await Promise.all(seats.map((seat) => show(seat, barOf(1))));
+    await Promise.all(named.map((strategy, index) => work(strategy, index, seats[index] as Seat)));
+    // The first of a thread that was not ended yet is not waited for by anyone.
+    const good = ended.filter((one) => one.startsWith("good"));
+    expect(good).toEqual(["good nothing", "good nothing", "good nothing"]);
+    expect(ended.filter((one) => one === "bad STRATEGY_FAILED")).toHaveLength(4);
+    expect(ended.slice(0, 4).toSorted()).toEqual(["bad STRATEGY_FAILED", ...good]);
+  });
+
   test("has longer for its first bar and for each bar of its warm-up", async () => {
     const spin = "let spun = 1; for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0; kept[0] = spun;";
     await at.folder.write("slow", bodyOf(spin, "kept"), { before: "const kept = [0];" });
