@@ -21,19 +21,20 @@ export interface EquityCurve {
   follow(candles: readonly Candle[]): Promise<void>;
 }
 
-/** Hands on the candles of a stretch in order, until `write` says that it goes no further. */
+/** Hands on the candles of a stretch in order, until `write` says that it goes no further: false. */
 async function readStretch(
   { clients }: Deps,
   { instrumentId, timeFrame, from, to }: Series & { from: number; to: number },
   write: (candle: Candle) => Promise<boolean>,
-): Promise<void> {
+): Promise<boolean> {
   for (let fromN = from; fromN <= to; ) {
     const limit = Math.min(PAGE, to - fromN + 1);
     const candles = await clients.marketData.candles({ instrumentId, timeFrame, fromN, limit });
-    if (candles.length === 0) return;
-    for (const candle of candles) if (!(await write(candle))) return;
+    if (candles.length === 0) return true;
+    for (const candle of candles) if (!(await write(candle))) return false;
     fromN = (candles.at(-1)?.n ?? to) + 1;
   }
+  return true;
 }
 
 export function createEquityCurve(deps: Deps): EquityCurve {
@@ -66,16 +67,13 @@ export function createEquityCurve(deps: Deps): EquityCurve {
     await stuck.clear(candle, candle.n);
   };
 
-  /** Writes what lies before a candle. False: there is more of it than one slice; the next candle goes on with it. */
-  const makeUp = async (candle: Candle, from: number): Promise<boolean> => {
+  /** Writes what lies before a candle. False: there may be more of it than one slice; the next candle goes on with it. */
+  const makeUp = (candle: Candle, from: number): Promise<boolean> => {
     const untilMs = deps.clock.monotonicMs() + SLICE_MS;
-    let isWhole = true;
-    await readStretch(deps, { ...candle, from, to: candle.n - 1 }, async (one) => {
-      isWhole = deps.clock.monotonicMs() < untilMs;
-      if (isWhole) await writeAll(one);
-      return isWhole;
+    return readStretch(deps, { ...candle, from, to: candle.n - 1 }, async (one) => {
+      await writeAll(one);
+      return deps.clock.monotonicMs() < untilMs;
     });
-    return isWhole;
   };
 
   const take = async (candle: Candle): Promise<void> => {

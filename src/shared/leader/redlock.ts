@@ -23,6 +23,8 @@ function connect(url: string): { redis: Redis; connected: Promise<void> } {
     maxRetriesPerRequest: 0,
     commandTimeout: DEADLINE_MS,
     socketTimeout: SILENT_MS,
+    // A master that was demoted closes no connection: connect again and find the new one.
+    reconnectOnError: (error) => error.message.includes("READONLY"),
     retryStrategy: (times) => Math.min(50 * 2 ** times, 1000),
   });
   // Trouble shows in the commands; a lock service that is away is no fault.

@@ -39,7 +39,10 @@ const WARN_EVERY_MS = 5_000;
 function connectionOf(url: string, closed: AbortSignal, enableOfflineQueue: boolean) {
   const retryStrategy = (times: number) => (closed.aborted ? null : Math.min(50 * 2 ** times, 1_000));
   const socketTimeout = BLOCK_S * 1_000 + SILENT_MS;
-  return { url, retryStrategy, maxRetriesPerRequest: null, connectTimeout: 2_000, socketTimeout, enableOfflineQueue };
+  // A master that was demoted closes no connection: connect again and find the new one.
+  const reconnectOnError = (error: Error) => error.message.includes("READONLY");
+  const limits = { maxRetriesPerRequest: null, connectTimeout: 2_000, socketTimeout };
+  return { url, retryStrategy, reconnectOnError, enableOfflineQueue, ...limits };
 }
 
 /** Resolves with undefined when it takes longer. */
