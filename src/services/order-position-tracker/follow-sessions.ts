@@ -222,16 +222,13 @@ export function createSessionFollower(parts: Parts): SessionFollower {
         if (session.state === "STOPPING") pauseMs = pauseAfter((rounds += 1));
       } catch (error) {
         if (unit.signal.aborted) return;
-        // It shared the comparison of a unit that was lost meanwhile: nothing is wrong with this one.
-        if (hasCode(error, "FENCED")) {
-          await deps.clock.sleep(PAUSE_MS, ended);
-          continue;
-        }
         const isWorthALine = failures.note(messageOf(error));
         const context = { sessionId: id, error: messageOf(error), failures: failures.count };
         if (isWorthALine) deps.log.warn(context, "session waits");
         const reason = sentenceOf(error);
-        if (session?.state === "STARTING" && reason !== told && (await tellWaiting(parts, session, unit, reason))) {
+        // FENCED: it shared the comparison of a unit that was lost meanwhile, and nothing is wrong with this one.
+        const isNews = reason !== told && !hasCode(error, "FENCED");
+        if (session?.state === "STARTING" && isNews && (await tellWaiting(parts, session, unit, reason))) {
           told = reason;
         }
         pauseMs = Math.min(PAUSE_MS * 2 ** (failures.count - 1), LONGEST_PAUSE_MS);

@@ -58,7 +58,7 @@ describe("a strategy that does not come back", () => {
         return;
       }
     };
-    const named = [..."good bad bad bad bad good good".split(" ")];
+    const named = ["good", "bad", "bad", "bad", "bad", "good", "good"];
     const seats = await Promise.all(named.map(open));
     await Promise.all(seats.map((seat) => show(seat, barOf(1))));
     await Promise.all(named.map((strategy, index) => work(strategy, index, seats[index] as Seat)));
