@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { eventually } from "./alone.fixture.ts";
+import { takeDataFolder } from "./data-folder.ts";
 import { environment } from "./environment.ts";
 import { postgresHome } from "./postgres-server.ts";
 import { endLeftovers, identityOf, remember } from "./process-record.ts";
@@ -70,6 +71,7 @@ async function leaveRunning(asked: string): Promise<number> {
   const child = spawn(process.execPath, ["-e", source], { detached: true, stdio: ["ignore", "pipe", "ignore"] });
   await once(child.stdout, "data");
   const pid = child.pid ?? 0;
+  takeDataFolder(folder, "bin/up").release();
   const record = { name: "redis", pid, identity: identityOf(pid) ?? "", stopSignal: "SIGTERM", rank: 1 } as const;
   remember(join(folder, "processes"), record);
   return pid;
