@@ -13,6 +13,8 @@ import { strike, type Victims } from "./demo-strike.ts";
 
 /** Nothing may stand for longer, but what a fault freezes for longer. */
 const LONGEST_PAUSE_MS = 20_000;
+/** Each strikes when the one before is over: in a short run the last bar may be quicker than these. */
+const MISSED_AT_MOST = 2;
 /** How long the run may stand at one bar before it counts as stuck. */
 const STUCK_AFTER_MS = 120_000;
 
@@ -63,10 +65,7 @@ async function suffer(
       line.say(`bar ${bar} of ${engine.run.bars}, ${struck.length} of ${plan.length} faults`);
     }
     if (failure !== null) throw failure;
-    if (now?.done === true && striking === null) {
-      if (waiting.length > 0) throw new Trouble(`${waiting.length} of the planned faults have not struck.`);
-      return { struck, longestPauseMs: Math.max(longestPauseMs, stoodMs) };
-    }
+    if (now?.done === true && striking === null) return { struck, longestPauseMs: Math.max(longestPauseMs, stoodMs) };
     if (stoodMs > STUCK_AFTER_MS)
       throw new Trouble(
         `The demo stands at bar ${bar} since ${struck.at(-1)?.fault ?? "its beginning"}: ${now?.waitsFor ?? "nothing is known"}; the logs were in ${engine.data.logs}.`,
@@ -152,6 +151,9 @@ async function run(scratch: Scratch, options: ChaosDemoOptions): Promise<Outcome
     const suffered = await step(`${bars} daily bars, ${plan.length} faults`, (line) =>
       suffer(line, engine, victims, plan),
     );
+    const missed = plan.length - suffered.struck.length;
+    if (missed > MISSED_AT_MOST && options.falsify === undefined)
+      throw new Trouble(`${missed} of the ${plan.length} planned faults have not struck.`);
     if (options.falsify !== undefined) await falsify(databaseUrl, sessionId, options.falsify);
     const { result, differences } = await step("Engine, backtest and the venue's ledger compared", () =>
       compareRun(demo, engine.urls, sessionId),
@@ -167,7 +169,7 @@ async function run(scratch: Scratch, options: ChaosDemoOptions): Promise<Outcome
 
 /**
  * The demo, while its processes are killed and frozen, its servers killed, wiped and frozen, and its connections cut and silent,
- * as the seed draws it. Throws where its orders or equity are not the backtest's to the last digit, where a fault did not
+ * as the seed draws it. Throws where its orders or equity are not the backtest's to the last digit, where more than two faults did not
  * strike, or where the run stood for too long.
  */
 export async function chaosDemo(options: ChaosDemoOptions): Promise<void> {
