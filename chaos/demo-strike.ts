@@ -5,6 +5,7 @@ import postgres from "postgres";
 import type { Line } from "#bin/line.ts";
 import type { Supervisor } from "#bin/supervisor.ts";
 import type { FaultName, PlannedFault } from "./demo-faults.ts";
+import { untilAnswered } from "./until-answered.ts";
 
 /** What faults are done to. */
 export interface Victims {
@@ -83,16 +84,25 @@ function cutOff(file: string): void {
 }
 
 async function wipe({ redisUrl }: Victims): Promise<void> {
-  const redis = new Redis(redisUrl, { maxRetriesPerRequest: 3 });
-  await redis.flushall();
-  redis.disconnect();
+  await untilAnswered(async () => {
+    const redis = new Redis(redisUrl, { lazyConnect: true, retryStrategy: () => null });
+    redis.on("error", () => undefined);
+    try {
+      await redis.connect();
+      await redis.flushall();
+    } finally {
+      redis.disconnect();
+    }
+  });
 }
 
 async function endBackends({ databaseUrl }: Victims): Promise<void> {
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => undefined });
-  await sql`
-    select pg_terminate_backend(pid) from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid()`;
+  await untilAnswered(async () => {
+    await sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid()`;
+  });
   await sql.end();
 }
 

@@ -10,6 +10,7 @@ import { inScratch, type Scratch } from "#bin/scratch.ts";
 import { startPostgres, startRedis } from "#bin/servers.ts";
 import { FAULTS, type Layout, type PlannedFault, planFaults, REPLICATED } from "./demo-faults.ts";
 import { strike, type Victims } from "./demo-strike.ts";
+import { untilAnswered } from "./until-answered.ts";
 
 /** Nothing may stand for longer, but what a fault freezes for longer. */
 const LONGEST_PAUSE_MS = 20_000;
@@ -94,6 +95,9 @@ const KEPT_AWAY = `
 
 async function falsify(databaseUrl: string, sessionId: string, what: "equity" | "fill"): Promise<void> {
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => undefined });
+  await untilAnswered(async () => {
+    await sql`select 1`;
+  });
   if (what === "fill") await sql.unsafe(KEPT_AWAY);
   const change =
     what === "equity"
