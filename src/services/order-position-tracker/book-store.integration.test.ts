@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
-import type { Tx } from "#shared/db/db.ts";
+import type { Sql, Tx } from "#shared/db/db.ts";
 import { putAccount, putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
 import { decimal } from "#shared/domain/decimal.ts";
@@ -9,9 +9,10 @@ import type { Fill, Order } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
+import { insertTasks } from "#shared/queue/lane-rows.ts";
 import { beganAnew, lockBooks, type SaidFill, write } from "./book-store.ts";
 import { watchFaults } from "./fault-watch.ts";
-import { lockIntent } from "./intent-store.ts";
+import { lockIntent, lockNextIntent } from "./intent-store.ts";
 import { lockBalances } from "./money-store.ts";
 import type { Parts } from "./parts.ts";
 
@@ -267,11 +268,16 @@ describe("what is written at once", () => {
   });
 });
 
-const exchanges = { orderBanAddresses: () => [session.accountId] };
+const exchanges = {
+  orderBanAddresses: (id: string) => [id],
+  get accounts() {
+    return [{ id: session.accountId }];
+  },
+};
 const parts = { deps: { exchanges, clock: { nowMs: () => 50 } }, instruments: { learn: () => undefined } };
 
 describe("an intent", () => {
-  const standing = (tx: Tx) => lockIntent(tx as Parameters<typeof lockIntent>[0], parts as unknown as Parts, order);
+  const standing = (tx: Tx) => lockIntent(tx, parts as unknown as Parts, order);
 
   test("sees what it has waited for: a pause, a halt, a gap in the book, a ban", async () => {
     const { id, accountId } = session;
@@ -290,6 +296,26 @@ describe("an intent", () => {
       toldMs: 60,
     });
     expect(found.order).toEqual(order);
+  });
+
+  test("is locked in the same way with its lane's lease, for the order that is to be placed", async () => {
+    const { id: orderId, sessionId } = order;
+    await database.db.sql`insert into venues.bans values (${session.accountId}, 60)`;
+    const next = (type: string, payload: Parameters<Sql["json"]>[0]) =>
+      inTransaction(async (tx) => {
+        const queue = "order-actions";
+        const row = { id: crypto.randomUUID(), queue, lane: orderId, type, payload, priority: 5, traceparent: null };
+        await insertTasks(tx, { tasks: [row], graceMs: 0 });
+        const found = await lockNextIntent(tx, parts as unknown as Parts, orderId);
+        await tx.sql`delete from queue.tasks where id = ${row.id}`;
+        return found;
+      });
+    const found = await next("place-order", { order });
+    expect(found).toEqual({ orderId, standing: await inTransaction(standing) });
+    expect(found?.standing).toMatchObject({ order, toldMs: 60 });
+    expect(await next("cancel-order", { orderId, sessionId, reason: "told to" })).toBeNull();
+    expect(await next("place-order", [])).toBeNull();
+    expect(await next("place-order", { order: {} })).toMatchObject({ orderId: null, standing: { order: null } });
   });
 
   test.each<[what: string, change: (tx: Tx) => PromiseLike<unknown>]>([
@@ -330,7 +356,7 @@ describe("an order among many", () => {
     const { db } = one;
     const ofOrder = async (tx: Tx, of: Order, tradeId: string) => {
       const { accountId, clientOrderId, instrumentId, sessionId } = of;
-      await lockIntent(tx as Parameters<typeof lockIntent>[0], parts as unknown as Parts, of);
+      await lockIntent(tx, parts as unknown as Parts, of);
       await write(tx, 1, { newOrders: [of] });
       const keys = {
         accountId,

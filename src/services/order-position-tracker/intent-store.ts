@@ -1,8 +1,9 @@
+import type { Tx } from "#shared/db/db.ts";
 import type { TradingState } from "#shared/domain/account.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Order, OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
-import type { LaneTx } from "#shared/queue/queue.ts";
+import { PLACE_ORDER } from "#shared/messages/tasks.ts";
 import type { BookGap } from "#shared/risk/book-rule.ts";
 import type { Parts } from "./parts.ts";
 
@@ -17,6 +18,13 @@ export interface Standing {
   order: Order | null;
   /** Until when other processes were told that the venue takes no orders; null: they were not. */
   toldMs: number | null;
+}
+
+/** How the order of a task stands, read before it was known which one it is. */
+export interface NextIntent {
+  /** Null: the task names none. */
+  orderId: string | null;
+  standing: Standing;
 }
 
 interface StandingRow {
@@ -34,15 +42,29 @@ interface StandingRow {
  * that is being committed, and none is committed after it. The instrument is read anew too.
  */
 export async function lockIntent(
-  { sql }: LaneTx,
-  { deps: { exchanges, clock }, instruments }: Parts,
+  { sql }: Tx,
+  parts: Parts,
   { id, sessionId, accountId, instrumentId }: Pick<OrderRequest, "id" | "sessionId" | "accountId" | "instrumentId">,
 ): Promise<Standing> {
+  const { exchanges, clock } = parts.deps;
   const addresses = exchanges.orderBanAddresses(accountId);
   const [row] = await sql<StandingRow[]>`
     select * from order_position_tracker.lock_intent(${sessionId}, ${accountId}, ${id}, ${instrumentId}, ${addresses},
       ${clock.nowMs()})`;
   if (row === undefined) throw new RangeError("A function gives one row.");
+  return standingOf(parts, row);
+}
+
+/** The same for the order that a lane's first task asks to place. Null: it has none. */
+export async function lockNextIntent({ sql }: Tx, parts: Parts, lane: string): Promise<NextIntent | null> {
+  const { exchanges, clock } = parts.deps;
+  const addresses = Object.fromEntries(exchanges.accounts.map(({ id }) => [id, exchanges.orderBanAddresses(id)]));
+  const [row] = await sql<(StandingRow & { order_id: string | null })[]>`
+    select * from order_position_tracker.next_intent(${PLACE_ORDER.queue}, ${lane}, ${sql.json(addresses)}, ${clock.nowMs()})`;
+  return row === undefined ? null : { orderId: row.order_id, standing: standingOf(parts, row) };
+}
+
+function standingOf({ instruments }: Parts, row: StandingRow): Standing {
   if (row.instrument !== null) instruments.learn(row.instrument);
   const { session_state: state, stop_policy: stopPolicy, gap } = row;
   return {

@@ -5,7 +5,7 @@ import { event, ORDERS } from "#shared/messages/topics.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { type Batch, write } from "./book-store.ts";
-import { lockIntent, type Standing } from "./intent-store.ts";
+import { lockIntent, type NextIntent, type Standing } from "./intent-store.ts";
 import { lockOrder } from "./order-store.ts";
 import type { Parts } from "./parts.ts";
 import { resolveOrder, sendAgainOrReject, traceOrder } from "./resolve-order.ts";
@@ -16,10 +16,15 @@ export type NextMove = { move: "nothing" } | { move: "send" | "resolve" | "cance
 
 /**
  * The commit that takes the lane: the intent, with the window in which the venue may take it, before anything is sent. An
- * order that is there already was in someone else's hands: it is UNKNOWN and has to be asked for.
+ * order that is there already was in someone else's hands: it is UNKNOWN and has to be asked for. `ahead`: how the order
+ * stands, where it was read with the lane's lease.
  */
-export async function beginPlacing(tx: LaneTx, parts: Parts, task: Task, request: OrderRequest): Promise<NextMove> {
-  const standing = await lockIntent(tx, parts, request);
+export async function beginPlacing(
+  tx: LaneTx,
+  parts: Parts,
+  { task, request, ahead = null }: { task: Task; request: OrderRequest; ahead?: NextIntent | null | undefined },
+): Promise<NextMove> {
+  const standing = ahead?.orderId === request.id ? ahead.standing : await lockIntent(tx, parts, request);
   const { order: found, toldMs } = standing;
   if (found !== null && found.state !== "INITIALIZED") {
     if (found.state !== "SUBMITTED" && found.state !== "UNKNOWN") {

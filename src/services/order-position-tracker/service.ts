@@ -13,6 +13,7 @@ import { createEquityCurve } from "./equity.ts";
 import { watchFaults } from "./fault-watch.ts";
 import { createSessionFollower } from "./follow-sessions.ts";
 import { createInstruments } from "./instruments.ts";
+import { lockNextIntent } from "./intent-store.ts";
 import type { Parts } from "./parts.ts";
 import { beginPlacing, type NextMove, sendOrder } from "./place-order.ts";
 import { createRecorder } from "./record-venue.ts";
@@ -42,9 +43,10 @@ function workOrders(parts: Parts): Running {
     tasks: [PLACE_ORDER, CANCEL_ORDER],
     concurrency: parts.settings.R3_ORDER_POSITION_TRACKER_CONCURRENCY,
     mode: "lease",
-    first: (tx, task) =>
+    ahead: (tx, lane) => lockNextIntent(tx, parts, lane),
+    first: (tx, task, ahead) =>
       task.type === PLACE_ORDER.type
-        ? beginPlacing(tx, parts, task, PLACE_ORDER.payload.parse(task.payload).order)
+        ? beginPlacing(tx, parts, { task, request: PLACE_ORDER.payload.parse(task.payload).order, ahead })
         : beginCancel(tx, parts, task, CANCEL_ORDER.payload.parse(task.payload)),
     handle: (lane, task, first) => goOn(lane, parts, task, first as NextMove),
   });

@@ -7,17 +7,23 @@ import { AppError } from "#shared/errors/app-error.ts";
 import type { TaskOutcome } from "#shared/queue/queue.ts";
 import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
 import { refuseSignal } from "./admission.ts";
-import { type Budget, readContext } from "./store.ts";
+import { type Budget, type NextContext, readContext } from "./store.ts";
 import { approve, type DecideDeps, deny } from "./write-decision.ts";
 
 /**
  * Decides a signal once: the decision, its orders, their reservations and tasks (or the denial) are all in this transaction.
  * A task that comes again finds the decision and does nothing. CONFLICT (transient) while the book is behind
- * the session's orders: it is kept from their events, by a group of its own.
+ * the session's orders: it is kept from their events, by a group of its own. `ahead`: the context, where it was read with the
+ * lane's lock.
  */
-export async function decideSignal(tx: Tx, deps: DecideDeps, signal: Signal): Promise<TaskOutcome> {
+export async function decideSignal(
+  tx: Tx,
+  deps: DecideDeps,
+  signal: Signal,
+  ahead: NextContext | null = null,
+): Promise<TaskOutcome> {
   const nowMs = deps.clock.nowMs();
-  const context = await readContext(tx, signal, nowMs);
+  const context = ahead?.signalId === signal.id ? ahead.context : await readContext(tx, signal, nowMs);
   if (context.decided !== null) return { decision: "already made" };
   const { session, instrument, budget } = context;
   const marketNowMs = instrument === null ? null : deps.exchanges.marketNowMs(instrument.venue);

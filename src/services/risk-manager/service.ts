@@ -9,7 +9,7 @@ import { flattenPosition } from "./flatten-position.ts";
 import { concernsBook, concernsRefusals, followOrders, forgetRefusals } from "./follow-orders.ts";
 import { createRoutes } from "./routes.ts";
 import type { RiskManagerSettings } from "./settings.ts";
-import { GROUP } from "./store.ts";
+import { GROUP, readNextContext } from "./store.ts";
 
 /** Decides signals as tasks, a session at a time, and keeps each session's book from the orders topic. */
 export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Service {
@@ -33,13 +33,20 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
           tasks: [DECIDE_SIGNAL, FLATTEN_POSITION],
           concurrency: settings.R3_RISK_MANAGER_CONCURRENCY,
           mode: "transaction",
-          async handle(tx, tasks) {
+          ahead: (tx, lane) => readNextContext(tx, lane, deps.clock.nowMs()),
+          async handle(tx, tasks, ahead) {
             const outcomes = [];
-            for (const { type, payload } of tasks) {
+            for (const [index, { type, payload }] of tasks.entries()) {
               outcomes.push(
                 type === FLATTEN_POSITION.type
                   ? await flattenPosition(tx, deps, FLATTEN_POSITION.payload.parse(payload))
-                  : await decideSignal(tx, deps, DECIDE_SIGNAL.payload.parse(payload).signal),
+                  : await decideSignal(
+                      tx,
+                      deps,
+                      DECIDE_SIGNAL.payload.parse(payload).signal,
+                      // What a task before it has changed is not in it.
+                      index === 0 ? ahead : null,
+                    ),
               );
             }
             return outcomes;

@@ -13,6 +13,7 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session, SessionState } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
+import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { ORDERS } from "#shared/messages/topics.ts";
 import type { BookGap } from "#shared/risk/book-rule.ts";
 import type { ApprovedOrder, Denial } from "#shared/risk/decide.ts";
@@ -81,6 +82,13 @@ interface ContextRow {
   open_orders: number;
 }
 
+/** The context of a signal that was read before it was known which one it is. */
+export interface NextContext {
+  /** Null: the task names none. */
+  signalId: string | null;
+  context: DecisionContext;
+}
+
 /** What a budget holds before a capital is paid in. */
 const EMPTY = bookToJson(createBook(ZERO));
 
@@ -98,6 +106,19 @@ export async function readContext(
     select * from risk_manager.context(${id}, ${sessionId}, ${instrumentId}, ${GROUP}, ${ORDERS.name}, ${sql.json(EMPTY)},
       ${atMs})`;
   if (row === undefined) throw new RangeError("A context is one row.");
+  return contextOf(tx, row);
+}
+
+/** The same for the signal that a lane's first task asks to decide. Null: it has none. `atMs`: wall clock. */
+export async function readNextContext(tx: Tx, lane: string, atMs: number): Promise<NextContext | null> {
+  const { sql } = tx;
+  const [row] = await sql<(ContextRow & { signal_id: string | null })[]>`
+    select * from risk_manager.next_context(${DECIDE_SIGNAL.queue}, ${lane}, ${GROUP}, ${ORDERS.name}, ${sql.json(EMPTY)},
+      ${atMs})`;
+  return row === undefined ? null : { signalId: row.signal_id, context: contextOf(tx, row) };
+}
+
+function contextOf(tx: Tx, row: ContextRow): DecisionContext {
   const { decided, session, gap, trading_state: account, instrument } = row;
   return { decided, session, gap, account, instrument, budget: budgetOf(tx, row) };
 }

@@ -7,7 +7,7 @@ import { runStep, type StepResult } from "./lane-step.ts";
 import type { Task, TaskOutcome, WorkerOptions } from "./queue.ts";
 import { overdue, putOff, transact, type WorkerContext } from "./worker-context.ts";
 
-type LeaseOptions = Extract<WorkerOptions, { mode: "lease" }>;
+type LeaseOptions<Ahead> = Extract<WorkerOptions<Ahead>, { mode: "lease" }>;
 
 interface Begun {
   epoch: number;
@@ -17,7 +17,7 @@ interface Begun {
 }
 
 /** One visit to a lane: its tasks one after the other under one lease, until nothing may be done in it. */
-class LaneVisit {
+class LaneVisit<Ahead> {
   #held: HeldLane | undefined;
   #last: TaskOutcome = {};
   #count = 0;
@@ -25,7 +25,7 @@ class LaneVisit {
 
   constructor(
     private readonly context: WorkerContext,
-    private readonly options: LeaseOptions,
+    private readonly options: LeaseOptions<Ahead>,
     private readonly decode: ReturnType<typeof createTaskDecoder>,
     private readonly at: LaneName,
   ) {}
@@ -90,11 +90,13 @@ class LaneVisit {
   #begin(seen: (row: TaskRow) => void): Promise<Begun | undefined> {
     const { owner, leaseMs } = this.context;
     return transact(this.context, this.at, async (tx) => {
-      const leased = await leaseLane(tx, this.at, { owner, leaseMs, epoch: this.#held?.epoch ?? null });
+      const lease = { owner, leaseMs, epoch: this.#held?.epoch ?? null };
+      const asked = [leaseLane(tx, this.at, lease), this.options.ahead?.(tx, this.at.lane)] as const;
+      const [leased, ahead] = await Promise.all(asked);
       if (leased === undefined) return undefined;
       seen(leased.row);
       const task = this.decode(leased.row, leased.row.attempts);
-      const first = await runStep(tx, this.at, (laneTx) => this.options.first(laneTx, task));
+      const first = await runStep(tx, this.at, (laneTx) => this.options.first(laneTx, task, ahead));
       return { ...leased, task, first };
     });
   }
@@ -130,7 +132,7 @@ class LaneVisit {
 const DEADLINE_MS = 120_000;
 
 /** Works lanes under a lease. Effects may be outside. */
-export function createLeaseRun(context: WorkerContext, options: LeaseOptions) {
+export function createLeaseRun<Ahead>(context: WorkerContext, options: LeaseOptions<Ahead>) {
   const decode = createTaskDecoder(options.tasks);
   return (lane: string): Promise<TaskOutcome> =>
     new LaneVisit(context, options, decode, { queue: options.queue, lane }).run();

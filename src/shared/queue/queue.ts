@@ -74,16 +74,22 @@ export interface LaneTx extends Tx {
   retryIn(task: Task, delayMs: number): void;
 }
 
-export type WorkerOptions = {
+export type WorkerOptions<Ahead = undefined> = {
   queue: string;
   tasks: readonly TaskType[];
   /** How many lanes at once. */
   concurrency: number;
+  /**
+   * Asks for what the lane's first task is done with, in its transaction and in one round trip with the lane's lock: it sends one
+   * statement, which runs behind the lock and finds the task by `queue.doable`. It is also asked where the lane turns out to be empty or
+   * someone else's.
+   */
+  ahead?: (tx: Tx, lane: string) => Promise<Ahead>;
 } & (
   | {
       /** Effects in Postgres alone: all waiting tasks of a lane in one transaction with the lane's row locked; a return completes them all. */
       mode: "transaction";
-      handle: (tx: Tx, tasks: readonly Task[]) => Promise<readonly TaskOutcome[]>;
+      handle: (tx: Tx, tasks: readonly Task[], ahead: Ahead | undefined) => Promise<readonly TaskOutcome[]>;
     }
   | {
       /**
@@ -92,7 +98,7 @@ export type WorkerOptions = {
        * not called when `first` has completed the task or put it off.
        */
       mode: "lease";
-      first: (tx: LaneTx, task: Task) => Promise<unknown>;
+      first: (tx: LaneTx, task: Task, ahead: Ahead | undefined) => Promise<unknown>;
       handle: (lane: LeasedLane, task: Task, first: unknown) => Promise<void>;
     }
 );
@@ -116,7 +122,7 @@ export interface TaskQueue {
   isWaiting(tx: Tx, task: TaskType, lane: string): Promise<boolean>;
   /** The lanes with an open or dead task of this type whose payload contains `part`, as the transaction sees it. */
   waitingLanes(tx: Tx, task: TaskType, part: Record<string, unknown>): Promise<string[]>;
-  work(options: WorkerOptions): Running;
+  work<Ahead = undefined>(options: WorkerOptions<Ahead>): Running;
   /** The tasks that failed, for a person. */
   readonly failing: FailingTasks;
   ping(): Promise<void>;

@@ -8,20 +8,20 @@ import { putOff, transact, type WorkerContext } from "./worker-context.ts";
 /** Tasks of a lane in one transaction at most. */
 const BATCH = 500;
 
-type TransactionOptions = Extract<WorkerOptions, { mode: "transaction" }>;
+type TransactionOptions<Ahead> = Extract<WorkerOptions<Ahead>, { mode: "transaction" }>;
 
 /** Does all that waits in a lane, each batch in one transaction that has the lane's row locked. Effects in Postgres alone. */
-export function createTransactionRun(context: WorkerContext, options: TransactionOptions) {
+export function createTransactionRun<Ahead>(context: WorkerContext, options: TransactionOptions<Ahead>) {
   const decode = createTaskDecoder(options.tasks);
 
   async function doBatch(lane: string, limit: number, seen: (rows: TaskRow[]) => void) {
     const at = { queue: options.queue, lane };
     return transact(context, at, async (tx) => {
-      const rows = await lockLane(tx, at, limit);
+      const [rows, ahead] = await Promise.all([lockLane(tx, at, limit), options.ahead?.(tx, lane)]);
       seen(rows);
       if (rows.length === 0) return undefined;
       const tasks = rows.map((row) => decode(row, row.attempts + 1));
-      const outcomes = await options.handle(tx, tasks);
+      const outcomes = await options.handle(tx, tasks, ahead);
       const done = tasks.map(({ id, attempts }, n) => ({ id, attempts, outcome: outcomeAt(outcomes, n) }));
       return { more: endTasks(tx, { at, done, later: [] }), done };
     });

@@ -92,6 +92,26 @@ begin
 end
 $$;
 
+-- risk_manager.next_context(queue, lane, group, topic, book, at_ms): the context of the signal that a lane's first task, behind
+-- the lane's lock, asks to decide. No row: the lane has none, or its first task is another one.
+create function risk_manager.next_context(
+  in_queue text, in_lane text, in_group text, in_topic text, in_book jsonb, in_at_ms bigint
+) returns table (
+  signal_id text, decided text, session jsonb, gap jsonb, trading_state text, instrument jsonb,
+  capital numeric, book jsonb, next_order_number integer, market_at_ms bigint, refused_exit jsonb,
+  quote numeric, base numeric, open_orders integer
+) language plpgsql as $$
+declare
+  v_signal jsonb;
+begin
+  select t.payload -> 'signal' into v_signal
+  from queue.doable(in_queue, in_lane, clock_timestamp(), 1) t where t.type = 'decide-signal';
+  if v_signal is null then return; end if;
+  return query select v_signal ->> 'id', c.* from risk_manager.context(
+    v_signal ->> 'id', v_signal ->> 'sessionId', v_signal ->> 'instrumentId', in_group, in_topic, in_book, in_at_ms) c;
+end
+$$;
+
 -- risk_manager.approve(orders): writes decisions with what their orders may take, and uses up the orders' numbers. The session's
 -- budget is locked already.
 --   orders  JSON: [{ signalId, index, sessionId, run, signalNumber, orderId, number, side, size, mark, marketAtMs, atMs,

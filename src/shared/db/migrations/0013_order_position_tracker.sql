@@ -197,6 +197,25 @@ begin
   select i.instrument into instrument from reference.instruments i where i.id = in_instrument;
 end $$;
 
+-- order_position_tracker.next_intent(queue, lane, addresses, now_ms): the same for the order that a lane's first task, behind the lane's
+-- lock, asks to place. No row: the lane has none, or its first task is another one.
+--   addresses  JSON: { account: [...] }
+create function order_position_tracker.next_intent(in_queue text, in_lane text, in_addresses jsonb, in_now_ms bigint)
+returns table (
+  order_id text, session_state text, stop_policy text, gap jsonb, trading_state text, known jsonb, ban_until_ms bigint,
+  instrument jsonb
+) language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+  v_order jsonb;
+begin
+  select t.payload -> 'order' into v_order
+  from queue.doable(in_queue, in_lane, clock_timestamp(), 1) t where t.type = 'place-order';
+  if v_order is null then return; end if;
+  return query select v_order ->> 'id', i.* from order_position_tracker.lock_intent(
+    v_order ->> 'sessionId', v_order ->> 'accountId', v_order ->> 'id', v_order ->> 'instrumentId',
+    array(select jsonb_array_elements_text(in_addresses -> (v_order ->> 'accountId'))), in_now_ms) i;
+end $$;
+
 -- order_position_tracker.began_anew(account, fills, within_ms): the instrument whose trade ids have begun anew at the venue, as
 -- after a reset of a test network; null: none. A trade has the id of one that is booked and is another one, or its id lies before
 -- what was read of the list although it happened after it: ids grow with time.

@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
+import type { Tx } from "#shared/db/db.ts";
+import { createQueueFixture, numberTask, type QueueFixture } from "./queue.fixture.ts";
+import type { Task, TaskQueue } from "./queue.ts";
+
+let fixture: QueueFixture;
+beforeAll(async () => {
+  fixture = await createQueueFixture();
+});
+afterAll(() => fixture.close());
+
+interface Seen {
+  n: number;
+  ahead: number | undefined;
+}
+
+const number = (task: Task | undefined) => (task?.payload as { n: number }).n;
+
+/** A worker that reads its first task's number ahead, and notes it beside the task's own. */
+function work(queue: TaskQueue, mode: "transaction" | "lease", asked: () => void): Seen[] {
+  const seen: Seen[] = [];
+  const options = {
+    queue: `ahead-${mode}`,
+    tasks: [numberTask(`ahead-${mode}`)],
+    concurrency: 1,
+    async ahead({ sql }: Tx, lane: string): Promise<number | undefined> {
+      asked();
+      const rows = await sql<{ n: number }[]>`
+        select (payload ->> 'n')::int as n from queue.doable(${`ahead-${mode}`}, ${lane}, clock_timestamp(), 1)`;
+      return rows[0]?.n;
+    },
+  };
+  if (mode === "transaction")
+    queue.work<number | undefined>({
+      ...options,
+      mode,
+      handle: async (_tx, tasks, ahead) => {
+        seen.push({ n: number(tasks[0]), ahead });
+        return tasks.map(() => ({}));
+      },
+    });
+  else
+    queue.work<number | undefined>({
+      ...options,
+      mode,
+      first: async (tx, task, ahead) => {
+        seen.push({ n: number(task), ahead });
+        tx.complete(task, {});
+      },
+      handle: () => Promise.resolve(),
+    });
+  return seen;
+}
+
+test.each(["transaction", "lease"] as const)(
+  "in %s mode the first task's reading is sent with the lane's lock and finds what the lock was waited for",
+  async (mode) => {
+    const task = numberTask(`ahead-${mode}`);
+    const queue = fixture.process();
+    let asked = 0;
+    const [first] = await fixture.enqueue(queue, task, "lane", 1, 2);
+    const seen = await fixture.database.db.transaction(async ({ sql }) => {
+      await sql`select 1 from queue.lanes where queue = ${task.queue} for update`;
+      const found = work(fixture.process(), mode, () => {
+        asked += 1;
+      });
+      // Not waited for the lane's answer, which is not there yet.
+      await until(() => asked > 0);
+      expect(found).toEqual([]);
+      await sql`update queue.tasks set state = 'done' where id = ${first as string}`;
+      return found;
+    });
+    await until(() => seen.length > 0);
+    expect(seen).toEqual([{ n: 2, ahead: 2 }]);
+  },
+);
