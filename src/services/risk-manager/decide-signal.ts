@@ -12,7 +12,7 @@ import { approve, type DecideDeps, deny } from "./write-decision.ts";
 
 /**
  * Decides a signal once: the decision, its orders, their reservations and tasks (or the denial) are all in this transaction.
- * A task that comes again finds the decision and does nothing. CONFLICT (transient) while the book is behind
+ * A task that comes again finds the decision and does nothing. NOT_YET while the book is behind
  * the session's orders: it is kept from their events, by a group of its own. `ahead`: the context, where it was read with the
  * lane's lock.
  */
@@ -37,7 +37,7 @@ export async function decideSignal(
   }
   // A session signals only when its orders have ended: one that is open here has fills that the book does not have yet.
   if (budget.openOrders > 0)
-    throw new AppError("CONFLICT", "transient", "The book does not have all fills of the session yet.");
+    throw new AppError("NOT_YET", "transient", "The book does not have all fills of the session yet.");
   const decision = measure(signal, session, budget, instrument);
   if (decision.kind === "denied") return deny(tx, deps, signal, decision);
   return approve(tx, deps, { cause: signal, session, budget, decision, marketAtMs });

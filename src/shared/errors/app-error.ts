@@ -16,6 +16,7 @@ export type ErrorCode =
   | "FENCED"
   | "TRANSACTION_ENDED"
   | "CONFLICT"
+  | "NOT_YET"
   | "NOT_FOUND"
   | "INVALID_INPUT"
   | "PRECONDITION_FAILED"

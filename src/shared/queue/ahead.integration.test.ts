@@ -15,7 +15,7 @@ interface Seen {
   ahead: number | undefined;
 }
 
-const number = (task: Task | undefined) => (task?.payload as { n: number }).n;
+const number = (task: Task) => (task.payload as { n: number }).n;
 
 /** A worker that reads its first task's number ahead, and notes it beside the task's own. */
 function work(queue: TaskQueue, mode: "transaction" | "lease", asked: () => void): Seen[] {
@@ -36,7 +36,7 @@ function work(queue: TaskQueue, mode: "transaction" | "lease", asked: () => void
       ...options,
       mode,
       handle: async (_tx, tasks, ahead) => {
-        seen.push({ n: number(tasks[0]), ahead });
+        seen.push(...tasks.map((task) => ({ n: number(task), ahead })));
         return tasks.map(() => ({}));
       },
     });

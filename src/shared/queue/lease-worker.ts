@@ -91,8 +91,8 @@ class LaneVisit<Ahead> {
     const { owner, leaseMs } = this.context;
     return transact(this.context, this.at, async (tx) => {
       const lease = { owner, leaseMs, epoch: this.#held?.epoch ?? null };
-      const asked = [leaseLane(tx, this.at, lease), this.options.ahead?.(tx, this.at.lane)] as const;
-      const [leased, ahead] = await Promise.all(asked);
+      const reading = this.options.ahead?.(tx, this.at.lane) ?? Promise.resolve(undefined);
+      const [leased, ahead] = await Promise.all([leaseLane(tx, this.at, lease), reading]);
       if (leased === undefined) return undefined;
       seen(leased.row);
       const task = this.decode(leased.row, leased.row.attempts);

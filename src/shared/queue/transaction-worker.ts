@@ -17,7 +17,8 @@ export function createTransactionRun<Ahead>(context: WorkerContext, options: Tra
   async function doBatch(lane: string, limit: number, seen: (rows: TaskRow[]) => void) {
     const at = { queue: options.queue, lane };
     return transact(context, at, async (tx) => {
-      const [rows, ahead] = await Promise.all([lockLane(tx, at, limit), options.ahead?.(tx, lane)]);
+      const reading = options.ahead?.(tx, lane) ?? Promise.resolve(undefined);
+      const [rows, ahead] = await Promise.all([lockLane(tx, at, limit), reading]);
       seen(rows);
       if (rows.length === 0) return undefined;
       const tasks = rows.map((row) => decode(row, row.attempts + 1));
