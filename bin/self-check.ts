@@ -25,7 +25,6 @@ interface Place {
 }
 
 const CHECK = ["run", "check"];
-/** A seed whose faults need both the proof that an order is absent and the look for what is missing. */
 /** A seed that twice loses answers to orders while the venue's lists lag, and often drops bars: both plants show in each run. */
 const CHAOS = ["run", "chaos", "venue", "--seed", "724", "--seconds", "55"];
 const append = (text: string) => (source: string) => `${source}\n${text}\n`;
@@ -39,6 +38,22 @@ const FAULTS: readonly Fault[] = [
     command: CHECK,
     finder: "no-restricted-imports",
     mustSay: ["A service never imports another service.", "risk-manager/decide-signal.ts"],
+  },
+  {
+    name: "a service that imports an adapter instead of its port",
+    file: "src/services/risk-manager/decide-signal.ts",
+    plant: (source) => `import "#shared/bus/redis-broker.ts";\n${source}`,
+    command: CHECK,
+    finder: "no-restricted-imports",
+    mustSay: ["Import the port; bin picks the adapter.", "risk-manager/decide-signal.ts"],
+  },
+  {
+    name: "a driver that is imported outside of its adapter",
+    file: "src/shared/leader/leader.ts",
+    plant: (source) => `import "ioredis";\n${source}`,
+    command: CHECK,
+    finder: "no-restricted-imports",
+    mustSay: ["A driver is imported by its adapter alone.", "leader/leader.ts"],
   },
   {
     name: "a promise that nobody waits for",
