@@ -1,16 +1,19 @@
 import type { Logger } from "pino";
-import type { BusEvent } from "#shared/bus/bus.ts";
-import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
+import type { EventOf } from "#shared/bus/bus.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { MARKET_BARS, MARKET_TRADES } from "#shared/messages/topics.ts";
 import { keepBars } from "./keep-bars.ts";
 import type { Parts } from "./parts.ts";
 
+/** What candles are made of. */
+export const SOURCE_TOPICS = [MARKET_BARS, MARKET_TRADES] as const;
+type SourceEvent = EventOf<(typeof SOURCE_TOPICS)[number]>;
+
 /** Takes bars and trades in. Instruments do not wait for each other. */
-export async function keepEvents(parts: Parts, log: Logger, events: readonly BusEvent[]): Promise<void> {
+export async function keepEvents(parts: Parts, log: Logger, events: readonly SourceEvent[]): Promise<void> {
   const { trades, turns, kept, writer } = parts;
-  const bars = byInstrument<VenueBar>(events, MARKET_BARS.name);
-  const prices = byInstrument<VenueTrade>(events, MARKET_TRADES.name);
+  const bars = byInstrument(events.filter((one) => one.topic === MARKET_BARS.name));
+  const prices = byInstrument(events.filter((one) => one.topic === MARKET_TRADES.name));
   await Promise.all([
     ...[...prices].map(([id, list]) => guarded(log, id, () => trades.keep(list))),
     ...[...bars].map(([id, list]) => guarded(log, id, () => turns.take(id, () => keepBars(kept, writer, list)))),
@@ -33,13 +36,12 @@ async function guarded(log: Logger, instrumentId: string, work: () => Promise<vo
   }
 }
 
-function byInstrument<Data>(events: readonly BusEvent[], topic: string): Map<string, Data[]> {
+function byInstrument<Data>(events: readonly { key: string; data: Data }[]): Map<string, Data[]> {
   const lists = new Map<string, Data[]>();
-  for (const { topic: from, key, data } of events) {
-    if (from !== topic) continue;
+  for (const { key, data } of events) {
     const list = lists.get(key);
-    if (list === undefined) lists.set(key, [data as Data]);
-    else list.push(data as Data);
+    if (list === undefined) lists.set(key, [data]);
+    else list.push(data);
   }
   return lists;
 }

@@ -1,8 +1,7 @@
 import type { Running } from "#shared/bus/bus.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import { MARKET_BARS, MARKET_TRADES } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
-import { keepEvents, repeatHeads } from "./handlers.ts";
+import { keepEvents, repeatHeads, SOURCE_TOPICS } from "./handlers.ts";
 import { createParts } from "./parts.ts";
 import { createRoutes } from "./routes.ts";
 import type { MarketDataSettings } from "./settings.ts";
@@ -52,7 +51,7 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
     async start() {
       subscription = deps.bus.subscribe({
         group: "market-data",
-        topics: [MARKET_BARS, MARKET_TRADES],
+        topics: SOURCE_TOPICS,
         handleVolatile: (events) => keepEvents(parts, log, events),
         onAcquired: async ({ partition }) => {
           forget(partition);

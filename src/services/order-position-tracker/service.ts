@@ -1,7 +1,6 @@
 import { Elysia } from "elysia";
 import type { Running } from "#shared/bus/bus.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
-import { candleSchema } from "#shared/domain/candle.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { CANCEL_ORDER, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { MARKET_CANDLES, SESSIONS } from "#shared/messages/topics.ts";
@@ -59,13 +58,13 @@ function followTopics(parts: Parts): Running {
     group: GROUP,
     topics: [SESSIONS, MARKET_CANDLES],
     handle: async (tx, events, unit) => {
-      const told = events.map(({ data }) => SESSIONS.schemas["session.changed"].parse(data).session);
+      const told = events.map(({ data }) => data.session);
       await watchFaults(tx, parts, told);
       tx.afterCommit(() => {
         for (const session of told) sessions.look(session, unit);
       });
     },
-    handleVolatile: (events) => equity.follow(events.map((one) => candleSchema.parse(one.data))),
+    handleVolatile: (events) => equity.follow(events.map(({ data }) => data)),
     onAcquired: (unit) => sessions.lookAll(unit),
     onReleased: (unit) => sessions.drained(unit),
   });

@@ -1,11 +1,10 @@
 import { type Assets, applyFill, type Book, bookFromJson, moneyOf } from "#shared/accounting/book.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
-import type { BusEvent } from "#shared/bus/bus.ts";
+import type { EventOf } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { type Decimal, ZERO } from "#shared/domain/decimal.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
-import type { Session } from "#shared/domain/session.ts";
-import { ORDERS } from "#shared/messages/topics.ts";
+import { ORDERS, SESSIONS } from "#shared/messages/topics.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { afterExitEvent, concernsExits, type RefusedExit, sayRefused } from "./refused-exit.ts";
@@ -16,11 +15,16 @@ interface Step {
   fill: Fill | null;
 }
 
+/** What books are kept by, and what ends them. */
+export const BOOK_TOPICS = [ORDERS, SESSIONS] as const;
+type BookEvent = EventOf<(typeof BOOK_TOPICS)[number]>;
+type OrderEvent = EventOf<typeof ORDERS>;
+
 /** Whether an event moves money or a reservation (a fill, an order's end), or tells whether the venue takes exits. */
-export function concernsBook({ topic, type, data }: BusEvent): boolean {
-  if (topic !== ORDERS.name) return false;
-  const { order } = data as { order: Order };
-  return type === "order.filled" || isTerminal(order.state) || concernsExits(order);
+export function concernsBook(event: BookEvent): event is OrderEvent {
+  if (event.topic !== ORDERS.name) return false;
+  const { order } = event.data;
+  return event.type === "order.filled" || isTerminal(order.state) || concernsExits(order);
 }
 
 /**
@@ -31,7 +35,7 @@ export function concernsBook({ topic, type, data }: BusEvent): boolean {
 export async function followOrders(
   tx: Tx,
   deps: Pick<Deps, "clock" | "log" | "bus">,
-  events: readonly BusEvent[],
+  events: readonly BookEvent[],
 ): Promise<void> {
   const steps = events.filter(concernsBook).map(readStep);
   if (steps.length === 0) return;
@@ -48,15 +52,15 @@ export async function followOrders(
 }
 
 /** Whether a session's event ends what is known of its refused exits. */
-export function concernsRefusals({ type, data }: BusEvent): boolean {
-  return type === "session.changed" && OVER.includes((data as { session: Session }).session.state);
+export function concernsRefusals({ type, data }: BookEvent): boolean {
+  return type === "session.changed" && OVER.includes(data.session.state);
 }
 
 /** No exit of a session follows that is over: its alert ends, and a later run begins without pauses. */
 export async function forgetRefusals(
   tx: Tx,
   deps: Pick<Deps, "clock" | "bus">,
-  events: readonly BusEvent[],
+  events: readonly BookEvent[],
 ): Promise<void> {
   const over = new Set(events.filter(concernsRefusals).map(({ key }) => key));
   if (over.size === 0) return;
@@ -79,9 +83,8 @@ async function tellRefused(
   await raiseAlert(tx, deps, { ...alert, text: sayRefused(refused), data });
 }
 
-function readStep({ data }: BusEvent): Step {
-  const { order, fill = null } = data as { order: Order; fill?: Fill };
-  return { order, fill };
+function readStep({ type, data }: OrderEvent): Step {
+  return { order: data.order, fill: type === "order.filled" ? data.fill : null };
 }
 
 function applySteps(

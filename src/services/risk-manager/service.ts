@@ -2,11 +2,10 @@ import { Elysia } from "elysia";
 import { ORDER_LINGER_MS, type Running } from "#shared/bus/bus.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { DECIDE_SIGNAL, FLATTEN_POSITION } from "#shared/messages/tasks.ts";
-import { ORDERS, SESSIONS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { decideSignal } from "./decide-signal.ts";
 import { flattenPosition } from "./flatten-position.ts";
-import { concernsBook, concernsRefusals, followOrders, forgetRefusals } from "./follow-orders.ts";
+import { BOOK_TOPICS, concernsBook, concernsRefusals, followOrders, forgetRefusals } from "./follow-orders.ts";
 import { createRoutes } from "./routes.ts";
 import type { RiskManagerSettings } from "./settings.ts";
 import { GROUP, readNextContext } from "./store.ts";
@@ -20,7 +19,7 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
       running.push(
         deps.bus.subscribe({
           group: GROUP,
-          topics: [ORDERS, SESSIONS],
+          topics: BOOK_TOPICS,
           lingerMs: ORDER_LINGER_MS,
           concerns: (received) => concernsBook(received) || concernsRefusals(received),
           handle: async (tx, events) => {

@@ -1,28 +1,27 @@
-import type { BusEvent } from "#shared/bus/bus.ts";
+import type { EventOf } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
-import { SESSION_REPORTS } from "#shared/messages/topics.ts";
+import type { SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { applyReport, type Report } from "./report-rules.ts";
 import { saveSession } from "./save-session.ts";
 import type { Store } from "./store.ts";
 
+type ReportEvent = EventOf<typeof SESSION_REPORTS>;
+/** What may change a session. */
+type SessionReport = Exclude<ReportEvent, { type: "report.denied" }>;
 type HandlerDeps = Pick<Deps, "bus" | "clock" | "log">;
 
 /** Applies the reports of a batch to their sessions, in order, and counts denials, in the batch's transaction. */
 export function createHandler(deps: HandlerDeps, store: Store) {
-  return async (tx: Tx, events: readonly BusEvent[]): Promise<void> => {
+  return async (tx: Tx, events: readonly ReportEvent[]): Promise<void> => {
     for (const received of events) {
-      if (received.type === "report.denied") await countDenial(tx, store, received);
+      if (received.type === "report.denied") await store.countDenial(tx, received.key, received.data);
       else await takeReport(tx, deps, store, received);
     }
   };
 }
 
-async function countDenial(tx: Tx, store: Store, { key, data }: BusEvent): Promise<void> {
-  await store.countDenial(tx, key, SESSION_REPORTS.schemas["report.denied"].parse(data));
-}
-
-async function takeReport(tx: Tx, deps: HandlerDeps, store: Store, received: BusEvent): Promise<void> {
+async function takeReport(tx: Tx, deps: HandlerDeps, store: Store, received: SessionReport): Promise<void> {
   const sessionId = received.key;
   const before = await store.lock(tx, sessionId);
   if (before === null) return;
@@ -36,30 +35,22 @@ async function takeReport(tx: Tx, deps: HandlerDeps, store: Store, received: Bus
   tx.afterCommit(() => deps.log.info(fields, "session changed by a report"));
 }
 
-function readReport({ type, data }: BusEvent): Report {
+function readReport({ type, data }: SessionReport): Report {
   switch (type) {
     case "report.warm":
     case "report.reconciled":
-      return { type, run: SESSION_REPORTS.schemas[type].parse(data).run };
-    case "report.stopped": {
-      const { run, reason } = SESSION_REPORTS.schemas[type].parse(data);
-      return { type, run, reason };
-    }
-    case "report.waiting": {
-      const { run, until, reason } = SESSION_REPORTS.schemas[type].parse(data);
-      return { type, run, until, reason };
-    }
+      return { type, run: data.run };
+    case "report.stopped":
+      return { type, run: data.run, reason: data.reason };
+    case "report.faulted":
+      return { type, run: data.run, reason: data.reason };
+    case "report.waiting":
+      return { type, run: data.run, until: data.until, reason: data.reason };
     case "report.degraded": {
-      const { run, code, sinceMs, text } = SESSION_REPORTS.schemas[type].parse(data);
+      const { run, code, sinceMs, text } = data;
       return { type, run, degradation: { code, sinceMs, text } };
     }
-    case "report.restored": {
-      const { run, code } = SESSION_REPORTS.schemas[type].parse(data);
-      return { type, run, code };
-    }
-    default: {
-      const { run, reason } = SESSION_REPORTS.schemas["report.faulted"].parse(data);
-      return { type: "report.faulted", run, reason };
-    }
+    case "report.restored":
+      return { type, run: data.run, code: data.code };
   }
 }

@@ -1,5 +1,5 @@
 import type { Assets } from "#shared/accounting/book.ts";
-import type { BusEvent } from "#shared/bus/bus.ts";
+import type { EventOf } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
@@ -16,19 +16,24 @@ type HoldingEvent =
   | { kind: "order"; sessionId: string; order: Order; fill: Fill | null }
   | { kind: "denied"; sessionId: string; signalId: string };
 
+/** What a shard follows. */
+export const SHARD_TOPICS = [SESSIONS, ORDERS, SIGNALS] as const;
+type ShardEvent = EventOf<(typeof SHARD_TOPICS)[number]>;
+
 /** Whether an event changes what a session is or holds. Of an order on its way only its fills and its end do. */
-export function concernsShard({ topic, type, data }: BusEvent): boolean {
+export function concernsShard({ topic, type, data }: ShardEvent): boolean {
   if (topic === SIGNALS.name) return type === "signal.denied";
-  return type !== "order.changed" || isTerminal((data as { order: Order }).order.state);
+  return type !== "order.changed" || isTerminal(data.order.state);
 }
 
 /**
  * The events of a shard, in the bus' transaction: session changes begin and end runs, order events and denials change what
  * sessions hold. The memory follows after the commit.
  */
-export async function handleEvents(deps: Deps, tx: Tx, events: readonly BusEvent[], shard: Shard): Promise<void> {
-  const sessions = events.filter(({ topic }) => topic === SESSIONS.name);
-  for (const { data } of sessions) await handleSession(deps, tx, (data as { session: Session }).session, shard);
+export async function handleEvents(deps: Deps, tx: Tx, events: readonly ShardEvent[], shard: Shard): Promise<void> {
+  for (const { type, data } of events) {
+    if (type === "session.changed") await handleSession(deps, tx, data.session, shard);
+  }
   await handleHoldings(tx, events.flatMap(holdingEvent), shard);
 }
 
@@ -72,12 +77,17 @@ function after(before: Holding, event: HoldingEvent, assets: ReadonlyMap<string,
   throw new AppError("NOT_FOUND", "transient", `The instrument ${event.fill.instrumentId} is not known.`);
 }
 
-function holdingEvent(event: BusEvent): HoldingEvent[] {
-  const sessionId = event.key;
-  if (event.topic === SIGNALS.name && event.type === "signal.denied") {
-    return [{ kind: "denied", sessionId, signalId: (event.data as { signalId: string }).signalId }];
+function holdingEvent({ type, data, key: sessionId }: ShardEvent): HoldingEvent[] {
+  switch (type) {
+    case "signal.denied":
+      return [{ kind: "denied", sessionId, signalId: data.signalId }];
+    case "order.filled":
+      return [{ kind: "order", sessionId, order: data.order, fill: data.fill }];
+    case "order.changed":
+      return [{ kind: "order", sessionId, order: data.order, fill: null }];
+    case "session.changed":
+    case "signal.created":
+    case "signal.approved":
+      return [];
   }
-  if (event.topic !== ORDERS.name) return [];
-  const { order, fill } = event.data as { order: Order; fill?: Fill };
-  return [{ kind: "order", sessionId, order, fill: event.type === "order.filled" ? (fill ?? null) : null }];
 }

@@ -3,11 +3,10 @@ import { ORDER_LINGER_MS, type OwnedUnit, type Running } from "#shared/bus/bus.t
 import type { Clock } from "#shared/clock/clock.ts";
 import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
-import type { Candle } from "#shared/domain/candle.ts";
-import { MARKET_CANDLES, ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
+import { MARKET_CANDLES } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { GroupCommits } from "./group-commits.ts";
-import { concernsShard, handleEvents } from "./handlers.ts";
+import { concernsShard, handleEvents, SHARD_TOPICS } from "./handlers.ts";
 import { createRoutes } from "./routes.ts";
 import type { Workplace } from "./session-runner.ts";
 import type { Settings } from "./settings.ts";
@@ -56,13 +55,13 @@ export function createStrategyExecutor(deps: Deps, settings: Settings): Service 
         keys: instruments,
         from: "now",
         handle(events) {
-          for (const { data } of events) for (const shard of shards.values()) shard.offer(data as Candle);
+          for (const { data } of events) for (const shard of shards.values()) shard.offer(data);
         },
       });
       running.push(candles);
       const events = deps.bus.subscribe({
         group: GROUP,
-        topics: [SESSIONS, ORDERS, SIGNALS],
+        topics: SHARD_TOPICS,
         lingerMs: ORDER_LINGER_MS,
         concerns: concernsShard,
         handle: (tx, batch, unit) => handleEvents(deps, tx, batch, shardOf(shards, place, unit)),

@@ -31,11 +31,11 @@ export interface OutgoingEvent<T extends Topic = Topic> {
 }
 
 /** A received event: CloudEvents attributes and where it stood. `seq` is dense in a partition of a durable topic, 0 in a volatile one. */
-export interface BusEvent<Data = unknown> {
+export interface BusEvent<Data = unknown, Type extends string = string, From extends string = string> {
   id: string;
   source: string;
-  type: string;
-  topic: string;
+  type: Type;
+  topic: From;
   partition: number;
   seq: number;
   key: string;
@@ -47,6 +47,16 @@ export interface BusEvent<Data = unknown> {
   correlationId?: string;
   causationId?: string;
 }
+
+/** The events of a topic, each type with its data: `type`, and where there are several topics `topic`, tell them apart. */
+export type EventOf<T extends Topic> =
+  T extends Topic<infer Schemas>
+    ? { [Type in keyof Schemas & string]: BusEvent<z.infer<Schemas[Type]>, Type, T["name"]> }[keyof Schemas & string]
+    : never;
+
+/** Those of some topics that are durable, and those that are volatile. */
+type Durable<T extends Topic> = T extends { class: "volatile" } ? never : T;
+type Volatile<T extends Topic> = T extends { class: "durable" } ? never : T;
 
 /** A unit that a member of a group owns: partition `partition` of all topics of the subscription. */
 export interface OwnedUnit {
@@ -62,42 +72,42 @@ export interface OwnedUnit {
 /** The linger of groups that keep books of orders: the events of one order come milliseconds apart. */
 export const ORDER_LINGER_MS = 5;
 
-export interface SubscribeOptions {
+export interface SubscribeOptions<T extends Topic = Topic> {
   group: string;
-  topics: readonly Topic[];
+  topics: readonly T[];
   /**
    * Durable topics: all events of the batch, in order of their seq within a topic, in one transaction with the group's
    * position and the epoch's fence; what it throws rolls the batch back. Events of one key come in order and exactly once in effect.
    * An outage is waited for; else the batch is halved until the event is found that fails alone: it is parked, and with it the
    * later ones of its key, to be tried again. A permanent error makes it dead at once.
    */
-  handle?: (tx: Tx, events: readonly BusEvent[], unit: OwnedUnit) => Promise<void>;
+  handle?(tx: Tx, events: readonly EventOf<Durable<T>>[], unit: OwnedUnit): Promise<void>;
   /**
    * Which durable events the handler does something with. A batch without one is not handed over, and the position passes
    * it, up to 50 ms later, in a statement that does not wait for the disk: a crash of the server or of the owner brings such
    * events again. Default: all.
    */
-  concerns?: (event: BusEvent) => boolean;
+  concerns?(event: EventOf<Durable<T>>): boolean;
   /**
    * How long the first durable event that waits is left to find company, in milliseconds. Default 0: a batch is what is
    * there. For a group that keeps books: an order's events, milliseconds apart, are then one commit, off the order's path.
    */
   lingerMs?: number;
   /** Volatile topics: at least once, in the broker's order, acknowledged when it resolves. */
-  handleVolatile?: (events: readonly BusEvent[], unit: OwnedUnit) => Promise<void>;
+  handleVolatile?(events: readonly EventOf<Volatile<T>>[], unit: OwnedUnit): Promise<void>;
   /** The unit is this member's; called before its first event. What it throws gives the unit up. */
   onAcquired?: (unit: OwnedUnit) => Promise<void>;
   /** The unit is no longer this member's (already lost, or about to be handed over once this resolves). */
   onReleased?: (unit: OwnedUnit) => Promise<void>;
 }
 
-export interface TailOptions {
-  topic: Topic;
+export interface TailOptions<T extends Topic = Topic> {
+  topic: T;
   /** Only events of these keys, read at each event; undefined: all. */
   keys?: () => ReadonlySet<string>;
   /** "now": what comes from here on. "start": durable topics from the first event of the log. */
   from: "now" | "start";
-  handle: (events: readonly BusEvent[]) => Promise<void> | void;
+  handle(events: readonly EventOf<T>[]): Promise<void> | void;
 }
 
 /** Something that runs until it is closed. `close` waits for what is in flight. */
@@ -114,9 +124,9 @@ export interface Bus {
   /** Volatile topics: to the broker, batched. Resolves when the broker has them; a broker that is away is an AppError (outage). */
   publishVolatile(events: readonly OutgoingEvent[]): Promise<void>;
   /** Reads as a member of a group: each partition has one owner among the members. */
-  subscribe(options: SubscribeOptions): Running;
+  subscribe<T extends Topic>(options: SubscribeOptions<T>): Running;
   /** Everyone who asks gets everything. */
-  tail(options: TailOptions): Running;
+  tail<T extends Topic>(options: TailOptions<T>): Running;
   /** The partition of a key, the same for every topic (murmur2 of the key, as Kafka's Java client does). */
   partitionOf(key: string): number;
   readonly partitions: number;

@@ -8,7 +8,9 @@ import { decimalText, epochMs, positiveDecimal } from "#shared/domain/schemas.ts
 import { sessionSchema, sessionStateSchema } from "#shared/domain/session.ts";
 import { denialCodeSchema, signalSchema } from "#shared/domain/signal.ts";
 
-function topic<Schemas extends Record<string, z.ZodType>>(contract: Topic<Schemas>): Topic<Schemas> {
+function topic<const Named extends Pick<Topic, "name" | "class">, Schemas extends Record<string, z.ZodType>>(
+  contract: Topic<Schemas> & Named,
+): Topic<Schemas> & Pick<Named, "name" | "class"> {
   return contract;
 }
 
