@@ -3,7 +3,6 @@ import type { Running } from "#shared/bus/bus.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
-import type { RunRequest } from "./contract.ts";
 import { createRoutes } from "./routes.ts";
 import type { Settings } from "./settings.ts";
 import { takeRun, workRun } from "./work.ts";
@@ -21,7 +20,9 @@ export function createBacktest(place: { deps: Deps; settings: Settings }): Servi
         concurrency: place.settings.R3_BACKTEST_CONCURRENCY,
         mode: "lease",
         first: takeRun,
-        handle: (lane, task, first) => workRun(place, { lane, task, request: first as RunRequest }),
+        handle: async (lane, task, request) => {
+          if (request !== null) await workRun(place, { lane, task, request });
+        },
       });
       await worker.ready;
       ready = true;

@@ -1,7 +1,7 @@
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { FieldError } from "#shared/errors/field-error.ts";
-import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
-import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
+import type { RUN_BACKTEST } from "#shared/messages/tasks.ts";
+import type { LaneTx, LeasedLane, TaskOf } from "#shared/queue/queue.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { faultsOfStrategy } from "#shared/strategy/registry.ts";
 import type { RunRequest } from "./contract.ts";
@@ -10,12 +10,14 @@ import type { Settings } from "./settings.ts";
 import { beginRun, failRun, finishRun, lockRunning, type Outcome, writeProgress } from "./store.ts";
 import { runInThread } from "./thread.ts";
 
+type RunTask = TaskOf<typeof RUN_BACKTEST>;
+
 /** So often a run is looked at from outside its thread. */
 const LOOK_EVERY_MS = 500;
 
 /** The task's first step: the run is RUNNING from the moment its lane is leased. Null: it was over. */
-export async function takeRun(tx: LaneTx, task: Task): Promise<RunRequest | null> {
-  const { runId } = RUN_BACKTEST.payload.parse(task.payload);
+export async function takeRun(tx: LaneTx, task: RunTask): Promise<RunRequest | null> {
+  const { runId } = task.payload;
   const request = await beginRun(tx, runId);
   if (request === null) tx.complete(task, { runId, state: "over" });
   return request;
@@ -27,11 +29,11 @@ export async function takeRun(tx: LaneTx, task: Task): Promise<RunRequest | null
  */
 export async function workRun(
   place: { deps: Deps; settings: Settings },
-  at: { lane: LeasedLane; task: Task; request: RunRequest },
+  at: { lane: LeasedLane; task: RunTask; request: RunRequest },
 ): Promise<void> {
   const { lane, task, request } = at;
   const { deps } = place;
-  const { runId } = RUN_BACKTEST.payload.parse(task.payload);
+  const { runId } = task.payload;
   const end = await attempt(() => run(place, lane, { runId, request }));
   await lane.step(async (tx) => {
     const atMs = deps.clock.nowMs();

@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import type { Bus, BusEvent } from "#shared/bus/bus.ts";
+import type { Bus, EventOf } from "#shared/bus/bus.ts";
 import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
@@ -221,13 +221,17 @@ export async function startReplica(
 /** Collects what is published. */
 export async function listen(bus: Bus): Promise<{ bars: VenueBar[]; trades: VenueTrade[] }> {
   const heard = { bars: [] as VenueBar[], trades: [] as VenueTrade[] };
-  const collect = (events: readonly BusEvent[]): void => {
-    for (const { topic, data } of events) {
-      if (topic === MARKET_BARS.name) heard.bars.push(data as VenueBar);
-      else heard.trades.push(data as VenueTrade);
-    }
-  };
-  const tails = [MARKET_BARS, MARKET_TRADES].map((topic) => bus.tail({ topic, from: "now", handle: collect }));
+  const bars = bus.tail({
+    topic: MARKET_BARS,
+    from: "now",
+    handle: (events) => void heard.bars.push(...events.map(({ data }) => data)),
+  });
+  const trades = bus.tail({
+    topic: MARKET_TRADES,
+    from: "now",
+    handle: (events) => void heard.trades.push(...events.map(({ data }) => data)),
+  });
+  const tails = [bars, trades];
   await Promise.all(tails.map(({ ready }) => ready));
   return heard;
 }
@@ -251,11 +255,11 @@ export async function putSession(
 /** Keeps the session's row as session-manager does with what is reported. Gives the codes of what it runs without, as they stand. */
 export async function keepReports(database: TestDatabase, bus: Bus, instrumentId: string): Promise<() => string[]> {
   let degraded: Degradation[] = [];
-  const handle = async (events: readonly BusEvent[]): Promise<void> => {
+  const handle = async (events: readonly EventOf<typeof SESSION_REPORTS>[]): Promise<void> => {
     for (const { type, data } of events) {
-      const told = data as Degradation;
-      degraded = degraded.filter(({ code }) => code !== told.code);
-      if (type === "report.degraded") degraded.push({ code: told.code, sinceMs: told.sinceMs, text: told.text });
+      if (type !== "report.degraded" && type !== "report.restored") continue;
+      degraded = degraded.filter(({ code }) => code !== data.code);
+      if (type === "report.degraded") degraded.push({ code: data.code, sinceMs: data.sinceMs, text: data.text });
     }
     await putSession(database, "RUNNING", "1s", { instrumentId, degraded });
   };

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import type { Bus } from "#shared/bus/bus.ts";
+import type { Bus, EventOf } from "#shared/bus/bus.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
@@ -32,8 +32,8 @@ async function stop(): Promise<void> {
 /** What is told of sessions from now on, in order. */
 async function tellings(bus: Bus): Promise<string[]> {
   const told: string[] = [];
-  const handle = (events: readonly { type: string; data: unknown }[]): void => {
-    for (const { type, data } of events) told.push(`${type} ${(data as { code: string }).code}`);
+  const handle = (events: readonly EventOf<typeof SESSION_REPORTS>[]): void => {
+    for (const { type, data } of events) if ("code" in data) told.push(`${type} ${data.code}`);
   };
   await bus.tail({ topic: SESSION_REPORTS, from: "now", handle }).ready;
   return told;

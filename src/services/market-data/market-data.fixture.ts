@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import type { Bus, BusEvent } from "#shared/bus/bus.ts";
+import type { Bus, EventOf } from "#shared/bus/bus.ts";
 import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
@@ -186,9 +186,8 @@ export async function startReplica({
 /** Collects the candles that are published. */
 export async function listen(bus: Bus): Promise<Candle[]> {
   const heard: Candle[] = [];
-  const handle = (events: readonly BusEvent[]): void => {
-    for (const { data } of events) heard.push(data as Candle);
-  };
+  const handle = (events: readonly EventOf<typeof MARKET_CANDLES>[]) =>
+    void heard.push(...events.map(({ data }) => data));
   await bus.tail({ topic: MARKET_CANDLES, from: "now", handle }).ready;
   return heard;
 }

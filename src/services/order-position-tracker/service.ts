@@ -44,10 +44,10 @@ function workOrders(parts: Parts): Running {
     mode: "lease",
     ahead: (tx, lane) => lockNextIntent(tx, parts, lane),
     first: (tx, task, ahead) =>
-      task.type === PLACE_ORDER.type
-        ? beginPlacing(tx, parts, { task, request: PLACE_ORDER.payload.parse(task.payload).order, ahead })
-        : beginCancel(tx, parts, task, CANCEL_ORDER.payload.parse(task.payload)),
-    handle: (lane, task, first) => goOn(lane, parts, task, first as NextMove),
+      task.type === "place-order"
+        ? beginPlacing(tx, parts, { task, request: task.payload.order, ahead })
+        : beginCancel(tx, parts, task, task.payload),
+    handle: (lane, task, first) => goOn(lane, parts, task, first),
   });
 }
 

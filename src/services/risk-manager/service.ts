@@ -36,16 +36,12 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
           async handle(tx, tasks, ahead) {
             const outcomes = [];
             for (const [index, { type, payload }] of tasks.entries()) {
+              // What a task before it has changed is not in it.
+              const context = index === 0 ? ahead : null;
               outcomes.push(
-                type === FLATTEN_POSITION.type
-                  ? await flattenPosition(tx, deps, FLATTEN_POSITION.payload.parse(payload))
-                  : await decideSignal(
-                      tx,
-                      deps,
-                      DECIDE_SIGNAL.payload.parse(payload).signal,
-                      // What a task before it has changed is not in it.
-                      index === 0 ? ahead : null,
-                    ),
+                type === "flatten-position"
+                  ? await flattenPosition(tx, deps, payload)
+                  : await decideSignal(tx, deps, payload.signal, context),
               );
             }
             return outcomes;

@@ -108,7 +108,7 @@ test("over the real bus: a session is warmed up, trades, and goes on with the ne
     topic: SIGNALS,
     from: "start",
     handle: (events) =>
-      void signals.push(...events.filter(({ type }) => type === "signal.created").map(({ data }) => data as Signal)),
+      void signals.push(...events.filter((one) => one.type === "signal.created").map(({ data }) => data)),
   });
   const world = { database } as World;
   const id = crypto.randomUUID();

@@ -31,10 +31,9 @@ const READ_COUNT = 500;
 /** How often positions are compared with the log's heads. */
 const COMPARE_MS = 1_000;
 
-function checkOptions({ topics, handle, handleVolatile }: SubscribeOptions): void {
-  for (const topic of topics) {
-    const handler = topic.class === "durable" ? handle : handleVolatile;
-    if (handler === undefined) {
+function checkOptions(options: SubscribeOptions): void {
+  for (const topic of options.topics) {
+    if (options[topic.class === "durable" ? "handle" : "handleVolatile"] === undefined) {
       throw new AppError("INTERNAL", "permanent", `The ${topic.class} topic "${topic.name}" has no handler.`);
     }
   }

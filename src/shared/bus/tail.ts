@@ -119,7 +119,7 @@ export class Tail implements Running {
   }
 
   private async give(part: number, entries: readonly StoredEntry[]): Promise<void> {
-    const { topic, handle } = this.options;
+    const { topic } = this.options;
     const keys = this.options.keys?.();
     const events: BusEvent[] = [];
     for (const entry of entries) {
@@ -136,7 +136,7 @@ export class Tail implements Running {
     const last = entries.at(-1);
     if (events.length > 0) {
       try {
-        await handle(events);
+        await this.options.handle(events);
       } catch (error) {
         if (this.isDurable) throw error;
         this.context.log.error({ topic: topic.name, part, error: messageOf(error), err: error }, "Events are lost");

@@ -11,9 +11,9 @@ export const QUEUE_SERVICES = {
   "backtest-runs": "backtest",
 } as const;
 
-function taskType<Payload extends z.ZodType>(
-  contract: TaskType<Payload> & { queue: keyof typeof QUEUE_SERVICES },
-): TaskType<Payload> {
+function taskType<const Type extends string, Payload extends z.ZodType>(
+  contract: TaskType<Payload, Type> & { queue: keyof typeof QUEUE_SERVICES },
+): TaskType<Payload, Type> {
   return contract;
 }
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { createQueueFixture, numberTask, type QueueFixture } from "./queue.fixture.ts";
-import type { Task, TaskQueue } from "./queue.ts";
+import type { TaskQueue } from "./queue.ts";
 
 let fixture: QueueFixture;
 beforeAll(async () => {
@@ -14,8 +14,6 @@ interface Seen {
   n: number;
   ahead: number | undefined;
 }
-
-const number = (task: Task) => (task.payload as { n: number }).n;
 
 /** A worker that reads its first task's number ahead, and notes it beside the task's own. */
 function work(queue: TaskQueue, mode: "transaction" | "lease", asked: () => void): Seen[] {
@@ -32,20 +30,20 @@ function work(queue: TaskQueue, mode: "transaction" | "lease", asked: () => void
     },
   };
   if (mode === "transaction")
-    queue.work<number | undefined>({
+    queue.work({
       ...options,
       mode,
       handle: async (_tx, tasks, ahead) => {
-        seen.push(...tasks.map((task) => ({ n: number(task), ahead })));
+        seen.push(...tasks.map((task) => ({ n: task.payload.n, ahead })));
         return tasks.map(() => ({}));
       },
     });
   else
-    queue.work<number | undefined>({
+    queue.work({
       ...options,
       mode,
       first: async (tx, task, ahead) => {
-        seen.push({ n: number(task), ahead });
+        seen.push({ n: task.payload.n, ahead });
         tx.complete(task, {});
       },
       handle: () => Promise.resolve(),

@@ -5,7 +5,7 @@ import { AppError } from "#shared/errors/app-error.ts";
 import type { FailingTask } from "./failing-tasks.ts";
 import { createMemoryWakeups } from "./memory.ts";
 import { createQueueFixture, deafWakeups, type NumberTask, numberTask, type QueueFixture } from "./queue.fixture.ts";
-import type { DeadTask, Task, TaskQueue } from "./queue.ts";
+import type { DeadTask, TaskOf, TaskQueue } from "./queue.ts";
 
 let fixture: QueueFixture;
 beforeAll(async () => {
@@ -27,10 +27,8 @@ function workBadly(queue: TaskQueue, task: NumberTask, mode: "transaction" | "le
       ...base,
       mode,
       handle: async (tx, tasks) => {
-        for (const { payload } of tasks) check((payload as { n: number }).n);
-        tx.afterCommit(() =>
-          at.done.push(...tasks.map(({ lane, payload }) => `${lane}/${(payload as { n: number }).n}`)),
-        );
+        for (const { payload } of tasks) check(payload.n);
+        tx.afterCommit(() => at.done.push(...tasks.map(({ lane, payload }) => `${lane}/${payload.n}`)));
         return tasks.map(() => ({}));
       },
     });
@@ -40,7 +38,7 @@ function workBadly(queue: TaskQueue, task: NumberTask, mode: "transaction" | "le
       mode,
       first: async () => undefined,
       handle: async (lane, each) => {
-        const { n } = each.payload as { n: number };
+        const { n } = each.payload;
         check(n);
         await lane.step(async (tx) => tx.complete(each, {}));
         at.done.push(`${each.lane}/${n}`);
@@ -166,9 +164,9 @@ describe.each(["transaction", "lease"] as const)("tasks that fail, in %s mode", 
     const onDead = async (_tx: unknown, dead: DeadTask) => void told.push(dead);
     const queue = fixture.process(createMemoryWakeups(), undefined, { onDead });
     const done: number[] = [];
-    const note = (tx: Pick<Tx, "afterCommit">, { payload }: Task) =>
+    const note = (tx: Pick<Tx, "afterCommit">, { payload }: TaskOf<NumberTask>) =>
       tx.afterCommit(() => {
-        done.push((payload as { n: number }).n);
+        done.push(payload.n);
         if (done.length === 1) throw PERMANENT;
       });
     const base = { queue: task.queue, tasks: [task], concurrency: 1 };
@@ -246,7 +244,7 @@ describe("a handler that does not end", () => {
       const hang = (n: number) =>
         n === 1 && how === "waits for ever" ? new Promise<void>(() => undefined) : Promise.resolve();
       const base = { queue: task.queue, tasks: [task], concurrency: 2 };
-      const numberOf = ({ payload }: Task) => (payload as { n: number }).n;
+      const numberOf = ({ payload }: TaskOf<NumberTask>) => payload.n;
       if (mode === "transaction") {
         queue.work({
           ...base,

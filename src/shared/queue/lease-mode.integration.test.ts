@@ -12,7 +12,7 @@ import {
   numberTask,
   type QueueFixture,
 } from "./queue.fixture.ts";
-import type { LaneTx, LeasedLane, Task, TaskQueue } from "./queue.ts";
+import type { LaneTx, LeasedLane, TaskOf, TaskQueue } from "./queue.ts";
 
 let fixture: QueueFixture;
 beforeAll(async () => {
@@ -20,22 +20,22 @@ beforeAll(async () => {
 });
 afterAll(() => fixture.close());
 
-type Handle = (lane: LeasedLane, task: Task<{ n: number }>) => Promise<void>;
-const number = (task: Task) => (task.payload as { n: number }).n;
+type NumberOf = TaskOf<NumberTask>;
+type Handle = (lane: LeasedLane, task: NumberOf) => Promise<void>;
 
 function work(
   queue: TaskQueue,
   task: NumberTask,
   handle: Handle,
-  first?: (tx: LaneTx, task: Task) => Promise<unknown>,
+  first: (tx: LaneTx, task: NumberOf) => Promise<unknown> = async () => undefined,
 ) {
   return queue.work({
     queue: task.queue,
     tasks: [task],
     concurrency: 4,
     mode: "lease",
-    first: first ?? (async () => undefined),
-    handle: (lane, each) => handle(lane, each as Task<{ n: number }>),
+    first,
+    handle,
   });
 }
 
@@ -91,7 +91,7 @@ describe("lanes under lease", () => {
         expect(hasCode(after, "FENCED")).toBe(true);
       },
       async (tx, each) => {
-        if (number(each) === 1) tx.complete(each, {});
+        if (each.payload.n === 1) tx.complete(each, {});
       },
     );
     await fixture.enqueue(queue, task, "lane", 1, 2);

@@ -7,7 +7,7 @@ import { runStep, type StepResult } from "./lane-step.ts";
 import type { Task, TaskOutcome, WorkerOptions } from "./queue.ts";
 import { overdue, putOff, transact, type WorkerContext } from "./worker-context.ts";
 
-type LeaseOptions<Ahead> = Extract<WorkerOptions<Ahead>, { mode: "lease" }>;
+type LeaseOptions = Extract<WorkerOptions, { mode: "lease" }>;
 
 interface Begun {
   epoch: number;
@@ -17,7 +17,7 @@ interface Begun {
 }
 
 /** One visit to a lane: its tasks one after the other under one lease, until nothing may be done in it. */
-class LaneVisit<Ahead> {
+class LaneVisit {
   #held: HeldLane | undefined;
   #last: TaskOutcome = {};
   #count = 0;
@@ -25,7 +25,7 @@ class LaneVisit<Ahead> {
 
   constructor(
     private readonly context: WorkerContext,
-    private readonly options: LeaseOptions<Ahead>,
+    private readonly options: LeaseOptions,
     private readonly decode: ReturnType<typeof createTaskDecoder>,
     private readonly at: LaneName,
   ) {}
@@ -132,7 +132,7 @@ class LaneVisit<Ahead> {
 const DEADLINE_MS = 120_000;
 
 /** Works lanes under a lease. Effects may be outside. */
-export function createLeaseRun<Ahead>(context: WorkerContext, options: LeaseOptions<Ahead>) {
+export function createLeaseRun(context: WorkerContext, options: LeaseOptions) {
   const decode = createTaskDecoder(options.tasks);
   return (lane: string): Promise<TaskOutcome> =>
     new LaneVisit(context, options, decode, { queue: options.queue, lane }).run();

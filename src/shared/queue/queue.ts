@@ -4,10 +4,10 @@ import type { Tx } from "#shared/db/db.ts";
 import type { FailingTasks } from "./failing-tasks.ts";
 
 /** A kind of task: the queue it waits in, its payload and, for readers, what its lane is. */
-export interface TaskType<Payload extends z.ZodType = z.ZodType> {
+export interface TaskType<Payload extends z.ZodType = z.ZodType, Type extends string = string> {
   /** The queue's name, also BullMQ's: "risk-decisions". */
   readonly queue: string;
-  readonly type: string;
+  readonly type: Type;
   readonly payload: Payload;
   readonly lane: string;
   /**
@@ -37,10 +37,10 @@ export interface NewTask {
 }
 
 /** A waiting task as a worker sees it; the payload is validated. */
-export interface Task<Payload = unknown> {
+export interface Task<Payload = unknown, Type extends string = string> {
   id: string;
   queue: string;
-  type: string;
+  type: Type;
   lane: string;
   /** Its number in the lane, dense from 1. */
   seq: number;
@@ -50,6 +50,10 @@ export interface Task<Payload = unknown> {
   createdAtMs: number;
   traceparent?: string;
 }
+
+/** The tasks of a type, or of several that `type` tells apart. */
+export type TaskOf<T extends TaskType> =
+  T extends TaskType<infer Payload, infer Type> ? Task<z.infer<Payload>, Type> : never;
 
 /** What a task came to; shown on the board. */
 export type TaskOutcome = Record<string, string | number | boolean | null>;
@@ -74,9 +78,9 @@ export interface LaneTx extends Tx {
   retryIn(task: Task, delayMs: number): void;
 }
 
-export type WorkerOptions<Ahead = undefined> = {
+export type WorkerOptions<T extends TaskType = TaskType, Ahead = unknown, First = unknown> = {
   queue: string;
-  tasks: readonly TaskType[];
+  tasks: readonly T[];
   /** How many lanes at once. */
   concurrency: number;
   /**
@@ -84,12 +88,12 @@ export type WorkerOptions<Ahead = undefined> = {
    * statement, which runs behind the lock and finds the task by `queue.doable`. It is also asked where the lane turns out to be empty or
    * someone else's.
    */
-  ahead?: (tx: Tx, lane: string) => Promise<Ahead>;
+  ahead?(tx: Tx, lane: string): Promise<Ahead>;
 } & (
   | {
       /** Effects in Postgres alone: all waiting tasks of a lane in one transaction with the lane's row locked; a return completes them all. */
       mode: "transaction";
-      handle: (tx: Tx, tasks: readonly Task[], ahead: Ahead | undefined) => Promise<readonly TaskOutcome[]>;
+      handle(tx: Tx, tasks: readonly TaskOf<T>[], ahead: Ahead | undefined): Promise<readonly TaskOutcome[]>;
     }
   | {
       /**
@@ -98,8 +102,8 @@ export type WorkerOptions<Ahead = undefined> = {
        * not called when `first` has completed the task or put it off.
        */
       mode: "lease";
-      first: (tx: LaneTx, task: Task, ahead: Ahead | undefined) => Promise<unknown>;
-      handle: (lane: LeasedLane, task: Task, first: unknown) => Promise<void>;
+      first(tx: LaneTx, task: TaskOf<T>, ahead: Ahead | undefined): Promise<First>;
+      handle(lane: LeasedLane, task: TaskOf<T>, first: First): Promise<void>;
     }
 );
 
@@ -122,7 +126,7 @@ export interface TaskQueue {
   isWaiting(tx: Tx, task: TaskType, lane: string): Promise<boolean>;
   /** The lanes with an open or dead task of this type whose payload contains `part`, as the transaction sees it. */
   waitingLanes(tx: Tx, task: TaskType, part: Record<string, unknown>): Promise<string[]>;
-  work<Ahead = undefined>(options: WorkerOptions<Ahead>): Running;
+  work<T extends TaskType, Ahead = unknown, First = unknown>(options: WorkerOptions<T, Ahead, First>): Running;
   /** The tasks that failed, for a person. */
   readonly failing: FailingTasks;
   ping(): Promise<void>;

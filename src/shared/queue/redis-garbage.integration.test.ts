@@ -50,7 +50,7 @@ function work(queue: TaskQueue, task: NumberTask, done: number[]) {
     concurrency: 2,
     mode: "transaction",
     handle: async (_tx, tasks) => {
-      done.push(...tasks.map(({ payload }) => (payload as { n: number }).n));
+      done.push(...tasks.map(({ payload }) => payload.n));
       return tasks.map(() => ({}));
     },
   });

@@ -6,7 +6,7 @@ import { AppError, hasCode } from "#shared/errors/app-error.ts";
 import { lockLane } from "./lane-rows.ts";
 import { createMemoryWakeups } from "./memory.ts";
 import { createQueueFixture, deafWakeups, type NumberTask, numberTask, type QueueFixture } from "./queue.fixture.ts";
-import type { Task, TaskQueue } from "./queue.ts";
+import type { TaskQueue } from "./queue.ts";
 
 let fixture: QueueFixture;
 beforeAll(async () => {
@@ -22,9 +22,9 @@ function work(queue: TaskQueue, task: NumberTask, seen: (numbers: number[]) => v
     concurrency: 4,
     mode: "transaction",
     handle: async (tx, tasks) => {
-      const numbers = tasks.map(({ payload }) => (payload as { n: number }).n);
+      const numbers = tasks.map(({ payload }) => payload.n);
       seen(numbers);
-      for (const { id, lane, payload } of tasks as Task<{ n: number }>[]) {
+      for (const { id, lane, payload } of tasks) {
         await tx.sql`insert into effects (queue, lane, n, id) values (${task.queue}, ${lane}, ${payload.n}, ${id})`;
       }
       return numbers.map((n) => ({ n }));
@@ -216,7 +216,7 @@ describe("transaction mode", () => {
       concurrency: 1,
       mode: "transaction",
       handle: async (tx, tasks) => {
-        for (const { lane, payload } of tasks as Task<{ n: number }>[]) {
+        for (const { lane, payload } of tasks) {
           await tx.sql`
             insert into effects (queue, lane, n, id)
             values (${task.queue}, ${lane}, ${payload.n}, ${crypto.randomUUID()})`;

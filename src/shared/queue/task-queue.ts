@@ -104,7 +104,7 @@ class RowTaskQueue implements TaskQueue {
     return lanesWithOpenTask(tx, { queue, type, part });
   }
 
-  work<Ahead = undefined>(options: WorkerOptions<Ahead>): Running {
+  work(options: WorkerOptions): Running {
     const run =
       options.mode === "lease" ? createLeaseRun(this.#context, options) : createTransactionRun(this.#context, options);
     const { queue, concurrency } = options;

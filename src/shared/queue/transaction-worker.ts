@@ -8,10 +8,10 @@ import { putOff, transact, type WorkerContext } from "./worker-context.ts";
 /** Tasks of a lane in one transaction at most. */
 const BATCH = 500;
 
-type TransactionOptions<Ahead> = Extract<WorkerOptions<Ahead>, { mode: "transaction" }>;
+type TransactionOptions = Extract<WorkerOptions, { mode: "transaction" }>;
 
 /** Does all that waits in a lane, each batch in one transaction that has the lane's row locked. Effects in Postgres alone. */
-export function createTransactionRun<Ahead>(context: WorkerContext, options: TransactionOptions<Ahead>) {
+export function createTransactionRun(context: WorkerContext, options: TransactionOptions) {
   const decode = createTaskDecoder(options.tasks);
 
   async function doBatch(lane: string, limit: number, seen: (rows: TaskRow[]) => void) {
