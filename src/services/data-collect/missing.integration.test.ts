@@ -118,6 +118,8 @@ describe("a session whose venue", () => {
     const told = await tellings(bus);
     const heard = await listen(bus);
     await until(() => heard.bars.length > 2 && missing().length === 0);
+    // On a slow machine the first bar was late too.
+    told.splice(0);
     await venue.misbehave({ fault: "bar-corrupted" });
     await until(() => missing().includes("FEED_STALE"));
     const openings = () => new Set(heard.bars.map(({ openAtMs }) => openAtMs)).size;

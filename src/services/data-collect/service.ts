@@ -45,11 +45,9 @@ export function createDataCollect(deps: Deps, settings: DataCollectSettings): Se
 
   return {
     async start() {
-      const units = deps.bus.subscribe({
+      // A session's event concerns every owner, and comes by the tail.
+      const units = deps.bus.own({
         group: "data-collect",
-        topics: [SESSIONS],
-        // Owning is what the subscription is for: a session's event concerns every owner, and comes by the tail.
-        handle: async () => undefined,
         onAcquired: async (unit) => {
           feeds.own(unit);
           sync();

@@ -1,7 +1,8 @@
 import { Elysia } from "elysia";
-import { ORDER_LINGER_MS, type Running } from "#shared/bus/bus.ts";
+import type { Running } from "#shared/bus/bus.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { DECIDE_SIGNAL, FLATTEN_POSITION } from "#shared/messages/tasks.ts";
+import { ORDER_LINGER_MS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { decideSignal } from "./decide-signal.ts";
 import { flattenPosition } from "./flatten-position.ts";

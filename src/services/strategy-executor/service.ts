@@ -1,9 +1,9 @@
 import { Elysia } from "elysia";
-import { ORDER_LINGER_MS, type OwnedUnit, type Running } from "#shared/bus/bus.ts";
+import type { OwnedUnit, Running } from "#shared/bus/bus.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
-import { MARKET_CANDLES } from "#shared/messages/topics.ts";
+import { MARKET_CANDLES, ORDER_LINGER_MS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { GroupCommits } from "./group-commits.ts";
 import { concernsShard, handleEvents, SHARD_TOPICS } from "./handlers.ts";

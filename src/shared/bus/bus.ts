@@ -69,9 +69,6 @@ export interface OwnedUnit {
   signal: AbortSignal;
 }
 
-/** The linger of groups that keep books of orders: the events of one order come milliseconds apart. */
-export const ORDER_LINGER_MS = 5;
-
 export interface SubscribeOptions<T extends Topic = Topic> {
   group: string;
   topics: readonly T[];
@@ -101,6 +98,23 @@ export interface SubscribeOptions<T extends Topic = Topic> {
   onReleased?: (unit: OwnedUnit) => Promise<void>;
 }
 
+export interface OwnOptions {
+  group: string;
+  /** The unit is this member's. What it throws gives the unit up. */
+  onAcquired(unit: OwnedUnit): Promise<void>;
+  /** The unit is no longer this member's (already lost, or about to be handed over once this resolves). */
+  onReleased(unit: OwnedUnit): Promise<void>;
+}
+
+/** How far a group is behind in a partition of a durable topic. */
+export interface Lag {
+  group: string;
+  topic: string;
+  partition: number;
+  /** Events that were published and not handled yet. */
+  events: number;
+}
+
 export interface TailOptions<T extends Topic = Topic> {
   topic: T;
   /** Only events of these keys, read at each event; undefined: all. */
@@ -125,6 +139,10 @@ export interface Bus {
   publishVolatile(events: readonly OutgoingEvent[]): Promise<void>;
   /** Reads as a member of a group: each partition has one owner among the members. */
   subscribe<T extends Topic>(options: SubscribeOptions<T>): Running;
+  /** Owns units as a member of a group, and reads nothing: each partition has one owner among the members. */
+  own(options: OwnOptions): Running;
+  /** How far each group is behind that has ever read, by topic and partition; 0: it has all. */
+  lag(): Promise<Lag[]>;
   /** Everyone who asks gets everything. */
   tail<T extends Topic>(options: TailOptions<T>): Running;
   /** The partition of a key, the same for every topic (murmur2 of the key, as Kafka's Java client does). */

@@ -1,5 +1,6 @@
 import type { Bus, Running } from "./bus.ts";
 import { partitionOf } from "./murmur2.ts";
+import { OwnedUnits } from "./owned-units.ts";
 import { Publisher } from "./publisher.ts";
 import { trimStreams } from "./retention.ts";
 import { type BusContext, Subscription } from "./subscription.ts";
@@ -49,6 +50,8 @@ export function createBus(options: BusOptions): Bus {
       trimming ??= trimStreams(context, closing.signal);
       return keep(new Subscription(context, subscribeOptions));
     },
+    own: (ownOptions) => keep(new OwnedUnits(context, ownOptions)),
+    lag: () => context.logStore.lag(),
     tail: (tailOptions) => keep(new Tail(context, tailOptions)),
     ping: () => context.broker.ping(),
     async close() {

@@ -1,4 +1,5 @@
 import type { Tx } from "#shared/db/db.ts";
+import type { Lag } from "./bus.ts";
 import type { Parking } from "./parking.ts";
 
 /** One partition of a topic. */
@@ -86,6 +87,8 @@ export interface LogStore {
   pass(unit: UnitEpoch, steps: readonly Advance[]): Promise<void>;
   /** Where a group stands by topic and partition (`streamKey`), whatever the epoch. */
   standing(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** How far each group is behind, by topic and partition. */
+  lag(): Promise<Lag[]>;
   /** Where the unit stands; undefined when it has another epoch by now. */
   positions(unit: UnitEpoch, topics: readonly string[]): Promise<Position[] | undefined>;
   /** The smallest position of any group by topic and partition (`streamKey`). */

@@ -5,9 +5,10 @@ import { DELIVERY_CASES } from "./delivery.contract.ts";
 import { FAULT_CASES } from "./faults.contract.ts";
 import { createMemoryWorld } from "./memory-world.fixture.ts";
 import { OVERDUE_CASES } from "./overdue.contract.ts";
+import { OWNING_CASES } from "./owning.contract.ts";
 import { POISON_CASES } from "./poison.contract.ts";
 
-const CASES = { ...DELIVERY_CASES, ...FAULT_CASES, ...POISON_CASES, ...DEAD_CASES, ...OVERDUE_CASES };
+const CASES = { ...DELIVERY_CASES, ...FAULT_CASES, ...POISON_CASES, ...DEAD_CASES, ...OVERDUE_CASES, ...OWNING_CASES };
 
 describe("the bus over log and broker in memory", () => {
   let world: World;

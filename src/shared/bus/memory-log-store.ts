@@ -2,6 +2,7 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { changeAtCommit } from "#shared/db/memory.ts";
 import { fenced } from "#shared/errors/app-error.ts";
+import type { Lag } from "./bus.ts";
 import {
   type Advance,
   type LogEntry,
@@ -100,6 +101,15 @@ class MemoryLogStore implements LogStore {
       return topics.includes(topic) && name === positionName(group, topic, part);
     });
     return Promise.resolve(new Map(own.map(([, position]) => [streamKey(position), position.seq])));
+  }
+
+  lag(): Promise<Lag[]> {
+    const behind = [...this.places].map(([name, position]) => {
+      const { topic, part: partition, seq } = position;
+      const [group = ""] = JSON.parse(name) as string[];
+      return { group, topic, partition, events: (this.log.get(streamKey(position))?.length ?? 0) - seq };
+    });
+    return Promise.resolve(behind);
   }
 
   private isAt({ group, part, epoch }: UnitEpoch, steps: readonly Advance[]): boolean {

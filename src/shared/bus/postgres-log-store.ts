@@ -1,4 +1,5 @@
 import type { Db, Sql } from "#shared/db/db.ts";
+import type { Lag } from "./bus.ts";
 import {
   type Advance,
   type LogEntry,
@@ -30,6 +31,13 @@ function byStream(rows: readonly { topic: string; part: number; seq: number }[])
 function advance(sql: Sql, { group, part, epoch }: UnitEpoch, steps: readonly Advance[]) {
   return sql`bus.advance(${group}, ${part}, ${epoch}, ${steps.map(({ topic }) => topic)}::text[],
     ${steps.map(({ before }) => before)}::bigint[], ${steps.map(({ after }) => after)}::bigint[])`;
+}
+
+async function lag(db: Db): Promise<Lag[]> {
+  const rows = await db.sql<Lag[]>`
+    select p.group_name as group, p.topic, p.part as partition, coalesce(q.next_seq - 1, 0) - p.seq as events
+    from bus.positions p left join bus.partitions q using (topic, part) order by 1, 2, 3`;
+  return [...rows];
 }
 
 /** Who is there to own units. */
@@ -94,6 +102,7 @@ export function createPostgresLogStore(db: Db): LogStore {
           select topic, part, seq from bus.positions where group_name = ${group} and topic = any(${[...topics]}::text[])`,
       );
     },
+    lag: () => lag(db),
     async positions({ group, part, epoch }, topics) {
       const rows = await db.sql<Position[]>`
         select topic, seq from bus.positions

@@ -4,10 +4,11 @@ import { DEAD_CASES } from "./dead.contract.ts";
 import { DELIVERY_CASES } from "./delivery.contract.ts";
 import { FAULT_CASES } from "./faults.contract.ts";
 import { OVERDUE_CASES } from "./overdue.contract.ts";
+import { OWNING_CASES } from "./owning.contract.ts";
 import { POISON_CASES } from "./poison.contract.ts";
 import { createRedisWorld } from "./redis-world.fixture.ts";
 
-const CASES = { ...DELIVERY_CASES, ...FAULT_CASES, ...POISON_CASES, ...DEAD_CASES, ...OVERDUE_CASES };
+const CASES = { ...DELIVERY_CASES, ...FAULT_CASES, ...POISON_CASES, ...DEAD_CASES, ...OVERDUE_CASES, ...OWNING_CASES };
 
 describe("the bus over Postgres and Redis", () => {
   let world: World;

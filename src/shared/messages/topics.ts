@@ -83,6 +83,9 @@ export const SIGNALS = topic({
   },
 });
 
+/** How long who keeps books of orders leaves their events to find company: those of one order come milliseconds apart. */
+export const ORDER_LINGER_MS = 5;
+
 /** One event per change of an order's state, and one per fill (with the order as it is after it). */
 export const ORDERS = topic({
   name: "orders",

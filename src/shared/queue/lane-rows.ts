@@ -1,5 +1,5 @@
 import type { Db, Sql, Tx } from "#shared/db/db.ts";
-import type { TaskOutcome } from "./queue.ts";
+import type { QueueBacklog, TaskOutcome } from "./queue.ts";
 
 // All SQL of the queue; its functions are in the migration.
 
@@ -156,6 +156,14 @@ export async function finishTasks(
     select queue.finish(${queue}, ${lane}, ${json(tx, done)}, ${json(tx, later)}, ${json(tx, added.tasks)},
       ${added.graceMs}::float8) as more`.execute();
   return row?.more === true;
+}
+
+/** The open tasks of queues, by queue; one that has none is left out. */
+export async function readBacklog(db: Db): Promise<QueueBacklog[]> {
+  const rows = await db.sql<QueueBacklog[]>`
+    select queue, count(*)::int as open, min(created_at_ms) as "oldestCreatedAtMs"
+    from queue.tasks where state = 'open' group by queue order by queue`;
+  return [...rows];
 }
 
 export interface LeasedName extends LaneName {

@@ -115,6 +115,15 @@ export interface DeadTask extends Pick<Task, "id" | "queue" | "type" | "lane" | 
   sessionId: string | null;
 }
 
+/** What waits in a queue. */
+export interface QueueBacklog {
+  queue: string;
+  /** Tasks that are not done, nor dead; those under way among them. */
+  open: number;
+  /** When the oldest of them was made, UTC epoch milliseconds by the clock of Postgres. */
+  oldestCreatedAtMs: number;
+}
+
 /** Tasks are rows, written in the transaction that wants them; a wake-up follows the commit. */
 export interface TaskQueue {
   /**
@@ -127,6 +136,8 @@ export interface TaskQueue {
   /** The lanes with an open or dead task of this type whose payload contains `part`, as the transaction sees it. */
   waitingLanes(tx: Tx, task: TaskType, part: Record<string, unknown>): Promise<string[]>;
   work<T extends TaskType, Ahead = unknown, First = unknown>(options: WorkerOptions<T, Ahead, First>): Running;
+  /** What waits, by queue; one where nothing waits is left out. */
+  backlog(): Promise<QueueBacklog[]>;
   /** The tasks that failed, for a person. */
   readonly failing: FailingTasks;
   ping(): Promise<void>;

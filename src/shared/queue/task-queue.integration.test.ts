@@ -127,6 +127,23 @@ describe("tasks that one transaction enqueues", () => {
     expect(stored).toHaveLength(ids.length);
   });
 
+  test("are its queue's backlog until they are done", async () => {
+    const task = numberTask("backlog");
+    const queue = fixture.process(deafWakeups());
+    const backlog = async () => (await queue.backlog()).filter((one) => one.queue === task.queue);
+    expect(await backlog()).toEqual([]);
+    for (const [lane, n] of [
+      ["a", 1],
+      ["b", 2],
+    ] as const)
+      await fixture.enqueue(queue, task, lane, n);
+    const [oldest] = await fixture.database.db.sql<{ at: number }[]>`
+      select min(created_at_ms) as at from queue.tasks where queue = ${task.queue}`;
+    expect(await backlog()).toEqual([{ queue: task.queue, open: 2, oldestCreatedAtMs: oldest?.at ?? 0 }]);
+    work(queue, task);
+    await until(async () => (await backlog()).length === 0);
+  });
+
   test("lock their lanes in one order, whatever order they are enqueued in", async () => {
     const task = numberTask("sorted");
     const queue = fixture.process(deafWakeups());

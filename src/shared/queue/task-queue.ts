@@ -5,10 +5,26 @@ import type { Db, Tx } from "#shared/db/db.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { createLeaseKeeper, type HeldLease } from "#shared/leader/lease-keeper.ts";
 import { createFailingTasks, type FailingTasks } from "./failing-tasks.ts";
-import { extendLanes, hasOpenTask, type LaneName, type LeasedName, lanesWithOpenTask } from "./lane-rows.ts";
+import {
+  extendLanes,
+  hasOpenTask,
+  type LaneName,
+  type LeasedName,
+  lanesWithOpenTask,
+  readBacklog,
+} from "./lane-rows.ts";
 import { createLeaseRun } from "./lease-worker.ts";
 import { addTask, writePending } from "./pending-writes.ts";
-import type { DeadTask, NewTask, TaskQueue, TaskType, WakeInfo, Wakeups, WorkerOptions } from "./queue.ts";
+import type {
+  DeadTask,
+  NewTask,
+  QueueBacklog,
+  TaskQueue,
+  TaskType,
+  WakeInfo,
+  Wakeups,
+  WorkerOptions,
+} from "./queue.ts";
 import { sweepAgainAndAgain } from "./sweeper.ts";
 import { createTransactionRun } from "./transaction-worker.ts";
 import { WorkedQueue } from "./worked-queue.ts";
@@ -126,6 +142,10 @@ class RowTaskQueue implements TaskQueue {
     };
     this.#workers.add(running);
     return running;
+  }
+
+  backlog(): Promise<QueueBacklog[]> {
+    return readBacklog(this.options.db);
   }
 
   ping(): Promise<void> {
