@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import { parseInstrumentId } from "#shared/domain/instrument.ts";
 import { timeFrameMs } from "#shared/domain/time-frame.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
@@ -13,8 +14,7 @@ import { type Feed, feedKey, wantedFeeds } from "./store.ts";
 import { TradeFeed } from "./trade-feed.ts";
 
 /** A venue counts connections: a feed that it refuses is asked for again with pauses that grow from the one to the other. */
-const REFUSED_PAUSE_MS = 5_000;
-const LONGEST_REFUSED_PAUSE_MS = 60_000;
+const REFUSED: Backoff = { firstMs: 5_000, longestMs: 60_000 };
 /** A market may be without a trade for this many times as long as a bar may stay away, before it is asked. */
 const QUIET_FACTOR = 3;
 
@@ -137,9 +137,9 @@ export class Feeds {
       const source = bars ?? new TradeFeed({ deps: this.#deps, log, instrument, quietAfterMs, signal });
       const beganMs = this.#deps.clock.monotonicMs();
       const ended = source.run().catch(async (error: unknown) => {
-        if (this.#deps.clock.monotonicMs() - beganMs > LONGEST_REFUSED_PAUSE_MS) refused.clear();
+        if (this.#deps.clock.monotonicMs() - beganMs > REFUSED.longestMs) refused.clear();
         refused.note(messageOf(error));
-        const pauseMs = Math.min(REFUSED_PAUSE_MS * 2 ** (refused.count - 1), LONGEST_REFUSED_PAUSE_MS);
+        const pauseMs = backoffMs(REFUSED, refused.count);
         log.error({ reason: messageOf(error), pauseMs }, "feed ended, it is started again");
         await this.#deps.clock.sleep(pauseMs, signal);
         if (this.#running.get(key)?.controller === controller) this.#running.delete(key);

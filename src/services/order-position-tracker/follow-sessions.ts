@@ -1,4 +1,5 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import { SharedRuns } from "#shared/concurrency/shared-runs.ts";
 import type { Tx } from "#shared/db/db.ts";
@@ -14,8 +15,7 @@ import type { Parts } from "./parts.ts";
 import { reconcileInstrument } from "./reconcile.ts";
 import { stopSession } from "./stop-session.ts";
 
-const PAUSE_MS = 200;
-const LONGEST_PAUSE_MS = 5_000;
+const BACKOFF: Backoff = { firstMs: 200, longestMs: 5_000 };
 
 /**
  * Carries sessions through STARTING and STOPPING. What is to be done is read from the session's row, never remembered: a
@@ -173,7 +173,7 @@ function bannedStop({ deps: { exchanges } }: Parts, { accountId, state, stopPoli
 
 /** A halt may last for a day: a stop that waits for long is looked at ever more rarely. */
 function pauseAfter(rounds: number): number {
-  return Math.min(PAUSE_MS * 2 ** Math.floor(rounds / 10), LONGEST_PAUSE_MS);
+  return backoffMs(BACKOFF, 1 + Math.floor(rounds / 10));
 }
 
 /** A session that is carried through one state of one run. */
@@ -207,7 +207,7 @@ export function createSessionFollower(parts: Parts): SessionFollower {
     let rounds = 0;
     while (!ended.aborted) {
       let session: Session | null = null;
-      let pauseMs = PAUSE_MS;
+      let pauseMs = BACKOFF.firstMs;
       try {
         session = await present(parts, id);
         if (session?.state === "STARTING" && (await hasSeries(parts, session))) {
@@ -231,7 +231,7 @@ export function createSessionFollower(parts: Parts): SessionFollower {
         if (session?.state === "STARTING" && isNews && (await tellWaiting(parts, session, unit, reason))) {
           told = reason;
         }
-        pauseMs = Math.min(PAUSE_MS * 2 ** (failures.count - 1), LONGEST_PAUSE_MS);
+        pauseMs = backoffMs(BACKOFF, failures.count);
       }
       await deps.clock.sleep(pauseMs, ended);
     }

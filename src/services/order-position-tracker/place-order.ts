@@ -4,6 +4,7 @@ import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
 import { event, ORDERS } from "#shared/messages/topics.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
+import { isExpired } from "#shared/risk/validity-rule.ts";
 import { type Batch, write } from "./book-store.ts";
 import { lockIntent, type NextIntent, type Standing } from "./intent-store.ts";
 import { lockOrder } from "./order-store.ts";
@@ -68,16 +69,16 @@ export async function beginPlacing(
 /** How an order ends that is not to be sent any more: what risk saw may have changed since. Null: it is to be sent. */
 function closedUnsent(
   { deps: { exchanges } }: Parts,
-  { accountId, reduceOnly, validUntilMs }: OrderRequest,
+  request: OrderRequest,
   standing: Standing,
 ): { state: "CANCELED" | "DENIED" | "EXPIRED"; why: string } | null {
+  const { accountId, reduceOnly } = request;
   const why = refuseBySession(standing.session, reduceOnly);
   if (why !== null) return { state: "CANCELED", why };
   const denied = refuseByState(standing, reduceOnly);
   if (denied !== null) return { state: "DENIED", why: denied };
   const marketNowMs = exchanges.marketNowMs(exchanges.account(accountId).venue);
-  const stale = validUntilMs !== null && marketNowMs !== null && marketNowMs > validUntilMs;
-  return stale ? { state: "EXPIRED", why: "Its signal is not valid any more." } : null;
+  return isExpired(request, marketNowMs) ? { state: "EXPIRED", why: "Its signal is not valid any more." } : null;
 }
 
 /** Not to be waited for: it travels with the commit. */

@@ -4,6 +4,7 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { UnreadableFill, VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { ABSENT } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
+import { isExpired } from "#shared/risk/validity-rule.ts";
 import { attribute } from "./attribute.ts";
 import { reportFault } from "./fault-watch.ts";
 import { readFillCursor } from "./fill-cursor.ts";
@@ -218,6 +219,6 @@ async function whyNotAgain(
   const { exchanges } = parts.deps;
   const marketNowMs = exchanges.marketNowMs(exchanges.account(order.accountId).venue);
   const marketAtMs = Math.max(order.marketAtMs, times[0]?.at_ms ?? 0, marketNowMs ?? 0);
-  const expired = order.validUntilMs !== null && marketAtMs > order.validUntilMs;
+  const expired = isExpired(order, marketAtMs);
   return expired ? `${ABSENT}: its signal is not valid any more.` : null;
 }

@@ -1,4 +1,5 @@
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { verdictOf } from "#shared/errors/verdict.ts";
@@ -6,8 +7,7 @@ import type { Deps } from "#shared/service/service.ts";
 import { type Series, standingAt, toldAndOver, writePoints } from "./equity-store.ts";
 import { sessionScope } from "./fault-watch.ts";
 
-const SHORTEST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 60_000;
+const BACKOFF: Backoff = { firstMs: 1_000, longestMs: 60_000 };
 const HELD = "its row is held by another transaction, or another process was quicker";
 
 interface Stuck extends Series {
@@ -78,7 +78,7 @@ export class StuckEquity {
   async #leaveOut({ instrumentId, timeFrame, n }: Candle, sessionId: string, reason: string): Promise<void> {
     const { clock, db, log } = this.deps;
     const tries = (this.#stuck.get(sessionId)?.tries ?? 0) + 1;
-    const pauseMs = Math.min(SHORTEST_PAUSE_MS * 2 ** (tries - 1), LONGEST_PAUSE_MS);
+    const pauseMs = backoffMs(BACKOFF, tries);
     this.#stuck.set(sessionId, { sessionId, instrumentId, timeFrame, tries, retryAtMs: clock.nowMs() + pauseMs });
     log.warn({ sessionId, n, tries, reason }, "the equity of a session is not written");
     if (tries < 2) return;

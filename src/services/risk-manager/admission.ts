@@ -4,6 +4,7 @@ import type { Session } from "#shared/domain/session.ts";
 import type { DenialCode, Signal } from "#shared/domain/signal.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { type BookGap, refuseByBook } from "#shared/risk/book-rule.ts";
+import { isExpired } from "#shared/risk/validity-rule.ts";
 import { type RefusedExit, sayRefused } from "./refused-exit.ts";
 
 /** What a signal is measured against before any sizing. */
@@ -48,7 +49,7 @@ export function refuseSignal(
   if (exit && refusedExit !== null && nowMs < refusedExit.retryAtMs) {
     return { code: "EXIT_PAUSED", reason: sayRefused(refusedExit) };
   }
-  if (signal.validUntilMs !== null && marketAtMs > signal.validUntilMs) {
+  if (isExpired(signal, marketAtMs)) {
     return { code: "SIGNAL_EXPIRED", reason: `The signal was valid until ${signal.validUntilMs}.` };
   }
   return null;

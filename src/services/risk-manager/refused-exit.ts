@@ -1,3 +1,4 @@
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { ABSENT, hasEndedUnheard } from "#shared/orders/order-state.ts";
@@ -16,8 +17,7 @@ export interface RefusedExit {
   retryAtMs: number;
 }
 
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 60_000;
+const BACKOFF: Backoff = { firstMs: 1_000, longestMs: 60_000 };
 
 /** Whether the venue has refused an exit: REJECTED by its word, or a market order that it has ended without any fill. */
 function isRefused(order: Order): boolean {
@@ -49,7 +49,7 @@ export function afterExitEvent(before: RefusedExit | null, order: Order, nowMs: 
   if (isAccepted(order)) return isSameDecision && before.orderId !== order.id ? before : null;
   if (isSameDecision || !isRefused(order)) return before;
   const times = (before?.times ?? 0) + 1;
-  const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(times - 1, 10), LONGEST_PAUSE_MS);
+  const pauseMs = backoffMs(BACKOFF, times);
   const reason = order.stateReason ?? `the order ended ${order.state}`;
   const { id: orderId, signalId, instrumentId } = order;
   return { signalId, instrumentId, orderId, reason, times, retryAtMs: nowMs + pauseMs };

@@ -1,5 +1,6 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { MOST_HISTORY } from "#shared/candles/limits.ts";
+import { backoffMs } from "#shared/clock/backoff.ts";
 import type { CallLimit } from "#shared/concurrency/call-limit.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { plain } from "#shared/domain/decimal.ts";
@@ -364,8 +365,8 @@ export class SessionRunner {
       deps.log.warn({ ...log, failures: count }, "a session could not go on; trying again");
     }
     if (this.known.state === "STARTING") await this.#tellWaiting(sentenceOf(error));
-    const pause = settings.R3_STRATEGY_EXECUTOR_RETRY_MS * Math.min(50, 2 ** (count - 1));
-    await deps.clock.sleep(pause, this.#stopped);
+    const firstMs = settings.R3_STRATEGY_EXECUTOR_RETRY_MS;
+    await deps.clock.sleep(backoffMs({ firstMs, longestMs: 50 * firstMs }, count), this.#stopped);
   }
 
   /** Best effort: what could not be told is told with the next failure. */

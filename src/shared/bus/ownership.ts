@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
@@ -29,6 +30,9 @@ export interface OwnershipOptions {
   /** How often the member announces itself and looks at the others. Default 250 ms. */
   pulseMs?: number;
 }
+
+/** Before a unit is tried for again that was given up. */
+const GIVEN_UP: Backoff = { firstMs: 200, longestMs: 5_000 };
 
 interface Held {
   giveUp: AbortController;
@@ -157,7 +161,7 @@ export class Ownership {
       this.failures.delete(partition);
     } catch (error) {
       const count = (this.failures.get(partition)?.count ?? 0) + 1;
-      this.failures.set(partition, { count, notBeforeMs: clock.monotonicMs() + Math.min(100 * 2 ** count, 5_000) });
+      this.failures.set(partition, { count, notBeforeMs: clock.monotonicMs() + backoffMs(GIVEN_UP, count) });
       const fields = { group, partition, epoch, err: error };
       if (isCountedOn(error)) log.warn(fields, "A unit is given up after a failure");
       else log.error(fields, "A unit is given up after a failure");

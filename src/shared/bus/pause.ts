@@ -1,3 +1,4 @@
+import { backoffMs } from "#shared/clock/backoff.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import { AppError, hasCode } from "#shared/errors/app-error.ts";
 
@@ -21,8 +22,8 @@ export class GrowingPause {
 
   async wait(signal: AbortSignal): Promise<void> {
     this.failures += 1;
-    const pauseMs = Math.min(25 * 2 ** Math.min(this.failures, 10), this.mostMs);
-    await this.clock.sleep(pauseMs * (0.75 + Math.random() / 2), signal);
+    const backoff = { firstMs: 50, longestMs: this.mostMs };
+    await this.clock.sleep(backoffMs(backoff, this.failures, Math.random()), signal);
   }
 }
 

@@ -1,4 +1,5 @@
 import { Redis } from "ioredis";
+import { backoffMs, RECONNECT } from "#shared/clock/backoff.ts";
 import { AppError, messageOf, reasonOf } from "#shared/errors/app-error.ts";
 
 /** Settings of the Redis broker. */
@@ -27,7 +28,7 @@ export function connect(url: string, deadlineMs: number): Redis {
     connectTimeout: 2_000,
     keepAlive: 5_000,
     noDelay: true,
-    retryStrategy: (times) => Math.min(25 * 2 ** Math.min(times, 6), 1_000),
+    retryStrategy: (times) => backoffMs(RECONNECT, times),
     // After a fail-over the old master says READONLY: connect again and find the new one.
     reconnectOnError: (error) => error.message.startsWith("READONLY"),
     socketTimeout: deadlineMs,

@@ -9,7 +9,7 @@ test("the pauses of a parked event double from a quarter of a second to half a m
   expect(around(1)).toEqual(doubled.map((ms) => ms * 1.25));
 });
 
-test("quick tries come within a quarter of a second, by half more or less", () => {
+test("quick tries come within a quarter of a second, by a quarter more or less", () => {
   expect([1, 2, 3].map((tries) => quickPauseMs(tries, 0.5))).toEqual([25, 50, 100]);
-  expect([quickPauseMs(1, 0), quickPauseMs(1, 1)]).toEqual([12.5, 37.5]);
+  expect([quickPauseMs(1, 0), quickPauseMs(1, 1)]).toEqual([18.75, 31.25]);
 });

@@ -1,4 +1,5 @@
 import { Redis } from "ioredis";
+import { backoffMs, RECONNECT } from "#shared/clock/backoff.ts";
 import type { Cache } from "./cache.ts";
 
 /** A cache is to save time: an answer that takes longer counts as not there. */
@@ -14,7 +15,7 @@ export function createRedisCache({ url, prefix }: { url: string; prefix: string 
     maxRetriesPerRequest: 0,
     commandTimeout: DEADLINE_MS,
     socketTimeout: SILENT_MS,
-    retryStrategy: (times) => Math.min(50 * 2 ** times, 1_000),
+    retryStrategy: (times) => backoffMs(RECONNECT, times),
   });
   // Trouble shows as misses.
   redis.on("error", () => undefined);

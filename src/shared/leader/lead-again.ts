@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { backoffMs } from "#shared/clock/backoff.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Leader, Leadership } from "./leader.ts";
@@ -32,7 +33,7 @@ export async function leadAgainAndAgain(
     }
     await leadership?.release();
     // Jitter, so that contenders do not knock at the same moment.
-    const pauseMs = retryMs * 2 ** Math.min(failures, 3) * (0.75 + Math.random() / 2);
-    await clock.sleep(pauseMs, signal);
+    const backoff = { firstMs: retryMs, longestMs: 8 * retryMs };
+    await clock.sleep(backoffMs(backoff, failures + 1, Math.random()), signal);
   }
 }

@@ -1,5 +1,6 @@
 import { Redis } from "ioredis";
 import Redlock, { ExecutionError, type Lock, ResourceLockedError } from "redlock";
+import { backoffMs, RECONNECT } from "#shared/clock/backoff.ts";
 import type { AdvisoryLock } from "./leader.ts";
 
 /** How long an answer of Redis is waited for before the rows alone decide. */
@@ -25,7 +26,7 @@ function connect(url: string): { redis: Redis; connected: Promise<void> } {
     socketTimeout: SILENT_MS,
     // A master that was demoted closes no connection: connect again and find the new one.
     reconnectOnError: (error) => error.message.includes("READONLY"),
-    retryStrategy: (times) => Math.min(50 * 2 ** times, 1000),
+    retryStrategy: (times) => backoffMs(RECONNECT, times),
   });
   // Trouble shows in the commands; a lock service that is away is no fault.
   redis.on("error", () => undefined);

@@ -2,6 +2,7 @@ import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { Running } from "#shared/bus/bus.ts";
+import { backoffMs, RECONNECT } from "#shared/clock/backoff.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { TaskOutcome, WakeInfo, Wakeups } from "./queue.ts";
 
@@ -37,7 +38,7 @@ const WARN_EVERY_MS = 5_000;
  * `closed` is aborted nothing is connected anew: with Redis away a closed client would go on trying for ever.
  */
 function connectionOf(url: string, closed: AbortSignal, enableOfflineQueue: boolean) {
-  const retryStrategy = (times: number) => (closed.aborted ? null : Math.min(50 * 2 ** times, 1_000));
+  const retryStrategy = (times: number) => (closed.aborted ? null : backoffMs(RECONNECT, times));
   const socketTimeout = BLOCK_S * 1_000 + SILENT_MS;
   // A master that was demoted closes no connection: connect again and find the new one.
   const reconnectOnError = (error: Error) => error.message.includes("READONLY");

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { backoffMs } from "#shared/clock/backoff.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Db } from "#shared/db/db.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
@@ -88,6 +89,6 @@ export async function sweepAgainAndAgain(options: SweeperOptions, signal: AbortS
       failures += 1;
       log.warn({ failures, error: messageOf(error) }, "The sweep for waiting lanes failed; it is repeated");
     }
-    await clock.sleep(everyMs * 2 ** Math.min(failures, 3), signal);
+    await clock.sleep(backoffMs({ firstMs: everyMs, longestMs: 8 * everyMs }, failures + 1), signal);
   }
 }
