@@ -264,6 +264,31 @@ describe("the account's balances", () => {
     expect(paid.filter((money) => "USD" in money)).toHaveLength(3);
   });
 
+  test("are read once for all sessions that start while they are read", async () => {
+    const first = Promise.withResolvers<void>();
+    let readings = 0;
+    await desk.startTracker({
+      account: (account) =>
+        changed(account, {
+          balances: async () => {
+            readings += 1;
+            await first.promise;
+            return account.balances();
+          },
+        }),
+    });
+    await until(() => desk.proxy.heard >= 2);
+    const crowd = Array.from({ length: 12 }, () => deskSession(desk, { capital: "10" }));
+    await Promise.all(crowd.map((session) => tellSession(world, desk, session)));
+    await until(() => readings === 1 && desk.seriesAsked === crowd.length);
+    first.resolve();
+    for (const session of crowd) {
+      await until(async () => (await reportsOf(world, session)).includes("report.reconciled"));
+    }
+    // One that came late to the second, and the account's own comparison, may each have made one more.
+    expect(readings).toBeLessThanOrEqual(4);
+  });
+
   test("cover it with what orders lock, less what the account's other sessions own", async () => {
     await outsider("before-1");
     await desk.startTracker();

@@ -1,8 +1,14 @@
 import { describe, expect, test } from "bun:test";
+import { pino } from "pino";
+import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { orderRequestOf, sessionOf } from "#shared/domain/domain.fixture.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
+import { createBell } from "./bell.ts";
+import { ExecutionInbox } from "./execution-inbox.ts";
+import type { Parts } from "./parts.ts";
 import type { Recorded, VenueWord } from "./record-venue.ts";
 import { RecordedAnswers } from "./recorded-answers.ts";
 
@@ -178,4 +184,46 @@ describe("what the user stream tells while an answer is being recorded", () => {
     expect(await over).toBe(false);
     expect(answers.underWay(ACCOUNT, event)).toBeUndefined();
   });
+});
+
+test("what the user stream tells while its answer is being recorded is booked where that fails", async () => {
+  const order = filledOrder(1);
+  const [recording, stopping] = [Promise.withResolvers<{ recorded: Recorded }>(), new AbortController()];
+  const heard: unknown[] = [];
+  const booked = Promise.withResolvers<void>();
+  const answers = new RecordedAnswers();
+  const recorder = {
+    hear: async (_account: string, said: object) => {
+      heard.push(said);
+      return { unbookable: [] };
+    },
+    record: async () => recordedOf(order, []),
+  };
+  const db = {
+    transaction: async (body: (tx: unknown) => Promise<void>) => {
+      await body({});
+      booked.resolve();
+    },
+  };
+  const deps = { db, clock: systemClock, log: pino({ level: "silent" }) };
+  const inbox = new ExecutionInbox(
+    { deps, recorder, answers } as unknown as Parts,
+    { accountId: ACCOUNT, signal: stopping.signal, fence: async () => undefined, onLeftOut: () => undefined },
+    createBell(stopping.signal),
+  );
+  const failing = answers.record(wordOf(order), () => recording.promise).catch((error: Error) => error.message);
+  const booking = inbox.book();
+  // The other order tells when the inbox has looked at both.
+  const other = filledOrder(2, { venueOrderId: "78" });
+  const told = { orders: [saidOf(order)], fills: [saidFillOf(order)] };
+  inbox.put({ kind: "order", order: saidOf(order), fill: saidFillOf(order) });
+  inbox.put({ kind: "order", order: saidOf(other, { venueOrderId: "78" }) });
+  await booked.promise;
+  expect(heard).toEqual([{ orders: [saidOf(other, { venueOrderId: "78" })], fills: [] }]);
+  recording.reject(new Error("The lane is lost."));
+  expect(await failing).toBe("The lane is lost.");
+  await until(() => heard.length === 2);
+  expect(heard[1]).toEqual(told);
+  stopping.abort();
+  await booking;
 });

@@ -110,6 +110,8 @@ export interface Desk {
   queue: TaskQueue;
   /** What market-data would answer. */
   candles: Candle[];
+  /** How many starts of sessions have asked market-data for the series of this market. */
+  readonly seriesAsked: number;
   tick(price: string): Promise<void>;
   /** Sets the faults of the market in place of those before. */
   misbehave(...faults: object[]): Promise<void>;
@@ -174,6 +176,25 @@ function askerOf(routes: ReturnType<typeof createOrderPositionTracker>["routes"]
   };
 }
 
+/** What market-data answers, and how many starts of sessions at this market have asked it. */
+function marketDataOf(instrument: Instrument, candles: readonly Candle[]) {
+  const told = { firstN: 1, headN: 0, headOpenAtMs: null };
+  const counted = {
+    seriesAsked: 0,
+    client: {
+      series: async (query: object) => ({ ...query, ...told }),
+      ensureSeries: async (query: { instrumentId: string }) => {
+        // Sessions of other desks ask here too.
+        if (query.instrumentId === instrument.id) counted.seriesAsked += 1;
+        return { ...query, ...told };
+      },
+      candles: async ({ fromN, limit }: { fromN: number; limit: number }) =>
+        candles.slice(fromN - 1, fromN - 1 + limit),
+    },
+  };
+  return counted;
+}
+
 /** Opens a market of the venue with a proxy before it, and stores its instrument as market-data does. */
 export async function openDesk(world: World): Promise<Desk> {
   const marketId = world.take();
@@ -185,11 +206,7 @@ export async function openDesk(world: World): Promise<Desk> {
   const own = await portsOf(world);
   const candles: Candle[] = [];
   const closers: (() => Promise<void>)[] = [];
-  const marketData = {
-    series: async (query: object) => ({ ...query, firstN: 1, headN: 0, headOpenAtMs: null }),
-    ensureSeries: async (query: object) => ({ ...query, firstN: 1, headN: 0, headOpenAtMs: null }),
-    candles: async ({ fromN, limit }: { fromN: number; limit: number }) => candles.slice(fromN - 1, fromN - 1 + limit),
-  };
+  const marketData = marketDataOf(instrument, candles);
   return {
     marketId,
     instrument,
@@ -198,6 +215,9 @@ export async function openDesk(world: World): Promise<Desk> {
     bus: own.bus,
     queue: own.queue,
     candles,
+    get seriesAsked() {
+      return marketData.seriesAsked;
+    },
     tick: (price) => world.venue.tick(marketId, price),
     misbehave: (...faults) => world.venue.misbehave(marketId, faults),
     async startTracker({
@@ -216,7 +236,14 @@ export async function openDesk(world: World): Promise<Desk> {
         account: (id) => account(exchanges.account(id)),
         marketNowMs: () => marketNowMs,
       };
-      const deps = { ...ports, exchanges: changed, clients: { marketData }, clock: systemClock, log, failpoints };
+      const deps = {
+        ...ports,
+        exchanges: changed,
+        clients: { marketData: marketData.client },
+        clock: systemClock,
+        log,
+        failpoints,
+      };
       const values = orderPositionTrackerSettings.parse({ ...SETTINGS, ...settings });
       const service = createOrderPositionTracker(deps as unknown as Deps, values);
       let stopping: Promise<void> | undefined;

@@ -1,13 +1,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { z } from "zod";
+import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
 import { sessionSchema } from "#shared/domain/session.ts";
-import { hasCode } from "#shared/errors/app-error.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { defineStrategy } from "#shared/strategy/strategy.ts";
+import type { Progress } from "./commits.ts";
 import {
   candleOf,
   type Replica,
@@ -151,33 +153,89 @@ test("a session whose lane someone holds keeps none of the others", async () => 
   expect(signalsOf(world, held)).toHaveLength(1);
 });
 
-test("what an epoch that is over has worked is not committed beside what its successor has", async () => {
-  const { unit } = await crowd();
+/** Sessions of the crowd, each with what its second candle has come to, and who commits them. */
+async function worked(count: number) {
+  const { unit, deps } = await crowd();
   const rows = await database.db.sql<{ session: unknown }[]>`
-    select session from reference.sessions where id = any(${IDS.slice(0, 3)}) order by id`;
-  const deps = replica?.deps;
-  if (deps === undefined) throw new Error("The replica is not there.");
+    select session from reference.sessions where id = any(${IDS.slice(0, count)}) order by id`;
+  const progresses: Progress[] = rows.map(({ session }) => ({
+    session: sessionSchema.parse(session),
+    fromN: 1,
+    candleN: 2,
+    closeAtMs: 120_000,
+    bar: 2,
+    runtime: { wish: null, random: [1, 2, 3, 4], strategy: null } as never,
+    signals: 0,
+    signal: null,
+  }));
+  return { unit, deps, progresses };
+}
+
+/** Commits all at once: the first goes alone and lets the others wait, which are a group. */
+function outcomesOf(deps: Replica["deps"], commits: readonly [OwnedUnit, Progress][]): Promise<string[]> {
   const groups = new GroupCommits(deps);
-  const outcomes = rows.map(({ session }, index) => {
-    const known = sessionSchema.parse(session);
-    const progress = {
-      session: known,
-      fromN: 1,
-      candleN: 2,
-      closeAtMs: 120_000,
-      bar: 2,
-      runtime: { wish: null, random: [1, 2, 3, 4], strategy: null } as never,
-      signals: 0,
-      signal: null,
-    };
-    // The first goes alone and lets the two others wait: these are a group.
-    const epoch = index === 1 ? unit.epoch - 1 : unit.epoch;
-    return groups.commit({ ...unit, epoch }, progress).then(
-      () => "committed",
-      (error: unknown) => (hasCode(error, "FENCED") ? "fenced" : String(error)),
-    );
+  return Promise.all(
+    commits.map(([unit, progress]) =>
+      groups.commit(unit, progress).then(
+        () => "committed",
+        (error: unknown) => (error instanceof AppError ? error.code : String(error)),
+      ),
+    ),
+  );
+}
+
+test("what an epoch that is over has worked is not committed beside what its successor has", async () => {
+  const { unit, deps, progresses } = await worked(3);
+  const over = { ...unit, epoch: unit.epoch - 1 };
+  const commits = progresses.map((one, index): [OwnedUnit, Progress] => [index === 1 ? over : unit, one]);
+  expect(await outcomesOf(deps, commits)).toEqual(["committed", "FENCED", "committed"]);
+});
+
+test("a cursor that is not where the candles were worked from, and a run that is faulted, are not moved on in a group", async () => {
+  const { unit, deps, progresses } = await worked(4);
+  const [, moved = "", faulted = ""] = IDS;
+  await database.db.sql`update strategy_executor.runs set candle_n = 5 where session_id = ${moved}`;
+  await database.db.sql`update strategy_executor.runs set phase = 'FAULTED' where session_id = ${faulted}`;
+  const commits = progresses.map((one): [OwnedUnit, Progress] => [unit, one]);
+  expect(await outcomesOf(deps, commits)).toEqual(["committed", "CONFLICT", "CONFLICT", "committed"]);
+  expect(await runRow(world, moved)).toMatchObject({ candle_n: 5 });
+  expect(await runRow(world, faulted)).toMatchObject({ phase: "FAULTED", candle_n: 1 });
+});
+
+test("all of a group hear that its connection has ended, and none is committed alone", async () => {
+  const { unit, deps, progresses } = await worked(3);
+  const { sql } = database.db;
+  // The server ends it in the middle of the group's transaction, once; a sequence is not rolled back.
+  await sql`create sequence ends`;
+  await sql`
+    create function end_once() returns trigger language plpgsql as $$ begin
+      if nextval('ends') = 1 then perform pg_terminate_backend(pg_backend_pid()); end if;
+      return new;
+    end $$`;
+  await sql.unsafe(`create trigger end_once before update on strategy_executor.runs
+    for each row when (new.session_id = '${IDS[1]}') execute function end_once()`);
+  const commits = progresses.map((one): [OwnedUnit, Progress] => [unit, one]);
+  const gone = "DATABASE_UNAVAILABLE";
+  expect(await outcomesOf(deps, commits)).toEqual(["committed", gone, gone]);
+  await sql`drop trigger end_once on strategy_executor.runs`;
+});
+
+test("a commit that waits for a row keeps the next ones only for a moment", async () => {
+  const { unit, deps, progresses } = await worked(3);
+  const [free, taken] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const holding = database.db.transaction(async ({ sql }) => {
+    await sql`select 1 from reference.sessions where id = ${IDS[0] ?? ""} for update`;
+    taken.resolve();
+    await free.promise;
   });
-  expect(await Promise.all(outcomes)).toEqual(["committed", "fenced", "committed"]);
+  await taken.promise;
+  const groups = new GroupCommits(deps);
+  const [waits, ...next] = progresses.map((one) => groups.commit(unit, one));
+  await Promise.all(next);
+  // The row is held until the others stand: had they waited for it, the server would have ended the first one's wait.
+  free.resolve();
+  await Promise.all([waits, holding]);
+  expect(await writers()).toBe(2);
 });
 
 test("a session that was paused before its candle's commit signals nothing, and its neighbours do", async () => {

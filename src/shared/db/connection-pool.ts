@@ -106,8 +106,12 @@ export class ConnectionPool {
       line.clear();
     }
     for (const connection of this.#free.splice(0)) connection.close(closed);
-    if (this.#lent.size > 0)
-      await Promise.race([this.#allBack.promise, new Promise((wake) => setTimeout(wake, CLOSE_MS))]);
+    if (this.#lent.size > 0) {
+      const { promise: late, resolve: wake } = Promise.withResolvers<void>();
+      const timer = setTimeout(wake, CLOSE_MS);
+      await Promise.race([this.#allBack.promise, late]);
+      clearTimeout(timer);
+    }
     for (const connection of this.#lent) connection.destroy(closed);
   }
 }

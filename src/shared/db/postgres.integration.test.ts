@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { hasCode } from "#shared/errors/app-error.ts";
+import { systemClock } from "#shared/clock/system.ts";
+import { AppError, hasCode } from "#shared/errors/app-error.ts";
 import type { Tx } from "./db.ts";
-import { createPostgresDb } from "./postgres.ts";
+import { createPostgresDb, type PostgresOptions } from "./postgres.ts";
 import { createTestDatabase, type TestDatabase } from "./test-database.ts";
+import { transactWithin } from "./transact-within.ts";
 
 let database: TestDatabase;
 
@@ -28,6 +30,23 @@ async function idsFrom(first: number): Promise<number[]> {
   const rows = await database.db.sql<{ id: number }[]>`
     select id from things where id between ${first} and ${first + 9} order by id`;
   return rows.map((row) => row.id);
+}
+
+/** A database of one connection, which a transaction holds until it is released. */
+async function held(options: PostgresOptions = {}) {
+  const single = createPostgresDb(database.url, { ...options, maxConnections: 1 });
+  const [inside, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const holding = single.transaction(async (tx) => {
+    await tx.sql`select 1`;
+    inside.resolve();
+    await free.promise;
+  });
+  await inside.promise;
+  const release = (): Promise<void> => {
+    free.resolve();
+    return holding;
+  };
+  return { single, release };
 }
 
 describe("createPostgresDb", () => {
@@ -171,6 +190,30 @@ describe("a transaction", () => {
   });
 });
 
+describe("a transaction with a deadline", () => {
+  test("whose connection the server has ended waits for the end of its body, so that it never runs twice at once", async () => {
+    const [cut, slept] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const ended: string[] = [];
+    const overdue = () => new AppError("DEADLINE_PASSED", "transient", "It took too long.");
+    const within = { db: database.db, clock: systemClock, deadlineMs: 60_000, overdue };
+    const running = thrownBy(() =>
+      transactWithin(within, async (tx) => {
+        const [row] = await tx.sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+        await database.db.sql`select pg_terminate_backend(${row?.pid ?? 0})`;
+        cut.resolve();
+        await slept.promise;
+        ended.push("body");
+      }),
+    ).finally(() => ended.push("transaction"));
+    await cut.promise;
+    // The transaction has failed by the time that these are answered.
+    await Promise.all(Array.from({ length: 20 }, async () => database.db.sql`select pg_sleep(0.01)`));
+    slept.resolve();
+    expect(hasCode(await running, "DATABASE_UNAVAILABLE")).toBe(true);
+    expect(ended).toEqual(["body", "transaction"]);
+  });
+});
+
 describe("the pool", () => {
   test("a server that is away is an outage, for statements and for transactions", async () => {
     const away = createPostgresDb("postgres://nobody:x@127.0.0.1:1/none", { timeoutMs: 500 });
@@ -201,16 +244,9 @@ describe("the pool", () => {
   });
 
   test("who is urgent goes before all that wait, and the others keep their order", async () => {
-    const single = createPostgresDb(database.url, { maxConnections: 1 });
+    const { single, release } = await held();
     const done: string[] = [];
     const note = (name: string) => () => void done.push(name);
-    const [inside, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const holding = single.transaction(async (tx) => {
-      await tx.sql`select 1`;
-      inside.resolve();
-      await free.promise;
-    });
-    await inside.promise;
     const waiting = [
       single.transaction(async (tx) => tx.sql`select 1`).then(note("first")),
       single.transaction(async (tx) => tx.sql`select 1`).then(note("second")),
@@ -218,40 +254,24 @@ describe("the pool", () => {
       single.transaction(async (tx) => tx.sql`select 1`, { urgent: true }).then(note("urgent too")),
       single.ping().then(note("ping")),
     ];
-    free.resolve();
-    await Promise.all([holding, ...waiting]);
+    await Promise.all([release(), ...waiting]);
     expect(done.slice(0, 3).toSorted()).toEqual(["ping", "urgent", "urgent too"]);
     expect(done.slice(3)).toEqual(["first", "second"]);
     await single.close();
   });
 
   test("who waits for a connection for too long is told, and one too many at once", async () => {
-    const single = createPostgresDb(database.url, { maxConnections: 1, timeoutMs: 500, idleTimeoutMs: 0 });
-    const [inside, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const holding = single.transaction(async (tx) => {
-      await tx.sql`select 1`;
-      inside.resolve();
-      await free.promise;
-    });
-    await inside.promise;
+    const { single, release } = await held({ timeoutMs: 500, idleTimeoutMs: 0 });
     const waiting = Array.from({ length: 201 }, () => thrownBy(() => single.ping()));
     const last = await waiting[200];
     expect(String(last)).toContain("200 statements wait for the 1 connections to the database already");
     expect(String(await waiting[0])).toContain("None of the 1 connections to the database was free in 500 ms");
-    free.resolve();
-    await holding;
+    await release();
     await single.close();
   });
 
   test("a transaction that is given up while it waits for its connection never begins", async () => {
-    const single = createPostgresDb(database.url, { maxConnections: 1 });
-    const [inside, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const holding = single.transaction(async (tx) => {
-      await tx.sql`select 1`;
-      inside.resolve();
-      await free.promise;
-    });
-    await inside.promise;
+    const { single, release } = await held();
     const given = new AbortController();
     let begun = false;
     const waiting = thrownBy(() =>
@@ -264,8 +284,7 @@ describe("the pool", () => {
       ),
     );
     given.abort(new Error("given up"));
-    free.resolve();
-    await holding;
+    await release();
     expect(String(await waiting)).toContain("given up");
     expect(begun).toBe(false);
     await single.ping();
