@@ -1,3 +1,4 @@
+import { systemClock } from "#shared/clock/system.ts";
 import { loadSettings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
 import { fail } from "#shared/service/run-process.ts";
@@ -7,7 +8,8 @@ import { SERVICES } from "./services.ts";
 
 try {
   const { DATABASE_URL } = loadSettings([...SERVICES, OWN_SETTINGS]).general;
-  const applied = await atStart({ name: "Postgres", setting: "DATABASE_URL" }, () => migrate(DATABASE_URL));
+  const server = { name: "Postgres", setting: "DATABASE_URL" };
+  const applied = await atStart(server, () => migrate(DATABASE_URL), { clock: systemClock });
   process.stdout.write(applied.length === 0 ? "The database is up to date.\n" : `Applied: ${applied.join(", ")}.\n`);
 } catch (error) {
   fail(error);

@@ -76,7 +76,7 @@ async function connect(settings: Settings, log: Logger, registry: Registry, plac
   const { R3_DATABASE_CONNECTIONS: maxConnections, R3_DATABASE_TIMEOUT_MS: timeoutMs } = general;
   const db = createPostgresDb(general.DATABASE_URL, { maxConnections, timeoutMs });
   const logStore = createPostgresLogStore(db);
-  const incarnation = await atStart(POSTGRES, () => logStore.incarnation());
+  const incarnation = await atStart(POSTGRES, () => logStore.incarnation(), { clock, log });
   const seal = await readSeal(db);
   const onForged = watchForgedEntries({ db, bus: () => bus, clock, log, registry });
   const broker = sealBroker(createRedisBroker({ ...redis, incarnation }), seal, onForged);
@@ -224,7 +224,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
   let listening: Listening | null = null;
   const ownUrl = (): string => listening?.url ?? `http://${general.R3_HTTP_HOST}:${general.R3_HTTP_PORT}`;
   const outside = chosen.every(({ name }) => name === OUTSIDE);
-  if (!outside) await atStart(POSTGRES, () => migrate(general.DATABASE_URL));
+  if (!outside) await atStart(POSTGRES, () => migrate(general.DATABASE_URL), { clock: systemClock, log });
   const here: ServicePlace = { baseUrl: ownUrl, send: async (request) => app.handle(request) };
   const placeOf: PlaceOf = (service, url) =>
     url === undefined || chosen.some(({ name }) => name === service) ? here : elsewhere(url);

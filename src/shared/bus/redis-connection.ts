@@ -20,8 +20,9 @@ export interface RedisBrokerOptions {
  * the connection (a resend after a lost reply would add entries twice). One that leaves a command unanswered for `deadlineMs`
  * is made anew: where nobody closes it, a silent one would stay for minutes.
  */
-export function connect(url: string, deadlineMs: number): Redis {
+export function connect(url: string, deadlineMs: number, more: { enableReadyCheck?: boolean } = {}): Redis {
   const redis = new Redis(url, {
+    ...more,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
@@ -68,8 +69,13 @@ export function brokerError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   // The client's words for a lost connection are about its own options.
   const isLost = messageOf(error).startsWith("Reached the max retries per request limit");
-  const cause = isLost ? new Error("the connection to it was lost", { cause: error }) : error;
-  return new AppError("BROKER_UNAVAILABLE", "outage", `The broker is not available: ${reasonOf(cause)}.`, { cause });
+  const text = isLost ? "the connection to it was lost" : reasonIn(messageOf(error));
+  const cause = text === messageOf(error) ? error : new Error(text, { cause: error });
+  const details = text.startsWith("LOADING") ? { code: "LOADING" } : {};
+  return new AppError("BROKER_UNAVAILABLE", "outage", `The broker is not available: ${reasonOf(cause)}.`, {
+    cause,
+    details,
+  });
 }
 
 /** The results of a pipeline, one by one; a failed connection throws. */

@@ -15,7 +15,8 @@ export interface RedisWrites {
 
 /** Asks over a connection of its own, so that nothing waits behind a question. */
 export function createRedisWrites({ url, prefix }: { url: string; prefix: string }): RedisWrites {
-  const redis = connect(url, DEADLINE_MS);
+  // Where it reads its file the client would only wait: here it has to say so.
+  const redis = connect(url, DEADLINE_MS, { enableReadyCheck: false });
   const ask = async <Answer>(question: () => Promise<Answer>): Promise<Answer> => {
     await usable(redis, DEADLINE_MS);
     return await question().catch((error: unknown) => {

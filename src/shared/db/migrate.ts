@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { AppError } from "#shared/errors/app-error.ts";
-import { createPool } from "./postgres.ts";
+import { createPool, createPostgresDb } from "./postgres.ts";
 import { databaseError } from "./postgres-errors.ts";
 
 /** One migration file. `number` orders them and is the key of the table of applied ones. */
@@ -46,6 +46,7 @@ function checksumOf(text: string): string {
  */
 export async function migrate(url: string, folder: string = MIGRATIONS_FOLDER): Promise<string[]> {
   const migrations = await readMigrations(folder);
+  await refuseAway(url);
   const pool = createPool(url, { maxConnections: 1, applicationName: "r3edge-migrate" });
   try {
     const connection = await pool.reserve();
@@ -82,6 +83,16 @@ export async function migrate(url: string, folder: string = MIGRATIONS_FOLDER): 
     throw databaseError(error);
   } finally {
     await pool.end({ timeout: 5 });
+  }
+}
+
+/** Where the server refuses its first connection the driver's own pool makes another one behind our back, and keeps it. */
+async function refuseAway(url: string): Promise<void> {
+  const db = createPostgresDb(url, { maxConnections: 1, applicationName: "r3edge-migrate" });
+  try {
+    await db.ping();
+  } finally {
+    await db.close();
   }
 }
 

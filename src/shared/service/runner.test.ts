@@ -82,6 +82,42 @@ describe("the watch over servers", () => {
     expect(clock.sleeping).toBe(0);
   });
 
+  test("wait at the start for one that says that it comes up, also where it is silent for a while, and for a minute at most", async () => {
+    const clock = createManualClock();
+    const outage = (reason: string, code: string) =>
+      new AppError("DATABASE_UNAVAILABLE", "outage", "Away.", { cause: new Error(reason), details: { code } });
+    const recovers = outage("the database system is in recovery mode", "57P03");
+    const answers: (AppError | null)[] = [recovers, outage("refused", "ECONNREFUSED"), recovers, null];
+    let asked = 0;
+    const write = async () => {
+      const answer = answers[Math.min(asked++, answers.length - 1)] ?? null;
+      if (answer !== null) throw answer;
+    };
+    const begin = () => {
+      asked = 0;
+      const watch = watchServers({ servers: [{ name: "Postgres", setting: "DATABASE_URL", write }], clock, log });
+      const started = Promise.resolve(watch.start?.(new AbortController().signal)).then(
+        () => "started",
+        (error: Error) => error.message,
+      );
+      return { watch, started };
+    };
+    const first = begin();
+    await clock.advance(2_000);
+    expect([await first.started, asked]).toEqual(["started", 4]);
+    await first.watch.stop?.();
+    answers.pop();
+    const second = begin();
+    await clock.advance(61_000);
+    expect(await second.started).toBe(
+      "Postgres, which DATABASE_URL names, cannot be used: the database system is in recovery mode.",
+    );
+    await second.watch.stop?.();
+    answers.splice(0, 1);
+    expect(await begin().started).toBe("Postgres, which DATABASE_URL names, cannot be used: refused.");
+    expect(clock.sleeping).toBe(0);
+  });
+
   test("asks now and then whether a server is still set as it has to be, and with each write until it is again", async () => {
     const clock = createManualClock();
     const at = { asked: 0, fits: true };

@@ -68,7 +68,7 @@ export function watchServers(options: WatchOptions): ServerWatch {
     async start() {
       await Promise.all(
         servers.map(async (server) => {
-          await atStart(server, () => ask(() => server.write()));
+          await atStart(server, () => ask(() => server.write()), { clock, log, signal: ended.signal });
           await ask(async () => server.fits?.());
         }),
       );
@@ -81,19 +81,40 @@ export function watchServers(options: WatchOptions): ServerWatch {
   };
 }
 
-/** Runs what needs a server at the start; where it is away, the sentence says which setting to look at. */
+/** What a server says that is there and will take work by itself: it recovers after a crash, or reads its file. */
+const COMING_UP = new Set<unknown>(["57P03", "LOADING"]);
+/** How long a start waits for such a one, and how often it asks, in milliseconds. */
+const COMES_UP_WITHIN_MS = 60_000;
+const ASKS_EVERY_MS = 200;
+
+/**
+ * Runs what needs a server at the start; where it is away, the sentence says which setting to look at. One that says that it is
+ * coming up is waited for, and then also where it does not answer for a while.
+ */
 export async function atStart<Result>(
   server: Pick<WatchedServer, "name" | "setting">,
   run: () => Promise<Result>,
+  { clock, log, signal = new AbortController().signal }: { clock: Clock; log?: Logger; signal?: AbortSignal },
 ): Promise<Result> {
-  try {
-    return await run();
-  } catch (error) {
-    if (!(error instanceof AppError) || error.kind !== "outage") throw error;
-    const { name, setting } = server;
-    const text = `${name}, which ${setting} names, cannot be used: ${reasonOf(error)}.`;
-    throw new AppError(error.code, error.kind, text, { cause: error, details: error.details });
+  const untilMs = clock.monotonicMs() + COMES_UP_WITHIN_MS;
+  let isComing = false;
+  for (;;) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof AppError) || error.kind !== "outage") throw error;
+      const wasComing = isComing;
+      isComing ||= COMING_UP.has(error.details["code"]);
+      if (!isComing || signal.aborted || clock.monotonicMs() >= untilMs) throw refusalOf(server, error);
+      if (!wasComing) log?.info({ server: server.name, reason: reasonOf(error) }, "a server is coming up, waiting");
+    }
+    await clock.sleep(ASKS_EVERY_MS, signal);
   }
+}
+
+function refusalOf({ name, setting }: Pick<WatchedServer, "name" | "setting">, error: AppError): AppError {
+  const text = `${name}, which ${setting} names, cannot be used: ${reasonOf(error)}.`;
+  return new AppError(error.code, error.kind, text, { cause: error, details: error.details });
 }
 
 async function within(question: () => Promise<void>, clock: Clock, timeoutMs: number): Promise<void> {
