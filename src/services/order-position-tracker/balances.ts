@@ -19,6 +19,24 @@ export async function ownedBySessions({ sql }: { sql: Sql }, accountId: string):
   return new Map(rows.map(({ asset, amount }) => [asset, decimal(amount)]));
 }
 
+/** What is booked of one asset of an account. */
+interface Booked {
+  /** What its sessions own; a deleted one owns nothing any more. */
+  owned: Decimal;
+  /** What executions have taken of it in all, which only grows. */
+  spent: Decimal;
+}
+
+/** As of one moment. */
+export async function bookedOf({ sql }: { sql: Sql }, accountId: string, asset: string): Promise<Booked> {
+  const [row] = await sql<{ owned: string; spent: string }[]>`
+    select coalesce(sum(b.amount) filter (where s.state is distinct from 'DELETED'), 0) as owned,
+      coalesce(sum(b.spent), 0) as spent
+    from order_position_tracker.balances b left join reference.sessions s on s.id = b.session_id
+    where b.account_id = ${accountId} and b.asset = ${asset}`;
+  return { owned: decimal(row?.owned ?? "0"), spent: decimal(row?.spent ?? "0") };
+}
+
 /** What the account has at its venue, free or locked by its orders. */
 export async function heldAtVenue(account: VenueAccount): Promise<Amounts> {
   const balances = await account.balances();

@@ -5,10 +5,10 @@ import { SharedRuns } from "#shared/concurrency/shared-runs.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Session, SessionState } from "#shared/domain/session.ts";
-import { hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
+import { AppError, hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { createFailureRow } from "#shared/telemetry/failure-row.ts";
-import { heldAtVenue, ownedBySessions } from "./balances.ts";
+import { bookedOf, heldAtVenue } from "./balances.ts";
 import { write } from "./book-store.ts";
 import { paidIn } from "./money-store.ts";
 import type { Parts } from "./parts.ts";
@@ -43,10 +43,16 @@ async function hasSeries({ deps }: Parts, { instrumentIds, timeFrame }: Session)
   return (await deps.clients.marketData.series({ instrumentId: instrumentIds[0] ?? "", timeFrame })) !== null;
 }
 
+/** What an account has of an asset at its venue, and what executions had taken of it by the books before that was read. */
+interface Reading {
+  held: Decimal;
+  spent: Decimal;
+}
+
 /** What sessions that start at once share. */
 interface Starts {
   /** What their accounts have at the venues, by account and instrument. */
-  compared: SharedRuns<Decimal>;
+  compared: SharedRuns<Reading>;
   /** By account: each start locks its account, and most of those that would only wait for that lock hold no connection meanwhile. */
   payments: Map<string, CallLimit>;
 }
@@ -79,16 +85,18 @@ async function start(
   const head = await deps.clients.marketData.ensureSeries({ instrumentId, timeFrame, source: "bars", history: 0 });
   const instrument = await parts.instruments.byId(instrumentId);
   // A crowd that starts on one account asks the venue once: each by itself would be more than venues answer in a minute.
-  const held = await starts.compared.run(`${accountId} ${instrumentId}`, async () => {
+  const reading = await starts.compared.run(`${accountId} ${instrumentId}`, async () => {
     await parts.serverClocks.measure(accountId);
     await reconcileInstrument(parts, accountId, instrument, (tx) => deps.leader.fence(tx, unit.role, unit.epoch));
-    return (await heldAtVenue(deps.exchanges.account(accountId))).get(instrument.quote) ?? ZERO;
+    const { spent } = await bookedOf(deps.db, accountId, instrument.quote);
+    const held = (await heldAtVenue(deps.exchanges.account(accountId))).get(instrument.quote) ?? ZERO;
+    return { held, spent };
   });
   const run = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs() };
   const begin = async (tx: Tx): Promise<string | null> => {
     // Sent at once: the account is locked behind it, in the same round trip.
     void deps.leader.fence(tx, unit.role, unit.epoch);
-    const reason = await payIn(tx, parts, { session, asset: instrument.quote, held });
+    const reason = await payIn(tx, parts, { session, asset: instrument.quote, reading });
     if (reason !== null) {
       if (reason !== short) return reason;
       deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.faulted", { ...run, reason })]);
@@ -111,13 +119,16 @@ async function start(
 /**
  * Brings what was paid into a session to its capital. Only one session of an account at a time, and only where the venue has
  * what all of them own with it. Else a sentence for a person, and nothing is paid in.
+ *
+ * @throws AppError CONFLICT (transient) where what executions have taken since the reading would not leave enough
  */
 async function payIn(
   tx: Tx,
   { deps }: Parts,
-  of: { session: Session; asset: string; held: Decimal },
+  of: { session: Session; asset: string; reading: Reading },
 ): Promise<string | null> {
-  const { session, asset, held } = of;
+  const { session, asset, reading } = of;
+  const { held } = reading;
   const { accountId } = session;
   const atMs = deps.clock.nowMs();
   const venue = deps.exchanges.account(accountId).venue;
@@ -128,15 +139,21 @@ async function payIn(
       on conflict (id) do nothing`.execute(),
     tx.sql`select 1 from reference.accounts where id = ${accountId} for no key update`.execute(),
   ];
-  const [paid, all] = await Promise.all([paidIn(tx, session.id), ownedBySessions(tx, accountId), ...locked]);
+  const [paid, booked] = await Promise.all([paidIn(tx, session.id), bookedOf(tx, accountId, asset), ...locked]);
   const missing = decimal(session.capital).minus(paid);
-  const owned = all.get(asset) ?? ZERO;
+  const { owned } = booked;
   if (owned.plus(missing).gt(held)) {
     return (
       `The account ${accountId} has ${plain(held)} ${asset} at its venue, but its sessions own ${plain(owned)} ${asset} ` +
       `and this one still needs ${plain(missing)} ${asset}: pay in what is missing, give it less capital, or delete a ` +
       "session that has stopped."
     );
+  }
+  // What was booked since then is owned no more, but may be in what the venue was read to have.
+  const taken = booked.spent.minus(reading.spent);
+  if (owned.plus(missing).gt(held.minus(taken))) {
+    const text = `Orders of the account ${accountId} were filled while its balances were read: they are read again.`;
+    throw new AppError("CONFLICT", "transient", text);
   }
   if (!missing.isZero()) {
     const entry = { asset, kind: "capital", reference: `run-${session.run}`, amount: missing, atMs } as const;

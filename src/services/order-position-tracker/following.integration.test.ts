@@ -11,7 +11,7 @@ import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { createEquityCurve } from "./equity.ts";
 import { readFillCursor } from "./fill-cursor.ts";
-import { type Desk, deskSession, tellSession, useDesks, type World } from "./tracker.fixture.ts";
+import { type Desk, useDesks, type World } from "./tracker.fixture.ts";
 import {
   alertsAbout,
   changed,
@@ -19,8 +19,6 @@ import {
   inState,
   moneyOf,
   place,
-  reportedReason,
-  reportsOf,
   requestOf,
   runSession,
   statesOf,
@@ -30,7 +28,7 @@ import { readUnbooked } from "./unbooked.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(20, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(14, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
   ({ world, desk } = given);
 });
 
@@ -236,92 +234,6 @@ describe("what others do with the account", () => {
     history.push(strangeFill(1_002));
     await until(async () => (await alertsAbout(world, desk.marketId)).length > 0);
     expect(await alertsAbout(world, desk.marketId)).toEqual(["FOREIGN_FILL"]);
-  });
-});
-
-describe("the account's balances", () => {
-  test("have to cover a session's capital: else it is faulted, with the amounts, and nothing is paid in", async () => {
-    await desk.startTracker();
-    const session = deskSession(desk, { capital: "1000000.01" });
-    await tellSession(world, desk, session);
-    await until(async () => (await reportsOf(world, session)).length > 0);
-    expect(await reportsOf(world, session)).toEqual(["report.faulted"]);
-    expect(await reportedReason(world, session)).toContain(
-      "has 1000000 USD at its venue, but its sessions own 0 USD and this one still needs 1000000.01 USD: pay in",
-    );
-    expect(await moneyOf(world, session)).toEqual({});
-  });
-
-  test("are paid in once, whichever of the sessions that start at once comes first", async () => {
-    await desk.startTracker();
-    const crowd = Array.from({ length: 6 }, () => deskSession(desk, { capital: "300000" }));
-    await Promise.all(crowd.map((session) => tellSession(world, desk, session)));
-    await until(async () => {
-      const told = await Promise.all(crowd.map((session) => reportsOf(world, session)));
-      return told.every((reports) => reports.some((one) => one !== "report.waiting"));
-    });
-    const paid = await Promise.all(crowd.map((session) => moneyOf(world, session)));
-    expect(paid.filter((money) => "USD" in money)).toHaveLength(3);
-  });
-
-  test("are read once for all sessions that start while they are read", async () => {
-    const first = Promise.withResolvers<void>();
-    let readings = 0;
-    await desk.startTracker({
-      account: (account) =>
-        changed(account, {
-          balances: async () => {
-            readings += 1;
-            await first.promise;
-            return account.balances();
-          },
-        }),
-    });
-    await until(() => desk.proxy.heard >= 2);
-    const crowd = Array.from({ length: 12 }, () => deskSession(desk, { capital: "10" }));
-    await Promise.all(crowd.map((session) => tellSession(world, desk, session)));
-    await until(() => readings === 1 && desk.seriesAsked === crowd.length);
-    first.resolve();
-    for (const session of crowd) {
-      await until(async () => (await reportsOf(world, session)).includes("report.reconciled"));
-    }
-    // One that came late to the second, and the account's own comparison, may each have made one more.
-    expect(readings).toBeLessThanOrEqual(4);
-  });
-
-  test("cover it with what orders lock, less what the account's other sessions own", async () => {
-    await outsider("before-1");
-    await desk.startTracker();
-    await runSession(world, desk, { capital: "600000" });
-    await runSession(world, desk, { capital: "400000" });
-    const third = deskSession(desk, { capital: "0.01" });
-    await tellSession(world, desk, third);
-    await until(async () => (await reportsOf(world, third)).includes("report.faulted"));
-    expect(await reportedReason(world, third)).toContain("its sessions own 1000000 USD");
-  });
-
-  test("are an alert where the venue has less than the sessions own, once, and over when it has it again", async () => {
-    await desk.startTracker({ settings: OFTEN });
-    await runSession(world, desk, { capital: "999950" });
-    // Someone's own money, and more of it than the sessions own: no alert.
-    const before = asked("GET account");
-    await until(async () => asked("GET account") >= before + 3);
-    const mismatches = async () =>
-      (await alertsAbout(world, desk.marketId)).filter((code) => code.includes("BALANCE_MISMATCH"));
-    expect(await mismatches()).toEqual([]);
-    await outsider("other-1", { style: { type: "MARKET" } });
-    await desk.tick("100");
-    await until(async () => (await mismatches()).length > 0);
-    await outsider("other-2", { style: { type: "MARKET" } });
-    await desk.tick("100");
-    const then = asked("GET account");
-    await until(async () => asked("GET account") >= then + 3);
-    expect(await mismatches()).toEqual(["BALANCE_MISMATCH"]);
-    for (const id of ["other-3", "other-4"])
-      await outsider(id, { style: { type: "MARKET" }, side: "SELL", size: "0.9" });
-    await desk.tick("200");
-    await until(async () => (await mismatches()).length > 1);
-    expect(await mismatches()).toEqual(["BALANCE_MISMATCH", "-BALANCE_MISMATCH"]);
   });
 });
 

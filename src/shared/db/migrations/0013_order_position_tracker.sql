@@ -123,12 +123,14 @@ create table order_position_tracker.positions (
   primary key (session_id, instrument_id)
 );
 
--- What a session owns of each asset: always the sum of its ledger entries. Locked before a position changes.
+-- What a session owns of each asset: always the sum of its ledger entries. Locked before a position changes. `spent`: what its
+-- executions have taken of it in all, which only grows.
 create table order_position_tracker.balances (
   session_id text not null,
   asset text not null,
   account_id text not null,
   amount numeric not null,
+  spent numeric not null,
   primary key (session_id, asset)
 );
 create index balances_by_account on order_position_tracker.balances (account_id);
@@ -367,9 +369,11 @@ begin
       select e."sessionId", e."accountId", e.asset, e.kind, e.reference, e.amount, e."atMs"
       from jsonb_to_recordset(in_batch -> 'entries') as e ("sessionId" text, "accountId" text, asset text, kind text,
         reference text, amount numeric, "atMs" bigint)
-      on conflict do nothing returning session_id, account_id, asset, amount)
-    insert into order_position_tracker.balances as b (session_id, account_id, asset, amount)
-    select session_id, account_id, asset, sum(amount) from written group by 1, 2, 3 order by 1, 3
-    on conflict (session_id, asset) do update set amount = b.amount + excluded.amount;
+      on conflict do nothing returning session_id, account_id, asset, kind, amount)
+    insert into order_position_tracker.balances as b (session_id, account_id, asset, amount, spent)
+    select session_id, account_id, asset, sum(amount),
+      coalesce(-sum(amount) filter (where amount < 0 and kind <> 'capital'), 0)
+    from written group by 1, 2, 3 order by 1, 3
+    on conflict (session_id, asset) do update set amount = b.amount + excluded.amount, spent = b.spent + excluded.spent;
   end if;
 end $$;
