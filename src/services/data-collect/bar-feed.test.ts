@@ -38,7 +38,12 @@ function feedOn(
   const deps = { bus, exchanges, clock, failpoints: { hit: () => undefined } };
   const stop = new AbortController();
   const log = pino({ level: "silent" });
-  const silence = createSilence({ lengthMs: MINUTE_MS, staleAfterMs: 2_000, isReplay, clock });
+  const silence = createSilence({
+    lengthMs: MINUTE_MS,
+    staleAfterMs: 2_000,
+    marketNowMs: isReplay ? null : () => clock.nowMs(),
+    clock,
+  });
   const feed = new BarFeed({ deps, log, instrument: spx, timeFrame: "1m", silence, signal: stop.signal });
   return { feed, silence, published, links, stop };
 }

@@ -3,6 +3,7 @@ import type { Bus, EventOf } from "#shared/bus/bus.ts";
 import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
 import { createRedisBroker } from "#shared/bus/redis-broker.ts";
+import type { Clock } from "#shared/clock/clock.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import type { TestDatabase, TestRedis } from "#shared/db/test-database.ts";
 import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
@@ -182,7 +183,7 @@ export async function startReplica(
   database: TestDatabase,
   redis: TestRedis,
   venue: FakeVenue | Exchanges,
-  settings: Record<string, string> = {},
+  { settings = {}, clock = systemClock }: { settings?: Record<string, string>; clock?: Clock } = {},
 ): Promise<Replica> {
   const { db } = database;
   const log = pino({ level: "silent" });
@@ -195,7 +196,7 @@ export async function startReplica(
   const hits: FailpointContext[] = [];
   const exchanges = venue instanceof FakeVenue ? exchangesOf(venue) : venue;
   const failpoints: Deps["failpoints"] = { hit: (_point, context) => void hits.push(context) };
-  const ports = { db, bus, leader, exchanges, clock: systemClock, log, failpoints };
+  const ports = { db, bus, leader, exchanges, clock, log, failpoints };
   const service = createDataCollect(
     ports as Deps,
     dataCollectSettings.parse({ R3_DATA_COLLECT_REPEAT_MS: 100, ...settings }),

@@ -168,10 +168,12 @@ export class Feeds {
 
   #silenceOf({ instrumentId, timeFrame }: Feed & { kind: "bars" }): Silence {
     const { clock, exchanges } = this.#deps;
+    const venue = parseInstrumentId(instrumentId)?.venue ?? "";
+    const marketNowMs = (): number => exchanges.marketNowMs(venue) ?? clock.nowMs();
     return createSilence({
       lengthMs: timeFrameMs(timeFrame),
       staleAfterMs: this.staleAfterMs,
-      isReplay: exchanges.marketNowMs(parseInstrumentId(instrumentId)?.venue ?? "") === null,
+      marketNowMs: exchanges.marketNowMs(venue) === null ? null : marketNowMs,
       clock,
     });
   }

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { Bus, EventOf } from "#shared/bus/bus.ts";
+import type { Clock } from "#shared/clock/clock.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
@@ -16,9 +17,9 @@ let redis: TestRedis;
 let venue: VenueProcess;
 let running: { replica: Replica; exchanges: Exchanges } | null = null;
 
-async function start(settings = SETTINGS): Promise<Replica> {
-  const exchanges = venue.connect();
-  const replica = await startReplica(database, redis, exchanges, settings);
+async function start(settings = SETTINGS, clock: Clock = systemClock): Promise<Replica> {
+  const exchanges = venue.connect(clock);
+  const replica = await startReplica(database, redis, exchanges, { settings, clock });
   running = { replica, exchanges };
   return replica;
 }
@@ -71,6 +72,25 @@ describe("a session whose venue", () => {
     await venue.misbehave();
     await until(() => missing().length === 0);
   }, 60_000);
+
+  test.each([3_000, -3_000])(
+    "has a clock %i ms off this machine's runs without nothing",
+    async (offMs) => {
+      const clock = { ...systemClock, nowMs: () => systemClock.nowMs() - offMs };
+      const { bus } = await start(SETTINGS, clock);
+      const missing = await keepReports(database, bus, MADE_UP);
+      const told = await tellings(bus);
+      const heard = await listen(bus);
+      await until(() => heard.bars.length > 0);
+      const first = heard.bars[0]?.openAtMs ?? 0;
+      await until(() => (heard.bars.at(-1)?.openAtMs ?? 0) >= first + 6_000);
+      expect(told).toEqual([]);
+      // What the venue keeps back is noticed all the same.
+      await venue.misbehave({ fault: "stream-silent", kind: "market" }, { fault: "answer-5xx", what: "GET klines" });
+      await until(() => missing().includes("FEED_STALE"));
+    },
+    60_000,
+  );
 
   test("never acknowledges the subscription is told of it (FEED_STALE), until it does", async () => {
     await venue.misbehave({ fault: "subscription-unanswered", kind: "market" });

@@ -7,7 +7,8 @@ const SECOND_MS = 1_000;
 /** A series of bars of one second that is wanted from the time zero on. */
 function secondsOn({ isReplay = false } = {}) {
   const clock = createManualClock(0);
-  return { clock, silence: createSilence({ lengthMs: SECOND_MS, staleAfterMs: 2_000, isReplay, clock }) };
+  const marketNowMs = isReplay ? null : () => clock.nowMs();
+  return { clock, silence: createSilence({ lengthMs: SECOND_MS, staleAfterMs: 2_000, marketNowMs, clock }) };
 }
 
 test("a series without a bar is unknown until the first one is overdue, whatever frames come", async () => {

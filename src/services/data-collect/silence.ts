@@ -5,8 +5,8 @@ export interface SilenceOptions {
   lengthMs: number;
   /** How long a bar that is due (a replay: any frame) may stay away. */
   staleAfterMs: number;
-  /** The market's time is in its frames alone: a bar is never due by the clock. */
-  isReplay: boolean;
+  /** Now by the venue's clock, which the host's may differ from. Null: a replay, whose time is in its frames alone: no bar is ever due. */
+  marketNowMs: (() => number) | null;
   /** The longest pause between two questions; 5 seconds where it is not given. */
   longestPauseMs?: number;
   clock: Clock;
@@ -28,7 +28,7 @@ export interface Silence {
    */
   isOverdue(): boolean;
   /**
-   * Since when the bars of a wall-clock market are not current (wall clock): one is overdue, whatever frames come, until bars
+   * Since when the bars of a wall-clock market are not current (the venue's clock): one is overdue, whatever frames come, until bars
    * and frames have come again for three times `staleAfterMs`; or the subscription is not acknowledged, until it is. Null: they are
    * current. "unknown": none has gone out yet, and none is overdue. To be asked again and again: it remembers when one was late.
    */
@@ -48,31 +48,32 @@ const ACKNOWLEDGED_WITHIN_MS = 5_000;
 const SETTLED_FACTOR = 3;
 
 export function createSilence(options: SilenceOptions): Silence {
-  const { lengthMs, staleAfterMs, isReplay, longestPauseMs = LONGEST_PAUSE_MS, clock } = options;
-  const beganAtMs = clock.nowMs();
+  const { lengthMs, staleAfterMs, marketNowMs, longestPauseMs = LONGEST_PAUSE_MS, clock } = options;
+  const beganAtMs = marketNowMs?.() ?? 0;
   let lastCloseAtMs: number | null = null;
   let heardAtMs = clock.monotonicMs();
   let askAtMs = 0;
   let pauseMs = staleAfterMs;
   let connectAtMs = 0;
   let connectPauseMs = staleAfterMs;
-  /** `sinceMs` by the wall clock, `seenAtMs` monotonic: when a bar was last seen to be late. */
+  /** `sinceMs` by the venue's clock, `seenAtMs` monotonic: when a bar was last seen to be late. */
   let late: { sinceMs: number; seenAtMs: number } | null = null;
-  /** Wall clock and monotonic; null: it is acknowledged. */
+  /** The venue's clock and monotonic; null: it is acknowledged. */
   let subscribing: { sinceMs: number; monotonicMs: number } | null = null;
 
   const lateAtMs = (): number => (lastCloseAtMs ?? beganAtMs) + lengthMs + staleAfterMs;
+  const isLate = (): boolean => marketNowMs !== null && marketNowMs() >= lateAtMs();
 
   function noteLate(): void {
     const nowMs = clock.monotonicMs();
-    if (clock.nowMs() >= lateAtMs()) late = { sinceMs: late?.sinceMs ?? lateAtMs(), seenAtMs: nowMs };
+    if (isLate()) late = { sinceMs: late?.sinceMs ?? lateAtMs(), seenAtMs: nowMs };
     else if (late !== null && heardAtMs >= late.seenAtMs && nowMs - late.seenAtMs >= staleAfterMs * SETTLED_FACTOR)
       late = null;
   }
 
   return {
     subscribing() {
-      subscribing ??= { sinceMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+      subscribing ??= { sinceMs: marketNowMs?.() ?? 0, monotonicMs: clock.monotonicMs() };
     },
     acknowledged() {
       subscribing = null;
@@ -88,14 +89,14 @@ export function createSilence(options: SilenceOptions): Silence {
     },
     isOverdue() {
       const nowMs = clock.monotonicMs();
-      const isLate = isReplay ? nowMs - heardAtMs >= staleAfterMs : clock.nowMs() >= lateAtMs();
-      if (!isLate || nowMs < askAtMs) return false;
+      const isSilent = marketNowMs === null ? nowMs - heardAtMs >= staleAfterMs : isLate();
+      if (!isSilent || nowMs < askAtMs) return false;
       askAtMs = nowMs + pauseMs;
       pauseMs = Math.min(pauseMs * 2, longestPauseMs);
       return true;
     },
     staleSinceMs() {
-      if (isReplay) return null;
+      if (marketNowMs === null) return null;
       noteLate();
       if (late !== null) return late.sinceMs;
       if (subscribing !== null && clock.monotonicMs() - subscribing.monotonicMs >= ACKNOWLEDGED_WITHIN_MS)

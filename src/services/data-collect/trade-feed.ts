@@ -34,7 +34,7 @@ export class TradeFeed {
       staleAfterMs: options.quietAfterMs,
       longestPauseMs: LONGEST_PAUSE_MS,
       // A trade is never due by the clock.
-      isReplay: true,
+      marketNowMs: null,
       clock: options.deps.clock,
     });
   }

@@ -1,4 +1,5 @@
 import { pino } from "pino";
+import type { Clock } from "#shared/clock/clock.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
 import type { Exchanges } from "#shared/exchange/exchange.ts";
@@ -23,7 +24,7 @@ const SETTINGS = {
 /** The simulated venue with a market in wall-clock time. */
 export interface VenueProcess {
   /** Makes the engine's own connector to it. */
-  connect(): Exchanges;
+  connect(clock?: Clock): Exchanges;
   /** Sets the faults of its market in place of those before. */
   misbehave(...faults: readonly object[]): Promise<void>;
   stop(): Promise<void>;
@@ -32,11 +33,11 @@ export interface VenueProcess {
 export async function startVenueProcess(): Promise<VenueProcess> {
   const venue = await startPaperVenue([SETTINGS]);
   return {
-    connect: () =>
+    connect: (clock = systemClock) =>
       createCcxtExchanges({
         venues: [{ id: "paper", connector: "binance", restUrl: venue.url(MARKET) }],
         accounts: [],
-        clock: systemClock,
+        clock,
         log: pino({ level: "silent" }),
       }),
     misbehave: (...faults) => venue.control(MARKET, "faults", { faults }),

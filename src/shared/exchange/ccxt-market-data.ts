@@ -29,6 +29,8 @@ export interface MarketDataOptions {
   log: Logger;
 }
 
+/** Of an answer that took longer than this nobody knows when it was made, in milliseconds. */
+const MEASURED_WITHIN_MS = 1_000;
 /** Binance gives at most so many rows in one answer. */
 const PAGE = 1_000;
 
@@ -49,6 +51,8 @@ export class CcxtMarketData implements VenueMarketData {
   readonly #log: Logger;
   /** What was said of symbols that are left out; each is said once. */
   readonly #told = new Set<string>();
+  /** How far the venue's clock is ahead of ours, by the last answer. */
+  #aheadMs = 0;
 
   constructor({ venue, connection, hasKey, clock, log }: MarketDataOptions) {
     this.venue = venue;
@@ -181,8 +185,17 @@ export class CcxtMarketData implements VenueMarketData {
     return await this.#ask({ api: "public", method: "GET", path: "klines", params }, "bars", barsOf);
   }
 
+  /** The venue's clock, as it was measured with the last list of bars; ours as long as there was none. */
+  nowMs(): number {
+    return this.#clock.nowMs() + this.#aheadMs;
+  }
+
   async #serverTimeMs(): Promise<number> {
-    return await this.#ask({ api: "public", method: "GET", path: "time" }, "its time", serverTimeOf);
+    const askedAtMs = this.#clock.monotonicMs();
+    const serverMs = await this.#ask({ api: "public", method: "GET", path: "time" }, "its time", serverTimeOf);
+    const tookMs = this.#clock.monotonicMs() - askedAtMs;
+    if (tookMs <= MEASURED_WITHIN_MS) this.#aheadMs = Math.round(serverMs + tookMs / 2 - this.#clock.nowMs());
+    return serverMs;
   }
 
   async trades(query: { instrument: Instrument; fromId?: string; limit: number }): Promise<VenueTrade[]> {

@@ -6,7 +6,7 @@ import { CcxtAccount } from "./ccxt-account.ts";
 import { LazyConnection } from "./ccxt-lazy.ts";
 import { CcxtMarketData } from "./ccxt-market-data.ts";
 import { addressOf, type BinanceUrls, ordersAddressOf } from "./ccxt-urls.ts";
-import type { Exchanges, VenueAccount, VenueMarketData } from "./exchange.ts";
+import type { Exchanges, VenueAccount } from "./exchange.ts";
 
 /** A venue of the settings. Without a `restUrl` it is the real one. */
 interface VenueSettings extends BinanceUrls {
@@ -51,7 +51,7 @@ export function createCcxtExchanges(options: CcxtOptions): Exchanges {
   const bans = options.bans ?? createBans({ store: null, clock, log });
   const venueById = new Map(venues.map((venue) => [venue.id, venue]));
   const accountById = new Map(accounts.map((account) => [account.id, account]));
-  const marketData = new Map<string, VenueMarketData>();
+  const marketData = new Map<string, CcxtMarketData>();
   const opened = new Map<string, VenueAccount>();
   for (const { id, venue } of accounts) {
     if (venueById.has(venue)) continue;
@@ -71,6 +71,7 @@ export function createCcxtExchanges(options: CcxtOptions): Exchanges {
     });
   }
 
+  const isReplay = (id: string): boolean => venueById.get(id)?.marketClock === "replay";
   const orderAddresses = (accountId: string): string[] => {
     const venue = venueById.get(accountById.get(accountId)?.venue ?? "") ?? {};
     return [addressOf(venue), ordersAddressOf(venue, accountId)];
@@ -80,7 +81,7 @@ export function createCcxtExchanges(options: CcxtOptions): Exchanges {
     venues: venues.map(({ id }) => id),
     accounts: accounts.map(({ id, venue }) => ({ id, venue })),
     live: venues.some(isLive),
-    marketNowMs: (id) => (venueById.get(id)?.marketClock === "replay" ? null : clock.nowMs()),
+    marketNowMs: (id) => (isReplay(id) ? null : (marketData.get(id)?.nowMs() ?? clock.nowMs())),
     bannedUntilMs(id) {
       const venue = venueById.get(id);
       return venue === undefined ? null : bans.untilMs(addressOf(venue));
