@@ -101,3 +101,20 @@ test("a service that starts while Redis reads its file waits for it", async () =
   await startsWaiting({ REDIS_URL: redisUrl }, "Redis");
   redis.disconnect();
 }, 60_000);
+
+test("a process of all services stops within seconds while Redis is silent", async () => {
+  const { redisUrl } = await startRedis(supervisor, data, { durable: false, given: {} });
+  const service = await startProcess(["all"], { ...world.settings, REDIS_URL: redisUrl });
+  await untilReady(service);
+  const pid = supervisor.pidOf("redis") ?? 0;
+  process.kill(pid, "SIGSTOP");
+  try {
+    await eventually("it is missed", async () => (await service.readyz()).status === 503);
+    const { code, tookMs } = await service.stop();
+    expect(code).toBe(0);
+    // Nearly nine seconds were it one after another's deadlines.
+    expect(tookMs).toBeLessThan(5_000);
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+}, 60_000);

@@ -272,7 +272,10 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
       void sendHeartbeats({ bus, clock, log, services: alive, instance, version: VERSION, memoryBytes }, signal);
     },
   };
-  const parts = [...ports.parts, http, ...services, ...(outside ? [] : [beats])];
+  // Peers stop together, as in processes of their own: with Redis away each has deadlines to wait for. Their venue is the last.
+  const venue = services.filter(({ name }) => name === OUTSIDE);
+  const peers = services.filter(({ name }) => name !== OUTSIDE);
+  const parts = [...ports.parts, http, venue, peers, ...(outside ? [] : [beats])];
   return createRunner({ parts, clock: systemClock, log, stopTimeoutMs: general.R3_STOP_TIMEOUT_MS });
 }
 

@@ -36,8 +36,16 @@ export function connect(url: string, deadlineMs: number, more: { enableReadyChec
   });
   // Each command fails with it; the connection is made again by itself.
   redis.on("error", (error) => lastErrors.set(redis, reasonIn(error.message)));
+  const waiting = new Set<() => void>();
+  waitingFor.set(redis, waiting);
+  redis.on("ready", () => {
+    for (const wake of waiting) wake();
+  });
   return redis;
 }
+
+/** Who waits until a connection is usable: a listener for each of a crowd would look like a leak. */
+const waitingFor = new WeakMap<Redis, Set<() => void>>();
 
 /** Why a connection is not usable: a command that finds none says only that. */
 const lastErrors = new WeakMap<Redis, string>();
@@ -47,7 +55,7 @@ function reasonIn(message: string): string {
   return message.startsWith("NOAUTH") ? "it wants a password (redis://:password@host)" : message;
 }
 
-/** Waits until the connection is usable. Throws BROKER_UNAVAILABLE after the deadline. */
+/** Waits until a connection that `connect` made is usable. Throws BROKER_UNAVAILABLE after the deadline. */
 export async function usable(redis: Redis, deadlineMs: number): Promise<void> {
   if (redis.status === "ready") return;
   const ready = Promise.withResolvers<void>();
@@ -55,12 +63,13 @@ export async function usable(redis: Redis, deadlineMs: number): Promise<void> {
     () => ready.reject(brokerError(new Error(lastErrors.get(redis) ?? `not connected, ${redis.status}`))),
     deadlineMs,
   );
-  redis.once("ready", ready.resolve);
+  const waiting = waitingFor.get(redis);
+  waiting?.add(ready.resolve);
   try {
     await ready.promise;
   } finally {
     clearTimeout(timer);
-    redis.off("ready", ready.resolve);
+    waiting?.delete(ready.resolve);
   }
 }
 

@@ -11,7 +11,7 @@ function recorded(events: string[], name: string, more: Partial<Part> = {}): Par
   return { name, start: () => void events.push(`+${name}`), stop: () => void events.push(`-${name}`), ...more };
 }
 
-function run(parts: Part[], stopTimeoutMs = 100) {
+function run(parts: (Part | Part[])[], stopTimeoutMs = 100) {
   const clock = createManualClock();
   return { clock, runner: createRunner({ parts, clock, log, stopTimeoutMs }) };
 }
@@ -23,6 +23,20 @@ describe("the runner", () => {
     await runner.start();
     expect(await Promise.all([runner.stop(), runner.stop()])).toEqual([[], []]);
     expect(events).toEqual(["+a", "+b", "-b", "-a"]);
+  });
+
+  test("stops those of a list together, after what was started behind them", async () => {
+    const events: string[] = [];
+    const [slow, free] = [recorded(events, "b"), Promise.withResolvers<void>()];
+    const waiting = { ...slow, stop: () => free.promise.then(() => void events.push("-b")) };
+    const { runner } = run([recorded(events, "a"), [waiting, recorded(events, "c")], recorded(events, "d")]);
+    await runner.start();
+    const stopped = runner.stop();
+    await Bun.sleep(1);
+    expect(events).toEqual(["+a", "+b", "+c", "+d", "-d", "-c"]);
+    free.resolve();
+    expect(await stopped).toEqual([]);
+    expect(events.slice(6)).toEqual(["-b", "-a"]);
   });
 
   test("stops what was begun when a start fails, the failed one too", async () => {

@@ -9,7 +9,8 @@ export interface Part {
 }
 
 export interface RunnerOptions {
-  parts: readonly Part[];
+  /** Those of a list are started one after the other too, and stopped together. */
+  parts: readonly (Part | readonly Part[])[];
   clock: Clock;
   log: Logger;
   /** For all parts together. */
@@ -20,7 +21,7 @@ export interface RunnerOptions {
 export interface Runner {
   /** One after the other. When one fails, those already started are stopped, and its error is thrown. */
   start(): Promise<void>;
-  /** In reverse order, however often it is called. Gives the names of those that did not stop in time or failed to. */
+  /** In reverse order, those of a list together, however often it is called. Gives the names of those that did not stop in time or failed to. */
   stop(): Promise<readonly string[]>;
 }
 
@@ -28,7 +29,7 @@ export interface Runner {
 export function createRunner(options: RunnerOptions): Runner {
   const { parts, log } = options;
   const stopping = new AbortController();
-  const begun: Part[] = [];
+  const begun: Part[][] = [];
   let stopped: Promise<readonly string[]> | undefined;
   const stop = () => {
     stopping.abort();
@@ -37,28 +38,32 @@ export function createRunner(options: RunnerOptions): Runner {
   };
   return {
     async start() {
-      for (const part of parts) {
-        if (stopping.signal.aborted) return;
-        begun.push(part);
-        try {
-          await part.start?.(stopping.signal);
-        } catch (error) {
-          // A start that was broken off by a stop is no failure.
+      for (const step of parts) {
+        const together: Part[] = [];
+        begun.push(together);
+        for (const part of [step].flat()) {
           if (stopping.signal.aborted) return;
-          await stop();
-          throw error;
+          together.push(part);
+          try {
+            await part.start?.(stopping.signal);
+          } catch (error) {
+            // A start that was broken off by a stop is no failure.
+            if (stopping.signal.aborted) return;
+            await stop();
+            throw error;
+          }
+          log.debug({ part: part.name }, "started");
         }
-        log.debug({ part: part.name }, "started");
       }
     },
     stop,
   };
 }
 
-async function stopAll(begun: readonly Part[], { clock, log, stopTimeoutMs }: RunnerOptions): Promise<string[]> {
+async function stopAll(begun: readonly Part[][], { clock, log, stopTimeoutMs }: RunnerOptions): Promise<string[]> {
   const left = new Set<string>();
   const deadlineMs = clock.monotonicMs() + stopTimeoutMs;
-  for (const part of begun.toReversed()) {
+  const stopOne = async (part: Part): Promise<void> => {
     left.add(part.name);
     const timer = new AbortController();
     const stopped = Promise.resolve(part.stop?.()).then(
@@ -68,7 +73,8 @@ async function stopAll(begun: readonly Part[], { clock, log, stopTimeoutMs }: Ru
     await Promise.race([stopped, clock.sleep(Math.max(0, deadlineMs - clock.monotonicMs()), timer.signal)]);
     timer.abort();
     log.debug({ part: part.name, stopped: !left.has(part.name) }, "stopped");
-  }
+  };
+  for (const together of begun.toReversed()) await Promise.all(together.toReversed().map(stopOne));
   if (left.size > 0) log.error({ parts: [...left] }, "some parts did not stop in time");
   return [...left];
 }
