@@ -295,6 +295,25 @@ describe("a process that runs", () => {
     expect(reached).toEqual([true, false, false]);
   });
 
+  test("is not ready while someone else has locked tables of the engine, and is ready again by itself", async () => {
+    const service = await startProcess(["risk-manager"], world.settings);
+    try {
+      await untilReady(service);
+      await world.db.transaction(async ({ sql }) => {
+        await sql`lock table bus.log`;
+        await eventually("it is missed", async () => {
+          // The server ends a transaction that idles.
+          await sql`select 1`;
+          const { status, body } = await service.readyz();
+          return status === 503 && JSON.stringify(body).includes("Postgres (someone has locked the engine's tables)");
+        });
+      });
+      await untilReady(service);
+    } finally {
+      expect((await service.stop()).code).toBe(0);
+    }
+  });
+
   test("is not ready while a server is away, is ready again by itself, and has lost nothing", async () => {
     const redis = await layLine(world.settings["REDIS_URL"] ?? "");
     const postgres = await layLine(world.settings["DATABASE_URL"] ?? "");

@@ -81,8 +81,8 @@ export function watchServers(options: WatchOptions): ServerWatch {
   };
 }
 
-/** What a server says that is there and will take work by itself: it recovers after a crash, or reads its file. */
-const COMING_UP = new Set<unknown>(["57P03", "LOADING"]);
+/** What a server says that is there and will take work by itself: it recovers after a crash, its tables are locked, or it reads its file. */
+const COMING_UP = new Set<unknown>(["57P03", "55P03", "LOADING"]);
 /** How long a start waits for such a one, and how often it asks, in milliseconds. */
 const COMES_UP_WITHIN_MS = 60_000;
 const ASKS_EVERY_MS = 200;
