@@ -85,6 +85,11 @@ describe("the OpenAPI document of all services", () => {
     }
   });
 
+  test("says which bodies may be left out", () => {
+    const optional = operations.filter(([, { requestBody }]) => requestBody?.required === false).map(([name]) => name);
+    expect(optional).toEqual(["post /api/session-manager/sessions/{id}/stop"]);
+  });
+
   test("takes JSON bodies alone", () => {
     for (const [name, { requestBody }] of operations) {
       if (requestBody === undefined) continue;

@@ -16,10 +16,10 @@ import {
   type Action,
   act,
   allowedCommands,
-  type Command,
   changed,
   FIXED_BY_START,
   fieldsOf,
+  firstStep,
   lockedFields,
   newSession,
   type Outcome,
@@ -40,11 +40,18 @@ export interface CommandDeps {
   keys: IdempotencyKeys;
 }
 
+/** An action as it is asked for. */
+export interface Asked {
+  action: Action;
+  stopPolicy?: Session["stopPolicy"] | undefined;
+}
+
 /** Each is one transaction: the session's row, what belongs to it, its event, and the answer under its key. */
 export interface Commands {
   create(input: CreateSession, conditions: Conditions): Promise<Answer>;
   change(id: string, change: ChangeSession, conditions: Conditions): Promise<Answer>;
-  act(id: string, action: Action, conditions: Conditions): Promise<Answer>;
+  /** `stopPolicy`: of a stop, where it was told one. */
+  act(id: string, { action, stopPolicy }: Asked, conditions: Conditions): Promise<Answer>;
   remove(id: string, conditions: Conditions): Promise<Answer>;
 }
 
@@ -75,9 +82,9 @@ export function createCommands(context: CommandDeps): Commands {
   return {
     create: (input, conditions) => changesInTurn(() => commands.create(input, conditions)),
     change: (id, change, conditions) => changesInTurn(() => commands.change(id, change, conditions)),
-    act(id, action, conditions) {
-      const act = () => commands.act(id, action, conditions);
-      return action === "start" ? startsInTurn(act) : act();
+    act(id, asked, conditions) {
+      const act = () => commands.act(id, asked, conditions);
+      return asked.action === "start" ? startsInTurn(act) : act();
     },
     remove: (id, conditions) => commands.remove(id, conditions),
   };
@@ -89,12 +96,12 @@ function commandsOf(context: CommandDeps): Commands {
     create: async (input, conditions) => (await given(conditions)) ?? create(context, input, conditions),
     change: async (id, change, conditions) =>
       (await given(conditions)) ?? changeSession(context, { id, change, conditions }),
-    act: async (id, action, conditions) =>
+    act: async (id, { action, stopPolicy }, conditions) =>
       once(context, conditions, async (tx) => {
         const session = await lockSession(context, tx, { id, ifMatch: conditions.ifMatch });
         const nowMs = context.deps.clock.nowMs();
         const missing = missingSettings(session, context.deps.exchanges, nowMs);
-        return save(context, tx, session, settled(session, act(session, action, { nowMs, missing })));
+        return save(context, tx, session, settled(session, act(session, action, { nowMs, missing, stopPolicy })));
       }),
     remove: async (id, conditions) => (await given(conditions)) ?? removeSession(context, id, conditions),
   };
@@ -102,7 +109,7 @@ function commandsOf(context: CommandDeps): Commands {
 
 async function create(context: CommandDeps, input: CreateSession, conditions: Conditions): Promise<Answer> {
   const { clients, clock, bus } = context.deps;
-  const checked = await validateSession(input, CHECKED, clients);
+  const checked = await validateSession(input, { fields: CHECKED, keepsParams: false }, clients);
   if (checked === null) throw new AppError("INTERNAL", "permanent", "The strategy was not asked about.");
   const { strategyVersion, params } = checked;
   const id = crypto.randomUUID();
@@ -125,9 +132,9 @@ async function changeSession(
   checkIfMatch(read, conditions.ifMatch);
   refuseLocked(read.state, lockedFields(read, change));
   const fields = fieldsOf(change);
-  // Parameters of another strategy are not this one's.
-  const params = change.params ?? (change.strategy === undefined ? read.params : {});
-  const checked = await validateSession({ ...read, ...defined(change), params }, fields, context.deps.clients);
+  const wanted = { ...read, ...defined(change) };
+  const about = { fields, keepsParams: change.params === undefined };
+  const checked = await validateSession(wanted, about, context.deps.clients);
   return once(context, conditions, async (tx) => {
     const session = await lockSession(context, tx, { id, ifMatch: `"${read.version}"` });
     return save(context, tx, session, changed(session, { ...change, ...checked }, context.deps.clock.nowMs()));
@@ -174,7 +181,7 @@ async function save(context: CommandDeps, tx: Tx, before: Session, session: Sess
 /** The session an outcome leads to; what was refused is CONFLICT (409) with what is allowed. */
 function settled(session: Session, outcome: Outcome): Session {
   if (outcome.kind === "changed") return outcome.session;
-  throw conflict(session.state, outcome.allowed);
+  throw conflict(session.state, outcome);
 }
 
 function refuseLocked(state: SessionState, fields: readonly string[]): void {
@@ -183,7 +190,9 @@ function refuseLocked(state: SessionState, fields: readonly string[]): void {
   const others = fields.filter((field) => !FIXED_BY_START.includes(field));
   const reasons = [
     ...(fixed.length > 0 ? [`${fixed.join(", ")} may change before its first start only: make a new session`] : []),
-    ...(others.length > 0 ? [`${others.join(", ")} may change while it is CREATED or STOPPED only`] : []),
+    ...(others.length > 0
+      ? [`${others.join(", ")} may change while it is CREATED or STOPPED only: ${firstStep(state, "change")}`]
+      : []),
   ];
   throw new AppError("CONFLICT", "permanent", `The session is ${state}: ${reasons.join("; ")}.`, {
     details: { state, fields, allowed: allowedCommands(state) },
@@ -204,9 +213,10 @@ async function refuseDead(tx: Tx, id: string): Promise<void> {
   if (dead !== undefined) throw new AppError("CONFLICT", "permanent", `It cannot be deleted yet. ${dead.text}`);
 }
 
-function conflict(state: SessionState, allowed: readonly Command[]): AppError {
-  const may = allowed.length === 0 ? "nothing may be asked of it" : `it takes ${allowed.join(", ")}`;
-  return new AppError("CONFLICT", "permanent", `The session is ${state}: ${may}.`, { details: { state, allowed } });
+function conflict(state: SessionState, { asked, allowed }: Outcome & { kind: "refused" }): AppError {
+  const may = allowed.length === 0 ? "nothing may be asked of it now" : `it takes ${allowed.join(", ")}`;
+  const told = [firstStep(state, asked), may].filter((part) => part !== null).join("; ");
+  return new AppError("CONFLICT", "permanent", `The session is ${state}: ${told}.`, { details: { state, allowed } });
 }
 
 function unknown(): never {

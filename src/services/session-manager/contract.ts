@@ -38,6 +38,15 @@ export const changeSessionSchema = z
   .refine((change) => Object.values(change).some((value) => value !== undefined), "must name at least one field");
 export type ChangeSession = z.infer<typeof changeSessionSchema>;
 
+/** What a stop may be told. */
+export const stopSessionSchema = z
+  .strictObject({
+    stopPolicy: stopPolicy
+      .optional()
+      .describe("What becomes of its orders and position; the session's from then on. Default: the session's own"),
+  })
+  .optional();
+
 /** What was denied of a session's signals since its present start. Not part of its version. */
 export const denialsSchema = z.object({
   count: z.number().int().nonnegative(),

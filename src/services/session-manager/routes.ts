@@ -10,21 +10,26 @@ import type { Deps } from "#shared/service/service.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import { createAlertRoutes } from "./alert-routes.ts";
 import type { Commands, Conditions } from "./commands.ts";
-import { changeHeaders, changeSessionSchema, createSessionSchema, sessionViewSchema } from "./contract.ts";
+import {
+  changeHeaders,
+  changeSessionSchema,
+  createSessionSchema,
+  sessionViewSchema,
+  stopSessionSchema,
+} from "./contract.ts";
 import { etagOf } from "./etag.ts";
 import { type Answer, fingerprintOf } from "./idempotency.ts";
-import { ACTIONS, type Action } from "./session-rules.ts";
 import type { Store } from "./store.ts";
 
 const byId = z.object({ id: uuidText.describe("The session's id") });
 const cursor = z.tuple([epochMs, z.string()]);
 const refusals = { 404: problemSchema, 409: problemSchema, 412: problemSchema, 422: problemSchema };
 
-const SUMMARIES: Record<Action, string> = {
+const WITHOUT_BODY = ["start", "pause", "resume"] as const;
+const SUMMARIES: Record<(typeof WITHOUT_BODY)[number], string> = {
   start: "Starts a session: warm-up and reconciliation, then it trades",
   pause: "Pauses a session: from the answer on no entry is approved",
   resume: "Lets a paused session trade again",
-  stop: "Stops a session by its stop policy",
 };
 
 /** REST of sessions and of open alerts. A session's version is its ETag. */
@@ -123,12 +128,28 @@ function createChanges(commands: Commands, log: Logger) {
 }
 
 function createActions(commands: Commands, log: Logger) {
-  const routes = httpBase("session-manager", log);
-  for (const action of Object.keys(ACTIONS) as Action[]) {
+  const routes = httpBase("session-manager", log).post(
+    "/sessions/:id/stop",
+    async ({ params, body, headers, request, set }) => {
+      const stopPolicy = body?.stopPolicy;
+      const conditions = conditionsOf(request, headers, stopPolicy ?? null);
+      return told(await commands.act(params.id, { action: "stop", stopPolicy }, conditions), set.headers);
+    },
+    {
+      params: byId,
+      body: stopSessionSchema,
+      headers: changeHeaders,
+      response: { 200: sessionSchema, ...refusals },
+      detail: detail(
+        "Stops a session by its stop policy, or by the one given: keep leaves orders and position, cancel cancels what is open, flatten also closes the position",
+      ),
+    },
+  );
+  for (const action of WITHOUT_BODY) {
     routes.post(
       `/sessions/:id/${action}`,
       async ({ params, headers, request, set }) =>
-        told(await commands.act(params.id, action, conditionsOf(request, headers, null)), set.headers),
+        told(await commands.act(params.id, { action }, conditionsOf(request, headers, null)), set.headers),
       {
         params: byId,
         headers: changeHeaders,

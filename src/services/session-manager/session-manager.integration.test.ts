@@ -67,6 +67,7 @@ describe("creating a session", () => {
     [{ accountId: ".." }, ["accountId"]],
     [{ strategy: "", instrumentIds: [""] }, ["strategy", "instrumentIds.0"]],
     [{ capital: "-1" }, ["capital"]],
+    [{ capital: "1000000000000000" }, ["capital"]],
     [{ timeFrame: "1h" }, ["timeFrame"]],
     [{ riskPolicy: { sizing: { method: "percent-of-equity", percent: "100.1" } } }, ["riskPolicy.sizing.percent"]],
     [{ riskPolicy: { sizing: { method: "fixed-size", size: "0.00015" } } }, ["riskPolicy.sizing.size"]],
@@ -130,6 +131,50 @@ describe("asking something of a session", () => {
     const [row] = await database.db.sql`select state, run, version from reference.sessions`;
     expect(row).toEqual({ state: "STOPPING", run: 1, version: 5 });
     expect(published).toHaveLength(5);
+  });
+
+  test("stops by the policy that a stop is told, which is the session's from then on, or by its own", async () => {
+    const { id } = (await replica.create({}, { stopPolicy: "cancel" })).body;
+    const stop = (body?: unknown) => replica.call({ method: "POST", path: `/${id}/stop`, body });
+    await force(id, "RUNNING");
+    expect(fieldsOf(await stop({ stopPolicy: "sell" }))).toEqual(["stopPolicy"]);
+    expect(fieldsOf(await stop({ policy: "keep" }))).toEqual(["policy"]);
+    expect((await stop({})).body).toMatchObject({ state: "STOPPING", stopPolicy: "cancel" });
+    await force(id, "PAUSED");
+    expect((await stop({ stopPolicy: "flatten" })).body).toMatchObject({ state: "STOPPING", stopPolicy: "flatten" });
+    expect(published.at(-1)?.data).toMatchObject({ session: { state: "STOPPING", stopPolicy: "flatten" } });
+    expect((await stop({ stopPolicy: "keep" })).body.detail).toContain("a PATCH of stopPolicy changes");
+    expect((await replica.call({ path: `/${id}` })).body.stopPolicy).toBe("flatten");
+  });
+
+  test("a repeated stop of another policy is another request", async () => {
+    const { id } = (await replica.create()).body;
+    await force(id, "RUNNING");
+    const stop = (stopPolicy: string) =>
+      replica.call({ method: "POST", path: `/${id}/stop`, body: { stopPolicy }, headers: { "idempotency-key": "k" } });
+    expect((await stop("flatten")).status).toBe(200);
+    expect((await stop("flatten")).body).toMatchObject({ state: "STOPPING", stopPolicy: "flatten" });
+    expect((await stop("keep")).status).toBe(422);
+  });
+
+  test.each([
+    ["RUNNING", "start", "The session is RUNNING: stop it first; it takes pause, stop."],
+    ["PAUSED", "start", "The session is PAUSED: resume it, or stop it first; it takes resume, stop."],
+    ["CREATED", "pause", "The session is CREATED: start it first; it takes start, delete."],
+    ["STARTING", "pause", "The session is STARTING: wait until it is RUNNING; it takes stop."],
+    ["STOPPING", "start", "The session is STOPPING: wait until it is STOPPED; nothing may be asked of it now."],
+    ["STOPPED", "stop", "The session is STOPPED: it is stopped already; it takes start, delete."],
+  ])("in %s says which step comes before %s", async (state, action, detail) => {
+    const { id } = (await replica.create()).body;
+    await force(id, state);
+    expect((await act(id, action)).body.detail).toBe(detail);
+  });
+
+  test("says what comes before a delete", async () => {
+    const { id } = (await replica.create()).body;
+    await force(id, "FAULTED");
+    const refused = await replica.call({ method: "DELETE", path: `/${id}` });
+    expect(refused.body.detail).toBe("The session is FAULTED: stop it first; it takes start, stop.");
   });
 
   test("takes If-Match where it is given", async () => {
@@ -208,6 +253,40 @@ describe("changing a session", () => {
     expect((await change(id, { params: { slow: 40 } }, "*")).body.params).toEqual({ fast: 10, slow: 40 });
     expect(fieldsOf(await change(id, { timeFrame: "1h" }, "*"))).toEqual(["timeFrame"]);
     expect((await change(id, {}, "*")).status).toBe(422);
+  });
+
+  test("takes a newer version of its strategy and keeps its parameters, unless they are given", async () => {
+    const { id } = (await replica.create()).body;
+    replica.world.strategyVersion = "2.0.0";
+    const kept = await change(id, { strategy: "sma-cross" }, "*");
+    expect(kept.body).toMatchObject({ strategyVersion: "2.0.0", params: { fast: 5, slow: 30 } });
+    const given = await change(id, { strategy: "sma-cross", params: { fast: 7 } }, "*");
+    expect(given.body.params).toEqual({ fast: 7, slow: 30 });
+  });
+
+  test("says so where the kept parameters are none of the strategy's any more", async () => {
+    const { id } = (await replica.create()).body;
+    await database.db.sql`update reference.sessions set
+      session = jsonb_set(session, '{params}', '{"fast": "old"}') where id = ${id}`;
+    const refused = await change(id, { strategy: "sma-cross" }, "*");
+    expect(fieldsOf(refused)).toEqual(["params.fast"]);
+    expect(refused.body.detail).toBe(
+      "The session keeps its params, and sma-cross does not take them: params.fast must be a number. Give params with the change.",
+    );
+    expect((await change(id, { strategy: "sma-cross", params: { fast: "x" } }, "*")).body.detail).toBe(
+      "Some fields are not as they should be.",
+    );
+    expect((await change(id, { strategy: "sma-cross", params: { fast: 6 } }, "*")).status).toBe(200);
+  });
+
+  test("is refused in a session at work with the step that comes first", async () => {
+    const { id } = (await replica.create()).body;
+    await force(id, "RUNNING");
+    expect((await change(id, { capital: "7" }, "*")).body.detail).toBe(
+      "The session is RUNNING: capital may change while it is CREATED or STOPPED only: stop it first.",
+    );
+    await force(id, "STOPPING");
+    expect((await change(id, { capital: "7" }, "*")).body.detail).toEndWith("only: wait until it is STOPPED.");
   });
 
   test.each([

@@ -49,7 +49,7 @@ describe("what may be asked of a session", () => {
           kind: "changed",
           session: { state: ACTIONS[action], version: 6, updatedAtMs: 9 },
         });
-      } else expect(outcome).toEqual({ kind: "refused", allowed: allowedCommands(state) });
+      } else expect(outcome).toEqual({ kind: "refused", asked: action, allowed: allowedCommands(state) });
     }
     expect(remove(sessionIn(state), 9).kind).toBe(expected.includes("delete") ? "changed" : "refused");
   });

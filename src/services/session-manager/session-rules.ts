@@ -20,7 +20,9 @@ export const STARTING_REASON = "Waits until its strategy is warm and its account
 export const AT_WORK: readonly SessionState[] = ["STARTING", "RUNNING", "PAUSED", "STOPPING"];
 
 /** What became of something asked for. */
-export type Outcome = { kind: "changed"; session: Session } | { kind: "refused"; allowed: readonly Command[] };
+export type Outcome =
+  | { kind: "changed"; session: Session }
+  | { kind: "refused"; asked: Command; allowed: readonly Command[] };
 
 /** The fields that may change whatever the session does; all others only while it is at rest. */
 const ALWAYS_FREE: readonly string[] = ["name", "riskPolicy", "refreshIntervalMs", "stopPolicy"];
@@ -63,6 +65,41 @@ function mayAct(state: SessionState, action: Action): boolean {
 /** Why a step of a start has not been reached yet, in a sentence, where that was told. */
 export type Waits = Partial<Record<StartStep, string>>;
 
+/** What a person does before a state takes what it refuses, by what was asked. Where nothing stands, nothing leads there. */
+const STOP_FIRST = "stop it first";
+const START_FIRST = "start it first";
+const FIRST_STEPS: Readonly<Record<"change" | Command, Partial<Record<SessionState, string>>>> = {
+  change: restFirst(),
+  delete: restFirst(),
+  start: { ...restFirst(), STARTING: "it is started already", PAUSED: `resume it, or ${STOP_FIRST}` },
+  pause: { ...workFirst(), STARTING: "wait until it is RUNNING", PAUSED: "it is paused already" },
+  resume: { ...workFirst(), STARTING: "it runs by itself once it may", RUNNING: "it runs already" },
+  stop: {
+    CREATED: "it was never started",
+    STOPPING: "it stops already; a PATCH of stopPolicy changes what becomes of its orders and position",
+    STOPPED: "it is stopped already",
+  },
+};
+
+function restFirst(): Partial<Record<SessionState, string>> {
+  const stop = Object.fromEntries(["STARTING", "RUNNING", "PAUSED", "FAULTED"].map((state) => [state, STOP_FIRST]));
+  return { ...stop, STOPPING: "wait until it is STOPPED" };
+}
+
+function workFirst(): Partial<Record<SessionState, string>> {
+  return {
+    CREATED: START_FIRST,
+    STOPPING: `wait until it is STOPPED, then ${START_FIRST}`,
+    STOPPED: START_FIRST,
+    FAULTED: START_FIRST,
+  };
+}
+
+/** Which step comes first where a session in this state is asked for what it refuses. Null: no step leads there. */
+export function firstStep(state: SessionState, asked: "change" | Command): string | null {
+  return FIRST_STEPS[asked][state] ?? null;
+}
+
 /** What a session in STARTING waits for, in sentences: what the settings lack, and what was told last of each step. */
 export function startingReason(degraded: readonly Degradation[], waits: Waits): string {
   const reasons = new Set([...lacksOf(degraded), ...Object.values(waits)]);
@@ -80,19 +117,24 @@ function lacksOf(degraded: readonly Degradation[]): string[] {
   return degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "session-manager").map(({ text }) => text);
 }
 
+/** What an action is carried out with. `stopPolicy`: the session's from this stop on. */
+export interface Acting {
+  nowMs: number;
+  missing: readonly Degradation[];
+  stopPolicy?: Session["stopPolicy"] | undefined;
+}
+
 /**
  * Carries an action out, or says what is allowed instead. A start is a new run, and begins with what is `missing` from the
  * settings: who knows of more compares with this list, and tells again.
  */
-export function act(
-  session: Session,
-  action: Action,
-  { nowMs, missing }: { nowMs: number; missing: readonly Degradation[] },
-): Outcome {
-  if (!mayAct(session.state, action)) return { kind: "refused", allowed: allowedCommands(session.state) };
+export function act(session: Session, action: Action, { nowMs, missing, stopPolicy }: Acting): Outcome {
+  if (!mayAct(session.state, action))
+    return { kind: "refused", asked: action, allowed: allowedCommands(session.state) };
   if (action !== "start") {
     const reason = action === "stop" ? stoppingReason(session.degraded) : null;
-    return { kind: "changed", session: moved(session, ACTIONS[action], reason, nowMs) };
+    const told = stopPolicy === undefined ? session : { ...session, stopPolicy };
+    return { kind: "changed", session: moved(told, ACTIONS[action], reason, nowMs) };
   }
   const begun = { ...session, run: session.run + 1, degraded: [...missing] };
   return { kind: "changed", session: moved(begun, ACTIONS[action], startingReason(missing, {}), nowMs) };
@@ -100,7 +142,8 @@ export function act(
 
 /** Deletes a session that is at rest. Whether it still has a position or an open order is asked before. */
 export function remove(session: Session, nowMs: number): Outcome {
-  if (!mayTransition(session.state, "DELETED")) return { kind: "refused", allowed: allowedCommands(session.state) };
+  if (!mayTransition(session.state, "DELETED"))
+    return { kind: "refused", asked: "delete", allowed: allowedCommands(session.state) };
   return { kind: "changed", session: moved(session, "DELETED", null, nowMs) };
 }
 

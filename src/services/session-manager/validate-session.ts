@@ -20,13 +20,13 @@ export type Checked = Pick<CreateSession, (typeof STRATEGY)[number] | (typeof TR
 export const CHECKED: readonly string[] = [...STRATEGY, ...TRADING];
 
 /**
- * Asks the services that know about `fields`: strategy and parameters (strategy-executor), instruments (market-data), the
+ * Asks the services that know about `fields` (`keepsParams`: the parameters are those from before): strategy and parameters (strategy-executor), instruments (market-data), the
  * account (order-position-tracker). INVALID_INPUT with every wrong field at once; SERVICE_UNAVAILABLE when one cannot be
  * asked. The answer is null where neither the strategy nor its parameters were asked about.
  */
 export async function validateSession(
   input: Checked,
-  fields: readonly string[],
+  { fields, keepsParams }: { fields: readonly string[]; keepsParams: boolean },
   clients: ServiceClients,
 ): Promise<ValidatedStrategy | null> {
   const about = (names: readonly string[]) => fields.some((field) => names.includes(field));
@@ -36,9 +36,16 @@ export async function validateSession(
     about(TRADING) ? tradingFaults(input, clients) : [],
   ]);
   const errors = [...faults, ...(strategy === null ? [] : faultsOfStrategy(strategy))];
-  if (errors.length > 0) throw invalidInput(errors);
+  const ofKept = keepsParams && strategy?.kind === "invalid-params";
+  if (errors.length > 0) throw invalidInput(errors, ofKept ? keptParamsRefused(name, strategy.errors) : undefined);
   if (strategy?.kind !== "valid") return null;
   return { strategyVersion: strategy.strategyVersion, params: z.record(z.string(), z.json()).parse(strategy.params) };
+}
+
+/** Who changes a strategy alone has named no parameters that could be wrong. */
+function keptParamsRefused(strategy: string, errors: readonly FieldError[]): string {
+  const faults = errors.map(({ field, message }) => `${field} ${message}`).join("; ");
+  return `The session keeps its params, and ${strategy} does not take them: ${faults}. Give params with the change.`;
 }
 
 async function tradingFaults(input: Checked, clients: ServiceClients): Promise<FieldError[]> {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { decimal } from "./decimal.ts";
 import { degradationSchema, degradedEntriesSchema } from "./degradation.ts";
 import { instrumentSchema } from "./instrument.ts";
 import { decimalText, epochMs, idText, positiveDecimal, shortName } from "./schemas.ts";
@@ -61,6 +62,14 @@ export const paramsSchema = z
   .record(z.string(), z.json())
   .refine((params) => Object.keys(params).length <= MOST_PARAMS, `must have at most ${MOST_PARAMS} names`);
 
+/** More than any account holds: so many digits are a slip of the hand, and are not tied to a balance that changes. */
+const LEAST_TOO_MUCH = "1000000000000000";
+
+/** What a session or a backtest begins with, in the quote asset of its instruments. */
+const capitalText = positiveDecimal
+  .refine((text) => decimal(text).lt(LEAST_TOO_MUCH), `must be below ${LEAST_TOO_MUCH} (10^15)`)
+  .describe("What it begins with, in the quote asset of its instruments; below 10^15");
+
 /** One strategy with parameters on one or more instruments of an account, with a risk policy and capital. */
 export const sessionSchema = z.object({
   id: z.uuid(),
@@ -74,8 +83,7 @@ export const sessionSchema = z.object({
   instrumentIds: z.array(instrumentSchema.shape.id).length(1, "must name one instrument: a session trades one for now"),
   timeFrame: timeFrameSchema,
   accountId: shortName,
-  /** In the quote asset of its instruments. */
-  capital: positiveDecimal,
+  capital: capitalText,
   riskPolicy: riskPolicySchema,
   /** How often positions are to be revalued and managed, in milliseconds. Nothing reads it yet. */
   refreshIntervalMs: z.number().int().min(100).max(86_400_000),

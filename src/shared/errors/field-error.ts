@@ -7,9 +7,9 @@ export type FieldError = z.infer<typeof fieldErrorSchema>;
 
 const SENTENCE = "Some fields are not as they should be.";
 
-/** INVALID_INPUT (422) that names each wrong field. */
-export function invalidInput(errors: readonly FieldError[]): AppError {
-  return new AppError("INVALID_INPUT", "permanent", SENTENCE, { details: { errors } });
+/** INVALID_INPUT (422) that names each wrong field, with a sentence that says more than they do where there is one. */
+export function invalidInput(errors: readonly FieldError[], sentence = SENTENCE): AppError {
+  return new AppError("INVALID_INPUT", "permanent", sentence, { details: { errors } });
 }
 
 /** More than these help nobody: an answer is not made as large as the request likes. */

@@ -52,8 +52,11 @@ export function httpBase(service: string, log: Logger, options: HttpBaseOptions 
         log.error({ err: error, path: pathOf(request), requestId: requestIdOf(request) }, "request failed");
       return problemResponse(answer, request, set.headers);
     })
-    .onTransform(({ request, route, set, params, query, body }) => {
+    .onTransform((context) => {
       if (!jsonOnly) return;
+      const { request, route, set, params, query, body } = context;
+      // A route whose body may be left out takes nothing in its place.
+      if (body === NO_BODY) context.body = undefined;
       // A form that says so without a body is one that a page of anyone can send.
       const hasType = request.method !== "GET" && request.headers.has("content-type");
       if ((hasType || hasBody(request)) && !isJson(request)) {

@@ -90,6 +90,7 @@ function putRight(
   }
   if (operation.requestBody !== undefined && body !== undefined) {
     operation.requestBody.content = { [JSON_TYPE]: { schema: jsonSchemaOf(body) } };
+    operation.requestBody.required = !body.safeParse(undefined).success;
   }
   operation.responses ??= {};
   for (const [status, { content }] of Object.entries(operation.responses)) {
