@@ -7,7 +7,8 @@ import { benchSessions } from "./sessions.ts";
 import { benchTickToOrder } from "./tick-to-order.ts";
 
 const count = wholeNumber(10_000);
-const countsOf = (text: string, before: number[]): number[] => [...before, count(text)];
+const countsOf = (text: string, before: number[] | undefined): number[] => [...(before ?? []), count(text)];
+const SESSIONS = [100, 500, 1_000];
 
 const program = new Command("bench").description(
   "Benchmarks. Each starts and removes its own servers, and prints a table, then one line of JSON.",
@@ -30,12 +31,13 @@ program
   .description(
     "crowds of sessions on one market: until all run, to the last signal, and a burst of orders at one close",
   )
-  .argument("[sessions...]", "how many, one crowd after the other (default: 100 500 1000)", countsOf, [])
+  .argument("[sessions...]", `how many, one crowd after the other (default: ${SESSIONS.join(" ")})`, countsOf)
   .option("--burst <n>", "how many order at one close", wholeNumber(10_000), 250)
   .option("--rounds <n>", "rounds of a close with all signals and one with a burst", wholeNumber(1_000), 2)
   .option("--processes", "a process for each service", false)
-  .action((sessions: number[], options: { burst: number; rounds: number; processes: boolean }) =>
-    benchSessions({ ...options, sessions: sessions.length > 0 ? sessions : [100, 500, 1_000] }),
+  // Commander counts on from a default of its own: nothing given is undefined here.
+  .action((sessions: number[] | undefined, options: { burst: number; rounds: number; processes: boolean }) =>
+    benchSessions({ ...options, sessions: sessions ?? SESSIONS }),
   );
 
 program

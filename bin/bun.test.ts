@@ -1,16 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "#shared/clock/until.fixture.ts";
 
 let root: string;
 
@@ -23,6 +28,14 @@ beforeEach(() => {
 afterEach(() => {
   rmSync(root, { recursive: true });
 });
+
+/** A folder of these programs alone: no Bun of the machine is found there. */
+function programs(names: readonly string[]): string {
+  const folder = join(root, "programs");
+  mkdirSync(folder);
+  for (const name of names) symlinkSync(Bun.which(name) ?? "", join(folder, name));
+  return folder;
+}
 
 /** Runs bin/bun in a fresh clone, with a Bun that notes how it was called, and whose installation is this. */
 function run(args: readonly string[], installation = "mkdir -p node_modules") {
@@ -66,13 +79,33 @@ describe("bin/bun in a fresh clone", () => {
   });
 
   test.each([
-    ["bnech", /^There is no script "bnech"\. Did you mean bench\?\n$/],
-    ["xyzxyzxyz", /^There is no script "xyzxyzxyz"\. There are all, .*\.\n$/],
-  ])("says which script may be meant by %s", (script, says) => {
+    [["bnech"], /^There is no script "bnech"\. Did you mean bench\?\n$/],
+    [["xyzxyzxyz"], /^There is no script "xyzxyzxyz"\. There are all, .*\.\n$/],
+    [[], /^Which script\? bin\/bun run <script>\. There are all, .*\.\n$/],
+  ])("says which script may be meant by %j", (script, says) => {
     const repository = join(import.meta.dir, "..");
-    const done = Bun.spawnSync([join(repository, "bin/bun"), "run", script], { cwd: repository });
+    const done = Bun.spawnSync([join(repository, "bin/bun"), "run", ...script], { cwd: repository });
     expect(done.exitCode).toBe(1);
     expect(done.stderr.toString()).toEqual(expect.stringMatching(says));
+  });
+
+  test("leaves nothing of a Bun that it was fetching when it was interrupted, nor what another one has left", async () => {
+    const stub = join(root, "stub");
+    mkdirSync(stub);
+    mkdirSync(join(root, ".bun/bun-1.4.5.1/node_modules"), { recursive: true });
+    writeFileSync(join(stub, "npm"), `#!/bin/sh\ntouch part "${root}/fetching"\nexec sleep 60\n`);
+    chmodSync(join(stub, "npm"), 0o755);
+    const PATH = `${stub}:${programs(["sh", "dirname", "mkdir", "rm", "cat", "kill", "sleep", "touch"])}`;
+    const child = spawn(join(root, "bin/bun"), ["bin/up.ts"], {
+      env: { PATH, HOME: root },
+      detached: true,
+      stdio: "ignore",
+    });
+    const closed = once(child, "close");
+    await until(() => existsSync(join(root, "fetching")));
+    process.kill(-(child.pid ?? 0), "SIGINT");
+    expect(await closed).toEqual([130, null]);
+    expect(readdirSync(join(root, ".bun"))).toEqual([]);
   });
 
   test("leaves to Bun what is a script, a tool or a file", () => {

@@ -24,6 +24,14 @@ test("a folder that holds something else is refused and left as it is", () => {
   expect(readFileSync(join(path, "redis/keep.txt"), "utf8")).toBe("mine");
 });
 
+test("a file is refused in a sentence", () => {
+  const file = join(path, "README.md");
+  writeFileSync(file, "mine");
+  expect(() => takeDataFolder(file, "bin/up")).toThrow(
+    `${file} is a file; set R3_DATA_FOLDER to a folder, or to one that is to be made.`,
+  );
+});
+
 test("an empty folder and a new one are taken, and again with what lies there since", () => {
   for (const folder of [path, join(path, "new/deep")]) {
     takeDataFolder(folder, "bin/up").release();

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "#shared/errors/app-error.ts";
@@ -41,6 +41,8 @@ const MARK_TEXT = "This folder belongs to r3edge-engine: it makes, changes and r
 
 /** Makes the folder ours where it is new or empty. Nothing is touched in one that holds something else. */
 function makeOurs(path: string, command: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === false)
+    throw new Trouble(`${path} is a file; set R3_DATA_FOLDER to a folder, or to one that is to be made.`);
   mkdirSync(path, { recursive: true });
   if (!existsSync(join(path, MARK))) {
     if (readdirSync(path).length > 0)

@@ -50,26 +50,21 @@ function withDatabase(url: string, name: string): string {
 }
 
 /**
- * Whether a new demo may take the place of the run before: on a Postgres of our own it drops that run's database, and with
- * it every session that a person has made there. Throws a Trouble that says what to do.
+ * The names of the sessions that a person has made: on a Postgres of our own a new demo drops the databases of those before,
+ * and them with it.
  */
-export async function refuseToDropSessions(
+export async function ownSessions(
   { databaseUrl, ownPostgres }: PostgresServer,
   found: DemoRun | null,
-): Promise<void> {
-  if (!ownPostgres) return;
+): Promise<string[]> {
+  if (!ownPostgres) return [];
   const names: string[] = [];
   for (const database of await runDatabases(databaseUrl)) {
     const sessions = await sessionsIn(withDatabase(databaseUrl, database));
     const others = sessions.filter(({ id, state }) => id !== found?.sessionId && state !== "DELETED");
-    names.push(...others.map(({ name }) => `"${name}"`));
+    names.push(...others.map(({ name }) => name));
   }
-  if (names.length === 0) return;
-  const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
-  throw new Trouble(
-    `A new demo would remove your sessions (${names.slice(0, 3).join(", ")}${more}): \`bin/up\` goes on with them, ` +
-      "`bin/up --fresh` removes them, and another R3_DATA_FOLDER keeps them apart.",
-  );
+  return names;
 }
 
 /**

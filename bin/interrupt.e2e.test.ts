@@ -49,7 +49,7 @@ const isMakingData = (dataFolder: string) => (): boolean =>
 test("Ctrl-C at bin/up while Postgres' data is made ends it, and is no failure", async () => {
   const { code, said } = await interrupted(["bin/up.ts"], { R3_DATA_FOLDER: folder }, isMakingData(folder));
   expect(said).toMatch(
-    /^■ Postgres \(interrupted after N s\)\nInterrupted: .*\n✔ Everything stopped \(N s\)\nData and logs stay in .*\n$/,
+    /^■ Postgres \(interrupted after N s\)\nInterrupted \(SIGINT\): .*\n✔ Everything stopped \(N s\)\nData and logs stay in .*\n$/,
   );
   expect(code).toBe(130);
   expect(existsSync(join(postgresHome(folder), "data"))).toBe(false);

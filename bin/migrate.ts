@@ -7,9 +7,10 @@ import { OWN_SETTINGS } from "./own-settings.ts";
 import { SERVICES } from "./services.ts";
 
 try {
-  const { DATABASE_URL } = loadSettings([...SERVICES, OWN_SETTINGS]).general;
-  const server = { name: "Postgres", setting: "DATABASE_URL" };
-  const applied = await atStart(server, () => migrate(DATABASE_URL), { clock: systemClock });
+  const { general, given } = loadSettings([...SERVICES, OWN_SETTINGS]);
+  const setting = "DATABASE_URL";
+  const server = { name: "Postgres", setting, isDefault: given[setting] === undefined };
+  const applied = await atStart(server, () => migrate(general.DATABASE_URL), { clock: systemClock });
   process.stdout.write(applied.length === 0 ? "The database is up to date.\n" : `Applied: ${applied.join(", ")}.\n`);
 } catch (error) {
   fail(error);

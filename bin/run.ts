@@ -52,7 +52,6 @@ import { SERVICES } from "./services.ts";
 
 const VERSION = packageJson.version;
 const DAY_MS = 86_400_000;
-const POSTGRES = { name: "Postgres", setting: "DATABASE_URL" };
 /** The only service that stands outside the engine: it needs neither Postgres nor Redis. */
 const OUTSIDE = "paper-exchange";
 
@@ -67,6 +66,12 @@ interface Ports {
 /** Where a service is asked, by the URL that the settings give. */
 type PlaceOf = (service: string, url: string | undefined) => ServicePlace;
 
+/** A server of the settings, as a person knows it. */
+function serverOf({ given }: Settings, name: "Postgres" | "Redis") {
+  const setting = name === "Postgres" ? "DATABASE_URL" : "REDIS_URL";
+  return { name, setting, isDefault: given[setting] === undefined };
+}
+
 /** Connects to Postgres, Redis and the venues: the adapters behind every port. */
 async function connect(settings: Settings, log: Logger, registry: Registry, placeOf: PlaceOf): Promise<Ports> {
   const { general } = settings;
@@ -76,7 +81,7 @@ async function connect(settings: Settings, log: Logger, registry: Registry, plac
   const { R3_DATABASE_CONNECTIONS: maxConnections, R3_DATABASE_TIMEOUT_MS: timeoutMs } = general;
   const db = createPostgresDb(general.DATABASE_URL, { maxConnections, timeoutMs });
   const logStore = createPostgresLogStore(db);
-  const incarnation = await atStart(POSTGRES, () => logStore.incarnation(), { clock, log });
+  const incarnation = await atStart(serverOf(settings, "Postgres"), () => logStore.incarnation(), { clock, log });
   const seal = await readSeal(db);
   const onForged = watchForgedEntries({ db, bus: () => bus, clock, log, registry });
   const broker = sealBroker(createRedisBroker({ ...redis, incarnation }), seal, onForged);
@@ -97,10 +102,9 @@ async function connect(settings: Settings, log: Logger, registry: Registry, plac
   const redisWrites = createRedisWrites(redis);
   const watch = watchServers({
     servers: [
-      { ...POSTGRES, write: () => proveWritable(db) },
+      { ...serverOf(settings, "Postgres"), write: () => proveWritable(db) },
       {
-        name: "Redis",
-        setting: "REDIS_URL",
+        ...serverOf(settings, "Redis"),
         write: () => redisWrites.prove(),
         fits: () => redisWrites.refuseEviction(),
       },
@@ -224,7 +228,8 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
   let listening: Listening | null = null;
   const ownUrl = (): string => listening?.url ?? `http://${general.R3_HTTP_HOST}:${general.R3_HTTP_PORT}`;
   const outside = chosen.every(({ name }) => name === OUTSIDE);
-  if (!outside) await atStart(POSTGRES, () => migrate(general.DATABASE_URL), { clock: systemClock, log });
+  if (!outside)
+    await atStart(serverOf(settings, "Postgres"), () => migrate(general.DATABASE_URL), { clock: systemClock, log });
   const here: ServicePlace = { baseUrl: ownUrl, send: async (request) => app.handle(request) };
   const placeOf: PlaceOf = (service, url) =>
     url === undefined || chosen.some(({ name }) => name === service) ? here : elsewhere(url);

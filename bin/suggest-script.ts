@@ -2,10 +2,11 @@ import { scripts } from "#package" with { type: "json" };
 import { nearestName } from "#shared/config/nearest-name.ts";
 import { report, Trouble } from "./say.ts";
 
-/** What bin/bun becomes where there is no script of the name that it was asked to run. */
-const wanted = process.argv[2] ?? "";
+/** What bin/bun becomes where it was asked to run nothing, or something that is no script. */
+const wanted = process.argv[2];
 const names = Object.keys(scripts);
-const nearest = nearestName(wanted, names);
+const nearest = wanted === undefined ? null : nearestName(wanted, names);
 const hint = nearest === null ? `There are ${names.join(", ")}.` : `Did you mean ${nearest}?`;
-report(new Trouble(`There is no script "${wanted}". ${hint}`));
+const trouble = wanted === undefined ? "Which script? bin/bun run <script>." : `There is no script "${wanted}".`;
+report(new Trouble(`${trouble} ${hint}`));
 process.exitCode = 1;

@@ -66,15 +66,22 @@ describe("the supervisor", () => {
   test("does not start again what ended before it took work, and says what its log ends with", async () => {
     const failing = program("console.log('The port is taken.'); process.exit(1)", () => Promise.resolve(false));
     const refused = await supervisor.start(failing).catch(String);
-    expect(refused).toMatch(/ended while starting; .*\nThe port is taken\.$/);
+    expect(refused).toMatch(/ended while starting \(exit code 1\); .*\nThe port is taken\.$/);
     expect(supervisor.pidOf("program")).toBeNull();
     expect(events).toEqual([]);
+  });
+
+  test("says how one ended that wrote nothing, and why one could not be begun", async () => {
+    const mute = program("process.kill(process.pid, 'SIGKILL')", () => Promise.resolve(false));
+    expect(await supervisor.start(mute).catch(String)).toMatch(/ended while starting \(SIGKILL\); \S+ is empty\.$/);
+    const missing = { ...work(""), command: [join(folder, "nothing")] };
+    expect(await supervisor.start(missing).catch(String)).toMatch(/failed \(.*ENOENT.*\); \S+ is empty\.$/);
   });
 
   test("waits for work that ends, and ends what that has started with it", async () => {
     await supervisor.start(work("console.log('done')"));
     expect(lastLines(supervisor.logOf("program"))).toBe("done");
-    expect(await supervisor.start(work("process.exit(1)")).catch(String)).toContain("program failed; the end of");
+    expect(await supervisor.start(work("process.exit(1)")).catch(String)).toContain("program failed (exit code 1); ");
     const started = supervisor.start(
       work("const child = Bun.spawn(['sleep', '60']); console.log(child.pid); setInterval(() => {}, 1_000)"),
     );

@@ -45,6 +45,8 @@ interface Kept {
   record: ProcessRecord | null;
   pauseMs: number;
   startedAtMs: number;
+  /** How its process ended last. */
+  end: string;
   timer: Timer | null;
   /** It has taken work once: before, its end says that it cannot be started, and starting it again would not help. */
   started: boolean;
@@ -87,6 +89,7 @@ export class Supervisor {
       record: null,
       pauseMs: FIRST_PAUSE_MS,
       startedAtMs: 0,
+      end: "",
       timer: null,
       started: false,
       ending: false,
@@ -99,7 +102,9 @@ export class Supervisor {
       if (this.stopping) throw new Trouble("Stopped.");
       if (kept.ending && program.ends === true) return;
       if (kept.child === null)
-        throw new Trouble(this.whyNot(kept, program.ready === undefined ? "failed" : "ended while starting"));
+        throw new Trouble(
+          this.whyNot(kept, `${program.ready === undefined ? "failed" : "ended while starting"} (${kept.end})`),
+        );
       if (kept.started) return;
       if (performance.now() > untilMs)
         throw new Trouble(
@@ -160,7 +165,9 @@ export class Supervisor {
   }
 
   private whyNot(kept: Kept, what: string): string {
-    return `${kept.program.name} ${what}; the end of ${this.logOf(kept.program.name)} says:\n${lastLines(this.logOf(kept.program.name))}`;
+    const log = this.logOf(kept.program.name);
+    const lines = lastLines(log);
+    return `${kept.program.name} ${what}; ${lines === "" ? `${log} is empty.` : `the end of ${log} says:\n${lines}`}`;
   }
 
   private launch(kept: Kept, first: boolean): void {
@@ -183,6 +190,7 @@ export class Supervisor {
       if (kept.child !== child) return;
       kept.child = null;
       kept.record = null;
+      kept.end = detail;
       if (kept.started && !this.stopping && !kept.ending) this.restartLater(kept, detail);
     };
     child.once("error", (error) => gone(error.message));

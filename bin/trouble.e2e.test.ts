@@ -194,6 +194,7 @@ describe("a mistyped command", () => {
     [["bin/up.ts", "--kill", "99"], "has to be a whole number from 1 to 11"],
     [["bin/up.ts", "--kill", "1", "--bars", "30"], "The first 30 bars hold 0 orders, too few for 1 kills."],
     [["bin/up.ts", "--seed", "1"], "--seed draws the kills that --kill asks for; give both or neither."],
+    [["bin/up.ts", "--yes"], "--yes answers what --fresh asks; give both or neither."],
     [["bin/up.ts", "--until-demo-ends", "--bars", "20", "--faults", "1"], "--bars has to be at least 495."],
     [
       ["bin/test.ts", "--full", "--self-check"],

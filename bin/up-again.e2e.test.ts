@@ -35,8 +35,13 @@ test("bin/up goes on with what a person made of the demo's engine, and removes n
     expect((await fetch(url, { method: "DELETE" })).status).toBe(204);
   });
   expect(first.code).toBe(0);
-  expect(first.said).toContain("Interrupted: stopping everything");
-  expect(first.said).toEndWith(`Data and logs stay in ${folder}; \`bin/up\` starts from there again.\n`);
+  expect(first.said).toContain("Interrupted (SIGINT): stopping everything");
+  const at = (text: string) => first.said.indexOf(text);
+  expect(at("✔ Services, in one process")).toBeLessThan(at("services and their API"));
+  expect(at("/api/session-manager/sessions")).toBeLessThan(at("✔ Demo session created"));
+  expect(first.said).toEndWith(
+    `Data and logs stay in ${folder} (R3_DATA_FOLDER); \`bin/up\` with the same settings starts from there again.\n`,
+  );
 
   const again = await up([], async (sessions) => {
     expect(names.parse(await getJson(sessions)).items).toEqual([{ name: "mine" }]);
@@ -49,6 +54,11 @@ test("bin/up goes on with what a person made of the demo's engine, and removes n
   expect(other.said).toContain('A new demo would remove your sessions ("mine"): `bin/up` goes on with them');
   expect(loadRun(folder)?.bars).toBe(20);
 
-  const fresh = await up(["--bars", "21", "--fresh", "--until-demo-ends"]);
+  const unasked = await up(["--bars", "21", "--fresh"]);
+  expect(unasked.code).toBe(1);
+  expect(unasked.said).toContain('--fresh would remove your sessions ("mine"): add --yes to remove them');
+  expect(loadRun(folder)?.bars).toBe(20);
+
+  const fresh = await up(["--bars", "21", "--fresh", "--yes", "--until-demo-ends"]);
   expect(fresh).toEqual({ code: 0, said: expect.stringContaining("bar 21 of 21") });
 }, 180_000);

@@ -10,6 +10,8 @@ export interface UpOptions {
   /** Undefined: not said. */
   bars?: number;
   fresh: boolean;
+  /** What --fresh asks is answered. */
+  yes: boolean;
   processes: boolean;
   /** The kills on the way. Empty: none. */
   plan: readonly PlannedKill[];
@@ -19,6 +21,7 @@ export interface UpOptions {
 }
 
 const DEFAULT_SEED = 1;
+const MOST_SEED = 1_000_000_000;
 
 /** A fault that never strikes would say nothing of the engine. */
 function refuseFewBars(seed: number, bars: number, closes: readonly number[]): void {
@@ -37,15 +40,20 @@ export function readUpOptions(argv: readonly string[]): UpOptions {
       "Starts Postgres, Redis and every service, and runs the demo session on twenty years of real market data.",
     )
     .option("--until-demo-ends", "stop when the demo has ended; exit 0 only if all accounts of it are equal", false)
-    .option("--bars <n>", `play the first bars only, of ${closes.length}`, wholeNumber(closes.length))
-    .option("--fresh", "play a new demo; the one before goes, with every session in the data folder", false)
+    .option("--bars <n>", `play the first bars only, 1 to ${closes.length}`, wholeNumber(closes.length))
+    .option("--fresh", "play a new demo; the one before goes, and sessions of yours if you say yes", false)
+    .option("--yes", "with --fresh: remove them without asking", false)
     .option("--processes", "one process for each service", false)
-    .option("--kill <k>", "kill this many times on the way, at places the seed draws", wholeNumber(KILL_POINTS.length))
-    .option("--seed <n>", `draws the kills (default: ${DEFAULT_SEED})`, wholeNumber(1_000_000_000))
+    .option(
+      "--kill <k>",
+      `kill this many times on the way, 1 to ${KILL_POINTS.length}, at places the seed draws`,
+      wholeNumber(KILL_POINTS.length),
+    )
+    .option("--seed <n>", `draws the kills, 1 to ${MOST_SEED} (default: ${DEFAULT_SEED})`, wholeNumber(MOST_SEED))
     .option(
       "--faults <seed>",
-      "the venue misbehaves on the way: every fault that changes nothing of what it executes",
-      wholeNumber(1_000_000_000),
+      `the venue misbehaves on the way, drawn by a seed of 1 to ${MOST_SEED}: every fault that changes nothing of what it executes`,
+      wholeNumber(MOST_SEED),
     )
     .option("--json", "say nothing but the last line", false)
     .addHelpText(
@@ -62,6 +70,7 @@ export function readUpOptions(argv: readonly string[]): UpOptions {
   } = command.opts<Omit<UpOptions, "plan" | "faults"> & { kill?: number; seed?: number; faults?: number }>();
   if (kill === undefined && seed !== undefined)
     command.error("error: --seed draws the kills that --kill asks for; give both or neither.");
+  if (given.yes && !given.fresh) command.error("error: --yes answers what --fresh asks; give both or neither.");
   try {
     const bars = given.bars ?? closes.length;
     if (faults !== null) refuseFewBars(faults, bars, closes);

@@ -3,10 +3,11 @@ import Table from "cli-table3";
 import type { GeneralSettings } from "#shared/config/general.ts";
 import { loadSettings } from "#shared/config/load.ts";
 import { foldersOf } from "#shared/strategy-threads/catalogue.ts";
+import { agreeToDrop } from "./agree-to-drop.ts";
 import { chooseRun } from "./choose-run.ts";
 import { type DataFolder, takeDataFolder } from "./data-folder.ts";
 import { isThere } from "./demo.ts";
-import { prepareDatabase, refuseOtherRuns, refuseToDropSessions } from "./demo-database.ts";
+import { ownSessions, prepareDatabase, refuseOtherRuns } from "./demo-database.ts";
 import { beginRun, type DemoRun, demoCloses, loadRun } from "./demo-run.ts";
 import { type Engine, startEngine, writePlaces } from "./engine.ts";
 import type { PlannedKill } from "./kill-plan.ts";
@@ -38,7 +39,7 @@ async function takeRun(data: DataFolder, options: UpOptions, server: PostgresSer
   const choice = chooseRun(found, options);
   if (choice.kind === "begin") {
     await refuseOtherRuns(server, null);
-    if (!options.fresh) await refuseToDropSessions(server, found);
+    await agreeToDrop(await ownSessions(server, found), options);
   }
   if (choice.says !== null) say(choice.says);
   if (choice.kind === "begin") return beginRun(data.path, options.bars ?? demoCloses().length);
@@ -55,18 +56,33 @@ function refuseForeignKills(plan: readonly PlannedKill[], given: Readonly<Record
   }
 }
 
-function showPlaces({ urls, data, run }: Engine): void {
-  const table = new Table({ head: ["where to look", ""], style: { head: [], border: [] } });
-  const isOneProcess = new Set(Object.values(urls)).size === 1;
-  const pages = isOneProcess ? [["services and their API", `${urls["session-manager"]}/`]] : Object.entries(urls);
-  table.push(
-    ...pages,
-    ["sessions", `${urls["session-manager"]}/api/session-manager/sessions`],
-    ["orders", `${urls["order-position-tracker"]}/api/order-position-tracker/orders?sessionId=${run.sessionId ?? ""}`],
-    ["equity", `${urls["order-position-tracker"]}/api/order-position-tracker/equity?sessionId=${run.sessionId ?? ""}`],
-    ["logs", data.logs],
-  );
+function sayTable(head: string, rows: readonly (readonly [string, string])[]): void {
+  const table = new Table({ head: [head, ""], style: { head: [], border: [] } });
+  table.push(...rows.map((row) => [...row]));
   say(table.toString());
+}
+
+/** Where to look, from the moment that there is something. */
+function showPlaces({ urls, data }: Engine): void {
+  const isOneProcess = new Set(Object.values(urls)).size === 1;
+  const api = urls["session-manager"];
+  const pages: [string, string][] = isOneProcess ? [["services and their API", `${api}/`]] : Object.entries(urls);
+  sayTable("where to look", [
+    ...pages,
+    ["sessions", `${api}/api/session-manager/sessions`],
+    ["alerts", `${api}/api/session-manager/alerts`],
+    ["orders", `${urls["order-position-tracker"]}/api/order-position-tracker/orders`],
+    ["logs", data.logs],
+  ]);
+}
+
+function showDemo({ urls, run }: Engine): void {
+  const tracker = `${urls["order-position-tracker"]}/api/order-position-tracker`;
+  if (run.sessionId !== null)
+    sayTable("the demo's session", [
+      ["orders", `${tracker}/orders?sessionId=${run.sessionId}`],
+      ["equity", `${tracker}/equity?sessionId=${run.sessionId}`],
+    ]);
   say("Everything goes on running; Ctrl-C stops all of it. A session of your own: docs/first-session.md.");
 }
 
@@ -86,6 +102,7 @@ async function up(options: UpOptions, { data, supervisor, general, given, sinceM
     ),
   );
   writePlaces(engine);
+  showPlaces(engine);
   // The start does not wait for it.
   if (!options.untilDemoEnds) {
     const folders = foldersOf(general.R3_STRATEGY_FOLDERS);
@@ -98,7 +115,7 @@ async function up(options: UpOptions, { data, supervisor, general, given, sinceM
     say(gone);
   } else if (!run.done) equal = await playDemo(engine, { plan: options.plan, faultSeed: options.faults }, sinceMs);
   if (!options.untilDemoEnds) {
-    showPlaces(engine);
+    showDemo(engine);
     await new Promise(() => {});
   }
   return equal ? 0 : 1;
@@ -108,7 +125,7 @@ async function up(options: UpOptions, { data, supervisor, general, given, sinceM
 function sayWhatStays(data: DataFolder): void {
   const run = loadRun(data.path);
   const next = run?.done === false ? "goes on with the demo" : "starts from there again";
-  say(`Data and logs stay in ${data.path}; \`bin/up\` ${next}.`);
+  say(`Data and logs stay in ${data.path} (R3_DATA_FOLDER); \`bin/up\` with the same settings ${next}.`);
 }
 
 async function main(options: UpOptions): Promise<number> {
@@ -121,10 +138,12 @@ async function main(options: UpOptions): Promise<number> {
   const data = takeDataFolder(resolve(import.meta.dir, "..", folder), "bin/up");
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
   let interrupts = 0;
-  const interrupt = (): void => {
+  const interrupt = (name: NodeJS.Signals): void => {
     interrupts += 1;
     beInterrupted();
-    if (interrupts === 1) say("Interrupted: stopping everything; Ctrl-C once more stops at once.");
+    // Said also where all else is quiet: without it nobody would know why there is no last line.
+    if (interrupts === 1)
+      report(new Trouble(`Interrupted (${name}): stopping everything; Ctrl-C once more stops at once.`));
     const atOnce = interrupts > 1;
     const stopped = closingStep(atOnce ? "Everything stopped at once" : "Everything stopped", async () => {
       await (atOnce ? supervisor.stopNow() : supervisor.stop());

@@ -71,7 +71,11 @@ export function sentenceOf(error: unknown): string {
   return error instanceof AppError ? error.message : "Something went wrong here; the log says what.";
 }
 
-/** The text of anything that was thrown. */
+/** The text of anything that was thrown, never empty: one without words has those of what it is made of, its code or its name. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error) || "nothing was said";
+  if (error.message !== "") return error.message;
+  if (error instanceof AggregateError && error.errors.length > 0)
+    return [...new Set(error.errors.map(messageOf))].join("; ");
+  return "code" in error && typeof error.code === "string" && error.code !== "" ? error.code : error.name;
 }

@@ -132,6 +132,20 @@ describe("the watch over servers", () => {
     expect(clock.sleeping).toBe(0);
   });
 
+  test("says of a server that nobody has named that it was looked for at the default", async () => {
+    const clock = createManualClock();
+    const write = () => Promise.reject(new AppError("DATABASE_UNAVAILABLE", "outage", "It is away."));
+    const watch = watchServers({
+      servers: [{ name: "Postgres", setting: "DATABASE_URL", isDefault: true, write }],
+      clock,
+      log,
+    });
+    const refused = Promise.resolve(watch.start?.(AbortSignal.abort())).catch((error: Error) => error.message);
+    expect(await refused).toBe(
+      "Postgres is looked for where the default of DATABASE_URL says, and cannot be used there: It is away. Set DATABASE_URL; `bin/up` starts one of its own.",
+    );
+  });
+
   test("asks now and then whether a server is still set as it has to be, and with each write until it is again", async () => {
     const clock = createManualClock();
     const at = { asked: 0, fits: true };

@@ -9,6 +9,8 @@ export interface WatchedServer {
   name: string;
   /** The variable that says where it is. */
   setting: string;
+  /** Nobody has set it: the server is looked for where its default says. */
+  isDefault?: boolean;
   /** A real write; throws where it is not taken. A server that is full or read-only answers a ping. */
   write(): Promise<void>;
   /** Throws where the server is not set as it has to be. Asked at the start, and now and then: a hand may change it. */
@@ -81,6 +83,8 @@ export function watchServers(options: WatchOptions): ServerWatch {
   };
 }
 
+type ServerName = Pick<WatchedServer, "name" | "setting" | "isDefault">;
+
 /** What a server says that is there and will take work by itself: it recovers after a crash, its tables are locked, or it reads its file. */
 const COMING_UP = new Set<unknown>(["57P03", "55P03", "LOADING"]);
 /** How long a start waits for such a one, and how often it asks, in milliseconds. */
@@ -92,7 +96,7 @@ const ASKS_EVERY_MS = 200;
  * coming up is waited for, and then also where it does not answer for a while.
  */
 export async function atStart<Result>(
-  server: Pick<WatchedServer, "name" | "setting">,
+  server: ServerName,
   run: () => Promise<Result>,
   { clock, log, signal = new AbortController().signal }: { clock: Clock; log?: Logger; signal?: AbortSignal },
 ): Promise<Result> {
@@ -112,8 +116,10 @@ export async function atStart<Result>(
   }
 }
 
-function refusalOf({ name, setting }: Pick<WatchedServer, "name" | "setting">, error: AppError): AppError {
-  const text = `${name}, which ${setting} names, cannot be used: ${reasonOf(error)}.`;
+function refusalOf({ name, setting, isDefault = false }: ServerName, error: AppError): AppError {
+  const text = isDefault
+    ? `${name} is looked for where the default of ${setting} says, and cannot be used there: ${reasonOf(error)}. Set ${setting}; \`bin/up\` starts one of its own.`
+    : `${name}, which ${setting} names, cannot be used: ${reasonOf(error)}.`;
   return new AppError(error.code, error.kind, text, { cause: error, details: error.details });
 }
 
