@@ -44,7 +44,11 @@ test("docs/first-session.md: what it says to type makes a session that trades, a
     expect((await ask(`order-position-tracker/positions?sessionId=${id}`)).items).toHaveLength(1);
     expect((await ask(`order-position-tracker/equity?sessionId=${id}`)).items.length).toBeGreaterThan(3);
     expect((await ask(`risk-manager/decisions?sessionId=${id}`)).items[0]).toMatchObject({ kind: "approved" });
-    expect(await ask("order-position-tracker/accounts/me")).toMatchObject({ id: "me", venue: "my-paper" });
+    expect(await ask("order-position-tracker/accounts/me")).toMatchObject({
+      id: "me",
+      venue: "my-paper",
+      balances: { USD: { total: expect.any(String), owned: expect.any(String), free: expect.any(String) } },
+    });
     const missing = async () => (await ask(url))["degraded"] as { code: string }[];
     await postJson(`${api}/paper-exchange/markets/mine/control/faults`, faults);
     await eventually("it says the ban", async () => (await missing())[0]?.code === "VENUE_BANNED", 15_000);

@@ -2,6 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { TradingState } from "#shared/domain/account.ts";
+import { decimal, plain } from "#shared/domain/decimal.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import type { VenueAccount } from "#shared/exchange/exchange.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import type { Parts } from "./parts.ts";
@@ -21,6 +24,7 @@ import {
   runSession,
   statesOf,
 } from "./tracker-rows.fixture.ts";
+import { DEPOSIT } from "./venue-process.fixture.ts";
 
 let world: World;
 let desk: Desk;
@@ -29,6 +33,7 @@ useDesks(14, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) 
 });
 
 const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
+const free = (owned: string) => plain(decimal(DEPOSIT).minus(owned));
 const sends = () => desk.proxy.passed.filter(({ what }) => what === "POST order").length;
 
 /** Often enough for a test to see two of them. */
@@ -49,8 +54,9 @@ async function putAccount(state: TradingState): Promise<void> {
   await world.database.db.sql`update reference.accounts set trading_state = ${state} where id = ${desk.marketId}`;
 }
 
-async function rest(path: string): Promise<{ status: number; body: Record<string, unknown> }> {
-  const exchanges = { accounts: [{ id: desk.marketId, venue: desk.marketId }] };
+type Asked = Promise<{ status: number; body: Record<string, unknown> }>;
+async function rest(path: string, account: Pick<VenueAccount, "balances"> = desk.outside): Asked {
+  const exchanges = { accounts: [{ id: desk.marketId, venue: desk.marketId }], account: () => account };
   const deps = { db: world.database.db, exchanges, log: pino({ level: "silent" }) };
   const url = `http://localhost/api/order-position-tracker${path}`;
   const answer = await createRoutes({ deps } as unknown as Parts).handle(new Request(url));
@@ -222,21 +228,39 @@ describe("a query", () => {
     ["/equity?sessionId=", "query.sessionId", "must not be empty"],
     ["/equity", "query.sessionId", "is missing"],
     ["/orders?sesionId=x", "query.sesionId", "is not known here; known: limit, cursor, sessionId"],
-    ["/accounts?id=x", "query.id", "is not known here; nothing may stand here"],
+    ["/accounts?id=x", "query.id", "is not known here; known: atVenue"],
   ])("%s is refused", async (path, field, message) => {
     expect(await rest(path)).toMatchObject({ status: 422, body: { errors: [{ field, message }] } });
   });
 });
 
 describe("GET /accounts/:id", () => {
-  test("sums what its sessions own, and a deleted one owns nothing any more", async () => {
+  test("shows what there is, what its sessions own and what is free; a deleted session owns nothing any more", async () => {
     await desk.startTracker();
     const first = await runSession(world, desk, { capital: "400" });
     await runSession(world, desk, { capital: "300" });
     const path = `/accounts/${desk.marketId}`;
-    expect((await rest(path)).body).toMatchObject({ tradingState: "ACTIVE", balances: { USD: "700" } });
+    expect((await rest(path)).body).toMatchObject({
+      tradingState: "ACTIVE",
+      balances: { USD: { total: DEPOSIT, owned: "700", free: free("700") } },
+      balancesReason: null,
+    });
     await changeSession(world, desk, first, { state: "DELETED" });
-    expect((await rest(path)).body).toMatchObject({ balances: { USD: "300" } });
-    expect((await rest("/accounts")).body).toMatchObject({ items: [{ balances: { USD: "300" } }] });
+    const balances = { USD: { total: DEPOSIT, owned: "300", free: free("300") } };
+    expect((await rest(path)).body).toMatchObject({ balances });
+    expect((await rest("/accounts")).body).toMatchObject({ items: [{ balances }] });
+  });
+
+  test("asks no venue where that is not wanted, and says why where one does not answer", async () => {
+    await desk.startTracker();
+    await runSession(world, desk, { capital: "300" });
+    const path = `/accounts/${desk.marketId}`;
+    const away = {
+      balances: () => Promise.reject(new AppError("VENUE_UNAVAILABLE", "outage", "It does not answer.")),
+    };
+    const unknown = { balances: { USD: { total: null, owned: "300", free: null } } };
+    const why = "The venue could not be asked. It does not answer.";
+    expect((await rest(path, away)).body).toMatchObject({ ...unknown, balancesReason: why });
+    expect((await rest(`${path}?atVenue=false`, away)).body).toMatchObject({ ...unknown, balancesReason: null });
   });
 });

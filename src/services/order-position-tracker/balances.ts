@@ -43,6 +43,27 @@ export async function heldAtVenue(account: VenueAccount): Promise<Amounts> {
   return new Map(balances.map(({ asset, free, locked }) => [asset, decimal(free).plus(locked)]));
 }
 
+/** What an account has of an asset, what of it its sessions own, and what is left. Below zero: they own more than there is. */
+export interface AssetBalance {
+  /** Null, and so is what is left: the venue was not asked or did not answer. */
+  total: string | null;
+  owned: string;
+  free: string | null;
+}
+
+/** The balances of an account by asset, without those of which there is nothing. `held` null: not known. */
+export function balancesOf(owned: Amounts, held: Amounts | null): Record<string, AssetBalance> {
+  const there = [...(held ?? [])].filter(([, amount]) => !amount.isZero()).map(([asset]) => asset);
+  const assets = [...new Set([...owned.keys(), ...there])].toSorted();
+  return Object.fromEntries(
+    assets.map((asset) => {
+      const [own, total] = [owned.get(asset) ?? ZERO, held === null ? null : (held.get(asset) ?? ZERO)];
+      const [shown, free] = total === null ? [null, null] : [plain(total), plain(total.minus(own))];
+      return [asset, { total: shown, owned: plain(own), free }];
+    }),
+  );
+}
+
 /** A balance that the sessions own more of than the venue has. */
 interface Shortfall {
   asset: string;

@@ -1,15 +1,16 @@
 import { z } from "zod";
+import { SharedRuns } from "#shared/concurrency/shared-runs.ts";
 import { type TradingState, tradingStateSchema } from "#shared/domain/account.ts";
-import { plain } from "#shared/domain/decimal.ts";
 import { fillSchema, type Order, orderSchema } from "#shared/domain/order.ts";
 import { countNumber, decimalText, epochMs, idText, ownId } from "#shared/domain/schemas.ts";
-import { AppError } from "#shared/errors/app-error.ts";
+import { AppError, sentenceOf } from "#shared/errors/app-error.ts";
+import type { VenueAccount } from "#shared/exchange/exchange.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import { positionSchema } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { ownedBySessions } from "./balances.ts";
+import { balancesOf, heldAtVenue, ownedBySessions } from "./balances.ts";
 import { beginEra } from "./era.ts";
 import { closableHoldings } from "./holdings.ts";
 import type { Parts } from "./parts.ts";
@@ -34,8 +35,29 @@ const accountSchema = z.object({
   stateReason: z.string().nullable().describe("Why it was halted by itself"),
   era: z.number().int().describe("How often the ids of its venue have begun anew"),
   balances: z
-    .record(z.string(), decimalText)
-    .describe("What its sessions own of each asset by their ledgers; a deleted session owns nothing any more"),
+    .record(
+      z.string(),
+      z.object({
+        total: decimalText
+          .nullable()
+          .describe("What it has at its venue, free or locked by orders; null: not known now"),
+        owned: decimalText.describe("What its sessions own by their ledgers; a deleted one owns nothing any more"),
+        free: decimalText
+          .nullable()
+          .describe("What no session owns: a new one may begin with so much. Below zero: they own more than there is"),
+      }),
+    )
+    .describe("By asset"),
+  balancesReason: z
+    .string()
+    .nullable()
+    .describe("Why total and free are not known; null: they are, or nobody wanted them"),
+});
+const accountQuery = z.strictObject({
+  atVenue: z
+    .enum(["true", "false"])
+    .default("true")
+    .describe("false: only what the sessions own, without asking the venue"),
 });
 
 function notFound(what: string): AppError {
@@ -99,11 +121,29 @@ export function createRoutes(parts: Parts) {
     );
 }
 
+/** What an account has at its venue, or why that is not known now. */
+interface Held {
+  amounts: Awaited<ReturnType<typeof heldAtVenue>> | null;
+  reason: string | null;
+}
+
+async function askVenue(account: VenueAccount): Promise<Held> {
+  try {
+    return { amounts: await heldAtVenue(account), reason: null };
+  } catch (error) {
+    return { amounts: null, reason: `The venue could not be asked. ${sentenceOf(error)}` };
+  }
+}
+
 function accountRoutes(parts: Parts) {
   const { deps } = parts;
   const { db, exchanges } = deps;
-  const read = async (id: string, venue: string): Promise<z.infer<typeof accountSchema>> => {
-    const [states, balances] = await Promise.all([
+  const venueBalances = new SharedRuns<Held>();
+  const held = (id: string) => venueBalances.run(id, () => askVenue(exchanges.account(id)));
+  type Asked = { atVenue: "true" | "false" };
+  const read = async (id: string, venue: string, { atVenue }: Asked): Promise<z.infer<typeof accountSchema>> => {
+    const [there, states, owned] = await Promise.all([
+      atVenue === "true" ? held(id) : { amounts: null, reason: null },
       db.sql<{ trading_state: TradingState; state_reason: string | null; era: number }[]>`
         select trading_state, state_reason, era from reference.accounts where id = ${id}`,
       ownedBySessions(db, id),
@@ -114,29 +154,35 @@ function accountRoutes(parts: Parts) {
       tradingState: states[0]?.trading_state ?? "ACTIVE",
       stateReason: states[0]?.state_reason ?? null,
       era: states[0]?.era ?? 0,
-      balances: Object.fromEntries([...balances].map(([asset, amount]) => [asset, plain(amount)])),
+      balances: balancesOf(owned, there.amounts),
+      balancesReason: there.reason,
     };
   };
   return exposureRoutes(deps)
     .get(
       "/accounts",
-      async () => ({
-        items: await Promise.all(exchanges.accounts.map(({ id, venue }) => read(id, venue))),
+      async ({ query }) => ({
+        items: await Promise.all(exchanges.accounts.map(({ id, venue }) => read(id, venue, query))),
         nextCursor: null,
       }),
-      { response: { 200: pageSchema(accountSchema) }, detail: { summary: "Lists the accounts of the settings" } },
+      {
+        query: accountQuery,
+        response: { 200: pageSchema(accountSchema) },
+        detail: { summary: "Lists the accounts of the settings" },
+      },
     )
     .get(
       "/accounts/:id",
-      async ({ params }) => {
+      async ({ params, query }) => {
         const account = exchanges.accounts.find(({ id }) => id === params.id);
         if (account === undefined) throw notFound("account");
-        return read(account.id, account.venue);
+        return read(account.id, account.venue, query);
       },
       {
         params: z.object({ id: z.string() }),
+        query: accountQuery,
         response: { 200: accountSchema, 404: problemSchema },
-        detail: { summary: "An account and what its sessions own" },
+        detail: { summary: "An account: of each asset what it has, what its sessions own and what is free" },
       },
     )
     .post(
@@ -145,7 +191,7 @@ function accountRoutes(parts: Parts) {
         const account = exchanges.accounts.find(({ id }) => id === params.id);
         if (account === undefined) throw notFound("account");
         await beginEra(parts, account.id);
-        return read(account.id, account.venue);
+        return read(account.id, account.venue, { atVenue: "false" });
       },
       {
         params: z.object({ id: z.string() }),

@@ -119,7 +119,13 @@ function orderPositionTrackerOver(client: JsonClient): OrderPositionTrackerClien
   return {
     exposure: async (sessionId) =>
       there(await client.ask({ path: "/exposure", query: { sessionId }, answer: exposureSchema }), "/exposure"),
-    account: (accountId) => client.ask({ path: `/accounts/${encodeURIComponent(accountId)}`, answer: accountSchema }),
+    // Whether there is one is known here: no venue is asked for it.
+    account: (accountId) =>
+      client.ask({
+        path: `/accounts/${encodeURIComponent(accountId)}`,
+        query: { atVenue: "false" },
+        answer: accountSchema,
+      }),
   };
 }
 
