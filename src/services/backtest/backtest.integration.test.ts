@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { z } from "zod";
 import { equityPoints, orderToJson } from "#shared/backtest/result.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
+import { tradesOf, tradeToJson } from "#shared/backtest/trades.ts";
 import { columnsOf } from "#shared/candles/columns.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
@@ -27,7 +28,7 @@ import {
   threadHostOf,
 } from "#shared/strategy-threads/thread-host.fixture.ts";
 import { smaCross } from "#strategies/sma-cross.ts";
-import { runSchema } from "./contract.ts";
+import { runSchema, tradeSchema } from "./contract.ts";
 import { backtest } from "./index.ts";
 
 const DAY_MS = 86_400_000;
@@ -70,9 +71,9 @@ const marketData: MarketDataClient = {
       headOpenAtMs: candles.at(-1)?.openAtMs ?? null,
     };
   },
-  async candles({ fromN, limit }) {
+  async candles({ fromN = 1, fromMs = 0, limit }) {
     await onRead();
-    return candles.slice(fromN - 1, fromN - 1 + limit);
+    return candles.filter(({ n, openAtMs }) => n >= fromN && openAtMs >= fromMs).slice(0, limit);
   },
 };
 
@@ -173,10 +174,10 @@ async function untilOver(id: string) {
   }
 }
 
-async function allOf<Item>(path: string, item: z.ZodType<Item>): Promise<Item[]> {
+async function allOf<Item>(path: string, item: z.ZodType<Item>, limit = 700): Promise<Item[]> {
   const items: Item[] = [];
   for (let cursor: string | null = ""; cursor !== null; ) {
-    const { body } = await call(`${path}?limit=700${cursor === "" ? "" : `&cursor=${cursor}`}`);
+    const { body } = await call(`${path}?limit=${limit}${cursor === "" ? "" : `&cursor=${cursor}`}`);
     const page: { items: Item[]; nextCursor: string | null } = z
       .object({ items: z.array(item), nextCursor: z.string().nullable() })
       .parse(body);
@@ -199,6 +200,9 @@ describe("a run", () => {
     const pure = runBacktest({ ...base, definition: smaCross, params: WANTED.params, firstN: 1, policy });
     const orders = await allOf(`/runs/${run.id}/orders`, z.unknown());
     expect(orders).toEqual(pure.orders.map(orderToJson));
+    const { trades } = tradesOf({ ...base, fills: pure.fills, bars: candles.length });
+    expect(await allOf(`/runs/${run.id}/trades`, tradeSchema, 50)).toEqual(trades.map(tradeToJson));
+    expect(run.statistics?.trades).toBe(trades.length);
     const points = await allOf(`/runs/${run.id}/equity`, z.object({ closeAtMs: z.number(), equity: z.string() }));
     const expected = [...equityPoints({ ...base, fills: pure.fills })];
     expect(points).toEqual(expected.map(({ closeAtMs, equity }) => ({ closeAtMs, equity: plain(equity) })));
@@ -208,7 +212,13 @@ describe("a run", () => {
   test("reads a range of candles, and waits for market-data when it is away", async () => {
     failures = 2;
     const { body } = await call("/runs", { ...WANTED, fromN: 1_001, toN: 1_600 });
-    expect(await untilOver(body.id)).toMatchObject({ state: "DONE", bars: 600 });
+    const done = await untilOver(body.id);
+    expect(done).toMatchObject({ state: "DONE", bars: 600 });
+    expect(done.barsReason).toBe(
+      "600 candles, number 1001 (2003-12-26) to 1600 (2006-05-15): it begins at fromN (1001) and ends at toN (1600).",
+    );
+    const year = await call("/runs", { ...WANTED, from: "2007-01-01", to: "2007-12-30" });
+    expect(await untilOver(year.body.id)).toMatchObject({ state: "DONE", bars: 250 });
   });
 
   test("under one Idempotency-Key is one run; with another request the key is refused", async () => {
@@ -361,6 +371,9 @@ describe("a request", () => {
     [{ riskPolicy: { sizing: { method: "percent-of-equity", percent: "500" } } }, ["riskPolicy.sizing.percent"]],
     [{ riskPolicy: { sizing: { method: "fixed-size", size: "0.00015" } } }, ["riskPolicy.sizing.size"]],
     [{ fromN: 5, toN: 4 }, ["toN"]],
+    [{ from: "2010-01-02", to: "2010-01-01" }, ["to"]],
+    [{ from: "2010-02-30", to: "2010-01-01T00:00:00Z" }, ["from", "to"]],
+    [{ from: "2010-01-01", fromN: 5, to: "2010-01-02", toN: 7 }, ["from", "to"]],
     [{ history: 100_001 }, ["history"]],
   ])("with %p is refused and names its fields", async (change, fields) => {
     const { status, body } = await call("/runs", { ...WANTED, ...change });
@@ -370,7 +383,8 @@ describe("a request", () => {
 
   test("for a run that is not there is 404; the list is paged", async () => {
     expect((await call(`/runs/${crypto.randomUUID()}`)).status).toBe(404);
-    expect((await call(`/runs/${crypto.randomUUID()}/orders`)).status).toBe(404);
+    for (const list of ["orders", "trades"])
+      expect((await call(`/runs/${crypto.randomUUID()}/${list}`)).status).toBe(404);
     const { body } = await call("/runs?limit=2");
     expect(body.items.length).toBe(2);
     const next = await call(`/runs?limit=2&cursor=${body.nextCursor}`);

@@ -1,7 +1,14 @@
 import { z } from "zod";
 import { MOST_HISTORY } from "#shared/candles/limits.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
-import { countNumber, decimalText, epochMs, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
+import {
+  countNumber,
+  decimalText,
+  epochMs,
+  isoDate,
+  nonNegativeDecimal,
+  positiveDecimal,
+} from "#shared/domain/schemas.ts";
 import { paramsSchema, sessionSchema } from "#shared/domain/session.ts";
 
 /** What a run is asked with: the same words as a session. */
@@ -10,14 +17,31 @@ export const requestSchema = sessionSchema
   .extend({
     params: paramsSchema.default({}),
     instrumentId: instrumentSchema.shape.id,
-    /** Number of the first candle. Default: the first one that is kept. */
-    fromN: countNumber.positive().optional(),
-    /** Number of the last candle. Default: the newest one. */
-    toN: countNumber.positive().optional(),
-    /** How much history to fetch from the venue first, in candles, where it is not kept yet. */
-    history: z.number().int().nonnegative().max(MOST_HISTORY).default(0),
+    from: isoDate.optional().describe("Day of the first candle, of UTC. Default: that of the first one that is kept"),
+    to: isoDate.optional().describe("Day of the last candle, which it holds whole. Default: that of the newest one"),
+    fromN: countNumber.positive().optional().describe("Number of the first candle, in place of from"),
+    toN: countNumber.positive().optional().describe("Number of the last candle, in place of to"),
+    history: z
+      .number()
+      .int()
+      .nonnegative()
+      .max(MOST_HISTORY)
+      .default(0)
+      .describe("How much history to fetch from the venue first, in candles, where it is not kept yet"),
   })
   .strict()
+  .refine(({ from, fromN }) => from === undefined || fromN === undefined, {
+    path: ["from"],
+    message: "must not stand beside fromN: each says where it begins",
+  })
+  .refine(({ to, toN }) => to === undefined || toN === undefined, {
+    path: ["to"],
+    message: "must not stand beside toN: each says where it ends",
+  })
+  .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
+    path: ["to"],
+    message: "must not be before from",
+  })
   .refine(({ fromN, toN }) => fromN === undefined || toN === undefined || fromN <= toN, {
     path: ["toN"],
     message: "must not be below fromN",
@@ -48,7 +72,8 @@ export const runSchema = z.object({
   request: requestSchema,
   /** Share of the bars that are done, 0 to 1. */
   progress: z.number(),
-  bars: z.number().int().nullable(),
+  bars: z.number().int().nullable().describe("How many candles were used; null until it is done"),
+  barsReason: z.string().nullable().describe("Which candles these are, and why it begins and ends with them"),
   statistics: statisticsSchema.nullable(),
   /** How often risk said no, by code. */
   denials: z.record(z.string(), z.number().int()).nullable(),
@@ -70,6 +95,19 @@ export const orderSchema = z.object({
   feeAsset: z.string().nullable(),
   filledAtMs: epochMs.nullable(),
 });
+
+export const tradeSchema = z
+  .object({
+    number: z.number().int().positive(),
+    openedAtMs: epochMs.describe("Market time of the fill that opened it"),
+    closedAtMs: epochMs.describe("Market time of the fill that closed it"),
+    bars: z.number().int().nonnegative().describe("Bars from the one to the other"),
+    size: positiveDecimal.describe("What was held after the fill that opened it, in the base asset"),
+    entryPrice: positiveDecimal.describe("Price of the fill that opened it"),
+    exitPrice: positiveDecimal.describe("Price of the fill that closed it"),
+    profit: decimalText.describe("What the cash grew by, fees taken, in the quote asset"),
+  })
+  .describe("A round trip: from the fill that opened a position to the one that left nothing of it");
 
 export const equityPointSchema = z.object({ closeAtMs: epochMs, equity: decimalText });
 export type EquityPointJson = z.infer<typeof equityPointSchema>;

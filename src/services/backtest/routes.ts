@@ -9,8 +9,16 @@ import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
 import { faultsOfRequest } from "#shared/risk/check-request.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { faultsOfStrategy } from "#shared/strategy/registry.ts";
-import { equityPointSchema, orderSchema, type Run, type RunRequest, requestSchema, runSchema } from "./contract.ts";
-import { cancelRun, findByKey, insertRun, listEquity, listOrders, listRuns, readRun } from "./store.ts";
+import {
+  equityPointSchema,
+  orderSchema,
+  type Run,
+  type RunRequest,
+  requestSchema,
+  runSchema,
+  tradeSchema,
+} from "./contract.ts";
+import { cancelRun, findByKey, insertRun, listEquity, listOrders, listRuns, listTrades, readRun } from "./store.ts";
 
 const idParams = z.object({ id: uuidText });
 const keyHeaders = z.looseObject({ "idempotency-key": z.string().min(1).max(200).optional() });
@@ -60,6 +68,16 @@ export function createRoutes({ deps }: { deps: Deps }) {
           "A market buy whose fill at the next open is dearer than the cash expires whole (INSUFFICIENT_BALANCE at the venue): EXPIRED, filled 0.",
       },
     })
+    .get("/runs/:id/trades", ({ params, query }) => pageOfTrades(deps, params.id, query), {
+      params: idParams,
+      query: pageQuery,
+      response: { 200: pageSchema(tradeSchema), 404: problemSchema },
+      detail: {
+        summary: "The trades of a run that is done, oldest first",
+        description:
+          "Round trips that are over; a position that is open at the end is none. Their count is that of the statistics.",
+      },
+    })
     .get("/runs/:id/equity", ({ params, query }) => pageOfEquity(deps, params.id, query), {
       params: idParams,
       query: pageQuery,
@@ -79,6 +97,12 @@ async function pageOfOrders(deps: Deps, id: string, { cursor, limit }: PageQuery
   await runOf(deps, id);
   const [after] = readCursor(cursor, z.tuple([countNumber])) ?? [0];
   return pageOf(await listOrders(deps.db.sql, id, after, limit + 1), limit, ({ number }) => [number]);
+}
+
+async function pageOfTrades(deps: Deps, id: string, { cursor, limit }: PageQuery) {
+  await runOf(deps, id);
+  const [after] = readCursor(cursor, z.tuple([countNumber])) ?? [0];
+  return pageOf(await listTrades(deps.db.sql, id, after, limit + 1), limit, ({ number }) => [number]);
 }
 
 async function pageOfEquity(deps: Deps, id: string, { cursor, limit }: PageQuery) {

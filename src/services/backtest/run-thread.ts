@@ -1,6 +1,7 @@
 import { equityPoints, orderToJson } from "#shared/backtest/result.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
 import { statisticsOf } from "#shared/backtest/statistics.ts";
+import { tradesOf, tradeToJson } from "#shared/backtest/trades.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import type { BarName } from "#shared/strategy/failing.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
@@ -50,6 +51,7 @@ function compute(
     statistics: statisticsOf(source, request.timeFrame),
     denials: Object.fromEntries(run.denials),
     orders: run.orders.map(orderToJson),
+    trades: tradesOf({ fills: run.fills, instrument, capital, bars: columns.length }).trades.map(tradeToJson),
     closeAtMs,
     equity,
   };

@@ -1,5 +1,6 @@
 import type { BacktestOrderJson } from "#shared/backtest/result.ts";
 import type { BacktestStatistics } from "#shared/backtest/statistics.ts";
+import type { TradeJson } from "#shared/backtest/trades.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import { normalize } from "#shared/domain/decimal.ts";
 import { storable } from "#shared/errors/storable-text.ts";
@@ -11,6 +12,7 @@ export interface Outcome {
   statistics: BacktestStatistics;
   denials: Record<string, number>;
   orders: BacktestOrderJson[];
+  trades: TradeJson[];
   closeAtMs: readonly number[];
   equity: readonly string[];
 }
@@ -37,7 +39,7 @@ export async function findByKey(sql: Sql, key: string): Promise<{ id: string; fi
 }
 
 const runColumns = (sql: Sql) => sql`
-  id, state, request, progress, bars, statistics, denials, error,
+  id, state, request, progress, bars, bars_reason as "barsReason", statistics, denials, error,
   created_at_ms as "createdAtMs", finished_at_ms as "finishedAtMs"`;
 
 export async function readRun(sql: Sql, id: string): Promise<Run | null> {
@@ -57,6 +59,12 @@ export async function listOrders(sql: Sql, id: string, after: number, limit: num
   const rows = await sql<{ order: BacktestOrderJson }[]>`
     select "order" from backtest.orders where run_id = ${id} and number > ${after} order by number limit ${limit}`;
   return rows.map(({ order }) => order);
+}
+
+export async function listTrades(sql: Sql, id: string, after: number, limit: number): Promise<TradeJson[]> {
+  const rows = await sql<{ trade: TradeJson }[]>`
+    select trade from backtest.trades where run_id = ${id} and number > ${after} order by number limit ${limit}`;
+  return rows.map(({ trade }) => trade);
 }
 
 export async function listEquity(sql: Sql, id: string, after: number, limit: number): Promise<EquityPointJson[]> {
@@ -101,13 +109,24 @@ export async function failRun(tx: Tx, id: string, error: string, atMs: number): 
 }
 
 /** Writes all that a run came to. Its orders and points are there only together with it. */
-export async function finishRun(tx: Tx, id: string, outcome: Outcome, atMs: number): Promise<void> {
-  const { orders, closeAtMs, equity } = outcome;
+export async function finishRun(
+  tx: Tx,
+  id: string,
+  { outcome, barsReason }: { outcome: Outcome; barsReason: string },
+  atMs: number,
+): Promise<void> {
+  const { orders, trades, closeAtMs, equity } = outcome;
   for (let from = 0; from < orders.length; from += ROWS_A_STATEMENT) {
     const part = orders.slice(from, from + ROWS_A_STATEMENT);
     await tx.sql`
       insert into backtest.orders (run_id, number, "order")
       select ${id}::uuid, (o ->> 'number')::integer, o from jsonb_array_elements(${tx.sql.json(part as never)}) as o`;
+  }
+  for (let from = 0; from < trades.length; from += ROWS_A_STATEMENT) {
+    const part = trades.slice(from, from + ROWS_A_STATEMENT);
+    await tx.sql`
+      insert into backtest.trades (run_id, number, trade)
+      select ${id}::uuid, (t ->> 'number')::integer, t from jsonb_array_elements(${tx.sql.json(part as never)}) as t`;
   }
   for (let from = 0; from < equity.length; from += ROWS_A_STATEMENT) {
     const until = from + ROWS_A_STATEMENT;
@@ -118,7 +137,7 @@ export async function finishRun(tx: Tx, id: string, outcome: Outcome, atMs: numb
   }
   await tx.sql`
     update backtest.runs set
-      state = 'DONE', progress = 1, bars = ${outcome.bars}, statistics = ${tx.sql.json(outcome.statistics as never)},
+      state = 'DONE', progress = 1, bars = ${outcome.bars}, bars_reason = ${barsReason}, statistics = ${tx.sql.json(outcome.statistics as never)},
       denials = ${tx.sql.json(outcome.denials)}, finished_at_ms = ${atMs}
     where id = ${id} and state = 'RUNNING'`;
 }

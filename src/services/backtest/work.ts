@@ -41,7 +41,7 @@ export async function workRun(
       tx.complete(task, { runId, state: "canceled" });
       return;
     }
-    if (end.kind === "done") await finishRun(tx, runId, end.outcome, atMs);
+    if (end.kind === "done") await finishRun(tx, runId, end, atMs);
     else await failRun(tx, runId, end.reason, atMs);
     const orders = end.kind === "done" ? end.outcome.orders.length : 0;
     tx.complete(task, { runId, state: end.kind, orders });
@@ -49,7 +49,7 @@ export async function workRun(
 }
 
 /** How a run ended: with its outcome, or with a reason that trying again would not change. */
-type RunEnd = { kind: "done"; outcome: Outcome } | { kind: "failed"; reason: string };
+type RunEnd = { kind: "done"; outcome: Outcome; barsReason: string } | { kind: "failed"; reason: string };
 
 async function run(
   { deps, settings }: { deps: Deps; settings: Settings },
@@ -65,11 +65,12 @@ async function run(
     const instrument = await clients.marketData.instrument(request.instrumentId);
     if (instrument === null) return { kind: "failed", reason: `The instrument ${request.instrumentId} is not known.` };
     const limits = { maxBars: settings.R3_BACKTEST_MAX_BARS, signal: watch.signal };
-    const { columns, firstN } = await loadCandles(clients.marketData, request, limits);
+    const { columns, firstN, reason } = await loadCandles(clients.marketData, request, limits);
     const { file, texts } = info;
     const task = { request, file, texts, instrument, columns, firstN };
     const onProgress = (bars: number) => watch.onProgress(bars / columns.length);
-    return { kind: "done", outcome: await runInThread(strategies, task, { signal: watch.signal, onProgress }) };
+    const outcome = await runInThread(strategies, task, { signal: watch.signal, onProgress });
+    return { kind: "done", outcome, barsReason: reason };
   } finally {
     await watch.close();
   }

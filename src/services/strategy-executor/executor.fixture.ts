@@ -215,7 +215,7 @@ function marketDataOf(world: World): MarketDataClient {
       const headN = world.candles.length;
       return answer({ ...query, firstN: Math.min(1, headN), headN, headOpenAtMs: null });
     },
-    candles: ({ fromN, limit }) => {
+    candles: ({ fromN = 1, limit }) => {
       world.asked?.();
       return answer(world.candles.slice(fromN - 1, fromN - 1 + limit));
     },

@@ -7,6 +7,7 @@ import { smaCross } from "#strategies/sma-cross.ts";
 import { percentPolicy } from "./backtest.fixture.ts";
 import { type BacktestOrderJson, equityPoints, orderToJson } from "./result.ts";
 import { runBacktest } from "./run.ts";
+import { tradesOf, tradeToJson } from "./trades.ts";
 
 interface Row {
   date: string;
@@ -87,6 +88,12 @@ function compute(rows: readonly Row[]): { orders: BacktestOrderJson[]; equity: s
   return { orders, equity };
 }
 
+/** What an order that is filled has brought in, in the quote asset, its fee there taken. */
+function cashOf({ side, filled, averagePrice, fee, feeAsset }: BacktestOrderJson) {
+  const notional = decimal(filled).times(averagePrice ?? "0");
+  return (side === "SELL" ? notional : notional.negated()).minus(feeAsset === spx.quote ? (fee ?? "0") : "0");
+}
+
 describe("the demo's backtest over twenty years of the S&P 500", () => {
   let rows: Row[] = [];
   beforeAll(async () => {
@@ -120,6 +127,22 @@ describe("the demo's backtest over twenty years of the S&P 500", () => {
       expect(run.orders.length).toBeGreaterThan(10);
     },
   );
+
+  test("its trades are a purchase and the sale that follows it, as the orders tell", () => {
+    const { run } = backtest(rows);
+    const { trades } = tradesOf({ fills: run.fills, instrument: spx, capital: decimal("10000"), bars: rows.length });
+    const filled = run.orders.map(orderToJson).filter(({ state }) => state === "FILLED");
+    const told: (string | number | null)[][] = trades.map((_, index) => {
+      const [bought, sold] = filled.slice(2 * index, 2 * index + 2) as [BacktestOrderJson, BacktestOrderJson];
+      const profit = cashOf(sold).plus(cashOf(bought));
+      return [bought.filledAtMs, bought.averagePrice, sold.filledAtMs, sold.averagePrice, plain(profit)];
+    });
+    const listed = trades.map(tradeToJson);
+    const made = listed.map((one) => [one.openedAtMs, one.entryPrice, one.closedAtMs, one.exitPrice, one.profit]);
+    expect(told).toEqual(made);
+    expect(listed.map(({ number }) => number)).toEqual(trades.map((_, index) => index + 1));
+    expect(trades.length).toBeGreaterThan(50);
+  });
 
   test("an order of the last bar stays open: filled 0, no average, fee or time", () => {
     const { run } = backtest(rows);

@@ -1,5 +1,5 @@
 import { isFlat } from "#shared/accounting/flat.ts";
-import { type Decimal, ZERO } from "#shared/domain/decimal.ts";
+import { type Decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { BacktestFill } from "./run.ts";
 
@@ -9,8 +9,40 @@ export interface Trade {
   closedBar: number;
   openedAtMs: number;
   closedAtMs: number;
+  /** What was held after the fill that opened it, in the base asset. */
+  size: Decimal;
+  /** Prices of the fills that opened and closed it. */
+  entryPrice: Decimal;
+  exitPrice: Decimal;
   /** What the cash grew by, fees taken, exact. Dust that stays is not valued. */
   profit: Decimal;
+}
+
+/** A trade on the wire: decimals as text, numbered from 1. */
+export interface TradeJson {
+  number: number;
+  openedAtMs: number;
+  closedAtMs: number;
+  bars: number;
+  size: string;
+  entryPrice: string;
+  exitPrice: string;
+  profit: string;
+}
+
+/** A trade on the wire. */
+export function tradeToJson(trade: Trade, index: number): TradeJson {
+  const { openedBar, closedBar, openedAtMs, closedAtMs, size, entryPrice, exitPrice, profit } = trade;
+  return {
+    number: index + 1,
+    openedAtMs,
+    closedAtMs,
+    bars: closedBar - openedBar,
+    size: plain(size),
+    entryPrice: plain(entryPrice),
+    exitPrice: plain(exitPrice),
+    profit: plain(profit),
+  };
 }
 
 /** The round trips of a run and the bars at whose close a position stood, an open one at the end included. */
@@ -34,6 +66,9 @@ export function tradesOf(options: {
         closedBar: fill.bar,
         openedAtMs: opened.fill.execution.atMs,
         closedAtMs: fill.execution.atMs,
+        size: opened.fill.size,
+        entryPrice: opened.fill.execution.price,
+        exitPrice: fill.execution.price,
         profit: fill.cash.minus(opened.cashBefore),
       });
       barsHeld += fill.bar - opened.fill.bar;

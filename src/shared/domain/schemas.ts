@@ -33,6 +33,10 @@ export const countNumber = z.number().int().nonnegative().max(MOST_COUNT);
 export const countText = z.coerce.number().int().positive().max(MOST_COUNT);
 /** A UUID in small letters, however it was written. */
 export const uuidText = z.uuid().toLowerCase();
+/** A day of UTC. */
+export const isoDate = z.iso
+  .date({ abort: true, error: 'must be a date like "2007-03-01"' })
+  .describe("A day of UTC, like 2007-03-01");
 /**
  * A wall-clock stamp of the path from a frame to its order: UTC epoch milliseconds *with a fraction*, comparable between the
  * processes of one machine. For latency figures alone, whose hops take less than a millisecond; everything else is `epochMs`.

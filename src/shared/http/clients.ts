@@ -52,8 +52,14 @@ export interface MarketDataClient {
     /** Whether the candle that forms is published too, with each trade. Once asked for, it stays. */
     forming?: boolean;
   }): Promise<SeriesHead>;
-  /** Closed candles from number `fromN` on, oldest first. */
-  candles(query: { instrumentId: string; timeFrame: TimeFrame; fromN: number; limit: number }): Promise<Candle[]>;
+  /** Closed candles from number `fromN` on, of those that opened at `fromMs` or later, oldest first. */
+  candles(query: {
+    instrumentId: string;
+    timeFrame: TimeFrame;
+    fromN?: number;
+    fromMs?: number;
+    limit: number;
+  }): Promise<Candle[]>;
 }
 
 /** strategy-executor's internal REST. */

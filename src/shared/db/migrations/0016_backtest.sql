@@ -9,6 +9,7 @@ create table backtest.runs (
   request jsonb not null,
   progress double precision not null default 0,
   bars bigint,
+  bars_reason text,
   statistics jsonb,
   denials jsonb,
   error text,
@@ -24,6 +25,14 @@ create table backtest.orders (
   run_id uuid not null references backtest.runs (id) on delete cascade,
   number integer not null,
   "order" jsonb not null,
+  primary key (run_id, number)
+);
+
+-- Its round trips (src/shared/backtest/trades.ts, TradeJson).
+create table backtest.trades (
+  run_id uuid not null references backtest.runs (id) on delete cascade,
+  number integer not null,
+  trade jsonb not null,
   primary key (run_id, number)
 );
 
