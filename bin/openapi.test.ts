@@ -5,8 +5,10 @@ import { Registry } from "prom-client";
 import { z } from "zod";
 import { systemClock } from "#shared/clock/system.ts";
 import { createMemoryDb } from "#shared/db/memory.ts";
+import { faultsOf } from "#shared/errors/field-error.ts";
 import { createHttpApp } from "#shared/http/http-app.ts";
-import type { OpenApiDocument, Operation } from "#shared/http/openapi-document.ts";
+import type { JsonSchema, OpenApiDocument, Operation } from "#shared/http/openapi-document.ts";
+import { exampleOf } from "#shared/http/try-it.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { SERVICES } from "./services.ts";
 
@@ -85,6 +87,33 @@ describe("the OpenAPI document of all services", () => {
     }
   });
 
+  test("describes every field that a service is given or answers", () => {
+    const bare = new Set<string>();
+    const walk = (
+      at: string,
+      { properties, items, additionalProperties, anyOf = [], oneOf = [] }: JsonSchema,
+    ): void => {
+      for (const [name, field] of Object.entries(properties ?? {})) {
+        if (field.description === undefined) bare.add(`${at} ${name}`);
+        walk(`${at} ${name}`, field);
+      }
+      if (items !== undefined) walk(`${at}[]`, items);
+      if (typeof additionalProperties === "object") walk(`${at}.*`, additionalProperties);
+      for (const choice of [...anyOf, ...oneOf]) walk(at, choice);
+    };
+    for (const [name, { parameters = [], requestBody, responses }] of operations) {
+      if (!name.includes(" /api/")) continue;
+      for (const { name: parameter, description } of parameters)
+        if (description === undefined) bare.add(`${name} ${parameter}`);
+      for (const { content = {} } of [
+        requestBody ?? {},
+        ...Object.values(responses),
+      ] as Operation["responses"][string][])
+        for (const { schema = {} } of Object.values(content)) walk(name, schema);
+    }
+    expect([...bare]).toEqual([]);
+  });
+
   test("says which bodies may be left out", () => {
     const optional = operations.filter(([, { requestBody }]) => requestBody?.required === false).map(([name]) => name);
     expect(optional).toEqual(["post /api/session-manager/sessions/{id}/stop"]);
@@ -112,13 +141,44 @@ test("every route of a service refuses names in the query that it does not know"
 
 describe("the pages for a person", () => {
   test.each([
-    ["/", ["session-manager", 'href="/api/session-manager/sessions"', 'href="/openapi"', 'href="/metrics"']],
-    ["/openapi", ["/api/backtest/runs/{id}/orders", "riskPolicy.sizing.method", "Idempotency-Key".toLowerCase()]],
-  ])("%s needs no script and nothing from elsewhere", async (path, said) => {
+    ["/", ["session-manager", 'href="/api/session-manager/sessions"', 'href="/openapi"', 'href="/metrics"'], 0],
+    ["/openapi", ["/api/backtest/runs/{id}/orders", "riskPolicy.sizing.method", "Idempotency-Key".toLowerCase()], 1],
+  ])("%s is readable without a script, and needs nothing from elsewhere", async (path, said, scripts) => {
     const answer = await get(path);
     expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
     const html = await answer.text();
     for (const text of said) expect(html).toContain(text);
-    expect(html).not.toMatch(/<script|<link|https?:\/\//);
+    expect(html).not.toMatch(/<link|https?:\/\/| src=/);
+    const texts = [...html.matchAll(/<script>(.*?)<\/script>/gs)].map(([, text = ""]) => text);
+    const hashes = texts.map((text) => new Bun.CryptoHasher("sha256").update(text).digest("base64"));
+    expect([texts.length, html.split("<script").length - 1]).toEqual([scripts, scripts]);
+    const policy = answer.headers.get("content-security-policy") ?? "";
+    expect(policy).toStartWith("default-src 'none'; ");
+    expect([...policy.matchAll(/'sha256-(.*?)'/g)].map(([, hash]) => hash)).toEqual(hashes);
+  });
+
+  test("/openapi has a form to try each operation of a service", async () => {
+    const html = await (await get("/openapi")).text();
+    const forms = [...html.matchAll(/<form data-method="(\w+)" data-path="([^"]+)" hidden>/g)];
+    const named = forms.map(([, method = "", path = ""]) => `${method.toLowerCase()} ${path}`);
+    expect(named.toSorted()).toEqual(
+      operations
+        .map(([name]) => name)
+        .filter((name) => name.includes(" /api/"))
+        .toSorted(),
+    );
+  });
+
+  test("a form begins with an example that the operation takes", () => {
+    for (const [name, { requestBody }] of operations) {
+      const schema = requestBody?.content["application/json"]?.schema;
+      const [method = "", path = ""] = name.split(" ");
+      const route = app.routes.find(
+        (one) => one.method.toLowerCase() === method && one.path.replaceAll(/:(\w+)/g, "{$1}") === path,
+      );
+      const body: unknown = route?.hooks.body;
+      if (schema === undefined || !(body instanceof z.ZodType)) continue;
+      expect([name, faultsOf(body, exampleOf(schema))]).toEqual([name, []]);
+    }
   });
 });

@@ -15,8 +15,12 @@ import { paramsSchema, sessionSchema } from "#shared/domain/session.ts";
 export const requestSchema = sessionSchema
   .pick({ strategy: true, timeFrame: true, capital: true, riskPolicy: true })
   .extend({
-    params: paramsSchema.default({}),
-    instrumentId: instrumentSchema.shape.id,
+    params: paramsSchema
+      .default({})
+      .describe("Parameters of the strategy, by their names; what is not given has the default of the strategy"),
+    instrumentId: instrumentSchema.shape.id.describe(
+      "What is traded: SYMBOL.VENUE, as GET /api/market-data/instruments lists them",
+    ),
     from: isoDate.optional().describe("Day of the first candle, of UTC. Default: that of the first one that is kept"),
     to: isoDate.optional().describe("Day of the last candle, which it holds whole. Default: that of the newest one"),
     fromN: countNumber.positive().optional().describe("Number of the first candle, in place of from"),
@@ -45,60 +49,79 @@ export const requestSchema = sessionSchema
   .refine(({ fromN, toN }) => fromN === undefined || toN === undefined || fromN <= toN, {
     path: ["toN"],
     message: "must not be below fromN",
+  })
+  .meta({
+    examples: [
+      {
+        strategy: "sma-cross",
+        params: { fast: 10, slow: 30 },
+        instrumentId: "SPX/USD.paper",
+        timeFrame: "1d",
+        from: "2001-01-01",
+        to: "2010-12-31",
+        capital: "5000",
+        riskPolicy: { sizing: { method: "percent-of-equity", percent: "50" } },
+      },
+    ],
   });
 export type RunRequest = z.infer<typeof requestSchema>;
 
 const statisticsSchema = z.object({
-  bars: z.number().int(),
-  finalEquity: decimalText,
-  netProfit: decimalText,
-  return: decimalText,
-  maxDrawdown: z.number(),
-  sharpe: z.number().nullable(),
-  sortino: z.number().nullable(),
-  trades: z.number().int(),
-  winRate: z.number().nullable(),
-  profitFactor: z.number().nullable(),
-  fees: z.record(z.string(), decimalText),
-  feesInQuote: decimalText,
-  exposure: z.number(),
+  bars: z.number().int().describe("How many candles were used"),
+  finalEquity: decimalText.describe("Cash and position at the last close, in the quote asset"),
+  netProfit: decimalText.describe("That less the capital"),
+  return: decimalText.describe("That as a share of the capital: 0.05 is 5 %"),
+  maxDrawdown: z
+    .number()
+    .describe("Largest fall of the equity at a close from its highest close before, as a share of that: 0.2 is 20 %"),
+  sharpe: z.number().nullable().describe("Mean of the returns over their deviation, a year; null: it has no meaning"),
+  sortino: z.number().nullable().describe("The same over the deviation of losses alone"),
+  trades: z.number().int().describe("Round trips that are over"),
+  winRate: z.number().nullable().describe("Share of the trades with a profit above zero; null: there are none"),
+  profitFactor: z.number().nullable().describe("Sum of the profits over the sum of the losses; null: there is no loss"),
+  fees: z.record(z.string(), decimalText).describe("By asset"),
+  feesInQuote: decimalText.describe("All fees in the quote asset, those in the base asset at the price of their fill"),
+  exposure: z.number().describe("Share of the closes at which a position stood"),
 });
 
 export const RUN_STATES = ["QUEUED", "RUNNING", "DONE", "FAILED", "CANCELED"] as const;
 
 export const runSchema = z.object({
-  id: z.uuid(),
-  state: z.enum(RUN_STATES),
-  request: requestSchema,
-  /** Share of the bars that are done, 0 to 1. */
-  progress: z.number(),
+  id: z.uuid().describe("The run's id"),
+  state: z.enum(RUN_STATES).describe("Where it is"),
+  request: requestSchema.describe("What was asked, with its defaults"),
+  progress: z.number().describe("Share of the bars that are done, 0 to 1"),
   bars: z.number().int().nullable().describe("How many candles were used; null until it is done"),
   barsReason: z.string().nullable().describe("Which candles these are, and why it begins and ends with them"),
-  statistics: statisticsSchema.nullable(),
-  /** How often risk said no, by code. */
-  denials: z.record(z.string(), z.number().int()).nullable(),
-  error: z.string().nullable(),
-  createdAtMs: epochMs,
-  finishedAtMs: epochMs.nullable(),
+  statistics: statisticsSchema.nullable().describe("What it came to; null until it is done"),
+  denials: z
+    .record(z.string(), z.number().int())
+    .nullable()
+    .describe("How often risk said no, by code; null until it is done"),
+  error: z.string().nullable().describe("Why it failed or was canceled, in a sentence"),
+  createdAtMs: epochMs.describe("When it was asked for, UTC epoch milliseconds"),
+  finishedAtMs: epochMs.nullable().describe("When it was over, UTC epoch milliseconds; null: it is not"),
 });
 export type Run = z.infer<typeof runSchema>;
 
 export const orderSchema = z.object({
-  number: z.number().int().positive(),
-  side: z.enum(["BUY", "SELL"]),
-  type: z.enum(["MARKET", "LIMIT"]),
-  size: positiveDecimal,
-  state: z.enum(["OPEN", "FILLED", "EXPIRED"]),
-  filled: nonNegativeDecimal,
-  averagePrice: positiveDecimal.nullable(),
-  fee: decimalText.nullable(),
-  feeAsset: z.string().nullable(),
-  filledAtMs: epochMs.nullable(),
+  number: z.number().int().positive().describe("Number within the run, from 1"),
+  side: z.enum(["BUY", "SELL"]).describe("BUY or SELL"),
+  type: z.enum(["MARKET", "LIMIT"]).describe("How it was worked"),
+  size: positiveDecimal.describe("In the base asset"),
+  state: z
+    .enum(["OPEN", "FILLED", "EXPIRED"])
+    .describe("OPEN: the candles ended before a price could fill it. EXPIRED: it ended without a fill"),
+  filled: nonNegativeDecimal.describe("What of its size was executed"),
+  averagePrice: positiveDecimal.nullable().describe("At which it was filled; null: it was not"),
+  fee: decimalText.nullable().describe("Of its fill, in the fee asset"),
+  feeAsset: z.string().nullable().describe("What the fee was taken in"),
+  filledAtMs: epochMs.nullable().describe("Market time of its fill, UTC epoch milliseconds"),
 });
 
 export const tradeSchema = z
   .object({
-    number: z.number().int().positive(),
+    number: z.number().int().positive().describe("Number within the run, from 1"),
     openedAtMs: epochMs.describe("Market time of the fill that opened it"),
     closedAtMs: epochMs.describe("Market time of the fill that closed it"),
     bars: z.number().int().nonnegative().describe("Bars from the one to the other"),

@@ -20,8 +20,10 @@ import {
 } from "./contract.ts";
 import { cancelRun, findByKey, insertRun, listEquity, listOrders, listRuns, listTrades, readRun } from "./store.ts";
 
-const idParams = z.object({ id: uuidText });
-const keyHeaders = z.looseObject({ "idempotency-key": z.string().min(1).max(200).optional() });
+const idParams = z.object({ id: uuidText.describe("The run's id") });
+const keyHeaders = z.looseObject({
+  "idempotency-key": z.string().min(1).max(200).optional().describe("The same key gives the same run"),
+});
 
 /** REST of the backtests. */
 export function createRoutes({ deps }: { deps: Deps }) {

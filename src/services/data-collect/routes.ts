@@ -28,7 +28,7 @@ export interface RouteOptions {
 }
 
 const limit = z.coerce.number().int().min(1).max(MOST_A_PAGE).default(1_000).describe("How many at most");
-const listOf = <Item extends z.ZodType>(item: Item) => z.object({ items: z.array(item) });
+const listOf = <Item extends z.ZodType>(item: Item) => z.object({ items: z.array(item).describe("All there are") });
 const instrumentId = instrumentSchema.shape.id;
 const barsQuery = z
   .strictObject({
@@ -42,16 +42,21 @@ const barsQuery = z
     path: ["toMs"],
     message: "goes without fromMs",
   });
+const feedKind = <Kind extends string>(kind: Kind) => z.literal(kind).describe("What is followed");
 const feedSchema = z.discriminatedUnion("kind", [
-  z.strictObject({ instrumentId, kind: z.literal("trades") }),
-  z.strictObject({ instrumentId, kind: z.literal("bars"), timeFrame: timeFrameSchema }),
+  z.strictObject({ instrumentId, kind: feedKind("trades") }),
+  z.strictObject({ instrumentId, kind: feedKind("bars"), timeFrame: timeFrameSchema }),
 ]);
 const askedFeedSchema = z.discriminatedUnion("kind", [
-  feedSchema.options[0].extend({ askedAtMs: epochMs }),
-  feedSchema.options[1].extend({ askedAtMs: epochMs }),
+  feedSchema.options[0].extend({ askedAtMs: epochMs.describe("When it was asked for first, UTC epoch milliseconds") }),
+  feedSchema.options[1].extend({ askedAtMs: epochMs.describe("When it was asked for first, UTC epoch milliseconds") }),
 ]);
 const removeQuery = z
-  .strictObject({ instrumentId, kind: z.enum(["trades", "bars"]), timeFrame: timeFrameSchema.optional() })
+  .strictObject({
+    instrumentId,
+    kind: z.enum(["trades", "bars"]).describe("What is followed"),
+    timeFrame: timeFrameSchema.optional(),
+  })
   .refine(({ kind, timeFrame }) => (kind === "bars") === (timeFrame !== undefined), {
     path: ["timeFrame"],
     message: "goes with bars, and with bars alone",
@@ -65,7 +70,7 @@ export function createRoutes(options: RouteOptions) {
 function venueRoutes({ log, exchanges, instruments }: RouteOptions) {
   return httpBase("data-collect", log)
     .get("/instruments", async ({ query }) => ({ items: await instruments.ofVenue(query.venue, 60_000) }), {
-      query: z.strictObject({ venue: idText }),
+      query: z.strictObject({ venue: idText.describe("A name of R3_VENUES") }),
       response: { 200: listOf(instrumentSchema), 404: problemSchema, 502: problemSchema },
       detail: { summary: "Lists the instruments of a venue", tags: ["data-collect"] },
     })

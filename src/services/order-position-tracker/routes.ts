@@ -5,6 +5,7 @@ import { fillSchema, type Order, orderSchema } from "#shared/domain/order.ts";
 import { countNumber, decimalText, epochMs, idText, ownId } from "#shared/domain/schemas.ts";
 import { AppError, sentenceOf } from "#shared/errors/app-error.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
+import { exposureSchema } from "#shared/http/create-clients.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
@@ -18,20 +19,27 @@ import { readEquity, readFills, readOrders, readPositions } from "./read-store.t
 import { discardUnbooked, readUnbooked } from "./unbooked.ts";
 
 const filter = pageQuery.extend({ sessionId: ownId.optional().describe("Only of this session") });
-const orderEventSchema = z.object({ version: z.number().int(), type: z.string(), atMs: epochMs, data: z.unknown() });
+const orderEventSchema = z.object({
+  version: z.number().int().describe("The order's version that it led to"),
+  type: z.string().describe("What happened"),
+  atMs: epochMs.describe("When, UTC epoch milliseconds"),
+  data: z.unknown().describe("What was known of it"),
+});
 const equityPointSchema = z.object({
-  sessionId: z.string(),
-  candleN: z.number().int(),
-  closeAtMs: epochMs,
-  equity: decimalText,
-  cash: decimalText,
-  position: decimalText,
-  close: decimalText,
+  sessionId: z.string().describe("Whose equity it is"),
+  candleN: z.number().int().describe("Number of the candle at whose close it is"),
+  closeAtMs: epochMs.describe("When that was, UTC epoch milliseconds"),
+  equity: decimalText.describe("Cash, and the position at the close, in the quote asset"),
+  cash: decimalText.describe("In the quote asset"),
+  position: decimalText.describe("In the base asset"),
+  close: decimalText.describe("The price that the position is worth"),
 });
 const accountSchema = z.object({
-  id: z.string(),
-  venue: z.string(),
-  tradingState: tradingStateSchema,
+  id: z.string().describe("The account's name in R3_ACCOUNTS"),
+  venue: z.string().describe("Where it is"),
+  tradingState: tradingStateSchema.describe(
+    "ACTIVE: every order. REDUCING: only orders that reduce. HALTED: only cancels",
+  ),
   stateReason: z.string().nullable().describe("Why it was halted by itself"),
   era: z.number().int().describe("How often the ids of its venue have begun anew"),
   balances: z
@@ -92,8 +100,11 @@ export function createRoutes(parts: Parts) {
         return { ...order, events: [...events] };
       },
       {
-        params: z.object({ id: ownId }),
-        response: { 200: orderSchema.extend({ events: z.array(orderEventSchema) }), 404: problemSchema },
+        params: z.object({ id: ownId.describe("The order's id") }),
+        response: {
+          200: orderSchema.extend({ events: z.array(orderEventSchema).describe("Oldest first") }),
+          404: problemSchema,
+        },
         detail: { summary: "An order with everything that happened to it" },
       },
     )
@@ -179,7 +190,7 @@ function accountRoutes(parts: Parts) {
         return read(account.id, account.venue, query);
       },
       {
-        params: z.object({ id: z.string() }),
+        params: z.object({ id: z.string().describe("The account's name in R3_ACCOUNTS") }),
         query: accountQuery,
         response: { 200: accountSchema, 404: problemSchema },
         detail: { summary: "An account: of each asset what it has, what its sessions own and what is free" },
@@ -194,7 +205,7 @@ function accountRoutes(parts: Parts) {
         return read(account.id, account.venue, { atVenue: "false" });
       },
       {
-        params: z.object({ id: z.string() }),
+        params: z.object({ id: z.string().describe("The account's name in R3_ACCOUNTS") }),
         response: { 200: accountSchema, 404: problemSchema, 409: problemSchema, 503: problemSchema },
         detail: {
           summary:
@@ -218,28 +229,28 @@ function exposureRoutes(deps: Deps) {
       return { openOrders: open[0]?.count ?? 0, positions: held.length };
     },
     {
-      query: z.strictObject({ sessionId: ownId }),
-      response: { 200: z.object({ openOrders: z.number().int(), positions: z.number().int() }) },
+      query: z.strictObject({ sessionId: ownId.describe("Of this session") }),
+      response: { 200: exposureSchema },
       detail: { summary: "How many orders and positions of a session are open" },
     },
   );
 }
 
 const unbookedSchema = z.object({
-  accountId: z.string(),
-  instrumentId: z.string(),
-  tradeId: z.string(),
+  accountId: z.string().describe("The account that traded"),
+  instrumentId: z.string().describe("What was traded"),
+  tradeId: z.string().describe("The venue's id of the execution"),
   venueOrderId: z.string().nullable().describe("The venue's order that it is of"),
   raw: z.string().describe("As the venue told it"),
-  reason: z.string(),
-  seenAtMs: epochMs,
+  reason: z.string().describe("Why it could not be booked"),
+  seenAtMs: epochMs.describe("When it was told first, UTC epoch milliseconds"),
   sessionId: z.string().nullable().describe("Whose order it is of: it sends nothing until this is booked or discarded"),
   discardReason: z.string().nullable().describe("Why a person has decided that the session goes on without it"),
 });
 const discardSchema = z.strictObject({
-  accountId: idText,
-  instrumentId: idText,
-  tradeId: idText,
+  accountId: idText.describe("The account that traded"),
+  instrumentId: idText.describe("What was traded"),
+  tradeId: idText.describe("The venue's id of the execution"),
   reason: idText.describe("Why the session may go on without it; kept with the execution"),
 });
 
@@ -284,7 +295,7 @@ function unbookedRoutes({ db, log }: Deps) {
       {
         parse: "json",
         body: discardSchema,
-        response: { 200: z.object({ discarded: z.literal(true) }), 404: problemSchema },
+        response: { 200: z.object({ discarded: z.literal(true).describe("It is done") }), 404: problemSchema },
         detail: { summary: "Lets a session go on without an execution that can not be booked" },
       },
     );

@@ -114,7 +114,9 @@ export function defineFault<Name extends string, Shape extends z.ZodRawShape>(
   shape: Shape,
   begin: (parameters: z.infer<z.ZodObject<Shape>>, reach: Reach) => Misbehaviour,
 ): FaultKind {
-  const schema = z.strictObject({ fault: z.literal(name), ...common, ...shape }).describe(meaning);
+  const schema = z
+    .strictObject({ fault: z.literal(name).describe("Which fault it is"), ...common, ...shape })
+    .describe(meaning);
   return { name, meaning, schema: schema as unknown as z.ZodObject, begin: begin as FaultKind["begin"] };
 }
 
@@ -131,4 +133,4 @@ export function needsOneOf(fault: FaultKind, names: readonly string[]): FaultKin
 /** What all faults have in common, as it was set. */
 export type CommonParameters = z.infer<z.ZodObject<typeof common>> & { fault: string };
 
-export const ms = z.number().int().min(0).max(3_600_000);
+export const ms = z.number().int().min(0).max(3_600_000).describe("In milliseconds");

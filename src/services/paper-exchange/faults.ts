@@ -21,15 +21,15 @@ const faultSchema = z.discriminatedUnion("fault", schemas);
 
 /** The faults of a market: which, and the seed that draws when they strike. */
 export const faultsSchema = z.strictObject({
-  seed: z.number().int().min(0).max(4_294_967_295).default(1),
-  faults: z.array(faultSchema).max(100).default([]),
+  seed: z.number().int().min(0).max(4_294_967_295).default(1).describe("Draws when they strike"),
+  faults: z.array(faultSchema).max(100).default([]).describe("In place of those before; none: it behaves again"),
 });
 export type FaultSettings = z.infer<typeof faultsSchema>;
 
 /** A fault that is set, and how often it has struck. */
 export const activeFaultSchema = z.looseObject({
-  fault: z.string(),
-  struck: z.number().int(),
+  fault: z.string().describe("Which fault it is"),
+  struck: z.number().int().describe("How often it has struck"),
   over: z.boolean().describe("Its time is over"),
 });
 

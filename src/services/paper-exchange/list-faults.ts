@@ -10,7 +10,11 @@ const openAtMs = z.number().int().min(0);
 const removed = defineFault(
   "bars-removed",
   "REST does not list certain bars any more: the newest when it was set, those up to a time, or the one that opened then",
-  { newest: bars.optional(), upToMs: openAtMs.optional(), openAtMs: openAtMs.optional() },
+  {
+    newest: bars.optional().describe("So many of the newest"),
+    upToMs: openAtMs.optional().describe("Those that opened until then, UTC epoch milliseconds"),
+    openAtMs: openAtMs.optional().describe("The one that opened then, UTC epoch milliseconds"),
+  },
   (of, reach) => {
     const { market } = reach;
     const openOf = ({ openAtMs: atMs }: { openAtMs: number }) => atMs;

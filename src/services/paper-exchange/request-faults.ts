@@ -76,7 +76,7 @@ export const REQUEST_FAULTS = [
   defineFault(
     "answer-5xx",
     "the request takes effect, the answer is a server error",
-    { ...match, status: z.number().int().min(500).max(599).default(502) },
+    { ...match, status: z.number().int().min(500).max(599).default(502).describe("HTTP status of the answer") },
     (of, reach) => ({
       after: (call, reply) =>
         concerns(call, of) && reach.strikes() ? { status: of.status, body: troubleOf(of.status) } : reply,
@@ -88,7 +88,14 @@ export const REQUEST_FAULTS = [
   defineFault(
     "banned",
     "418 or 429 with Retry-After until its time is over, counted from its first strike",
-    { ...match, status: z.union([z.literal(418), z.literal(429)]).default(418), retryAfterMs: ms.min(1_000) },
+    {
+      ...match,
+      status: z
+        .union([z.literal(418), z.literal(429)])
+        .default(418)
+        .describe("HTTP status of the answer"),
+      retryAfterMs: ms.min(1_000).describe("How long the ban lasts, in milliseconds"),
+    },
     ({ status, retryAfterMs, ...of }, { clock, strikes }) => {
       const begins = (call: Call): boolean =>
         (of.what === undefined && of.clientOrderId === undefined) || concerns(call, of);
@@ -113,7 +120,7 @@ export const REQUEST_FAULTS = [
     "clock-off",
     "the server clock is ahead by so many milliseconds, or behind (negative)",
     {
-      aheadMs: z.number().int().min(-3_600_000).max(3_600_000),
+      aheadMs: z.number().int().min(-3_600_000).max(3_600_000).describe("How far it is ahead, in milliseconds"),
     },
     ({ aheadMs }, { strikes }) => ({
       aheadMs: () => (strikes() ? aheadMs : 0),

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { positiveDecimal } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
+import { pageSchema } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import { stateOf, stateQuery, stateSchema } from "./control.ts";
 import { type Call, type Reply, replyOf } from "./fault.ts";
@@ -22,7 +23,7 @@ export interface RouteOptions {
   log: Logger;
 }
 
-const marketParams = z.object({ marketId: z.string() });
+const marketParams = z.object({ marketId: z.string().describe("The simulated market's id") });
 const NOT_SERVED: Refusal = { kind: "refused", status: 404, code: -1000, msg: "This is not served here." };
 
 /** The simulated venues' own protocol, which is Binance's: errors are {code, msg}, not problem details. */
@@ -85,7 +86,9 @@ function controlRoutes(options: RouteOptions) {
       {
         params: marketParams,
         query: stateQuery,
-        body: z.strictObject({ step: z.number().int().nonnegative() }),
+        body: z.strictObject({
+          step: z.number().int().nonnegative().describe("Where it stands: it goes on from there alone"),
+        }),
         response: { 200: stateSchema, 404: problemSchema, 409: z.union([stateSchema, problemSchema]) },
         detail: { summary: "Lets a lockstep market go on from a step; another step is 409 with the present state" },
       },
@@ -100,9 +103,14 @@ function controlRoutes(options: RouteOptions) {
       },
       {
         params: marketParams,
-        body: z.strictObject({ price: positiveDecimal }),
+        body: z.strictObject({ price: positiveDecimal.describe("What it shows next") }),
         response: {
-          200: z.object({ id: z.number(), price: z.string(), size: z.string(), atMs: z.number() }),
+          200: z.object({
+            id: z.number().describe("Of the trade"),
+            price: z.string().describe("At which it was traded"),
+            size: z.string().describe("In the base asset"),
+            atMs: z.number().describe("When, UTC epoch milliseconds"),
+          }),
           404: problemSchema,
           409: problemSchema,
         },
@@ -111,7 +119,7 @@ function controlRoutes(options: RouteOptions) {
     );
 }
 
-const faultList = z.object({ faults: z.array(activeFaultSchema) });
+const faultList = z.object({ faults: z.array(activeFaultSchema).describe("Those that are set") });
 
 /** How a market is to misbehave; 404 where control is off. */
 function faultRoutes(options: RouteOptions) {
@@ -165,18 +173,15 @@ function listRoutes(options: RouteOptions) {
     }),
     {
       response: {
-        200: z.object({
-          items: z.array(
-            z.object({
-              id: z.string(),
-              symbol: z.string(),
-              kind: z.enum(["replay", "ticker", "synthetic"]).describe("synthetic: its prices are made up"),
-              finished: z.boolean(),
-              faults: z.array(z.string()).describe("Faults that are set: it misbehaves on purpose"),
-            }),
-          ),
-          nextCursor: z.string().nullable(),
-        }),
+        200: pageSchema(
+          z.object({
+            id: z.string().describe("Its id"),
+            symbol: z.string().describe("What is traded there"),
+            kind: z.enum(["replay", "ticker", "synthetic"]).describe("synthetic: its prices are made up"),
+            finished: z.boolean().describe("Whether its last bar is over"),
+            faults: z.array(z.string()).describe("Faults that are set: it misbehaves on purpose"),
+          }),
+        ),
       },
       detail: { summary: "Lists the simulated markets" },
     },

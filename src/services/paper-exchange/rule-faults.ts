@@ -35,7 +35,7 @@ export const RULE_FAULTS = [
   defineFault(
     "commission",
     "executions pay another commission: a share that may be negative (a rebate), in another asset where one is named",
-    { share, asset: z.string().min(1).max(20).optional() },
+    { share, asset: z.string().min(1).max(20).optional().describe("What it is taken in; default: what is received") },
     ({ share: paid, asset }, { strikes }) => ({
       commission: (fill) => (strikes() ? { share: paid, asset: asset ?? fill.feeAsset } : null),
     }),

@@ -61,7 +61,7 @@ export const STREAM_FAULTS = [
   defineFault(
     "bar-corrupted",
     "a frame of a closed bar has no close, or is cut in the middle",
-    { as: z.enum(["no-close", "no-json"]).default("no-close") },
+    { as: z.enum(["no-close", "no-json"]).default("no-close").describe("What is wrong with it") },
     (of, { strikes }) => ({
       frame: ({ closedBar, text }) => (closedBar && strikes() ? corrupted(text, of.as) : text),
     }),
@@ -91,8 +91,13 @@ export const STREAM_FAULTS = [
     { kind, delayMs: ms },
     (of, { strikes }) => ({ acknowledges: (asked) => (asked === of.kind && strikes() ? of.delayMs : 0) }),
   ),
-  defineFault("disconnect", "the connections break, once", { kind: z.enum(["market", "user", "all"]) }, (of, reach) => {
-    if (reach.strikes()) reach.disconnect(of.kind);
-    return {};
-  }),
+  defineFault(
+    "disconnect",
+    "the connections break, once",
+    { kind: z.enum(["market", "user", "all"]).describe("Of which streams") },
+    (of, reach) => {
+      if (reach.strikes()) reach.disconnect(of.kind);
+      return {};
+    },
+  ),
 ] as const;

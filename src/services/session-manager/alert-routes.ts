@@ -15,7 +15,10 @@ const filter = pageQuery.extend({
   severity: severitySchema.optional().describe("Only of this severity"),
 });
 const cursor = z.tuple([epochMs, z.string(), z.string()]);
-const clearSchema = z.strictObject({ scope: scopeText, code: alertCodeSchema });
+const clearSchema = z.strictObject({
+  scope: scopeText.describe("What the alert is about, as it stands there"),
+  code: alertCodeSchema.describe("Which alert it is"),
+});
 
 /** REST of open alerts, of whichever service, until monitoring takes it over. */
 export function createAlertRoutes(deps: Pick<Deps, "db" | "bus" | "clock" | "log">) {

@@ -7,18 +7,33 @@ const { name, strategy, params, instrumentIds, timeFrame, accountId, capital } =
 const { riskPolicy, refreshIntervalMs, stopPolicy } = sessionSchema.shape;
 
 /** What a session is made of. What is not named takes the default given here, and the strategy's own for its parameters. */
-export const createSessionSchema = z.strictObject({
-  name,
-  strategy,
-  params: params.default({}),
-  instrumentIds,
-  timeFrame,
-  accountId,
-  capital,
-  riskPolicy,
-  refreshIntervalMs: refreshIntervalMs.default(1_000),
-  stopPolicy: stopPolicy.default("keep"),
-});
+export const createSessionSchema = z
+  .strictObject({
+    name,
+    strategy,
+    params: params.default({}),
+    instrumentIds,
+    timeFrame,
+    accountId,
+    capital,
+    riskPolicy,
+    refreshIntervalMs: refreshIntervalMs.default(1_000),
+    stopPolicy: stopPolicy.default("keep"),
+  })
+  .meta({
+    examples: [
+      {
+        name: "My first",
+        strategy: "sma-cross",
+        params: { fast: 10, slow: 30 },
+        instrumentIds: ["SPX/USD.paper"],
+        timeFrame: "1d",
+        accountId: "demo",
+        capital: "5000",
+        riskPolicy: { sizing: { method: "percent-of-equity", percent: "50" } },
+      },
+    ],
+  });
 export type CreateSession = z.infer<typeof createSessionSchema>;
 
 /** What of a session is to be otherwise. At least one field. */
@@ -35,7 +50,8 @@ export const changeSessionSchema = z
     refreshIntervalMs: refreshIntervalMs.optional(),
     stopPolicy: stopPolicy.optional(),
   })
-  .refine((change) => Object.values(change).some((value) => value !== undefined), "must name at least one field");
+  .refine((change) => Object.values(change).some((value) => value !== undefined), "must name at least one field")
+  .meta({ examples: [{ name: "Renamed" }] });
 export type ChangeSession = z.infer<typeof changeSessionSchema>;
 
 /** What a stop may be told. */
@@ -49,13 +65,22 @@ export const stopSessionSchema = z
 
 /** What was denied of a session's signals since its present start. Not part of its version. */
 export const denialsSchema = z.object({
-  count: z.number().int().nonnegative(),
-  last: z.object({ code: denialCodeSchema, reason: z.string(), atMs: epochMs }).nullable(),
+  count: z.number().int().nonnegative().describe("How many signals were denied since the present start"),
+  last: z
+    .object({
+      code: denialCodeSchema.describe("Why, as a stable code"),
+      reason: z.string().describe("Why, in a sentence"),
+      atMs: epochMs.describe("When, UTC epoch milliseconds"),
+    })
+    .nullable()
+    .describe("The last of them; null: there is none"),
 });
 export type Denials = z.infer<typeof denialsSchema>;
 
 /** A session as it is read. */
-export const sessionViewSchema = sessionSchema.extend({ denials: denialsSchema });
+export const sessionViewSchema = sessionSchema.extend({
+  denials: denialsSchema.describe("What risk denied since its present start"),
+});
 export type SessionView = z.infer<typeof sessionViewSchema>;
 
 /** Any version, or ETags as HTTP writes them; a weak one never matches. */

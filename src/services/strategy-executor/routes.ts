@@ -11,13 +11,11 @@ import type { StrategyInfo } from "#shared/strategy-threads/definitions.ts";
 import { listRuns, readShards } from "./store.ts";
 
 const strategySchema = z.object({
-  name: z.string(),
-  version: z.string(),
-  description: z.string(),
-  /** Whether it is also called with forming bars. */
-  forming: z.boolean(),
-  /** JSON Schema of its parameters. */
-  params: z.record(z.string(), z.unknown()),
+  name: z.string().describe("By which a session names it"),
+  version: z.string().describe("Its version now"),
+  description: z.string().describe("What it does"),
+  forming: z.boolean().describe("Whether it is also called with forming bars"),
+  params: z.record(z.string(), z.unknown()).describe("JSON Schema of its parameters"),
 });
 
 const strategiesSchema = pageSchema(strategySchema).extend({
@@ -27,25 +25,29 @@ const strategiesSchema = pageSchema(strategySchema).extend({
 });
 
 const shardSchema = z.object({
-  partition: z.number().int(),
-  /** Grows with each new leader; 0: it never had one. */
-  epoch: z.number().int(),
-  /** Whether a leader's lease holds now. */
-  led: z.boolean(),
-  sessions: z.array(
-    z.object({
-      sessionId: z.string(),
-      run: z.number().int(),
-      state: sessionStateSchema,
-      phase: z.enum(["WARMING", "READY", "FAULTED"]),
-      candleN: z.number().int(),
-      busy: z.boolean(),
-      strategy: z.string(),
-      strategyVersion: z.string(),
-      /** Version of the strategy that new sessions get, where it is another one. Null: the session has the newest. */
-      newerVersion: z.string().nullable(),
-    }),
-  ),
+  partition: z.number().int().describe("Of the sessions that it runs"),
+  epoch: z.number().int().describe("Grows with each new leader; 0: it never had one"),
+  led: z.boolean().describe("Whether a leader's lease holds now"),
+  sessions: z
+    .array(
+      z.object({
+        sessionId: z.string().describe("The session's id"),
+        run: z.number().int().describe("Which start of it"),
+        state: sessionStateSchema.describe("Where it is in its life"),
+        phase: z.enum(["WARMING", "READY", "FAULTED"]).describe("What its strategy does"),
+        candleN: z.number().int().describe("Number of the newest candle that it has seen"),
+        busy: z.boolean().describe("Whether an order of it is on its way"),
+        strategy: z.string().describe("Its strategy"),
+        strategyVersion: z.string().describe("The version that it runs"),
+        newerVersion: z
+          .string()
+          .nullable()
+          .describe(
+            "Version of the strategy that new sessions get, where it is another one; null: the session has the newest",
+          ),
+      }),
+    )
+    .describe("Those that it runs"),
 });
 
 /** REST of the executor. Any replica gives the same answers. */
@@ -71,13 +73,16 @@ export function createRoutes({ deps }: { deps: Deps }) {
         });
       },
       {
-        params: z.object({ name: z.string().max(100) }),
+        params: z.object({ name: z.string().max(100).describe("The strategy's name") }),
         response: { 200: strategySchema, 404: problemSchema },
         detail: { summary: "Describes a strategy" },
       },
     )
     .post("/strategies/validate", ({ body }): Promise<z.infer<typeof validationSchema>> => strategies.check(body), {
-      body: z.strictObject({ strategy: idText, params: z.unknown() }),
+      body: z.strictObject({
+        strategy: idText.describe("Its name"),
+        params: z.unknown().describe("Parameters to be checked"),
+      }),
       response: { 200: validationSchema },
       detail: { summary: "Checks a strategy's parameters and fills in their defaults" },
     })

@@ -5,13 +5,13 @@ import { ALERT_KINDS, type AlertCode, alertCodeSchema, type Severity, severitySc
 
 /** An alert that is open, with what its code says of it. */
 export const openAlertSchema = z.object({
-  scope: z.string(),
-  code: alertCodeSchema,
-  severity: severitySchema,
-  text: z.string(),
-  data: z.record(z.string(), z.json()),
-  raisedAtMs: epochMs,
-  toDo: z.string(),
+  scope: z.string().describe("What it is about, such as session:<id>"),
+  code: alertCodeSchema.describe("Which alert it is; docs/alerts.md has them all"),
+  severity: severitySchema.describe("How much it matters"),
+  text: z.string().describe("What is the matter, in a sentence"),
+  data: z.record(z.string(), z.json()).describe("Ids and figures of it"),
+  raisedAtMs: epochMs.describe("Since when, UTC epoch milliseconds"),
+  toDo: z.string().describe("What a person does about it"),
   ends: z.enum(["condition", "fact"]).describe("condition: by itself, once it is over. fact: a person clears it"),
 });
 export type OpenAlert = z.infer<typeof openAlertSchema>;

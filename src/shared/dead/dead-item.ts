@@ -7,8 +7,8 @@ export type DeadState = z.infer<typeof deadStateSchema>;
 
 /** An event or a task that failed. */
 export const deadItemSchema = z.object({
-  id: z.uuid(),
-  kind: deadKindSchema,
+  id: z.uuid().describe("The event's or the task's id"),
+  kind: deadKindSchema.describe("Whether it is an event or a task"),
   state: deadStateSchema.describe(
     "parked: it is tried again. dead: nobody tries it until a person redrives or discards it",
   ),
@@ -23,10 +23,10 @@ export type DeadItem = z.infer<typeof deadItemSchema>;
 
 /** Something that a person did about a dead event or task. */
 export const deadActionSchema = z.object({
-  action: z.enum(["redrive", "discard"]),
+  action: z.enum(["redrive", "discard"]).describe("What was done"),
   by: z.string().describe("local, until there are users"),
-  reason: z.string(),
-  atMs: epochMs,
+  reason: z.string().describe("Why, as the person said"),
+  atMs: epochMs.describe("When, UTC epoch milliseconds"),
 });
 export type DeadAction = z.infer<typeof deadActionSchema>;
 

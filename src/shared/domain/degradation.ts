@@ -75,7 +75,11 @@ export type DegradationReporter = (typeof DEGRADATIONS)[DegradationCode]["report
 export const degradationCodeSchema = z.enum(Object.keys(DEGRADATIONS) as [DegradationCode, ...DegradationCode[]]);
 
 /** Something that a session runs without, since when (wall clock), and in a sentence why. The text stays while it lasts. */
-export const degradationSchema = z.object({ code: degradationCodeSchema, sinceMs: epochMs, text: z.string() });
+export const degradationSchema = z.object({
+  code: degradationCodeSchema.describe("What is missing; docs/alerts.md has every code"),
+  sinceMs: epochMs.describe("Since when, UTC epoch milliseconds"),
+  text: z.string().describe("The same in a sentence, with the reason"),
+});
 export type Degradation = z.infer<typeof degradationSchema>;
 
 /** What becomes of entries while something is missing. Exits are never denied for it, but with BOOK_INCOMPLETE. */

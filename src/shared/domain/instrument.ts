@@ -5,10 +5,10 @@ import { TIME_FRAMES, timeFrameSchema } from "./time-frame.ts";
 
 /** How far a limit price may be from the average price, as multiples of it: a buy by the bid's, a sell by the ask's. */
 export const priceBandSchema = z.object({
-  bidUp: positiveDecimal,
-  bidDown: nonNegativeDecimal,
-  askUp: positiveDecimal,
-  askDown: nonNegativeDecimal,
+  bidUp: positiveDecimal.describe("Highest price of a buy, as a multiple of the average price"),
+  bidDown: nonNegativeDecimal.describe("Lowest price of a buy, as a multiple of the average price"),
+  askUp: positiveDecimal.describe("Highest price of a sell, as a multiple of the average price"),
+  askDown: nonNegativeDecimal.describe("Lowest price of a sell, as a multiple of the average price"),
 });
 
 /**
@@ -18,44 +18,67 @@ export const priceBandSchema = z.object({
  */
 export const instrumentSchema = z
   .object({
-    id: z.string().min(3).max(80),
-    symbol: z.string().min(1),
-    venue: z.string().min(1),
-    venueSymbol: z.string().min(1),
-    base: z.string().min(1),
-    quote: z.string().min(1),
-    priceStep: positiveDecimal,
-    /** Of every order, in the base asset (LOT_SIZE). */
-    sizeStep: positiveDecimal,
-    minSize: nonNegativeDecimal,
-    maxSize: positiveDecimal.nullable(),
-    /** Of a market order in addition (MARKET_LOT_SIZE). Its step is a multiple of the size step; null: the same. */
-    marketSizeStep: positiveDecimal.nullable().default(null),
-    marketMinSize: nonNegativeDecimal.default("0"),
-    marketMaxSize: positiveDecimal.nullable().default(null),
-    /** Of size times price, in the quote asset, and whether market orders have to keep it too (NOTIONAL, MIN_NOTIONAL). */
-    minNotional: nonNegativeDecimal,
-    minNotionalAppliesToMarket: z.boolean().default(true),
-    maxNotional: positiveDecimal.nullable(),
-    maxNotionalAppliesToMarket: z.boolean().default(true),
-    /** Of limit orders (PERCENT_PRICE_BY_SIDE). */
-    priceBand: priceBandSchema.nullable().default(null),
-    /** Most open orders of an account in it (MAX_NUM_ORDERS). */
-    maxOpenOrders: z.number().int().positive().nullable().default(null),
-    /** Shares of what is received: "0.001" is 0.1 %. Below zero: a rebate, which is credited. */
-    makerFee: decimalText,
-    takerFee: decimalText,
-    /** Decimals that a fee is rounded to, toward zero: a fee down, a rebate to no more than its share. */
-    feeDecimals: z.number().int().min(0).max(18),
-    /** GONE: its venue does not list it any more. */
-    status: z.enum(["TRADING", "HALTED", "GONE"]),
-    /** A replay that has shown its last bar: of the simulated venue alone. */
-    marketEnded: z.boolean().optional(),
-    /** Those that the venue makes bars of. */
+    id: z
+      .string()
+      .min(3)
+      .max(80)
+      .meta({
+        description: "SYMBOL.VENUE, as GET /api/market-data/instruments lists them",
+        examples: ["SPX/USD.paper"],
+      }),
+    symbol: z.string().min(1).describe("Base and quote as both sides know them: BTC/USDT"),
+    venue: z.string().min(1).describe("The venue's name in R3_VENUES"),
+    venueSymbol: z.string().min(1).describe("The venue's own name for it"),
+    base: z.string().min(1).describe("What is traded"),
+    quote: z.string().min(1).describe("What it is paid in"),
+    priceStep: positiveDecimal.describe("Prices are multiples of it"),
+    sizeStep: positiveDecimal.describe("Sizes of every order are multiples of it, in the base asset (LOT_SIZE)"),
+    minSize: nonNegativeDecimal.describe("Least size of an order, in the base asset"),
+    maxSize: positiveDecimal.nullable().describe("Largest size of an order; null: no limit"),
+    marketSizeStep: positiveDecimal
+      .nullable()
+      .default(null)
+      .describe("Of a market order in addition (MARKET_LOT_SIZE), a multiple of the size step; null: the same"),
+    marketMinSize: nonNegativeDecimal.default("0").describe("Least size of a market order"),
+    marketMaxSize: positiveDecimal
+      .nullable()
+      .default(null)
+      .describe("Largest size of a market order; null: no other limit"),
+    minNotional: nonNegativeDecimal.describe("Least size times price, in the quote asset (NOTIONAL, MIN_NOTIONAL)"),
+    minNotionalAppliesToMarket: z.boolean().default(true).describe("Whether market orders have to keep it too"),
+    maxNotional: positiveDecimal.nullable().describe("Most size times price, in the quote asset; null: no limit"),
+    maxNotionalAppliesToMarket: z.boolean().default(true).describe("Whether market orders have to keep it too"),
+    priceBand: priceBandSchema
+      .nullable()
+      .default(null)
+      .describe("How far a limit price may be from the average price (PERCENT_PRICE_BY_SIDE); null: no limit"),
+    maxOpenOrders: z
+      .number()
+      .int()
+      .positive()
+      .nullable()
+      .default(null)
+      .describe("Most open orders of an account in it (MAX_NUM_ORDERS); null: no limit"),
+    makerFee: decimalText.describe(
+      "Share of what is received: 0.001 is 0.1 %. Below zero: a rebate, which is credited",
+    ),
+    takerFee: decimalText.describe("Share of what is received by who takes from the book"),
+    feeDecimals: z
+      .number()
+      .int()
+      .min(0)
+      .max(18)
+      .describe("Decimals that a fee is rounded to, toward zero: a fee down, a rebate to no more than its share"),
+    status: z.enum(["TRADING", "HALTED", "GONE"]).describe("GONE: its venue does not list it any more"),
+    marketEnded: z
+      .boolean()
+      .optional()
+      .describe("Whether it is a replay that has shown its last bar: of the simulated venue alone"),
     timeFrames: z
       .array(timeFrameSchema)
       .min(1)
-      .default([...TIME_FRAMES]),
+      .default([...TIME_FRAMES])
+      .describe("Those that the venue makes bars of"),
   })
   .refine(({ sizeStep, marketSizeStep: step }) => step === null || isMultipleOf(decimal(step), decimal(sizeStep)), {
     path: ["marketSizeStep"],

@@ -9,13 +9,16 @@ export const decimalText = z
   .max(MOST_DECIMAL_LENGTH, { abort: true })
   // What is no decimal is measured by no later rule.
   .regex(/^-?\d+(\.\d+)?$/, { error: DECIMAL, abort: true })
-  .describe("A decimal number as text");
+  .meta({ description: "A decimal number as text", examples: ["12.5"] });
 /** An id or a name as it stands in a request: something, and not without end. */
 export const idText = z.string().min(1).max(200);
 /** An id of ours, in small letters however it was written. */
 export const ownId = idText.toLowerCase();
 /** A name that a person gives in the settings: a venue's, an account's. */
-export const shortName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be of a-z, 0-9 and dashes, 40 at most");
+export const shortName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be of a-z, 0-9 and dashes, 40 at most")
+  .meta({ examples: ["demo"] });
 /** A decimal above zero. */
 export const positiveDecimal = decimalText.refine(
   (text) => !text.startsWith("-") && /[1-9]/.test(text),

@@ -34,21 +34,46 @@ export const SESSION_TRANSITIONS: Readonly<Record<SessionState, readonly Session
   DELETED: [],
 };
 
+const sizingMethod = <Name extends string>(name: Name) =>
+  z.literal(name).describe("percent-of-equity: a share of what the session is worth. fixed-size: always the same");
+
 /** How a decision finds its size. Percent: of the session's equity at the mark, fee included. Fixed: in the base asset. */
 export const sizingSchema = z.discriminatedUnion("method", [
-  z.strictObject({ method: z.literal("percent-of-equity"), percent: positiveDecimal }),
-  z.strictObject({ method: z.literal("fixed-size"), size: positiveDecimal }),
+  z.strictObject({
+    method: sizingMethod("percent-of-equity"),
+    percent: positiveDecimal.describe("Of the equity at the mark, fee included; at most 100"),
+  }),
+  z.strictObject({
+    method: sizingMethod("fixed-size"),
+    size: positiveDecimal.describe("In the base asset, a multiple of the instrument's size step"),
+  }),
 ]);
 
 /** What a session's risk decisions are measured against. Notional limits are in the quote asset; null: no limit. */
 export const riskPolicySchema = z.strictObject({
-  sizing: sizingSchema,
-  maxOrderNotional: positiveDecimal.nullable().default(null),
-  maxPositionNotional: positiveDecimal.nullable().default(null),
-  /** How long after its candle closed, or after the newest trade of a forming one, a signal may still be decided, in market time. Null: no limit. */
-  signalValidityMs: z.number().int().positive().nullable().default(null),
-  /** What becomes of entries while the session is degraded. Exits are never denied for it, but with BOOK_INCOMPLETE. */
-  degradedEntries: degradedEntriesSchema.default("deny-stale"),
+  sizing: sizingSchema.describe("How a decision finds its size"),
+  maxOrderNotional: positiveDecimal
+    .nullable()
+    .default(null)
+    .describe("Most that one order may be worth, in the quote asset; null: no limit"),
+  maxPositionNotional: positiveDecimal
+    .nullable()
+    .default(null)
+    .describe("Most that the position may be worth, in the quote asset; null: no limit"),
+  signalValidityMs: z
+    .number()
+    .int()
+    .positive()
+    .nullable()
+    .default(null)
+    .describe(
+      "How long after its candle closed, or after the newest trade of a forming one, a signal may still be decided, in market time; null: no limit",
+    ),
+  degradedEntries: degradedEntriesSchema
+    .default("deny-stale")
+    .describe(
+      "What becomes of entries while something is missing: deny, deny-stale (while prices are stale), allow. Exits are never denied for it, but with BOOK_INCOMPLETE",
+    ),
 });
 export type RiskPolicy = z.infer<typeof riskPolicySchema>;
 
@@ -72,34 +97,55 @@ const capitalText = positiveDecimal
 
 /** One strategy with parameters on one or more instruments of an account, with a risk policy and capital. */
 export const sessionSchema = z.object({
-  id: z.uuid(),
-  /** Eight characters of [a-z0-9]: the beginning of each of its client order ids. */
-  code: z.string().regex(/^[a-z0-9]{8}$/),
-  name: z.string().min(1).max(100),
-  strategy: idText,
-  strategyVersion: z.string(),
-  params: paramsSchema,
-  /** One for now: strategies see one series, and one position. */
-  instrumentIds: z.array(instrumentSchema.shape.id).length(1, "must name one instrument: a session trades one for now"),
-  timeFrame: timeFrameSchema,
-  accountId: shortName,
+  id: z.uuid().describe("The session's id"),
+  code: z
+    .string()
+    .regex(/^[a-z0-9]{8}$/)
+    .describe("The beginning of each of its client order ids"),
+  name: z.string().min(1).max(100).describe("What a person calls it; need not be unique"),
+  strategy: idText.describe("Name of a strategy, as GET /api/strategy-executor/strategies lists them"),
+  strategyVersion: z.string().describe("Version of the strategy that its parameters were checked with"),
+  params: paramsSchema.describe(
+    "Parameters of the strategy, by their names; what is not given has the default of the strategy",
+  ),
+  instrumentIds: z
+    .array(instrumentSchema.shape.id)
+    .length(1, "must name one instrument: a session trades one for now")
+    .describe("What it trades: one for now, as GET /api/market-data/instruments lists them"),
+  timeFrame: timeFrameSchema.describe("Length of the candles that the strategy sees"),
+  accountId: shortName.describe("An account of R3_ACCOUNTS, at the venue of its instruments"),
   capital: capitalText,
-  riskPolicy: riskPolicySchema,
-  /** How often positions are to be revalued and managed, in milliseconds. Nothing reads it yet. */
-  refreshIntervalMs: z.number().int().min(100).max(86_400_000),
-  stopPolicy: stopPolicySchema,
-  state: sessionStateSchema,
-  stateReason: z.string().nullable(),
-  /** What it runs without, each with its reason; empty: nothing is missing. Ends by itself. */
-  degraded: z.array(degradationSchema),
-  /** Which start this is: 0 before the first. Reports of an earlier run are ignored. */
-  run: z.number().int().nonnegative(),
-  /** Grows by one with each change; the ETag of REST. */
-  version: z.number().int().positive(),
-  /** Of all topics keyed by session, and of the executor's shards. */
-  partition: z.number().int().nonnegative(),
-  createdAtMs: epochMs,
-  updatedAtMs: epochMs,
+  riskPolicy: riskPolicySchema.describe("How it is sized, and what limits it"),
+  refreshIntervalMs: z
+    .number()
+    .int()
+    .min(100)
+    .max(86_400_000)
+    .describe("How often positions are to be revalued and managed, in milliseconds; nothing reads it yet"),
+  stopPolicy: stopPolicySchema.describe(
+    "What a stop does with orders and position: keep leaves both, cancel cancels what is open, flatten also closes the position",
+  ),
+  state: sessionStateSchema.describe("Where it is in its life"),
+  stateReason: z
+    .string()
+    .nullable()
+    .describe("Why it is in its state, or what it waits for; null: nothing is to be said"),
+  degraded: z
+    .array(degradationSchema)
+    .describe("What it runs without, each with its reason; empty: nothing is missing. Ends by itself"),
+  run: z
+    .number()
+    .int()
+    .nonnegative()
+    .describe("Which start this is: 0 before the first. Reports of an earlier run are ignored"),
+  version: z.number().int().positive().describe("Grows by one with each change; the ETag of REST"),
+  partition: z
+    .number()
+    .int()
+    .nonnegative()
+    .describe("Of all topics keyed by session, and of the shards of strategy-executor"),
+  createdAtMs: epochMs.describe("When it was made, UTC epoch milliseconds"),
+  updatedAtMs: epochMs.describe("When it changed last, UTC epoch milliseconds"),
 });
 export type Session = z.infer<typeof sessionSchema>;
 

@@ -10,8 +10,12 @@ export type TimeInForce = z.infer<typeof timeInForceSchema>;
 
 /** How a signal's order is to be worked. */
 export const orderStyleSchema = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("MARKET") }),
-  z.object({ type: z.literal("LIMIT"), price: positiveDecimal, timeInForce: timeInForceSchema }),
+  z.object({ type: z.literal("MARKET").describe("At whatever price there is") }),
+  z.object({
+    type: z.literal("LIMIT").describe("At this price or a better one"),
+    price: positiveDecimal.describe("Worst price at which it may be executed"),
+    timeInForce: timeInForceSchema.describe("How long it waits: GTC until canceled, IOC and FOK not at all"),
+  }),
 ]);
 export type OrderStyle = z.infer<typeof orderStyleSchema>;
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 
 /** The time frames a candle may have. All are aligned to UTC: a candle opens at a whole multiple of its length. */
 export const TIME_FRAMES = ["1s", "1m", "1h", "1d"] as const;
-export const timeFrameSchema = z.enum(TIME_FRAMES);
+export const timeFrameSchema = z.enum(TIME_FRAMES).describe("Length of a candle");
 export type TimeFrame = z.infer<typeof timeFrameSchema>;
 
 const LENGTH_MS: Record<TimeFrame, number> = { "1s": 1_000, "1m": 60_000, "1h": 3_600_000, "1d": 86_400_000 };

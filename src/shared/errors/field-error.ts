@@ -2,7 +2,10 @@ import { z } from "zod";
 import { AppError } from "./app-error.ts";
 
 /** One field that was wrong: where it stands and what it should be. Never the value. */
-export const fieldErrorSchema = z.object({ field: z.string(), message: z.string() });
+export const fieldErrorSchema = z.object({
+  field: z.string().describe("Where it stands"),
+  message: z.string().describe("What it should be"),
+});
 export type FieldError = z.infer<typeof fieldErrorSchema>;
 
 const SENTENCE = "Some fields are not as they should be.";

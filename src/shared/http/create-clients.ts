@@ -24,28 +24,39 @@ export function elsewhere(url: string): ServicePlace {
 /** Answers of strategy-executor's POST /strategies/validate, always 200. */
 export const validationSchema = z.discriminatedUnion("kind", [
   z.object({
-    kind: z.literal("valid"),
-    strategyVersion: z.string(),
-    params: z.record(z.string(), z.unknown()),
+    kind: z.literal("valid").describe("What came of the check"),
+    strategyVersion: z.string().describe("Its version"),
+    params: z.record(z.string(), z.unknown()).describe("The parameters with their defaults"),
   }),
-  z.object({ kind: z.literal("unknown-strategy"), known: z.array(z.string()), faults: z.array(z.string()) }),
-  z.object({ kind: z.literal("invalid-params"), errors: z.array(fieldErrorSchema) }),
+  z.object({
+    kind: z.literal("unknown-strategy").describe("What came of the check"),
+    known: z.array(z.string()).describe("Names of those there are"),
+    faults: z.array(z.string()).describe("Files that could not be loaded, where it may stand"),
+  }),
+  z.object({
+    kind: z.literal("invalid-params").describe("What came of the check"),
+    errors: z.array(fieldErrorSchema).describe("The parameters that are wrong"),
+  }),
 ]);
 
 /** The answer of market-data's POST /series. */
 export const seriesHeadSchema = z.object({
-  instrumentId: z.string(),
-  timeFrame: timeFrameSchema,
-  source: candleSourceSchema,
-  firstN: z.number().int().nonnegative(),
-  headN: z.number().int().nonnegative(),
-  headOpenAtMs: z.number().int().nullable(),
+  instrumentId: z.string().describe("What it is of"),
+  timeFrame: timeFrameSchema.describe("Length of its candles"),
+  source: candleSourceSchema.describe("Whether it is built from trades, or taken from the venue as it makes bars"),
+  firstN: z.number().int().nonnegative().describe("Number of its first candle; 0: it has none yet"),
+  headN: z.number().int().nonnegative().describe("Number of its newest closed candle; 0: it has none yet"),
+  headOpenAtMs: z
+    .number()
+    .int()
+    .nullable()
+    .describe("When that one opened, UTC epoch milliseconds; null: there is none"),
 });
 
 /** The answer of order-position-tracker's GET /exposure?sessionId=. */
 export const exposureSchema = z.object({
-  openOrders: z.number().int().nonnegative(),
-  positions: z.number().int().nonnegative(),
+  openOrders: z.number().int().nonnegative().describe("How many of its orders are open"),
+  positions: z.number().int().nonnegative().describe("How many of its positions an order could close"),
 });
 
 const accountSchema = z.object({ id: z.string(), venue: z.string() });

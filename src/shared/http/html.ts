@@ -23,16 +23,24 @@ h3 { font-size: 0.95rem; margin: 0.8rem 0 0.2rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.93em; }
 th, td { text-align: left; vertical-align: top; padding: 0.2rem 0.9rem 0.2rem 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 500; color: var(--dim); }
+form label { display: block; margin: 0.2rem 0; } form input { width: 22rem; } form textarea { width: 100%; box-sizing: border-box; }
+form textarea, pre { font: 0.9em ui-monospace, monospace; } pre { overflow-x: auto; }
 `;
 
-/** A page that needs nothing but itself: no script, nothing from elsewhere, readable without a network. `body` is HTML. */
-export function pageOf(title: string, body: string): Response {
+/**
+ * A page that needs nothing but itself: nothing from elsewhere, readable without a network and without a script. `body` is
+ * HTML; `script`, where there is one, is the only one that the page runs, and reaches nothing but where the page is from.
+ */
+export function pageOf(title: string, body: string, script?: string): Response {
+  const hash = script === undefined ? null : new Bun.CryptoHasher("sha256").update(script).digest("base64");
+  const allowed = hash === null ? "" : `; script-src 'sha256-${hash}'; connect-src 'self'`;
+  const run = script === undefined ? "" : `<script>${script}</script>`;
   const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">`;
   const html = `<!doctype html><html lang="en"><head>${head}<title>${escaped(title)}</title><style>${STYLE}</style></head>`;
-  return new Response(`${html}<body>${body}</body></html>`, {
+  return new Response(`${html}<body>${body}${run}</body></html>`, {
     headers: {
       "content-type": "text/html; charset=utf-8",
-      "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+      "content-security-policy": `default-src 'none'; style-src 'unsafe-inline'${allowed}`,
     },
   });
 }

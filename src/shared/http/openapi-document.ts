@@ -10,6 +10,7 @@ export interface JsonSchema {
   format?: string;
   description?: string;
   default?: unknown;
+  examples?: unknown[];
   const?: unknown;
   enum?: unknown[];
   required?: string[];

@@ -1,5 +1,6 @@
 import { escaped, pageOf } from "./html.ts";
 import type { JsonSchema, OpenApiDocument, Operation } from "./openapi-document.ts";
+import { TRY_IT, tryItForm } from "./try-it.ts";
 
 /** A field of a body or an answer, with the path it stands at. */
 interface Field {
@@ -9,7 +10,7 @@ interface Field {
   description: string;
 }
 
-/** The API of a process for a person: every operation with its parameters, body and answers, made from the document alone. */
+/** The API of a process for a person: every operation with its parameters, body and answers, and a form that sends it, made from the document alone. */
 export function apiPage({ info, tags, paths }: OpenApiDocument): Response {
   const links = tags.map(({ name }) => `<a href="#${name}">${name}</a>`).join("");
   const sections = tags.map(({ name, description }) => {
@@ -23,7 +24,7 @@ export function apiPage({ info, tags, paths }: OpenApiDocument): Response {
   const intro =
     `<h1>${info.title} <span class="dim">${info.version}</span></h1><p>${escaped(info.description)} ` +
     `The same for programs: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1). <a href="/">Back to the start</a>.</p>`;
-  return pageOf(`${info.title}: API`, `${intro}<nav>${links}</nav>${sections.join("")}`);
+  return pageOf(`${info.title}: API`, `${intro}<nav>${links}</nav>${sections.join("")}`, TRY_IT);
 }
 
 function operationHtml(method: string, path: string, operation: Operation): string {
@@ -47,6 +48,8 @@ function operationHtml(method: string, path: string, operation: Operation): stri
     `<span class="dim">${escaped(summary)}</span></summary><div>` +
     (given.length > 0 ? `<h3>Parameters</h3>${tableOf(given)}` : "") +
     (type === undefined ? "" : `<h3>Body: ${type}</h3>${tableOf(fieldsOf(body))}`) +
+    // Metrics and the like are pages of their own.
+    (path.startsWith("/api/") ? tryItForm(method, path, operation) : "") +
     `${answers.join("")}<h3>${refusals.join(", ")}: problem details</h3></div></details>`
   );
 }

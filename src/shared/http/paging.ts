@@ -19,7 +19,10 @@ export interface Page<Item> {
 
 /** The schema of a page of items. */
 export function pageSchema<Item extends z.ZodType>(item: Item) {
-  return z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+  return z.object({
+    items: z.array(item).describe("What stands on this page"),
+    nextCursor: z.string().nullable().describe("Give it as cursor to read on; null: this is the last page"),
+  });
 }
 
 type CursorPart = string | number;

@@ -6,13 +6,13 @@ import { UnreadableBody } from "./json-body.ts";
 
 /** Problem details (RFC 9457, application/problem+json). `code` is the engine's stable word for it. */
 export const problemSchema = z.looseObject({
-  type: z.string(),
-  title: z.string(),
-  status: z.number().int(),
-  code: z.string(),
-  detail: z.string(),
-  requestId: z.string().optional(),
-  errors: z.array(fieldErrorSchema).optional(),
+  type: z.string().describe("about:blank: the code says which problem it is"),
+  title: z.string().describe("The status in words"),
+  status: z.number().int().describe("The HTTP status"),
+  code: z.string().describe("The engine's stable word for it"),
+  detail: z.string().describe("What is wrong and what to do, in a sentence"),
+  requestId: z.string().optional().describe("By which the log of the service names the request"),
+  errors: z.array(fieldErrorSchema).optional().describe("The fields that are wrong"),
 });
 export type Problem = z.infer<typeof problemSchema>;
 

@@ -101,16 +101,14 @@ export const ORDERS = topic({
 });
 
 export const positionSchema = z.object({
-  sessionId: z.string(),
-  accountId: z.string(),
-  instrumentId: z.string(),
-  /** Signed, in the base asset. */
-  size: decimalText,
-  averageEntry: positiveDecimal.nullable(),
-  realizedProfit: decimalText,
-  /** Fees paid by asset; below zero where more was credited. */
-  fees: z.record(z.string(), decimalText),
-  updatedAtMs: epochMs,
+  sessionId: z.string().describe("Whose position it is"),
+  accountId: z.string().describe("The account that holds it"),
+  instrumentId: z.string().describe("What is held"),
+  size: decimalText.describe("Signed, in the base asset"),
+  averageEntry: positiveDecimal.nullable().describe("Average price at which it was opened; null: there is none"),
+  realizedProfit: decimalText.describe("In the quote asset, of what was closed"),
+  fees: z.record(z.string(), decimalText).describe("Fees paid by asset; below zero where more was credited"),
+  updatedAtMs: epochMs.describe("When it changed last, UTC epoch milliseconds"),
 });
 export type Position = z.infer<typeof positionSchema>;
 
