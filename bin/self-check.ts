@@ -1,9 +1,9 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { copyRepository } from "./copy-repository.ts";
 import { report, step, Trouble } from "./say.ts";
 import type { Scratch } from "./scratch.ts";
 
-const ROOT = resolve(import.meta.dir, "..");
 const LIMIT_MS = 180_000;
 
 /** A fault to be planted, and who has to find it. */
@@ -128,20 +128,6 @@ const FAULTS: readonly Fault[] = [
     mustSay: ["the bar"],
   },
 ];
-
-/** A copy of what git knows or would take, with the packages of this clone. */
-function copyRepository(folder: string): string {
-  const copy = join(folder, "copy");
-  const listed = Bun.spawnSync(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: ROOT });
-  if (listed.exitCode !== 0) throw new Trouble("The self-check copies what git lists, and git lists nothing here.");
-  for (const name of new Set(listed.stdout.toString().split("\0").filter(Boolean))) {
-    if (!existsSync(join(ROOT, name))) continue;
-    mkdirSync(dirname(join(copy, name)), { recursive: true });
-    cpSync(join(ROOT, name), join(copy, name));
-  }
-  symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
-  return copy;
-}
 
 async function run({ copy, env }: Place, command: readonly string[]): Promise<{ code: number; output: string }> {
   const child = Bun.spawn([process.execPath, ...command], {

@@ -104,7 +104,8 @@ test.each(definitions.map((definition) => [definition.name, definition] as const
 );
 
 test("every strategy is found by its own name, without a list of them", () => {
-  expect(definitions.map(({ name }) => name).toSorted()).toEqual(["flip", "sma-cross"]);
+  // Beside those of a person.
+  expect(definitions.map(({ name }) => name)).toEqual(expect.arrayContaining(["flip", "sma-cross"]));
   for (const definition of definitions) expect(findStrategy(definitions, definition.name)).toBe(definition);
   expect(findStrategy(definitions, "no-such")).toBeNull();
 });
