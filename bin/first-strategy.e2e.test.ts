@@ -1,48 +1,28 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { z } from "zod";
 import { eventually } from "./alone.fixture.ts";
 import { copyRepository } from "./copy-repository.ts";
-import { environment } from "./environment.ts";
 import { freePort } from "./ports.ts";
 import { endLeftovers } from "./process-record.ts";
 import { getJson } from "./rest.ts";
 import { removeData } from "./servers.ts";
+import { openShell, type Shell, terminalEnvironment, typedBlocks } from "./typed.fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "first-strategy-"));
 const data = mkdtempSync(join(tmpdir(), "first-strategy-data-"));
 const guide = await Bun.file(resolve(import.meta.dir, "../docs/strategies.md")).text();
-/** What the guide has to be typed, in its order. */
-const [start, ...typed] = [...guide.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = ""]) => block);
+const [start, ...typed] = typedBlocks(guide);
 
+const shells: Shell[] = [];
 afterAll(async () => {
+  for (const shell of shells) await shell.close();
   await endLeftovers(join(data, "processes"));
   removeData(data);
   rmSync(folder, { recursive: true, force: true });
 });
-
-/** As in a terminal in a clone. This Bun is the one that is found. */
-function settings(more: Record<string, string> = {}) {
-  const PATH = `${dirname(process.execPath)}${delimiter}${process.env["PATH"] ?? ""}`;
-  return { ...environment(more), PATH };
-}
-
-/** Types blocks one after the other in one shell; what each said. */
-async function type(cwd: string, blocks: readonly string[]): Promise<string[]> {
-  const script = blocks.join('\necho "--- next"\n');
-  const shell = Bun.spawn(["sh", "-eu", "-c", script], {
-    cwd,
-    env: settings(),
-    stdout: "pipe",
-    stderr: "pipe",
-    timeout: 90_000,
-  });
-  const [said, trouble] = await Promise.all([new Response(shell.stdout).text(), new Response(shell.stderr).text()]);
-  expect({ code: await shell.exited, trouble }).toEqual({ code: 0, trouble: expect.any(String) });
-  return said.split("--- next\n");
-}
 
 const strategySchema = z.object({ name: z.literal("dip"), version: z.string() });
 const series = z.object({ items: z.array(z.object({ headN: z.number() })) });
@@ -63,7 +43,7 @@ test("docs/strategies.md, typed word for word, makes a strategy, tests it, chang
   expect(start).toBe("bin/up\n");
   const up = Bun.spawn([join(copy, "bin/up")], {
     cwd: copy,
-    env: settings({ R3_DATA_FOLDER: data, R3_HTTP_PORT: port }),
+    env: terminalEnvironment({ R3_DATA_FOLDER: data, R3_HTTP_PORT: port }),
     stdout: "ignore",
     stderr: "ignore",
   });
@@ -78,8 +58,14 @@ test("docs/strategies.md, typed word for word, makes a strategy, tests it, chang
       block.replaceAll("7300", port),
     );
     expect(more).toEqual([]);
-    const said = await type(copy, [write, ask, run, change, run, check]);
-    const [, first = "", firstRun = "", changed = "", secondRun = "", checked = ""] = said;
+    const shell = openShell(copy);
+    shells.push(shell);
+    await shell.type(write);
+    const first = await shell.type(ask);
+    const firstRun = await shell.type(run);
+    const changed = await shell.type(change);
+    const secondRun = await shell.type(run);
+    const checked = await shell.type(check);
     expect(strategySchema.parse(JSON.parse(first)).version).toBe("1.0.0");
     expect(strategySchema.parse(JSON.parse(changed)).version).toBe("1.1.0");
     const [before, after] = [readRun(firstRun), readRun(secondRun)];
