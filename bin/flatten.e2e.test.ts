@@ -91,15 +91,16 @@ async function releaseUntil(condition: () => Promise<boolean>): Promise<void> {
   }, 60_000);
 }
 
-test("a session that stops with the policy flatten ends flat, by one market order that reduces", async () => {
-  const wanted = { ...demoSession(RUN), stopPolicy: "flatten" };
+test("a session that is told to stop with the policy flatten ends flat, by one market order that reduces", async () => {
+  // Its own policy is to keep: what the stop is told counts.
+  const wanted = { ...demoSession(RUN), stopPolicy: "keep" };
   const { id } = sessionSchema.parse((await postJson(sessionsUrl(), wanted, { idempotencyKey: "create" })).body);
   await postJson(`${sessionsUrl()}/${id}/start`, {});
   await until(async () => (await stateOf(id)) === "RUNNING");
   await releaseUntil(async () => (await exposureOf(id)).positions === 1);
   const before = (await venueOrders(venueAccess(RUN, urls))).length;
 
-  await postJson(`${sessionsUrl()}/${id}/stop`, {});
+  await postJson(`${sessionsUrl()}/${id}/stop`, { stopPolicy: "flatten" });
   await until(async () => (await exposureOf(id)).openOrders === 1);
   // In lockstep the order waits for the next price, and the session with it.
   expect(await stateOf(id)).toBe("STOPPING");

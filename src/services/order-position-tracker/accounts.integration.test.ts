@@ -28,7 +28,7 @@ import { DEPOSIT } from "./venue-process.fixture.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(14, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(15, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
   ({ world, desk } = given);
 });
 
