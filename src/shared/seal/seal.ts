@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import type { Db } from "#shared/db/db.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 
@@ -18,8 +18,10 @@ export interface Seal {
 
 /** A seal under a key of at least 32 bytes. */
 export function createSeal(key: Uint8Array): Seal {
+  // A copy of one that has the key costs two thirds of a new one.
+  const keyed = new Bun.CryptoHasher("sha256", key);
   const macOf = (place: string, text: string) =>
-    createHmac("sha256", key).update(`${place.length}:${place}${text}`).digest("base64url").slice(0, MAC_LENGTH);
+    keyed.copy().update(`${place.length}:${place}${text}`).digest("base64url").slice(0, MAC_LENGTH);
   return {
     seal: (place, text) => macOf(place, text) + text,
     open(place, sealed) {

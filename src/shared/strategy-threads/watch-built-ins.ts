@@ -33,9 +33,9 @@ const UNNAMED: readonly [string, object][] = [
 
 /** Taken before a strategy can replace them. */
 const { ownKeys, getOwnPropertyDescriptor } = Reflect;
-const { is } = Object;
+const { is, keys: enumerableKeys } = Object;
 
-/** An object as it was, with what stands in it as a plain value. `count`: null where additions are not looked for. */
+/** An object as it was, with what stands in it as a plain value. `count`: of its enumerable keys; null where additions are not looked for. */
 interface Kept {
   owner: Record<PropertyKey, unknown>;
   name: string;
@@ -47,7 +47,8 @@ interface Kept {
 /**
  * Notes globals and built-ins as they are now. What it gives names the first of them that is otherwise since; null: none is.
  * They are watched and not frozen: a frozen RegExp.prototype makes exact decimals take twice as long, a frozen
- * Array.prototype half as long again. Getters are not looked at: to replace one takes more than a mistake.
+ * Array.prototype half as long again. Getters are not looked at, nor what is added so that it is not enumerable: to do that takes
+ * more than a mistake, and to look for it after each turn three times as long.
  */
 export function watchBuiltIns(): () => string | null {
   const kept = [
@@ -77,7 +78,13 @@ function keep(name: string, of: object, counted: boolean): Kept {
   const owner = of as Kept["owner"];
   const all = ownKeys(owner);
   const keys = all.filter((key) => "value" in (getOwnPropertyDescriptor(owner, key) ?? {}));
-  return { owner, name, count: counted ? all.length : null, keys, values: keys.map((key) => owner[key]) };
+  return {
+    owner,
+    name,
+    count: counted ? enumerableKeys(owner).length : null,
+    keys,
+    values: keys.map((key) => owner[key]),
+  };
 }
 
 function changeOf({ owner, name, count, keys, values }: Kept): string | null {
@@ -86,5 +93,5 @@ function changeOf({ owner, name, count, keys, values }: Kept): string | null {
     const now = owner[key];
     if (now !== values[at] && !is(now, values[at])) return `${name}.${String(key)}`;
   }
-  return count === null || ownKeys(owner).length === count ? null : name;
+  return count === null || enumerableKeys(owner).length === count ? null : name;
 }
