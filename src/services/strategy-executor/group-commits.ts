@@ -38,9 +38,10 @@ export class GroupCommits {
   async #commitAll(): Promise<void> {
     this.#isCommitting = true;
     while (this.#waiting.length > 0) {
-      const over = new AbortController();
-      const some = this.#commitSome(this.#waiting.splice(0, MOST_TOGETHER)).finally(() => over.abort());
-      await Promise.race([some, this.deps.clock.sleep(NEXT_AFTER_MS, over.signal)]);
+      const some = this.#commitSome(this.#waiting.splice(0, MOST_TOGETHER));
+      const next = Promise.withResolvers<void>();
+      const callOff = this.deps.clock.after(NEXT_AFTER_MS, next.resolve);
+      await Promise.race([some, next.promise]).finally(callOff);
     }
     this.#isCommitting = false;
   }

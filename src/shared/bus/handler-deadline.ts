@@ -18,15 +18,9 @@ export function withinDeadline<T>(place: UnitPlace, body: (tx: Tx) => Promise<T>
 /** Waits for what a subscriber does without a transaction, for as long as a handler may take: past it DEADLINE_PASSED likewise. */
 export async function endsWithin(place: DeadlinePlace, running: Promise<void> | undefined): Promise<void> {
   const { clock, poison } = place;
-  const over = new AbortController();
-  const late = clock.sleep(poison.deadlineMs, over.signal).then(() => {
-    if (!over.signal.aborted) throw overdue(place);
-  });
-  try {
-    await Promise.race([running, late]);
-  } finally {
-    over.abort();
-  }
+  const late = Promise.withResolvers<never>();
+  const callOff = clock.after(poison.deadlineMs, () => late.reject(overdue(place)));
+  await Promise.race([running, late.promise]).finally(callOff);
 }
 
 function overdue({ unit, poison }: DeadlinePlace): AppError {

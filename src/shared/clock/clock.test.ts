@@ -22,6 +22,17 @@ describe("manual clock", () => {
     expect(clock.monotonicMs()).toBe(30);
   });
 
+  test("what is to run after a while runs at its time, and not once it was called off", async () => {
+    const clock = createManualClock();
+    const ran: [string, number][] = [];
+    clock.after(20, () => ran.push(["kept", clock.nowMs()]));
+    const callOff = clock.after(10, () => ran.push(["called off", clock.nowMs()]));
+    expect(clock.sleeping).toBe(2);
+    callOff();
+    await clock.advance(30);
+    expect([ran, clock.sleeping]).toEqual([[["kept", 20]], 0]);
+  });
+
   test("who sleeps again within the same advance is woken again", async () => {
     const clock = createManualClock();
     let turns = 0;
@@ -46,6 +57,17 @@ describe.each([
     stopping.abort();
     await sleeping;
     await clock.sleep(60_000, stopping.signal);
+  });
+
+  test("what was called off does not run, however often it was", async () => {
+    let ran = 0;
+    const callOff = clock.after(0, () => {
+      ran += 1;
+    });
+    callOff();
+    callOff();
+    await Bun.sleep(5);
+    expect(ran).toBe(0);
   });
 
   test("the stamp agrees with the wall clock to a few milliseconds", () => {

@@ -11,4 +11,6 @@ export interface Clock {
   monotonicMs(): number;
   /** Resolves after so many milliseconds, or at once when the signal aborts. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Runs it once after so many milliseconds, unless what it gives back was called: for deadlines, of which most never come. */
+  after(ms: number, run: () => void): () => void;
 }

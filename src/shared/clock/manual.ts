@@ -38,6 +38,15 @@ export function createManualClock(startMs = 0): ManualClock {
     get sleeping() {
       return sleepers.size;
     },
+    after(ms, run) {
+      const wake = () => {
+        sleepers.delete(sleeper);
+        run();
+      };
+      const sleeper: Sleeper = { atMs: nowMs + Math.max(0, ms), wake };
+      sleepers.add(sleeper);
+      return () => void sleepers.delete(sleeper);
+    },
     sleep(ms, signal) {
       if (signal?.aborted) return Promise.resolve();
       return new Promise((resolve) => {

@@ -2,6 +2,10 @@ import type { Clock } from "#shared/clock/clock.ts";
 
 /** The machine's clocks. */
 export const systemClock: Clock = {
+  after(ms, run) {
+    const timer = setTimeout(run, Math.max(0, ms));
+    return () => clearTimeout(timer);
+  },
   nowMs: () => Date.now(),
   stampMs: () => performance.timeOrigin + performance.now(),
   monotonicMs: () => performance.now(),

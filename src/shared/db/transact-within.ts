@@ -19,24 +19,21 @@ export interface WithinOptions {
 export async function transactWithin<T>(options: WithinOptions, body: (tx: Tx) => Promise<T>): Promise<T> {
   const { db, clock, deadlineMs, overdue } = options;
   const late = new AbortController();
-  const ended = new AbortController();
+  const passed = Promise.withResolvers<void>();
   let handled: Promise<void> = Promise.resolve();
-  let watched: Promise<void> = Promise.resolve();
-  const watch = async (): Promise<void> => {
-    await clock.sleep(deadlineMs, ended.signal);
-    if (!ended.signal.aborted) late.abort(overdue());
-  };
   const run = (tx: Tx): Promise<T> => {
-    watched = watch();
+    const callOff = clock.after(deadlineMs, () => {
+      late.abort(overdue());
+      passed.resolve();
+    });
     const result = body(tx);
-    const end = (): void => ended.abort();
-    handled = result.then(end, end);
+    handled = result.then(callOff, callOff);
     return result;
   };
   try {
     return await db.transaction(run, { signal: late.signal });
   } catch (error) {
-    await Promise.race([handled, watched]);
+    await Promise.race([handled, passed.promise]);
     throw late.signal.aborted ? late.signal.reason : error;
   }
 }

@@ -104,11 +104,9 @@ class LaneVisit {
   async #inTime(handled: Promise<void>, { type }: Task): Promise<void> {
     const { clock } = this.context;
     const deadlineMs = this.options.tasks.find((one) => one.type === type)?.deadlineMs ?? DEADLINE_MS;
-    const ended = new AbortController();
-    const late = clock.sleep(deadlineMs, ended.signal).then(() => {
-      if (!ended.signal.aborted) throw overdue(this.at, deadlineMs);
-    });
-    await Promise.race([handled, late]).finally(() => ended.abort());
+    const late = Promise.withResolvers<never>();
+    const callOff = clock.after(deadlineMs, () => late.reject(overdue(this.at, deadlineMs)));
+    await Promise.race([handled, late.promise]).finally(callOff);
   }
 
   async #handle(held: HeldLane, { row, task, first }: Begun): Promise<void> {
