@@ -13,6 +13,11 @@ export interface Tx {
   beforeCommit(key: symbol, run: () => Promise<void>): void;
   /** Runs after a successful commit; must not throw. Never runs after a rollback. */
   afterCommit(run: () => void): void;
+  /**
+   * Fails the transaction with this reason and takes it back with its connection, also where a statement of it is under way; the
+   * body sends nothing more. Does nothing once the commit is sent.
+   */
+  takeBack(reason: unknown): void;
   /** State that helpers keep for the length of this transaction, by a symbol of their own. */
   readonly scope: Map<symbol, unknown>;
 }
@@ -22,11 +27,6 @@ export interface TransactionOptions {
   readOnly?: boolean;
   /** Goes before all that wait for a connection and are not. For what others wait for: leases, readiness, bars. */
   urgent?: boolean;
-  /**
-   * When it aborts, the transaction fails with its reason and is taken back with its connection, also where a statement of it
-   * is under way; the body sends nothing more. Not once the commit is sent.
-   */
-  signal?: AbortSignal;
 }
 
 /** The database. Failures to reach it are AppErrors of kind outage (DATABASE_UNAVAILABLE). */

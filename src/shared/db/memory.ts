@@ -10,15 +10,6 @@ export function changeAtCommit(tx: Tx, change: () => void): void {
   changes.push(change);
 }
 
-/** Of a body whose signal aborts nothing is awaited any more, and nothing of it is committed. */
-function unlessAborted<T>(body: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return body;
-  const aborted = Promise.withResolvers<never>();
-  const onabort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onabort, { once: true });
-  return Promise.race([body, aborted.promise]).finally(() => signal.removeEventListener("abort", onabort));
-}
-
 function noSql(): never {
   throw new AppError("INTERNAL", "permanent", "The database in memory has no SQL: its users keep their own state.");
 }
@@ -27,16 +18,19 @@ function noSql(): never {
 export function createMemoryDb(): Db {
   let last: Promise<unknown> = Promise.resolve();
 
-  async function run<T>(body: (tx: Tx) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  async function run<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
     const before = new Map<symbol, () => Promise<void>>();
     const after: (() => void)[] = [];
+    const takenBack = Promise.withResolvers<never>();
     const tx: Tx = {
       sql: noSql as unknown as Tx["sql"],
       scope: new Map(),
       beforeCommit: (key, hook) => void (before.has(key) || before.set(key, hook)),
       afterCommit: (hook) => void after.push(hook),
+      takeBack: (reason) => takenBack.reject(reason),
     };
-    const result = await unlessAborted(body(tx), signal);
+    // Of a body that was taken back nothing is awaited any more, and nothing of it is committed.
+    const result = await Promise.race([body(tx), takenBack.promise]);
     for (const hook of before.values()) await hook();
     for (const change of (tx.scope.get(CHANGES) as (() => void)[] | undefined) ?? []) change();
     for (const hook of after) hook();
@@ -46,8 +40,8 @@ export function createMemoryDb(): Db {
   return {
     sql: noSql as unknown as Db["sql"],
     urgentSql: noSql as unknown as Db["sql"],
-    transaction(body, options) {
-      const own = last.then(() => run(body, options?.signal));
+    transaction(body) {
+      const own = last.then(() => run(body));
       last = own.catch(() => undefined);
       return own;
     },

@@ -62,10 +62,6 @@ export async function runTransaction<T>(
   options: TransactionOptions,
 ): Promise<T> {
   const connection = await new Promise<Connection>((take, refuse) => pool.lend(take, refuse, options.urgent));
-  if (options.signal?.aborted === true) {
-    pool.giveBack(connection, undefined);
-    throw options.signal.reason;
-  }
   const guard = new Guard();
   const closing = Promise.withResolvers<never>();
   quiet(closing.promise);
@@ -82,19 +78,18 @@ export async function runTransaction<T>(
     guard.over = true;
     return connection.isOver ? closing.promise : connection.sql.unsafe(text).execute();
   };
-  const onabort = (): void => {
-    if (guard.over) return;
-    guard.over = true;
-    closing.reject(options.signal?.reason);
-    // A rollback would wait behind a statement that runs on, and hold its locks meanwhile.
-    connection.abandon(options.signal?.reason);
-  };
-  options.signal?.addEventListener("abort", onabort, { once: true });
   const tx: Tx = {
     sql,
     scope: new Map(),
     beforeCommit: (key, run) => void (before.has(key) || before.set(key, run)),
     afterCommit: (run) => void after.push(run),
+    takeBack: (reason) => {
+      if (guard.over) return;
+      guard.over = true;
+      closing.reject(reason);
+      // A rollback would wait behind a statement that runs on, and hold its locks meanwhile.
+      connection.abandon(reason);
+    },
   };
   try {
     const result = await Promise.race([finish(() => bodyThenHooks(tx, body, before), guard, end), closing.promise]);
@@ -102,7 +97,6 @@ export async function runTransaction<T>(
     return result;
   } finally {
     guard.over = true;
-    options.signal?.removeEventListener("abort", onabort);
     connection.onEnd = null;
     pool.giveBack(connection, guard.failure);
   }

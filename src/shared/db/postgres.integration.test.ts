@@ -270,25 +270,24 @@ describe("the pool", () => {
     await single.close();
   });
 
-  test("a transaction that is given up while it waits for its connection never begins", async () => {
-    const { single, release } = await held();
-    const given = new AbortController();
-    let begun = false;
-    const waiting = thrownBy(() =>
-      single.transaction(
-        async (tx) => {
-          begun = true;
-          await tx.sql`select 1`;
-        },
-        { signal: given.signal },
-      ),
+  test("a transaction that is taken back fails with the reason at once, whatever it waits for, and sends nothing more", async () => {
+    const { db } = database;
+    await db.sql`insert into things values (90, 0, 0)`;
+    const begun = Promise.withResolvers<Tx>();
+    const late = Promise.withResolvers<unknown>();
+    const taken = thrownBy(() =>
+      db.transaction(async (tx) => {
+        await tx.sql`update things set value = 1 where id = 90`;
+        begun.resolve(tx);
+        await tx.sql`select pg_sleep(60)`.catch(() => undefined);
+        late.resolve(await thrownBy(() => tx.sql`update things set value = 2 where id = 90`));
+      }),
     );
-    given.abort(new Error("given up"));
-    await release();
-    expect(String(await waiting)).toContain("given up");
-    expect(begun).toBe(false);
-    await single.ping();
-    await single.close();
+    (await begun.promise).takeBack(new Error("taken back"));
+    expect(String(await taken)).toContain("taken back");
+    expect(hasCode(await late.promise, "TRANSACTION_ENDED")).toBe(true);
+    // Its lock is gone with its connection.
+    await db.sql`update things set value = 3 where id = 90`;
   });
 
   test("many transactions at once share the pool", async () => {

@@ -18,12 +18,13 @@ export interface WithinOptions {
  */
 export async function transactWithin<T>(options: WithinOptions, body: (tx: Tx) => Promise<T>): Promise<T> {
   const { db, clock, deadlineMs, overdue } = options;
-  const late = new AbortController();
+  let late: AppError | null = null;
   const passed = Promise.withResolvers<void>();
   let handled: Promise<void> = Promise.resolve();
   const run = (tx: Tx): Promise<T> => {
     const callOff = clock.after(deadlineMs, () => {
-      late.abort(overdue());
+      late = overdue();
+      tx.takeBack(late);
       passed.resolve();
     });
     const result = body(tx);
@@ -31,10 +32,10 @@ export async function transactWithin<T>(options: WithinOptions, body: (tx: Tx) =
     return result;
   };
   try {
-    return await db.transaction(run, { signal: late.signal });
+    return await db.transaction(run);
   } catch (error) {
     await Promise.race([handled, passed.promise]);
-    throw late.signal.aborted ? late.signal.reason : error;
+    throw late ?? error;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Tx } from "#shared/db/db.ts";
 import { type AppError, fenced, hasCode } from "#shared/errors/app-error.ts";
 import type { HeldLease } from "#shared/leader/lease-keeper.ts";
 import { holdLane, type LeasedName, type TaskRow } from "./lane-rows.ts";
@@ -14,7 +15,9 @@ export class HeldLane implements LeasedLane {
   released = false;
   readonly #lease: HeldLease<LeasedName>;
   readonly #lostSignal = new AbortController();
-  readonly #givenUp = new AbortController();
+  /** Steps under way. */
+  readonly #steps = new Set<Tx>();
+  #isGivenUp = false;
   readonly #settled = new Map<string, TaskOutcome>();
 
   constructor(
@@ -38,19 +41,25 @@ export class HeldLane implements LeasedLane {
   async step<T>(body: (tx: LaneTx) => Promise<T>): Promise<T> {
     if (this.released || this.signal.aborted) throw this.#lost();
     const result = await this.context.db
-      .transaction(
-        async (tx) => {
-          if (!(await holdLane(tx, this, this.epoch))) throw this.#lost();
-          return runStep(tx, this, body);
-        },
-        { signal: this.#givenUp.signal },
-      )
+      .transaction((tx) => this.#inStep(tx, body))
       .catch((error: unknown) => {
         if (this.isLoss(error)) this.#lease.end();
         throw error;
       });
     await this.settle(result);
     return result.value;
+  }
+
+  async #inStep<T>(tx: Tx, body: (tx: LaneTx) => Promise<T>): Promise<StepResult<T>> {
+    // It has waited for its connection.
+    if (this.#isGivenUp) throw this.#lost();
+    this.#steps.add(tx);
+    try {
+      if (!(await holdLane(tx, this, this.epoch))) throw this.#lost();
+      return await runStep(tx, this, body);
+    } finally {
+      this.#steps.delete(tx);
+    }
   }
 
   /** Takes in what a committed step decided. */
@@ -83,7 +92,8 @@ export class HeldLane implements LeasedLane {
    * the lease runs out.
    */
   giveUp(): void {
-    this.#givenUp.abort(this.#lost());
+    this.#isGivenUp = true;
+    for (const tx of this.#steps) tx.takeBack(this.#lost());
     this.#lease.end();
   }
 

@@ -18,6 +18,7 @@ function laneTx(tx: Tx, done: DoneTask[], later: LaterTask[]): LaneTx {
     scope: tx.scope,
     beforeCommit: (key, run) => tx.beforeCommit(key, run),
     afterCommit: (run) => tx.afterCommit(run),
+    takeBack: (reason) => tx.takeBack(reason),
     complete: ({ id, attempts }, outcome) => void done.push({ id, attempts, outcome }),
     retryIn: ({ id, attempts }: Task, delayMs) =>
       void later.push({ id, attempts, delayMs, failures: 0, state: "open", holds: false, sessionId: null }),
