@@ -11,12 +11,12 @@ import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.t
 import { problemSchema } from "#shared/http/problem.ts";
 import { positionSchema } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { balancesOf, heldAtVenue, ownedBySessions } from "./balances.ts";
-import { beginEra } from "./era.ts";
-import { closableHoldings } from "./holdings.ts";
+import { balancesOf, heldAtVenue, ownedBySessions } from "./account/balances.ts";
+import { beginEra } from "./account/era.ts";
+import { discardUnbooked, readUnbooked } from "./account/unbooked.ts";
 import type { Parts } from "./parts.ts";
 import { readEquity, readFills, readOrders, readPositions } from "./read-store.ts";
-import { discardUnbooked, readUnbooked } from "./unbooked.ts";
+import { closableHoldings } from "./session/holdings.ts";
 
 const filter = pageQuery.extend({ sessionId: ownId.optional().describe("Only of this session") });
 const orderEventSchema = z.object({

@@ -3,7 +3,7 @@ import { until } from "#shared/clock/until.fixture.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
-import { readFillCursor } from "./fill-cursor.ts";
+import { readFillCursor } from "./account/fill-cursor.ts";
 import { type Desk, useDesks, type World } from "./tracker.fixture.ts";
 import {
   alertsAbout,

@@ -1,0 +1,121 @@
+import type { Parts } from "#services/order-position-tracker/parts.ts";
+import type { Db } from "#shared/db/db.ts";
+import { DEGRADATIONS, type Degradation, type DegradationCode } from "#shared/domain/degradation.ts";
+import { hasCode, sentenceOf } from "#shared/errors/app-error.ts";
+import { type BookGap, sayGap } from "#shared/risk/book-rule.ts";
+import { reportDegraded } from "#shared/session-health/report-degraded.ts";
+import type { Fence } from "./reconcile.ts";
+
+/** What of an account's sessions its leader knows to be missing. */
+export interface AccountHealth {
+  /** A comparison has ended; these instruments could not be compared, each with why. */
+  compared(failed: ReadonlyMap<string, string>): void;
+  /** A comparison was not possible at all. */
+  unreachable(error: unknown): void;
+  /** Tells the sessions what is new or over. Nothing is written where nothing has changed. */
+  report(): Promise<void>;
+}
+
+/** Something that does not work: since when, and a sentence about why. */
+interface Trouble {
+  sinceMs: number;
+  reason: string;
+}
+
+interface SessionRow {
+  id: string;
+  run: number;
+  instrument_id: string;
+  degraded: Degradation[];
+  /** What its book is known to lack. */
+  gap: BookGap | null;
+}
+
+export function createAccountHealth(parts: Parts, accountId: string, fence: Fence): AccountHealth {
+  const { deps, settings } = parts;
+  const { clock, exchanges } = deps;
+  const afterMs = settings.R3_ORDER_POSITION_TRACKER_DEGRADED_AFTER_MS;
+  const { venue } = exchanges.account(accountId);
+  /** The first reason stands: one that is told anew with each try would be no news. */
+  let unreachable: Trouble | null = null;
+  /** Whether the account was asked at all: before that what a leader before this one has told stands. */
+  let isAsked = false;
+  /** Instruments that can not be compared. */
+  const failing = new Map<string, Trouble>();
+
+  const missingOf = (instrumentId: string, known: readonly Degradation[]): Degradation[] => {
+    const nowMs = clock.nowMs();
+    // What goes on since an earlier leader is not waited for anew.
+    const isLong = (code: DegradationCode, sinceMs: number) =>
+      known.some((one) => one.code === code) || nowMs - sinceMs >= afterMs;
+    const bannedUntilMs = exchanges.bannedUntilMs(venue);
+    if (bannedUntilMs !== null) {
+      const until = new Date(bannedUntilMs).toISOString();
+      const text = `The venue takes nothing from here until ${until}: orders wait, cancels go first.`;
+      return [{ code: "VENUE_BANNED", sinceMs: unreachable?.sinceMs ?? nowMs, text }];
+    }
+    if (unreachable !== null && isLong("ACCOUNT_UNREACHABLE", unreachable.sinceMs)) {
+      const text = `The account ${accountId} cannot be asked for its orders and fills. ${unreachable.reason}`;
+      return [{ code: "ACCOUNT_UNREACHABLE", sinceMs: unreachable.sinceMs, text }];
+    }
+    // Nothing is known of it now: what was told stands.
+    if (unreachable !== null) return known.filter(({ code }) => code !== "VENUE_BANNED");
+    const trouble = failing.get(instrumentId);
+    if (trouble === undefined || !isLong("RECONCILIATION_PENDING", trouble.sinceMs)) return [];
+    const text = `Orders and fills of ${instrumentId} could not be compared with the venue's. ${trouble.reason}`;
+    return [{ code: "RECONCILIATION_PENDING", sinceMs: trouble.sinceMs, text }];
+  };
+
+  return {
+    compared(failed) {
+      isAsked = true;
+      unreachable = null;
+      for (const id of failing.keys()) if (!failed.has(id)) failing.delete(id);
+      for (const [id, reason] of failed) if (!failing.has(id)) failing.set(id, { sinceMs: clock.nowMs(), reason });
+    },
+    unreachable(error) {
+      isAsked = true;
+      unreachable ??= { sinceMs: clock.nowMs(), reason: sentenceOf(error) };
+      if (!hasCode(error, "VENUE_BANNED")) {
+        deps.log.warn({ accountId, error: sentenceOf(error) }, "account not reconciled");
+      }
+    },
+    async report() {
+      if (!isAsked) return;
+      const rows = await sessionsAtWork(deps.db, accountId);
+      const atMs = clock.nowMs();
+      for (const { id, run, instrument_id: instrumentId, degraded, gap } of rows) {
+        const mine = degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "order-position-tracker");
+        const others = mine.filter(({ code }) => code !== "BOOK_INCOMPLETE");
+        const wanted = begunAsTold([...missingOf(instrumentId, others), ...incompleteBook(gap)], mine);
+        if (Bun.deepEquals(mine, wanted)) continue;
+        await deps.db.transaction(async (tx) => {
+          await fence(tx);
+          const session = { id, run, degraded };
+          reportDegraded(tx, deps.bus, { session, reporter: "order-position-tracker", wanted, atMs });
+        });
+      }
+    },
+  };
+}
+
+async function sessionsAtWork({ sql }: Db, accountId: string): Promise<SessionRow[]> {
+  return await sql<SessionRow[]>`
+    select id, run, session -> 'instrumentIds' ->> 0 as instrument_id, session -> 'degraded' as degraded,
+      (select to_jsonb(b) from reference.incomplete_books b where b.session_id = s.id) as gap
+    from reference.sessions s
+    where account_id = ${accountId} and state in ('STARTING', 'RUNNING', 'PAUSED', 'STOPPING') order by id`;
+}
+
+/** Whoever leads: it is a row. */
+function incompleteBook(gap: BookGap | null): Degradation[] {
+  if (gap === null) return [];
+  const text = `Nothing is sent for the session, no exit either: ${sayGap(gap)} It goes on once that is booked or discarded.`;
+  return [{ code: "BOOK_INCOMPLETE", sinceMs: gap.seen_at_ms, text }];
+}
+
+/** What is missing, since when it was told. */
+function begunAsTold(missing: readonly Degradation[], told: readonly Degradation[]): Degradation[] {
+  const began = new Map(told.map(({ code, sinceMs }) => [code, sinceMs]));
+  return missing.map((one) => ({ ...one, sinceMs: began.get(one.code) ?? one.sinceMs }));
+}

@@ -1,0 +1,224 @@
+import { readFillCursor } from "#services/order-position-tracker/account/fill-cursor.ts";
+import { mayBeUnbooked } from "#services/order-position-tracker/account/unbooked.ts";
+import type { Parts } from "#services/order-position-tracker/parts.ts";
+import { reportFault } from "#services/order-position-tracker/session/fault-watch.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { Order } from "#shared/domain/order.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
+import type { UnreadableFill, VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
+import { ABSENT } from "#shared/orders/order-state.ts";
+import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
+import { isExpired } from "#shared/risk/validity-rule.ts";
+import { attribute } from "./attribute.ts";
+import { lockIntent, type Standing } from "./intent-store.ts";
+import { lockOrder } from "./order-store.ts";
+import { refuseBySession, refuseByState, settleTask } from "./settled.ts";
+
+/** What the venue knows of an order. `askedAtMs`: its server clock before it was asked. */
+export interface Trace {
+  askedAtMs: number;
+  order: VenueOrder | null;
+  fills: VenueFill[];
+  /** The venue does not know the order, but its list has fills that could be this order's, and whose they are is not known yet. */
+  doubtful: boolean;
+  /** The same of fills that can not be read: whose they are will not be known. */
+  unreadable: boolean;
+}
+
+/**
+ * Finds out what became of an order that may have been sent. It is absent only when the venue's server clock had passed
+ * its window, the allowed skew and the time by which the venue's lists may lag before the venue was asked for the order and
+ * for fills, and both found nothing: only then can it not take effect any more, and had it, the lists would say so. An answer
+ * about the order may be older than the list of fills, so that a fill of unknown origin is waited for until it is known
+ * whose it is. Of one that can not be read that is never known: then the order is not sent again. Gives the order with a new
+ * intent where it is to be sent again.
+ */
+export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<Order | null> {
+  const trace = await traceOrder(parts, order).catch((error: unknown) => messageOf(error));
+  if (typeof trace === "string") {
+    parts.deps.log.warn({ orderId: order.id, error: trace }, "order not resolved: the venue does not answer");
+    return putOff(lane, parts, task, order);
+  }
+  if (trace.order !== null || trace.fills.length > 0) {
+    const said = { orders: trace.order === null ? [] : [trace.order], fills: trace.fills };
+    const word = await parts.recorder.hear(order.accountId, said);
+    const state = await lane.step(async (tx) => {
+      const recorded = await parts.recorder.record(tx, word, { listed: true });
+      return settleTask(tx, parts, task, recorded.orders.get(order.id) ?? order);
+    });
+    parts.deps.log.info({ orderId: order.id, state }, "unknown order resolved");
+    return null;
+  }
+  const leftMs = absentInMs(parts, order, trace);
+  if (leftMs === null || leftMs > 0) return putOff(lane, parts, task, order, leftMs ?? undefined);
+  parts.deps.log.warn({ orderId: order.id, attempt: order.attempt }, "order proven absent at the venue");
+  return sendAgainOrReject(lane, parts, task, order, trace.unreadable ? MAY_BE_UNREADABLE : null);
+}
+
+const MAY_BE_UNREADABLE = `${ABSENT}: the venue knows no such order, and lists an execution that can not be read: it may be this order's, see GET /unbooked.`;
+
+/**
+ * When an order that a trace has not found is proven absent: 0, it is. More: after so many milliseconds, asked again. Null:
+ * the venue knows it.
+ */
+export function absentInMs(
+  { deps, settings }: Pick<Parts, "deps" | "settings">,
+  order: Order,
+  trace: Trace,
+): number | null {
+  if (trace.order !== null || trace.fills.length > 0) return null;
+  const { R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS: skewMs } = settings;
+  if (trace.doubtful) return settings.R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS;
+  const { exchanges } = deps;
+  const lagMs = exchanges.listLagMs(exchanges.account(order.accountId).venue);
+  const absentFromMs = (order.signedAtMs ?? 0) + (order.recvWindowMs ?? 0) + skewMs + lagMs;
+  return Math.max(0, absentFromMs - trace.askedAtMs + 1);
+}
+
+/**
+ * Asks the venue for an order and its fills; its server clock first. Where it does not know the order, the fills behind the
+ * cursor are looked at: whose they are is asked for too.
+ */
+export async function traceOrder(parts: Parts, order: Order): Promise<Trace> {
+  const account = parts.deps.exchanges.account(order.accountId);
+  const instrument = await parts.instruments.byId(order.instrumentId);
+  const askedAtMs = await account.serverTimeMs();
+  const { clientOrderId } = order;
+  const found = await account.order({ instrument, clientOrderId });
+  const venueOrderIds = new Set([order.venueOrderId, found?.venueOrderId ?? null]);
+  const own: VenueFill[] = [];
+  for (const venueOrderId of venueOrderIds) {
+    if (venueOrderId !== null) own.push(...(await fillsOfOrder(account, { instrument, venueOrderId, clientOrderId })));
+  }
+  if (found !== null || own.length > 0)
+    return { askedAtMs, order: found, fills: own, doubtful: false, unreadable: false };
+  return { askedAtMs, order: null, ...(await lookThroughFills(parts, account, { order, instrument })) };
+}
+
+/** All fills of an order of the venue, called by our id. */
+export async function fillsOfOrder(
+  account: VenueAccount,
+  of: { instrument: Instrument; venueOrderId: string; clientOrderId: string },
+): Promise<VenueFill[]> {
+  const { instrument, venueOrderId, clientOrderId } = of;
+  const { fills } = await allFills(account, { instrument, venueOrderId });
+  return fills.map((fill) => ({ ...fill, clientOrderId }));
+}
+
+/**
+ * The fills behind the cursor that are the order's. Doubtful: one that could be its (on its side, not from before its
+ * decision) is of an order of which it is not known yet whose it is. Unreadable: one that can not be booked may be its.
+ */
+async function lookThroughFills(
+  parts: Parts,
+  account: VenueAccount,
+  { order, instrument }: { order: Order; instrument: Instrument },
+): Promise<Pick<Trace, "fills" | "doubtful" | "unreadable">> {
+  const { db } = parts.deps;
+  const { side, marketAtMs, clientOrderId } = order;
+  const fromMs = marketAtMs - parts.settings.R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS;
+  const cursor = await readFillCursor(db, account.accountId, instrument.id);
+  const listed = await allFills(account, {
+    instrument,
+    ...(cursor?.tradeId == null ? {} : { fromId: cursor.tradeId }),
+  });
+  const similar = listed.fills.filter((fill) => fill.side === side && fill.atMs >= fromMs);
+  const { fills, open } = await attribute(parts, account, { instrument, fills: similar, isHistory: false });
+  const own = fills.filter((fill) => fill.clientOrderId === clientOrderId);
+  const unreadable = own.length === 0 && (await mayBeUnbooked(db, order, listed.unreadable));
+  return { fills: own, doubtful: own.length === 0 && open.size > 0, unreadable };
+}
+
+/** A whole list of fills, page by page. */
+async function allFills(
+  account: VenueAccount,
+  query: { instrument: Instrument; fromId?: string; venueOrderId?: string },
+): Promise<{ fills: VenueFill[]; unreadable: UnreadableFill[] }> {
+  const limit = 500;
+  const all: VenueFill[] = [];
+  const unreadable: UnreadableFill[] = [];
+  let { fromId } = query;
+  for (;;) {
+    const page = await account.fills({ ...query, limit, ...(fromId === undefined ? {} : { fromId }) });
+    all.push(...page.fills.filter(({ tradeId }) => all.every((known) => known.tradeId !== tradeId)));
+    unreadable.push(...page.unreadable);
+    const { lastId } = page;
+    if (page.rows < limit || lastId === null || lastId === fromId) return { fills: all, unreadable };
+    fromId = lastId;
+  }
+}
+
+const LONGEST_PAUSE_MS = 5_000;
+
+/**
+ * A question is worth asking again soon while an answer may come, and less and less the longer none does: the venue counts
+ * what it is asked. Never later than `atMostMs`, when the answer is the proof.
+ */
+async function putOff(lane: LeasedLane, parts: Parts, task: Task, order: Order, atMostMs?: number): Promise<null> {
+  const { R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS: intervalMs } = parts.settings;
+  const waitedMs = parts.serverClocks.nowMs(order.accountId) - (order.signedAtMs ?? 0);
+  const pauseMs = Math.max(intervalMs, Math.min(waitedMs / 4, LONGEST_PAUSE_MS));
+  const delayMs = Math.round(Math.min(pauseMs, atMostMs ?? pauseMs));
+  await lane.step(async (tx) => void settleTask(tx, parts, task, (await lockOrder(tx, order.id)) ?? order, delayMs));
+  return null;
+}
+
+/**
+ * An intent that never took effect: sent once more with a new window and the same id while its signal is valid and its
+ * session trades, else the order is REJECTED (null). Where something speaks against it (`against`) its session is faulted too.
+ * The new intent is committed; sending it is the caller's.
+ */
+export async function sendAgainOrReject(
+  lane: LeasedLane,
+  parts: Parts,
+  task: Task,
+  order: Order,
+  against: string | null = null,
+): Promise<Order | null> {
+  return lane.step(async (tx) => {
+    const standing = await lockIntent(tx, parts, order);
+    const now = standing.order ?? order;
+    if (now.state !== "SUBMITTED" && now.state !== "UNKNOWN") {
+      settleTask(tx, parts, task, now);
+      return null;
+    }
+    const { recorder, deps, settings, serverClocks } = parts;
+    const reason = against ?? (await whyNotAgain(tx, parts, { order, standing }));
+    if (reason !== null) {
+      // Whoever decided it would decide the same again, and it may be done already.
+      if (against !== null) await reportFault(tx, deps, { sessionId: now.sessionId, reason });
+      settleTask(tx, parts, task, await recorder.change(tx, now, { kind: "state", to: "REJECTED", reason }));
+      return null;
+    }
+    const unknown = await recorder.change(tx, now, { kind: "state", to: "UNKNOWN" });
+    const intent = {
+      attempt: now.attempt + 1,
+      signedAtMs: serverClocks.nowMs(now.accountId),
+      recvWindowMs: settings.R3_ORDER_POSITION_TRACKER_RECV_WINDOW_MS,
+      submittedAtMs: deps.clock.stampMs(),
+    };
+    return recorder.change(tx, unknown, { kind: "state", to: "SUBMITTED" }, intent);
+  });
+}
+
+async function whyNotAgain(
+  { sql }: LaneTx,
+  parts: Parts,
+  { order, standing }: { order: Order; standing: Standing },
+): Promise<string | null> {
+  if (order.attempt >= parts.settings.R3_ORDER_POSITION_TRACKER_MAX_ATTEMPTS)
+    return `${ABSENT}: no attempt reached the venue.`;
+  const notNow = refuseBySession(standing.session, order.reduceOnly);
+  if (notNow !== null) return `${ABSENT}: ${notNow}`;
+  const denied = refuseByState(standing, order.reduceOnly);
+  if (denied !== null) return `${ABSENT}, ${denied}`;
+  const times = await sql<{ at_ms: number | null }[]>`
+    select greatest(
+      (select candle_close_at_ms from order_position_tracker.equity_cursors where session_id = ${order.sessionId}),
+      (select max(at_ms) from order_position_tracker.fills where session_id = ${order.sessionId})) as at_ms`;
+  const { exchanges } = parts.deps;
+  const marketNowMs = exchanges.marketNowMs(exchanges.account(order.accountId).venue);
+  const marketAtMs = Math.max(order.marketAtMs, times[0]?.at_ms ?? 0, marketNowMs ?? 0);
+  const expired = isExpired(order, marketAtMs);
+  return expired ? `${ABSENT}: its signal is not valid any more.` : null;
+}

@@ -1,0 +1,283 @@
+import { bookedOf, heldAtVenue } from "#services/order-position-tracker/account/balances.ts";
+import { reconcileInstrument } from "#services/order-position-tracker/account/reconcile.ts";
+import { write } from "#services/order-position-tracker/money/book-store.ts";
+import { paidIn } from "#services/order-position-tracker/money/money-store.ts";
+import type { Parts } from "#services/order-position-tracker/parts.ts";
+import type { OwnedUnit } from "#shared/bus/bus.ts";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
+import { CallLimit } from "#shared/concurrency/call-limit.ts";
+import { SharedRuns } from "#shared/concurrency/shared-runs.ts";
+import type { Tx } from "#shared/db/db.ts";
+import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
+import type { Session, SessionState } from "#shared/domain/session.ts";
+import { AppError, hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
+import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
+import { createFailureRow } from "#shared/telemetry/failure-row.ts";
+import { stopSession } from "./stop-session.ts";
+
+const BACKOFF: Backoff = { firstMs: 200, longestMs: 5_000 };
+
+/**
+ * Carries sessions through STARTING and STOPPING. What is to be done is read from the session's row, never remembered: a
+ * new owner of the partition begins where the old one was. Each step may be done twice.
+ */
+export interface SessionFollower {
+  /** The session's state may ask for something. Returns at once. */
+  look(session: Session, unit: OwnedUnit): void;
+  /** All sessions of a partition that are on their way, for a new owner. */
+  lookAll(unit: OwnedUnit): Promise<void>;
+  /** Resolves when no session of this partition is on its way here any more; the other partitions go on. */
+  drained(unit: OwnedUnit): Promise<void>;
+}
+
+async function present({ deps }: Parts, id: string): Promise<Session | null> {
+  const rows = await deps.db.sql<{ session: Session }[]>`select session from reference.sessions where id = ${id}`;
+  return rows[0]?.session ?? null;
+}
+
+/**
+ * Whether the candles of a session are asked for. strategy-executor does that, which knows how many its strategy takes: a
+ * series has its history from the one who begins it, and never more.
+ */
+async function hasSeries({ deps }: Parts, { instrumentIds, timeFrame }: Session): Promise<boolean> {
+  return (await deps.clients.marketData.series({ instrumentId: instrumentIds[0] ?? "", timeFrame })) !== null;
+}
+
+/** What an account has of an asset at its venue, and what executions had taken of it by the books before that was read. */
+interface Reading {
+  held: Decimal;
+  spent: Decimal;
+}
+
+/** What sessions that start at once share. */
+interface Starts {
+  /** What their accounts have at the venues, by account and instrument. */
+  compared: SharedRuns<Reading>;
+  /** By account: each start locks its account, and most of those that would only wait for that lock hold no connection meanwhile. */
+  payments: Map<string, CallLimit>;
+}
+
+/** Starts of one account that hold a connection: the next one has its lock as soon as the one before has committed. */
+const PAYMENTS_AT_ONCE = 3;
+
+function paymentsOf({ payments }: Starts, accountId: string): CallLimit {
+  const known = payments.get(accountId);
+  if (known !== undefined) return known;
+  const service = "order-position-tracker";
+  const made = new CallLimit({ service, atOnce: PAYMENTS_AT_ONCE, inLine: Number.POSITIVE_INFINITY });
+  payments.set(accountId, made);
+  return made;
+}
+
+/**
+ * Orders and fills are compared with the venue's, the capital is put into the ledger where the venue's balance covers it,
+ * the equity curve begins. Null: that is done, or the session is reported as faulted. A sentence: why it cannot be done;
+ * faulted only where it was `short` for the very same reason before, since an execution may have overtaken one reading.
+ */
+async function start(
+  parts: Parts,
+  starts: Starts,
+  { session, unit, short }: { session: Session; unit: OwnedUnit; short: string | null },
+): Promise<string | null> {
+  const { deps } = parts;
+  const { accountId, timeFrame } = session;
+  const instrumentId = session.instrumentIds[0] ?? "";
+  const head = await deps.clients.marketData.ensureSeries({ instrumentId, timeFrame, source: "bars", history: 0 });
+  const instrument = await parts.instruments.byId(instrumentId);
+  // A crowd that starts on one account asks the venue once: each by itself would be more than venues answer in a minute.
+  const reading = await starts.compared.run(`${accountId} ${instrumentId}`, async () => {
+    await parts.serverClocks.measure(accountId);
+    await reconcileInstrument(parts, accountId, instrument, (tx) => deps.leader.fence(tx, unit.role, unit.epoch));
+    const { spent } = await bookedOf(deps.db, accountId, instrument.quote);
+    const held = (await heldAtVenue(deps.exchanges.account(accountId))).get(instrument.quote) ?? ZERO;
+    return { held, spent };
+  });
+  const run = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs() };
+  const begin = async (tx: Tx): Promise<string | null> => {
+    // Sent at once: the account is locked behind it, in the same round trip.
+    void deps.leader.fence(tx, unit.role, unit.epoch);
+    const reason = await payIn(tx, parts, { session, asset: instrument.quote, reading });
+    if (reason !== null) {
+      if (reason !== short) return reason;
+      deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.faulted", { ...run, reason })]);
+      return null;
+    }
+    // Not waited for: it travels with the commit.
+    void tx.sql`
+      insert into order_position_tracker.equity_cursors as c
+        (session_id, instrument_id, time_frame, quote, active, candle_n, candle_close_at_ms)
+      values (${session.id}, ${instrumentId}, ${timeFrame}, ${instrument.quote}, true, ${head.headN},
+        ${session.createdAtMs})
+      on conflict (session_id) do update
+      set active = true, candle_n = case when c.active then c.candle_n else excluded.candle_n end`.execute();
+    deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.reconciled", run)]);
+    return null;
+  };
+  return paymentsOf(starts, accountId).run(unit.signal, () => deps.db.transaction(begin));
+}
+
+/**
+ * Brings what was paid into a session to its capital. Only one session of an account at a time, and only where the venue has
+ * what all of them own with it. Else a sentence for a person, and nothing is paid in.
+ *
+ * @throws AppError CONFLICT (transient) where what executions have taken since the reading would not leave enough
+ */
+async function payIn(
+  tx: Tx,
+  { deps }: Parts,
+  of: { session: Session; asset: string; reading: Reading },
+): Promise<string | null> {
+  const { session, asset, reading } = of;
+  const { held } = reading;
+  const { accountId } = session;
+  const atMs = deps.clock.nowMs();
+  const venue = deps.exchanges.account(accountId).venue;
+  // One round trip, in this order: what is read behind the lock is as the one before has left it.
+  const locked = [
+    tx.sql`
+      insert into reference.accounts (id, venue, updated_at_ms) values (${accountId}, ${venue}, ${atMs})
+      on conflict (id) do nothing`.execute(),
+    tx.sql`select 1 from reference.accounts where id = ${accountId} for no key update`.execute(),
+  ];
+  const [paid, booked] = await Promise.all([paidIn(tx, session.id), bookedOf(tx, accountId, asset), ...locked]);
+  const missing = decimal(session.capital).minus(paid);
+  const { owned } = booked;
+  if (owned.plus(missing).gt(held)) {
+    return (
+      `The account ${accountId} has ${plain(held)} ${asset} at its venue, but its sessions own ${plain(owned)} ${asset} ` +
+      `and this one still needs ${plain(missing)} ${asset}: pay in what is missing, give it less capital, or delete a ` +
+      "session that has stopped."
+    );
+  }
+  // What was booked since then is owned no more, but may be in what the venue was read to have.
+  const taken = booked.spent.minus(reading.spent);
+  if (owned.plus(missing).gt(held.minus(taken))) {
+    const text = `Orders of the account ${accountId} were filled while its balances were read: they are read again.`;
+    throw new AppError("CONFLICT", "transient", text);
+  }
+  if (!missing.isZero()) {
+    const entry = { asset, kind: "capital", reference: `run-${session.run}`, amount: missing, atMs } as const;
+    await write(tx, atMs, { entries: [{ ...entry, sessionId: session.id, accountId }] });
+  }
+  return null;
+}
+
+/** Tells why a session is still STARTING or STOPPING. False: it could not be told, and is with the next look. */
+async function tellWaiting({ deps }: Parts, session: Session, unit: OwnedUnit, reason: string): Promise<boolean> {
+  const { id: sessionId, run, state } = session;
+  const until = state === "STARTING" ? ("reconciled" as const) : ("stopped" as const);
+  const report = { sessionId, run, atMs: deps.clock.nowMs(), until, reason };
+  try {
+    await deps.db.transaction(async (tx) => {
+      await deps.leader.fence(tx, unit.role, unit.epoch);
+      deps.bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.waiting", report)]);
+    });
+    return true;
+  } catch (error) {
+    deps.log.debug({ sessionId, error: messageOf(error) }, "wait not told");
+    return false;
+  }
+}
+
+/** Why a stop has to wait for its venue, which takes nothing from here for a while. Null: it takes requests. */
+function bannedStop({ deps: { exchanges } }: Parts, { accountId, state, stopPolicy }: Session): string | null {
+  if (state !== "STOPPING" || stopPolicy === "keep") return null;
+  const untilMs = exchanges.orderBanUntilMs(accountId);
+  if (untilMs === null) return null;
+  const what = stopPolicy === "flatten" ? "the position is closed" : "what is open is canceled";
+  return `The venue takes nothing from here until ${new Date(untilMs).toISOString()}: ${what} after it. With the stop policy keep the session stops without that.`;
+}
+
+/** A halt may last for a day: a stop that waits for long is looked at ever more rarely. */
+function pauseAfter(rounds: number): number {
+  return backoffMs(BACKOFF, 1 + Math.floor(rounds / 10));
+}
+
+/** A session that is carried through one state of one run. */
+interface Walk {
+  unit: OwnedUnit;
+  state: SessionState;
+  run: number;
+  /** Aborted when the session is in another state or run. */
+  over: AbortController;
+  done: Promise<void>;
+}
+
+/** The sessions of a unit that start or stop. */
+async function sessionsToCarry({ db }: Parts["deps"], { partition }: OwnedUnit): Promise<Session[]> {
+  const rows = await db.sql<{ session: Session }[]>`
+    select session from reference.sessions
+    where partition = ${partition} and state in ('STARTING', 'STOPPING')`;
+  return rows.map(({ session }) => session);
+}
+
+export function createSessionFollower(parts: Parts): SessionFollower {
+  const { deps } = parts;
+  const underWay = new Map<string, Walk>();
+  const starts: Starts = { compared: new SharedRuns(), payments: new Map() };
+
+  const carry = async (id: string, { unit, over }: Pick<Walk, "unit" | "over">): Promise<void> => {
+    const ended = AbortSignal.any([unit.signal, over.signal]);
+    const failures = createFailureRow();
+    let short: string | null = null;
+    let told: string | null = null;
+    let rounds = 0;
+    while (!ended.aborted) {
+      let session: Session | null = null;
+      let pauseMs = BACKOFF.firstMs;
+      try {
+        session = await present(parts, id);
+        if (session?.state === "STARTING" && (await hasSeries(parts, session))) {
+          short = await start(parts, starts, { session, unit, short });
+          if (short === null) return;
+        }
+        if (session?.state === "STOPPING" && (await stopSession(parts, session, unit))) return;
+        if (session?.state !== "STARTING" && session?.state !== "STOPPING") return;
+        failures.clear();
+        const banned = bannedStop(parts, session);
+        if (banned !== null && banned !== told && (await tellWaiting(parts, session, unit, banned))) told = banned;
+        if (session.state === "STOPPING") pauseMs = pauseAfter((rounds += 1));
+      } catch (error) {
+        if (unit.signal.aborted) return;
+        const isWorthALine = failures.note(messageOf(error));
+        const context = { sessionId: id, error: messageOf(error), failures: failures.count };
+        if (isWorthALine) deps.log.warn(context, "session waits");
+        const reason = sentenceOf(error);
+        // FENCED: it shared the comparison of a unit that was lost meanwhile, and nothing is wrong with this one.
+        const isNews = reason !== told && !hasCode(error, "FENCED");
+        if (session?.state === "STARTING" && isNews && (await tellWaiting(parts, session, unit, reason))) {
+          told = reason;
+        }
+        pauseMs = backoffMs(BACKOFF, failures.count);
+      }
+      await deps.clock.sleep(pauseMs, ended);
+    }
+  };
+
+  const look = (session: Session, unit: OwnedUnit): void => {
+    const { id, state, run } = session;
+    if (state !== "STARTING" && state !== "STOPPING") return;
+    const before = underWay.get(id);
+    // Told of its own report why it waits: that walk goes on by itself.
+    if (state === "STARTING" && before?.state === state && before.run === run && before.unit === unit) return;
+    // One after the other: what is under way ends before its next pause.
+    before?.over.abort();
+    const over = new AbortController();
+    const done = (before?.done ?? Promise.resolve()).then(() => carry(id, { unit, over }));
+    underWay.set(id, { unit, state, run, over, done });
+    void done.finally(() => {
+      if (underWay.get(id)?.done === done) underWay.delete(id);
+    });
+  };
+
+  return {
+    look,
+    async lookAll(unit) {
+      for (const session of await sessionsToCarry(deps, unit)) look(session, unit);
+    },
+    async drained({ partition }) {
+      const here = [...underWay.values()].filter(({ unit }) => unit.partition === partition);
+      await Promise.all(here.map(({ done }) => done));
+    },
+  };
+}
