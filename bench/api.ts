@@ -1,14 +1,13 @@
-import { resolve } from "node:path";
 import Table from "cli-table3";
-import { makeDatabase } from "#bin/make-database.ts";
-import { freePort } from "#bin/ports.ts";
-import { step, Trouble } from "#bin/say.ts";
-import { inScratch, type Scratch } from "#bin/scratch.ts";
-import { startServers } from "#bin/servers.ts";
+import { makeDatabase } from "#local/make-database.ts";
+import { freePort } from "#local/ports.ts";
+import { ROOT } from "#local/root.ts";
+import { step, Trouble } from "#local/say.ts";
+import { inScratch, type Scratch } from "#local/scratch.ts";
+import { startServers } from "#local/servers.ts";
 import { fillDatabase, INSTRUMENT } from "./api-rows.ts";
 import { quantile } from "./quantile.ts";
 
-const ROOT = resolve(import.meta.dir, "..");
 const CONNECTIONS = 10;
 const SECONDS = 3;
 

@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
 import postgres from "postgres";
 import { z } from "zod";
-import { Trouble } from "#bin/say.ts";
-import type { Servers } from "#bin/servers.ts";
+import { Trouble } from "#local/say.ts";
+import type { Servers } from "#local/servers.ts";
 
 const HOPS = ["collect", "candles", "execute", "decide", "submit"];
 const message = z.union([

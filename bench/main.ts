@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { wholeNumber } from "#bin/options.ts";
-import { report } from "#bin/say.ts";
+import { wholeNumber } from "#local/options.ts";
+import { report } from "#local/say.ts";
 import { benchApi } from "./api.ts";
 import { benchBacktest } from "./backtest.ts";
 import { benchSessions } from "./sessions.ts";

@@ -1,8 +1,8 @@
 import Table from "cli-table3";
-import { memoryMb } from "#bin/memory.ts";
-import { say, step, Trouble } from "#bin/say.ts";
-import { inScratch, type Scratch } from "#bin/scratch.ts";
-import { startServers } from "#bin/servers.ts";
+import { memoryMb } from "#local/memory.ts";
+import { say, step, Trouble } from "#local/say.ts";
+import { inScratch, type Scratch } from "#local/scratch.ts";
+import { startServers } from "#local/servers.ts";
 import { type Crowd, startCrowd } from "./crowd.ts";
 import { processorMs } from "./processor-time.ts";
 import { quantile } from "./quantile.ts";

@@ -1,7 +1,7 @@
 import Table from "cli-table3";
-import { say, step } from "#bin/say.ts";
-import { inScratch, type Scratch } from "#bin/scratch.ts";
-import { startServers } from "#bin/servers.ts";
+import { say, step } from "#local/say.ts";
+import { inScratch, type Scratch } from "#local/scratch.ts";
+import { startServers } from "#local/servers.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { type FloorChain, startFloorChain } from "./floor-chain.ts";
 import { quantile } from "./quantile.ts";

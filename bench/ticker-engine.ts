@@ -1,12 +1,12 @@
 import postgres from "postgres";
 import { z } from "zod";
-import { untilRunning } from "#bin/demo.ts";
-import { engineSettings, marketUrl, type PaperMarket, type ServiceUrls } from "#bin/demo-settings.ts";
-import { chooseUrls, startServices } from "#bin/engine.ts";
-import { makeDatabase } from "#bin/make-database.ts";
-import { postJson } from "#bin/rest.ts";
-import type { Scratch } from "#bin/scratch.ts";
-import type { Servers } from "#bin/servers.ts";
+import { untilRunning } from "#demo/demo.ts";
+import { engineSettings, marketUrl, type PaperMarket, type ServiceUrls } from "#demo/demo-settings.ts";
+import { chooseUrls, startServices } from "#demo/engine.ts";
+import { makeDatabase } from "#local/make-database.ts";
+import { postJson } from "#local/rest.ts";
+import type { Scratch } from "#local/scratch.ts";
+import type { Servers } from "#local/servers.ts";
 import { type Order, orderSchema } from "#shared/domain/order.ts";
 
 /** An engine whose sessions order at each tick of their markets. */

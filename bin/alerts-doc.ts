@@ -1,11 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { ROOT } from "#local/root.ts";
 import { ALERT_KINDS, type AlertKind } from "#shared/alerts/alert-codes.ts";
 import { DEGRADATIONS, DEGRADED_ENTRIES } from "#shared/domain/degradation.ts";
 import { riskPolicySchema } from "#shared/domain/session.ts";
 
 /** The committed file. */
-export const ALERTS_DOC = resolve(import.meta.dir, "../docs/alerts.md");
+export const ALERTS_DOC = resolve(ROOT, "docs/alerts.md");
 
 const HEAD = `# Alerts, and what a session can run without
 

@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ROOT } from "#local/root.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 
 let root: string;
@@ -22,7 +23,7 @@ let root: string;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "clone-"));
   mkdirSync(join(root, "bin"));
-  copyFileSync(join(import.meta.dir, "bun"), join(root, "bin/bun"));
+  copyFileSync(join(ROOT, "bin/bun"), join(root, "bin/bun"));
   writeFileSync(join(root, "bun.lock"), "{}");
 });
 afterEach(() => {
@@ -83,7 +84,7 @@ describe("bin/bun in a fresh clone", () => {
     [["xyzxyzxyz"], /^There is no script "xyzxyzxyz"\. There are all, .*\.\n$/],
     [[], /^Which script\? bin\/bun run <script>\. There are all, .*\.\n$/],
   ])("says which script may be meant by %j", (script, says) => {
-    const repository = join(import.meta.dir, "..");
+    const repository = ROOT;
     const done = Bun.spawnSync([join(repository, "bin/bun"), "run", ...script], { cwd: repository });
     expect(done.exitCode).toBe(1);
     expect(done.stderr.toString()).toEqual(expect.stringMatching(says));

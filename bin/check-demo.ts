@@ -3,10 +3,11 @@
 import { resolve } from "node:path";
 import { parse } from "csv-parse/sync";
 import { Decimal } from "decimal.js";
+import { ROOT } from "#local/root.ts";
 
 Decimal.set({ precision: 100, rounding: Decimal.ROUND_DOWN, toExpNeg: -1000, toExpPos: 1000 });
 type Row = Record<string, string>;
-const folder = resolve(process.argv[2] ?? `${import.meta.dir}/../.data`);
+const folder = resolve(process.argv[2] ?? `${ROOT}/.data`);
 const fail = (why: string): never => (process.stderr.write(`${why}\n`), process.exit(1));
 async function get(url: string, headers = {}) {
   const answer = await fetch(url, { headers }).catch(() => null);
@@ -16,7 +17,7 @@ async function get(url: string, headers = {}) {
 const { run, urls } = await get(`file://${folder}/places.json`);
 await get(`${urls["session-manager"]}/livez`);
 if (!(await get(`file://${folder}/progress.json`)).done) fail("The demo is still playing: check when it has ended.");
-const csv = await Bun.file(`${import.meta.dir}/../node_modules/vega-datasets/data/sp500-2000.csv`).text();
+const csv = await Bun.file(`${ROOT}/node_modules/vega-datasets/data/sp500-2000.csv`).text();
 const bars: { date: string; open: string; close: string }[] = parse(csv, { columns: true, to: run.bars });
 const average = (index: number, length: number): number =>
   bars.slice(index - length + 1, index + 1).reduce((sum, { close }) => sum + Number(close), 0) / length;

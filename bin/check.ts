@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { report, say, step, Trouble } from "./say.ts";
+import { join } from "node:path";
+import { ROOT } from "#local/root.ts";
+import { report, say, step, Trouble } from "#local/say.ts";
 
-const ROOT = resolve(import.meta.dir, "..");
 const CODE = ["src", "bin", "bench", "chaos", "strategies"].filter((name) => existsSync(join(ROOT, name)));
 
 /** What has to be right without running anything. Each is run by its tool's own name in node_modules. */

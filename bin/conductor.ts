@@ -2,15 +2,15 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { dirname } from "node:path";
 import { Command } from "commander";
 import { z } from "zod";
+import { engineSnapshot, type Progress, progressSchema, restlessness, venueStateSchema } from "#demo/at-rest.ts";
+import { planFaults } from "#demo/fault-plan.ts";
+import { FaultDriver } from "#demo/venue-faults.ts";
+import { getJson, postJson } from "#local/rest.ts";
+import { say } from "#local/say.ts";
 import { failpointSettingSchema } from "#shared/config/general.ts";
 import type { Sql } from "#shared/db/db.ts";
 import { createPostgresDb } from "#shared/db/postgres.ts";
 import { createFailpoints } from "#shared/service/create-failpoints.ts";
-import { engineSnapshot, type Progress, progressSchema, restlessness, venueStateSchema } from "./at-rest.ts";
-import { planFaults } from "./fault-plan.ts";
-import { getJson, postJson } from "./rest.ts";
-import { say } from "./say.ts";
-import { FaultDriver } from "./venue-faults.ts";
 
 /** Pauses between two looks: short while the engine is busy, longer when something has been waited for long. */
 const SHORTEST_PAUSE_MS = 0.5;

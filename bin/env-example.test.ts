@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
+import { OWN_SETTINGS } from "#local/own-settings.ts";
+import { ROOT } from "#local/root.ts";
+import { SERVICES } from "#local/services.ts";
 import { descriptionOf, loadSettings } from "#shared/config/load.ts";
 import { defaultText, ENV_EXAMPLE, envExample, SETTING_GROUPS } from "./env-example.ts";
-import { OWN_SETTINGS } from "./own-settings.ts";
-import { SERVICES } from "./services.ts";
 
 const committed = readFileSync(ENV_EXAMPLE, "utf8");
 const linesOf = (text: string): Set<string> => new Set(text.split("\n"));
@@ -57,7 +58,7 @@ describe("a setting", () => {
 });
 
 test("the settings of docs/first-session.md are valid", async () => {
-  const guide = await Bun.file(`${import.meta.dir}/../docs/first-session.md`).text();
+  const guide = await Bun.file(`${ROOT}/docs/first-session.md`).text();
   const blocks = [...guide.matchAll(/```settings\n([^`]+)```/g)].map((match) => match[1] ?? "");
   expect(blocks).toHaveLength(2);
   for (const block of blocks) expect(() => loadSettings([...SERVICES, OWN_SETTINGS], parseEnv(block))).not.toThrow();

@@ -1,13 +1,14 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { z } from "zod";
+import { OWN_SETTINGS } from "#local/own-settings.ts";
+import { ROOT } from "#local/root.ts";
+import { SERVICES } from "#local/services.ts";
 import { generalSchema, OTHER_VARIABLES } from "#shared/config/general.ts";
 import { descriptionOf } from "#shared/config/load.ts";
-import { OWN_SETTINGS } from "./own-settings.ts";
-import { SERVICES } from "./services.ts";
 
 /** The committed file. */
-export const ENV_EXAMPLE = resolve(import.meta.dir, "../.env.example");
+export const ENV_EXAMPLE = resolve(ROOT, ".env.example");
 
 const HEAD = `# Every setting of r3edge-engine with its default. Made by \`bin/bun run env-example\` from the schemas; a test compares them.
 #

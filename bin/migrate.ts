@@ -1,10 +1,10 @@
+import { OWN_SETTINGS } from "#local/own-settings.ts";
+import { SERVICES } from "#local/services.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { loadSettings } from "#shared/config/load.ts";
 import { migrate } from "#shared/db/migrate.ts";
 import { fail } from "#shared/service/run-process.ts";
 import { atStart } from "#shared/service/watch-servers.ts";
-import { OWN_SETTINGS } from "./own-settings.ts";
-import { SERVICES } from "./services.ts";
 
 try {
   const { general, given } = loadSettings([...SERVICES, OWN_SETTINGS]);

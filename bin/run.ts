@@ -1,5 +1,8 @@
 import { Command } from "commander";
 import type { Registry } from "prom-client";
+import { keepFilesPrivate } from "#local/file-modes.ts";
+import { OWN_SETTINGS } from "#local/own-settings.ts";
+import { SERVICES } from "#local/services.ts";
 import packageJson from "#package" with { type: "json" };
 import { watchForgedEntries } from "#shared/alerts/forged-entries.ts";
 import type { Bus } from "#shared/bus/bus.ts";
@@ -46,9 +49,6 @@ import { createThreadHost } from "#shared/strategy-threads/thread-host.ts";
 import { sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { createRegistry } from "#shared/telemetry/metrics.ts";
-import { keepFilesPrivate } from "./file-modes.ts";
-import { OWN_SETTINGS } from "./own-settings.ts";
-import { SERVICES } from "./services.ts";
 
 const VERSION = packageJson.version;
 const DAY_MS = 86_400_000;

@@ -1,6 +1,6 @@
+import { report, Trouble } from "#local/say.ts";
 import { scripts } from "#package" with { type: "json" };
 import { nearestName } from "#shared/config/nearest-name.ts";
-import { report, Trouble } from "./say.ts";
 
 /** What bin/bun becomes where it was asked to run nothing, or something that is no script. */
 const wanted = process.argv[2];

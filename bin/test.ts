@@ -1,9 +1,9 @@
 import { Command } from "commander";
-import { report, say, step } from "./say.ts";
-import { inScratch, type Scratch } from "./scratch.ts";
-import { selfCheck } from "./self-check.ts";
-import { startServers } from "./servers.ts";
-import { type Counts, endCommands, filesToRun, runCommand, runStage, STAGES, testFiles } from "./test-run.ts";
+import { report, say, step } from "#local/say.ts";
+import { inScratch, type Scratch } from "#local/scratch.ts";
+import { startServers } from "#local/servers.ts";
+import { selfCheck } from "#testing/self-check.ts";
+import { type Counts, endCommands, filesToRun, runCommand, runStage, STAGES, testFiles } from "#testing/test-run.ts";
 
 const CHECK_LIMIT_MS = 240_000;
 

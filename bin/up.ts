@@ -1,27 +1,28 @@
 import { resolve } from "node:path";
 import Table from "cli-table3";
+import { agreeToDrop } from "#demo/agree-to-drop.ts";
+import { chooseRun } from "#demo/choose-run.ts";
+import { isThere } from "#demo/demo.ts";
+import { ownSessions, prepareDatabase, refuseOtherRuns } from "#demo/demo-database.ts";
+import { beginRun, type DemoRun, demoCloses, loadRun } from "#demo/demo-run.ts";
+import { type Engine, startEngine, writePlaces } from "#demo/engine.ts";
+import type { PlannedKill } from "#demo/kill-plan.ts";
+import { isServerKill } from "#demo/kills.ts";
+import { playDemo } from "#demo/play-demo.ts";
+import { refuseGiven } from "#demo/refuse-given.ts";
+import { readUpOptions, type UpOptions } from "#demo/up-options.ts";
+import { strategyFaults, watchStrategies } from "#demo/watch-strategies.ts";
+import { type DataFolder, takeDataFolder } from "#local/data-folder.ts";
+import { OWN_SETTINGS } from "#local/own-settings.ts";
+import { endLeftovers } from "#local/process-record.ts";
+import { ROOT } from "#local/root.ts";
+import { beInterrupted, beQuiet, closingStep, exitAfter, report, say, step, Trouble } from "#local/say.ts";
+import { type PostgresServer, startPostgres, startRedis } from "#local/servers.ts";
+import { SERVICES } from "#local/services.ts";
+import { Supervisor } from "#local/supervisor.ts";
 import type { GeneralSettings } from "#shared/config/general.ts";
 import { loadSettings } from "#shared/config/load.ts";
 import { foldersOf } from "#shared/strategy-threads/catalogue.ts";
-import { agreeToDrop } from "./agree-to-drop.ts";
-import { chooseRun } from "./choose-run.ts";
-import { type DataFolder, takeDataFolder } from "./data-folder.ts";
-import { isThere } from "./demo.ts";
-import { ownSessions, prepareDatabase, refuseOtherRuns } from "./demo-database.ts";
-import { beginRun, type DemoRun, demoCloses, loadRun } from "./demo-run.ts";
-import { type Engine, startEngine, writePlaces } from "./engine.ts";
-import type { PlannedKill } from "./kill-plan.ts";
-import { isServerKill } from "./kills.ts";
-import { OWN_SETTINGS } from "./own-settings.ts";
-import { playDemo } from "./play-demo.ts";
-import { endLeftovers } from "./process-record.ts";
-import { refuseGiven } from "./refuse-given.ts";
-import { beInterrupted, beQuiet, closingStep, exitAfter, report, say, step, Trouble } from "./say.ts";
-import { type PostgresServer, startPostgres, startRedis } from "./servers.ts";
-import { SERVICES } from "./services.ts";
-import { Supervisor } from "./supervisor.ts";
-import { readUpOptions, type UpOptions } from "./up-options.ts";
-import { strategyFaults, watchStrategies } from "./watch-strategies.ts";
 
 interface UpContext {
   data: DataFolder;
@@ -135,7 +136,7 @@ async function main(options: UpOptions): Promise<number> {
   refuseForeignKills(options.plan, given);
   await refuseGiven(settings);
   const folder = settings.of(OWN_SETTINGS).R3_DATA_FOLDER;
-  const data = takeDataFolder(resolve(import.meta.dir, "..", folder), "bin/up");
+  const data = takeDataFolder(resolve(ROOT, folder), "bin/up");
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
   let interrupts = 0;
   const interrupt = (name: NodeJS.Signals): void => {

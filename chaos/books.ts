@@ -1,7 +1,7 @@
 import type postgres from "postgres";
 import { z } from "zod";
-import { getJson } from "#bin/rest.ts";
-import { signedJson, type VenueAccess, venueOrders, venueTrades } from "#bin/venue-client.ts";
+import { signedJson, type VenueAccess, venueOrders, venueTrades } from "#demo/venue-client.ts";
+import { getJson } from "#local/rest.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import type { Account, Bar, Execution, Witness } from "./verdict.ts";
 

@@ -1,4 +1,4 @@
-import { shuffled } from "#bin/shuffled.ts";
+import { shuffled } from "#local/shuffled.ts";
 import { randomFrom } from "#shared/random/random-from.ts";
 
 /** How the services run: all in one process, a process for each, or with a second one of those that share work. */

@@ -2,8 +2,8 @@ import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync } fro
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import postgres from "postgres";
-import type { Line } from "#bin/line.ts";
-import type { Supervisor } from "#bin/supervisor.ts";
+import type { Line } from "#local/line.ts";
+import type { Supervisor } from "#local/supervisor.ts";
 import type { FaultName, PlannedFault } from "./demo-faults.ts";
 import { untilAnswered } from "./until-answered.ts";
 

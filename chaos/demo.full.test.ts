@@ -1,8 +1,6 @@
 import { expect, test } from "bun:test";
-import { resolve } from "node:path";
+import { ROOT } from "#local/root.ts";
 import { LAYOUTS } from "./demo-faults.ts";
-
-const ROOT = resolve(import.meta.dir, "..");
 
 /** Another one for each commit, and the same again for the same. */
 function seedOfCommit(): number {

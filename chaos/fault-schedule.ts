@@ -1,5 +1,5 @@
-import type { VenueFault } from "#bin/fault-plan.ts";
-import { shuffled } from "#bin/shuffled.ts";
+import type { VenueFault } from "#demo/fault-plan.ts";
+import { shuffled } from "#local/shuffled.ts";
 import { randomFrom } from "#shared/random/random-from.ts";
 
 /** What a market suffers next: after a pause, for a while. */

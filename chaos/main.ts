@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
-import { wholeNumber } from "#bin/options.ts";
-import { report } from "#bin/say.ts";
+import { wholeNumber } from "#local/options.ts";
+import { report } from "#local/say.ts";
 import { type ChaosDemoOptions, chaosDemo } from "./demo.ts";
 import { LAYOUTS } from "./demo-faults.ts";
 import { chaosRush, type RushOptions } from "./rush.ts";

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
-import { resolve } from "node:path";
+import { ROOT } from "#local/root.ts";
 
-const ROOT = resolve(import.meta.dir, "..");
 const SESSIONS = 300;
 
 test.each([[[]], [["--processes"]]])(

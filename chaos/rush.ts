@@ -1,7 +1,7 @@
 import { type Crowd, startCrowd } from "#bench/crowd.ts";
-import { say, step, Trouble } from "#bin/say.ts";
-import { inScratch, type Scratch } from "#bin/scratch.ts";
-import { startServers } from "#bin/servers.ts";
+import { say, step, Trouble } from "#local/say.ts";
+import { inScratch, type Scratch } from "#local/scratch.ts";
+import { startServers } from "#local/servers.ts";
 
 export interface RushOptions {
   sessions: number;

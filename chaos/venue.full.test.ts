@@ -1,7 +1,5 @@
 import { expect, test } from "bun:test";
-import { resolve } from "node:path";
-
-const ROOT = resolve(import.meta.dir, "..");
+import { ROOT } from "#local/root.ts";
 
 test("40 s of trading at venues that misbehave in every way lose nothing, double nothing and heal", async () => {
   const command = [process.execPath, "chaos/main.ts", "venue", "--seed", "2", "--seconds", "40"];

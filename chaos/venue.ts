@@ -1,10 +1,10 @@
 import Table from "cli-table3";
 import { z } from "zod";
-import { getJson, postJson } from "#bin/rest.ts";
-import { type Step, say, step, Trouble } from "#bin/say.ts";
-import { inScratch, type Scratch } from "#bin/scratch.ts";
-import { startServers } from "#bin/servers.ts";
-import { setFaults, strikesOf } from "#bin/venue-faults.ts";
+import { setFaults, strikesOf } from "#demo/venue-faults.ts";
+import { getJson, postJson } from "#local/rest.ts";
+import { type Step, say, step, Trouble } from "#local/say.ts";
+import { inScratch, type Scratch } from "#local/scratch.ts";
+import { startServers } from "#local/servers.ts";
 import { readEngine, readVenue, type Subject } from "./books.ts";
 import { type Seat, spells } from "./fault-schedule.ts";
 import { type MarketWorld, startMarketWorld } from "./market-world.ts";

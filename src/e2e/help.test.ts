@@ -1,0 +1,24 @@
+import { expect, test } from "bun:test";
+import { environment } from "#local/environment.ts";
+import { ROOT } from "#local/root.ts";
+
+/** What a command's help says, on lines that are not wrapped. */
+function helpOf(...args: string[]): string {
+  const cwd = ROOT;
+  const { stdout } = Bun.spawnSync([process.execPath, ...args, "--help"], { cwd, env: environment({}) });
+  return stdout.toString().replaceAll(/\s+/g, " ");
+}
+
+test("bin/up --help says the range of each number", () => {
+  const help = helpOf("bin/up.ts");
+  expect(help).toMatch(/--bars <n> \D+ 1 to 5105 /);
+  expect(help).toMatch(/--kill <k> \D+ 1 to 11, /);
+  expect(help).toMatch(/--seed <n> \D+ 1 to 1000000000 /);
+  expect(help).toMatch(/--faults <seed> \D+ 1 to 1000000000: /);
+});
+
+test("bench sessions --help says the default of its crowds once", () => {
+  const [, about = ""] = /sessions how many(.*)Options:/.exec(helpOf("bench/main.ts", "sessions")) ?? [];
+  expect(about.match(/default/g)).toHaveLength(1);
+  expect(about).toContain("100 500 1000");
+});

@@ -1,0 +1,64 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { loadRun } from "#demo/demo-run.ts";
+import { demoSession } from "#demo/demo-settings.ts";
+import { endLeftovers } from "#local/process-record.ts";
+import { getJson, postJson } from "#local/rest.ts";
+import { removeData } from "#local/servers.ts";
+import { eventually } from "#testing/alone.fixture.ts";
+import { runUp } from "#testing/up.fixture.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "up-again-"));
+
+afterAll(async () => {
+  await endLeftovers(join(folder, "processes"));
+  removeData(folder);
+});
+
+const up = (args: readonly string[], look?: (sessionsUrl: string) => Promise<void>) =>
+  runUp({ R3_DATA_FOLDER: folder }, args, look && ((api) => look(`${api}/session-manager/sessions`)));
+
+const names = z.object({ items: z.array(z.object({ name: z.string() })) });
+const view = z.object({ state: z.string() });
+
+test("bin/up goes on with what a person made of the demo's engine, and removes nothing of it unasked", async () => {
+  const first = await up(["--bars", "20"], async (sessions) => {
+    const run = loadRun(folder);
+    if (run === null) throw new Error("There is no run.");
+    await postJson(sessions, { ...demoSession(run), name: "mine" });
+    const url = `${sessions}/${run.sessionId}`;
+    await postJson(`${url}/stop`, {});
+    await eventually("stopped", async () => view.parse(await getJson(url)).state === "STOPPED");
+    expect((await fetch(url, { method: "DELETE" })).status).toBe(204);
+  });
+  expect(first.code).toBe(0);
+  expect(first.said).toContain("Interrupted (SIGINT): stopping everything");
+  const at = (text: string) => first.said.indexOf(text);
+  expect(at("✔ Services, in one process")).toBeLessThan(at("services and their API"));
+  expect(at("/api/session-manager/sessions")).toBeLessThan(at("✔ Demo session created"));
+  expect(first.said).toEndWith(
+    `Data and logs stay in ${folder} (R3_DATA_FOLDER); \`bin/up\` with the same settings starts from there again.\n`,
+  );
+
+  const again = await up([], async (sessions) => {
+    expect(names.parse(await getJson(sessions)).items).toEqual([{ name: "mine" }]);
+  });
+  expect(again.code).toBe(0);
+  expect(again.said).toContain("The demo's session was deleted; `bin/up --fresh` plays a new demo.\n");
+
+  const other = await up(["--bars", "21"]);
+  expect(other.code).toBe(1);
+  expect(other.said).toContain('A new demo would remove your sessions ("mine"): `bin/up` goes on with them');
+  expect(loadRun(folder)?.bars).toBe(20);
+
+  const unasked = await up(["--bars", "21", "--fresh"]);
+  expect(unasked.code).toBe(1);
+  expect(unasked.said).toContain('--fresh would remove your sessions ("mine"): add --yes to remove them');
+  expect(loadRun(folder)?.bars).toBe(20);
+
+  const fresh = await up(["--bars", "21", "--fresh", "--yes", "--until-demo-ends"]);
+  expect(fresh).toEqual({ code: 0, said: expect.stringContaining("bar 21 of 21") });
+}, 180_000);

@@ -1,0 +1,192 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { report, step, Trouble } from "#local/say.ts";
+import type { Scratch } from "#local/scratch.ts";
+import { copyRepository } from "./copy-repository.ts";
+
+const LIMIT_MS = 180_000;
+
+/** A fault to be planted, and who has to find it. */
+interface Fault {
+  name: string;
+  file: string;
+  plant(source: string): string;
+  command: readonly string[];
+  /** The rule, or the test, that has to find it. */
+  finder: string;
+  /** What the output has to say besides. */
+  mustSay: readonly string[];
+}
+
+/** Where the copy is, and the environment of what runs in it. */
+interface Place {
+  copy: string;
+  env: Record<string, string>;
+}
+
+const CHECK = ["run", "check"];
+/** A seed that twice loses answers to orders while the venue's lists lag, and often drops bars: both plants show in each run. */
+const CHAOS = ["run", "chaos", "venue", "--seed", "724", "--seconds", "55"];
+const append = (text: string) => (source: string) => `${source}\n${text}\n`;
+const replace = (what: string, by: string) => (source: string) => source.replace(what, by);
+
+const FAULTS: readonly Fault[] = [
+  {
+    name: "a service that imports another one",
+    file: "src/services/risk-manager/decide-signal.ts",
+    plant: (source) => `import "#services/backtest/index.ts";\n${source}`,
+    command: CHECK,
+    finder: "no-restricted-imports",
+    mustSay: ["A service never imports another service.", "risk-manager/decide-signal.ts"],
+  },
+  {
+    name: "a service that imports an adapter instead of its port",
+    file: "src/services/risk-manager/decide-signal.ts",
+    plant: (source) => `import "#shared/bus/redis-broker.ts";\n${source}`,
+    command: CHECK,
+    finder: "no-restricted-imports",
+    mustSay: ["Import the port; bin picks the adapter.", "risk-manager/decide-signal.ts"],
+  },
+  {
+    name: "a driver that is imported outside of its adapter",
+    file: "src/shared/leader/leader.ts",
+    plant: (source) => `import "ioredis";\n${source}`,
+    command: CHECK,
+    finder: "no-restricted-imports",
+    mustSay: ["A driver is imported by its adapter alone.", "leader/leader.ts"],
+  },
+  {
+    name: "a promise that nobody waits for",
+    file: "src/services/backtest/load-candles.ts",
+    plant: append("Promise.resolve(1);"),
+    command: CHECK,
+    finder: "no-floating-promises",
+    mustSay: ["backtest/load-candles.ts"],
+  },
+  {
+    name: "a type error",
+    file: "src/shared/accounting/flat.ts",
+    plant: append('const planted: number = "text";\nvoid planted;'),
+    command: CHECK,
+    finder: "TS2322",
+    mustSay: ["accounting/flat.ts"],
+  },
+  {
+    name: "a file that is not formatted",
+    file: "src/shared/accounting/flat.ts",
+    plant: replace("export function", "export   function"),
+    command: CHECK,
+    finder: "Formatter would have printed",
+    mustSay: ["accounting/flat.ts"],
+  },
+  {
+    name: "an export that nobody uses",
+    file: "src/shared/accounting/flat.ts",
+    plant: append("export function plantedExport(): void {}"),
+    command: CHECK,
+    finder: "Unused exports",
+    mustSay: ["plantedExport", "accounting/flat.ts"],
+  },
+  {
+    name: "a comparison turned around in sizing",
+    file: "src/shared/risk/decide.ts",
+    plant: replace("notional.lt(minNotional)", "notional.gt(minNotional)"),
+    command: ["test", "./src/shared/risk/decide.test.ts"],
+    finder: "a percent-of-equity buy is the largest multiple of the step that the share can pay, fee included",
+    mustSay: [],
+  },
+  {
+    name: "a comparison turned around in matching",
+    file: "src/shared/matching/matcher.ts",
+    plant: replace('side === "BUY" ? price.lte(limit)', 'side !== "BUY" ? price.lte(limit)'),
+    command: ["test", "./src/shared/matching/matcher.test.ts"],
+    finder: "a limit that rests fills later at its limit, as maker",
+    mustSay: [],
+  },
+  {
+    name: "a comparison turned around in fees",
+    file: "src/shared/accounting/fees.ts",
+    plant: replace('received = side === "BUY"', 'received = side !== "BUY"'),
+    command: ["test", "./src/shared/accounting/accounting.test.ts"],
+    finder: "is rounded down, by less than one unit of its last digit",
+    mustSay: [],
+  },
+  {
+    name: "an order sent again without proof that the venue does not have it",
+    file: "src/services/order-position-tracker/orders/resolve-order.ts",
+    plant: replace("Math.max(0, absentFromMs - trace.askedAtMs + 1)", "Math.max(0, 0 * absentFromMs)"),
+    command: CHAOS,
+    finder: "was executed twice at the venue",
+    mustSay: ["DOUBLE_EXECUTION"],
+  },
+  {
+    name: "a hole between two bars that nobody notices",
+    file: "src/services/data-collect/bar-chain.ts",
+    plant: replace("frame.openAtMs !== before.closeAtMs", "frame.openAtMs < before.closeAtMs"),
+    command: CHAOS,
+    finder: "is missing here",
+    mustSay: ["the bar"],
+  },
+];
+
+async function run({ copy, env }: Place, command: readonly string[]): Promise<{ code: number; output: string }> {
+  const child = Bun.spawn([process.execPath, ...command], {
+    cwd: copy,
+    env,
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: LIMIT_MS,
+  });
+  const output = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { code: await child.exited, output: output.join("") };
+}
+
+function failedTests(output: string): string {
+  return output
+    .split("\n")
+    .filter((line) => line.startsWith("(fail)"))
+    .join("\n");
+}
+
+async function tryFault(place: Place, fault: Fault): Promise<void> {
+  const file = join(place.copy, fault.file);
+  const source = readFileSync(file, "utf8");
+  const planted = fault.plant(source);
+  if (planted === source) throw new Trouble(`There is no place for it any more in ${fault.file}.`);
+  writeFileSync(file, planted);
+  const { code, output } = await run(place, fault.command);
+  writeFileSync(file, source);
+  if (code === 0) throw new Trouble(`Nobody noticed it in ${fault.file}.`);
+  const found = fault.command[0] === "test" ? failedTests(output) : output;
+  const missing = [
+    ...(found.includes(fault.finder) ? [] : [fault.finder]),
+    ...fault.mustSay.filter((text) => !output.includes(text)),
+  ];
+  if (missing.length > 0)
+    throw new Trouble(`It turned red without saying "${missing.join('", "')}":\n${output.slice(-3_000)}`);
+}
+
+/** Plants faults in a copy of the repository, one after the other; each has to be found by who is meant to find it. */
+export async function selfCheck({ data, env }: Scratch): Promise<{ passed: number; failed: number }> {
+  const place: Place = { copy: copyRepository(data.path), env };
+  const counts = { passed: 0, failed: 0 };
+  const count = async (name: string, body: () => Promise<void>): Promise<void> => {
+    try {
+      await step(name, body);
+      counts.passed += 1;
+    } catch (error) {
+      report(error);
+      counts.failed += 1;
+    }
+  };
+  try {
+    await count("Green without a fault", async () => {
+      const { code, output } = await run(place, CHECK);
+      if (code !== 0) throw new Trouble(`The check is red before anything was planted:\n${output.slice(-3_000)}`);
+    });
+    for (const fault of FAULTS) await count(`"${fault.finder}" finds ${fault.name}`, () => tryFault(place, fault));
+  } finally {
+    rmSync(place.copy, { recursive: true, force: true });
+  }
+  return counts;
+}
