@@ -63,9 +63,14 @@ test.each(["transaction", "lease"] as const)(
       const found = work(fixture.process(), mode, () => {
         asked += 1;
       });
-      // Not waited for the lane's answer, which is not there yet.
-      await until(() => asked > 0);
-      expect(found).toEqual([]);
+      // The lane is waited for, and its answer was not.
+      await until(async () => {
+        const rows = await fixture.database.db.sql`
+          select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()
+            and (query like '%queue.lock_lane%' or query like '%queue.lease_lane%')`;
+        return rows.length > 0;
+      });
+      expect([asked > 0, found]).toEqual([true, []]);
       await sql`update queue.tasks set state = 'done' where id = ${first as string}`;
       return found;
     });
@@ -73,3 +78,25 @@ test.each(["transaction", "lease"] as const)(
     expect(seen).toEqual([{ n: 2, ahead: 2 }]);
   },
 );
+
+test.each(["transaction", "lease"] as const)("in %s mode a reading that fails is its task's failure", async (mode) => {
+  const task = numberTask(`failing-${mode}`);
+  const queue = fixture.process(undefined, undefined, { deadAfterTries: 2 });
+  const base = { queue: task.queue, tasks: [task], concurrency: 1 };
+  const ahead = ({ sql }: Tx) => sql`select 1 / 0`.then(() => undefined);
+  if (mode === "transaction") queue.work({ ...base, ahead, mode, handle: async (_tx, tasks) => tasks.map(() => ({})) });
+  else
+    queue.work({
+      ...base,
+      ahead,
+      mode,
+      first: async (tx, one) => tx.complete(one, {}),
+      handle: () => Promise.resolve(),
+    });
+  const [id] = await fixture.enqueue(queue, task, "lane", 1);
+  const dead = await until(async () => {
+    const found = await queue.failing.list({ queues: [task.queue], state: "dead" }, null, 1);
+    return found.length > 0 && found;
+  });
+  expect(dead).toMatchObject([{ id, failures: 2, error: "division by zero" }]);
+});

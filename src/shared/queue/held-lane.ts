@@ -15,7 +15,7 @@ export class HeldLane implements LeasedLane {
   released = false;
   readonly #lease: HeldLease<LeasedName>;
   readonly #lostSignal = new AbortController();
-  /** Steps under way. */
+  /** The transactions of steps under way. */
   readonly #steps = new Set<Tx>();
   #isGivenUp = false;
   readonly #settled = new Map<string, TaskOutcome>();
@@ -40,26 +40,25 @@ export class HeldLane implements LeasedLane {
 
   async step<T>(body: (tx: LaneTx) => Promise<T>): Promise<T> {
     if (this.released || this.signal.aborted) throw this.#lost();
+    let begun: Tx | null = null;
     const result = await this.context.db
-      .transaction((tx) => this.#inStep(tx, body))
+      .transaction(async (tx) => {
+        // It has waited for its connection.
+        if (this.#isGivenUp) throw this.#lost();
+        begun = tx;
+        this.#steps.add(tx);
+        if (!(await holdLane(tx, this, this.epoch))) throw this.#lost();
+        return runStep(tx, this, body);
+      })
       .catch((error: unknown) => {
         if (this.isLoss(error)) this.#lease.end();
         throw error;
+      })
+      .finally(() => {
+        if (begun !== null) this.#steps.delete(begun);
       });
     await this.settle(result);
     return result.value;
-  }
-
-  async #inStep<T>(tx: Tx, body: (tx: LaneTx) => Promise<T>): Promise<StepResult<T>> {
-    // It has waited for its connection.
-    if (this.#isGivenUp) throw this.#lost();
-    this.#steps.add(tx);
-    try {
-      if (!(await holdLane(tx, this, this.epoch))) throw this.#lost();
-      return await runStep(tx, this, body);
-    } finally {
-      this.#steps.delete(tx);
-    }
   }
 
   /** Takes in what a committed step decided. */

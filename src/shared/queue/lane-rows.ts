@@ -97,9 +97,9 @@ export async function lanesWithOpenTask(
   return rows.map(({ lane }) => lane);
 }
 
-/** Transaction mode: locks the lane and gives what may be done, at most `limit`. */
+/** Transaction mode: locks the lane and gives what may be done, at most `limit`. Sent when it is called. */
 export async function lockLane(tx: Tx, { queue, lane }: LaneName, limit: number): Promise<TaskRow[]> {
-  return tx.sql<TaskRow[]>`select * from queue.lock_lane(${queue}, ${lane}, ${limit})`;
+  return tx.sql<TaskRow[]>`select * from queue.lock_lane(${queue}, ${lane}, ${limit})`.execute();
 }
 
 export interface LeaseRequest {
@@ -109,7 +109,7 @@ export interface LeaseRequest {
   epoch: number | null;
 }
 
-/** Lease mode: takes the lane and its first task. Undefined: nothing to do, or not for this worker. */
+/** Lease mode: takes the lane and its first task. Undefined: nothing to do, or not for this worker. Sent when it is called. */
 export async function leaseLane(
   tx: Tx,
   { queue, lane }: LaneName,
@@ -117,7 +117,7 @@ export async function leaseLane(
 ): Promise<{ epoch: number; row: TaskRow } | undefined> {
   const [row] = await tx.sql<(TaskRow & { lane_epoch: number })[]>`
     select lane_epoch, (task).*
-    from queue.lease_lane(${queue}, ${lane}, ${owner}, ${leaseMs}::float8, ${epoch}::bigint)`;
+    from queue.lease_lane(${queue}, ${lane}, ${owner}, ${leaseMs}::float8, ${epoch}::bigint)`.execute();
   return row === undefined ? undefined : { epoch: row.lane_epoch, row };
 }
 

@@ -5,7 +5,7 @@ import { HeldLane } from "./held-lane.ts";
 import { type LaneName, leaseLane, type TaskRow } from "./lane-rows.ts";
 import { runStep, type StepResult } from "./lane-step.ts";
 import type { Task, TaskOutcome, WorkerOptions } from "./queue.ts";
-import { overdue, putOff, transact, type WorkerContext } from "./worker-context.ts";
+import { overdue, putOff, readAhead, transact, type WorkerContext } from "./worker-context.ts";
 
 type LeaseOptions = Extract<WorkerOptions, { mode: "lease" }>;
 
@@ -91,12 +91,13 @@ class LaneVisit {
     const { owner, leaseMs } = this.context;
     return transact(this.context, this.at, async (tx) => {
       const lease = { owner, leaseMs, epoch: this.#held?.epoch ?? null };
-      const reading = this.options.ahead?.(tx, this.at.lane) ?? Promise.resolve(undefined);
-      const [leased, ahead] = await Promise.all([leaseLane(tx, this.at, lease), reading]);
+      const leasing = leaseLane(tx, this.at, lease);
+      const reading = readAhead(this.options, tx, this.at.lane);
+      const leased = await leasing;
       if (leased === undefined) return undefined;
       seen(leased.row);
       const task = this.decode(leased.row, leased.row.attempts);
-      const first = await runStep(tx, this.at, (laneTx) => this.options.first(laneTx, task, ahead));
+      const first = await runStep(tx, this.at, async (laneTx) => this.options.first(laneTx, task, await reading));
       return { ...leased, task, first };
     });
   }

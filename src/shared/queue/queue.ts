@@ -88,7 +88,7 @@ export type WorkerOptions<T extends TaskType = TaskType, Ahead = unknown, First 
    * statement, which runs behind the lock and finds the task by `queue.doable`. It is also asked where the lane turns out to be empty or
    * someone else's.
    */
-  ahead?(tx: Tx, lane: string): Promise<Ahead>;
+  ahead?: (tx: Tx, lane: string) => Promise<Ahead>;
 } & (
   | {
       /** Effects in Postgres alone: all waiting tasks of a lane in one transaction with the lane's row locked; a return completes them all. */

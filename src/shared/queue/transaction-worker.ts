@@ -3,7 +3,7 @@ import { createTaskDecoder } from "./decode-task.ts";
 import { lockLane, type TaskRow } from "./lane-rows.ts";
 import { endTasks } from "./pending-writes.ts";
 import type { TaskOutcome, WorkerOptions } from "./queue.ts";
-import { putOff, transact, type WorkerContext } from "./worker-context.ts";
+import { putOff, readAhead, transact, type WorkerContext } from "./worker-context.ts";
 
 /** Tasks of a lane in one transaction at most. */
 const BATCH = 500;
@@ -17,10 +17,12 @@ export function createTransactionRun(context: WorkerContext, options: Transactio
   async function doBatch(lane: string, limit: number, seen: (rows: TaskRow[]) => void) {
     const at = { queue: options.queue, lane };
     return transact(context, at, async (tx) => {
-      const reading = options.ahead?.(tx, lane) ?? Promise.resolve(undefined);
-      const [rows, ahead] = await Promise.all([lockLane(tx, at, limit), reading]);
+      const locking = lockLane(tx, at, limit);
+      const reading = readAhead(options, tx, lane);
+      const rows = await locking;
       seen(rows);
       if (rows.length === 0) return undefined;
+      const ahead = await reading;
       const tasks = rows.map((row) => decode(row, row.attempts + 1));
       const outcomes = await options.handle(tx, tasks, ahead);
       const done = tasks.map(({ id, attempts }, n) => ({ id, attempts, outcome: outcomeAt(outcomes, n) }));

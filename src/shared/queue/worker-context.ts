@@ -7,7 +7,7 @@ import { storableText } from "#shared/errors/storable-text.ts";
 import { verdictOf } from "#shared/errors/verdict.ts";
 import type { LeaseKeeper } from "#shared/leader/lease-keeper.ts";
 import { finishTasks, holdLane, isOpenTask, type LaneName, type LeasedName, type TaskRow } from "./lane-rows.ts";
-import type { DeadTask, TaskType } from "./queue.ts";
+import type { DeadTask, TaskType, WorkerOptions } from "./queue.ts";
 import { retryDelayMs } from "./retry-delay.ts";
 
 /** What both kinds of workers are made from. */
@@ -47,6 +47,16 @@ export function overdue({ queue, lane }: LaneName, deadlineMs: number): AppError
 export function transact<T>(context: WorkerContext, at: LaneName, body: (tx: Tx) => Promise<T>): Promise<T> {
   const { db, clock, deadlineMs } = context;
   return transactWithin({ db, clock, deadlineMs, overdue: () => overdue(at, deadlineMs) }, body);
+}
+
+/**
+ * Asks for what the lane's first task is done with: behind the lane's lock, which has to be sent before. Its failure is met where it is
+ * awaited, when it is known which task it is of.
+ */
+export function readAhead({ ahead }: Pick<WorkerOptions, "ahead">, tx: Tx, lane: string): Promise<unknown> {
+  const reading = ahead === undefined ? Promise.resolve(undefined) : ahead(tx, lane);
+  reading.catch(() => undefined);
+  return reading;
 }
 
 /** By the contract of its type; of a type that is not known here a task holds its lane. */
