@@ -83,6 +83,16 @@ function packageFolder(): string {
 
 const symlinksSchema = z.array(z.object({ source: z.string(), target: z.string() }));
 
+/** Lets others read what is in a folder: whoever installed packages with files of their own alone has copied these modes too. */
+function openToAll(folder: string): void {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isSymbolicLink()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const mode = statSync(path).mode & 0o777;
+    chmodSync(path, mode | 0o044 | ((mode & 0o100) >> 3) | ((mode & 0o100) >> 6));
+  }
+}
+
 /** Copies the binaries to where the server's user can run them, and makes the links that npm does not carry. */
 function copyBinaries(home: string): string {
   const from = packageFolder();
@@ -101,6 +111,7 @@ function copyBinaries(home: string): string {
     if (!existsSync(target)) symlinkSync(basename(link.source), target);
   }
   for (const name of ["initdb", "pg_ctl", "postgres"]) chmodSync(join(fresh, "native/bin", name), 0o755);
+  openToAll(fresh);
   renameSync(fresh, to);
   return to;
 }
