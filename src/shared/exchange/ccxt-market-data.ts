@@ -51,8 +51,8 @@ export class CcxtMarketData implements VenueMarketData {
   readonly #log: Logger;
   /** What was said of symbols that are left out; each is said once. */
   readonly #told = new Set<string>();
-  /** How far the venue's clock is ahead of ours, by the last answer. */
-  #aheadMs = 0;
+  /** What the venue's clock said last, and when that was, monotonic: our wall clock may be set meanwhile. Null: it was not asked. */
+  #measured: { serverMs: number; monotonicMs: number } | null = null;
 
   constructor({ venue, connection, hasKey, clock, log }: MarketDataOptions) {
     this.venue = venue;
@@ -185,16 +185,19 @@ export class CcxtMarketData implements VenueMarketData {
     return await this.#ask({ api: "public", method: "GET", path: "klines", params }, "bars", barsOf);
   }
 
-  /** The venue's clock, as it was measured with the last list of bars; ours as long as there was none. */
+  /** The venue's clock, as it was measured when bars up to now were listed last; ours as long as none were. */
   nowMs(): number {
-    return this.#clock.nowMs() + this.#aheadMs;
+    if (this.#measured === null) return this.#clock.nowMs();
+    const { serverMs, monotonicMs } = this.#measured;
+    return Math.round(serverMs + this.#clock.monotonicMs() - monotonicMs);
   }
 
   async #serverTimeMs(): Promise<number> {
     const askedAtMs = this.#clock.monotonicMs();
     const serverMs = await this.#ask({ api: "public", method: "GET", path: "time" }, "its time", serverTimeOf);
-    const tookMs = this.#clock.monotonicMs() - askedAtMs;
-    if (tookMs <= MEASURED_WITHIN_MS) this.#aheadMs = Math.round(serverMs + tookMs / 2 - this.#clock.nowMs());
+    const monotonicMs = this.#clock.monotonicMs();
+    const tookMs = monotonicMs - askedAtMs;
+    if (tookMs <= MEASURED_WITHIN_MS) this.#measured = { serverMs: serverMs + tookMs / 2, monotonicMs };
     return serverMs;
   }
 

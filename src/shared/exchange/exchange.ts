@@ -166,8 +166,8 @@ export interface Exchanges {
   readonly accounts: readonly { id: string; venue: string }[];
   account(accountId: string): VenueAccount;
   /**
-   * Now by a venue's market clock where that is wall time: ours, corrected by what a list of its bars has told here last. Null in a
-   * replay, whose time is in its events alone.
+   * Now by a venue's market clock where that is wall time: as its lists of bars have told it here; ours in a process that lists none.
+   * Null in a replay, whose time is in its events alone.
    */
   marketNowMs(venue: string): number | null;
   /** How far the lists of orders and fills of a venue may be behind what it has executed, in milliseconds. */
