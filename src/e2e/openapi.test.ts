@@ -153,6 +153,7 @@ describe("the pages for a person", () => {
     const hashes = texts.map((text) => new Bun.CryptoHasher("sha256").update(text).digest("base64"));
     expect([texts.length, html.split("<script").length - 1]).toEqual([scripts, scripts]);
     const policy = answer.headers.get("content-security-policy") ?? "";
+    expect(policy).toContain("frame-ancestors 'none'; form-action 'none'; base-uri 'none'");
     expect(policy).toStartWith("default-src 'none'; ");
     expect([...policy.matchAll(/'sha256-(.*?)'/g)].map(([, hash]) => hash)).toEqual(hashes);
   });

@@ -29,7 +29,8 @@ form textarea, pre { font: 0.9em ui-monospace, monospace; } pre { overflow-x: au
 
 /**
  * A page that needs nothing but itself: nothing from elsewhere, readable without a network and without a script. `body` is
- * HTML; `script`, where there is one, is the only one that the page runs, and reaches nothing but where the page is from.
+ * HTML; `script`, where there is one, is the only one that the page runs, and reaches nothing but where the page is from. No other
+ * page may show it in a frame.
  */
 export function pageOf(title: string, body: string, script?: string): Response {
   const hash = script === undefined ? null : new Bun.CryptoHasher("sha256").update(script).digest("base64");
@@ -40,7 +41,7 @@ export function pageOf(title: string, body: string, script?: string): Response {
   return new Response(`${html}<body>${body}${run}</body></html>`, {
     headers: {
       "content-type": "text/html; charset=utf-8",
-      "content-security-policy": `default-src 'none'; style-src 'unsafe-inline'${allowed}`,
+      "content-security-policy": `default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'${allowed}`,
     },
   });
 }
