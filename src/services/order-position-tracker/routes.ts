@@ -142,6 +142,7 @@ async function askVenue(account: VenueAccount): Promise<Held> {
   try {
     return { amounts: await heldAtVenue(account), reason: null };
   } catch (error) {
+    if (!(error instanceof AppError)) throw error;
     return { amounts: null, reason: `The venue could not be asked. ${sentenceOf(error)}` };
   }
 }

@@ -189,9 +189,9 @@ function refuseLocked(state: SessionState, fields: readonly string[]): void {
   const fixed = fields.filter((field) => FIXED_BY_START.includes(field));
   const others = fields.filter((field) => !FIXED_BY_START.includes(field));
   const reasons = [
-    ...(fixed.length > 0 ? [`${fixed.join(", ")} may change before its first start only: make a new session`] : []),
+    ...(fixed.length > 0 ? [`${fixed.join(", ")} may change before its first start only; make a new session`] : []),
     ...(others.length > 0
-      ? [`${others.join(", ")} may change while it is CREATED or STOPPED only: ${firstStep(state, "change")}`]
+      ? [`${others.join(", ")} may change while it is CREATED or STOPPED only; ${firstStep(state, "change")}`]
       : []),
   ];
   throw new AppError("CONFLICT", "permanent", `The session is ${state}: ${reasons.join("; ")}.`, {

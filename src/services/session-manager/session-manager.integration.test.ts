@@ -283,10 +283,10 @@ describe("changing a session", () => {
     const { id } = (await replica.create()).body;
     await force(id, "RUNNING");
     expect((await change(id, { capital: "7" }, "*")).body.detail).toBe(
-      "The session is RUNNING: capital may change while it is CREATED or STOPPED only: stop it first.",
+      "The session is RUNNING: capital may change while it is CREATED or STOPPED only; stop it first.",
     );
     await force(id, "STOPPING");
-    expect((await change(id, { capital: "7" }, "*")).body.detail).toEndWith("only: wait until it is STOPPED.");
+    expect((await change(id, { capital: "7" }, "*")).body.detail).toEndWith("only; wait until it is STOPPED.");
   });
 
   test.each([
@@ -299,7 +299,7 @@ describe("changing a session", () => {
     const refused = await change(id, { [field]: value, capital: "7" }, "*");
     expect(refused.status).toBe(409);
     expect(refused.body.detail).toBe(
-      `The session is STOPPED: ${field} may change before its first start only: make a new session.`,
+      `The session is STOPPED: ${field} may change before its first start only; make a new session.`,
     );
     expect((await change(id, { capital: "7" }, "*")).status).toBe(200);
   });

@@ -46,7 +46,8 @@ export class GroupCommits {
     this.#isCommitting = false;
   }
 
-  /** Never rejects: who waits is told. */ async #commitSome(group: readonly Waiter[]): Promise<void> {
+  /** Never rejects: who waits is told. */
+  async #commitSome(group: readonly Waiter[]): Promise<void> {
     const [only, ...others] = group;
     if (only !== undefined && others.length === 0) return this.#commitAlone(only);
     try {

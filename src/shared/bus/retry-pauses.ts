@@ -1,4 +1,5 @@
 import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
+
 /** Tries of a transient failure before its event is looked for and parked. */
 export const QUICK_TRIES = 4;
 const QUICK: Backoff = { firstMs: 25, longestMs: 1_000 };

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { AppError, hasCode } from "#shared/errors/app-error.ts";
 import type { Tx } from "./db.ts";
 import { createPostgresDb, type PostgresOptions } from "./postgres.ts";
@@ -200,14 +201,15 @@ describe("a transaction with a deadline", () => {
       transactWithin(within, async (tx) => {
         const [row] = await tx.sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
         await database.db.sql`select pg_terminate_backend(${row?.pid ?? 0})`;
+        // It has failed as soon as the connection's end is heard of.
+        await until(async () => (await thrownBy(() => tx.sql`select 1`)) !== undefined);
         cut.resolve();
         await slept.promise;
         ended.push("body");
       }),
     ).finally(() => ended.push("transaction"));
     await cut.promise;
-    // The transaction has failed by the time that these are answered.
-    await Promise.all(Array.from({ length: 20 }, async () => database.db.sql`select pg_sleep(0.01)`));
+    await Promise.all(Array.from({ length: 5 }, async () => database.db.sql`select 1`));
     slept.resolve();
     expect(hasCode(await running, "DATABASE_UNAVAILABLE")).toBe(true);
     expect(ended).toEqual(["body", "transaction"]);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import pino from "pino";
 import { createManualClock } from "#shared/clock/manual.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { createRunner, type Part } from "./runner.ts";
 import { watchServers } from "./watch-servers.ts";
@@ -32,7 +33,7 @@ describe("the runner", () => {
     const { runner } = run([recorded(events, "a"), [waiting, recorded(events, "c")], recorded(events, "d")]);
     await runner.start();
     const stopped = runner.stop();
-    await Bun.sleep(1);
+    await until(() => events.length >= 6);
     expect(events).toEqual(["+a", "+b", "+c", "+d", "-d", "-c"]);
     free.resolve();
     expect(await stopped).toEqual([]);
