@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
 import fc from "fast-check";
 import { getJson, postJson } from "#local/rest.ts";
+import { ROOT } from "#local/root.ts";
 import type { OpenApiDocument } from "#shared/http/openapi-document.ts";
 import { ACCOUNT, INSTRUMENT, type RunningApi, sessionBody, startApi, TICKER } from "#testing/api.fixture.ts";
 import { type FuzzRequest, type Known, requests } from "#testing/fuzz.fixture.ts";
@@ -18,11 +20,12 @@ afterAll(async () => await api.close());
 
 /** Watches /livez from a thread of its own; ended, it gives how long each answer took without what it waited for a core, sorted. */
 function watchLife({ url, pid }: Watched): () => Promise<number[]> {
-  const worker = new Worker(new URL("#testing/watch-life.fixture.ts", import.meta.url).href);
+  const worker = new Worker(join(ROOT, "src/testing/watch-life.fixture.ts"));
   worker.postMessage({ url, pid });
   return async () => {
-    const took = new Promise<number[]>((resolve) => {
+    const took = new Promise<number[]>((resolve, reject) => {
       worker.onmessage = ({ data }: MessageEvent<number[]>) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
     });
     worker.postMessage(null);
     const sorted = await took;
