@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { createTestDatabase, testRedis } from "#shared/db/test-database.ts";
 import { bodyOf, strategyFolder } from "#shared/strategy-threads/thread-host.fixture.ts";
-import { eventually, type RunningProcess, startProcess, untilReady } from "#testing/alone.fixture.ts";
+import { eventually, MADE_UP_MARKET, type RunningProcess, startProcess, untilReady } from "#testing/alone.fixture.ts";
 
 const INSTRUMENT = "BTC/USDT.paper";
 const ENGINE = [
@@ -16,17 +16,6 @@ const ENGINE = [
   "risk-manager",
   "order-position-tracker",
 ];
-const MARKET = {
-  id: "made-up",
-  symbol: "BTC/USDT",
-  pace: "synthetic",
-  startPrice: "30000",
-  tradeEveryMs: 100,
-  historyBars: 20,
-  rules: { priceStep: "0.01", sizeStep: "0.00001", minSize: "0.00001", minNotional: "5" },
-  fees: { maker: "0.0005", taker: "0.001" },
-  account: { apiKey: "key", secret: "secret", balances: { USDT: "100000" } },
-};
 /** What each strategy does wrong in its third bar, and what its session says of it. */
 const BAD: Readonly<Record<string, { onBar: string; told: RegExp }>> = {
   loops: {
@@ -84,7 +73,7 @@ test("strategies that loop, eat memory, fail late or throw fault their own sessi
     await strategies.write(name, `(() => { let bars = 0; return ${bodyOf(`bars += 1; ${onBar}`)}; })()`);
   }
   const venue = await startProcess(["paper-exchange"], {
-    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify([MARKET]),
+    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify([MADE_UP_MARKET]),
     R3_PAPER_EXCHANGE_FOLDER: folder,
   });
   const start = async (): Promise<RunningProcess> => {

@@ -5,21 +5,10 @@ import { join } from "node:path";
 import { putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, testRedis } from "#shared/db/test-database.ts";
 import { sessionOf } from "#shared/domain/domain.fixture.ts";
-import { eventually, type RunningProcess, startProcess, untilReady } from "#testing/alone.fixture.ts";
+import { eventually, MADE_UP_MARKET, type RunningProcess, startProcess, untilReady } from "#testing/alone.fixture.ts";
 
 const INSTRUMENT = "BTC/USDT.paper";
 const ENGINE = ["data-collect", "market-data"];
-const MARKET = {
-  id: "made-up",
-  symbol: "BTC/USDT",
-  pace: "synthetic",
-  startPrice: "30000",
-  tradeEveryMs: 100,
-  historyBars: 20,
-  rules: { priceStep: "0.01", sizeStep: "0.00001", minSize: "0.00001", minNotional: "5" },
-  fees: { maker: "0.0005", taker: "0.001" },
-  account: { apiKey: "key", secret: "secret", balances: { USDT: "1" } },
-};
 
 async function post(url: string, body: object): Promise<void> {
   const request = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
@@ -35,7 +24,7 @@ test("candles of trades at a venue whose lists lag, whose streams break and are 
   const redis = testRedis();
   const folder = await mkdtemp(join(tmpdir(), "traded-candles-"));
   const venue = await startProcess(["paper-exchange"], {
-    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify([MARKET]),
+    R3_PAPER_EXCHANGE_MARKETS: JSON.stringify([MADE_UP_MARKET]),
     R3_PAPER_EXCHANGE_FOLDER: folder,
     R3_PAPER_EXCHANGE_CONTROL: "true",
   });

@@ -59,8 +59,8 @@ async function unpackPrivately(folder: string): Promise<string | null> {
     const packages = await debianPackages(options);
     if ((await runTool(["apt-get", ...options, "download", "-qq", ...packages], { cwd: folder })) === null) continue;
     for (const file of readdirSync(folder).filter((name) => name.endsWith(".deb")))
-      await runTool(["dpkg", "-x", join(folder, file), join(folder, "root")]);
-    const found = join(folder, "root/usr/bin/redis-server");
+      await runTool(["dpkg", "-x", join(folder, file), join(folder, "unpacked")]);
+    const found = join(folder, "unpacked/usr/bin/redis-server");
     if (existsSync(found)) return found;
   }
   return null;
@@ -76,7 +76,7 @@ async function withBrew(): Promise<string | null> {
 /** A redis-server: on PATH, unpacked here before, else by the system's package manager. Throws a Trouble where there is no way. */
 export async function findRedis(toolsFolder: string): Promise<string> {
   // Debian's package holds it at usr/bin; here that lies below the folder it was unpacked in.
-  const unpacked = join(toolsFolder, "redis/root/usr/bin/redis-server");
+  const unpacked = join(toolsFolder, "redis/unpacked/usr/bin/redis-server");
   const found =
     onPath(REDIS) ??
     (existsSync(unpacked) ? unpacked : null) ??

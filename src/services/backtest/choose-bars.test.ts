@@ -13,11 +13,15 @@ const marketData = {
     Promise.resolve(candles.filter(({ openAtMs }) => openAtMs >= fromMs).slice(0, limit)),
 };
 const chosen = (range: Partial<RunRequest>, head: Partial<SeriesHead> = {}) =>
-  chooseBars(marketData, { ...HEAD, ...range } as unknown as RunRequest, {
-    ...HEAD,
-    headOpenAtMs: Date.parse("2007-01-09"),
-    ...head,
-  });
+  chooseBars(
+    marketData,
+    { ...HEAD, ...range },
+    {
+      ...HEAD,
+      headOpenAtMs: Date.parse("2007-01-09"),
+      ...head,
+    },
+  );
 
 const FIRST = "at the first candle kept";
 const LAST = "at the newest candle kept";

@@ -20,6 +20,8 @@ interface Bound {
   why: string;
 }
 
+/** What of a request says which candles it takes. */
+type Range = Pick<RunRequest, "instrumentId" | "timeFrame" | "from" | "fromN" | "to" | "toN">;
 type Ask = (fromMs: number) => Promise<Candle | null>;
 
 /** The day of UTC of a point in time. */
@@ -30,7 +32,7 @@ export function dayOf(atMs: number): string {
 /** Finds the first and the last candle of a request in a series as it is kept. */
 export async function chooseBars(
   marketData: Pick<MarketDataClient, "candles">,
-  request: RunRequest,
+  request: Range,
   head: SeriesHead,
 ): Promise<ChosenBars> {
   const { instrumentId, timeFrame } = request;
@@ -40,7 +42,7 @@ export async function chooseBars(
   return { firstN: first.n, lastN: last.n, whyFirst: first.why, whyLast: last.why, nothing: nothingOf(head) };
 }
 
-async function chooseFirst({ from, fromN }: RunRequest, head: SeriesHead, firstFrom: Ask): Promise<Bound> {
+async function chooseFirst({ from, fromN }: Range, head: SeriesHead, firstFrom: Ask): Promise<Bound> {
   const kept = Math.max(head.firstN, 1);
   const isKept = (asked: string) => `at the first candle kept, which is after ${asked}`;
   if (from !== undefined) {
@@ -53,7 +55,7 @@ async function chooseFirst({ from, fromN }: RunRequest, head: SeriesHead, firstF
   return fromN >= kept ? { n: fromN, why: `at fromN (${fromN})` } : { n: kept, why: isKept(`fromN (${fromN})`) };
 }
 
-async function chooseLast({ to, toN }: RunRequest, head: SeriesHead, firstFrom: Ask): Promise<Bound> {
+async function chooseLast({ to, toN }: Range, head: SeriesHead, firstFrom: Ask): Promise<Bound> {
   const { headN, headOpenAtMs } = head;
   const isNewest = (asked: string) => ({ n: headN, why: `at the newest candle kept, which is before ${asked}` });
   if (to !== undefined) {

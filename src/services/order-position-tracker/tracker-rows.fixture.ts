@@ -130,3 +130,12 @@ export async function fillRows({ database }: World, { id }: { id: string }) {
   return database.db.sql<{ trade_id: string }[]>`
     select trade_id from order_position_tracker.fills where order_id = ${id}`;
 }
+
+/** An order that rests at the venue: far below its market. */
+export const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
+
+/** Settings of a tracker that compares with the venue all the time. */
+export const OFTEN = {
+  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
+  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
+};

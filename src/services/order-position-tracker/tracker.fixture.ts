@@ -16,9 +16,10 @@ import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
 import type { Exchanges, VenueAccount } from "#shared/exchange/exchange.ts";
 import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
-import type { AdvisoryLock } from "#shared/leader/leader.ts";
+import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { event, SESSIONS } from "#shared/messages/topics.ts";
-import type { TaskQueue, Wakeups } from "#shared/queue/queue.ts";
+import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import type { TaskQueue } from "#shared/queue/queue.ts";
 import { createTaskQueue } from "#shared/queue/task-queue.ts";
 import { noFailpoints } from "#shared/service/create-failpoints.ts";
 import type { FailpointContext } from "#shared/service/failpoints.ts";
@@ -30,12 +31,6 @@ import { startVenueProxy, type VenueProxy } from "./venue-proxy.fixture.ts";
 
 const log = pino({ level: "silent" });
 const LEASE_MS = 600;
-
-/** The adapters that only a test file may name. */
-export interface Adapters {
-  wakeups: (redis: TestRedis) => Wakeups;
-  lock: (redis: TestRedis) => AdvisoryLock;
-}
 
 /** Short windows, so that a test need not wait for them; quick questions, slow timers. */
 const SETTINGS = {
@@ -51,13 +46,12 @@ export interface World {
   database: TestDatabase;
   redis: TestRedis;
   venue: VenueProcess;
-  adapters: Adapters;
   /** The next market that no test has used. */
   take(): string;
   close(): Promise<void>;
 }
 
-export async function createWorld(markets: number, adapters: Adapters): Promise<World> {
+export async function createWorld(markets: number): Promise<World> {
   const ids = Array.from({ length: markets }, (_, index) => `m${index + 1}`);
   const [database, venue] = await Promise.all([createTestDatabase(), startVenueProcess(ids)]);
   const redis = testRedis();
@@ -65,7 +59,6 @@ export async function createWorld(markets: number, adapters: Adapters): Promise<
     database,
     redis,
     venue,
-    adapters,
     take() {
       const id = ids.shift();
       if (id === undefined) throw new Error("The venue has no more markets.");
@@ -120,12 +113,12 @@ export interface Desk {
   close(): Promise<void>;
 }
 
-async function portsOf({ database, redis, adapters }: World) {
+async function portsOf({ database, redis }: World) {
   const { db } = database;
   const incarnation = await createPostgresLogStore(db).incarnation();
   const leader = createLeader({
     db,
-    lock: adapters.lock(redis),
+    lock: createRedlockLock(redis),
     clock: systemClock,
     log,
     leaseMs: LEASE_MS,
@@ -142,7 +135,7 @@ async function portsOf({ database, redis, adapters }: World) {
     log,
     instance,
   });
-  const wakeups = adapters.wakeups(redis);
+  const wakeups = createBullmqWakeups(redis);
   const queue = createTaskQueue({ db, wakeups, clock: systemClock, log, leaseMs: LEASE_MS, sweepMs: 50 });
   const close = async () => {
     await queue.close();
@@ -267,11 +260,11 @@ export async function openDesk(world: World): Promise<Desk> {
 }
 
 /** Gives each test of a file a desk of its own in one world, its market at 100. So many tests may ask. */
-export function useDesks(tests: number, adapters: Adapters, take: (given: { world: World; desk: Desk }) => void): void {
+export function useDesks(tests: number, take: (given: { world: World; desk: Desk }) => void): void {
   let world: World;
   let desk: Desk;
   beforeAll(async () => {
-    world = await createWorld(tests, adapters);
+    world = await createWorld(tests);
   });
   beforeEach(async () => {
     desk = await openDesk(world);

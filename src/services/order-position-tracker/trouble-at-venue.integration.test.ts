@@ -1,8 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
-import { createRedlockLock } from "#shared/leader/redlock.ts";
-import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { readFillCursor } from "./account/fill-cursor.ts";
 import { type Desk, useDesks, type World } from "./tracker.fixture.ts";
 import {
@@ -10,7 +8,9 @@ import {
   changeSession,
   fillRows,
   inState,
+  LIMIT,
   moneyOf,
+  OFTEN,
   orderRow,
   place,
   reportsOf,
@@ -22,21 +22,16 @@ import {
 
 let world: World;
 let desk: Desk;
-useDesks(18, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(18, (given) => {
   ({ world, desk } = given);
 });
 
-const OFTEN = {
-  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
-  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
-  R3_ORDER_POSITION_TRACKER_DEGRADED_AFTER_MS: "0",
-};
-const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
+const SETTINGS = { ...OFTEN, R3_ORDER_POSITION_TRACKER_DEGRADED_AFTER_MS: "0" };
 
 describe("a venue that bans", () => {
   test("is left alone until the time that it has named, by every process; orders wait and say so, cancels go first", async () => {
-    await desk.startTracker({ settings: OFTEN });
-    await desk.startTracker({ settings: OFTEN });
+    await desk.startTracker({ settings: SETTINGS });
+    await desk.startTracker({ settings: SETTINGS });
     const session = await runSession(world, desk);
     const open = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
     await inState(world, open, "ACCEPTED");
@@ -108,7 +103,7 @@ describe("a user stream", () => {
     ["that turns its frames around", { fault: "stream-turned", kind: "user" }],
     ["that tells all late", { fault: "stream-delayed", kind: "user", delayMs: 400 }],
   ])("%s changes nothing but how soon an execution is known", async (_what, fault) => {
-    await desk.startTracker({ settings: OFTEN });
+    await desk.startTracker({ settings: SETTINGS });
     const session = await runSession(world, desk);
     await until(() => desk.proxy.heard >= 2);
     await desk.misbehave(fault);
@@ -125,7 +120,7 @@ describe("a user stream", () => {
 
 describe("a venue that takes another commission than its list says", () => {
   test("negative, or in a third asset: positions, ledger and balances are the venue's to the last digit", async () => {
-    await desk.startTracker({ settings: OFTEN });
+    await desk.startTracker({ settings: SETTINGS });
     const session = await runSession(world, desk);
     for (const [index, commission] of [{ share: "-0.0001" }, { share: "-0.0002", asset: "BNB" }].entries()) {
       await desk.misbehave({ fault: "commission", ...commission });
@@ -143,7 +138,7 @@ describe("a venue that takes another commission than its list says", () => {
 
 describe("a session that is FAULTED", () => {
   test("while it holds a position is told of, until the position is closed", async () => {
-    await desk.startTracker({ settings: OFTEN });
+    await desk.startTracker({ settings: SETTINGS });
     const session = await runSession(world, desk);
     const bought = await place(world, desk, requestOf(session, 1));
     await inState(world, bought, "ACCEPTED");
@@ -163,7 +158,7 @@ describe("a session that is FAULTED", () => {
 
 describe("a session that is FAULTED while an order of it is open", () => {
   test("is told of once the order is executed", async () => {
-    await desk.startTracker({ settings: OFTEN });
+    await desk.startTracker({ settings: SETTINGS });
     const session = await runSession(world, desk);
     const bought = await place(world, desk, requestOf(session, 1));
     await inState(world, bought, "ACCEPTED");
@@ -179,7 +174,7 @@ describe("a venue whose ids begin anew", () => {
     ["halts the account with the reason; a new era of its ids lets it trade, and books what came meanwhile", true],
     ["is noticed also where neither stream nor list but the order alone tells of an execution", false],
   ])("%s", async (_what, heard) => {
-    const tracker = await desk.startTracker({ settings: OFTEN });
+    const tracker = await desk.startTracker({ settings: SETTINGS });
     const session = await runSession(world, desk);
     const fill = async (number: number, more: Partial<OrderRequest> = {}) => {
       const order = await place(world, desk, requestOf(session, number, more));
@@ -239,7 +234,7 @@ describe("a venue whose ids begin anew", () => {
   });
 
   test("and that lists again what was booked before its new era has it counted once", async () => {
-    const tracker = await desk.startTracker({ settings: OFTEN });
+    const tracker = await desk.startTracker({ settings: SETTINGS });
     const session = await runSession(world, desk);
     const order = await place(world, desk, requestOf(session, 1));
     await inState(world, order, "ACCEPTED");

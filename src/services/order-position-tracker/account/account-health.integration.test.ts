@@ -3,6 +3,7 @@ import { type Desk, useDesks, type World } from "#services/order-position-tracke
 import {
   changed,
   changeSession,
+  OFTEN,
   reportsOf,
   runSession,
 } from "#services/order-position-tracker/tracker-rows.fixture.ts";
@@ -11,19 +12,12 @@ import type { Degradation } from "#shared/domain/degradation.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
-import { createRedlockLock } from "#shared/leader/redlock.ts";
-import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(3, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(3, (given) => {
   ({ world, desk } = given);
 });
-
-const OFTEN = {
-  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
-  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
-};
 
 /** What was last told of the session. */
 async function toldOf(session: Session): Promise<Degradation> {

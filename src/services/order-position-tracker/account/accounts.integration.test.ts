@@ -14,7 +14,9 @@ import {
   changed,
   changeSession,
   inState,
+  LIMIT,
   moneyOf,
+  OFTEN,
   openTasks,
   place,
   reportedReason,
@@ -29,24 +31,16 @@ import type { TradingState } from "#shared/domain/account.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
-import { createRedlockLock } from "#shared/leader/redlock.ts";
-import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(15, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(15, (given) => {
   ({ world, desk } = given);
 });
 
-const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
 const free = (owned: string) => plain(decimal(DEPOSIT).minus(owned));
 const sends = () => desk.proxy.passed.filter(({ what }) => what === "POST order").length;
 
-/** Often enough for a test to see two of them. */
-const OFTEN = {
-  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
-  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
-};
 const asked = (what: string) => desk.proxy.passed.filter((one) => one.what === what).length;
 
 /** Someone else with the account's key. */

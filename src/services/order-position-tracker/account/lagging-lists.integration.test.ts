@@ -6,6 +6,7 @@ import {
   fillRows,
   inState,
   moneyOf,
+  OFTEN,
   place,
   reportedReason,
   reportsOf,
@@ -16,21 +17,14 @@ import {
 } from "#services/order-position-tracker/tracker-rows.fixture.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { VenueFill } from "#shared/exchange/exchange.ts";
-import { createRedlockLock } from "#shared/leader/redlock.ts";
-import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { readFillCursor } from "./fill-cursor.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(7, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(7, (given) => {
   ({ world, desk } = given);
 });
 
-/** Compares with the venue all the time. */
-const OFTEN = {
-  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
-  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
-};
 const sends = () => desk.proxy.passed.filter(({ what }) => what === "POST order");
 const clock = () => desk.outside.serverTimeMs();
 const venueFills = async () => (await desk.outside.fills({ instrument: desk.instrument, limit: 100 })).fills;

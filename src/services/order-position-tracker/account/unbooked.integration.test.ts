@@ -4,7 +4,9 @@ import {
   alertsAbout,
   changed,
   inState,
+  LIMIT,
   moneyOf,
+  OFTEN,
   place,
   reportedReason,
   reportsOf,
@@ -17,22 +19,13 @@ import { until } from "#shared/clock/until.fixture.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
-import { createRedlockLock } from "#shared/leader/redlock.ts";
-import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { readUnbooked } from "./unbooked.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(10, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(10, (given) => {
   ({ world, desk } = given);
 });
-
-const OFTEN = {
-  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
-  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
-};
-
-const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
 
 describe("an execution that the venue lists and that can not be booked", () => {
   /** A connector to a venue whose first trade has a size that no event may have, behind a row of an unknown form. */

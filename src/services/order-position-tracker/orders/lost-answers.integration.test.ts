@@ -6,6 +6,7 @@ import {
   changeSession,
   fillRows,
   inState,
+  LIMIT,
   moneyOf,
   openTasks,
   orderRow,
@@ -17,17 +18,14 @@ import {
 } from "#services/order-position-tracker/tracker-rows.fixture.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
-import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
-import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(18, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(18, (given) => {
   ({ world, desk } = given);
 });
 
-const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
 const sends = () => desk.proxy.passed.filter(({ what }) => what === "POST order");
 const venueOrder = (clientOrderId: string) => desk.outside.order({ instrument: desk.instrument, clientOrderId });
 const venueFills = async () => (await desk.outside.fills({ instrument: desk.instrument, limit: 100 })).fills;

@@ -5,7 +5,9 @@ import {
   changed,
   changeSession,
   inState,
+  LIMIT,
   moneyOf,
+  OFTEN,
   orderRow,
   place,
   reportsOf,
@@ -15,21 +17,13 @@ import {
 } from "#services/order-position-tracker/tracker-rows.fixture.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
-import { createRedlockLock } from "#shared/leader/redlock.ts";
-import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(4, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(4, (given) => {
   ({ world, desk } = given);
 });
 
-const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
-/** Compares with the venue all the time. */
-const OFTEN = {
-  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
-  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
-};
 describe("an order that the venue has accepted and forgotten", () => {
   /** A connector to a venue that lists no orders while it is blind. */
   function blindable(view: { blind: boolean }) {

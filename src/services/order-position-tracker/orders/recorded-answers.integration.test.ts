@@ -5,6 +5,7 @@ import {
   changed,
   fillRows,
   inState,
+  LIMIT,
   moneyOf,
   openTasks,
   place,
@@ -17,17 +18,13 @@ import { until } from "#shared/clock/until.fixture.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { AccountEvent, VenueAccount } from "#shared/exchange/exchange.ts";
-import { createRedlockLock } from "#shared/leader/redlock.ts";
-import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import type { OrderEvent } from "./recorded-answers.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(8, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(8, (given) => {
   ({ world, desk } = given);
 });
-
-const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
 
 /** A venue that fills market orders with the answer, and a user stream that says what the test lets it say. */
 class Venue {

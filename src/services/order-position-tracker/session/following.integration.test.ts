@@ -9,7 +9,9 @@ import {
   changed,
   fillRows,
   inState,
+  LIMIT,
   moneyOf,
+  OFTEN,
   place,
   requestOf,
   runSession,
@@ -20,24 +22,16 @@ import { until } from "#shared/clock/until.fixture.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { VenueFill } from "#shared/exchange/exchange.ts";
-import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 import { event, MARKET_CANDLES } from "#shared/messages/topics.ts";
-import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import type { Deps } from "#shared/service/service.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(14, { wakeups: createBullmqWakeups, lock: createRedlockLock }, (given) => {
+useDesks(14, (given) => {
   ({ world, desk } = given);
 });
 
-const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
-/** Often enough for a test to see two of them. */
-const OFTEN = {
-  R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS: "100",
-  R3_ORDER_POSITION_TRACKER_RECONCILE_INTERVAL_MS: "100",
-};
 const asked = (what: string) => desk.proxy.passed.filter((one) => one.what === what).length;
 
 /** Someone else with the account's key. */

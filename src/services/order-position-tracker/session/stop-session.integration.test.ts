@@ -5,6 +5,7 @@ import {
   alertsAbout,
   changeSession,
   inState,
+  LIMIT,
   orderRow,
   place,
   reportedReason,
@@ -19,9 +20,7 @@ import { until } from "#shared/clock/until.fixture.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
-import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { FLATTEN_POSITION, type FlattenPosition, PLACE_ORDER } from "#shared/messages/tasks.ts";
-import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import { stopSession } from "./stop-session.ts";
 
 let world: World;
@@ -33,7 +32,7 @@ let answer: (wanted: FlattenPosition) => Promise<void>;
 let risk: Running;
 
 beforeAll(async () => {
-  world = await createWorld(20, { wakeups: createBullmqWakeups, lock: createRedlockLock });
+  world = await createWorld(20);
 });
 beforeEach(async () => {
   desk = await openDesk(world);
@@ -66,7 +65,6 @@ afterAll(async () => {
   await world.close();
 });
 
-const LIMIT = { type: "LIMIT", price: "50", timeInForce: "GTC" } as const;
 const isStopped = async (session: Session) => (await reportsOf(world, session)).includes("report.stopped");
 const stopReason = (session: Session) => reportedReason(world, session, "report.stopped");
 const stop = (session: Session, more: Partial<Session> = {}) =>
