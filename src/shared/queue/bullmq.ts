@@ -4,21 +4,42 @@ import type { Logger } from "pino";
 import type { Running } from "#shared/bus/bus.ts";
 import { backoffMs, RECONNECT } from "#shared/clock/backoff.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
-import type { TaskOutcome, WakeInfo, Wakeups } from "./queue.ts";
+import { LaneRuns } from "./lane-runs.ts";
+import type { RunLane, TaskOutcome, WakeInfo, Wakeups } from "./queue.ts";
+import { RedisHints } from "./redis-hints.ts";
 
 export interface BullmqOptions {
   url: string;
   /** All keys begin with it. */
   prefix: string;
   log?: Logger;
+  /** After how long without a job, while hints are followed, a queue's jobs are taken to be stuck. Default 10,000 ms. */
+  noJobsMs?: number;
 }
 
 interface WakeJob {
   lane: string;
+  /** Which wake-up it is: its hint has the same. */
+  wakeId: string;
   taskId?: string;
   traceparent?: string;
 }
 
+interface NewJob {
+  queue: string;
+  data: WakeJob;
+  info: WakeInfo;
+}
+
+function jobOf(lane: string, wakeId: string, { taskId, traceparent }: WakeInfo): WakeJob {
+  const data: WakeJob = { lane, wakeId };
+  if (taskId !== undefined) data.taskId = taskId;
+  if (traceparent !== undefined) data.traceparent = traceparent;
+  return data;
+}
+
+/** Jobs come so much later than their hints. */
+const JOBS_AFTER_MS = 20;
 const RESET_DEADLINE_MS = 5_000;
 /** Wake-ups on their way to Redis at most; what is above is left to the sweeper. */
 const MAX_IN_FLIGHT = 1_000;
@@ -60,38 +81,68 @@ class BullmqWakeups implements Wakeups {
   readonly #workers = new Set<Running>();
   readonly #prefix: string;
   readonly #closed = new AbortController();
+  readonly #hints: RedisHints;
+  /** The queues that this process works. */
+  readonly #runs = new Map<string, LaneRuns>();
   /** When each warning was last logged. */
   readonly #warnedAtMs = new Map<string, number>();
+  readonly #waiting: NewJob[] = [];
+  #adding: ReturnType<typeof setTimeout> | undefined;
   #inFlight = 0;
   #lost = 0;
 
   constructor(private readonly options: BullmqOptions) {
     this.#prefix = `${options.prefix}:queue`;
+    this.#hints = new RedisHints({ url: options.url, keyOf: (queue) => `${this.#prefix}:${queue}:hints` });
   }
 
   wake(queue: string, lane: string, info: WakeInfo): void {
     if (this.#inFlight >= MAX_IN_FLIGHT) return;
     this.#inFlight += 1;
-    void this.#add(queue, lane, info).finally(() => {
-      this.#inFlight -= 1;
-    });
+    const wakeId = crypto.randomUUID();
+    const job = { queue, data: jobOf(lane, wakeId, info), info };
+    if (info.swept === true) {
+      // Hints and jobs had not come.
+      void this.#add([job]);
+      return;
+    }
+    // Not at once: who wakes has not returned yet.
+    queueMicrotask(() => this.#hint(queue, lane, wakeId));
+    this.#waiting.push(job);
+    this.#adding ??= setTimeout(() => void this.#addWaiting(), JOBS_AFTER_MS);
   }
 
-  async #add(queue: string, lane: string, { priority, type, taskId, traceparent, swept }: WakeInfo): Promise<void> {
-    const data: WakeJob = { lane };
-    if (taskId !== undefined) data.taskId = taskId;
-    if (traceparent !== undefined) data.traceparent = traceparent;
-    const queueOfLane = this.#queueOf(queue);
+  /** In one pipeline: each job by itself takes its time from the very work that its hint has begun. */
+  async #addWaiting(): Promise<void> {
+    clearTimeout(this.#adding);
+    this.#adding = undefined;
+    await this.#add(this.#waiting.splice(0));
+  }
+
+  #hint(queue: string, lane: string, wakeId: string): void {
+    if (this.#runs.get(queue)?.hint(lane, wakeId) !== true) this.#hints.push(queue, lane, wakeId);
+  }
+
+  async #add(jobs: readonly NewJob[]): Promise<void> {
+    const byQueue = [...Map.groupBy(jobs, ({ queue }) => queue)];
+    await Promise.all(byQueue.map(([queue, some]) => this.#addTo(this.#queueOf(queue), some)));
+    this.#inFlight -= jobs.length;
+  }
+
+  async #addTo(queue: Queue, jobs: readonly NewJob[]): Promise<void> {
     try {
-      if (swept === true) {
+      for (const { data, info } of jobs) {
         // The job it would wait for may be that of a dead worker, or none at all: it waits for none, nor does the next one.
-        await queueOfLane.removeDeduplicationKey(lane);
-        await queueOfLane.add(type ?? "swept", data, { priority });
-      } else {
-        // One given while the lane's job is active must not be lost: it becomes a job when that one ends.
-        const deduplication = { id: lane, keepLastIfActive: true };
-        await queueOfLane.add(type ?? "wake", data, { deduplication, priority });
+        if (info.swept === true) await queue.removeDeduplicationKey(data.lane);
       }
+      await queue.addBulk(
+        jobs.map(({ data, info: { type, priority, swept } }) => {
+          // One given while the lane's job is active must not be lost: it becomes a job when that one ends.
+          const deduplication = { id: data.lane, keepLastIfActive: true };
+          const opts = swept === true ? { priority } : { priority, deduplication };
+          return { name: type ?? (swept === true ? "swept" : "wake"), data, opts };
+        }),
+      );
       this.#lost = 0;
     } catch (error) {
       this.#lost += 1;
@@ -99,15 +150,16 @@ class BullmqWakeups implements Wakeups {
     }
   }
 
-  listen(queue: string, concurrency: number, run: (lane: string) => Promise<TaskOutcome>): Running {
+  listen(queue: string, concurrency: number, run: RunLane): Running {
     const closed = new AbortController();
-    const runs = new Set<Promise<unknown>>();
-    const tracked = async (lane: string): Promise<TaskOutcome> => {
-      const running = run(lane);
-      runs.add(running);
-      return running.finally(() => runs.delete(running));
+    const onNoJobs = () => {
+      this.options.log?.warn({ queue }, "Jobs of a queue do not arrive; it is emptied, and hints wake its lanes");
+      void this.reset(queue);
     };
-    const worker = new Worker<WakeJob, TaskOutcome>(queue, (job) => tracked(job.data.lane), {
+    const nowMs = () => performance.now();
+    const { noJobsMs } = this.options;
+    const runs = new LaneRuns({ concurrency, run, onNoJobs, nowMs, ...(noJobsMs === undefined ? {} : { noJobsMs }) });
+    const worker = new Worker<WakeJob, TaskOutcome>(queue, ({ data }) => runs.job(data.lane, data.wakeId), {
       connection: connectionOf(this.options.url, closed.signal, true),
       prefix: this.#prefix,
       concurrency,
@@ -122,14 +174,17 @@ class BullmqWakeups implements Wakeups {
       removeOnFail: { count: 1_000 },
     });
     worker.on("error", (error) => this.#warn("A worker's connection to Redis failed; it goes on by itself", error));
+    this.#runs.set(queue, runs);
+    const hinted = this.#hints.listen(queue, closed.signal, (lane, wakeId) => void runs.hint(lane, wakeId));
     const running: Running = {
       ready: worker.waitUntilReady().then(() => undefined),
       close: async () => {
         this.#workers.delete(running);
+        if (this.#runs.get(queue) === runs) this.#runs.delete(queue);
         closed.abort();
         // From here on no job is fetched. With Redis away it would never end, hence the deadline; the runs are waited for.
-        const closing = worker.close().catch(() => undefined);
-        await Promise.allSettled(runs);
+        const closing = Promise.all([worker.close().catch(() => undefined), hinted]);
+        await runs.idle();
         await within(closing, CLOSE_DEADLINE_MS);
       },
     };
@@ -180,7 +235,9 @@ class BullmqWakeups implements Wakeups {
 
   async close(): Promise<void> {
     await Promise.all([...this.#workers].map((worker) => worker.close()));
+    await within(this.#addWaiting(), CLOSE_DEADLINE_MS);
     this.#closed.abort();
+    this.#hints.close();
     const queues = [...this.#queues.values()];
     await Promise.all(
       queues.map((queue) =>
@@ -213,7 +270,10 @@ class BullmqWakeups implements Wakeups {
   }
 }
 
-/** Wake-ups as BullMQ jobs: one job a waiting lane; its return value is the outcome that the board shows. */
+/**
+ * Wake-ups as BullMQ jobs, one a waiting lane, whose return value is the outcome that the board shows; each with a hint before it,
+ * which is faster.
+ */
 export function createBullmqWakeups(options: BullmqOptions): Wakeups {
   return new BullmqWakeups(options);
 }

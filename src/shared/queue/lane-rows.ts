@@ -83,6 +83,13 @@ export async function hasOpenTask(tx: Tx, { queue, lane }: LaneName, type: strin
   return rows.length > 0;
 }
 
+/** Whether a lane has an open task, due or not. */
+export async function hasWork({ sql }: { sql: Sql }, { queue, lane }: LaneName): Promise<boolean> {
+  const rows = await sql`
+    select 1 from queue.tasks where queue = ${queue} and lane = ${lane} and state = 'open' limit 1`;
+  return rows.length > 0;
+}
+
 /** The lanes with such a task whose payload contains a part. */
 export async function lanesWithOpenTask(
   tx: Tx,

@@ -1,11 +1,9 @@
 import type { Running } from "#shared/bus/bus.ts";
-import type { TaskOutcome, WakeInfo, Wakeups } from "./queue.ts";
-
-type Run = (lane: string) => Promise<TaskOutcome>;
+import type { RunLane, WakeInfo, Wakeups } from "./queue.ts";
 
 interface Listener {
   concurrency: number;
-  run: Run;
+  run: RunLane;
   running: Set<Promise<void>>;
 }
 
@@ -32,7 +30,7 @@ function start(queue: LaneQueue, listener: Listener, lane: string): void {
   queue.waiting.delete(lane);
   queue.active.add(lane);
   const running = listener
-    .run(lane)
+    .run(lane, false)
     .then(
       () => undefined,
       () => undefined,
@@ -77,7 +75,7 @@ export function createMemoryWakeups(): Wakeups {
       // Not at once: who wakes has not returned yet.
       queueMicrotask(() => pump(queue));
     },
-    listen(name: string, concurrency: number, run: Run): Running {
+    listen(name: string, concurrency: number, run: RunLane): Running {
       const queue = queueOf(name);
       const listener: Listener = { concurrency, run, running: new Set() };
       queue.listeners.add(listener);

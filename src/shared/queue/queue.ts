@@ -154,12 +154,15 @@ export interface WakeInfo {
   swept?: boolean;
 }
 
+/** Does what waits in a lane. `isAgain`: it has been called for this wake-up before, and something may have come since. */
+export type RunLane = (lane: string, isAgain: boolean) => Promise<TaskOutcome>;
+
 /** The adapter's port: tells some worker that a lane has work. May lose and repeat; the rows and the sweeper carry what it loses. */
 export interface Wakeups {
   /** Called after commits; must not throw. */
   wake(queue: string, lane: string, info: WakeInfo): void;
   /** Calls `run` for a woken lane, at most `concurrency` at a time in this process; a wake-up during a run is not lost. Its result is shown on the board. */
-  listen(queue: string, concurrency: number, run: (lane: string) => Promise<TaskOutcome>): Running;
+  listen(queue: string, concurrency: number, run: RunLane): Running;
   /** A queue's wake-ups do not arrive: forgets all that the carrier holds of it, whatever that is. Best effort; never throws. */
   reset(queue: string): Promise<void>;
   ping(): Promise<void>;

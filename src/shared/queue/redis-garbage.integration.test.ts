@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Redis } from "ioredis";
 import { until } from "#shared/clock/until.fixture.ts";
+import { createBullmqWakeups } from "./bullmq.ts";
 import { createQueueFixture, type NumberTask, numberTask, type QueueFixture } from "./queue.fixture.ts";
 import type { TaskQueue } from "./queue.ts";
 
@@ -65,18 +66,63 @@ async function oneMore(queue: TaskQueue, task: NumberTask, done: number[]): Prom
   return performance.now() - startedAtMs;
 }
 
+/** When a job was done last; 0: none that is known. */
+async function lastJobAtMs(prefix: string): Promise<number> {
+  const newest = await redis.zrange(`${prefix}:completed`, "-1", "-1", "WITHSCORES").catch(() => []);
+  return Number(newest.flat()[1] ?? 0);
+}
+
+test("hints that are garbage wake nobody, and hints come again", async () => {
+  const task = numberTask("hints");
+  const queue = fixture.process(createBullmqWakeups({ ...fixture.redis, noJobsMs: 1_000 }), 60_000);
+  const waker = fixture.process(undefined, 60_000);
+  const done: number[] = [];
+  await work(queue, task, done).ready;
+  const prefix = `${fixture.redis.prefix}:queue:${task.queue}`;
+  const byHint = async (n: number) => {
+    await fixture.enqueue(waker, task, "lane", n);
+    await until(() => done.includes(n), 10_000);
+  };
+  // By its job: the first makes the connection for hints.
+  await byHint(0);
+  await redis.hset(`${prefix}:meta`, "paused", 1);
+  await until(async () => String(await redis.client("LIST")).includes("cmd=blpop"));
+  await redis.rpush(
+    `${prefix}:hints`,
+    "garbage",
+    "[1]",
+    '["a","no lane"]',
+    "x".repeat(5_000),
+    JSON.stringify(["b", 2]),
+  );
+  await byHint(1);
+  // Nobody reads a text; it goes, and the next hint but one at the latest comes.
+  await redis.set(`${prefix}:hints`, "garbage");
+  await until(async () => (await redis.type(`${prefix}:hints`)) !== "string", 10_000);
+  await until(async () => {
+    const n = done.length + 100;
+    await fixture.enqueue(waker, task, `lane-${n}`, n);
+    return await until(() => done.includes(n), 1_000).catch(() => false);
+  }, 10_000);
+});
+
 test.each(GARBAGE)(
-  "a queue that is %s goes on, and is woken by Redis again soon",
+  "a queue that is %s goes on, and its jobs are done again soon",
   async (name, leave) => {
     const task = numberTask(name.replaceAll(" ", "-"));
-    const queue = fixture.process(undefined, 1_000);
+    const queue = fixture.process(createBullmqWakeups({ ...fixture.redis, noJobsMs: 1_000 }), 1_000);
+    const prefix = `${fixture.redis.prefix}:queue:${task.queue}`;
     const done: number[] = [];
     await work(queue, task, done).ready;
     await oneMore(queue, task, done);
-    await leave(`${fixture.redis.prefix}:queue:${task.queue}`);
+    await leave(prefix);
+    const leftAtMs = Date.now();
     expect(await oneMore(queue, task, done)).toBeLessThan(15_000);
-    // Woken by Redis, not found by a sweep.
-    await until(async () => (await oneMore(queue, task, done)) < 400, 60_000);
+    // By BullMQ, and not by a sweep or a hint.
+    await until(async () => {
+      await oneMore(queue, task, done);
+      return (await lastJobAtMs(prefix)) > leftAtMs;
+    }, 60_000);
   },
   90_000,
 );

@@ -8,6 +8,7 @@ import { createFailingTasks, type FailingTasks } from "./failing-tasks.ts";
 import {
   extendLanes,
   hasOpenTask,
+  hasWork,
   type LaneName,
   type LeasedName,
   lanesWithOpenTask,
@@ -125,7 +126,9 @@ class RowTaskQueue implements TaskQueue {
       options.mode === "lease" ? createLeaseRun(this.#context, options) : createTransactionRun(this.#context, options);
     const { queue, concurrency } = options;
     const worked = new WorkedQueue(concurrency, run);
-    const listening = this.options.wakeups.listen(queue, concurrency, (lane) => worked.wokenRun(lane));
+    const listening = this.options.wakeups.listen(queue, concurrency, async (lane, isAgain) =>
+      isAgain && !(await hasWork(this.#context.db, { queue, lane })) ? { tasks: 0 } : worked.wokenRun(lane),
+    );
     this.#worked.set(queue, worked);
     this.#sweeping ??= sweepAgainAndAgain(
       { ...this.options, everyMs: this.#sweepMs, queues: this.#worked },

@@ -3,7 +3,7 @@ import { until } from "#shared/clock/until.fixture.ts";
 import { type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import { createBullmqWakeups } from "./bullmq.ts";
 import { createMemoryWakeups } from "./memory.ts";
-import type { Wakeups } from "./queue.ts";
+import type { TaskOutcome, Wakeups } from "./queue.ts";
 
 let redis: TestRedis;
 beforeAll(() => {
@@ -16,17 +16,35 @@ const makers: [string, () => Wakeups][] = [
   ["memory", createMemoryWakeups],
 ];
 
+/** Lanes with work, as rows have it: who is called again for a wake-up looks there first. */
+function lanesOf(wakeups: Wakeups, queue: string) {
+  const waiting = new Map<string, number>();
+  return {
+    give(lane: string, priority = 5) {
+      waiting.set(lane, (waiting.get(lane) ?? 0) + 1);
+      wakeups.wake(queue, lane, { priority });
+    },
+    listen: (concurrency: number, run: (lane: string) => Promise<TaskOutcome>) =>
+      wakeups.listen(queue, concurrency, async (lane, isAgain) => {
+        if (isAgain && !waiting.has(lane)) return { tasks: 0 };
+        waiting.delete(lane);
+        return run(lane);
+      }),
+  };
+}
+
 describe.each(makers)("wake-ups by %s", (_name, make) => {
   test("a lane woken before and after someone listens is run", async () => {
     const wakeups = make();
     const lanes: string[] = [];
-    wakeups.wake("early", "a", { priority: 5 });
-    const listening = wakeups.listen("early", 2, async (lane) => {
+    const early = lanesOf(wakeups, "early");
+    early.give("a");
+    const listening = early.listen(2, async (lane) => {
       lanes.push(lane);
       return {};
     });
     await listening.ready;
-    wakeups.wake("early", "b", { priority: 5 });
+    early.give("b");
     await until(() => lanes.length === 2);
     expect(lanes.toSorted()).toEqual(["a", "b"]);
     await wakeups.close();
@@ -34,17 +52,18 @@ describe.each(makers)("wake-ups by %s", (_name, make) => {
 
   test("a wake-up during a run is not lost, and many of them are one", async () => {
     const wakeups = make();
+    const lanes = lanesOf(wakeups, "during");
     let runs = 0;
     const holds = Promise.withResolvers<void>();
-    wakeups.listen("during", 5, async () => {
+    lanes.listen(5, async () => {
       runs += 1;
       if (runs === 1) await holds.promise;
       return { runs };
     });
-    wakeups.wake("during", "lane", { priority: 5 });
+    lanes.give("lane");
     await until(() => runs === 1);
-    for (let n = 0; n < 10; n += 1) wakeups.wake("during", "lane", { priority: 5 });
-    wakeups.wake("during", "other", { priority: 5 });
+    for (let n = 0; n < 10; n += 1) lanes.give("lane");
+    lanes.give("other");
     await until(() => runs === 2);
     holds.resolve();
     await until(() => runs === 3);
@@ -58,7 +77,8 @@ describe.each(makers)("wake-ups by %s", (_name, make) => {
     const order: string[] = [];
     let running = 0;
     let most = 0;
-    wakeups.listen("many", 2, async (lane) => {
+    const lanes = lanesOf(wakeups, "many");
+    lanes.listen(2, async (lane) => {
       order.push(lane);
       running += 1;
       most = Math.max(most, running);
@@ -66,11 +86,11 @@ describe.each(makers)("wake-ups by %s", (_name, make) => {
       running -= 1;
       return {};
     });
-    wakeups.wake("many", "gate-1", { priority: 5 });
-    wakeups.wake("many", "gate-2", { priority: 5 });
+    lanes.give("gate-1");
+    lanes.give("gate-2");
     await until(() => order.length === 2);
-    for (let n = 0; n < 8; n += 1) wakeups.wake("many", `lane-${n}`, { priority: 5 });
-    wakeups.wake("many", "urgent", { priority: 0 });
+    for (let n = 0; n < 8; n += 1) lanes.give(`lane-${n}`);
+    lanes.give("urgent", 0);
     await wakeups.ping();
     gate.resolve();
     await until(() => order.length === 11);
@@ -83,15 +103,16 @@ describe.each(makers)("wake-ups by %s", (_name, make) => {
 describe.each(makers)("listening by %s", (_name, make) => {
   test("a run that throws does not end the listening, and a wake-up during it still counts", async () => {
     const wakeups = make();
+    const lanes = lanesOf(wakeups, "throwing");
     let runs = 0;
-    wakeups.listen("throwing", 1, async (lane) => {
+    lanes.listen(1, async (lane) => {
       runs += 1;
       if (runs > 1) return {};
-      wakeups.wake("throwing", lane, { priority: 5 });
+      lanes.give(lane);
       await wakeups.ping();
       throw new Error("no");
     });
-    wakeups.wake("throwing", "lane", { priority: 5 });
+    lanes.give("lane");
     await until(() => runs === 2);
     await wakeups.close();
   });
@@ -119,10 +140,11 @@ describe.each(makers)("listening by %s", (_name, make) => {
   test("queues do not leak into each other", async () => {
     const wakeups = make();
     const heard: string[] = [];
-    wakeups.listen("left", 1, async (lane) => (heard.push(`left ${lane}`), {}));
-    wakeups.listen("right", 1, async (lane) => (heard.push(`right ${lane}`), {}));
-    wakeups.wake("left", "x", { priority: 5 });
-    wakeups.wake("right", "y", { priority: 5 });
+    const [left, right] = [lanesOf(wakeups, "left"), lanesOf(wakeups, "right")];
+    left.listen(1, async (lane) => (heard.push(`left ${lane}`), {}));
+    right.listen(1, async (lane) => (heard.push(`right ${lane}`), {}));
+    left.give("x");
+    right.give("y");
     await until(() => heard.length === 2);
     expect(heard.toSorted()).toEqual(["left x", "right y"]);
     await wakeups.close();
