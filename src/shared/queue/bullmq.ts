@@ -6,7 +6,7 @@ import { backoffMs, RECONNECT } from "#shared/clock/backoff.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { LaneRuns } from "./lane-runs.ts";
 import type { RunLane, TaskOutcome, WakeInfo, Wakeups } from "./queue.ts";
-import { RedisHints } from "./redis-hints.ts";
+import { type Hint, RedisHints } from "./redis-hints.ts";
 
 export interface BullmqOptions {
   url: string;
@@ -80,7 +80,10 @@ class BullmqWakeups implements Wakeups {
   readonly #queues = new Map<string, Queue>();
   readonly #workers = new Set<Running>();
   readonly #prefix: string;
+  /** Aborts when no wake-up is taken any more. */
   readonly #closed = new AbortController();
+  /** Aborts when no connection is made anew. */
+  readonly #connecting = new AbortController();
   readonly #hints: RedisHints;
   /** The queues that this process works. */
   readonly #runs = new Map<string, LaneRuns>();
@@ -88,6 +91,8 @@ class BullmqWakeups implements Wakeups {
   readonly #warnedAtMs = new Map<string, number>();
   readonly #waiting: NewJob[] = [];
   #adding: ReturnType<typeof setTimeout> | undefined;
+  /** Ends with the batches that are under way. */
+  #added: Promise<unknown> = Promise.resolve();
   #inFlight = 0;
   #lost = 0;
 
@@ -97,40 +102,38 @@ class BullmqWakeups implements Wakeups {
   }
 
   wake(queue: string, lane: string, info: WakeInfo): void {
+    if (this.#closed.signal.aborted) return;
+    const wakeId = crypto.randomUUID();
+    // Not at once: who wakes has not returned yet. A swept lane's hint and job had not come.
+    if (info.swept !== true) queueMicrotask(() => this.#hint(queue, { lane, wakeId }, info));
     if (this.#inFlight >= MAX_IN_FLIGHT) return;
     this.#inFlight += 1;
-    const wakeId = crypto.randomUUID();
     const job = { queue, data: jobOf(lane, wakeId, info), info };
     if (info.swept === true) {
-      // Hints and jobs had not come.
-      void this.#add([job]);
+      void this.#addTo(queue, [job]);
       return;
     }
-    // Not at once: who wakes has not returned yet.
-    queueMicrotask(() => this.#hint(queue, lane, wakeId));
     this.#waiting.push(job);
-    this.#adding ??= setTimeout(() => void this.#addWaiting(), JOBS_AFTER_MS);
+    this.#adding ??= setTimeout(() => this.#addWaiting(), JOBS_AFTER_MS);
+  }
+
+  #hint(queue: string, hint: Hint, { priority }: WakeInfo): void {
+    if (this.#closed.signal.aborted || this.#runs.get(queue)?.hint(hint.lane, hint.wakeId) === true) return;
+    this.#hints.push(queue, hint, priority === 0);
   }
 
   /** In one pipeline: each job by itself takes its time from the very work that its hint has begun. */
-  async #addWaiting(): Promise<void> {
+  #addWaiting(): void {
     clearTimeout(this.#adding);
     this.#adding = undefined;
-    await this.#add(this.#waiting.splice(0));
+    const byQueue = [...Map.groupBy(this.#waiting.splice(0), ({ queue }) => queue)];
+    this.#added = Promise.all([this.#added, ...byQueue.map(([queue, jobs]) => this.#addTo(queue, jobs))]);
   }
 
-  #hint(queue: string, lane: string, wakeId: string): void {
-    if (this.#runs.get(queue)?.hint(lane, wakeId) !== true) this.#hints.push(queue, lane, wakeId);
-  }
-
-  async #add(jobs: readonly NewJob[]): Promise<void> {
-    const byQueue = [...Map.groupBy(jobs, ({ queue }) => queue)];
-    await Promise.all(byQueue.map(([queue, some]) => this.#addTo(this.#queueOf(queue), some)));
-    this.#inFlight -= jobs.length;
-  }
-
-  async #addTo(queue: Queue, jobs: readonly NewJob[]): Promise<void> {
+  /** Never rejects. */
+  async #addTo(name: string, jobs: readonly NewJob[]): Promise<void> {
     try {
+      const queue = this.#queueOf(name);
       for (const { data, info } of jobs) {
         // The job it would wait for may be that of a dead worker, or none at all: it waits for none, nor does the next one.
         if (info.swept === true) await queue.removeDeduplicationKey(data.lane);
@@ -147,6 +150,8 @@ class BullmqWakeups implements Wakeups {
     } catch (error) {
       this.#lost += 1;
       if (this.#lost === 1) this.#warn("A wake-up was lost; the sweeper repeats it", error);
+    } finally {
+      this.#inFlight -= jobs.length;
     }
   }
 
@@ -157,8 +162,12 @@ class BullmqWakeups implements Wakeups {
       void this.reset(queue);
     };
     const nowMs = () => performance.now();
+    const onRoom = (jobs: number) => {
+      worker.concurrency = jobs;
+    };
+    const own = { concurrency, run, onRoom, onNoJobs, nowMs };
     const { noJobsMs } = this.options;
-    const runs = new LaneRuns({ concurrency, run, onNoJobs, nowMs, ...(noJobsMs === undefined ? {} : { noJobsMs }) });
+    const runs = new LaneRuns(noJobsMs === undefined ? own : { ...own, noJobsMs });
     const worker = new Worker<WakeJob, TaskOutcome>(queue, ({ data }) => runs.job(data.lane, data.wakeId), {
       connection: connectionOf(this.options.url, closed.signal, true),
       prefix: this.#prefix,
@@ -175,7 +184,7 @@ class BullmqWakeups implements Wakeups {
     });
     worker.on("error", (error) => this.#warn("A worker's connection to Redis failed; it goes on by itself", error));
     this.#runs.set(queue, runs);
-    const hinted = this.#hints.listen(queue, closed.signal, (lane, wakeId) => void runs.hint(lane, wakeId));
+    const hinted = this.#hints.listen(queue, runs, closed.signal);
     const running: Running = {
       ready: worker.waitUntilReady().then(() => undefined),
       close: async () => {
@@ -184,7 +193,7 @@ class BullmqWakeups implements Wakeups {
         closed.abort();
         // From here on no job is fetched. With Redis away it would never end, hence the deadline; the runs are waited for.
         const closing = Promise.all([worker.close().catch(() => undefined), hinted]);
-        await runs.idle();
+        await runs.close();
         await within(closing, CLOSE_DEADLINE_MS);
       },
     };
@@ -235,8 +244,10 @@ class BullmqWakeups implements Wakeups {
 
   async close(): Promise<void> {
     await Promise.all([...this.#workers].map((worker) => worker.close()));
-    await within(this.#addWaiting(), CLOSE_DEADLINE_MS);
     this.#closed.abort();
+    this.#addWaiting();
+    await within(this.#added, CLOSE_DEADLINE_MS);
+    this.#connecting.abort();
     this.#hints.close();
     const queues = [...this.#queues.values()];
     await Promise.all(
@@ -253,7 +264,7 @@ class BullmqWakeups implements Wakeups {
     const known = this.#queues.get(name);
     if (known !== undefined) return known;
     const made = new Queue(name, {
-      connection: connectionOf(this.options.url, this.#closed.signal, false),
+      connection: connectionOf(this.options.url, this.#connecting.signal, false),
       prefix: this.#prefix,
     });
     made.on("error", (error) => this.#warn("The queue's connection to Redis failed; it goes on by itself", error));

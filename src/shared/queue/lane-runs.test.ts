@@ -6,13 +6,16 @@ import type { TaskOutcome } from "./queue.ts";
 function lanes({ concurrency = 2, noJobsMs = 1_000 } = {}) {
   const calls: { lane: string; isAgain: boolean; end: (outcome: TaskOutcome) => void; fail: (error: Error) => void }[] =
     [];
-  const at = { nowMs: 0, alone: 0 };
+  const at = { nowMs: 0, alone: 0, room: concurrency };
   const runs = new LaneRuns({
     concurrency,
     run: (lane, isAgain) => {
       const { promise, resolve: end, reject: fail } = Promise.withResolvers<TaskOutcome>();
       calls.push({ lane, isAgain, end, fail });
       return promise;
+    },
+    onRoom: (jobs) => {
+      at.room = jobs;
     },
     onNoJobs: () => (at.alone += 1),
     nowMs: () => at.nowMs,
@@ -74,7 +77,7 @@ describe("runs of lanes", () => {
   test("a lane never runs twice at once, nor more lanes than there may be", async () => {
     const { runs, calls } = lanes({ concurrency: 2 });
     expect(runs.hint("a", "1")).toBe(true);
-    expect(runs.hint("a", "2")).toBe(false);
+    expect(runs.hint("a", "2")).toBe(true);
     void runs.job("b", "3");
     expect(runs.hint("c", "4")).toBe(false);
     void runs.job("c", "4");
@@ -87,6 +90,36 @@ describe("runs of lanes", () => {
     calls[1]?.end({ tasks: 1 });
     await turn();
     expect(calls.map(({ lane }) => lane).toSorted()).toEqual(["a", "a", "b", "c"]);
+  });
+
+  test("there is room for as many jobs as no hint takes the place of, and one always", async () => {
+    const { runs, calls, at } = lanes({ concurrency: 3 });
+    for (const lane of ["a", "b", "c"]) runs.hint(lane, lane);
+    expect(at.room).toBe(1);
+    void runs.job("a", "a");
+    expect(at.room).toBe(1);
+    void runs.job("b", "b");
+    expect(at.room).toBe(2);
+    calls[2]?.end({ tasks: 1 });
+    await turn();
+    expect(at.room).toBe(3);
+  });
+
+  test("closing begins no run more, and waits for those there are", async () => {
+    const { runs, calls } = lanes({ concurrency: 1 });
+    runs.hint("a", "1");
+    const parked = runs.job("b", "2").catch((error: Error) => error.message);
+    let isClosed = false;
+    const closing = runs.close().then(() => {
+      isClosed = true;
+    });
+    expect(runs.hint("c", "3")).toBe(false);
+    await turn();
+    expect(isClosed).toBe(false);
+    calls[0]?.end({ tasks: 1 });
+    await closing;
+    expect(await parked).toContain("closed before there was room");
+    expect(calls.length).toBe(1);
   });
 
   test("jobs that never come are told of, not those that other processes take", async () => {

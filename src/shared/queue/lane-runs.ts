@@ -3,9 +3,13 @@ import type { RunLane, TaskOutcome } from "./queue.ts";
 /** What a run came to. */
 type Ended = { outcome: TaskOutcome } | { failure: unknown };
 
+/** What the runs of a queue's lanes are made from. */
 export interface LaneRunsOptions {
+  /** Lanes at once. */
   concurrency: number;
   run: RunLane;
+  /** How many jobs there is room for besides the runs that hints began, told with each change; one at least. */
+  onRoom: (jobs: number) => void;
   /** Told when hints were followed for long and no job came: jobs do not arrive. */
   onNoJobs: () => void;
   nowMs: () => number;
@@ -25,17 +29,33 @@ const MOST_REMEMBERED = 1_000;
  */
 export class LaneRuns {
   readonly #running = new Map<string, Promise<TaskOutcome>>();
+  /** Those that hints began and whose jobs are not here. */
+  readonly #hinted = new Set<string>();
   /** What runs that hints began have come to, by wake-up, until its job comes. */
   readonly #ended = new Map<string, Ended>();
-  /** Hints that were followed since a job came last, and since when. */
+  /** Jobs that are here. */
+  readonly #jobs = new Set<Promise<TaskOutcome>>();
+  /** Hints that were followed while no job was here, and since when. */
   #alone = { hints: 0, sinceMs: 0 };
+  #isClosed = false;
 
   constructor(private readonly options: LaneRunsOptions) {}
 
-  /** Follows a hint where there is room for it and its lane does not run: else its job does. True: it has. */
+  get isFull(): boolean {
+    return this.#running.size >= this.options.concurrency;
+  }
+
+  /** Resolves once a lane more may run. */
+  async room(): Promise<void> {
+    while (this.isFull) await Promise.race(this.#running.values()).catch(() => undefined);
+  }
+
+  /** Follows a hint. False: there is no room. A lane that runs is left to its job, which looks again. */
   hint(lane: string, wakeId: string): boolean {
-    if (this.#running.size >= this.options.concurrency || this.#running.has(lane)) return false;
+    if (this.#running.has(lane)) return true;
+    if (this.isFull || this.#isClosed) return false;
     this.#countAlone();
+    this.#hinted.add(lane);
     this.#begin(lane, false).then(
       (outcome) => {
         // One that found nothing may have met another process there, and has seen less than the job may see.
@@ -43,6 +63,7 @@ export class LaneRuns {
       },
       (failure: unknown) => this.#remember(wakeId, { failure }),
     );
+    this.#tellRoom();
     return true;
   }
 
@@ -50,32 +71,50 @@ export class LaneRuns {
    * What a job's lane comes to. Where its hint has been followed it is looked at again: further wake-ups of a lane become no job
    * while one waits.
    */
-  async job(lane: string, wakeId: string): Promise<TaskOutcome> {
+  job(lane: string, wakeId: string): Promise<TaskOutcome> {
     this.#alone.hints = 0;
-    while (this.#running.has(lane) || this.#running.size >= this.options.concurrency) {
-      const inTheWay = this.#running.get(lane) ?? Promise.race(this.#running.values());
-      await inTheWay.catch(() => undefined);
+    const job = this.#work(lane, wakeId).finally(() => this.#jobs.delete(job));
+    this.#jobs.add(job);
+    return job;
+  }
+
+  /** Begins no run more. Resolves when none is left; a job that waits for room is refused, and its lane swept. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    while (this.#running.size > 0 || this.#jobs.size > 0) {
+      await Promise.allSettled([...this.#running.values(), ...this.#jobs]);
+    }
+  }
+
+  async #work(lane: string, wakeId: string): Promise<TaskOutcome> {
+    if (this.#hinted.delete(lane)) this.#tellRoom();
+    while (this.#running.has(lane) || this.isFull) {
+      await (this.#running.get(lane) ?? this.room()).catch(() => undefined);
     }
     const ended = this.#taken(wakeId);
+    if (this.#isClosed && ended === undefined) throw new Error("The worker was closed before there was room.");
     const outcome = await this.#begin(lane, ended !== undefined);
     if (outcome["tasks"] !== 0 || ended === undefined) return outcome;
     if ("failure" in ended) throw ended.failure;
     return ended.outcome;
   }
 
-  /** Resolves when none runs. */
-  async idle(): Promise<void> {
-    while (this.#running.size > 0) await Promise.allSettled(this.#running.values());
-  }
-
   #begin(lane: string, isAgain: boolean): Promise<TaskOutcome> {
-    const outcome = this.options.run(lane, isAgain).finally(() => this.#running.delete(lane));
+    const outcome = this.options.run(lane, isAgain).finally(() => {
+      this.#running.delete(lane);
+      if (this.#hinted.delete(lane)) this.#tellRoom();
+    });
     this.#running.set(lane, outcome);
     return outcome;
   }
 
+  #tellRoom(): void {
+    this.options.onRoom(Math.max(1, this.options.concurrency - this.#hinted.size));
+  }
+
   #countAlone(): void {
     const { nowMs, onNoJobs, noJobsMs = NO_JOBS_MS } = this.options;
+    if (this.#jobs.size > 0) return;
     if (this.#alone.hints === 0) this.#alone.sinceMs = nowMs();
     this.#alone.hints += 1;
     if (this.#alone.hints < HINTS_ALONE || nowMs() - this.#alone.sinceMs < noJobsMs) return;

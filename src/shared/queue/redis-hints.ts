@@ -1,5 +1,6 @@
 import { connect } from "#shared/bus/redis-connection.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
+import type { LaneRuns } from "./lane-runs.ts";
 
 /** Hints that wait in Redis at most, and for how long after the newest: then jobs have come. */
 const MOST_WAITING = 1_000;
@@ -12,6 +13,14 @@ const DEADLINE_MS = 2_000;
 /** After a read that failed. */
 const PAUSE_MS = 250;
 
+/** A wake-up on its fast way. */
+export interface Hint {
+  lane: string;
+  /** The same as its job's. */
+  wakeId: string;
+}
+
+/** Where the hints of queues are. */
 export interface HintsOptions {
   url: string;
   /** The list of a queue. */
@@ -27,22 +36,22 @@ export class RedisHints {
 
   constructor(private readonly options: HintsOptions) {}
 
-  /** Never throws. */
-  push(queue: string, lane: string, wakeId: string): void {
+  /** An urgent one goes first. Never throws. */
+  push(queue: string, { lane, wakeId }: Hint, isUrgent: boolean): void {
     this.#commands ??= connect(this.options.url, DEADLINE_MS);
     if (this.#commands.status !== "ready") return;
     const key = this.options.keyOf(queue);
-    this.#commands
-      .pipeline()
-      .rpush(key, JSON.stringify([wakeId, lane]))
-      .ltrim(key, -MOST_WAITING, -1)
+    const pipeline = this.#commands.pipeline();
+    const text = JSON.stringify([wakeId, lane]);
+    (isUrgent ? pipeline.lpush(key, text) : pipeline.rpush(key, text))
+      .ltrim(key, 0, MOST_WAITING - 1)
       .pexpire(key, KEPT_MS)
       .exec()
       .catch(() => undefined);
   }
 
-  /** Takes hints until the signal aborts. */
-  async listen(queue: string, signal: AbortSignal, take: (lane: string, wakeId: string) => void): Promise<void> {
+  /** Takes hints while there is room, until the signal aborts. */
+  async listen(queue: string, runs: LaneRuns, signal: AbortSignal): Promise<void> {
     const { url, keyOf } = this.options;
     const key = keyOf(queue);
     const redis = connect(url, BLOCK_S * 1_000 + DEADLINE_MS);
@@ -50,9 +59,11 @@ export class RedisHints {
     signal.addEventListener("abort", leave, { once: true });
     while (!signal.aborted) {
       try {
+        // What this process cannot follow is left to another one.
+        await runs.room();
         const found = await redis.blpop(key, BLOCK_S);
         const hint = found === null ? null : hintOf(found[1]);
-        if (hint !== null) take(hint.lane, hint.wakeId);
+        if (hint !== null && !signal.aborted) runs.hint(hint.lane, hint.wakeId);
       } catch (error) {
         // With Redis away the jobs' worker says so. Whoever wrote something else there: nothing of ours is lost with it.
         if (messageOf(error).startsWith("WRONGTYPE")) await redis.unlink(key).catch(() => 0);
@@ -68,7 +79,7 @@ export class RedisHints {
 }
 
 /** Null: it is none of ours. */
-function hintOf(text: string): { lane: string; wakeId: string } | null {
+function hintOf(text: string): Hint | null {
   if (text.length > MOST_CHARACTERS) return null;
   try {
     const [wakeId, lane] = JSON.parse(text) as unknown[];
