@@ -79,7 +79,9 @@ async function connect(settings: Settings, log: Logger, registry: Registry, plac
   const clock = systemClock;
   const redis = { url: general.REDIS_URL, prefix: general.R3_PREFIX };
   const { R3_DATABASE_CONNECTIONS: maxConnections, R3_DATABASE_TIMEOUT_MS: timeoutMs } = general;
-  const db = createPostgresDb(general.DATABASE_URL, { maxConnections, timeoutMs });
+  // Who waits for what a handler holds has its deadline.
+  const transactionTimeoutMs = general.R3_HANDLER_DEADLINE_MS + timeoutMs;
+  const db = createPostgresDb(general.DATABASE_URL, { maxConnections, timeoutMs, transactionTimeoutMs });
   const logStore = createPostgresLogStore(db);
   const incarnation = await atStart(serverOf(settings, "Postgres"), () => logStore.incarnation(), { clock, log });
   const seal = await readSeal(db);

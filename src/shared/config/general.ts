@@ -63,7 +63,7 @@ export const generalSchema = z.object({
       error: "must be a URL like postgres://user:password@127.0.0.1:5432/r3edge, with %XX for what a URL may not hold",
     })
     .default("postgres://postgres@127.0.0.1:5432/r3edge")
-    .describe("URL of Postgres, the only truth. May hold a password: never printed"),
+    .describe("URL of Postgres, 17 or newer, the only truth. May hold a password: never printed"),
   REDIS_URL: z
     .url({
       protocol: /^rediss?$/,

@@ -39,6 +39,9 @@ const OUTAGE_STATES = new Set([
 /** SQLSTATEs after which the same transaction may simply be tried again: serialization, deadlock, lock timeout. */
 const TRANSIENT_STATES = new Set(["40001", "40P01", "55P03", "57014"]);
 
+/** What a server says of a setting that its version does not have. */
+const UNKNOWN_SETTING = "42704";
+
 /** What our own SQL functions raise when the caller's epoch is not the present one. */
 const FENCED_STATE = "R3001";
 
@@ -58,6 +61,16 @@ export function databaseError(error: unknown): unknown {
   if (error instanceof AppError) return error;
   const code = codeOf(error);
   const text = error instanceof Error && error.message !== "" ? error.message : code;
+  if (code === UNKNOWN_SETTING && text.includes("transaction_timeout")) {
+    return new AppError(
+      "SETTINGS_INVALID",
+      "permanent",
+      "The Postgres server is older than 17: use version 17 or newer.",
+      {
+        cause: error,
+      },
+    );
+  }
   if (CONNECTION_CODES.has(code) || OUTAGE_STATES.has(code) || code.startsWith("08")) {
     return new AppError("DATABASE_UNAVAILABLE", "outage", `The database is not available: ${text}.`, {
       cause: error,

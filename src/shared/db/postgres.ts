@@ -14,11 +14,17 @@ export interface PostgresOptions {
   applicationName?: string;
   /** How long a connection is waited for, and each answer, in milliseconds. Default 5,000. */
   timeoutMs?: number;
+  /**
+   * How long the server lets a transaction last, in milliseconds. Default 15,000. It is the only limit that ends one whose client has
+   * gone silent between the parts of a statement: the server waits for the rest then, and holds its locks.
+   */
+  transactionTimeoutMs?: number;
   /** How long the server lets a transaction idle, and a statement wait for a lock; 0: for ever. Default: 0.8 of `timeoutMs`. */
   idleTimeoutMs?: number;
 }
 
 const TIMEOUT_MS = 5_000;
+const TRANSACTION_TIMEOUT_MS = 15_000;
 /** The server gives up first, so that a statement that is only slow costs no connection. */
 const LOCK_SHARE = 0.8;
 const STATEMENT_SHARE = 0.9;
@@ -56,7 +62,11 @@ function pooledSql(tag: postgres.Sql, pool: ConnectionPool, isUrgent: boolean): 
 export function createPostgresDb(url: string, options: PostgresOptions = {}): Db {
   const { maxConnections = 10, timeoutMs = TIMEOUT_MS } = options;
   const own = optionsOf(options);
-  const limits = { ...own.connection, statement_timeout: Math.ceil(timeoutMs * STATEMENT_SHARE) };
+  const limits = {
+    ...own.connection,
+    statement_timeout: Math.ceil(timeoutMs * STATEMENT_SHARE),
+    transaction_timeout: options.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_MS,
+  };
   const connect = () => new Connection(url, { ...own, connection: limits }, timeoutMs);
   const pool = new ConnectionPool(connect, { maxConnections, deadlineMs: timeoutMs });
   // It makes statements and never connects.
