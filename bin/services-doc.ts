@@ -39,7 +39,12 @@ function topicsTable(): string {
     writer,
     who(({ topics: { in: followed } }) => followed.includes(topic)) || "nobody yet",
   ];
-  const rows = topics.map((topic) => row(topic, who(({ topics: { out } }) => out.includes(topic))));
+  const rows = topics.map((topic) =>
+    row(
+      topic,
+      who(({ topics: { out } }) => out.includes(topic)),
+    ),
+  );
   return table(["topic", "class", "key", "written by", "followed by"], [...rows, row(HEARTBEATS, "every process")]);
 }
 
