@@ -22,6 +22,7 @@ import { createPostgresDb } from "#shared/db/postgres.ts";
 import { proveWritable } from "#shared/db/prove-writable.ts";
 import { deleteOldActions } from "#shared/dead/old-actions.ts";
 import { tellDeadEvent, tellDeadTask } from "#shared/dead/tell-dead.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import { createBans } from "#shared/exchange/bans.ts";
 import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
 import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
@@ -39,9 +40,10 @@ import { createTaskQueue, type TaskQueueOptions } from "#shared/queue/task-queue
 import { deleteOldRows } from "#shared/retention/retention.ts";
 import { readSeal } from "#shared/seal/seal.ts";
 import { createFailpoints } from "#shared/service/create-failpoints.ts";
+import { declaredBus, declaredQueue } from "#shared/service/declared-ports.ts";
 import { fail, runProcess } from "#shared/service/run-process.ts";
 import { createRunner, type Part } from "#shared/service/runner.ts";
-import type { Deps, ServiceDefinition } from "#shared/service/service.ts";
+import type { Deps, ProcessPorts, Service, ServiceDefinition } from "#shared/service/service.ts";
 import { atStart, watchServers } from "#shared/service/watch-servers.ts";
 import { foldersOf } from "#shared/strategy-threads/catalogue.ts";
 import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
@@ -52,8 +54,6 @@ import { createRegistry } from "#shared/telemetry/metrics.ts";
 
 const VERSION = packageJson.version;
 const DAY_MS = 86_400_000;
-/** The only service that stands outside the engine: it needs neither Postgres nor Redis. */
-const OUTSIDE = "paper-exchange";
 
 interface Ports {
   deps: Deps;
@@ -212,10 +212,19 @@ function failpointsOf({ general }: Settings, live: boolean) {
   });
 }
 
-/** For the service outside the engine: a clock, a log and failpoints; any other port is a programmer's mistake. */
-function withoutServers(settings: Settings, log: Logger): Ports {
-  const given: Partial<Deps> = { clock: systemClock, log, failpoints: failpointsOf(settings, false) };
-  return { deps: given as Deps, parts: [], away: () => [] };
+/** Makes a service, with the ports that it needs; its bus and its queue are as its definition says. */
+function makeService(
+  definition: ServiceDefinition,
+  settings: Settings,
+  own: ProcessPorts,
+  engine: Ports | null,
+): Service {
+  const log = own.log.child({ service: definition.name });
+  if (definition.needs === "process") return definition.create({ ...own, log }, settings.of(definition));
+  if (engine === null) throw new AppError("INTERNAL", "permanent", `${definition.name} was made without the engine.`);
+  const bus = declaredBus(engine.deps.bus, definition);
+  const queue = declaredQueue(engine.deps.queue, definition);
+  return definition.create({ ...engine.deps, bus, queue, log }, settings.of(definition));
 }
 
 async function makeRunner(chosen: readonly ServiceDefinition[]) {
@@ -229,21 +238,22 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
   const registry = createRegistry({ services: chosen.length === SERVICES.length ? "all" : (chosen[0]?.name ?? "") });
   let listening: Listening | null = null;
   const ownUrl = (): string => listening?.url ?? `http://${general.R3_HTTP_HOST}:${general.R3_HTTP_PORT}`;
-  const outside = chosen.every(({ name }) => name === OUTSIDE);
-  if (!outside)
+  const isEngine = chosen.some(({ needs }) => needs === "engine");
+  if (isEngine)
     await atStart(serverOf(settings, "Postgres"), () => migrate(general.DATABASE_URL), { clock: systemClock, log });
   const here: ServicePlace = { baseUrl: ownUrl, send: async (request) => app.handle(request) };
   const placeOf: PlaceOf = (service, url) =>
     url === undefined || chosen.some(({ name }) => name === service) ? here : elsewhere(url);
-  const ports = outside ? withoutServers(settings, log) : await connect(settings, log, registry, placeOf);
+  const engine = isEngine ? await connect(settings, log, registry, placeOf) : null;
+  const failpoints = engine?.deps.failpoints ?? failpointsOf(settings, false);
+  const own = { clock: systemClock, log, failpoints };
   const services = chosen.map((definition) => {
-    const deps = { ...ports.deps, log: log.child({ service: definition.name }) };
-    const service = definition.create(deps, settings.of(definition));
+    const service = makeService(definition, settings, own, engine);
     let started = false;
     return {
       ...definition,
       ...(service.routes === undefined ? {} : { routes: service.routes }),
-      notReady: () => [...ports.away(), ...(started ? service.notReady() : ["to start"])],
+      notReady: () => [...(engine?.away() ?? []), ...(started ? service.notReady() : ["to start"])],
       start: async (signal: AbortSignal) => {
         await service.start(signal);
         started = true;
@@ -269,20 +279,19 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     },
     stop: () => listening?.stop(),
   };
-  const beats: Part = {
+  const beats = ({ bus, clock }: Deps): Part => ({
     name: "heartbeats",
     start: (signal) => {
       const instance = crypto.randomUUID();
       const alive = services.map((service) => ({ name: service.name, ready: () => service.notReady().length === 0 }));
-      const { bus, clock } = ports.deps;
       const memoryBytes = (): number => process.memoryUsage.rss();
       void sendHeartbeats({ bus, clock, log, services: alive, instance, version: VERSION, memoryBytes }, signal);
     },
-  };
-  // Peers stop together, as in processes of their own: with Redis away each has deadlines to wait for. Their venue is the last.
-  const venue = services.filter(({ name }) => name === OUTSIDE);
-  const peers = services.filter(({ name }) => name !== OUTSIDE);
-  const parts = [...ports.parts, http, venue, peers, ...(outside ? [] : [beats])];
+  });
+  // Peers stop together, as in processes of their own: with Redis away each has deadlines to wait for. A venue is the last.
+  const outside = services.filter(({ needs }) => needs === "process");
+  const peers = services.filter(({ needs }) => needs === "engine");
+  const parts = [...(engine?.parts ?? []), http, outside, peers, ...(engine === null ? [] : [beats(engine.deps)])];
   return createRunner({ parts, clock: systemClock, log, stopTimeoutMs: general.R3_STOP_TIMEOUT_MS });
 }
 

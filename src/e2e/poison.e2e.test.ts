@@ -151,7 +151,7 @@ describe("in a running engine", () => {
     const dead = await deadAt("risk-manager");
     expect(dead).toMatchObject({
       kind: "task",
-      channel: "risk-decisions",
+      channel: "risk-manager",
       lane: bad,
       tries: 3,
       error: "It can not be.",
@@ -181,7 +181,7 @@ describe("in a running engine", () => {
       );
     const bad = await begin("777");
     const dead = await deadAt("backtest");
-    expect(dead).toMatchObject({ kind: "task", channel: "backtest-runs", lane: bad.id, tries: 3 });
+    expect(dead).toMatchObject({ kind: "task", channel: "backtest", lane: bad.id, tries: 3 });
     expect(await alertsOf("TASK_DEAD")).toMatchObject([{ severity: "critical", data: { holds: false } }]);
     await untilDone((await begin("778")).id);
     await mend();

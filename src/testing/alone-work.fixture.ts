@@ -54,8 +54,7 @@ export const WORK: Readonly<Record<string, Work>> = {
       const closes = ["100", "110"].map((close, index) => candleOf(index + 1, close));
       const signal = await eventually("a signal", async () => {
         await bus.publishVolatile(closes.map((candle) => event(MARKET_CANDLES, spx.id, "market.candle", candle)));
-        const [row] =
-          await db.sql`select payload -> 'signal' as signal from queue.tasks where queue = 'risk-decisions'`;
+        const [row] = await db.sql`select payload -> 'signal' as signal from queue.tasks where queue = 'risk-manager'`;
         return row?.["signal"] as typeof SIGNAL | undefined;
       });
       return { intent: signal.intent, candleN: signal.candleN, marks: signal.marks };

@@ -1,3 +1,4 @@
+import { ALERTS, MARKET_BARS, MARKET_TRADES, SESSION_REPORTS, SESSIONS } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
 import { createDataCollect } from "./service.ts";
 import { dataCollectSettings } from "./settings.ts";
@@ -6,6 +7,10 @@ import { dataCollectSettings } from "./settings.ts";
 export const dataCollect = defineService({
   name: "data-collect",
   description: "Follows the venues: live bars and trades, history and holes by REST",
+  scaling: "partitions by instrument",
+  needs: "engine",
+  topics: { in: [SESSIONS], out: [MARKET_BARS, MARKET_TRADES, SESSION_REPORTS, ALERTS] },
+  tasks: { works: [], asks: [] },
   settings: dataCollectSettings,
   create: createDataCollect,
 });

@@ -1,3 +1,4 @@
+import { ALERTS, MARKET_BARS, MARKET_CANDLES, MARKET_TRADES } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
 import { createMarketData } from "./service.ts";
 import { marketDataSettings } from "./settings.ts";
@@ -6,6 +7,10 @@ import { marketDataSettings } from "./settings.ts";
 export const marketData = defineService({
   name: "market-data",
   description: "Keeps instruments and candles of every time frame, and publishes candles with their numbers",
+  scaling: "replicas for reads, partitions for aggregation",
+  needs: "engine",
+  topics: { in: [MARKET_BARS, MARKET_TRADES], out: [MARKET_CANDLES, ALERTS] },
+  tasks: { works: [], asks: [] },
   settings: marketDataSettings,
   create: createMarketData,
 });

@@ -6,7 +6,11 @@ import { paperExchangeSettings } from "./settings.ts";
 export const paperExchange = defineService({
   name: "paper-exchange",
   description:
-    "Simulated venue: matching, accounts and fees, over replayed, synthetic or manual prices; speaks Binance spot's protocol.",
+    "Simulated venue: matching, accounts and fees, over replayed, synthetic or manual prices; speaks Binance spot's protocol",
+  scaling: "one a market",
+  needs: "process",
+  topics: { in: [], out: [] },
+  tasks: { works: [], asks: [] },
   settings: paperExchangeSettings,
   create: createPaperExchange,
 });

@@ -1,16 +1,13 @@
 import { AppError } from "#shared/errors/app-error.ts";
-import type { Deps, Service } from "#shared/service/service.ts";
+import type { ProcessPorts, Service } from "#shared/service/service.ts";
 import { closeMarket, type HostedMarket, openMarket, syntheticRules } from "./host.ts";
 import { pace } from "./pacer.ts";
 import { createRoutes } from "./routes.ts";
 import type { MarketSettings, PaperExchangeSettings } from "./settings.ts";
 import { driveSynthetic } from "./synthetic-driver.ts";
 
-/** What the venue needs of the engine: a clock, a log, and the places where it may be told to die. Nothing else. */
-export type PaperExchangeDeps = Pick<Deps, "clock" | "log" | "failpoints">;
-
 /** Opens every market where its file left it, drives those that a timer drives, and serves them. */
-export function createPaperExchange(deps: PaperExchangeDeps, settings: PaperExchangeSettings): Service {
+export function createPaperExchange(deps: ProcessPorts, settings: PaperExchangeSettings): Service {
   const log = deps.log.child({ service: "paper-exchange" });
   const markets = new Map<string, HostedMarket>();
   const ending = new AbortController();

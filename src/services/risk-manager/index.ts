@@ -1,3 +1,5 @@
+import { DECIDE_SIGNAL, FLATTEN_POSITION, PLACE_ORDER } from "#shared/messages/tasks.ts";
+import { ALERTS, ORDERS, SESSION_REPORTS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
 import { createRiskManager } from "./service.ts";
 import { riskManagerSettings } from "./settings.ts";
@@ -5,6 +7,10 @@ import { riskManagerSettings } from "./settings.ts";
 export const riskManager = defineService({
   name: "risk-manager",
   description: "Validates and sizes every order before it is made",
+  scaling: "task queue",
+  needs: "engine",
+  topics: { in: [ORDERS, SESSIONS], out: [SIGNALS, ORDERS, SESSION_REPORTS, ALERTS] },
+  tasks: { works: [DECIDE_SIGNAL, FLATTEN_POSITION], asks: [PLACE_ORDER] },
   settings: riskManagerSettings,
   create: createRiskManager,
 });

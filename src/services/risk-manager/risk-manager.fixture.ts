@@ -129,7 +129,7 @@ export class World {
   async outcome({ id }: Session): Promise<Record<string, unknown> | null> {
     return until(async () => {
       const tasks = await this.database.db.sql<{ state: string; outcome: Record<string, unknown> }[]>`
-        select state, outcome from queue.tasks where queue = 'risk-decisions' and lane = ${id} order by seq`;
+        select state, outcome from queue.tasks where queue = 'risk-manager' and lane = ${id} order by seq`;
       return tasks.every(({ state }) => state === "done") ? (tasks.at(-1)?.outcome ?? null) : null;
     });
   }

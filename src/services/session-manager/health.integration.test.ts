@@ -319,7 +319,7 @@ describe("a RUNNING session of which something is dead", () => {
         (gen_random_uuid(), 'risk-manager', 'orders', 0, 9, ${stopping.id}, 'dead', 1, 'no', '', now())`;
     await database.db.sql`
       insert into queue.tasks (id, queue, lane, seq, priority, type, payload, state, session_id, error, created_at_ms)
-      values (gen_random_uuid(), 'order-actions', 'order-1', 1, 5, 'place-order', '{}', 'dead', ${session.id}, 'no', 9)`;
+      values (gen_random_uuid(), 'order-position-tracker', 'order-1', 1, 5, 'place-order', '{}', 'dead', ${session.id}, 'no', 9)`;
     const { clock } = await start();
     const later = async (isSo: () => Promise<boolean | undefined>) => {
       await until(() => clock.sleeping === 2);
@@ -329,7 +329,7 @@ describe("a RUNNING session of which something is dead", () => {
     await until(async () => (await codesOf(session.id)).length > 0);
     expect(await codesOf(session.id)).toEqual(["WORK_DEAD"]);
     const [dead] = (await row(session.id)).degraded;
-    expect(dead?.text).toContain('task "place-order" of order-actions (no), and 1 more');
+    expect(dead?.text).toContain('task "place-order" of order-position-tracker (no), and 1 more');
     expect(await codesOf(other.id)).toEqual([]);
     await until(async () => (await codesOf(stopping.id)).length > 0);
     // A stop may wait behind it.

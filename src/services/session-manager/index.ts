@@ -1,3 +1,4 @@
+import { ALERTS, SESSION_REPORTS, SESSIONS } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
 import { createSessionManager } from "./service.ts";
 import { settings } from "./settings.ts";
@@ -6,6 +7,10 @@ import { settings } from "./settings.ts";
 export const sessionManager = defineService({
   name: "session-manager",
   description: "Creates, starts, pauses, resumes, stops and deletes sessions; owns their state machine",
+  scaling: "stateless replicas",
+  needs: "engine",
+  topics: { in: [SESSION_REPORTS], out: [SESSIONS, ALERTS] },
+  tasks: { works: [], asks: [] },
   settings,
   create: createSessionManager,
 });

@@ -1,20 +1,6 @@
-import { QUEUE_SERVICES } from "#shared/messages/tasks.ts";
-
-const services: ReadonlyMap<string, string> = new Map(Object.entries(QUEUE_SERVICES));
-
-/** The queues whose dead tasks a service has the REST of. */
-export function queuesOf(service: string): string[] {
-  return [...services].filter(([, worker]) => worker === service).map(([queue]) => queue);
-}
-
-/** Where a dead event is read. A group has the name of its service. */
-export function eventAddress(group: string, id: string): string {
-  return `/api/${group}/dead/${id}`;
-}
-
-/** Where a dead task is read. */
-export function taskAddress(queue: string, id: string): string {
-  return `/api/${services.get(queue) ?? "<service>"}/dead/${id}`;
+/** Where a dead event or task is read. A group and a queue have the name of their service. */
+export function addressOf(service: string, id: string): string {
+  return `/api/${service}/dead/${id}`;
 }
 
 /** What a person does there, in a sentence. */

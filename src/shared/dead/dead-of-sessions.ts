@@ -1,11 +1,10 @@
 import type { Sql } from "#shared/db/db.ts";
 import type { Degradation } from "#shared/domain/degradation.ts";
-import { decideAt, eventAddress, taskAddress } from "./dead-address.ts";
+import { addressOf, decideAt } from "./dead-address.ts";
 
 interface Row {
   session_id: string;
   id: string;
-  kind: "event" | "task";
   /** The event's group, or the task's queue. */
   place: string;
   what: string;
@@ -15,21 +14,21 @@ interface Row {
 /** What is dead of sessions, by their ids: a session with it runs with something missing. Where it stands, its alert says. */
 export async function deadOfSessions(sql: Sql): Promise<ReadonlyMap<string, Degradation>> {
   const rows = await sql<Row[]>`
-    select key as session_id, id, 'event' as kind, group_name as place, parked_at_ms as since_ms,
+    select key as session_id, id, group_name as place, parked_at_ms as since_ms,
       format('event %s of "%s" for %s (%s)', seq, topic, group_name, error) as what
     from bus.parked where state = 'dead'
     union all
-    select session_id, id, 'task', queue, created_at_ms, format('task "%s" of %s (%s)', type, queue, error)
+    select session_id, id, queue, created_at_ms, format('task "%s" of %s (%s)', type, queue, error)
     from queue.tasks where state = 'dead' and session_id is not null
     order by since_ms, what`;
   const bySession = Map.groupBy(rows, (row) => row.session_id);
   return new Map(
     [...bySession].flatMap(([sessionId, [first, ...others]]): [string, Degradation][] => {
       if (first === undefined) return [];
-      const { id, kind, place, what, since_ms: sinceMs } = first;
+      const { id, place, what, since_ms: sinceMs } = first;
       const more = others.length > 0 ? `, and ${others.length} more` : "";
-      const address = kind === "event" ? eventAddress(place, id) : taskAddress(place, id);
-      const text = `Nobody tries again what could not be done for it: ${what}${more}. ${decideAt(address)}`;
+      const decide = decideAt(addressOf(place, id));
+      const text = `Nobody tries again what could not be done for it: ${what}${more}. ${decide}`;
       return [[sessionId, { code: "WORK_DEAD", sinceMs, text }]];
     }),
   );

@@ -161,11 +161,11 @@ describe("the REST of what could not be handled", () => {
     for (const [index, id] of ids.entries()) {
       await database.db.sql`
         insert into queue.tasks (id, queue, lane, seq, priority, type, payload, state, holds, failures, error, created_at_ms)
-        values (${id}, 'risk-decisions', ${`lane-${index}`}, 1, 5, 't', '{"n":1}', 'dead', true, 30, 'no', 1)`;
+        values (${id}, 'risk-manager', ${`lane-${index}`}, 1, 5, 't', '{"n":1}', 'dead', true, 30, 'no', 1)`;
     }
     const { body } = await ask("/dead?limit=2");
     expect((body as { items: DeadItem[] }).items).toMatchObject(
-      ids.map((id) => ({ id, kind: "task", channel: "risk-decisions", tries: 30 })),
+      ids.map((id) => ({ id, kind: "task", channel: "risk-manager", tries: 30 })),
     );
     const redriven = await ask(`/dead/${ids[0]}/redrive`, { reason: "mended" });
     expect(redriven).toMatchObject({ status: 200, body: { content: '{"n":1}', actions: [{ action: "redrive" }] } });
@@ -176,7 +176,7 @@ describe("the REST of what could not be handled", () => {
     expect(await ask(`/dead/${ids[0]}`)).toMatchObject({ body: { state: "done", actions: [{ reason: "mended" }] } });
     expect(await ask(`/dead/${ids[1]}`)).toMatchObject({ body: { state: "discarded", content: '{"n":1}' } });
     const rows = await database.db.sql`
-      select state, failures, outcome from queue.tasks where queue = 'risk-decisions' order by lane`;
+      select state, failures, outcome from queue.tasks where queue = 'risk-manager' order by lane`;
     expect([...rows]).toEqual([
       { state: "done", failures: 0, outcome: null },
       { state: "done", failures: 30, outcome: { discarded: true } },

@@ -7,7 +7,6 @@ import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.t
 import { problemSchema } from "#shared/http/problem.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { findEnded, insertAction, listActions } from "./dead-actions.ts";
-import { queuesOf } from "./dead-address.ts";
 import { type DeadAction, type DeadDetail, deadDetailSchema, deadItemSchema, deadStateSchema } from "./dead-item.ts";
 import { type DeadSource, deadEvents, deadTasks } from "./dead-source.ts";
 
@@ -26,9 +25,7 @@ const BY = "local";
 
 /** REST of the events and tasks that a service could not handle: they are listed, inspected, redriven and discarded. */
 export function createDeadRoutes(service: string, deps: DeadDeps) {
-  const queues = queuesOf(service);
-  const sources = [deadEvents(() => deps.bus.parking, service)];
-  if (queues.length > 0) sources.push(deadTasks(() => deps.queue.failing, queues));
+  const sources = [deadEvents(() => deps.bus.parking, service), deadTasks(() => deps.queue.failing, service)];
   const place = { service, deps, sources };
   const act = (action: DeadAction["action"], id: string, reason: string) => actOn(place, { action, id, reason });
   return httpBase(service, deps.log)

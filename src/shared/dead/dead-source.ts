@@ -54,23 +54,23 @@ function taskItem({ id, state, queue, lane, seq, failures, error, createdAtMs }:
   return { id, kind: "task", state, channel: queue, lane, seq, tries: failures, error, sinceMs: createdAtMs };
 }
 
-/** The tasks of some queues that failed. `failing` is asked for when it is needed. */
-export function deadTasks(failing: () => FailingTasks, queues: readonly string[]): DeadSource {
+/** The tasks of a queue that failed. `failing` is asked for when it is needed. */
+export function deadTasks(failing: () => FailingTasks, queue: string): DeadSource {
   return {
     async list(state, after, limit) {
-      return (await failing().list({ queues, state }, after, limit)).map(taskItem);
+      return (await failing().list({ queue, state }, after, limit)).map(taskItem);
     },
     async find(id) {
-      const found = await failing().find(queues, id);
+      const found = await failing().find(queue, id);
       if (found === null) return null;
       return { ...taskItem(found.task), content: JSON.stringify(found.task.payload), waiting: found.waiting };
     },
     async redrive(tx, id) {
-      const task = await failing().redrive(tx, queues, id);
+      const task = await failing().redrive(tx, queue, id);
       return task === null ? null : taskItem(task);
     },
     async discard(tx, id) {
-      const task = await failing().discard(tx, queues, id);
+      const task = await failing().discard(tx, queue, id);
       return task === null ? null : taskItem(task);
     },
     hasDead: (tx, { channel, lane }) => failing().hasDead(tx, { queue: channel, lane }),

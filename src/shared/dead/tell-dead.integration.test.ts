@@ -106,7 +106,10 @@ describe("a dead event and a dead task", () => {
       await queue.enqueue(tx, { task: CANCEL_ORDER, lane: orderId, payload });
     });
     await until(async () => (await alerts()).length === 2);
-    const scopes = { event: `events:${GROUP}/session-reports/${sessionId}`, task: `tasks:order-actions/${orderId}` };
+    const scopes = {
+      event: `events:${GROUP}/session-reports/${sessionId}`,
+      task: `tasks:order-position-tracker/${orderId}`,
+    };
     expect((await alerts()).toSorted((a, b) => a.code.localeCompare(b.code))).toMatchObject([
       { scope: scopes.event, code: "EVENT_DEAD", severity: "critical", data: { sessionId, seq: 1, holds: true } },
       { scope: scopes.task, code: "TASK_DEAD", severity: "critical", data: { sessionId, lane: orderId, holds: true } },

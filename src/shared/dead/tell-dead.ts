@@ -6,7 +6,7 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { ALERTS } from "#shared/messages/topics.ts";
 import type { DeadTask } from "#shared/queue/queue.ts";
-import { decideAt, eventAddress, taskAddress } from "./dead-address.ts";
+import { addressOf, decideAt } from "./dead-address.ts";
 
 type TellDeps = { bus: Pick<Bus, "publish">; clock: Pick<Clock, "nowMs"> };
 
@@ -32,7 +32,7 @@ export async function tellDeadEvent(tx: Tx, deps: TellDeps, dead: DeadEvent): Pr
   const holds = topic.onDead === "block";
   const rest = holds ? "later ones of its key wait behind it" : "its key goes on without it";
   const id = await parkedId(tx, dead);
-  const decide = id === null ? "" : ` ${decideAt(eventAddress(group, id))}`;
+  const decide = id === null ? "" : ` ${decideAt(addressOf(group, id))}`;
   const text = `"${group}" cannot handle event ${seq} of "${topic.name}" for ${topic.key} ${key}, and ${rest}: ${ended(error)}${decide}`;
   const session = topic.key === "sessionId" ? { sessionId: key } : {};
   const data = { deadId: id, group, topic: topic.name, partition, seq, key, holds, error, ...session };
@@ -43,7 +43,7 @@ export async function tellDeadEvent(tx: Tx, deps: TellDeps, dead: DeadEvent): Pr
 export async function tellDeadTask(tx: Tx, deps: TellDeps, dead: DeadTask): Promise<void> {
   const { id, queue, type, lane, seq, error, holds, sessionId } = dead;
   const rest = holds ? "later ones of its lane wait behind it" : "its lane goes on without it";
-  const text = `The task "${type}" of ${lane} cannot be done, and ${rest}: ${ended(error)} ${decideAt(taskAddress(queue, id))}`;
+  const text = `The task "${type}" of ${lane} cannot be done, and ${rest}: ${ended(error)} ${decideAt(addressOf(queue, id))}`;
   const session = sessionId === null ? {} : { sessionId };
   const data = { taskId: id, queue, type, lane, seq, holds, error, ...session };
   await raiseAlert(tx, deps, { ...taskAlert(queue, lane), text, data });

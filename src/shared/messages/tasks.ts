@@ -4,22 +4,16 @@ import { decimalText, epochMs } from "#shared/domain/schemas.ts";
 import { signalSchema } from "#shared/domain/signal.ts";
 import type { TaskType } from "#shared/queue/queue.ts";
 
-/** The service that works each queue, and has the REST of its dead tasks. */
-export const QUEUE_SERVICES = {
-  "risk-decisions": "risk-manager",
-  "order-actions": "order-position-tracker",
-  "backtest-runs": "backtest",
-} as const;
-
+/** A queue has the name of the service that works it, and has the REST of its dead tasks. */
 function taskType<const Type extends string, Payload extends z.ZodType>(
-  contract: TaskType<Payload, Type> & { queue: keyof typeof QUEUE_SERVICES },
+  contract: TaskType<Payload, Type>,
 ): TaskType<Payload, Type> {
   return contract;
 }
 
 /** strategy-executor asks risk-manager to decide. Lane: the session. */
 export const DECIDE_SIGNAL = taskType({
-  queue: "risk-decisions",
+  queue: "risk-manager",
   type: "decide-signal",
   lane: "sessionId",
   payload: z.object({ signal: signalSchema }),
@@ -32,7 +26,7 @@ export const DECIDE_SIGNAL = taskType({
  * it likes: while an order of the session is open, nothing is made. Lane: the session.
  */
 export const FLATTEN_POSITION = taskType({
-  queue: "risk-decisions",
+  queue: "risk-manager",
   type: "flatten-position",
   lane: "sessionId",
   payload: z.object({
@@ -52,7 +46,7 @@ export type FlattenPosition = z.infer<typeof FLATTEN_POSITION.payload>;
 
 /** risk-manager asks order-position-tracker to place an order that it has decided. Lane: the order. */
 export const PLACE_ORDER = taskType({
-  queue: "order-actions",
+  queue: "order-position-tracker",
   type: "place-order",
   lane: "orderId",
   payload: z.object({ order: orderRequestSchema }),
@@ -62,7 +56,7 @@ export const PLACE_ORDER = taskType({
 
 /** Asks order-position-tracker to cancel an order that is open. Lane: the order. */
 export const CANCEL_ORDER = taskType({
-  queue: "order-actions",
+  queue: "order-position-tracker",
   type: "cancel-order",
   lane: "orderId",
   payload: z.object({ orderId: z.string(), sessionId: z.string(), reason: z.string() }),
@@ -73,7 +67,7 @@ export const CANCEL_ORDER = taskType({
 
 /** Runs a backtest. Lane: the run. */
 export const RUN_BACKTEST = taskType({
-  queue: "backtest-runs",
+  queue: "backtest",
   type: "run-backtest",
   lane: "runId",
   payload: z.object({ runId: z.string() }),

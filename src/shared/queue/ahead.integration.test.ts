@@ -95,7 +95,7 @@ test.each(["transaction", "lease"] as const)("in %s mode a reading that fails is
     });
   const [id] = await fixture.enqueue(queue, task, "lane", 1);
   const dead = await until(async () => {
-    const found = await queue.failing.list({ queues: [task.queue], state: "dead" }, null, 1);
+    const found = await queue.failing.list({ queue: task.queue, state: "dead" }, null, 1);
     return found.length > 0 && found;
   });
   expect(dead).toMatchObject([{ id, failures: 2, error: "division by zero" }]);

@@ -50,7 +50,7 @@ function workBadly(queue: TaskQueue, task: NumberTask, mode: "transaction" | "le
 
 async function deadIn(queue: TaskQueue, task: NumberTask, count = 1): Promise<FailingTask[]> {
   return until(async () => {
-    const dead = await queue.failing.list({ queues: [task.queue], state: "dead" }, null, 100);
+    const dead = await queue.failing.list({ queue: task.queue, state: "dead" }, null, 100);
     return dead.length >= count && dead;
   });
 }
@@ -74,7 +74,7 @@ describe.each(["transaction", "lease"] as const)("tasks that fail, in %s mode", 
     await fixture.enqueue(queue, task, "b", 12);
     await until(() => at.done.length === 4);
     expect(at.done.toSorted()).toEqual(["a/1", "b/10", "b/11", "b/12"]);
-    expect(await queue.failing.find([task.queue], dead?.id ?? "")).toMatchObject({ waiting: 1 });
+    expect(await queue.failing.find(task.queue, dead?.id ?? "")).toMatchObject({ waiting: 1 });
   });
 
   test.each([
@@ -110,7 +110,7 @@ describe.each(["transaction", "lease"] as const)("tasks that fail, in %s mode", 
     at.error = new AppError("VENUE_UNAVAILABLE", "outage", "away");
     await fixture.enqueue(queue, task, "a", 1);
     await until(() => at.tries >= 3);
-    expect(await queue.failing.list({ queues: [task.queue], state: "dead" }, null, 1)).toEqual([]);
+    expect(await queue.failing.list({ queue: task.queue, state: "dead" }, null, 1)).toEqual([]);
     at.error = new AppError("CONFLICT", "transient", "Not yet.");
     expect(await deadIn(queue, task)).toMatchObject([{ failures: 2, error: "Not yet." }]);
   });
@@ -125,7 +125,7 @@ describe.each(["transaction", "lease"] as const)("tasks that fail, in %s mode", 
     const [dead] = await deadIn(queue, task);
     at.bad.clear();
     const redrive = () =>
-      fixture.database.db.transaction((tx) => queue.failing.redrive(tx, [task.queue], dead?.id ?? ""));
+      fixture.database.db.transaction((tx) => queue.failing.redrive(tx, task.queue, dead?.id ?? ""));
     expect(await redrive()).toMatchObject({ state: "parked", failures: 0 });
     await until(() => at.done.length === 3);
     expect(at.done).toEqual(["a/1", "a/2", "a/3"]);
@@ -140,7 +140,7 @@ describe.each(["transaction", "lease"] as const)("tasks that fail, in %s mode", 
     at.error = PERMANENT;
     await fixture.enqueue(queue, task, "a", 1, 2, 3);
     const [dead] = await deadIn(queue, task);
-    await fixture.database.db.transaction((tx) => queue.failing.discard(tx, [task.queue], dead?.id ?? ""));
+    await fixture.database.db.transaction((tx) => queue.failing.discard(tx, task.queue, dead?.id ?? ""));
     await until(() => at.done.length === 2);
     expect(at.done).toEqual(["a/2", "a/3"]);
   });

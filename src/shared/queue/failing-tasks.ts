@@ -20,16 +20,16 @@ export interface FailingTask {
 export interface FailingTasks {
   /** Oldest first, from behind `after`. */
   list(
-    of: { queues: readonly string[]; state: FailingTask["state"] },
+    of: { queue: string; state: FailingTask["state"] },
     after: [createdAtMs: number, id: string] | null,
     limit: number,
   ): Promise<FailingTask[]>;
-  /** A task with how many of its lane and priority wait behind it. Null: these queues have none of this id that is not done; one that was redriven has not failed. */
-  find(queues: readonly string[], id: string): Promise<{ task: FailingTask; waiting: number } | null>;
+  /** A task with how many of its lane and priority wait behind it. Null: the queue has none of this id that is not done; one that was redriven has not failed. */
+  find(queue: string, id: string): Promise<{ task: FailingTask; waiting: number } | null>;
   /** A dead task is tried again, at once and as if for the first time. Null: it is not dead (any more). */
-  redrive(tx: Tx, queues: readonly string[], id: string): Promise<FailingTask | null>;
+  redrive(tx: Tx, queue: string, id: string): Promise<FailingTask | null>;
   /** A dead task is taken for done without its effect. Null: it is not dead (any more). */
-  discard(tx: Tx, queues: readonly string[], id: string): Promise<FailingTask | null>;
+  discard(tx: Tx, queue: string, id: string): Promise<FailingTask | null>;
   /** Whether a lane has a dead task, as the transaction sees it. */
   hasDead(tx: Tx, at: LaneName): Promise<boolean>;
 }
@@ -45,10 +45,10 @@ const columns = (sql: Sql) => sql`
 /** Over the table `queue.tasks`. `wake` wakes a lane after the commit. */
 export function createFailingTasks(db: Db, wake: (tx: Tx, at: LaneName, priority: number) => void): FailingTasks {
   /** The lane's row first, as everyone does it; the sweeper wakes it where the wake-up is lost. */
-  async function lockLaneOf(tx: Tx, queues: readonly string[], id: string): Promise<void> {
+  async function lockLaneOf(tx: Tx, queue: string, id: string): Promise<void> {
     await tx.sql`
       update queue.lanes l set wake_at = clock_timestamp() from queue.tasks t
-      where t.id = ${id} and t.queue = any(${[...queues]}::text[]) and t.state = 'dead'
+      where t.id = ${id} and t.queue = ${queue} and t.state = 'dead'
         and l.queue = t.queue and l.lane = t.lane`;
   }
 
@@ -60,17 +60,17 @@ export function createFailingTasks(db: Db, wake: (tx: Tx, at: LaneName, priority
   }
 
   return {
-    async list({ queues, state }, after, limit) {
+    async list({ queue, state }, after, limit) {
       const { sql } = db;
       const rows = await sql<Row[]>`
         select ${columns(sql)} from queue.tasks
-        where queue = any(${[...queues]}::text[])
+        where queue = ${queue}
           and ${state === "dead" ? sql`state = 'dead'` : sql`state = 'open' and failures > 0`}
           ${after === null ? sql`` : sql`and (created_at_ms, id) > (${after[0]}, ${after[1]}::uuid)`}
         order by created_at_ms, id limit ${limit}`;
       return rows.map(({ priority: _priority, ...task }) => task);
     },
-    async find(queues, id) {
+    async find(queue, id) {
       const { sql } = db;
       const [row] = await sql<(Row & { waiting: number })[]>`
         select ${columns(sql)}, (
@@ -78,24 +78,24 @@ export function createFailingTasks(db: Db, wake: (tx: Tx, at: LaneName, priority
           where b.queue = t.queue and b.lane = t.lane and b.state = 'open' and b.priority = t.priority and b.seq > t.seq
         ) as waiting
         from queue.tasks t
-        where id = ${id} and queue = any(${[...queues]}::text[]) and state <> 'done'`;
+        where id = ${id} and queue = ${queue} and state <> 'done'`;
       if (row === undefined) return null;
       const { waiting, priority: _priority, ...task } = row;
       return { task, waiting };
     },
-    async redrive(tx, queues, id) {
-      await lockLaneOf(tx, queues, id);
+    async redrive(tx, queue, id) {
+      await lockLaneOf(tx, queue, id);
       const [row] = await tx.sql<Row[]>`
         update queue.tasks set state = 'open', holds = false, failures = 0, run_after = '-infinity'
-        where id = ${id} and queue = any(${[...queues]}::text[]) and state = 'dead' returning ${columns(tx.sql)}`;
+        where id = ${id} and queue = ${queue} and state = 'dead' returning ${columns(tx.sql)}`;
       return taken(tx, row);
     },
-    async discard(tx, queues, id) {
-      await lockLaneOf(tx, queues, id);
+    async discard(tx, queue, id) {
+      await lockLaneOf(tx, queue, id);
       const [row] = await tx.sql<Row[]>`
         update queue.tasks set state = 'done', outcome = '{"discarded": true}',
           done_at_ms = queue.epoch_ms(clock_timestamp())
-        where id = ${id} and queue = any(${[...queues]}::text[]) and state = 'dead' returning ${columns(tx.sql)}`;
+        where id = ${id} and queue = ${queue} and state = 'dead' returning ${columns(tx.sql)}`;
       return taken(tx, row);
     },
     async hasDead(tx, { queue, lane }) {

@@ -5,7 +5,7 @@ import type { FailingTasks } from "./failing-tasks.ts";
 
 /** A kind of task: the queue it waits in, its payload and, for readers, what its lane is. */
 export interface TaskType<Payload extends z.ZodType = z.ZodType, Type extends string = string> {
-  /** The queue's name, also BullMQ's: "risk-decisions". */
+  /** The queue's name, also BullMQ's: "risk-manager". */
   readonly queue: string;
   readonly type: Type;
   readonly payload: Payload;

@@ -1,14 +1,14 @@
 import type { AnyElysia } from "elysia";
 import type { Logger } from "pino";
 import type { z } from "zod";
-import type { Bus } from "#shared/bus/bus.ts";
+import type { Bus, Topic } from "#shared/bus/bus.ts";
 import type { Cache } from "#shared/cache/cache.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Db } from "#shared/db/db.ts";
 import type { Exchanges } from "#shared/exchange/exchange.ts";
 import type { ServiceClients } from "#shared/http/clients.ts";
 import type { Leader } from "#shared/leader/leader.ts";
-import type { TaskQueue } from "#shared/queue/queue.ts";
+import type { TaskQueue, TaskType } from "#shared/queue/queue.ts";
 import type { Failpoints } from "#shared/service/failpoints.ts";
 import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
 
@@ -40,14 +40,30 @@ export interface Service {
   routes?: AnyElysia;
 }
 
-/** What `src/services/<name>/index.ts` exports. */
-export interface ServiceDefinition<Settings extends z.ZodObject = z.ZodObject> {
+/** The ports of a service that stands outside the engine: without Postgres and Redis. */
+export type ProcessPorts = Pick<Deps, "clock" | "log" | "failpoints">;
+
+/** What a service says of itself, once: what lists, checks and papers are made from. */
+interface Declared<Settings extends z.ZodObject> {
+  /** Also of its group, its queue, its folder and its schema (with _ for -). */
   name: string;
-  /** One line for help texts and the README. */
+  /** One line for help texts and papers. */
   description: string;
+  /** How there can be several of it, in a few words. */
+  scaling: string;
   settings: Settings;
-  create(deps: Deps, settings: z.infer<Settings>): Service;
+  /** The topics that it follows, and those that it publishes: its bus refuses any other. */
+  topics: { in: readonly Topic[]; out: readonly Topic[] };
+  /** The tasks that it works, and those that it asks for: its queue refuses any other. */
+  tasks: { works: readonly TaskType[]; asks: readonly TaskType[] };
 }
+
+/** What `src/services/<name>/index.ts` exports. `needs`: all ports of the engine, or those that need no server. */
+export type ServiceDefinition<Settings extends z.ZodObject = z.ZodObject> = Declared<Settings> &
+  (
+    | { needs: "engine"; create(deps: Deps, settings: z.infer<Settings>): Service }
+    | { needs: "process"; create(deps: ProcessPorts, settings: z.infer<Settings>): Service }
+  );
 
 /** Keeps the types of settings and create together. */
 export function defineService<Settings extends z.ZodObject>(

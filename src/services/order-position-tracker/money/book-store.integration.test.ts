@@ -303,7 +303,7 @@ describe("an intent", () => {
     await database.db.sql`insert into venues.bans values (${session.accountId}, 60)`;
     const next = (type: string, payload: Parameters<Sql["json"]>[0]) =>
       inTransaction(async (tx) => {
-        const queue = "order-actions";
+        const queue = "order-position-tracker";
         const row = { id: crypto.randomUUID(), queue, lane: orderId, type, payload, priority: 5, traceparent: null };
         await insertTasks(tx, { tasks: [row], graceMs: 0 });
         const found = await lockNextIntent(tx, parts as unknown as Parts, orderId);

@@ -1,0 +1,40 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "#local/root.ts";
+import { SERVICES } from "#local/services.ts";
+import { ARCHITECTURE, architectureDoc, PACKAGE, packageJson } from "./services-doc.ts";
+
+describe("what is made from the services' definitions", () => {
+  test("the tables of ARCHITECTURE.md are as `bin/bun run services-doc` makes them", () => {
+    const text = readFileSync(ARCHITECTURE, "utf8");
+    expect(text).toBe(architectureDoc(text));
+    for (const { name, description } of SERVICES) expect(text).toContain(`| ${name} | ${description} |`);
+  });
+
+  test("package.json has a script for each, as it makes them", () => {
+    const text = readFileSync(PACKAGE, "utf8");
+    expect(text).toBe(packageJson(text));
+  });
+
+  test("each folder of a service has its definition in the list, and a README", () => {
+    const folders = readdirSync(join(ROOT, "src/services"));
+    expect(folders.toSorted()).toEqual(SERVICES.map(({ name }) => name).toSorted());
+    for (const name of folders) expect(existsSync(join(ROOT, "src/services", name, "README.md"))).toBe(true);
+  });
+
+  test("a task is worked by the service that its queue is named after, and by no other", () => {
+    for (const { name, tasks } of SERVICES) for (const { queue } of tasks.works) expect(queue).toBe(name);
+  });
+
+  test("each topic that is followed is published by someone, and each task that is asked for is worked", () => {
+    const [published, worked] = [
+      SERVICES.flatMap(({ topics }) => topics.out),
+      SERVICES.flatMap(({ tasks }) => tasks.works),
+    ];
+    for (const { topics, tasks } of SERVICES) {
+      for (const topic of topics.in) expect(published).toContain(topic);
+      for (const task of tasks.asks) expect(worked).toContain(task);
+    }
+  });
+});

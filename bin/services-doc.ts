@@ -1,0 +1,83 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { ROOT } from "#local/root.ts";
+import { SERVICES } from "#local/services.ts";
+import type { Topic } from "#shared/bus/bus.ts";
+import { HEARTBEATS } from "#shared/messages/topics.ts";
+import type { TaskType } from "#shared/queue/queue.ts";
+import type { ServiceDefinition } from "#shared/service/service.ts";
+
+/** The committed files with parts that are made from the services' definitions. */
+export const ARCHITECTURE = resolve(ROOT, "ARCHITECTURE.md");
+export const PACKAGE = resolve(ROOT, "package.json");
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), `|${head.map(() => "---|").join("")}`, ...rows.map(line)].join("\n");
+}
+
+/** Those that have something, by name. All that could: "every service". */
+function who(has: (service: ServiceDefinition) => boolean): string {
+  const engine = SERVICES.filter(({ needs }) => needs === "engine");
+  const names = engine.filter(has).map(({ name }) => name);
+  return names.length === engine.length ? "every service" : names.join(", ");
+}
+
+const distinct = <Item>(items: readonly Item[]): Item[] => [...new Set(items)];
+
+function servicesTable(): string {
+  const rows = SERVICES.map(({ name, description, scaling }) => [name, description, scaling]);
+  return table(["service", "role", "how it scales"], rows);
+}
+
+function topicsTable(): string {
+  const topics = distinct<Topic>(SERVICES.flatMap(({ topics: { out } }) => out));
+  const row = (topic: Topic, writer: string) => [
+    `\`${topic.name}\``,
+    topic.class,
+    topic.key,
+    writer,
+    who(({ topics: { in: followed } }) => followed.includes(topic)) || "nobody yet",
+  ];
+  const rows = topics.map((topic) =>
+    row(
+      topic,
+      who(({ topics: { out } }) => out.includes(topic)),
+    ),
+  );
+  return table(["topic", "class", "key", "written by", "followed by"], [...rows, row(HEARTBEATS, "every process")]);
+}
+
+function tasksTable(): string {
+  const tasks = distinct<TaskType>(SERVICES.flatMap(({ tasks: { works } }) => works));
+  const rows = tasks.map((task) => [
+    `\`${task.type}\``,
+    task.lane,
+    task.queue,
+    who(({ tasks: { asks } }) => asks.includes(task)),
+  ]);
+  return table(["task", "lane", "worked by", "asked for by"], rows);
+}
+
+/** ARCHITECTURE.md with its tables of services, topics and tasks as the definitions have them. */
+export function architectureDoc(text: string): string {
+  const tables = { services: servicesTable(), topics: topicsTable(), tasks: tasksTable() };
+  return Object.entries(tables).reduce((whole, [name, made]) => {
+    const [begin, end] = [`<!-- ${name}: made by bin/bun run services-doc -->`, `<!-- end of ${name} -->`];
+    const [before, rest = ""] = whole.split(begin);
+    return `${before}${begin}\n${made}\n${end}${rest.split(end)[1] ?? ""}`;
+  }, text);
+}
+
+/** package.json with a script for each service, in the order of their start, behind the one for all. */
+export function packageJson(text: string): string {
+  const whole = JSON.parse(text) as { scripts: Record<string, string> };
+  const others = Object.entries(whole.scripts).filter(([, command]) => !command.startsWith("bun bin/run.ts"));
+  const own = ["all", ...SERVICES.map(({ name }) => name)].map((name) => [name, `bun bin/run.ts ${name}`]);
+  return `${JSON.stringify({ ...whole, scripts: Object.fromEntries([...own, ...others]) }, null, 2)}\n`;
+}
+
+if (import.meta.main) {
+  writeFileSync(ARCHITECTURE, architectureDoc(readFileSync(ARCHITECTURE, "utf8")));
+  writeFileSync(PACKAGE, packageJson(readFileSync(PACKAGE, "utf8")));
+}
