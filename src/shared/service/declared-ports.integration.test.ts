@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { z } from "zod";
+import type { z } from "zod";
 import { topicFor, type World } from "#shared/bus/bus-world.fixture.ts";
 import { createMemoryWorld } from "#shared/bus/memory-world.fixture.ts";
 import { createQueueFixture, numberTask, type QueueFixture } from "#shared/queue/queue.fixture.ts";
