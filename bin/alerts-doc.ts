@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { markdownTable } from "#local/markdown-table.ts";
 import { ROOT } from "#local/root.ts";
 import { ALERT_KINDS, type AlertKind } from "#shared/alerts/alert-codes.ts";
 import { DEGRADATIONS, DEGRADED_ENTRIES } from "#shared/domain/degradation.ts";
@@ -27,11 +28,6 @@ What a session's risk policy says as \`degradedEntries\`. A denied entry has the
 
 const ENDS: Record<AlertKind["ends"], string> = { condition: "by itself", fact: "a person clears it" };
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  return [line(head), `|${head.map(() => "---|").join("")}`, ...rows.map(line)].join("\n");
-}
-
 /** The text of docs/alerts.md: every code of an alert and of a degradation, in the order of the alphabet. */
 export function alertsDoc(): string {
   const byCode = ([a]: [string, unknown], [b]: [string, unknown]) => (a < b ? -1 : 1);
@@ -53,9 +49,9 @@ export function alertsDoc(): string {
   ]);
   return `${[
     HEAD,
-    `${ALERTS}\n\n${table(["code", "severity", "what has happened", "what to do", "ends"], alerts)}`,
-    `${DEGRADED}\n\n${table(["code", "meaning", "told by", "prices"], degradations)}`,
-    `${ENTRIES}\n\n${table(["value", "meaning"], entries)}`,
+    `${ALERTS}\n\n${markdownTable(["code", "severity", "what has happened", "what to do", "ends"], alerts)}`,
+    `${DEGRADED}\n\n${markdownTable(["code", "meaning", "told by", "prices"], degradations)}`,
+    `${ENTRIES}\n\n${markdownTable(["value", "meaning"], entries)}`,
   ].join("\n\n")}\n`;
 }
 

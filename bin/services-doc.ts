@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { markdownTable } from "#local/markdown-table.ts";
 import { ROOT } from "#local/root.ts";
 import { SERVICES } from "#local/services.ts";
 import type { Topic } from "#shared/bus/bus.ts";
@@ -10,11 +11,6 @@ import type { ServiceDefinition } from "#shared/service/service.ts";
 /** The committed files with parts that are made from the services' definitions. */
 export const ARCHITECTURE = resolve(ROOT, "ARCHITECTURE.md");
 export const PACKAGE = resolve(ROOT, "package.json");
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), `|${head.map(() => "---|").join("")}`, ...rows.map(line)].join("\n");
-}
 
 /** Those that have something, by name. All that could: "every service". */
 function who(has: (service: ServiceDefinition) => boolean): string {
@@ -27,7 +23,7 @@ const distinct = <Item>(items: readonly Item[]): Item[] => [...new Set(items)];
 
 function servicesTable(): string {
   const rows = SERVICES.map(({ name, description, scaling }) => [name, description, scaling]);
-  return table(["service", "role", "how it scales"], rows);
+  return markdownTable(["service", "role", "how it scales"], rows);
 }
 
 function topicsTable(): string {
@@ -45,7 +41,10 @@ function topicsTable(): string {
       who(({ topics: { out } }) => out.includes(topic)),
     ),
   );
-  return table(["topic", "class", "key", "written by", "followed by"], [...rows, row(HEARTBEATS, "every process")]);
+  return markdownTable(
+    ["topic", "class", "key", "written by", "followed by"],
+    [...rows, row(HEARTBEATS, "every process")],
+  );
 }
 
 function tasksTable(): string {
@@ -56,7 +55,7 @@ function tasksTable(): string {
     task.queue,
     who(({ tasks: { asks } }) => asks.includes(task)),
   ]);
-  return table(["task", "lane", "worked by", "asked for by"], rows);
+  return markdownTable(["task", "lane", "worked by", "asked for by"], rows);
 }
 
 /** ARCHITECTURE.md with its tables of services, topics and tasks as the definitions have them. */

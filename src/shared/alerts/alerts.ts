@@ -10,7 +10,7 @@ import { ALERT_KINDS, type AlertCode } from "./alert-codes.ts";
 export interface Alert {
   /**
    * What it is about, by kind and id: `session:<id>`, `account:<id>`, `account:<id>/<asset or symbol>`, `order:<id>`,
-   * `instrument:<id>`, `series:<id>/<time frame>`, `events:<group>/<topic>/<key>`, `tasks:<queue>/<lane>`. With the code it makes the alert one.
+   * `instrument:<id>`, `topic:<name>`, `series:<id>/<time frame>`, `events:<group>/<topic>/<key>`, `tasks:<queue>/<lane>`. With the code it makes the alert one.
    */
   scope: string;
   code: AlertCode;
