@@ -5,7 +5,7 @@ import { loadSettings } from "#shared/config/load.ts";
 import { type DataFolder, isTaken, takeDataFolder } from "./data-folder.ts";
 import { environment } from "./environment.ts";
 import { OWN_SETTINGS } from "./own-settings.ts";
-import { endLeftovers } from "./process-record.ts";
+import { endLeftovers, identityOf } from "./process-record.ts";
 import { beInterrupted, closingStep, exitAfter, say } from "./say.ts";
 import { removeData } from "./servers.ts";
 import { SERVICES } from "./services.ts";
@@ -32,7 +32,9 @@ export interface ScratchOptions {
 async function sweep(prefix: string): Promise<void> {
   for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(prefix))) {
     const folder = join(tmpdir(), name);
-    if (isTaken(folder)) continue;
+    // One that begins in this moment has made its folder and not said yet that it is its own.
+    const pid = Number(name.slice(prefix.length));
+    if (isTaken(folder) || (pid !== process.pid && identityOf(pid) !== null)) continue;
     const inner = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
     for (const data of [...inner.map((entry) => join(folder, entry.name)), folder]) {
       await endLeftovers(join(data, "processes"));
