@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { createTestDatabase, testRedis } from "#shared/db/test-database.ts";
+import { MADE_UP_MARKET } from "#shared/exchange/paper-venue.fixture.ts";
 import { bodyOf, strategyFolder } from "#shared/strategy-threads/thread-host.fixture.ts";
-import { eventually, MADE_UP_MARKET, type RunningProcess, startProcess, untilReady } from "#testing/alone.fixture.ts";
+import { eventually, type RunningProcess, startProcess, untilReady } from "#testing/alone.fixture.ts";
 
 const INSTRUMENT = "BTC/USDT.paper";
 const ENGINE = [

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, testRedis } from "#shared/db/test-database.ts";
 import { sessionOf } from "#shared/domain/domain.fixture.ts";
-import { eventually, MADE_UP_MARKET, type RunningProcess, startProcess, untilReady } from "#testing/alone.fixture.ts";
+import { MADE_UP_MARKET } from "#shared/exchange/paper-venue.fixture.ts";
+import { eventually, type RunningProcess, startProcess, untilReady } from "#testing/alone.fixture.ts";
 
 const INSTRUMENT = "BTC/USDT.paper";
 const ENGINE = ["data-collect", "market-data"];

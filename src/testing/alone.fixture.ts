@@ -109,16 +109,3 @@ export async function startProcess(
 export async function untilReady(process: RunningProcess, withinMs = 15_000): Promise<void> {
   await eventually("ready", async () => (await process.readyz()).status === 200, withinMs);
 }
-
-/** A market of the paper venue that makes up its trades, whose account has 100,000 USDT. */
-export const MADE_UP_MARKET = {
-  id: "made-up",
-  symbol: "BTC/USDT",
-  pace: "synthetic",
-  startPrice: "30000",
-  tradeEveryMs: 100,
-  historyBars: 20,
-  rules: { priceStep: "0.01", sizeStep: "0.00001", minSize: "0.00001", minNotional: "5" },
-  fees: { maker: "0.0005", taker: "0.001" },
-  account: { apiKey: "key", secret: "secret", balances: { USDT: "100000" } },
-};

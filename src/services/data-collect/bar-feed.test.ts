@@ -14,6 +14,8 @@ import { barOf, FakeVenue, MINUTE_MS } from "./data-collect.fixture.ts";
 import { createSilence, type Silence } from "./silence.ts";
 import { usableMarket } from "./usable-market.ts";
 
+type Markets = Pick<Exchanges, "marketData">;
+
 /** A feed of minutes on a venue, and the openings that it publishes, in minutes, each with the one that it names before it. */
 function feedOn(
   venue: FakeVenue,
@@ -21,7 +23,7 @@ function feedOn(
     clock = systemClock,
     isReplay = true,
     exchanges: seen = (given) => given,
-  }: { clock?: Clock; isReplay?: boolean; exchanges?: (given: Exchanges, onRefused: () => void) => Exchanges } = {},
+  }: { clock?: Clock; isReplay?: boolean; exchanges?: (given: Markets, onRefused: () => void) => Markets } = {},
 ) {
   const published: number[] = [];
   const links: (number | null)[][] = [];
@@ -34,7 +36,7 @@ function feedOn(
       }
     },
   } as Deps["bus"];
-  const exchanges = seen({ marketData: () => venue } as unknown as Exchanges, () => undefined);
+  const exchanges = seen({ marketData: () => venue }, () => undefined);
   const deps = { bus, exchanges, clock, failpoints: { hit: () => undefined } };
   const stop = new AbortController();
   const log = pino({ level: "silent" });

@@ -3,7 +3,7 @@ import type { VenueBar } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import type { BarQuery } from "#shared/exchange/exchange.ts";
+import type { BarQuery, Exchanges } from "#shared/exchange/exchange.ts";
 import { event, MARKET_BARS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { askUntilTold } from "./ask-until-told.ts";
@@ -11,7 +11,7 @@ import { chain } from "./bar-chain.ts";
 import type { Silence } from "./silence.ts";
 
 export interface BarFeedOptions {
-  deps: Pick<Deps, "bus" | "clock" | "exchanges" | "failpoints">;
+  deps: Pick<Deps, "bus" | "clock" | "failpoints"> & { exchanges: Pick<Exchanges, "marketData"> };
   log: Logger;
   instrument: Instrument;
   timeFrame: TimeFrame;

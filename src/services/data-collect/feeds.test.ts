@@ -1,16 +1,16 @@
 import { expect, test } from "bun:test";
 import { pino } from "pino";
 import { createManualClock } from "#shared/clock/manual.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { Feeds } from "./feeds.ts";
-import type { Instruments } from "./instruments.ts";
 
 const refusal = () => Promise.reject(new AppError("VENUE_REFUSED", "permanent", "The venue refuses."));
 
 /** Compares once a second what runs with what is wanted, for so long; the lines of the log. */
-async function follow(seconds: number, get: () => Promise<unknown>) {
+async function follow(seconds: number, get: () => Promise<Instrument>) {
   const clock = createManualClock();
   const lines: { msg: string; pauseMs?: number; failures?: number }[] = [];
   const deps = {
@@ -20,7 +20,9 @@ async function follow(seconds: number, get: () => Promise<unknown>) {
     clock,
   };
   const log = pino({ level: "warn" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
-  const feeds = new Feeds(deps as unknown as Deps, log, { get } as unknown as Instruments, 2_000);
+  const instruments = { get, status: () => null };
+  // A feed that does not begin uses no other port.
+  const feeds = new Feeds(deps as unknown as Deps, log, instruments, 2_000);
   feeds.own({ group: "data-collect", partition: 1, role: "r", epoch: 1, signal: new AbortController().signal });
   for (let second = 0; second < seconds; second += 1) {
     await feeds.sync();

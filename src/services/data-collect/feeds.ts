@@ -42,7 +42,7 @@ interface RunningFeed {
 export class Feeds {
   readonly #deps: Deps;
   readonly #log: Logger;
-  readonly #instruments: Instruments;
+  readonly #instruments: Pick<Instruments, "get" | "status">;
   readonly #owned = new Map<number, OwnedUnit>();
   readonly #running = new Map<string, RunningFeed>();
   readonly #wanted = new Map<string, WantedFeed>();
@@ -51,7 +51,7 @@ export class Feeds {
   constructor(
     deps: Deps,
     log: Logger,
-    instruments: Instruments,
+    instruments: Pick<Instruments, "get" | "status">,
     private readonly staleAfterMs: number,
   ) {
     this.#deps = deps;

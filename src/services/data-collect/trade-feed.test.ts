@@ -3,7 +3,6 @@ import { pino } from "pino";
 import { createManualClock, type ManualClock } from "#shared/clock/manual.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { VenueTrade } from "#shared/domain/candle.ts";
-import type { Exchanges } from "#shared/exchange/exchange.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { FakeVenue, tradeOf } from "./data-collect.fixture.ts";
@@ -27,7 +26,7 @@ beforeEach(async () => {
       for (const { data } of events) published.add((data as VenueTrade).tradeId);
     },
   } as Deps["bus"];
-  const deps = { bus, clock, exchanges: { marketData: () => venue } as unknown as Exchanges };
+  const deps = { bus, clock, exchanges: { marketData: () => venue } };
   const log = pino({ level: "silent" });
   feed = new TradeFeed({ deps, log, instrument: spx, quietAfterMs: 6_000, signal: stop.signal });
   running = feed.run();

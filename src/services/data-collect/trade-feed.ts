@@ -2,13 +2,14 @@ import type { Logger } from "pino";
 import type { VenueTrade } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
+import type { Exchanges } from "#shared/exchange/exchange.ts";
 import { event, MARKET_TRADES } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { askUntilTold } from "./ask-until-told.ts";
 import { createSilence, type Silence } from "./silence.ts";
 
 export interface TradeFeedOptions {
-  deps: Pick<Deps, "bus" | "clock" | "exchanges">;
+  deps: Pick<Deps, "bus" | "clock"> & { exchanges: Pick<Exchanges, "marketData"> };
   log: Logger;
   instrument: Instrument;
   /** How long no trade may come before the venue is asked for its newest. A market may be quiet: later ones come with pauses that grow. */

@@ -6,7 +6,10 @@ import type { Exchanges, VenueMarketData } from "#shared/exchange/exchange.ts";
 export type OnRefused = (bar: VenueBar, reason: string) => void;
 
 /** The venues without the bars and listed trades that no event can carry: one of them would hold up all that come behind it. */
-export function usableMarket(exchanges: Exchanges, onRefused: OnRefused): Exchanges {
+export function usableMarket<Markets extends Pick<Exchanges, "marketData">>(
+  exchanges: Markets,
+  onRefused: OnRefused,
+): Markets {
   return { ...exchanges, marketData: (venue) => usable(exchanges.marketData(venue), onRefused) };
 }
 

@@ -21,7 +21,7 @@ import { noFailpoints } from "#shared/service/create-failpoints.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { threadHostOf } from "#shared/strategy-threads/thread-host.fixture.ts";
 import { flip } from "#strategies/flip.ts";
-import { candleOf, runRow, shardSession, untilCandle, type World } from "./executor.fixture.ts";
+import { candleOf, runRow, shardSession, untilStored } from "./executor.fixture.ts";
 import { strategyExecutor } from "./index.ts";
 
 const log = pino({ level: "silent" });
@@ -110,7 +110,7 @@ test("over the real bus: a session is warmed up, trades, and goes on with the ne
     handle: (events) =>
       void signals.push(...events.filter((one) => one.type === "signal.created").map(({ data }) => data)),
   });
-  const world = { database } as World;
+  const world = { database };
   const id = crypto.randomUUID();
   const base = { id, partition: bus.partitionOf(id), strategy: flip.name, strategyVersion: flip.version };
   const session = shardSession({ ...base, state: "STARTING" });
@@ -136,14 +136,14 @@ test("over the real bus: a session is warmed up, trades, and goes on with the ne
   });
   await until(async () => ((await runRow(world, id)) as unknown as { held: string })?.held !== "0");
   await show(bus, candleOf(2, "101"), async () => signals.length === 2);
-  await untilCandle(world, id, 2);
+  await untilStored(world, id, 2);
   expect(signals.map(({ number, candleN, intent }) => [number, candleN, intent.kind])).toEqual([
     [1, 1, "enter"],
     [2, 2, "exit"],
   ]);
   // Nobody publishes it: market-data has it, and is asked.
   candles.push(candleOf(3, "102"));
-  await untilCandle(world, id, 3);
+  await untilStored(world, id, 3);
   await watching.close();
 }, 30_000);
 

@@ -47,7 +47,16 @@ beforeEach(async () => {
   await folder.write("late", bodyOf(`if (bar.n === ${BAD}) void Promise.reject(new Error("too late"));`));
   await folder.write("speaks", bodyOf('throw new Error(`bad \\ud800 \\0 ${"x".repeat(3e6)}`)'));
   host = threadHostOf([folder.path], { threads: 2 });
-  world = { database, candles: [], published: [], failpoint: () => undefined, failures: 0, strategies: [], host };
+  world = {
+    database,
+    candles: [],
+    published: [],
+    committing: new Set(),
+    failpoint: () => undefined,
+    failures: 0,
+    strategies: [],
+    host,
+  };
 });
 afterEach(async () => {
   await replica.kill();

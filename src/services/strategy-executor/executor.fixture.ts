@@ -3,6 +3,7 @@ import type { Bus, BusEvent, OutgoingEvent, OwnedUnit, SubscribeOptions, TailOpt
 import type { Clock } from "#shared/clock/clock.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
+import type { Db, Tx } from "#shared/db/db.ts";
 import type { TestDatabase } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { sessionOf } from "#shared/domain/domain.fixture.ts";
@@ -47,6 +48,8 @@ export interface World {
   candles: Candle[];
   /** Events that were committed. */
   published: OutgoingEvent[];
+  /** Transactions of all replicas whose work is done and that commit. */
+  committing: Set<Promise<void>>;
   /** Called in the executor's open transaction; what it throws ends the transaction. */
   failpoint: (context: FailpointContext) => void;
   /** How often market-data still fails. */
@@ -107,7 +110,7 @@ export function signalsOf(world: World, sessionId: string): Signal[] {
 }
 
 /** The row of a run. */
-export async function runRow(world: World, sessionId: string) {
+export async function runRow(world: Pick<World, "database">, sessionId: string) {
   const rows = await world.database.db.sql<
     {
       phase: string;
@@ -121,12 +124,19 @@ export async function runRow(world: World, sessionId: string) {
   return rows[0] ?? null;
 }
 
-export const untilCandle = (world: World, sessionId: string, n: number) =>
+/** Waits until a run's row has come to a candle. What was published with it may not be told yet. */
+export const untilStored = (world: Pick<World, "database">, sessionId: string, n: number) =>
   until(async () => (await runRow(world, sessionId))?.candle_n === n);
+
+/** The same, and until no process commits: what was published with it is told, since each hears of its commit after others can see it. */
+export async function untilCandle(world: World, sessionId: string, n: number): Promise<void> {
+  await untilStored(world, sessionId, n);
+  await Promise.all(world.committing);
+}
 
 /** Starts a replica that owns the partition, with a new epoch. */
 export async function startReplica(world: World): Promise<Replica> {
-  const { db } = world.database;
+  const db = watched(world);
   const log = pino({ level: "silent" });
   const clock = world.clock ?? systemClock;
   const leader = createLeader({ db, lock: FREE, clock: systemClock, log, leaseMs: 30_000 });
@@ -185,6 +195,25 @@ export async function startReplica(world: World): Promise<Replica> {
       await leadership.release();
       await leader.close();
       await queue.close();
+    },
+  };
+}
+
+/** The database, of which the world knows the transactions that commit. */
+function watched({ database: { db }, committing }: World): Db {
+  return {
+    ...db,
+    async transaction(body, options) {
+      const ended = Promise.withResolvers<void>();
+      const watchedBody = async (tx: Tx) => {
+        const value = await body(tx);
+        committing.add(ended.promise);
+        return value;
+      };
+      return db.transaction(watchedBody, options).finally(() => {
+        committing.delete(ended.promise);
+        ended.resolve();
+      });
     },
   };
 }

@@ -60,6 +60,7 @@ beforeEach(() => {
     database,
     candles: [],
     published: [],
+    committing: new Set(),
     failpoint: () => undefined,
     failures: 0,
     strategies: [scripted, tick],

@@ -19,6 +19,7 @@ import {
   signalsOf,
   startReplica,
   untilCandle,
+  untilStored,
   type World,
 } from "./executor.fixture.ts";
 import { GroupCommits } from "./group-commits.ts";
@@ -58,6 +59,7 @@ beforeEach(() => {
     database,
     candles: [],
     published: [],
+    committing: new Set(),
     failpoint: () => undefined,
     failures: 0,
     strategies: [longAtTwo],
@@ -121,7 +123,7 @@ test("a session whose row someone holds keeps none of the others, and goes on on
   });
   await taken.promise;
   showSecond();
-  await Promise.all(IDS.filter((id) => id !== held).map((id) => untilCandle(world, id, 2)));
+  await Promise.all(IDS.filter((id) => id !== held).map((id) => untilStored(world, id, 2)));
   expect(await runRow(world, held)).toMatchObject({ candle_n: 1 });
   free.resolve();
   await holding;
@@ -143,7 +145,7 @@ test("a session whose lane someone holds keeps none of the others", async () => 
   await taken.promise;
   const beganMs = performance.now();
   showSecond();
-  await Promise.all(IDS.filter((id) => id !== held).map((id) => untilCandle(world, id, 2)));
+  await Promise.all(IDS.filter((id) => id !== held).map((id) => untilStored(world, id, 2)));
   // Shorter than the server waits for a lock: nobody has waited for it.
   expect(performance.now() - beganMs).toBeLessThan(3_500);
   expect(await runRow(world, held)).toMatchObject({ candle_n: 1 });

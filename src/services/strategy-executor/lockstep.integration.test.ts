@@ -93,6 +93,7 @@ test("with leaders that die in their transactions, its orders are the backtest's
     database,
     candles: [],
     published: [],
+    committing: new Set(),
     failpoint: () => undefined,
     failures: 0,
     strategies: [smaCross],

@@ -40,6 +40,7 @@ test("a session stays busy until all orders of its signal have ended, also acros
     database,
     candles: [],
     published: [],
+    committing: new Set(),
     failpoint: () => undefined,
     failures: 0,
     strategies: [flip],

@@ -44,7 +44,7 @@ beforeAll(async () => {
 });
 afterAll(async () => database.drop());
 beforeEach(() => {
-  const quiet = { published: [], failpoint: () => undefined, failures: 0 };
+  const quiet = { published: [], committing: new Set<Promise<void>>(), failpoint: () => undefined, failures: 0 };
   world = { database, candles: [], strategies: [scripted], ...quiet };
 });
 afterEach(async () => {

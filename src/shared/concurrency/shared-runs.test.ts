@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { SharedRuns } from "./shared-runs.ts";
 
 /** Work that ends when it is told to; each answers its number. */
@@ -35,7 +36,7 @@ test("one that fails is the failure of who shared it alone, and keys know nothin
   const next = runs.run("a", work);
   const other = runs.run("b", work);
   ends[0]?.(new Error("on purpose"));
-  expect(failing).rejects.toThrow("on purpose");
+  expect(await failureOf(failing)).toBe("Error: on purpose");
   ends[1]?.(7);
   expect(await other).toBe(7);
   await Bun.sleep(1);

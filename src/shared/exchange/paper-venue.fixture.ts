@@ -5,6 +5,19 @@ import { execPath } from "node:process";
 import { z } from "zod";
 import { systemClock } from "#shared/clock/system.ts";
 
+/** A market of the simulated venue that makes up its trades, whose account has 100,000 USDT. */
+export const MADE_UP_MARKET = {
+  id: "made-up",
+  symbol: "BTC/USDT",
+  pace: "synthetic",
+  startPrice: "30000",
+  tradeEveryMs: 100,
+  historyBars: 20,
+  rules: { priceStep: "0.01", sizeStep: "0.00001", minSize: "0.00001", minNotional: "5" },
+  fees: { maker: "0.0005", taker: "0.001" },
+  account: { apiKey: "key", secret: "secret", balances: { USDT: "100000" } },
+};
+
 const ROOT = resolve(import.meta.dir, "../../..");
 
 /** The simulated venue as a process of its own, as it is started for real: none of its code is known here. */

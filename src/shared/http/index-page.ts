@@ -2,7 +2,7 @@ import { escaped, pageOf } from "./html.ts";
 import { type OpenApiDocument, type Operation, PROCESS } from "./openapi-document.ts";
 
 const LINKS = [
-  ["/openapi", "the API of these services, to read"],
+  ["/openapi", "the API of these services, to read and to try"],
   ["/openapi.json", "the same for programs (OpenAPI 3.1)"],
   ["/readyz", "whether every service here takes work, and what it waits for"],
   ["/livez", "whether the process answers"],

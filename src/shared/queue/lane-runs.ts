@@ -41,19 +41,19 @@ export class LaneRuns {
 
   constructor(private readonly options: LaneRunsOptions) {}
 
-  get isFull(): boolean {
+  get #isFull(): boolean {
     return this.#running.size >= this.options.concurrency;
   }
 
   /** Resolves once a lane more may run. */
   async room(): Promise<void> {
-    while (this.isFull) await Promise.race(this.#running.values()).catch(() => undefined);
+    while (this.#isFull) await Promise.race(this.#running.values()).catch(() => undefined);
   }
 
   /** Follows a hint. False: there is no room. A lane that runs is left to its job, which looks again. */
   hint(lane: string, wakeId: string): boolean {
     if (this.#running.has(lane)) return true;
-    if (this.isFull || this.#isClosed) return false;
+    if (this.#isFull || this.#isClosed) return false;
     this.#countAlone();
     this.#hinted.add(lane);
     this.#begin(lane, false).then(
@@ -88,7 +88,7 @@ export class LaneRuns {
 
   async #work(lane: string, wakeId: string): Promise<TaskOutcome> {
     if (this.#hinted.delete(lane)) this.#tellRoom();
-    while (this.#running.has(lane) || this.isFull) {
+    while (this.#running.has(lane) || this.#isFull) {
       await (this.#running.get(lane) ?? this.room()).catch(() => undefined);
     }
     const ended = this.#taken(wakeId);

@@ -2,8 +2,9 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { rename, rm } from "node:fs/promises";
 import { pino } from "pino";
 import { until } from "#shared/clock/until.fixture.ts";
+import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { strategiesOfEachTest } from "./strategies-of-each-test.fixture.ts";
-import { barOf, bodyOf, failureOf, seatingOf, show } from "./thread-host.fixture.ts";
+import { barOf, bodyOf, seatingOf, show } from "./thread-host.fixture.ts";
 
 const at = strategiesOfEachTest();
 

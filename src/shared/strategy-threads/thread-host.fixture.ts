@@ -4,7 +4,6 @@ import { join } from "node:path";
 import process from "node:process";
 import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
-import { AppError } from "#shared/errors/app-error.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import type { StrategyBar } from "#shared/strategy/strategy.ts";
 import type { Seat, Seating, StrategyHost } from "./strategy-host.ts";
@@ -91,10 +90,3 @@ export function barOf(n: number, close = 100): StrategyBar {
 /** Shows a seat one bar each. */
 export const show = (seat: Seat, ...bars: readonly StrategyBar[]) =>
   seat.turn({ bars, mode: "all", size: "0", busy: false, warmUp: false });
-
-/** How something failed, as code and sentence. */
-export const failureOf = (work: Promise<unknown>) =>
-  work.then(
-    () => "nothing",
-    (error: unknown) => (error instanceof AppError ? `${error.code}: ${error.message}` : String(error)),
-  );

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "#shared/clock/system.ts";
+import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { strategiesOfEachTest } from "./strategies-of-each-test.fixture.ts";
 import type { Seat } from "./strategy-host.ts";
-import { barOf, bodyOf, failureOf, seatingOf, show } from "./thread-host.fixture.ts";
+import { barOf, bodyOf, seatingOf, show } from "./thread-host.fixture.ts";
 
 const at = strategiesOfEachTest();
 
