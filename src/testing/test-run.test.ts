@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { filesToRun } from "./test-run.ts";
+import { filesToRun, slowest } from "./test-run.ts";
 
 const UNIT = "src/demo/demo-compare.test.ts";
 const LONG = "src/e2e/demo-all-bars.full.test.ts";
@@ -24,4 +24,13 @@ describe("the test files that are run", () => {
       "Only long runs have all-bars in their path; --full plays them as well.",
     );
   });
+});
+
+test("the slowest files come first, as many as are asked for", () => {
+  const times = [
+    { file: "a.test.ts", seconds: 0.25 },
+    { file: "b.test.ts", seconds: 61.04 },
+    { file: "c.test.ts", seconds: 3 },
+  ];
+  expect(slowest(times, 2)).toEqual(["   61.0 s  b.test.ts", "    3.0 s  c.test.ts"]);
 });

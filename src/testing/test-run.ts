@@ -12,6 +12,17 @@ export interface Counts {
   failed: number;
 }
 
+/** How long a test file took. */
+export interface FileTime {
+  file: string;
+  seconds: number;
+}
+
+/** What the files of a run came to. */
+export interface Outcome extends Counts {
+  times: FileTime[];
+}
+
 /** Test files of one kind, run together. */
 export interface Stage {
   name: string;
@@ -151,8 +162,8 @@ function shortened(output: string): string {
 }
 
 /** Each file is a process of its own: what one leaves open or slows down is its own. */
-export async function runStage(stage: Stage, files: readonly string[], env: Record<string, string>): Promise<Counts> {
-  const total: Counts = { passed: 0, failed: 0 };
+export async function runStage(stage: Stage, files: readonly string[], env: Record<string, string>): Promise<Outcome> {
+  const total: Outcome = { passed: 0, failed: 0, times: [] };
   const waiting = files.filter((file) => stage.matches(file));
   if (waiting.length === 0) return total;
   const all = waiting.length;
@@ -168,7 +179,9 @@ export async function runStage(stage: Stage, files: readonly string[], env: Reco
       for (let file = waiting.shift(); file !== undefined && !ending; file = waiting.shift()) {
         running.add(file);
         const command = [process.execPath, "test", `./${file}`, "--timeout", "60000"];
+        const beganMs = performance.now();
         const outcome = await runCommand(command, env, stage.limitMs);
+        total.times.push({ file, seconds: (performance.now() - beganMs) / 1_000 });
         running.delete(file);
         const counts = countsOf(outcome);
         if (counts.failed > 0 && !ending) say(`\n${file}\n${shortened(outcome.output)}`);
@@ -181,4 +194,12 @@ export async function runStage(stage: Stage, files: readonly string[], env: Reco
     tell(line);
   });
   return total;
+}
+
+/** The slowest files, the slowest first, as lines to be read. */
+export function slowest(times: readonly FileTime[], most: number): string[] {
+  return times
+    .toSorted((left, right) => right.seconds - left.seconds)
+    .slice(0, most)
+    .map(({ file, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${file}`);
 }
