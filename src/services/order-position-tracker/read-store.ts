@@ -15,6 +15,27 @@ export async function readOrders({ sql }: Db, sessionId: SessionFilter, after: [
   return rows.map(({ data, created_at_ms }) => ({ order: data, createdAtMs: created_at_ms }));
 }
 
+/** One order. Null: there is none. */
+export async function readOrder({ sql }: Db, id: string): Promise<Order | null> {
+  const rows = await sql<{ data: Order }[]>`select data from order_position_tracker.orders where id = ${id}`;
+  return rows[0]?.data ?? null;
+}
+
+/** A change of an order, as it was published. */
+export interface OrderEventRow {
+  version: number;
+  type: string;
+  atMs: number;
+  data: unknown;
+}
+
+/** What has become of an order, oldest first. */
+export async function readOrderEvents({ sql }: Db, orderId: string): Promise<OrderEventRow[]> {
+  return await sql<OrderEventRow[]>`
+    select version, type, at_ms as "atMs", data from order_position_tracker.order_events
+    where order_id = ${orderId} order by version`;
+}
+
 /** Fills after the cursor (market time, trade id), oldest first. */
 export async function readFills(
   { sql }: Db,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { SharedRuns } from "#shared/concurrency/shared-runs.ts";
-import { type TradingState, tradingStateSchema } from "#shared/domain/account.ts";
-import { fillSchema, type Order, orderSchema } from "#shared/domain/order.ts";
+import { tradingStateSchema } from "#shared/domain/account.ts";
+import { fillSchema, orderSchema } from "#shared/domain/order.ts";
 import { countNumber, decimalText, epochMs, idText, ownId } from "#shared/domain/schemas.ts";
 import { AppError, sentenceOf } from "#shared/errors/app-error.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
@@ -11,12 +11,14 @@ import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.t
 import { problemSchema } from "#shared/http/problem.ts";
 import { positionSchema } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { balancesOf, heldAtVenue, ownedBySessions } from "./account/balances.ts";
+import { ownedBySessions, readAccountState } from "./account/account-store.ts";
+import { balancesOf, heldAtVenue } from "./account/balances.ts";
 import { beginEra } from "./account/era.ts";
-import { discardUnbooked, readUnbooked } from "./account/unbooked.ts";
-import type { Parts } from "./parts.ts";
-import { readEquity, readFills, readOrders, readPositions } from "./read-store.ts";
+import type { TrackerContext } from "./context.ts";
+import { readEquity, readFills, readOrder, readOrderEvents, readOrders, readPositions } from "./read-store.ts";
+import { discardUnbooked, readUnbooked } from "./record/unbooked-store.ts";
 import { closableHoldings } from "./session/holdings.ts";
+import { countOpenOrders } from "./session/session-store.ts";
 
 const filter = pageQuery.extend({ sessionId: ownId.optional().describe("Only of this session") });
 const orderEventSchema = z.object({
@@ -73,9 +75,9 @@ function notFound(what: string): AppError {
 }
 
 /** REST of order-position-tracker: orders with their events, fills, positions, accounts, equity. */
-export function createRoutes(parts: Parts) {
-  const { db } = parts.deps;
-  return accountRoutes(parts)
+export function createRoutes(context: TrackerContext) {
+  const { db } = context.deps;
+  return accountRoutes(context)
     .get(
       "/orders",
       async ({ query }) => {
@@ -89,15 +91,9 @@ export function createRoutes(parts: Parts) {
     .get(
       "/orders/:id",
       async ({ params }) => {
-        const [orders, events] = await Promise.all([
-          db.sql<{ data: Order }[]>`select data from order_position_tracker.orders where id = ${params.id}`,
-          db.sql<z.infer<typeof orderEventSchema>[]>`
-            select version, type, at_ms as "atMs", data from order_position_tracker.order_events
-            where order_id = ${params.id} order by version`,
-        ]);
-        const order = orders[0]?.data;
-        if (order === undefined) throw notFound("order");
-        return { ...order, events: [...events] };
+        const [order, events] = await Promise.all([readOrder(db, params.id), readOrderEvents(db, params.id)]);
+        if (order === null) throw notFound("order");
+        return { ...order, events };
       },
       {
         params: z.object({ id: ownId.describe("The order's id") }),
@@ -147,25 +143,22 @@ async function askVenue(account: VenueAccount): Promise<Held> {
   }
 }
 
-function accountRoutes(parts: Parts) {
-  const { deps } = parts;
+function accountRoutes(context: TrackerContext) {
+  const { deps } = context;
   const { db, exchanges } = deps;
   const venueBalances = new SharedRuns<Held>();
   const held = (id: string) => venueBalances.run(id, () => askVenue(exchanges.account(id)));
   type Asked = { atVenue: "true" | "false" };
   const read = async (id: string, venue: string, { atVenue }: Asked): Promise<z.infer<typeof accountSchema>> => {
-    const [there, states, owned] = await Promise.all([
+    const [there, state, owned] = await Promise.all([
       atVenue === "true" ? held(id) : { amounts: null, reason: null },
-      db.sql<{ trading_state: TradingState; state_reason: string | null; era: number }[]>`
-        select trading_state, state_reason, era from reference.accounts where id = ${id}`,
+      readAccountState(db, id),
       ownedBySessions(db, id),
     ]);
     return {
       id,
       venue,
-      tradingState: states[0]?.trading_state ?? "ACTIVE",
-      stateReason: states[0]?.state_reason ?? null,
-      era: states[0]?.era ?? 0,
+      ...state,
       balances: balancesOf(owned, there.amounts),
       balancesReason: there.reason,
     };
@@ -202,7 +195,7 @@ function accountRoutes(parts: Parts) {
       async ({ params }) => {
         const account = exchanges.accounts.find(({ id }) => id === params.id);
         if (account === undefined) throw notFound("account");
-        await beginEra(parts, account.id);
+        await beginEra(context, account.id);
         return read(account.id, account.venue, { atVenue: "false" });
       },
       {
@@ -222,12 +215,10 @@ function exposureRoutes(deps: Deps) {
     "/exposure",
     async ({ query }) => {
       const [open, held] = await Promise.all([
-        db.sql<{ count: number }[]>`
-            select count(*)::int as count from order_position_tracker.orders
-            where session_id = ${query.sessionId} and is_open`,
+        countOpenOrders(db, query.sessionId),
         closableHoldings(db, query.sessionId),
       ]);
-      return { openOrders: open[0]?.count ?? 0, positions: held.length };
+      return { openOrders: open, positions: held.length };
     },
     {
       query: z.strictObject({ sessionId: ownId.describe("Of this session") }),

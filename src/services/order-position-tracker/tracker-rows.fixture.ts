@@ -9,10 +9,10 @@ import { orderIdOf } from "#shared/orders/order-id.ts";
 import { type Desk, deskSession, tellSession, type World } from "./tracker.fixture.ts";
 
 /** A connector of which some parts are others. */
-export function changed(account: VenueAccount, parts: Partial<VenueAccount>): VenueAccount {
+export function changed(account: VenueAccount, context: Partial<VenueAccount>): VenueAccount {
   return new Proxy(account, {
     get(target, name: keyof VenueAccount) {
-      const part = parts[name] ?? target[name];
+      const part = context[name] ?? target[name];
       return typeof part === "function" ? part.bind(target) : part;
     },
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
-import { readFillCursor } from "./account/fill-cursor.ts";
+import { readFillCursor } from "./account/fill-cursor-store.ts";
 import { type Desk, useDesks, type World } from "./tracker.fixture.ts";
 import {
   alertsAbout,

@@ -18,10 +18,10 @@ interface Step {
 /** What books are kept by, and what ends them. */
 export const BOOK_TOPICS = [ORDERS, SESSIONS] as const;
 type BookEvent = EventOf<(typeof BOOK_TOPICS)[number]>;
-type OrderEvent = EventOf<typeof ORDERS>;
+type PublishedOrderEvent = EventOf<typeof ORDERS>;
 
 /** Whether an event moves money or a reservation (a fill, an order's end), or tells whether the venue takes exits. */
-export function concernsBook(event: BookEvent): event is OrderEvent {
+export function concernsBook(event: BookEvent): event is PublishedOrderEvent {
   if (event.topic !== ORDERS.name) return false;
   const { order } = event.data;
   return event.type === "order.filled" || isTerminal(order.state) || concernsExits(order);
@@ -83,7 +83,7 @@ async function tellRefused(
   await raiseAlert(tx, deps, { ...alert, text: sayRefused(refused), data });
 }
 
-function readStep({ type, data }: OrderEvent): Step {
+function readStep({ type, data }: PublishedOrderEvent): Step {
   return { order: data.order, fill: type === "order.filled" ? data.fill : null };
 }
 

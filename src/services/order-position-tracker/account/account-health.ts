@@ -1,9 +1,9 @@
-import type { Parts } from "#services/order-position-tracker/parts.ts";
-import type { Db } from "#shared/db/db.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { DEGRADATIONS, type Degradation, type DegradationCode } from "#shared/domain/degradation.ts";
 import { hasCode, sentenceOf } from "#shared/errors/app-error.ts";
 import { type BookGap, sayGap } from "#shared/risk/book-rule.ts";
 import { reportDegraded } from "#shared/session-health/report-degraded.ts";
+import { sessionsAtWork } from "./account-store.ts";
 import type { Fence } from "./reconcile.ts";
 
 /** What of an account's sessions its leader knows to be missing. */
@@ -22,17 +22,8 @@ interface Trouble {
   reason: string;
 }
 
-interface SessionRow {
-  id: string;
-  run: number;
-  instrument_id: string;
-  degraded: Degradation[];
-  /** What its book is known to lack. */
-  gap: BookGap | null;
-}
-
-export function createAccountHealth(parts: Parts, accountId: string, fence: Fence): AccountHealth {
-  const { deps, settings } = parts;
+export function createAccountHealth(context: TrackerContext, accountId: string, fence: Fence): AccountHealth {
+  const { deps, settings } = context;
   const { clock, exchanges } = deps;
   const afterMs = settings.R3_ORDER_POSITION_TRACKER_DEGRADED_AFTER_MS;
   const { venue } = exchanges.account(accountId);
@@ -97,14 +88,6 @@ export function createAccountHealth(parts: Parts, accountId: string, fence: Fenc
       }
     },
   };
-}
-
-async function sessionsAtWork({ sql }: Db, accountId: string): Promise<SessionRow[]> {
-  return await sql<SessionRow[]>`
-    select id, run, session -> 'instrumentIds' ->> 0 as instrument_id, session -> 'degraded' as degraded,
-      (select to_jsonb(b) from reference.incomplete_books b where b.session_id = s.id) as gap
-    from reference.sessions s
-    where account_id = ${accountId} and state in ('STARTING', 'RUNNING', 'PAUSED', 'STOPPING') order by id`;
 }
 
 /** Whoever leads: it is a row. */

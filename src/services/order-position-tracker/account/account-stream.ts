@@ -1,15 +1,15 @@
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { anyOrderOpen } from "#services/order-position-tracker/orders/order-store.ts";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import { createBookAgain } from "#services/order-position-tracker/record/book-again.ts";
 import { findFaultsWithPosition } from "#services/order-position-tracker/session/fault-watch.ts";
 import { hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import type { Leadership } from "#shared/leader/leader.ts";
 import { createAccountHealth } from "./account-health.ts";
 import { createBalanceWatch } from "./balances.ts";
-import { createBell } from "./bell.ts";
-import { createBookAgain } from "./book-again.ts";
 import { ExecutionInbox } from "./execution-inbox.ts";
-import { followedInstruments } from "./fill-cursor.ts";
+import { followedInstruments } from "./fill-cursor-store.ts";
 import { type Fence, reconcileInstrument } from "./reconcile.ts";
+import { createWakeUp } from "./wake-up.ts";
 
 /** The role of who follows an account's user stream. */
 export function accountRole(accountId: string): string {
@@ -17,26 +17,30 @@ export function accountRole(accountId: string): string {
 }
 
 /** Follows an account while it is led: user stream and reconciliation. Ends when the leadership does. */
-export async function followAccount(parts: Parts, accountId: string, leadership: Leadership): Promise<void> {
-  const { deps } = parts;
+export async function followAccount(context: TrackerContext, accountId: string, leadership: Leadership): Promise<void> {
+  const { deps } = context;
   const { signal } = leadership;
-  const wants = createBell(signal);
+  const due = createWakeUp(deps.clock, signal);
   const fence: Fence = (tx) => deps.leader.fence(tx, leadership.role, leadership.epoch);
-  const inbox = new ExecutionInbox(parts, { accountId, signal, fence, onLeftOut: wants.ring }, createBell(signal));
+  const inbox = new ExecutionInbox(
+    context,
+    { accountId, signal, fence, onLeftOut: due.wake },
+    createWakeUp(deps.clock, signal),
+  );
 
   const follow = deps.exchanges.account(accountId).follow({
     signal,
     onEvent: (accountEvent) => inbox.put(accountEvent),
-    onConnected: wants.ring,
+    onConnected: due.wake,
   });
 
-  const balances = createBalanceWatch(parts, accountId, fence);
-  const bookAgain = createBookAgain(parts, accountId, fence);
-  const health = createAccountHealth(parts, accountId, fence);
+  const balances = createBalanceWatch(context, accountId, fence);
+  const bookAgain = createBookAgain(context, accountId, fence);
+  const health = createAccountHealth(context, accountId, fence);
   const reconcile = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
-        health.compared(await reconcileAccount(parts, accountId, fence));
+        health.compared(await reconcileAccount(context, accountId, fence));
         await bookAgain.run();
         await balances.compare();
       } catch (error) {
@@ -45,12 +49,12 @@ export async function followAccount(parts: Parts, accountId: string, leadership:
       }
       try {
         await health.report();
-        await findFaultsWithPosition(parts, accountId, fence);
+        await findFaultsWithPosition(context, accountId, fence);
       } catch (error) {
         if (hasCode(error, "FENCED")) return;
         deps.log.warn({ accountId, error: messageOf(error) }, "what sessions run without not told, trying again");
       }
-      await wants.rung(await pauseMs(parts, accountId));
+      await due.woken(await pauseMs(context, accountId));
     }
   };
 
@@ -58,13 +62,17 @@ export async function followAccount(parts: Parts, accountId: string, leadership:
 }
 
 /** All instruments of an account, each by itself: one that can not be compared keeps none of the others. Gives those, each with why. */
-async function reconcileAccount(parts: Parts, accountId: string, fence: Fence): Promise<Map<string, string>> {
-  const { deps, serverClocks, instruments } = parts;
+async function reconcileAccount(
+  context: TrackerContext,
+  accountId: string,
+  fence: Fence,
+): Promise<Map<string, string>> {
+  const { deps, serverClocks, instruments } = context;
   const failed = new Map<string, string>();
   await serverClocks.measure(accountId);
   for (const instrumentId of await followedInstruments(deps.db, accountId)) {
     try {
-      await reconcileInstrument(parts, accountId, await instruments.byId(instrumentId), fence);
+      await reconcileInstrument(context, accountId, await instruments.byId(instrumentId), fence);
     } catch (error) {
       if (hasCode(error, "FENCED")) throw error;
       failed.set(instrumentId, sentenceOf(error));
@@ -74,7 +82,7 @@ async function reconcileAccount(parts: Parts, accountId: string, fence: Fence): 
   return failed;
 }
 
-async function pauseMs({ deps, settings }: Parts, accountId: string): Promise<number> {
+async function pauseMs({ deps, settings }: TrackerContext, accountId: string): Promise<number> {
   try {
     return (await anyOrderOpen(deps.db, accountId))
       ? settings.R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { createRoutes } from "#services/order-position-tracker/routes.ts";
 import {
   type Desk,
@@ -59,7 +59,7 @@ async function rest(path: string, account: Pick<VenueAccount, "balances"> = desk
   const exchanges = { accounts: [{ id: desk.marketId, venue: desk.marketId }], account: () => account };
   const deps = { db: world.database.db, exchanges, log: pino({ level: "silent" }) };
   const url = `http://localhost/api/order-position-tracker${path}`;
-  const answer = await createRoutes({ deps } as unknown as Parts).handle(new Request(url));
+  const answer = await createRoutes({ deps } as unknown as TrackerContext).handle(new Request(url));
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
 }
 

@@ -1,41 +1,11 @@
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { anyOrderOpen } from "#services/order-position-tracker/orders/order-store.ts";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
-import type { Sql, Tx } from "#shared/db/db.ts";
-import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
+import type { Tx } from "#shared/db/db.ts";
+import { decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
+import { type Amounts, openMismatches, ownedBySessions } from "./account-store.ts";
 import type { Fence } from "./reconcile.ts";
-
-/** Amounts by asset, exact. */
-type Amounts = ReadonlyMap<string, Decimal>;
-
-/** What the sessions of an account own by their ledgers. A deleted session owns nothing any more. */
-export async function ownedBySessions({ sql }: { sql: Sql }, accountId: string): Promise<Amounts> {
-  const rows = await sql<{ asset: string; amount: string }[]>`
-    select b.asset, sum(b.amount) as amount from order_position_tracker.balances b
-    where b.account_id = ${accountId}
-      and not exists (select 1 from reference.sessions s where s.id = b.session_id and s.state = 'DELETED')
-    group by b.asset order by b.asset`;
-  return new Map(rows.map(({ asset, amount }) => [asset, decimal(amount)]));
-}
-
-/** What is booked of one asset of an account. */
-interface Booked {
-  /** What its sessions own; a deleted one owns nothing any more. */
-  owned: Decimal;
-  /** What executions have taken of it in all, which only grows. */
-  spent: Decimal;
-}
-
-/** As of one moment. */
-export async function bookedOf({ sql }: { sql: Sql }, accountId: string, asset: string): Promise<Booked> {
-  const [row] = await sql<{ owned: string; spent: string }[]>`
-    select coalesce(sum(b.amount) filter (where s.state is distinct from 'DELETED'), 0) as owned,
-      coalesce(sum(b.spent), 0) as spent
-    from order_position_tracker.balances b left join reference.sessions s on s.id = b.session_id
-    where b.account_id = ${accountId} and b.asset = ${asset}`;
-  return { owned: decimal(row?.owned ?? "0"), spent: decimal(row?.spent ?? "0") };
-}
 
 /** What the account has at its venue, free or locked by its orders. */
 export async function heldAtVenue(account: VenueAccount): Promise<Amounts> {
@@ -77,8 +47,12 @@ interface Shortfall {
  * overtaken by an execution. It is ended by the first reading without it. Where the venue has more, that is someone's own. Not
  * while an order is open: what it has executed may not be booked yet.
  */
-export function createBalanceWatch(parts: Parts, accountId: string, fence: Fence): { compare(): Promise<void> } {
-  const { deps } = parts;
+export function createBalanceWatch(
+  context: TrackerContext,
+  accountId: string,
+  fence: Fence,
+): { compare(): Promise<void> } {
+  const { deps } = context;
   let before: readonly Shortfall[] = [];
 
   /** Null: nothing can be said now. */
@@ -99,13 +73,13 @@ export function createBalanceWatch(parts: Parts, accountId: string, fence: Fence
       const twice = (now ?? []).filter((one) => before.some((other) => Bun.deepEquals(one, other)));
       before = now ?? [];
       if (now === null) return;
-      const over = (await openScopes(deps.db, accountId)).filter((scope) => {
+      const over = (await openMismatches(deps.db, accountId)).filter((scope) => {
         return !now.some(({ asset }) => scope === scopeOf(accountId, asset));
       });
       if (twice.length === 0 && over.length === 0) return;
       await deps.db.transaction(async (tx) => {
         await fence(tx);
-        for (const shortfall of twice) await raise(tx, parts, accountId, shortfall);
+        for (const shortfall of twice) await raise(tx, context, accountId, shortfall);
         for (const scope of over) await clearAlert(tx, deps, { scope, code: "BALANCE_MISMATCH" });
       });
     },
@@ -116,15 +90,7 @@ function scopeOf(accountId: string, asset: string): string {
   return `account:${accountId}/${asset}`;
 }
 
-/** Of the mismatches that are open. */
-async function openScopes({ sql }: { sql: Sql }, accountId: string): Promise<string[]> {
-  const rows = await sql<{ scope: string }[]>`
-    select scope from alerts.open
-    where code = 'BALANCE_MISMATCH' and data ->> 'accountId' = ${accountId} order by scope`;
-  return rows.map(({ scope }) => scope);
-}
-
-async function raise(tx: Tx, { deps }: Parts, accountId: string, shortfall: Shortfall): Promise<void> {
+async function raise(tx: Tx, { deps }: TrackerContext, accountId: string, shortfall: Shortfall): Promise<void> {
   const { asset, owned, held } = shortfall;
   await raiseAlert(tx, deps, {
     scope: scopeOf(accountId, asset),

@@ -1,12 +1,13 @@
-import { write } from "#services/order-position-tracker/money/book-store.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { absentInMs } from "#services/order-position-tracker/orders/resolve-order.ts";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import { write } from "#services/order-position-tracker/record/book-store.ts";
 import { clearAlert } from "#shared/alerts/alerts.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { VenueOrder } from "#shared/exchange/exchange.ts";
 import { NEW_ERA } from "#shared/orders/order-state.ts";
+import { activateInNewEra, closeHistory, lockHaltedEra, lockOpenOrders, readOpenOrders } from "./era-store.ts";
 import { alertOf, CODE } from "./new-ids.ts";
 
 /**
@@ -16,67 +17,51 @@ import { alertOf, CODE } from "./new-ids.ts";
  *
  * @throws AppError CONFLICT where its ids have not begun anew, or the venue may not list an order yet; the venue's failures.
  */
-export async function beginEra(parts: Parts, accountId: string): Promise<void> {
-  const { deps } = parts;
+export async function beginEra(context: TrackerContext, accountId: string): Promise<void> {
+  const { deps } = context;
   await readHalted(deps.db, accountId);
-  const known = await askForOpen(parts, accountId);
+  const known = await askForOpen(context, accountId);
   await deps.db.transaction(async (tx) => {
-    const { sql } = tx;
     const era = await readHalted(tx, accountId);
-    const before = `era${era}:`;
-    const open = await sql<{ data: Order }[]>`
-      select data from order_position_tracker.orders where account_id = ${accountId} and is_open order by id for update`;
-    const kept = open.filter(({ data }) => known.get(data.id) != null);
-    for (const { data } of open) if (!kept.some((one) => one.data === data)) await expire(tx, parts, data);
-    await sql`update order_position_tracker.fills set trade_id = ${before} || trade_id
-      where account_id = ${accountId} and trade_id not like 'era%'`;
-    await sql`update order_position_tracker.orders set venue_order_id = ${before} || venue_order_id
-      where account_id = ${accountId} and venue_order_id not like 'era%'`;
-    await sql`update order_position_tracker.orders set other_venue_order_ids = '{}'
-      where account_id = ${accountId} and other_venue_order_ids <> '{}'`;
-    await sql`update order_position_tracker.foreign_activity set venue_id = ${before} || venue_id
-      where account_id = ${accountId} and venue_id not like 'era%'`;
-    await sql`update order_position_tracker.unbooked set trade_id = ${before} || trade_id,
-        discard_reason = coalesce(discard_reason, ${`${NEW_ERA}: its history is closed.`})
-      where account_id = ${accountId} and trade_id not like 'era%'`;
-    await sql`update order_position_tracker.ledger set reference = ${before} || reference
-      where account_id = ${accountId} and kind in ('trade', 'fee') and reference not like 'era%'`;
-    await sql`update order_position_tracker.fill_cursors set trade_id = null, at_ms = null, reached_end = true
-      where account_id = ${accountId}`;
-    const orders = kept.map(({ data }) => {
-      const order = { ...data, venueOrderId: known.get(data.id)?.venueOrderId ?? null };
-      return { order, filledQuote: null };
+    const open = await lockOpenOrders(tx, accountId);
+    const kept = open.filter(({ id }) => known.get(id) != null);
+    for (const order of open) if (!kept.includes(order)) await expire(tx, context, order);
+    await closeHistory(tx, accountId, era);
+    const orders = kept.map((order) => {
+      return { order: { ...order, venueOrderId: known.get(order.id)?.venueOrderId ?? null }, filledQuote: null };
     });
     await write(tx, deps.clock.nowMs(), { orders });
-    await sql`update reference.accounts set trading_state = 'ACTIVE', state_reason = null, era = era + 1,
-      updated_at_ms = ${deps.clock.nowMs()} where id = ${accountId}`;
+    await activateInNewEra(tx, accountId, deps.clock.nowMs());
     await clearAlert(tx, deps, alertOf(accountId));
     tx.afterCommit(() => deps.log.info({ accountId, era: era + 1 }, "a new era of the account's ids"));
   });
 }
 
 /** The era of an account that is halted since its ids have begun anew; in a transaction its row is locked. */
-async function readHalted({ sql }: { sql: Sql }, accountId: string): Promise<number> {
-  const [account] = await sql<{ era: number }[]>`
-    select era from reference.accounts where id = ${accountId} and state_reason like ${`${CODE}:%`} for update`;
-  if (account !== undefined) return account.era;
+async function readHalted(db: { sql: Sql }, accountId: string): Promise<number> {
+  const era = await lockHaltedEra(db, accountId, CODE);
+  if (era !== null) return era;
   const message = `The account ${accountId} is not halted by ids that have begun anew.`;
   throw new AppError("CONFLICT", "permanent", message, { details: { accountId } });
 }
 
 /** What the venue knows of an account's open orders by our ids. An order that it may have and not list yet is waited for. */
-async function askForOpen(parts: Parts, accountId: string): Promise<Map<string, VenueOrder | null>> {
-  const { deps, instruments } = parts;
+async function askForOpen(context: TrackerContext, accountId: string): Promise<Map<string, VenueOrder | null>> {
+  const { deps, instruments } = context;
   const account = deps.exchanges.account(accountId);
-  const rows = await deps.db.sql<{ data: Order }[]>`
-    select data from order_position_tracker.orders where account_id = ${accountId} and is_open order by id`;
   const known = new Map<string, VenueOrder | null>();
-  for (const { data: order } of rows) {
+  for (const order of await readOpenOrders(deps.db, accountId)) {
     const { id, clientOrderId } = order;
     const askedAtMs = await account.serverTimeMs();
     const instrument = await instruments.byId(order.instrumentId);
     const found = await account.order({ instrument, clientOrderId });
-    const waitMs = absentInMs(parts, order, { askedAtMs, order: found, fills: [], doubtful: false, unreadable: false });
+    const waitMs = absentInMs(context, order, {
+      askedAtMs,
+      order: found,
+      fills: [],
+      doubtful: false,
+      unreadable: false,
+    });
     if (waitMs !== null && waitMs > 0) {
       const message = `The order ${clientOrderId} was sent a moment ago, and the venue may not list it yet: ask again in ${Math.ceil(waitMs / 1_000)} s.`;
       throw new AppError("CONFLICT", "permanent", message, { details: { accountId, clientOrderId, waitMs } });
@@ -86,7 +71,7 @@ async function askForOpen(parts: Parts, accountId: string): Promise<Map<string, 
   return known;
 }
 
-async function expire(tx: Tx, { recorder }: Parts, order: Order): Promise<void> {
+async function expire(tx: Tx, { recorder }: TrackerContext, order: Order): Promise<void> {
   const reason = `${NEW_ERA}: the venue's ids have begun anew, and what it knew of the order is gone.`;
   await recorder.change(tx, order, { kind: "state", to: "EXPIRED", reason });
 }

@@ -1,13 +1,13 @@
-import { reportForeign } from "#services/order-position-tracker/orders/foreign.ts";
-import type { OrderEvent } from "#services/order-position-tracker/orders/recorded-answers.ts";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
+import { reportForeign } from "#services/order-position-tracker/record/foreign.ts";
+import type { StreamedOrder } from "#services/order-position-tracker/record/recorded-answers.ts";
+import { failsByContent, keepUnbooked } from "#services/order-position-tracker/record/unbooked.ts";
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
 import { storableText } from "#shared/errors/storable-text.ts";
 import type { AccountEvent } from "#shared/exchange/exchange.ts";
-import type { Bell } from "./bell.ts";
 import type { Fence } from "./reconcile.ts";
-import { failsByContent, keepUnbooked } from "./unbooked.ts";
+import type { WakeUp } from "./wake-up.ts";
 
 /** Frames of an account that arrive within so many milliseconds are booked in one transaction. */
 const FRAMES_WITHIN_MS = 1;
@@ -28,29 +28,29 @@ export interface InboxOptions {
 
 /** What the user stream told and what is not booked yet, in order. */
 export class ExecutionInbox {
-  readonly #events: OrderEvent[] = [];
+  readonly #events: StreamedOrder[] = [];
   #tries = 0;
 
   constructor(
-    private readonly parts: Parts,
+    private readonly context: TrackerContext,
     private readonly options: InboxOptions,
-    private readonly news: Bell,
+    private readonly news: WakeUp,
   ) {}
 
   put(accountEvent: AccountEvent): void {
     if (accountEvent.kind !== "order") return;
     if (this.#events.length < MOST_WAITING) this.#events.push(accountEvent);
     else this.options.onLeftOut();
-    this.news.ring();
+    this.news.wake();
   }
 
   /** Books what comes until the account is led by someone else. */
   async book(): Promise<void> {
-    const { deps } = this.parts;
+    const { deps } = this.context;
     const { accountId, signal } = this.options;
     while (!signal.aborted) {
       if (this.#events.length === 0) {
-        await this.news.rung();
+        await this.news.woken();
         // What one commit of the venue has caused comes in several frames.
         await deps.clock.sleep(FRAMES_WITHIN_MS, signal);
       }
@@ -67,7 +67,7 @@ export class ExecutionInbox {
 
   /** What an answer has recorded needs no transaction; what one is recording is looked at again when that is over. */
   #leaveAnswersOut(): void {
-    const { answers } = this.parts;
+    const { answers } = this.context;
     const { accountId } = this.options;
     for (const event of this.#events.splice(0)) {
       const over = answers.underWay(accountId, event);
@@ -83,12 +83,12 @@ export class ExecutionInbox {
     const [first] = events;
     if (first === undefined) return;
     try {
-      await bookEvents(this.parts, this.options, events);
+      await bookEvents(this.context, this.options, events);
     } catch (error) {
       if (hasCode(error, "FENCED") || !failsByContent(error)) throw error;
       this.#tries += 1;
       if (!isAlone) throw error;
-      await leaveOut(this.parts, this.options, first, error);
+      await leaveOut(this.context, this.options, first, error);
       this.#tries = 0;
     }
     this.#events.splice(0, events.length);
@@ -97,18 +97,22 @@ export class ExecutionInbox {
 }
 
 /** These events in one transaction. A frozen old leader changes nothing: the fence comes first. */
-async function bookEvents(parts: Parts, options: InboxOptions, events: readonly OrderEvent[]): Promise<void> {
-  const { deps, recorder } = parts;
+async function bookEvents(
+  context: TrackerContext,
+  options: InboxOptions,
+  events: readonly StreamedOrder[],
+): Promise<void> {
+  const { deps, recorder } = context;
   const { accountId, fence } = options;
   const fills = events.flatMap(({ order, fill }) =>
     fill === undefined ? [] : [{ ...fill, clientOrderId: order.clientOrderId }],
   );
-  const word = await recorder.hear(accountId, { orders: events.map(({ order }) => order), fills });
+  const report = await recorder.prepare(accountId, { orders: events.map(({ order }) => order), fills });
   await deps.db.transaction(async (tx) => {
-    const [, recorded] = await Promise.all([fence(tx), recorder.record(tx, word)]);
-    await reportForeign(tx, parts, { accountId, foreign: recorded.foreign, silent: false });
+    const [, recorded] = await Promise.all([fence(tx), recorder.record(tx, report)]);
+    await reportForeign(tx, context, { accountId, foreign: recorded.foreign, silent: false });
     // The venue's list says whether it is so, or the frame was garbled.
-    if (word.unbookable.length > 0) tx.afterCommit(options.onLeftOut);
+    if (report.unbookable.length > 0) tx.afterCommit(options.onLeftOut);
     const first = recorded.fills[0];
     if (first === undefined) return;
     deps.failpoints.hit("tracker.fill-received", { order: first.order.number, sessionId: first.order.sessionId });
@@ -117,9 +121,9 @@ async function bookEvents(parts: Parts, options: InboxOptions, events: readonly 
 
 /** One event that can not be booked must not keep the later ones: a person is told, and the venue is asked for it anew. */
 async function leaveOut(
-  { deps, instruments }: Parts,
+  { deps, instruments }: TrackerContext,
   options: InboxOptions,
-  left: OrderEvent,
+  left: StreamedOrder,
   error: unknown,
 ): Promise<void> {
   const { accountId, fence, onLeftOut } = options;

@@ -17,7 +17,7 @@ import {
 } from "#services/order-position-tracker/tracker-rows.fixture.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { VenueFill } from "#shared/exchange/exchange.ts";
-import { readFillCursor } from "./fill-cursor.ts";
+import { readFillCursor } from "./fill-cursor-store.ts";
 
 let world: World;
 let desk: Desk;

@@ -1,5 +1,6 @@
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { haltAccount } from "./account-store.ts";
 
 export const CODE = "ACCOUNT_IDS_BEGAN_ANEW";
 
@@ -15,10 +16,7 @@ export async function haltForNewIds(
 ): Promise<void> {
   const reason = `${CODE}: the venue's ids of ${instrumentId} have begun anew, so that its executions can not be told from those of before.`;
   await deps.db.transaction(async (tx) => {
-    const changed = await tx.sql`
-      update reference.accounts set trading_state = 'HALTED', state_reason = ${reason}, updated_at_ms = ${deps.clock.nowMs()}
-      where id = ${accountId} and state_reason is null returning 1`;
-    if (changed.length === 0) return;
+    if (!(await haltAccount(tx, accountId, reason, deps.clock.nowMs()))) return;
     await raiseAlert(tx, deps, {
       ...alertOf(accountId),
       text: `The account ${accountId} is HALTED. ${reason} Where its test network was reset, POST /api/order-position-tracker/accounts/${accountId}/new-era takes what was before as closed and lets it trade again.`,

@@ -1,6 +1,4 @@
-import { beganAnew } from "#services/order-position-tracker/money/book-store.ts";
-import { attribute } from "#services/order-position-tracker/orders/attribute.ts";
-import { reportForeign } from "#services/order-position-tracker/orders/foreign.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { endIfLost } from "#services/order-position-tracker/orders/lost-order.ts";
 import {
   endedUnheard,
@@ -10,7 +8,11 @@ import {
   openOrders,
 } from "#services/order-position-tracker/orders/order-store.ts";
 import { fillsOfOrder } from "#services/order-position-tracker/orders/resolve-order.ts";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import { attribute } from "#services/order-position-tracker/record/attribute.ts";
+import { beganAnew } from "#services/order-position-tracker/record/book-store.ts";
+import { reportForeign } from "#services/order-position-tracker/record/foreign.ts";
+import { unseenOrders } from "#services/order-position-tracker/record/foreign-store.ts";
+import { failsByContent, keepUnbooked } from "#services/order-position-tracker/record/unbooked.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Order } from "#shared/domain/order.ts";
@@ -19,9 +21,8 @@ import { storableText } from "#shared/errors/storable-text.ts";
 import type { UnreadableFill, VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
-import { moveFillCursor, readFillCursor } from "./fill-cursor.ts";
+import { moveFillCursor, readFillCursor } from "./fill-cursor-store.ts";
 import { haltForNewIds } from "./new-ids.ts";
-import { failsByContent, keepUnbooked } from "./unbooked.ts";
 
 const PAGE = 500;
 
@@ -29,41 +30,46 @@ const PAGE = 500;
 export type Fence = (tx: Tx) => Promise<void>;
 
 /** Compares one instrument of an account with the venue: fills since the last that was read, then states of open orders. */
-export async function reconcileInstrument(parts: Parts, accountId: string, instrument: Instrument, fence: Fence) {
-  const account = parts.deps.exchanges.account(accountId);
-  await reconcileFills(parts, account, instrument, fence);
+export async function reconcileInstrument(
+  context: TrackerContext,
+  accountId: string,
+  instrument: Instrument,
+  fence: Fence,
+) {
+  const account = context.deps.exchanges.account(accountId);
+  await reconcileFills(context, account, instrument, fence);
   // The venue may execute between the two questions: then its states speak of fills that have to be read first.
   for (let round = 0; round < 3; round += 1) {
-    const incomplete = await reconcileStates(parts, account, instrument, fence);
+    const incomplete = await reconcileStates(context, account, instrument, fence);
     if (incomplete.length === 0) return;
-    await reconcileFills(parts, account, instrument, fence);
-    if (round > 0) await bookFillsOf(parts, account, { instrument, orders: incomplete, fence });
+    await reconcileFills(context, account, instrument, fence);
+    if (round > 0) await bookFillsOf(context, account, { instrument, orders: incomplete, fence });
   }
 }
 
 /** Fills that are not behind the cursor, although the venue speaks of them: they are asked for by their orders. */
 async function bookFillsOf(
-  { deps, recorder }: Parts,
+  { deps, recorder }: TrackerContext,
   account: VenueAccount,
   { instrument, orders, fence }: { instrument: Instrument; orders: readonly VenueOrder[]; fence: Fence },
 ): Promise<void> {
   for (const { venueOrderId, clientOrderId } of orders) {
     const fills = await fillsOfOrder(account, { instrument, venueOrderId, clientOrderId });
-    const word = await recorder.hear(account.accountId, { fills });
+    const report = await recorder.prepare(account.accountId, { fills });
     await deps.db.transaction(async (tx) => {
       await fence(tx);
-      await recorder.record(tx, word, { listed: true });
+      await recorder.record(tx, report, { listed: true });
     });
   }
 }
 
 async function reconcileFills(
-  parts: Parts,
+  context: TrackerContext,
   account: VenueAccount,
   instrument: Instrument,
   fence: Fence,
 ): Promise<void> {
-  const { deps } = parts;
+  const { deps } = context;
   const { accountId } = account;
   for (;;) {
     const cursor = await readFillCursor(deps.db, accountId, instrument.id);
@@ -79,7 +85,7 @@ async function reconcileFills(
     const isFirstReading = cursor?.reachedEnd !== true;
     if (fills.length + unreadable.length === 0 && !isFirstReading) return;
     const reachedEnd = page.rows < PAGE;
-    const { fills: told, open } = await attribute(parts, account, { instrument, fills, isHistory: isFirstReading });
+    const { fills: told, open } = await attribute(context, account, { instrument, fills, isHistory: isFirstReading });
     // What is not known to be anyone's yet is read again with the next reconciliation, and all behind it.
     const cut = told.findIndex(({ venueOrderId }) => open.has(venueOrderId));
     const isCut = cut >= 0;
@@ -88,7 +94,7 @@ async function reconcileFills(
     const atMs = known.findLast(({ tradeId }) => tradeId === to)?.atMs ?? null;
     const move = { accountId, instrumentId: instrument.id, from, to, atMs, reachedEnd };
     const reading = { fills: known, unreadable: isCut ? [] : unreadable, move, silent: isFirstReading };
-    await bookReading(parts, { instrument, fence, ...reading });
+    await bookReading(context, { instrument, fence, ...reading });
     if (reachedEnd || isCut) return;
   }
 }
@@ -104,44 +110,44 @@ interface Reading {
 }
 
 /** Books a reading in one transaction; where one of its fills cannot be booked, each in its own, and that one is kept as it is. */
-async function bookReading(parts: Parts, reading: Reading): Promise<void> {
-  const { deps } = parts;
+async function bookReading(context: TrackerContext, reading: Reading): Promise<void> {
+  const { deps } = context;
   try {
-    await bookAtOnce(parts, reading);
+    await bookAtOnce(context, reading);
   } catch (error) {
     if (hasCode(error, "FENCED") || !failsByContent(error)) throw error;
     const { move } = reading;
     let from = move.from;
     // First, where the cursor is: should this process die on the way, they are not passed over.
-    await bookAtOnce(parts, { ...reading, fills: [], move: { ...move, to: from, atMs: null, reachedEnd: false } });
+    await bookAtOnce(context, { ...reading, fills: [], move: { ...move, to: from, atMs: null, reachedEnd: false } });
     for (const fill of reading.fills) {
       const one = {
         ...reading,
         unreadable: [],
         move: { ...move, from, to: fill.tradeId, atMs: fill.atMs, reachedEnd: false },
       };
-      await bookAtOnce(parts, { ...one, fills: [fill] }).catch(async (cause: unknown) => {
+      await bookAtOnce(context, { ...one, fills: [fill] }).catch(async (cause: unknown) => {
         if (hasCode(cause, "FENCED") || !failsByContent(cause)) throw cause;
         deps.log.error({ tradeId: fill.tradeId, reason: messageOf(cause) }, "a fill can not be booked");
         const { tradeId, venueOrderId } = fill;
         const kept = { tradeId, venueOrderId, raw: JSON.stringify(fill), reason: storableText(cause) };
-        await bookAtOnce(parts, { ...one, fills: [], unreadable: [kept] });
+        await bookAtOnce(context, { ...one, fills: [], unreadable: [kept] });
       });
       from = fill.tradeId;
     }
-    await bookAtOnce(parts, { ...reading, fills: [], unreadable: [], move: { ...move, from } });
+    await bookAtOnce(context, { ...reading, fills: [], unreadable: [], move: { ...move, from } });
   }
 }
 
-async function bookAtOnce(parts: Parts, reading: Reading): Promise<void> {
-  const { deps, recorder } = parts;
+async function bookAtOnce(context: TrackerContext, reading: Reading): Promise<void> {
+  const { deps, recorder } = context;
   const { fills, unreadable, move, silent, instrument, fence } = reading;
   const { accountId } = move;
-  const word = await recorder.hear(accountId, { fills });
+  const report = await recorder.prepare(accountId, { fills });
   await deps.db.transaction(async (tx) => {
     await fence(tx);
-    const recorded = await recorder.record(tx, word, { silent, listed: true });
-    await reportForeign(tx, parts, { accountId, foreign: recorded.foreign, silent });
+    const recorded = await recorder.record(tx, report, { silent, listed: true });
+    await reportForeign(tx, context, { accountId, foreign: recorded.foreign, silent });
     for (const row of unreadable) await keepUnbooked(tx, deps, { accountId, instrument, row, silent, listed: true });
     await moveFillCursor(tx, move);
   });
@@ -151,12 +157,12 @@ const WITH_A_WORKER: ReadonlySet<string> = new Set(["INITIALIZED", "SUBMITTED", 
 
 /** Gives the orders that the venue has executed more of than is booked. */
 async function reconcileStates(
-  parts: Parts,
+  context: TrackerContext,
   account: VenueAccount,
   instrument: Instrument,
   fence: Fence,
 ): Promise<readonly VenueOrder[]> {
-  const { deps, recorder } = parts;
+  const { deps, recorder } = context;
   const { accountId } = account;
   const open = await openOrders(deps.db, accountId, instrument.id);
   const ours = open.filter(({ order }) => !WITH_A_WORKER.has(order.state));
@@ -168,21 +174,21 @@ async function reconcileStates(
     const { found, second } = await findOrder(account, instrument, { order, listed });
     if (second !== null) said.push(second);
     if (found === null) {
-      await missing(parts, account, { instrument, order, fence });
+      await missing(context, account, { instrument, order, fence });
       continue;
     }
     if (isMissing) known.push(order.id);
     if (readVenueOrder(order, found).kind !== "nothing") said.push(found);
   }
-  const { foreign, again } = await unexpectedOrders(parts, accountId, { instrument, listed });
+  const { foreign, again } = await unexpectedOrders(context, accountId, { instrument, listed });
   said.push(...again.filter((order) => !said.includes(order)));
   if (known.length + said.length + foreign.length > 0) {
-    const word = await recorder.hear(accountId, { orders: said });
+    const report = await recorder.prepare(accountId, { orders: said });
     await deps.db.transaction(async (tx) => {
       await fence(tx);
       await noteKnown(tx, known);
-      incomplete = (await recorder.record(tx, word)).incomplete;
-      await reportForeign(tx, parts, { accountId, foreign: { orders: foreign, fills: [] }, silent: false });
+      incomplete = (await recorder.record(tx, report)).incomplete;
+      await reportForeign(tx, context, { accountId, foreign: { orders: foreign, fills: [] }, silent: false });
     });
   }
   return incomplete;
@@ -205,22 +211,22 @@ async function findOrder(
 
 /** The venue does not know an order that is open here: what of it is in its list of fills is booked, and it may be lost. */
 async function missing(
-  parts: Parts,
+  context: TrackerContext,
   account: VenueAccount,
   { instrument, order, fence }: { instrument: Instrument; order: Order; fence: Fence },
 ): Promise<void> {
-  const { deps, recorder } = parts;
+  const { deps, recorder } = context;
   const { accountId, clientOrderId, venueOrderId } = order;
   // One that it has never accepted is with a worker: its cancel waits for the proof.
   if (venueOrderId === null) return;
   const askedAtMs = deps.clock.nowMs();
   const fills = await fillsOfOrder(account, { instrument, venueOrderId, clientOrderId });
-  const word = await recorder.hear(accountId, { fills });
+  const report = await recorder.prepare(accountId, { fills });
   await deps.db.transaction(async (tx) => {
     await fence(tx);
-    const recorded = await recorder.record(tx, word, { listed: true });
+    const recorded = await recorder.record(tx, report, { listed: true });
     const now = recorded.orders.get(order.id) ?? (await lockOrder(tx, order.id));
-    if (now !== null && !isTerminal(now.state)) await endIfLost(tx, parts, now, askedAtMs);
+    if (now !== null && !isTerminal(now.state)) await endIfLost(tx, context, now, askedAtMs);
   });
 }
 
@@ -229,7 +235,7 @@ async function missing(
  * and are not the order that is known by it, or one that has ended here by our word alone.
  */
 async function unexpectedOrders(
-  { deps }: Parts,
+  { deps }: TrackerContext,
   accountId: string,
   { instrument, listed }: { instrument: Instrument; listed: readonly VenueOrder[] },
 ): Promise<{ foreign: VenueOrder[]; again: VenueOrder[] }> {
@@ -244,8 +250,5 @@ async function unexpectedOrders(
   });
   const strange = listed.filter((order) => !known.client.has(order.clientOrderId));
   if (strange.length === 0) return { foreign: [], again };
-  const seen = await deps.db.sql<{ venue_id: string }[]>`
-    select venue_id from order_position_tracker.foreign_activity
-    where account_id = ${accountId} and kind = 'order' and venue_id = any(${strange.map((one) => one.venueOrderId)})`;
-  return { foreign: strange.filter((order) => !seen.some((row) => row.venue_id === order.venueOrderId)), again };
+  return { foreign: await unseenOrders(deps.db, accountId, strange), again };
 }

@@ -1,4 +1,4 @@
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { TradingState } from "#shared/domain/account.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
@@ -43,28 +43,28 @@ interface StandingRow {
  */
 export async function lockIntent(
   { sql }: Tx,
-  parts: Parts,
+  context: TrackerContext,
   { id, sessionId, accountId, instrumentId }: Pick<OrderRequest, "id" | "sessionId" | "accountId" | "instrumentId">,
 ): Promise<Standing> {
-  const { exchanges, clock } = parts.deps;
+  const { exchanges, clock } = context.deps;
   const addresses = exchanges.orderBanAddresses(accountId);
   const [row] = await sql<StandingRow[]>`
     select * from order_position_tracker.lock_intent(${sessionId}, ${accountId}, ${id}, ${instrumentId}, ${addresses},
       ${clock.nowMs()})`;
   if (row === undefined) throw new RangeError("A function gives one row.");
-  return standingOf(parts, row);
+  return standingOf(context, row);
 }
 
 /** The same for the order that a lane's first task asks to place. Null: it has none. */
-export async function lockNextIntent({ sql }: Tx, parts: Parts, lane: string): Promise<NextIntent | null> {
-  const { exchanges, clock } = parts.deps;
+export async function lockNextIntent({ sql }: Tx, context: TrackerContext, lane: string): Promise<NextIntent | null> {
+  const { exchanges, clock } = context.deps;
   const addresses = Object.fromEntries(exchanges.accounts.map(({ id }) => [id, exchanges.orderBanAddresses(id)]));
   const [row] = await sql<(StandingRow & { order_id: string | null })[]>`
     select * from order_position_tracker.next_intent(${PLACE_ORDER.queue}, ${lane}, ${sql.json(addresses)}, ${clock.nowMs()})`;
-  return row === undefined ? null : { orderId: row.order_id, standing: standingOf(parts, row) };
+  return row === undefined ? null : { orderId: row.order_id, standing: standingOf(context, row) };
 }
 
-function standingOf({ instruments }: Parts, row: StandingRow): Standing {
+function standingOf({ instruments }: TrackerContext, row: StandingRow): Standing {
   if (row.instrument !== null) instruments.learn(row.instrument);
   const { session_state: state, stop_policy: stopPolicy, gap } = row;
   return {
@@ -73,4 +73,13 @@ function standingOf({ instruments }: Parts, row: StandingRow): Standing {
     order: row.known,
     toldMs: row.ban_until_ms,
   };
+}
+
+/** How far the market of a session has come by what is stored: its equity and its fills. Null: neither is. */
+export async function lastMarketMs({ sql }: Tx, sessionId: string): Promise<number | null> {
+  const [row] = await sql<{ at_ms: number | null }[]>`
+    select greatest(
+      (select candle_close_at_ms from order_position_tracker.equity_cursors where session_id = ${sessionId}),
+      (select max(at_ms) from order_position_tracker.fills where session_id = ${sessionId})) as at_ms`;
+  return row?.at_ms ?? null;
 }

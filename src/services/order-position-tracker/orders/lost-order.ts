@@ -1,4 +1,4 @@
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
@@ -10,17 +10,17 @@ import { noteMissing } from "./order-store.ts";
  * that is not booked. An answer may be older than the order: it is over once all answers were so for longer than the venue's
  * lists may lag. The order is locked, and given as it is then.
  */
-export async function endIfLost(tx: Tx, parts: Parts, order: Order, askedAtMs: number): Promise<Order> {
-  const { deps, settings } = parts;
+export async function endIfLost(tx: Tx, context: TrackerContext, order: Order, askedAtMs: number): Promise<Order> {
+  const { deps, settings } = context;
   const { exchanges } = deps;
   const sinceMs = await noteMissing(tx, order.id, askedAtMs);
   const lagMs = exchanges.listLagMs(exchanges.account(order.accountId).venue);
   if (askedAtMs - sinceMs < lagMs + settings.R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS) return order;
-  return await endLost(tx, parts, order);
+  return await endLost(tx, context, order);
 }
 
 /** EXPIRED, and a person is told. What the venue may say of it later is booked all the same. */
-async function endLost(tx: Tx, { deps, recorder }: Parts, order: Order): Promise<Order> {
+async function endLost(tx: Tx, { deps, recorder }: TrackerContext, order: Order): Promise<Order> {
   const { id: orderId, sessionId, accountId, clientOrderId, venueOrderId } = order;
   const reason = `${LOST_AT_VENUE}: the venue had accepted it as ${venueOrderId ?? "an order"}, and knows it no more.`;
   const ended = await recorder.change(tx, order, { kind: "state", to: "EXPIRED", reason });

@@ -1,4 +1,4 @@
-import type { OrderKeys } from "#services/order-position-tracker/money/book-store.ts";
+import type { OrderKeys } from "#services/order-position-tracker/record/book-store.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { hasEndedUnheard } from "#shared/orders/order-state.ts";
@@ -99,4 +99,13 @@ export async function knownIds(
     client: new Set(rows.map((row) => row.client_order_id)),
     venue: new Set(rows.map((row) => row.venue_order_id).filter((id) => id !== null)),
   };
+}
+
+/** Notes that the venue has made a further order of an intent. False: that was noted before. */
+export async function noteSecondOrder({ sql }: Tx, id: string, venueOrderId: string): Promise<boolean> {
+  const rows = await sql`
+    update order_position_tracker.orders
+    set other_venue_order_ids = array_append(other_venue_order_ids, ${venueOrderId})
+    where id = ${id} and ${venueOrderId} <> all(other_venue_order_ids) returning 1`;
+  return rows.length > 0;
 }

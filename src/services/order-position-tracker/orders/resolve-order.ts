@@ -1,6 +1,7 @@
-import { readFillCursor } from "#services/order-position-tracker/account/fill-cursor.ts";
-import { mayBeUnbooked } from "#services/order-position-tracker/account/unbooked.ts";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import { readFillCursor } from "#services/order-position-tracker/account/fill-cursor-store.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
+import { attribute } from "#services/order-position-tracker/record/attribute.ts";
+import { mayBeUnbooked } from "#services/order-position-tracker/record/unbooked-store.ts";
 import { reportFault } from "#services/order-position-tracker/session/fault-watch.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Order } from "#shared/domain/order.ts";
@@ -8,11 +9,11 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { UnreadableFill, VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { ABSENT } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
-import { isExpired } from "#shared/risk/validity-rule.ts";
-import { attribute } from "./attribute.ts";
-import { lockIntent, type Standing } from "./intent-store.ts";
+import { lastMarketMs, lockIntent, type Standing } from "./intent-store.ts";
+import { whyNotSent } from "./may-send.ts";
+import { type NextMove, NOTHING } from "./next-move.ts";
 import { lockOrder } from "./order-store.ts";
-import { refuseBySession, refuseByState, settleTask } from "./settled.ts";
+import { settleTask } from "./settle-task.ts";
 
 /** What the venue knows of an order. `askedAtMs`: its server clock before it was asked. */
 export interface Trace {
@@ -30,29 +31,33 @@ export interface Trace {
  * its window, the allowed skew and the time by which the venue's lists may lag before the venue was asked for the order and
  * for fills, and both found nothing: only then can it not take effect any more, and had it, the lists would say so. An answer
  * about the order may be older than the list of fills, so that a fill of unknown origin is waited for until it is known
- * whose it is. Of one that can not be read that is never known: then the order is not sent again. Gives the order with a new
- * intent where it is to be sent again.
+ * whose it is. Of one that can not be read that is never known: then the order is not sent again.
  */
-export async function resolveOrder(lane: LeasedLane, parts: Parts, task: Task, order: Order): Promise<Order | null> {
-  const trace = await traceOrder(parts, order).catch((error: unknown) => messageOf(error));
+export async function resolveOrder(
+  lane: LeasedLane,
+  context: TrackerContext,
+  task: Task,
+  order: Order,
+): Promise<NextMove> {
+  const trace = await traceOrder(context, order).catch((error: unknown) => messageOf(error));
   if (typeof trace === "string") {
-    parts.deps.log.warn({ orderId: order.id, error: trace }, "order not resolved: the venue does not answer");
-    return putOff(lane, parts, task, order);
+    context.deps.log.warn({ orderId: order.id, error: trace }, "order not resolved: the venue does not answer");
+    return putOff(lane, context, task, order);
   }
   if (trace.order !== null || trace.fills.length > 0) {
     const said = { orders: trace.order === null ? [] : [trace.order], fills: trace.fills };
-    const word = await parts.recorder.hear(order.accountId, said);
+    const report = await context.recorder.prepare(order.accountId, said);
     const state = await lane.step(async (tx) => {
-      const recorded = await parts.recorder.record(tx, word, { listed: true });
-      return settleTask(tx, parts, task, recorded.orders.get(order.id) ?? order);
+      const recorded = await context.recorder.record(tx, report, { listed: true });
+      return settleTask(tx, context, task, recorded.orders.get(order.id) ?? order);
     });
-    parts.deps.log.info({ orderId: order.id, state }, "unknown order resolved");
-    return null;
+    context.deps.log.info({ orderId: order.id, state }, "unknown order resolved");
+    return NOTHING;
   }
-  const leftMs = absentInMs(parts, order, trace);
-  if (leftMs === null || leftMs > 0) return putOff(lane, parts, task, order, leftMs ?? undefined);
-  parts.deps.log.warn({ orderId: order.id, attempt: order.attempt }, "order proven absent at the venue");
-  return sendAgainOrReject(lane, parts, task, order, trace.unreadable ? MAY_BE_UNREADABLE : null);
+  const leftMs = absentInMs(context, order, trace);
+  if (leftMs === null || leftMs > 0) return putOff(lane, context, task, order, leftMs ?? undefined);
+  context.deps.log.warn({ orderId: order.id, attempt: order.attempt }, "order proven absent at the venue");
+  return sendAgainOrReject(lane, context, task, order, trace.unreadable ? MAY_BE_UNREADABLE : null);
 }
 
 const MAY_BE_UNREADABLE = `${ABSENT}: the venue knows no such order, and lists an execution that can not be read: it may be this order's, see GET /unbooked.`;
@@ -62,7 +67,7 @@ const MAY_BE_UNREADABLE = `${ABSENT}: the venue knows no such order, and lists a
  * the venue knows it.
  */
 export function absentInMs(
-  { deps, settings }: Pick<Parts, "deps" | "settings">,
+  { deps, settings }: Pick<TrackerContext, "deps" | "settings">,
   order: Order,
   trace: Trace,
 ): number | null {
@@ -79,9 +84,9 @@ export function absentInMs(
  * Asks the venue for an order and its fills; its server clock first. Where it does not know the order, the fills behind the
  * cursor are looked at: whose they are is asked for too.
  */
-export async function traceOrder(parts: Parts, order: Order): Promise<Trace> {
-  const account = parts.deps.exchanges.account(order.accountId);
-  const instrument = await parts.instruments.byId(order.instrumentId);
+export async function traceOrder(context: TrackerContext, order: Order): Promise<Trace> {
+  const account = context.deps.exchanges.account(order.accountId);
+  const instrument = await context.instruments.byId(order.instrumentId);
   const askedAtMs = await account.serverTimeMs();
   const { clientOrderId } = order;
   const found = await account.order({ instrument, clientOrderId });
@@ -92,7 +97,7 @@ export async function traceOrder(parts: Parts, order: Order): Promise<Trace> {
   }
   if (found !== null || own.length > 0)
     return { askedAtMs, order: found, fills: own, doubtful: false, unreadable: false };
-  return { askedAtMs, order: null, ...(await lookThroughFills(parts, account, { order, instrument })) };
+  return { askedAtMs, order: null, ...(await lookThroughFills(context, account, { order, instrument })) };
 }
 
 /** All fills of an order of the venue, called by our id. */
@@ -110,20 +115,20 @@ export async function fillsOfOrder(
  * decision) is of an order of which it is not known yet whose it is. Unreadable: one that can not be booked may be its.
  */
 async function lookThroughFills(
-  parts: Parts,
+  context: TrackerContext,
   account: VenueAccount,
   { order, instrument }: { order: Order; instrument: Instrument },
 ): Promise<Pick<Trace, "fills" | "doubtful" | "unreadable">> {
-  const { db } = parts.deps;
+  const { db } = context.deps;
   const { side, marketAtMs, clientOrderId } = order;
-  const fromMs = marketAtMs - parts.settings.R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS;
+  const fromMs = marketAtMs - context.settings.R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS;
   const cursor = await readFillCursor(db, account.accountId, instrument.id);
   const listed = await allFills(account, {
     instrument,
     ...(cursor?.tradeId == null ? {} : { fromId: cursor.tradeId }),
   });
   const similar = listed.fills.filter((fill) => fill.side === side && fill.atMs >= fromMs);
-  const { fills, open } = await attribute(parts, account, { instrument, fills: similar, isHistory: false });
+  const { fills, open } = await attribute(context, account, { instrument, fills: similar, isHistory: false });
   const own = fills.filter((fill) => fill.clientOrderId === clientOrderId);
   const unreadable = own.length === 0 && (await mayBeUnbooked(db, order, listed.unreadable));
   return { fills: own, doubtful: own.length === 0 && open.size > 0, unreadable };
@@ -154,71 +159,72 @@ const LONGEST_PAUSE_MS = 5_000;
  * A question is worth asking again soon while an answer may come, and less and less the longer none does: the venue counts
  * what it is asked. Never later than `atMostMs`, when the answer is the proof.
  */
-async function putOff(lane: LeasedLane, parts: Parts, task: Task, order: Order, atMostMs?: number): Promise<null> {
-  const { R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS: intervalMs } = parts.settings;
-  const waitedMs = parts.serverClocks.nowMs(order.accountId) - (order.signedAtMs ?? 0);
+async function putOff(
+  lane: LeasedLane,
+  context: TrackerContext,
+  task: Task,
+  order: Order,
+  atMostMs?: number,
+): Promise<NextMove> {
+  const { R3_ORDER_POSITION_TRACKER_RESOLVE_INTERVAL_MS: intervalMs } = context.settings;
+  const waitedMs = context.serverClocks.nowMs(order.accountId) - (order.signedAtMs ?? 0);
   const pauseMs = Math.max(intervalMs, Math.min(waitedMs / 4, LONGEST_PAUSE_MS));
   const delayMs = Math.round(Math.min(pauseMs, atMostMs ?? pauseMs));
-  await lane.step(async (tx) => void settleTask(tx, parts, task, (await lockOrder(tx, order.id)) ?? order, delayMs));
-  return null;
+  await lane.step(async (tx) => void settleTask(tx, context, task, (await lockOrder(tx, order.id)) ?? order, delayMs));
+  return NOTHING;
 }
 
 /**
  * An intent that never took effect: sent once more with a new window and the same id while its signal is valid and its
- * session trades, else the order is REJECTED (null). Where something speaks against it (`against`) its session is faulted too.
- * The new intent is committed; sending it is the caller's.
+ * session trades, else the order is REJECTED. Where something speaks against it (`against`) its session is faulted too. The new
+ * intent is committed here, and sent next.
  */
 export async function sendAgainOrReject(
   lane: LeasedLane,
-  parts: Parts,
+  context: TrackerContext,
   task: Task,
   order: Order,
   against: string | null = null,
-): Promise<Order | null> {
-  return lane.step(async (tx) => {
-    const standing = await lockIntent(tx, parts, order);
+): Promise<NextMove> {
+  return lane.step(async (tx): Promise<NextMove> => {
+    const standing = await lockIntent(tx, context, order);
     const now = standing.order ?? order;
     if (now.state !== "SUBMITTED" && now.state !== "UNKNOWN") {
-      settleTask(tx, parts, task, now);
-      return null;
+      settleTask(tx, context, task, now);
+      return NOTHING;
     }
-    const { recorder, deps, settings, serverClocks } = parts;
-    const reason = against ?? (await whyNotAgain(tx, parts, { order, standing }));
+    const { recorder, deps, settings, serverClocks } = context;
+    const reason = against ?? (await whyNotAgain(tx, context, { order, standing }));
     if (reason !== null) {
       // Whoever decided it would decide the same again, and it may be done already.
       if (against !== null) await reportFault(tx, deps, { sessionId: now.sessionId, reason });
-      settleTask(tx, parts, task, await recorder.change(tx, now, { kind: "state", to: "REJECTED", reason }));
-      return null;
+      settleTask(tx, context, task, await recorder.change(tx, now, { kind: "state", to: "REJECTED", reason }));
+      return NOTHING;
     }
     const unknown = await recorder.change(tx, now, { kind: "state", to: "UNKNOWN" });
-    const intent = {
+    const patch = {
       attempt: now.attempt + 1,
       signedAtMs: serverClocks.nowMs(now.accountId),
       recvWindowMs: settings.R3_ORDER_POSITION_TRACKER_RECV_WINDOW_MS,
       submittedAtMs: deps.clock.stampMs(),
     };
-    return recorder.change(tx, unknown, { kind: "state", to: "SUBMITTED" }, intent);
+    const again = await recorder.change(tx, unknown, { kind: "state", to: "SUBMITTED" }, { patch });
+    return { move: "send", order: again };
   });
 }
 
 async function whyNotAgain(
-  { sql }: LaneTx,
-  parts: Parts,
+  tx: LaneTx,
+  context: TrackerContext,
   { order, standing }: { order: Order; standing: Standing },
 ): Promise<string | null> {
-  if (order.attempt >= parts.settings.R3_ORDER_POSITION_TRACKER_MAX_ATTEMPTS)
+  if (order.attempt >= context.settings.R3_ORDER_POSITION_TRACKER_MAX_ATTEMPTS)
     return `${ABSENT}: no attempt reached the venue.`;
-  const notNow = refuseBySession(standing.session, order.reduceOnly);
-  if (notNow !== null) return `${ABSENT}: ${notNow}`;
-  const denied = refuseByState(standing, order.reduceOnly);
-  if (denied !== null) return `${ABSENT}, ${denied}`;
-  const times = await sql<{ at_ms: number | null }[]>`
-    select greatest(
-      (select candle_close_at_ms from order_position_tracker.equity_cursors where session_id = ${order.sessionId}),
-      (select max(at_ms) from order_position_tracker.fills where session_id = ${order.sessionId})) as at_ms`;
-  const { exchanges } = parts.deps;
+  const { exchanges } = context.deps;
   const marketNowMs = exchanges.marketNowMs(exchanges.account(order.accountId).venue);
-  const marketAtMs = Math.max(order.marketAtMs, times[0]?.at_ms ?? 0, marketNowMs ?? 0);
-  const expired = isExpired(order, marketAtMs);
-  return expired ? `${ABSENT}: its signal is not valid any more.` : null;
+  const toldMs = await lastMarketMs(tx, order.sessionId);
+  const refused = whyNotSent(standing, order, Math.max(order.marketAtMs, toldMs ?? 0, marketNowMs ?? 0));
+  if (refused === null) return null;
+  const { code, why } = refused;
+  return code === null ? `${ABSENT}: ${why}` : `${ABSENT}, ${code}: ${why}`;
 }

@@ -1,38 +1,36 @@
 import type { Fence } from "#services/order-position-tracker/account/reconcile.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { lockBalances } from "#services/order-position-tracker/money/money-store.ts";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Tx } from "#shared/db/db.ts";
-import type { Session } from "#shared/domain/session.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { closableHoldings } from "./holdings.ts";
+import { holdState, readRun, readUntoldFaults, type WatchedSession } from "./session-store.ts";
 
 /** The scope of what concerns a session. */
 export function sessionScope(sessionId: string): string {
   return `session:${sessionId}`;
 }
 
-type WatchedSession = Pick<Session, "id" | "state" | "stateReason" | "accountId">;
-
 /**
  * A session that is FAULTED while it holds a position is told of: nobody manages that position. Over when it is FAULTED no
- * more, or when its last position is closed (`record-venue.ts`): who books that locks its balances, and sees what was told
+ * more, or when its last position is closed (`record/recorder.ts`): who books that locks its balances, and sees what was told
  * before; here the same lock shows what was booked before.
  */
-export async function watchFaults(tx: Tx, parts: Parts, sessions: readonly WatchedSession[]): Promise<void> {
+export async function watchFaults(tx: Tx, context: TrackerContext, sessions: readonly WatchedSession[]): Promise<void> {
   const faulted = sessions.filter(({ state }) => state === "FAULTED");
   if (faulted.length > 0)
     await lockBalances(
       tx,
       faulted.map(({ id }) => id),
     );
-  for (const session of sessions) await watchFault(tx, parts, session);
+  for (const session of sessions) await watchFault(tx, context, session);
 }
 
 async function watchFault(
   tx: Tx,
-  { deps }: Parts,
+  { deps }: TrackerContext,
   { id, state, stateReason, accountId }: WatchedSession,
 ): Promise<void> {
   const alert = { scope: sessionScope(id), code: "FAULTED_WITH_POSITION" } as const;
@@ -58,10 +56,9 @@ export async function reportFault(
   { bus, clock }: Pick<Deps, "bus" | "clock">,
   { sessionId, reason }: { sessionId: string; reason: string },
 ): Promise<void> {
-  const [session] = await tx.sql<{ run: number }[]>`
-    select run from reference.sessions where id = ${sessionId} and run > 0`;
-  if (session === undefined) return;
-  const report = { sessionId, run: session.run, atMs: clock.nowMs(), reason };
+  const run = await readRun(tx, sessionId);
+  if (run === null) return;
+  const report = { sessionId, run, atMs: clock.nowMs(), reason };
   bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.faulted", report)]);
 }
 
@@ -69,21 +66,13 @@ export async function reportFault(
  * The same of an account's sessions that were FAULTED before they held anything: an order that was on its way then, or that
  * the venue executes late, opens the position after it. Nothing is written where nothing is to be told.
  */
-export async function findFaultsWithPosition(parts: Parts, accountId: string, fence: Fence): Promise<void> {
-  const { db } = parts.deps;
-  const untold = await db.sql<WatchedSession[]>`
-    select s.id, s.state, s.session ->> 'stateReason' as "stateReason", s.account_id as "accountId"
-    from reference.sessions s
-    where s.account_id = ${accountId} and s.state = 'FAULTED'
-      and exists (select from order_position_tracker.positions p where p.session_id = s.id and p.size <> 0)
-      and not exists (select from alerts.open a where a.scope = 'session:' || s.id and a.code = 'FAULTED_WITH_POSITION')`;
-  for (const session of untold) {
+export async function findFaultsWithPosition(context: TrackerContext, accountId: string, fence: Fence): Promise<void> {
+  const { db } = context.deps;
+  for (const session of await readUntoldFaults(db, accountId)) {
     if ((await closableHoldings(db, session.id)).length === 0) continue;
     await db.transaction(async (tx) => {
       await fence(tx);
-      const [now] = await tx.sql<Pick<WatchedSession, "state">[]>`
-        select state from reference.sessions where id = ${session.id} for share`;
-      if (now?.state === "FAULTED") await watchFaults(tx, parts, [session]);
+      if ((await holdState(tx, session.id)) === "FAULTED") await watchFaults(tx, context, [session]);
     });
   }
 }

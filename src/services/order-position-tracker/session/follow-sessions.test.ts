@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { createManualClock } from "#shared/clock/manual.ts";
 import { createMemoryDb } from "#shared/db/memory.ts";
@@ -27,7 +27,7 @@ describe("a session follower", () => {
   test("is drained of one partition while the session of another still waits", async () => {
     // A database without SQL: no session can be read, so each one waits for as long as its partition is owned.
     const deps = { db: createMemoryDb(), clock: createManualClock(), log: pino({ level: "silent" }) };
-    const follower = createSessionFollower({ deps } as unknown as Parts);
+    const follower = createSessionFollower({ deps } as unknown as TrackerContext);
     const one = unitOf(1);
     const other = unitOf(2);
     follower.look({ id: "a", state: "STOPPING" } as Session, one.unit);
@@ -64,7 +64,7 @@ test("a stop that waits for long is looked at ever more rarely", async () => {
     },
   };
   const { unit, giveUp } = unitOf(1);
-  createSessionFollower({ deps } as unknown as Parts).look(session, unit);
+  createSessionFollower({ deps } as unknown as TrackerContext).look(session, unit);
   await deps.clock.advance(1_900);
   expect(looks).toBe(10);
   const before = looks;
@@ -96,7 +96,7 @@ describe("a session that can not be started", () => {
       bus: { publish: (_tx: unknown, events: { data: unknown }[]) => reports.push(...events.map(({ data }) => data)) },
       clients: { marketData: { series: async () => series, ensureSeries: () => Promise.reject(failure) } },
     };
-    const follower = createSessionFollower({ deps } as unknown as Parts);
+    const follower = createSessionFollower({ deps } as unknown as TrackerContext);
     const { unit, giveUp } = unitOf(1);
     follower.look(session, unit);
     return { clock, lines, reports, row, follower, unit, giveUp };
@@ -161,7 +161,7 @@ test("a stop that waits for the end of a ban says so, once", async () => {
     queue: { waitingLanes: async () => ["order"] },
   };
   const { unit, giveUp } = unitOf(1);
-  createSessionFollower({ deps } as unknown as Parts).look(session, unit);
+  createSessionFollower({ deps } as unknown as TrackerContext).look(session, unit);
   await deps.clock.advance(1_900);
   expect(reports.map(({ until }) => until)).toEqual(["stopped"]);
   expect(reports[0]?.reason).toStartWith(

@@ -1,8 +1,9 @@
-import { bookedOf, heldAtVenue } from "#services/order-position-tracker/account/balances.ts";
+import { bookedOf, lockAccount } from "#services/order-position-tracker/account/account-store.ts";
+import { heldAtVenue } from "#services/order-position-tracker/account/balances.ts";
 import { reconcileInstrument } from "#services/order-position-tracker/account/reconcile.ts";
-import { write } from "#services/order-position-tracker/money/book-store.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { paidIn } from "#services/order-position-tracker/money/money-store.ts";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import { write } from "#services/order-position-tracker/record/book-store.ts";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import { CallLimit } from "#shared/concurrency/call-limit.ts";
@@ -13,6 +14,7 @@ import type { Session, SessionState } from "#shared/domain/session.ts";
 import { AppError, hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { createFailureRow } from "#shared/telemetry/failure-row.ts";
+import { beginEquity, readOnTheirWay, readSession } from "./session-store.ts";
 import { stopSession } from "./stop-session.ts";
 
 const BACKOFF: Backoff = { firstMs: 200, longestMs: 5_000 };
@@ -30,16 +32,11 @@ export interface SessionFollower {
   drained(unit: OwnedUnit): Promise<void>;
 }
 
-async function present({ deps }: Parts, id: string): Promise<Session | null> {
-  const rows = await deps.db.sql<{ session: Session }[]>`select session from reference.sessions where id = ${id}`;
-  return rows[0]?.session ?? null;
-}
-
 /**
  * Whether the candles of a session are asked for. strategy-executor does that, which knows how many its strategy takes: a
  * series has its history from the one who begins it, and never more.
  */
-async function hasSeries({ deps }: Parts, { instrumentIds, timeFrame }: Session): Promise<boolean> {
+async function hasSeries({ deps }: TrackerContext, { instrumentIds, timeFrame }: Session): Promise<boolean> {
   return (await deps.clients.marketData.series({ instrumentId: instrumentIds[0] ?? "", timeFrame })) !== null;
 }
 
@@ -75,19 +72,19 @@ function paymentsOf({ payments }: Starts, accountId: string): CallLimit {
  * faulted only where it was `short` for the very same reason before, since an execution may have overtaken one reading.
  */
 async function start(
-  parts: Parts,
+  context: TrackerContext,
   starts: Starts,
   { session, unit, short }: { session: Session; unit: OwnedUnit; short: string | null },
 ): Promise<string | null> {
-  const { deps } = parts;
+  const { deps } = context;
   const { accountId, timeFrame } = session;
   const instrumentId = session.instrumentIds[0] ?? "";
   const head = await deps.clients.marketData.ensureSeries({ instrumentId, timeFrame, source: "bars", history: 0 });
-  const instrument = await parts.instruments.byId(instrumentId);
+  const instrument = await context.instruments.byId(instrumentId);
   // A crowd that starts on one account asks the venue once: each by itself would be more than venues answer in a minute.
   const reading = await starts.compared.run(`${accountId} ${instrumentId}`, async () => {
-    await parts.serverClocks.measure(accountId);
-    await reconcileInstrument(parts, accountId, instrument, (tx) => deps.leader.fence(tx, unit.role, unit.epoch));
+    await context.serverClocks.measure(accountId);
+    await reconcileInstrument(context, accountId, instrument, (tx) => deps.leader.fence(tx, unit.role, unit.epoch));
     const { spent } = await bookedOf(deps.db, accountId, instrument.quote);
     const held = (await heldAtVenue(deps.exchanges.account(accountId))).get(instrument.quote) ?? ZERO;
     return { held, spent };
@@ -96,20 +93,14 @@ async function start(
   const begin = async (tx: Tx): Promise<string | null> => {
     // Sent at once: the account is locked behind it, in the same round trip.
     void deps.leader.fence(tx, unit.role, unit.epoch);
-    const reason = await payIn(tx, parts, { session, asset: instrument.quote, reading });
+    const reason = await payIn(tx, context, { session, asset: instrument.quote, reading });
     if (reason !== null) {
       if (reason !== short) return reason;
       deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.faulted", { ...run, reason })]);
       return null;
     }
     // Not waited for: it travels with the commit.
-    void tx.sql`
-      insert into order_position_tracker.equity_cursors as c
-        (session_id, instrument_id, time_frame, quote, active, candle_n, candle_close_at_ms)
-      values (${session.id}, ${instrumentId}, ${timeFrame}, ${instrument.quote}, true, ${head.headN},
-        ${session.createdAtMs})
-      on conflict (session_id) do update
-      set active = true, candle_n = case when c.active then c.candle_n else excluded.candle_n end`.execute();
+    void beginEquity(tx, { session, instrument, headN: head.headN });
     deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.reconciled", run)]);
     return null;
   };
@@ -124,7 +115,7 @@ async function start(
  */
 async function payIn(
   tx: Tx,
-  { deps }: Parts,
+  { deps }: TrackerContext,
   of: { session: Session; asset: string; reading: Reading },
 ): Promise<string | null> {
   const { session, asset, reading } = of;
@@ -133,13 +124,8 @@ async function payIn(
   const atMs = deps.clock.nowMs();
   const venue = deps.exchanges.account(accountId).venue;
   // One round trip, in this order: what is read behind the lock is as the one before has left it.
-  const locked = [
-    tx.sql`
-      insert into reference.accounts (id, venue, updated_at_ms) values (${accountId}, ${venue}, ${atMs})
-      on conflict (id) do nothing`.execute(),
-    tx.sql`select 1 from reference.accounts where id = ${accountId} for no key update`.execute(),
-  ];
-  const [paid, booked] = await Promise.all([paidIn(tx, session.id), bookedOf(tx, accountId, asset), ...locked]);
+  const locked = lockAccount(tx, { accountId, venue, atMs });
+  const [paid, booked] = await Promise.all([paidIn(tx, session.id), bookedOf(tx, accountId, asset), locked]);
   const missing = decimal(session.capital).minus(paid);
   const { owned } = booked;
   if (owned.plus(missing).gt(held)) {
@@ -163,7 +149,12 @@ async function payIn(
 }
 
 /** Tells why a session is still STARTING or STOPPING. False: it could not be told, and is with the next look. */
-async function tellWaiting({ deps }: Parts, session: Session, unit: OwnedUnit, reason: string): Promise<boolean> {
+async function tellWaiting(
+  { deps }: TrackerContext,
+  session: Session,
+  unit: OwnedUnit,
+  reason: string,
+): Promise<boolean> {
   const { id: sessionId, run, state } = session;
   const until = state === "STARTING" ? ("reconciled" as const) : ("stopped" as const);
   const report = { sessionId, run, atMs: deps.clock.nowMs(), until, reason };
@@ -180,7 +171,7 @@ async function tellWaiting({ deps }: Parts, session: Session, unit: OwnedUnit, r
 }
 
 /** Why a stop has to wait for its venue, which takes nothing from here for a while. Null: it takes requests. */
-function bannedStop({ deps: { exchanges } }: Parts, { accountId, state, stopPolicy }: Session): string | null {
+function bannedStop({ deps: { exchanges } }: TrackerContext, { accountId, state, stopPolicy }: Session): string | null {
   if (state !== "STOPPING" || stopPolicy === "keep") return null;
   const untilMs = exchanges.orderBanUntilMs(accountId);
   if (untilMs === null) return null;
@@ -203,16 +194,8 @@ interface Walk {
   done: Promise<void>;
 }
 
-/** The sessions of a unit that start or stop. */
-async function sessionsToCarry({ db }: Parts["deps"], { partition }: OwnedUnit): Promise<Session[]> {
-  const rows = await db.sql<{ session: Session }[]>`
-    select session from reference.sessions
-    where partition = ${partition} and state in ('STARTING', 'STOPPING')`;
-  return rows.map(({ session }) => session);
-}
-
-export function createSessionFollower(parts: Parts): SessionFollower {
-  const { deps } = parts;
+export function createSessionFollower(context: TrackerContext): SessionFollower {
+  const { deps } = context;
   const underWay = new Map<string, Walk>();
   const starts: Starts = { compared: new SharedRuns(), payments: new Map() };
 
@@ -226,26 +209,26 @@ export function createSessionFollower(parts: Parts): SessionFollower {
       let session: Session | null = null;
       let pauseMs = BACKOFF.firstMs;
       try {
-        session = await present(parts, id);
-        if (session?.state === "STARTING" && (await hasSeries(parts, session))) {
-          short = await start(parts, starts, { session, unit, short });
+        session = await readSession(deps.db, id);
+        if (session?.state === "STARTING" && (await hasSeries(context, session))) {
+          short = await start(context, starts, { session, unit, short });
           if (short === null) return;
         }
-        if (session?.state === "STOPPING" && (await stopSession(parts, session, unit))) return;
+        if (session?.state === "STOPPING" && (await stopSession(context, session, unit))) return;
         if (session?.state !== "STARTING" && session?.state !== "STOPPING") return;
         failures.clear();
-        const banned = bannedStop(parts, session);
-        if (banned !== null && banned !== told && (await tellWaiting(parts, session, unit, banned))) told = banned;
+        const banned = bannedStop(context, session);
+        if (banned !== null && banned !== told && (await tellWaiting(context, session, unit, banned))) told = banned;
         if (session.state === "STOPPING") pauseMs = pauseAfter((rounds += 1));
       } catch (error) {
         if (unit.signal.aborted) return;
         const isWorthALine = failures.note(messageOf(error));
-        const context = { sessionId: id, error: messageOf(error), failures: failures.count };
-        if (isWorthALine) deps.log.warn(context, "session waits");
+        const line = { sessionId: id, error: messageOf(error), failures: failures.count };
+        if (isWorthALine) deps.log.warn(line, "session waits");
         const reason = sentenceOf(error);
         // FENCED: it shared the comparison of a unit that was lost meanwhile, and nothing is wrong with this one.
         const isNews = reason !== told && !hasCode(error, "FENCED");
-        if (session?.state === "STARTING" && isNews && (await tellWaiting(parts, session, unit, reason))) {
+        if (session?.state === "STARTING" && isNews && (await tellWaiting(context, session, unit, reason))) {
           told = reason;
         }
         pauseMs = backoffMs(BACKOFF, failures.count);
@@ -273,7 +256,7 @@ export function createSessionFollower(parts: Parts): SessionFollower {
   return {
     look,
     async lookAll(unit) {
-      for (const session of await sessionsToCarry(deps, unit)) look(session, unit);
+      for (const session of await readOnTheirWay(deps.db, unit.partition)) look(session, unit);
     },
     async drained({ partition }) {
       const here = [...underWay.values()].filter(({ unit }) => unit.partition === partition);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
-import { readFillCursor } from "#services/order-position-tracker/account/fill-cursor.ts";
-import { readUnbooked } from "#services/order-position-tracker/account/unbooked.ts";
+import { readFillCursor } from "#services/order-position-tracker/account/fill-cursor-store.ts";
 import { createEquityCurve } from "#services/order-position-tracker/money/equity.ts";
+import { readUnbooked } from "#services/order-position-tracker/record/unbooked-store.ts";
 import { type Desk, useDesks, type World } from "#services/order-position-tracker/tracker.fixture.ts";
 import {
   alertsAbout,

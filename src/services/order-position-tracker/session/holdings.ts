@@ -2,6 +2,7 @@ import { closableSize } from "#shared/accounting/flat.ts";
 import type { Sql } from "#shared/db/db.ts";
 import { decimal, normalize, plain } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
+import { type MarkedPosition, readMarked } from "./session-store.ts";
 
 /** A position that an order could close. */
 export interface Holding {
@@ -24,25 +25,14 @@ export async function closableHoldings(db: { sql: Sql }, sessionId: string): Pro
 }
 
 /** All that a session holds. */
-export async function readHoldings({ sql }: { sql: Sql }, sessionId: string): Promise<Holdings> {
-  const rows = await sql<{ size: string; mark: string; at_ms: number; instrument: Instrument }[]>`
-    select p.size, i.instrument, coalesce(e.close, p.average_entry, 0) as mark,
-      greatest(p.updated_at_ms, e.close_at_ms) as at_ms
-    from order_position_tracker.positions p join reference.instruments i on i.id = p.instrument_id
-    left join lateral (
-      select close, close_at_ms from order_position_tracker.equity_points
-      where session_id = p.session_id order by candle_n desc limit 1) e on true
-    where p.session_id = ${sessionId} order by p.instrument_id`;
-  const isClosable = ({ size, mark, instrument }: (typeof rows)[number]) =>
+export async function readHoldings(db: { sql: Sql }, sessionId: string): Promise<Holdings> {
+  const rows = await readMarked(db, sessionId);
+  const isClosable = ({ size, mark, instrument }: MarkedPosition) =>
     decimal(size).gt(0) && closableSize({ size: decimal(size), mark: decimal(mark), instrument }) !== null;
   const closable = rows.filter(isClosable);
   const left = rows.filter((row) => !closable.includes(row) && !decimal(row.size).isZero()).map(sayLeft);
   return {
-    closable: closable.map(({ instrument, mark, at_ms: marketAtMs }) => ({
-      instrument,
-      mark: normalize(mark),
-      marketAtMs,
-    })),
+    closable: closable.map(({ instrument, mark, marketAtMs }) => ({ instrument, mark: normalize(mark), marketAtMs })),
     left: left.length === 0 ? null : left.join(" "),
   };
 }

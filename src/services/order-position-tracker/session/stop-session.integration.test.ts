@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { createWorld, type Desk, openDesk, type World } from "#services/order-position-tracker/tracker.fixture.ts";
 import {
   alertsAbout,
@@ -85,7 +85,7 @@ function lookAt(session: Session): Promise<boolean> {
   const leader = { fence: async () => undefined };
   // All that a look uses.
   const deps = { db: world.database.db, queue: desk.queue, bus: desk.bus, clock: systemClock, leader };
-  return stopSession({ deps } as unknown as Parts, session, { role: "test", epoch: 1 } as OwnedUnit);
+  return stopSession({ deps } as unknown as TrackerContext, session, { role: "test", epoch: 1 } as OwnedUnit);
 }
 
 describe("the stop policy flatten", () => {

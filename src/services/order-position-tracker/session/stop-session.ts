@@ -1,5 +1,5 @@
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { requestCancel } from "#services/order-position-tracker/orders/order-store.ts";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
@@ -8,6 +8,7 @@ import { AppError, hasCode } from "#shared/errors/app-error.ts";
 import { CANCEL_ORDER, FLATTEN_POSITION, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { type Holdings, readHoldings } from "./holdings.ts";
+import { countOrders, endEquity, readOpenOrders } from "./session-store.ts";
 
 /** Cancels go before entries, and what closes a position before other decisions of its session. */
 const FIRST = 0;
@@ -18,21 +19,20 @@ const FIRST = 0;
  * was decided has its intent or its end first, so that none is sent for a session that is STOPPED. True: it is done, and
  * reported. Risk makes the order that flattens, so that this service only asks for it.
  */
-export async function stopSession(parts: Parts, session: Session, unit: OwnedUnit): Promise<boolean> {
-  const { deps } = parts;
+export async function stopSession(context: TrackerContext, session: Session, unit: OwnedUnit): Promise<boolean> {
+  const { deps } = context;
   if (session.stopPolicy !== "keep") {
     for (const id of await ordersToCancel(deps.db, session))
-      await askToCancel(parts, { orderId: id, sessionId: session.id }, unit);
+      await askToCancel(context, { orderId: id, sessionId: session.id }, unit);
   }
   return deps.db.transaction(async (tx) => {
     await deps.leader.fence(tx, unit.role, unit.epoch);
     // Before the open orders: what is begun between the two is open by then.
-    if (await anyUnsent(tx, parts, session)) return false;
-    if (session.stopPolicy !== "keep" && (await ordersOpen(tx, session)).length > 0) return false;
+    if (await anyUnsent(tx, context, session)) return false;
+    if (session.stopPolicy !== "keep" && (await readOpenOrders(tx, session)).length > 0) return false;
     const held = session.stopPolicy === "flatten" ? await readHoldings(tx, session.id) : null;
-    if (held !== null && (await askToFlatten(tx, parts, { session, held }))) return false;
-    await tx.sql`
-      update order_position_tracker.equity_cursors set active = false where session_id = ${session.id}`;
+    if (held !== null && (await askToFlatten(tx, context, { session, held }))) return false;
+    await endEquity(tx, session.id);
     const report = {
       sessionId: session.id,
       run: session.run,
@@ -48,27 +48,17 @@ export async function stopSession(parts: Parts, session: Session, unit: OwnedUni
  * Whether an order of the session is decided that has no row yet. None is added while it stops, but for the one that
  * flattens: a decision locks the session's row.
  */
-async function anyUnsent(tx: Tx, { deps }: Parts, { id: sessionId }: Session): Promise<boolean> {
+async function anyUnsent(tx: Tx, { deps }: TrackerContext, { id: sessionId }: Session): Promise<boolean> {
   const lanes = await deps.queue.waitingLanes(tx, PLACE_ORDER, { order: { sessionId } });
   if (lanes.length === 0) return false;
-  const rows = await tx.sql`select 1 from order_position_tracker.orders where id = any(${lanes})`;
-  return rows.length < lanes.length;
-}
-
-/** The session's open orders by their ids, without a lock: each may be another one by the time it is looked at. */
-async function ordersOpen({ sql }: { sql: Sql }, session: Session) {
-  return sql<{ data: Order; cancel_requested: boolean }[]>`
-    select data, cancel_requested from order_position_tracker.orders
-    where account_id = ${session.accountId} and session_id = ${session.id} and is_open order by id`;
+  return (await countOrders(tx, lanes)) < lanes.length;
 }
 
 /** The open orders that are still to be canceled: all but those that themselves do what the policy wants. */
 async function ordersToCancel(db: { sql: Sql }, session: Session): Promise<string[]> {
-  return (await ordersOpen(db, session))
-    .filter(
-      ({ data, cancel_requested: requested }) => !requested && !(session.stopPolicy === "flatten" && closes(data)),
-    )
-    .map(({ data }) => data.id);
+  return (await readOpenOrders(db, session))
+    .filter(({ order, cancelRequested }) => !cancelRequested && !(session.stopPolicy === "flatten" && closes(order)))
+    .map(({ order }) => order.id);
 }
 
 /**
@@ -76,7 +66,7 @@ async function ordersToCancel(db: { sql: Sql }, session: Session): Promise<strin
  * other way round each would wait for the other. An order that has closed meanwhile takes the task back with it.
  */
 async function askToCancel(
-  { deps }: Parts,
+  { deps }: TrackerContext,
   { orderId, sessionId }: { orderId: string; sessionId: string },
   unit: OwnedUnit,
 ): Promise<void> {
@@ -100,7 +90,7 @@ function closes({ reduceOnly, style }: Order): boolean {
 /** Whether a position is left that an order could close. Risk is asked once, and again when it has answered. */
 async function askToFlatten(
   tx: Tx,
-  { deps }: Parts,
+  { deps }: TrackerContext,
   { session, held }: { session: Session; held: Holdings },
 ): Promise<boolean> {
   if (held.closable.length === 0) return false;

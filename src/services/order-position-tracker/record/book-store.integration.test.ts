@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
+import { lockBalances } from "#services/order-position-tracker/money/money-store.ts";
 import { lockIntent, lockNextIntent } from "#services/order-position-tracker/orders/intent-store.ts";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
 import { watchFaults } from "#services/order-position-tracker/session/fault-watch.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
@@ -15,7 +16,6 @@ import { spx } from "#shared/matching/spx.fixture.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import { insertTasks } from "#shared/queue/lane-rows.ts";
 import { beganAnew, lockBooks, type SaidFill, write } from "./book-store.ts";
-import { lockBalances } from "./money-store.ts";
 
 let database: TestDatabase;
 let session: Session;
@@ -146,9 +146,11 @@ describe("books", () => {
   });
 
   test("that are closed while a session's fault waits to be told lead to no alert", async () => {
-    const parts = { deps: { bus: { publish: () => undefined }, clock: { nowMs: () => 1 } } } as unknown as Parts;
+    const context = {
+      deps: { bus: { publish: () => undefined }, clock: { nowMs: () => 1 } },
+    } as unknown as TrackerContext;
     const faulted = { ...session, state: "FAULTED" } as const;
-    const tell = (tx: Tx) => watchFaults(tx, parts, [faulted]);
+    const tell = (tx: Tx) => watchFaults(tx, context, [faulted]);
     const alerts = async () =>
       (await database.db.sql`select from alerts.open where scope = ${`session:${session.id}`}`).count;
     await inTransaction((tx) => write(tx, 2, { positions: [positionOf("3")] }));
@@ -275,10 +277,10 @@ const exchanges = {
     return [{ id: session.accountId }];
   },
 };
-const parts = { deps: { exchanges, clock: { nowMs: () => 50 } }, instruments: { learn: () => undefined } };
+const context = { deps: { exchanges, clock: { nowMs: () => 50 } }, instruments: { learn: () => undefined } };
 
 describe("an intent", () => {
-  const standing = (tx: Tx) => lockIntent(tx, parts as unknown as Parts, order);
+  const standing = (tx: Tx) => lockIntent(tx, context as unknown as TrackerContext, order);
 
   test("sees what it has waited for: a pause, a halt, a gap in the book, a ban", async () => {
     const { id, accountId } = session;
@@ -307,7 +309,7 @@ describe("an intent", () => {
         const queue = "order-position-tracker";
         const row = { id: crypto.randomUUID(), queue, lane: orderId, type, payload, priority: 5, traceparent: null };
         await insertTasks(tx, { tasks: [row], graceMs: 0 });
-        const found = await lockNextIntent(tx, parts as unknown as Parts, orderId);
+        const found = await lockNextIntent(tx, context as unknown as TrackerContext, orderId);
         await tx.sql`delete from queue.tasks where id = ${row.id}`;
         return found;
       });
@@ -357,7 +359,7 @@ describe("an order among many", () => {
     const { db } = one;
     const ofOrder = async (tx: Tx, of: Order, tradeId: string) => {
       const { accountId, clientOrderId, instrumentId, sessionId } = of;
-      await lockIntent(tx, parts as unknown as Parts, of);
+      await lockIntent(tx, context as unknown as TrackerContext, of);
       await write(tx, 1, { newOrders: [of] });
       const keys = {
         accountId,

@@ -1,10 +1,10 @@
+import type { LedgerEntry } from "#services/order-position-tracker/money/ledger.ts";
 import { NO_POSITION, type PositionJson, type PositionState, positionFromJson } from "#shared/accounting/position.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import { plain } from "#shared/domain/decimal.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import type { Position } from "#shared/messages/topics.ts";
 import { isTerminal, type TrackedOrder } from "#shared/orders/order-state.ts";
-import type { LedgerEntry } from "./ledger.ts";
 
 // What becomes of orders is read in one statement and written in one; their functions are in the migration.
 

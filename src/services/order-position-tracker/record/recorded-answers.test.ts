@@ -1,9 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
-import { createBell } from "#services/order-position-tracker/account/bell.ts";
 import { ExecutionInbox } from "#services/order-position-tracker/account/execution-inbox.ts";
-import type { Recorded, VenueWord } from "#services/order-position-tracker/money/record-venue.ts";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import { createWakeUp } from "#services/order-position-tracker/account/wake-up.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { orderRequestOf, sessionOf } from "#shared/domain/domain.fixture.ts";
@@ -12,6 +11,7 @@ import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import { RecordedAnswers } from "./recorded-answers.ts";
+import type { ExecutionReport, Recorded } from "./recorder.ts";
 
 const ACCOUNT = "binance-1";
 const session = sessionOf({ accountId: ACCOUNT, instrumentIds: ["BTC/USDT.binance"] });
@@ -40,7 +40,7 @@ function saidFillOf({ clientOrderId }: Order, more: Partial<VenueFill> = {}): Ve
   return { ...ids, ...amounts, side: "BUY", feeAsset: "USDT", maker: false, atMs: 1_000_900, ...more };
 }
 
-function wordOf(order: Order): VenueWord {
+function reportOf(order: Order): ExecutionReport {
   const said = { orders: [saidOf(order)], fills: [saidFillOf(order)] };
   return { accountId: ACCOUNT, ...said, unbookable: [], instruments: new Map() };
 }
@@ -52,7 +52,7 @@ function recordedOf(order: Order, fills: readonly Fill[] = [fillOf(order)]): Rec
 
 async function answered(order: Order, recorded = recordedOf(order)): Promise<RecordedAnswers> {
   const answers = new RecordedAnswers();
-  await answers.record(wordOf(order), async () => ({ recorded }));
+  await answers.remember(reportOf(order), async () => ({ recorded }));
   return answers;
 }
 
@@ -121,7 +121,7 @@ describe("what the user stream tells of an order that an answer has ended", () =
   test("is forgotten once a thousand orders have followed", async () => {
     const answers = new RecordedAnswers();
     const orders = Array.from({ length: 1_001 }, (_, index) => filledOrder(index + 1));
-    for (const one of orders) await answers.record(wordOf(one), async () => ({ recorded: recordedOf(one) }));
+    for (const one of orders) await answers.remember(reportOf(one), async () => ({ recorded: recordedOf(one) }));
     const isKnown = (one: Order) => answers.has(ACCOUNT, { kind: "order", order: saidOf(one) });
     expect(orders.map(isKnown).indexOf(true)).toBe(1);
     expect(orders.filter(isKnown)).toHaveLength(1_000);
@@ -133,8 +133,8 @@ describe("what the user stream tells of an order that an answer has left open", 
   const accepted = { status: "NEW", filledSize: "0" } as const;
   const hear = async (said: Partial<VenueOrder>) => {
     const answers = new RecordedAnswers();
-    const word = { ...wordOf(order), orders: [saidOf(order, accepted)], fills: [] };
-    await answers.record(word, async () => ({ recorded: recordedOf(order, []) }));
+    const report = { ...reportOf(order), orders: [saidOf(order, accepted)], fills: [] };
+    await answers.remember(report, async () => ({ recorded: recordedOf(order, []) }));
     return answers.has(ACCOUNT, { kind: "order", order: saidOf(order, { ...accepted, ...said }) });
   };
 
@@ -159,7 +159,7 @@ describe("what the user stream tells while an answer is being recorded", () => {
   test("waits for the end of that, and is known then", async () => {
     const answers = new RecordedAnswers();
     const commit = Promise.withResolvers<{ recorded: Recorded }>();
-    const recording = answers.record(wordOf(order), () => commit.promise);
+    const recording = answers.remember(reportOf(order), () => commit.promise);
     expect(answers.has(ACCOUNT, event)).toBe(false);
     const over = answers.underWay(ACCOUNT, event)?.then(() => answers.has(ACCOUNT, event));
     expect(over).toBeDefined();
@@ -178,7 +178,7 @@ describe("what the user stream tells while an answer is being recorded", () => {
   test("is news where that fails", async () => {
     const answers = new RecordedAnswers();
     const commit = Promise.withResolvers<{ recorded: Recorded }>();
-    const recording = answers.record(wordOf(order), () => commit.promise);
+    const recording = answers.remember(reportOf(order), () => commit.promise);
     const over = answers.underWay(ACCOUNT, event)?.then(() => answers.has(ACCOUNT, event));
     commit.reject(new Error("on purpose"));
     expect(await failureOf(recording)).toBe("Error: on purpose");
@@ -194,7 +194,7 @@ test("what the user stream tells while its answer is being recorded is booked wh
   const booked = Promise.withResolvers<void>();
   const answers = new RecordedAnswers();
   const recorder = {
-    hear: async (_account: string, said: object) => {
+    prepare: async (_account: string, said: object) => {
       heard.push(said);
       return { unbookable: [] };
     },
@@ -208,11 +208,11 @@ test("what the user stream tells while its answer is being recorded is booked wh
   };
   const deps = { db, clock: systemClock, log: pino({ level: "silent" }) };
   const inbox = new ExecutionInbox(
-    { deps, recorder, answers } as unknown as Parts,
+    { deps, recorder, answers } as unknown as TrackerContext,
     { accountId: ACCOUNT, signal: stopping.signal, fence: async () => undefined, onLeftOut: () => undefined },
-    createBell(stopping.signal),
+    createWakeUp(systemClock, stopping.signal),
   );
-  const failing = answers.record(wordOf(order), () => recording.promise).catch((error: Error) => error.message);
+  const failing = answers.remember(reportOf(order), () => recording.promise).catch((error: Error) => error.message);
   const booking = inbox.book();
   // The other order tells when the inbox has looked at both.
   const other = filledOrder(2, { venueOrderId: "78" });

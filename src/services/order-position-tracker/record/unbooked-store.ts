@@ -1,10 +1,6 @@
-import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Db, Sql, Tx } from "#shared/db/db.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Order } from "#shared/domain/order.ts";
-import { AppError } from "#shared/errors/app-error.ts";
 import type { UnreadableFill } from "#shared/exchange/exchange.ts";
-import type { Deps } from "#shared/service/service.ts";
 
 /** An execution that the venue tells of and that could not be booked, as it was told. */
 export interface Unbooked {
@@ -22,39 +18,52 @@ export interface Unbooked {
   discardReason: string | null;
 }
 
-/** Whether trying again can not help: something is wrong with what was said, not with who was asked to keep it. */
-export function failsByContent(error: unknown): boolean {
-  return !(error instanceof AppError) || error.kind === "permanent";
-}
-
 /**
- * Keeps an execution that can not be booked, once, and tells of it; what comes after it does not wait. `silent`: nobody is told.
- * From this commit on the session whose order it is of sends nothing (`refuseByBook`).
+ * Keeps an execution that can not be booked, as its order's session's where that is known. False: it is booked, or was kept before,
+ * and by the venue's list (`listed`) if it is now.
  */
-export async function keepUnbooked(
-  tx: Tx,
-  deps: Pick<Deps, "bus" | "clock">,
-  of: { accountId: string; instrument: Instrument; row: UnreadableFill; silent: boolean; listed: boolean },
-): Promise<void> {
-  const { accountId, instrument, row, silent, listed } = of;
+export async function insertUnbooked(
+  { sql }: Tx,
+  of: { accountId: string; instrumentId: string; row: UnreadableFill; listed: boolean; atMs: number },
+): Promise<boolean> {
+  const { accountId, instrumentId, row, listed, atMs } = of;
   const { tradeId, venueOrderId, raw, reason } = row;
-  const inserted = await tx.sql`
+  const inserted = await sql`
     insert into order_position_tracker.unbooked as unbooked (account_id, instrument_id, trade_id, venue_order_id, listed, raw,
       reason, seen_at_ms, session_id)
-    select ${accountId}, ${instrument.id}, ${tradeId}, ${venueOrderId}, ${listed}, ${raw}, ${reason}, ${deps.clock.nowMs()},
+    select ${accountId}, ${instrumentId}, ${tradeId}, ${venueOrderId}, ${listed}, ${raw}, ${reason}, ${atMs},
       (select session_id from order_position_tracker.orders where account_id = ${accountId}
-        and instrument_id = ${instrument.id} and venue_order_id = ${venueOrderId} limit 1)
+        and instrument_id = ${instrumentId} and venue_order_id = ${venueOrderId} limit 1)
     where not exists (select from order_position_tracker.fills
-      where account_id = ${accountId} and instrument_id = ${instrument.id} and trade_id = ${tradeId})
+      where account_id = ${accountId} and instrument_id = ${instrumentId} and trade_id = ${tradeId})
     on conflict (account_id, instrument_id, trade_id) do update set listed = true
     where excluded.listed and not unbooked.listed returning 1`;
-  if (inserted.length === 0 || silent) return;
-  await raiseAlert(tx, deps, {
-    scope: `account:${accountId}/${instrument.venueSymbol}`,
-    code: "EXECUTION_NOT_BOOKED",
-    text: `An execution of ${instrument.id} on the account ${accountId} could not be booked (${reason}). It is kept as the venue told it, under GET /unbooked; compare the position with the venue's.`,
-    data: { accountId, instrumentId: instrument.id, tradeId },
-  });
+  return inserted.length > 0;
+}
+
+/** An order with executions that wait to be booked. */
+export interface WaitingOrder {
+  instrumentId: string;
+  venueOrderId: string;
+  clientOrderId: string;
+  tradeIds: string[];
+}
+
+/** The orders of an account with executions that wait to be booked, behind one of them. */
+export async function waitingOrders(
+  { sql }: { sql: Sql },
+  accountId: string,
+  { after, limit }: { after: Pick<WaitingOrder, "instrumentId" | "venueOrderId">; limit: number },
+): Promise<WaitingOrder[]> {
+  return await sql<WaitingOrder[]>`
+    select u.instrument_id as "instrumentId", u.venue_order_id as "venueOrderId", o.client_order_id as "clientOrderId",
+      array_agg(u.trade_id) as "tradeIds"
+    from order_position_tracker.unbooked u
+    join order_position_tracker.orders o on o.account_id = u.account_id and o.instrument_id = u.instrument_id
+      and o.venue_order_id = u.venue_order_id
+    where u.account_id = ${accountId} and u.session_id is not null and u.discard_reason is null
+      and (u.instrument_id, u.venue_order_id) > (${after.instrumentId}, ${after.venueOrderId})
+    group by 1, 2, 3 order by 1, 2 limit ${limit}`;
 }
 
 /** Whether the venue's list has executions of an order that can not be booked. They are noted as its session's. */

@@ -6,7 +6,7 @@ import { AppError } from "#shared/errors/app-error.ts";
  * Instruments by id and by the venue's name, kept in memory: names and assets of an instrument never change. Its steps and
  * minimums may, so it is read anew for each order that is sent.
  */
-export interface Instruments {
+export interface KnownInstruments {
   /** NOT_FOUND (transient) when market-data has not stored it yet. */
   byId(id: string): Promise<Instrument>;
   /** Null: nobody here trades it. */
@@ -19,7 +19,7 @@ interface InstrumentRow {
   instrument: Instrument;
 }
 
-export function createInstruments(db: Db): Instruments {
+export function createKnownInstruments(db: Db): KnownInstruments {
   const known = new Map<string, Instrument>();
   const named = new Map<string, Instrument>();
   const learn = (instrument: Instrument): void => {

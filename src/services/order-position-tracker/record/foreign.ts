@@ -1,19 +1,8 @@
-import type { Recorded } from "#services/order-position-tracker/money/record-venue.ts";
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { raiseAlert } from "#shared/alerts/alerts.ts";
-import type { Db, Tx } from "#shared/db/db.ts";
-
-/** Of these ids of orders at the venue those of which it is known that they are someone else's. */
-export async function foreignOrderIds(
-  { sql }: Db,
-  of: { accountId: string; venueSymbol: string; venueOrderIds: readonly string[] },
-): Promise<Set<string>> {
-  const rows = await sql<{ id: string }[]>`
-    select distinct data ->> 'venueOrderId' as id from order_position_tracker.foreign_activity
-    where account_id = ${of.accountId} and instrument_id = ${of.venueSymbol} and venue_id not like 'era%'
-      and data ->> 'venueOrderId' = any(${[...of.venueOrderIds]})`;
-  return new Set(rows.map(({ id }) => id));
-}
+import type { Tx } from "#shared/db/db.ts";
+import { insertForeign } from "./foreign-store.ts";
+import type { Recorded } from "./recorder.ts";
 
 /**
  * Remembers orders and fills at the venue that nobody here made, with one alert an instrument, which tells of the newest.
@@ -21,7 +10,7 @@ export async function foreignOrderIds(
  */
 export async function reportForeign(
   tx: Tx,
-  { deps }: Parts,
+  { deps }: TrackerContext,
   of: { accountId: string; foreign: Recorded["foreign"]; silent: boolean },
 ): Promise<void> {
   const { accountId, foreign, silent } = of;
@@ -33,11 +22,8 @@ export async function reportForeign(
   for (const { kind, id, data } of all) {
     const { clientOrderId: ours, ...rest } = data;
     const row = ours === undefined ? rest : { ...rest, clientOrderId: ours };
-    const inserted = await tx.sql`
-      insert into order_position_tracker.foreign_activity (account_id, instrument_id, kind, venue_id, data, seen_at_ms)
-      values (${accountId}, ${data.venueSymbol}, ${kind}, ${id}, ${tx.sql.json(row)}, ${atMs})
-      on conflict do nothing returning 1`;
-    if (inserted.length === 0 || silent) continue;
+    const isNew = await insertForeign(tx, { accountId, venueSymbol: data.venueSymbol, kind, id, data: row, atMs });
+    if (!isNew || silent) continue;
     await raiseAlert(tx, deps, {
       scope: `account:${accountId}/${data.venueSymbol}`,
       code: kind === "order" ? "FOREIGN_ORDER" : "FOREIGN_FILL",

@@ -1,8 +1,8 @@
-import type { Parts } from "#services/order-position-tracker/parts.ts";
+import type { TrackerContext } from "#services/order-position-tracker/context.ts";
+import { firstSentAtMs, knownIds, secondOrders } from "#services/order-position-tracker/orders/order-store.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { VenueAccount, VenueFill } from "#shared/exchange/exchange.ts";
-import { foreignOrderIds } from "./foreign.ts";
-import { firstSentAtMs, knownIds, secondOrders } from "./order-store.ts";
+import { foreignOrderIds } from "./foreign-store.ts";
 
 /** So many orders are asked for by the venue's ids at once; what is beyond that waits for the next time. */
 const QUESTIONS_AT_ONCE = 50;
@@ -21,11 +21,11 @@ export interface Attributed {
  * before its first order of ours (`isHistory`: the list is read for the first time).
  */
 export async function attribute(
-  parts: Parts,
+  context: TrackerContext,
   account: VenueAccount,
   of: { instrument: Instrument; fills: readonly VenueFill[]; isHistory: boolean },
 ): Promise<Attributed> {
-  const { deps, serverClocks, settings } = parts;
+  const { deps, serverClocks, settings } = context;
   const { instrument, fills, isHistory } = of;
   const { accountId, venue } = account;
   const named = new Map<string, string>();
@@ -34,7 +34,7 @@ export async function attribute(
   const fromMs = isHistory ? await firstSentAtMs(deps.db, accountId, instrument.id) : 0;
   const skewMs = settings.R3_ORDER_POSITION_TRACKER_CLOCK_SKEW_MS;
   const since = fills.filter(({ atMs }) => fromMs !== null && atMs >= fromMs - skewMs);
-  const strange = await strangeOrders(parts, { accountId, instrument, fills: since, named });
+  const strange = await strangeOrders(context, { accountId, instrument, fills: since, named });
   for (const venueOrderId of strange.slice(0, QUESTIONS_AT_ONCE)) {
     const found = await account.orderByVenueId({ instrument, venueOrderId });
     if (found !== null) named.set(venueOrderId, found.clientOrderId);
@@ -50,7 +50,7 @@ export async function attribute(
 
 /** The venue's ids of orders that are not known here, in the order of their fills; adds what is known of others to `named`. */
 async function strangeOrders(
-  { deps }: Parts,
+  { deps }: TrackerContext,
   of: { accountId: string; instrument: Instrument; fills: readonly VenueFill[]; named: Map<string, string> },
 ): Promise<string[]> {
   const { accountId, instrument, fills, named } = of;

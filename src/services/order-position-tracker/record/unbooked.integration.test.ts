@@ -19,7 +19,7 @@ import { until } from "#shared/clock/until.fixture.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
-import { readUnbooked } from "./unbooked.ts";
+import { readUnbooked } from "./unbooked-store.ts";
 
 let world: World;
 let desk: Desk;

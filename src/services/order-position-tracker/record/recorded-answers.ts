@@ -1,19 +1,19 @@
-import { SAME_WITHIN_MS } from "#services/order-position-tracker/money/book-store.ts";
-import type { Recorded, VenueWord } from "#services/order-position-tracker/money/record-venue.ts";
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import { decimalText, nonNegativeDecimal } from "#shared/domain/schemas.ts";
 import type { AccountEvent, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { hasEndedUnheard, isTerminal } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
+import { SAME_WITHIN_MS } from "./book-store.ts";
+import type { ExecutionReport, Recorded } from "./recorder.ts";
 
-/** So many orders are remembered; what is told of one before them is booked as any other word. */
+/** So many orders are remembered; what is told of one before them is booked as any other report. */
 const MOST_ORDERS = 1_000;
 
-export type OrderEvent = Extract<AccountEvent, { kind: "order" }>;
+export type StreamedOrder = Extract<AccountEvent, { kind: "order" }>;
 
 interface UnderWay {
-  word: VenueWord;
+  report: ExecutionReport;
   /** Resolves when its transaction is over, however it ended. */
   over: Promise<void>;
 }
@@ -26,23 +26,23 @@ interface Known {
 }
 
 /**
- * What this process has recorded of answers to its orders: the user stream tells the same a moment later. The very word of the
+ * What this process has recorded of answers to its orders: the user stream tells the same a moment later. The very report of the
  * answer is no news, and none is what else it tells of an order that had ended by the venue's word then, since such an order
  * stays so whoever has written meanwhile. An execution is no news where it is exactly one that was booked with the answer: it
- * counts no second time. Nothing here is needed: what is not remembered is booked as any other word.
+ * counts no second time. Nothing here is needed: what is not remembered is booked as any other report.
  */
 export class RecordedAnswers {
   readonly #underWay = new Map<string, UnderWay>();
   readonly #known = new Map<string, Known>();
 
   /** Records an answer about one order with `run`, and remembers what it came to. Rejects as `run` does. */
-  async record<T extends { recorded: Recorded }>(word: VenueWord, run: () => Promise<T>): Promise<T> {
-    const [said] = word.orders;
+  async remember<T extends { recorded: Recorded }>(report: ExecutionReport, run: () => Promise<T>): Promise<T> {
+    const [said] = report.orders;
     if (said === undefined) return run();
-    const key = keyOf(word.accountId, said);
+    const key = keyOf(report.accountId, said);
     const recording = run();
     const over = recording.then(ignore, ignore);
-    const own: UnderWay = { word, over };
+    const own: UnderWay = { report, over };
     this.#underWay.set(key, own);
     try {
       const result = await recording;
@@ -54,7 +54,7 @@ export class RecordedAnswers {
   }
 
   /** Whether all that an event tells was booked with an answer. */
-  has(accountId: string, { order: said, fill: saidFill }: OrderEvent): boolean {
+  has(accountId: string, { order: said, fill: saidFill }: StreamedOrder): boolean {
     const known = this.#known.get(keyOf(accountId, said));
     if (known === undefined || !isNoNews(known, said)) return false;
     if (saidFill === undefined) return true;
@@ -64,12 +64,12 @@ export class RecordedAnswers {
   }
 
   /** Resolves when an answer that tells the same as an event is recorded, or was not. Undefined: none is being recorded. */
-  underWay(accountId: string, { order: said, fill }: OrderEvent): Promise<void> | undefined {
+  underWay(accountId: string, { order: said, fill }: StreamedOrder): Promise<void> | undefined {
     const found = this.#underWay.get(keyOf(accountId, said));
     if (found === undefined) return undefined;
     const isTold =
-      found.word.orders.some(({ venueOrderId }) => venueOrderId === said.venueOrderId) &&
-      (fill === undefined || found.word.fills.some(({ tradeId }) => tradeId === fill.tradeId));
+      found.report.orders.some(({ venueOrderId }) => venueOrderId === said.venueOrderId) &&
+      (fill === undefined || found.report.fills.some(({ tradeId }) => tradeId === fill.tradeId));
     return isTold ? found.over : undefined;
   }
 
@@ -92,13 +92,13 @@ function keyOf(accountId: string, { clientOrderId }: { clientOrderId: string }):
   return `${accountId} ${clientOrderId}`;
 }
 
-/** Whether a word about an order changes nothing, whatever has been written since this was recorded. */
+/** Whether a report of an order changes nothing, whatever has been written since this was recorded. */
 function isNoNews({ said: answered, order }: Known, said: VenueOrder): boolean {
   if (order.venueOrderId !== said.venueOrderId || answered.venueSymbol !== said.venueSymbol) return false;
   if (!nonNegativeDecimal.safeParse(said.filledSize).success) return false;
   if (isTerminal(order.state)) return readVenueOrder(order, said).kind === "nothing";
-  const isSameWord = answered.status === said.status && isEqual(answered.filledSize, said.filledSize);
-  return isSameWord && Math.abs(answered.atMs - said.atMs) <= SAME_WITHIN_MS;
+  const isSameReport = answered.status === said.status && isEqual(answered.filledSize, said.filledSize);
+  return isSameReport && Math.abs(answered.atMs - said.atMs) <= SAME_WITHIN_MS;
 }
 
 /** Whether it is the execution that is booked. A venue whose ids have begun anew tells another one under its id. */

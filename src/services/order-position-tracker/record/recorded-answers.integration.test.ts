@@ -18,7 +18,7 @@ import { until } from "#shared/clock/until.fixture.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { AccountEvent, VenueAccount } from "#shared/exchange/exchange.ts";
-import type { OrderEvent } from "./recorded-answers.ts";
+import type { StreamedOrder } from "./recorded-answers.ts";
 
 let world: World;
 let desk: Desk;
@@ -28,7 +28,7 @@ useDesks(8, (given) => {
 
 /** A venue that fills market orders with the answer, and a user stream that says what the test lets it say. */
 class Venue {
-  readonly told: OrderEvent[] = [];
+  readonly told: StreamedOrder[] = [];
   /** Tells the tracker that follows the account. */
   tell: (event: AccountEvent) => void = () => undefined;
   /** Called with the answer on its way. */
@@ -55,7 +55,7 @@ class Venue {
     });
 
   /** What the stream has said of an order: its acceptance and its execution. */
-  async of({ clientOrderId }: OrderRequest): Promise<OrderEvent[]> {
+  async of({ clientOrderId }: OrderRequest): Promise<StreamedOrder[]> {
     const own = () => this.told.filter(({ order }) => order.clientOrderId === clientOrderId);
     await until(() => own().some(({ fill }) => fill !== undefined));
     return own();

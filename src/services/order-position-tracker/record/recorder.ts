@@ -1,6 +1,8 @@
 import { haltForNewIds } from "#services/order-position-tracker/account/new-ids.ts";
-import { claimUnbooked, keepUnbooked } from "#services/order-position-tracker/account/unbooked.ts";
-import type { Instruments } from "#services/order-position-tracker/instruments.ts";
+import type { KnownInstruments } from "#services/order-position-tracker/known-instruments.ts";
+import { entriesOf } from "#services/order-position-tracker/money/ledger.ts";
+import { positionEvent, toPosition } from "#services/order-position-tracker/money/money-store.ts";
+import { noteSecondOrder } from "#services/order-position-tracker/orders/order-store.ts";
 import { reportFault, sessionScope } from "#services/order-position-tracker/session/fault-watch.ts";
 import { moneyOf } from "#shared/accounting/book.ts";
 import { closableSize } from "#shared/accounting/flat.ts";
@@ -19,11 +21,11 @@ import { applyOrderEvent, type OrderAlert, type OrderEvent, type TrackedOrder } 
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { type Batch, type Books, lockBooks, type OrderKeys, type SaidFill, write } from "./book-store.ts";
-import { entriesOf } from "./ledger.ts";
-import { positionEvent, toPosition } from "./money-store.ts";
+import { keepUnbooked } from "./unbooked.ts";
+import { claimUnbooked } from "./unbooked-store.ts";
 
 /** What a venue said about an account, with the instruments it spoke of. Made outside of the transaction. */
-export interface VenueWord {
+export interface ExecutionReport {
   accountId: string;
   orders: readonly VenueOrder[];
   fills: readonly VenueFill[];
@@ -32,7 +34,7 @@ export interface VenueWord {
   instruments: ReadonlyMap<string, Instrument>;
 }
 
-/** What came of a word. */
+/** What came of a report. */
 export interface Recorded {
   /** Our orders that were spoken of, as they are now. */
   orders: ReadonlyMap<string, Order>;
@@ -51,17 +53,25 @@ interface RecordOptions {
 }
 
 export interface Recorder {
-  /** Looks up the instruments that a word speaks of. */
-  hear(accountId: string, said: { orders?: readonly VenueOrder[]; fills?: readonly VenueFill[] }): Promise<VenueWord>;
+  /** Looks up the instruments that a report speaks of. */
+  prepare(
+    accountId: string,
+    said: { orders?: readonly VenueOrder[]; fills?: readonly VenueFill[] },
+  ): Promise<ExecutionReport>;
   /**
-   * Books a word, fills before states: the one path for user stream, answers and queries. Order, fills, position, ledger
+   * Books a report, fills before states: the one path for user stream, answers and queries. Order, fills, position, ledger
    * and events are one with the transaction; what was booked before changes nothing. What can not be booked is kept as it
    * was told, with an alert but where it is `silent`; an order does not wait for it once the venue's list (`listed`) has it so.
    * `sent` adds a stamp to an order.
    */
-  record(tx: Tx, word: VenueWord, how?: RecordOptions): Promise<Recorded>;
-  /** Changes an order that is locked, with its event. */
-  change(tx: Tx, order: Order, event: OrderEvent, patch?: Partial<Order>): Promise<Order>;
+  record(tx: Tx, report: ExecutionReport, how?: RecordOptions): Promise<Recorded>;
+  /**
+   * Changes an order that is locked, with its event. `isNew`: it is not stored yet. `patch`: what changes with its state. Sent at
+   * once and not waited for: its failure is the transaction's.
+   */
+  change(tx: Tx, order: Order, event: OrderEvent, how?: { isNew?: boolean; patch?: Partial<Order> }): Promise<Order>;
+  /** Writes what is noted of an order that stays as it is, without an event. */
+  note(tx: Tx, order: Order, isNew: boolean): void;
 }
 
 type RecordDeps = Pick<Deps, "bus" | "clock" | "db" | "log" | "exchanges">;
@@ -74,8 +84,8 @@ function whyUnbookable(fill: VenueFill): string | null {
   return read.success ? null : read.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
 }
 
-/** The fills of a word whose instruments are known here. */
-function saidFills({ fills, instruments }: VenueWord): SaidFill[] {
+/** The fills of a report whose instruments are known here. */
+function saidFills({ fills, instruments }: ExecutionReport): SaidFill[] {
   return fills.flatMap((fill) => {
     const instrument = instruments.get(fill.venueSymbol);
     return instrument === undefined ? [] : [{ ...fill, instrumentId: instrument.id }];
@@ -89,9 +99,9 @@ function halt(deps: RecordDeps, accountId: string, instrumentId: string): void {
   });
 }
 
-export function createRecorder(deps: RecordDeps, instruments: Instruments): Recorder {
+export function createRecorder(deps: RecordDeps, instruments: KnownInstruments): Recorder {
   return {
-    async hear(accountId, { orders = [], fills = [] }) {
+    async prepare(accountId, { orders = [], fills = [] }) {
       const { venue } = deps.exchanges.account(accountId);
       const symbols = new Set([...orders, ...fills].map(({ venueSymbol }) => venueSymbol));
       const found = new Map<string, Instrument>();
@@ -106,18 +116,18 @@ export function createRecorder(deps: RecordDeps, instruments: Instruments): Reco
       const rest = fills.filter((fill) => unbookable.every((one) => one.fill !== fill));
       return { accountId, orders, fills: rest, unbookable, instruments: found };
     },
-    async record(tx, word, { sent, silent = false, listed = false } = {}) {
-      const books = await lockBooks(tx, keysOf(word), saidFills(word));
+    async record(tx, report, { sent, silent = false, listed = false } = {}) {
+      const books = await lockBooks(tx, keysOf(report), saidFills(report));
       const { anew } = books;
-      if (anew !== null) tx.afterCommit(() => halt(deps, word.accountId, anew));
+      if (anew !== null) tx.afterCommit(() => halt(deps, report.accountId, anew));
       // Whose they are cannot be said: they are booked from the venue's list, in a new era.
-      const told = anew === null ? word : { ...word, fills: [] };
-      const recording = new Recording(tx, deps, { word: told, books });
-      for (const { fill, reason } of word.unbookable) {
+      const told = anew === null ? report : { ...report, fills: [] };
+      const recording = new Recording(tx, deps, { report: told, books });
+      for (const { fill, reason } of report.unbookable) {
         const { tradeId, venueOrderId } = fill;
         const row = { tradeId, venueOrderId, raw: JSON.stringify(fill), reason };
-        const instrument = word.instruments.get(fill.venueSymbol);
-        const kept = { accountId: word.accountId, row, silent, listed };
+        const instrument = report.instruments.get(fill.venueSymbol);
+        const kept = { accountId: report.accountId, row, silent, listed };
         if (instrument !== undefined) await keepUnbooked(tx, deps, { ...kept, instrument });
       }
       recording.bookFills();
@@ -126,7 +136,7 @@ export function createRecorder(deps: RecordDeps, instruments: Instruments): Reco
       if (sent !== undefined) recording.stamp(sent.orderId, sent.atMs);
       return recording.write();
     },
-    async change(tx, order, orderEvent, patch = {}) {
+    async change(tx, order, orderEvent, { isNew = false, patch = {} } = {}) {
       const atMs = deps.clock.nowMs();
       const change = applyOrderEvent({ order, filledQuote: "0", tradeIds: new Set() }, orderEvent);
       if (change.kind === "refused") logRefused(tx, deps, order.id, change);
@@ -137,12 +147,17 @@ export function createRecorder(deps: RecordDeps, instruments: Instruments): Reco
       ]);
       const { from } = change;
       void write(tx, atMs, {
-        orders: [{ order: changed, filledQuote: null }],
+        ...rowOf(changed, isNew),
         events: [{ type: "order.changed", from, order: changed }],
       });
       return changed;
     },
+    note: (tx, order, isNew) => void write(tx, deps.clock.nowMs(), rowOf(order, isNew)),
   };
+}
+
+function rowOf(order: Order, isNew: boolean): Batch {
+  return isNew ? { newOrders: [order] } : { orders: [{ order, filledQuote: null }] };
 }
 
 function logRefused(tx: Tx, { log }: RecordDeps, orderId: string, { from, to }: { from: string; to: string }): void {
@@ -153,7 +168,7 @@ function links(order: Order) {
   return { correlationId: order.signalId, causationId: order.id };
 }
 
-function keysOf({ accountId, orders, fills, instruments }: VenueWord): OrderKeys {
+function keysOf({ accountId, orders, fills, instruments }: ExecutionReport): OrderKeys {
   const clientOrderIds = [...orders, ...fills].map((one) => one.clientOrderId).filter((id) => id !== undefined);
   return {
     accountId,
@@ -165,7 +180,7 @@ function keysOf({ accountId, orders, fills, instruments }: VenueWord): OrderKeys
   };
 }
 
-/** One word on its way into the database: changes are made in memory, then written together. */
+/** One report on its way into the database: changes are made in memory, then written together. */
 class Recording {
   private readonly tracked = new Map<string, TrackedOrder>();
   private readonly touched = new Set<string>();
@@ -184,15 +199,15 @@ class Recording {
   constructor(
     private readonly tx: Tx,
     private readonly deps: RecordDeps,
-    private readonly input: { word: VenueWord; books: Books },
+    private readonly input: { report: ExecutionReport; books: Books },
   ) {
     this.atMs = deps.clock.nowMs();
     for (const tracked of input.books.orders) this.tracked.set(tracked.order.id, tracked);
   }
 
   bookFills(): void {
-    for (const said of this.input.word.fills) {
-      const instrument = this.input.word.instruments.get(said.venueSymbol);
+    for (const said of this.input.report.fills) {
+      const instrument = this.input.report.instruments.get(said.venueSymbol);
       const tracked = this.find(said, instrument);
       if (tracked === undefined || instrument === undefined) this.foreign.fills.push(said);
       else {
@@ -207,8 +222,8 @@ class Recording {
   }
 
   takeStates(): void {
-    for (const said of this.input.word.orders) {
-      const instrument = this.input.word.instruments.get(said.venueSymbol);
+    for (const said of this.input.report.orders) {
+      const instrument = this.input.report.instruments.get(said.venueSymbol);
       const tracked = this.find(said, instrument);
       if (tracked === undefined || instrument === undefined) {
         this.foreign.orders.push(said);
@@ -226,7 +241,7 @@ class Recording {
   async takeIncomplete(): Promise<void> {
     const waiting: VenueOrder[] = [];
     for (const said of this.incomplete) {
-      const instrument = this.input.word.instruments.get(said.venueSymbol);
+      const instrument = this.input.report.instruments.get(said.venueSymbol);
       const tracked = this.find(said, instrument);
       if (instrument === undefined || tracked === undefined) continue;
       if (!(await claimUnbooked(this.tx, tracked.order, said.venueOrderId))) {
@@ -247,11 +262,7 @@ class Recording {
     const data = { orderId, sessionId, accountId, clientOrderId, venueOrderIds: [venueOrderId, said.venueOrderId] };
     this.alerts.push(async () => {
       // The order remembers it, since a person may clear the alert, and the venue may say it again.
-      const told = await this.tx.sql`
-        update order_position_tracker.orders
-        set other_venue_order_ids = array_append(other_venue_order_ids, ${said.venueOrderId})
-        where id = ${orderId} and ${said.venueOrderId} <> all(other_venue_order_ids) returning 1`;
-      if (told.length === 0) return;
+      if (!(await noteSecondOrder(this.tx, orderId, said.venueOrderId))) return;
       await raiseAlert(this.tx, this.deps, { scope: `order:${orderId}`, code: "DOUBLE_EXECUTION", text, data });
       await reportFault(this.tx, this.deps, { sessionId, reason: `DOUBLE_EXECUTION: ${text}` });
     });

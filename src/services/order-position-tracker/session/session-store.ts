@@ -1,0 +1,109 @@
+import type { Sql, Tx } from "#shared/db/db.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
+import type { Order } from "#shared/domain/order.ts";
+import type { Session, SessionState } from "#shared/domain/session.ts";
+
+/** A session as it is now. Null: there is none. */
+export async function readSession({ sql }: { sql: Sql }, id: string): Promise<Session | null> {
+  const rows = await sql<{ session: Session }[]>`select session from reference.sessions where id = ${id}`;
+  return rows[0]?.session ?? null;
+}
+
+/** The sessions of a partition that start or stop. */
+export async function readOnTheirWay({ sql }: { sql: Sql }, partition: number): Promise<Session[]> {
+  const rows = await sql<{ session: Session }[]>`
+    select session from reference.sessions
+    where partition = ${partition} and state in ('STARTING', 'STOPPING')`;
+  return rows.map(({ session }) => session);
+}
+
+/** The present run of a session. Null: it was never started, or there is none. */
+export async function readRun({ sql }: { sql: Sql }, sessionId: string): Promise<number | null> {
+  const [session] = await sql<{ run: number }[]>`
+    select run from reference.sessions where id = ${sessionId} and run > 0`;
+  return session?.run ?? null;
+}
+
+/** The state of a session, which nobody changes before the transaction ends. Null: there is none. */
+export async function holdState({ sql }: Tx, sessionId: string): Promise<SessionState | null> {
+  const [now] = await sql<{ state: SessionState }[]>`
+    select state from reference.sessions where id = ${sessionId} for share`;
+  return now?.state ?? null;
+}
+
+/** What of a session says whether somebody has to look after its position. */
+export type WatchedSession = Pick<Session, "id" | "state" | "stateReason" | "accountId">;
+
+/** The FAULTED sessions of an account that have a position and no alert about it. */
+export async function readUntoldFaults({ sql }: { sql: Sql }, accountId: string): Promise<WatchedSession[]> {
+  return await sql<WatchedSession[]>`
+    select s.id, s.state, s.session ->> 'stateReason' as "stateReason", s.account_id as "accountId"
+    from reference.sessions s
+    where s.account_id = ${accountId} and s.state = 'FAULTED'
+      and exists (select from order_position_tracker.positions p where p.session_id = s.id and p.size <> 0)
+      and not exists (select from alerts.open a where a.scope = 'session:' || s.id and a.code = 'FAULTED_WITH_POSITION')`;
+}
+
+/** A position with what its session's equity was last measured at. */
+export interface MarkedPosition {
+  size: string;
+  instrument: Instrument;
+  /** The newest close of the equity; before the first the position's average entry. */
+  mark: string;
+  /** Market time of the position's last change or of that close, whichever is newer. */
+  marketAtMs: number;
+}
+
+/** The positions of a session, also those that are zero. */
+export async function readMarked({ sql }: { sql: Sql }, sessionId: string): Promise<MarkedPosition[]> {
+  return await sql<MarkedPosition[]>`
+    select p.size, i.instrument, coalesce(e.close, p.average_entry, 0) as mark,
+      greatest(p.updated_at_ms, e.close_at_ms) as "marketAtMs"
+    from order_position_tracker.positions p join reference.instruments i on i.id = p.instrument_id
+    left join lateral (
+      select close, close_at_ms from order_position_tracker.equity_points
+      where session_id = p.session_id order by candle_n desc limit 1) e on true
+    where p.session_id = ${sessionId} order by p.instrument_id`;
+}
+
+/** A session's open orders by their ids, without a lock: each may be another one by the time it is looked at. */
+export async function readOpenOrders(
+  { sql }: { sql: Sql },
+  { id, accountId }: Pick<Session, "id" | "accountId">,
+): Promise<{ order: Order; cancelRequested: boolean }[]> {
+  return await sql<{ order: Order; cancelRequested: boolean }[]>`
+    select data as "order", cancel_requested as "cancelRequested" from order_position_tracker.orders
+    where account_id = ${accountId} and session_id = ${id} and is_open order by id`;
+}
+
+/** How many of these ids are of orders that have a row. */
+export async function countOrders({ sql }: { sql: Sql }, ids: readonly string[]): Promise<number> {
+  const rows = await sql`select 1 from order_position_tracker.orders where id = any(${[...ids]})`;
+  return rows.length;
+}
+
+/** How many orders of a session are open. */
+export async function countOpenOrders({ sql }: { sql: Sql }, sessionId: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int as count from order_position_tracker.orders where session_id = ${sessionId} and is_open`;
+  return row?.count ?? 0;
+}
+
+/** Begins a session's equity behind a candle; one that is measured already goes on. Sent at once: its failure is the transaction's. */
+export function beginEquity(
+  { sql }: Tx,
+  of: { session: Pick<Session, "id" | "timeFrame" | "createdAtMs">; instrument: Instrument; headN: number },
+): Promise<unknown> {
+  const { session, instrument, headN } = of;
+  return sql`
+    insert into order_position_tracker.equity_cursors as c
+      (session_id, instrument_id, time_frame, quote, active, candle_n, candle_close_at_ms)
+    values (${session.id}, ${instrument.id}, ${session.timeFrame}, ${instrument.quote}, true, ${headN}, ${session.createdAtMs})
+    on conflict (session_id) do update
+    set active = true, candle_n = case when c.active then c.candle_n else excluded.candle_n end`.execute();
+}
+
+/** A session's equity is measured no more. */
+export async function endEquity({ sql }: Tx, sessionId: string): Promise<void> {
+  await sql`update order_position_tracker.equity_cursors set active = false where session_id = ${sessionId}`;
+}
