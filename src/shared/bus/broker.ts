@@ -1,4 +1,11 @@
+import type { Allotment } from "./allotment.ts";
 import type { Stream } from "./log-store.ts";
+
+/**
+ * Where an entry stands in its stream by the broker's own count: an id of Redis, an offset of Kafka. The broker's adapter alone makes,
+ * reads and compares it; everyone else hands back what was delivered.
+ */
+export type BrokerPosition = string & { readonly brand: "BrokerPosition" };
 
 /** A durable event: its number in the log is its number here. */
 export interface Push extends Stream {
@@ -8,13 +15,13 @@ export interface Push extends Stream {
 
 export interface VolatilePush extends Stream {
   json: string;
-  /** About how many entries the stream keeps. */
+  /** About how many entries the stream keeps. A broker that keeps by age need not count. */
   maxLength: number;
 }
 
-/** An entry that came. `seq` is 0 in a volatile stream; `id` is the broker's own name for it. */
+/** An entry that came. `seq` is 0 in a volatile stream. */
 export interface Delivery extends Stream {
-  id: string;
+  position: BrokerPosition;
   seq: number;
   json: string;
 }
@@ -24,8 +31,11 @@ export interface Assignment extends Stream {
   durable: boolean;
   /** Another epoch means: taken over, the deliveries of earlier owners are void. */
   epoch: number;
-  /** Where the group stands, asked for whenever the broker has to be told. 0 for volatile streams. */
-  position: () => number;
+  /**
+   * The number of the last event that the group has done, asked for whenever the broker has to be told: it delivers what
+   * comes behind it. A broker that finds no entry by its number goes on behind what was acknowledged. 0 for volatile streams.
+   */
+  doneSeq: () => number;
 }
 
 /** Reads streams as one member of a group. One `read` at a time. */
@@ -33,12 +43,16 @@ export interface GroupReader {
   /** What is read from now on. Ends a waiting `read` early. */
   assign(streams: readonly Assignment[]): void;
   /**
-   * Waits for entries, at most about a second. Empty: nothing came, or the streams have changed. Entries may come twice,
-   * in any order, or never. Throws an AppError (outage) when the broker is away; the next call tries again.
+   * Waits for entries, at most about a second; gives at most `count` of each stream. Empty: nothing came, or the streams have
+   * changed. Entries may come twice, in any order, or never. Throws an AppError (outage) when the broker is away; the next call
+   * tries again.
    */
   read(count: number): Promise<Delivery[]>;
-  /** Tells the broker that entries are done with. Best effort: what it does not learn comes again or is skipped by number. */
-  acknowledge(stream: Stream, ids: readonly string[]): void;
+  /**
+   * Tells the broker that all it has delivered of a stream up to this position is done with: it comes to no later owner. Best
+   * effort: a durable event that is told too late is skipped by its number, and one that is told too early is read from the log.
+   */
+  acknowledge(stream: Stream, upTo: BrokerPosition): void;
   close(): Promise<void>;
 }
 
@@ -54,15 +68,20 @@ export interface TailReader {
  * (BROKER_UNAVAILABLE).
  */
 export interface Broker {
-  /** Adds durable events under their numbers. What is there already, or has a newer one behind it, is left out without an error. */
+  /** Adds durable events under their numbers. What is there already may be left out, or delivered again; neither is an error. */
   push(entries: readonly Push[]): Promise<void>;
   pushVolatile(entries: readonly VolatilePush[]): Promise<void>;
   groupReader(group: string, member: string): GroupReader;
+  /** Of a broker whose own protocol shares a group's units out. Without it rendezvous hashing over the log's members does. */
+  allotment?(group: string, member: string): Allotment;
   /** Reads from the end of each stream on; all are of one class. Resolves once nothing that comes from now on is missed. */
   tailReader(streams: readonly Stream[], durable: boolean): Promise<TailReader>;
-  /** Takes out entries that nobody should have put in, so that they are not in the way of what is pushed. */
-  forget(stream: Stream, ids: readonly string[]): Promise<void>;
-  /** Forgets the entries of a durable stream up to this number. */
+  /**
+   * Takes out entries that nobody should have put in, where they would be in the way of what is pushed. A broker in which
+   * they are in nobody's way may leave them.
+   */
+  forget(stream: Stream, positions: readonly BrokerPosition[]): Promise<void>;
+  /** The entries of a durable stream up to this number are not needed any more. A broker that forgets by age may keep them. */
   trim(stream: Stream, seq: number): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -145,24 +145,6 @@ export const DELIVERY_CASES: Record<string, (world: World) => Promise<void>> = {
     expect(await countsByKey(world, second.name)).toEqual({ a: counts(1, 20), b: counts(1, 20) });
   },
 
-  async "a group that lingers takes what comes meanwhile as one batch"(world) {
-    const { bus } = await world.join();
-    const topic = topicFor("linger");
-    const sizes: number[] = [];
-    const running = noting(world, bus, topic.name, [topic], {
-      lingerMs: 1_000,
-      handle: async (tx, events) => {
-        for (const event of events) await world.note(tx, { group: topic.name, key: event.key, n: countOf(event) });
-        tx.afterCommit(() => sizes.push(events.length));
-      },
-    });
-    await running.ready;
-    await publishCounts(world, bus, topic, "k", counts(1, 20));
-    await until(async () => (await world.noted(topic.name)).length >= 20);
-    // What a new owner finds in the log does not linger; all else comes together.
-    expect(sizes.length).toBeLessThanOrEqual(2);
-  },
-
   async "a group passes what does not concern it, and is handed whole batches"(world) {
     const { bus } = await world.join();
     const topic = topicFor("concerns");

@@ -1,5 +1,5 @@
 import type { Clock } from "#shared/clock/clock.ts";
-import type { Assignment, Broker, Delivery, GroupReader, TailReader } from "./broker.ts";
+import type { Assignment, Broker, BrokerPosition, Delivery, GroupReader, TailReader } from "./broker.ts";
 import { type Stream, streamKey } from "./log-store.ts";
 
 /** How long a read waits, as with a server. */
@@ -52,6 +52,15 @@ export class MemoryStreams {
   }
 }
 
+/** A position here is an entry's place. */
+function placeOf(position: BrokerPosition): number {
+  return Number(position);
+}
+
+function deliveryOf({ topic, part }: Stream, durable: boolean, { place, json }: Entry): Delivery {
+  return { topic, part, position: String(place) as BrokerPosition, seq: durable ? place : 0, json };
+}
+
 class MemoryGroupReader implements GroupReader {
   private streams: readonly Assignment[] = [];
   private readonly epochs = new Map<string, number>();
@@ -75,9 +84,9 @@ class MemoryGroupReader implements GroupReader {
     return this.take(count);
   }
 
-  acknowledge(stream: Stream, ids: readonly string[]): void {
-    const group = this.server.of(stream).groups.get(this.group);
-    for (const id of ids) group?.pending.delete(Number.parseInt(id, 10));
+  acknowledge(stream: Stream, upTo: BrokerPosition): void {
+    const pending = this.server.of(stream).groups.get(this.group)?.pending ?? new Map<number, Entry>();
+    for (const place of pending.keys()) if (place <= placeOf(upTo)) pending.delete(place);
   }
 
   close(): Promise<void> {
@@ -90,12 +99,12 @@ class MemoryGroupReader implements GroupReader {
       const { topic, part, durable, epoch } = assignment;
       const stream = this.server.of(assignment);
       const known = stream.groups.get(this.group);
-      const group = known ?? { delivered: durable ? assignment.position() : 0, pending: new Map<number, Entry>() };
+      const group = known ?? { delivered: durable ? assignment.doneSeq() : 0, pending: new Map<number, Entry>() };
       stream.groups.set(this.group, group);
       let entries: Entry[] = [];
       if (this.epochs.get(streamKey(assignment)) !== epoch) {
         this.epochs.set(streamKey(assignment), epoch);
-        if (durable) group.delivered = assignment.position();
+        if (durable) group.delivered = assignment.doneSeq();
         else entries = [...group.pending.values()];
       }
       entries.push(...stream.entries.filter(({ place }) => place > group.delivered).slice(0, count));
@@ -103,7 +112,7 @@ class MemoryGroupReader implements GroupReader {
         group.delivered = Math.max(group.delivered, entry.place);
         if (!durable) group.pending.set(entry.place, entry);
       }
-      return entries.map(({ place, json }) => ({ topic, part, id: `${place}-0`, seq: durable ? place : 0, json }));
+      return entries.map((entry) => deliveryOf({ topic, part }, durable, entry));
     });
   }
 }
@@ -118,7 +127,7 @@ function tailOf(server: MemoryStreams, clock: Clock, streams: readonly Stream[],
       const last = Math.min(lasts.get(stream) ?? 0, lastPlace);
       const fresh = entries.filter(({ place }) => place > last).slice(0, count);
       lasts.set(stream, fresh.at(-1)?.place ?? last);
-      return fresh.map(({ place, json }) => ({ ...stream, id: `${place}-0`, seq: durable ? place : 0, json }));
+      return fresh.map((entry) => deliveryOf(stream, durable, entry));
     });
   return {
     async read(count) {
@@ -153,9 +162,9 @@ export function createMemoryBroker(clock: Clock, server: MemoryStreams = new Mem
     },
     groupReader: (group) => new MemoryGroupReader(server, clock, group),
     tailReader: (streams, durable) => Promise.resolve(tailOf(server, clock, streams, durable)),
-    forget(stream, ids) {
+    forget(stream, positions) {
       const target = server.of(stream);
-      const gone = new Set(ids.map((id) => Number.parseInt(id, 10)));
+      const gone = new Set(positions.map(placeOf));
       target.entries = target.entries.filter(({ place }) => !gone.has(place));
       target.lastPlace = target.entries.at(-1)?.place ?? 0;
       return Promise.resolve();

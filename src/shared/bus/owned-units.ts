@@ -1,6 +1,7 @@
 import type { OwnedUnit, OwnOptions, Running } from "./bus.ts";
 import { endsWithin } from "./handler-deadline.ts";
 import { Ownership } from "./ownership.ts";
+import { allotmentOf } from "./rendezvous-allotment.ts";
 import type { BusContext } from "./subscription.ts";
 
 /** One member of a group that owns units and reads nothing. */
@@ -11,12 +12,13 @@ export class OwnedUnits implements Running {
     private readonly context: BusContext,
     private readonly options: OwnOptions,
   ) {
-    const { logStore, leader, clock, log, instance, partitions } = context;
+    const { leader, clock, log, instance, partitions } = context;
+    const member = `${instance}-${crypto.randomUUID().slice(0, 8)}`;
     this.#ownership = new Ownership({
       group: options.group,
-      member: `${instance}-${crypto.randomUUID().slice(0, 8)}`,
+      member,
       units: partitions,
-      members: logStore,
+      allotment: allotmentOf(context, options.group, member),
       leader,
       clock,
       log,

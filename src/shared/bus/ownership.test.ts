@@ -2,17 +2,24 @@ import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { createManualClock } from "#shared/clock/manual.ts";
 import type { Leader, Leadership } from "#shared/leader/leader.ts";
+import type { Allotment } from "./allotment.ts";
 import { Ownership } from "./ownership.ts";
+import { allotmentOf } from "./rendezvous-allotment.ts";
 
 const PULSE_MS = 250;
+const LEASE_MS = 1_000;
 
-/** A member that is alone, whose takeovers of unit 0 are decided by hand. */
-function alone() {
+/** What a member has done. */
+function seenBy() {
+  return { beats: 0, left: false, tries: [] as string[], released: [] as string[], ran: [] as number[] };
+}
+
+/** A member of two units whose takeovers of unit 0 are decided by hand. */
+function memberOf(seen: ReturnType<typeof seenBy>, allotment: Allotment) {
   const clock = createManualClock();
   const takeover = Promise.withResolvers<void>();
-  const seen = { beats: 0, left: false, tries: [] as string[], released: [] as string[], ran: [] as number[] };
   const leader: Pick<Leader, "tryLead" | "leaseMs"> = {
-    leaseMs: 1_000,
+    leaseMs: LEASE_MS,
     async tryLead(role) {
       seen.tries.push(role);
       if (role.endsWith(":0")) await takeover.promise;
@@ -24,15 +31,7 @@ function alone() {
     group: "g",
     member: "m",
     units: 2,
-    members: {
-      beat: async () => {
-        seen.beats += 1;
-        return ["m"];
-      },
-      leave: async () => {
-        seen.left = true;
-      },
-    },
+    allotment,
     leader: leader as Leader,
     clock,
     log: pino({ level: "silent" }),
@@ -43,7 +42,23 @@ function alone() {
     },
     pulseMs: PULSE_MS,
   });
-  return { ownership, clock, takeover, seen };
+  return { ownership, clock, takeover };
+}
+
+/** A member that is alone, by the log's members. */
+function alone() {
+  const seen = seenBy();
+  const logStore = {
+    beat: async () => {
+      seen.beats += 1;
+      return ["m"];
+    },
+    leave: async () => {
+      seen.left = true;
+    },
+  };
+  const allotment = allotmentOf({ broker: {}, logStore, leader: { leaseMs: LEASE_MS } }, "g", "m");
+  return { seen, ...memberOf(seen, allotment) };
 }
 
 describe("a member whose takeover waits", () => {
@@ -81,5 +96,55 @@ describe("a member whose takeover waits", () => {
     await stopping;
     expect(seen.ran).toEqual([1]);
     expect(seen.released.toSorted()).toEqual(["unit:g:0", "unit:g:1"]);
+  });
+});
+
+describe("a broker that shares units out itself", () => {
+  /** Whose each unit is by the broker; unit 0 is never ours. */
+  function shared(steadyMs: number) {
+    const seen = seenBy();
+    const target = { ofOne: "other" };
+    const own: Allotment = {
+      steadyMs,
+      look: async () => (unit) => (unit === 1 ? target.ofOne : "other"),
+      leave: async () => {
+        seen.left = true;
+      },
+    };
+    const nobody = {
+      beat: () => Promise.reject(new Error("asked")),
+      leave: () => Promise.reject(new Error("told")),
+    };
+    const sources = { broker: { allotment: () => own }, logStore: nobody, leader: { leaseMs: LEASE_MS } };
+    return { seen, target, ...memberOf(seen, allotmentOf(sources, "g", "m")) };
+  }
+
+  test("is asked in place of the log's members, and told of a leave", async () => {
+    const { ownership, clock, seen, target } = shared(0);
+    ownership.start();
+    await clock.advance(PULSE_MS * 4);
+    expect(seen.tries).toEqual([]);
+    target.ofOne = "m";
+    await clock.advance(PULSE_MS);
+    expect([seen.tries, seen.ran]).toEqual([["unit:g:1"], [1]]);
+    await ownership.stop();
+    expect(seen.left).toBe(true);
+  });
+
+  test.each([
+    [0, PULSE_MS],
+    [LEASE_MS, LEASE_MS],
+  ])("has a unit given up that another member should have for %i ms", async (steadyMs, waitMs) => {
+    const { ownership, clock, seen, target } = shared(steadyMs);
+    target.ofOne = "m";
+    ownership.start();
+    await clock.advance(PULSE_MS);
+    target.ofOne = "other";
+    // The pulse that sees the new target, and those until it has stood long enough.
+    await clock.advance(PULSE_MS + waitMs - 1);
+    expect(seen.released).toEqual([]);
+    await clock.advance(1);
+    expect(seen.released).toEqual(["unit:g:1"]);
+    await ownership.stop();
   });
 });

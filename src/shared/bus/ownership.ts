@@ -5,10 +5,9 @@ import type { Tx } from "#shared/db/db.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Leader, Leadership } from "#shared/leader/leader.ts";
 import { createFailureRow } from "#shared/telemetry/failure-row.ts";
+import type { Allotment } from "./allotment.ts";
 import type { OwnedUnit } from "./bus.ts";
-import type { LogStore } from "./log-store.ts";
 import { isCountedOn } from "./pause.ts";
-import { memberFor } from "./rendezvous.ts";
 
 export interface OwnershipOptions {
   group: string;
@@ -16,7 +15,7 @@ export interface OwnershipOptions {
   member: string;
   /** Units are numbered from 0. */
   units: number;
-  members: Pick<LogStore, "beat" | "leave">;
+  allotment: Allotment;
   leader: Leader;
   clock: Clock;
   log: Logger;
@@ -27,7 +26,7 @@ export interface OwnershipOptions {
    * is given to the next owner. When it ends by itself or throws, the unit is given up and tried for again later.
    */
   run: (unit: OwnedUnit) => Promise<void>;
-  /** How often the member announces itself and looks at the others. Default 250 ms. */
+  /** How often the member looks which units it should have. Default 250 ms. */
   pulseMs?: number;
 }
 
@@ -42,9 +41,8 @@ interface Held {
 }
 
 /**
- * Shares units out among the members of a group: each unit to the member that rendezvous hashing names, held through
- * the leader port as role `unit:<group>:<n>`. A member counts as gone after its lease without a word; a unit moves to a
- * new target only after the target stood for a lease, and at once when its owner leaves.
+ * Holds the units of a group that the allotment names this member for, through the leader port as role `unit:<group>:<n>`.
+ * A unit moves to a new target only after the target has stood for as long as the allotment wants, and at once when its owner leaves.
  */
 export class Ownership {
   private readonly held = new Map<number, Held>();
@@ -73,8 +71,8 @@ export class Ownership {
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.loop;
-    const { group, member, members, log } = this.options;
-    await members.leave(group, member).catch((error: unknown) => {
+    const { group, member, allotment, log } = this.options;
+    await allotment.leave().catch((error: unknown) => {
       log.warn({ group, member, error: messageOf(error) }, "Leaving a group was not announced");
     });
     const all = [...this.held.values()];
@@ -85,13 +83,12 @@ export class Ownership {
 
   /** Announces and looks, and waits for no takeover: a member that waits must not count as gone. */
   private async pulse(): Promise<void> {
-    const { group, member, members, leader, clock, log, pulseMs = 250 } = this.options;
+    const { group, allotment, clock, log, pulseMs = 250 } = this.options;
     const { signal } = this.stopping;
     const failures = createFailureRow();
     while (!signal.aborted) {
       try {
-        const present = await members.beat(group, member, leader.leaseMs);
-        const tries = this.share([...new Set([member, ...present])]);
+        const tries = this.share(await allotment.look());
         void Promise.all(tries).then(() => this.settled.resolve());
         failures.clear();
       } catch (error) {
@@ -104,12 +101,12 @@ export class Ownership {
   }
 
   /** Lets go of what others should have, and begins to try for what should be ours. */
-  private share(members: readonly string[]): Promise<void>[] {
-    const { member, units, leader, clock } = this.options;
+  private share(targetOf: (unit: number) => string): Promise<void>[] {
+    const { member, units, allotment, clock } = this.options;
     const nowMs = clock.monotonicMs();
     const tries: Promise<void>[] = [];
     for (let partition = 0; partition < units; partition += 1) {
-      const target = memberFor(partition, members) ?? member;
+      const target = targetOf(partition);
       const held = this.held.get(partition);
       if (held === undefined) {
         if (target === member && nowMs >= (this.failures.get(partition)?.notBeforeMs ?? 0)) {
@@ -119,7 +116,7 @@ export class Ownership {
         held.away = undefined;
       } else if (held.away?.target !== target) {
         held.away = { target, sinceMs: nowMs };
-      } else if (nowMs - held.away.sinceMs >= leader.leaseMs) {
+      } else if (nowMs - held.away.sinceMs >= allotment.steadyMs) {
         held.giveUp.abort();
       }
     }

@@ -39,7 +39,7 @@ async function addAll(redis: Redis, additions: readonly Addition[]): Promise<voi
 
 /**
  * Redis Streams. A durable event has the id `<seq>-0`, so that a repeated push is refused by Redis itself; such a stream
- * is never cut by length. A volatile stream has ids of Redis and about `maxLength` entries.
+ * is never cut by length. A volatile stream has ids of Redis and about `maxLength` entries. An entry's id is its position.
  */
 export function createRedisBroker(options: RedisBrokerOptions): Broker {
   const deadlineMs = options.deadlineMs ?? 1_000;
@@ -64,7 +64,7 @@ export function createRedisBroker(options: RedisBrokerOptions): Broker {
     },
     groupReader: (group, member) => new RedisGroupReader(context, group, member),
     tailReader: (streams, durable) => openTail(context, streams, durable),
-    forget: (stream, ids) => forgetEntries(redis, keyOf(stream), ids),
+    forget: (stream, positions) => forgetEntries(redis, keyOf(stream), positions),
     async trim(stream, seq) {
       await redis.xtrim(keyOf(stream), "MINID", "~", `${seq + 1}-0`).catch((error: unknown) => {
         throw brokerError(error);

@@ -104,3 +104,10 @@ export type RawEntry = [id: string, fields: string[] | null];
 export function seqOf(id: string): number {
   return Number(id.slice(0, id.indexOf("-")));
 }
+
+/** Whether an id of an entry comes before another one. */
+export function isBelow(left: string, right: string): boolean {
+  const [leftMs = 0, leftCount = 0] = left.split("-").map(Number);
+  const [rightMs = 0, rightCount = 0] = right.split("-").map(Number);
+  return leftMs < rightMs || (leftMs === rightMs && leftCount < rightCount);
+}

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, test } from "bun:test";
 import { Redis } from "ioredis";
 import { until } from "#shared/clock/until.fixture.ts";
 import { type TestRedis, testRedis } from "#shared/db/test-database.ts";
@@ -59,24 +59,22 @@ describe.each([
 
   async function openReaders() {
     const group = broker.groupReader(GROUP, "member");
-    group.assign([{ ...STREAM, durable, epoch: 1, position: () => 0 }]);
+    group.assign([{ ...STREAM, durable, epoch: 1, doneSeq: () => 0 }]);
     const tail = await until(() => broker.tailReader([STREAM], durable).catch(() => null));
     return [group, tail];
   }
 
-  /** What is sent again and again under new names reaches every reader; gives how long that took. */
-  async function reaches(readers: { read(count: number): Promise<Delivery[]> }[], name: string): Promise<number> {
-    const startedAtMs = performance.now();
+  /** What is sent again and again under new names reaches every reader. */
+  async function reaches(readers: { read(count: number): Promise<Delivery[]> }[], name: string): Promise<void> {
     await Promise.all(
       readers.map((reader) =>
         until(async () => {
           await send(name);
           const found = await reader.read(100).catch(() => []);
           return found.some(({ json }) => json === name);
-        }, 20_000),
+        }),
       ),
     );
-    return performance.now() - startedAtMs;
   }
 
   test.each(GARBAGE)("%s", async (_name, leave) => {
@@ -86,7 +84,7 @@ describe.each([
     await leave();
     // Publishers do not wait for readers: a true entry may take the last id there is.
     await send("between");
-    expect(await reaches(readers, "after")).toBeLessThan(10_000);
+    await reaches(readers, "after");
     for (const reader of readers) await reader.close();
   });
 
@@ -94,7 +92,7 @@ describe.each([
     seq = 0;
     await redis.set(key, "garbage");
     const readers = await openReaders();
-    expect(await reaches(readers, "after")).toBeLessThan(10_000);
+    await reaches(readers, "after");
     for (const reader of readers) await reader.close();
   });
 });

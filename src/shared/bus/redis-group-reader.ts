@@ -1,7 +1,7 @@
-import type { Assignment, Delivery, GroupReader } from "./broker.ts";
+import type { Assignment, BrokerPosition, Delivery, GroupReader } from "./broker.ts";
 import type { Stream } from "./log-store.ts";
 import { BlockingConnection, type RedisContext } from "./redis-blocking-read.ts";
-import { brokerError, type RawEntry, runPipeline, seqOf } from "./redis-connection.ts";
+import { brokerError, isBelow, type RawEntry, runPipeline, seqOf } from "./redis-connection.ts";
 import { MendTimes, mendStreams } from "./redis-mending.ts";
 
 /**
@@ -29,6 +29,8 @@ export class RedisGroupReader implements GroupReader {
   private streams = new Map<string, Assignment>();
   /** Keys whose group stands where it should, with the epoch and the connection that this was made sure for. */
   private readonly prepared = new Map<string, string>();
+  /** Ids by key that were delivered here and not acknowledged. */
+  private readonly delivered = new Map<string, Set<string>>();
   private readonly mendTimes = new MendTimes();
   private changes = 0;
   private changed = Promise.withResolvers<void>();
@@ -74,8 +76,14 @@ export class RedisGroupReader implements GroupReader {
     }
   }
 
-  acknowledge(stream: Stream, ids: readonly string[]): void {
-    this.context.commands.xack(this.context.keyOf(stream), this.group, ...ids).catch(() => {
+  /** Redis wants each id by itself. */
+  acknowledge(stream: Stream, upTo: BrokerPosition): void {
+    const key = this.context.keyOf(stream);
+    const open = this.delivered.get(key) ?? new Set();
+    const done = [...open].filter((id) => !isBelow(upTo, id));
+    for (const id of done) open.delete(id);
+    if (done.length === 0) return;
+    this.context.commands.xack(key, this.group, ...done).catch(() => {
       // Only a mirror: what stays pending is skipped by its number.
     });
   }
@@ -110,9 +118,13 @@ export class RedisGroupReader implements GroupReader {
     const stream = this.streams.get(key);
     if (stream === undefined) return [];
     const { topic, part, durable } = stream;
-    return entries.flatMap(([id, fields]) =>
-      fields === null ? [] : [{ topic, part, id, seq: durable ? seqOf(id) : 0, json: fields[1] ?? "" }],
-    );
+    const open = this.delivered.get(key) ?? new Set();
+    this.delivered.set(key, open);
+    return entries.flatMap(([id, fields]) => {
+      open.add(id);
+      const position = id as BrokerPosition;
+      return fields === null ? [] : [{ topic, part, position, seq: durable ? seqOf(id) : 0, json: fields[1] ?? "" }];
+    });
   }
 
   /** Makes groups stand at their positions where they are new to us; gives what earlier readers of volatile streams left. */
@@ -139,16 +151,16 @@ export class RedisGroupReader implements GroupReader {
   }
 
   private async makeGroups(open: readonly [string, Assignment][]): Promise<void> {
-    const positionOf = (stream: Assignment): string => (stream.durable ? `${stream.position()}-0` : "0");
+    const startOf = (stream: Assignment): string => (stream.durable ? `${stream.doneSeq()}-0` : "0");
     const creating = this.context.commands.pipeline();
-    for (const [key, stream] of open) creating.xgroup("CREATE", key, this.group, positionOf(stream), "MKSTREAM");
+    for (const [key, stream] of open) creating.xgroup("CREATE", key, this.group, startOf(stream), "MKSTREAM");
     const created = await runPipeline(creating);
     const moving = this.context.commands.pipeline();
     open.forEach(([key, stream], index) => {
       const error = created[index]?.[0];
       if (error === undefined || error === null) return;
       if (!error.message.startsWith("BUSYGROUP")) throw brokerError(error);
-      if (stream.durable) moving.xgroup("SETID", key, this.group, positionOf(stream));
+      if (stream.durable) moving.xgroup("SETID", key, this.group, startOf(stream));
     });
     for (const [error] of await runPipeline(moving)) if (error !== null) throw brokerError(error);
   }

@@ -1,7 +1,7 @@
-import type { TailReader } from "./broker.ts";
+import type { BrokerPosition, TailReader } from "./broker.ts";
 import type { Stream } from "./log-store.ts";
 import { BlockingConnection, type RedisContext } from "./redis-blocking-read.ts";
-import { brokerError, seqOf, usable } from "./redis-connection.ts";
+import { brokerError, isBelow, seqOf, usable } from "./redis-connection.ts";
 import { MendTimes, mendStreams } from "./redis-mending.ts";
 
 /** Reads with XREAD from the present end of each stream on. */
@@ -46,7 +46,7 @@ export async function openTail(
           if (stream === undefined) return [];
           return entries.map(([id, fields]) => ({
             ...stream,
-            id,
+            position: id as BrokerPosition,
             seq: durable ? seqOf(id) : 0,
             json: fields?.[1] ?? "",
           }));
@@ -61,10 +61,4 @@ export async function openTail(
       return Promise.resolve();
     },
   };
-}
-
-function isBelow(left: string, right: string): boolean {
-  const [leftMs = 0, leftCount = 0] = left.split("-").map(Number);
-  const [rightMs = 0, rightCount = 0] = right.split("-").map(Number);
-  return leftMs < rightMs || (leftMs === rightMs && leftCount < rightCount);
 }

@@ -27,8 +27,8 @@ beforeEach(() => {
   broker = sealBroker(plain, SEAL, (entries) => void forged.push(entries));
   reader = broker.groupReader("group", "member");
   reader.assign([
-    { ...STREAM, durable: true, epoch: 1, position: () => 0 },
-    { ...QUOTES, durable: false, epoch: 1, position: () => 0 },
+    { ...STREAM, durable: true, epoch: 1, doneSeq: () => 0 },
+    { ...QUOTES, durable: false, epoch: 1, doneSeq: () => 0 },
   ]);
 });
 afterEach(async () => {
@@ -110,7 +110,7 @@ test("an entry above the most there may be is dropped before it is looked at, an
   const plain = createRedisBroker({ url: place.url, prefix: place.prefix, incarnation: "i", blockMs: 50 });
   const counting = sealBroker(plain, seal, (entries) => void forged.push(entries));
   const own = counting.groupReader("own", "member");
-  own.assign([{ ...STREAM, durable: true, epoch: 1, position: () => 0 }]);
+  own.assign([{ ...STREAM, durable: true, epoch: 1, doneSeq: () => 0 }]);
   await forge(STREAM, "1-0", "x".repeat(MOST_CHARACTERS + 100));
   await until(async () => {
     await own.read(100);

@@ -42,7 +42,7 @@ export function sealBroker(broker: Broker, seal: Seal, onForged: (forged: Forged
       await broker
         .forget(
           { topic, part },
-          entries.map(({ id }) => id),
+          entries.map(({ position }) => position),
         )
         .catch(() => undefined);
     }
@@ -66,7 +66,7 @@ export function sealBroker(broker: Broker, seal: Seal, onForged: (forged: Forged
       return {
         assign: (streams) => reader.assign(streams),
         read: async (count) => (await own(await reader.read(count))).opened,
-        acknowledge: (stream, ids) => reader.acknowledge(stream, ids),
+        acknowledge: (stream, upTo) => reader.acknowledge(stream, upTo),
         close: () => reader.close(),
       };
     },
@@ -76,7 +76,7 @@ export function sealBroker(broker: Broker, seal: Seal, onForged: (forged: Forged
         async read(count) {
           const { opened, forged } = await own(await reader.read(count));
           if (forged > 0) {
-            // It may stand behind an id that nothing will come after.
+            // The reader may stand at an entry that is forgotten, behind which nothing would come.
             await reader.close();
             reader = await broker.tailReader(streams, durable);
           }

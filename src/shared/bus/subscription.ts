@@ -9,6 +9,7 @@ import { endsWithin } from "./handler-deadline.ts";
 import type { LogStore } from "./log-store.ts";
 import { Ownership } from "./ownership.ts";
 import { GrowingPause } from "./pause.ts";
+import { allotmentOf } from "./rendezvous-allotment.ts";
 import type { PoisonOptions } from "./unit-place.ts";
 import { type TakenUnit, UnitWorker } from "./unit-worker.ts";
 
@@ -60,7 +61,7 @@ export class Subscription implements Running {
     private readonly options: SubscribeOptions,
   ) {
     checkOptions(options);
-    const { broker, logStore, leader, clock, log, instance, partitions } = context;
+    const { broker, leader, clock, log, instance, partitions } = context;
     this.durableTopics = options.topics.filter((topic) => topic.class === "durable").map((topic) => topic.name);
     this.blocking = options.topics.filter((topic) => topic.onDead === "block").map((topic) => topic.name);
     this.member = `${instance}-${crypto.randomUUID().slice(0, 8)}`;
@@ -69,7 +70,7 @@ export class Subscription implements Running {
       group: options.group,
       member: this.member,
       units: partitions,
-      members: logStore,
+      allotment: allotmentOf(context, options.group, this.member),
       leader,
       clock,
       log,

@@ -2,7 +2,7 @@ import { isOverdue } from "#shared/db/transact-within.ts";
 import { fenced, hasCode } from "#shared/errors/app-error.ts";
 import { readBatch, type TopicBatch } from "./batch-item.ts";
 import { BatchWork } from "./batch-work.ts";
-import type { Assignment, Delivery, GroupReader } from "./broker.ts";
+import type { Assignment, BrokerPosition, Delivery, GroupReader } from "./broker.ts";
 import type { BusEvent, OwnedUnit, Topic } from "./bus.ts";
 import { decode } from "./envelope.ts";
 import { endsWithin } from "./handler-deadline.ts";
@@ -31,6 +31,12 @@ export interface TakenUnit {
   positions: readonly TakenPosition[];
   /** The lanes that hold keys back. */
   heads: readonly LaneHead[];
+}
+
+/** What is committed together, and what the broker may be told then. */
+interface CollectedBatch extends TopicBatch {
+  /** Of the last delivery that the batch makes done; undefined: the broker delivered none of it. */
+  upTo: BrokerPosition | undefined;
 }
 
 /**
@@ -81,7 +87,7 @@ export class UnitWorker {
       part: this.unit.partition,
       durable: topic.class === "durable",
       epoch: this.unit.epoch,
-      position: () => this.positions.of(topic.name),
+      doneSeq: () => this.positions.of(topic.name),
     }));
   }
 
@@ -172,8 +178,8 @@ export class UnitWorker {
   }
 
   /** The next entries of each topic, without a hole from the position on. */
-  private async collect(): Promise<TopicBatch[]> {
-    const batches: TopicBatch[] = [];
+  private async collect(): Promise<CollectedBatch[]> {
+    const batches: CollectedBatch[] = [];
     const careful = this.durable.find(({ name }) => this.positions.of(name) < (this.careful.get(name) ?? 0));
     let room = careful === undefined ? BATCH : 1;
     for (const topic of careful === undefined ? this.durable : [careful]) {
@@ -181,7 +187,7 @@ export class UnitWorker {
       const position = this.positions.of(topic.name);
       const waiting = this.inbox.takeDurable(topic.name);
       const old = waiting.filter(({ seq }) => seq <= position);
-      if (old.length > 0) this.acknowledge(topic.name, old);
+      this.acknowledge(topic.name, old.at(-1)?.position);
       let entries: readonly StoredEntry[] = contiguous(waiting, position).slice(0, room);
       const isHoled = waiting.length > old.length;
       if (entries.length === 0 && (isHoled || this.behind.has(topic.name))) {
@@ -190,7 +196,7 @@ export class UnitWorker {
       const last = entries.at(-1)?.seq;
       if (last === undefined) continue;
       for (const delivery of waiting) if (delivery.seq > last) this.inbox.put(delivery);
-      batches.push({ topic, entries });
+      batches.push({ topic, entries, upTo: waiting.findLast(({ seq }) => seq <= last)?.position });
       room -= entries.length;
     }
     return batches;
@@ -203,10 +209,10 @@ export class UnitWorker {
     return entries;
   }
 
-  private async commit(batches: readonly TopicBatch[]): Promise<void> {
+  private async commit(batches: readonly CollectedBatch[]): Promise<void> {
     const items = await readBatch(this.options.logStore, this.unit.partition, batches);
     await this.batches.commit(items);
-    for (const { topic, entries } of batches) this.acknowledge(topic.name, entries);
+    for (const { topic, upTo } of batches) this.acknowledge(topic.name, upTo);
   }
 
   private async handleVolatile(deliveries: readonly Delivery[], pause: GrowingPause): Promise<void> {
@@ -225,10 +231,9 @@ export class UnitWorker {
         await pause.wait(this.unit.signal);
       }
     }
-    for (const [topic, done] of Map.groupBy(deliveries, (delivery) => delivery.topic)) {
-      const ids = done.map((delivery) => delivery.id);
-      this.reader.acknowledge({ topic, part: this.unit.partition }, ids);
-    }
+    // In the broker's order: the last one of a topic stands for those before it.
+    const lasts = new Map(deliveries.map(({ topic, position }) => [topic, position]));
+    for (const [topic, position] of lasts) this.acknowledge(topic, position);
   }
 
   private decodeAll(deliveries: readonly Delivery[]): BusEvent[] {
@@ -244,9 +249,9 @@ export class UnitWorker {
     });
   }
 
-  private acknowledge(topic: string, entries: readonly StoredEntry[]): void {
-    const ids = entries.map(({ seq }) => `${seq}-0`);
-    this.reader.acknowledge({ topic, part: this.unit.partition }, ids);
+  /** Nothing to say of what came from the log alone. */
+  private acknowledge(topic: string, upTo: BrokerPosition | undefined): void {
+    if (upTo !== undefined) this.reader.acknowledge({ topic, part: this.unit.partition }, upTo);
   }
 
   private suspectHoles(): void {
