@@ -3,31 +3,33 @@ import type { World } from "./bus-world.fixture.ts";
 import { DEAD_CASES } from "./dead.contract.ts";
 import { DELIVERY_CASES } from "./delivery.contract.ts";
 import { FAULT_CASES } from "./faults.contract.ts";
-import { createMemoryWorld } from "./memory-world.fixture.ts";
 import { OVERDUE_CASES } from "./overdue.contract.ts";
 import { OWNING_CASES } from "./owning.contract.ts";
 import { POISON_CASES } from "./poison.contract.ts";
 
 const CASES = { ...DELIVERY_CASES, ...FAULT_CASES, ...POISON_CASES, ...DEAD_CASES, ...OVERDUE_CASES, ...OWNING_CASES };
 
-describe("the bus over log and broker in memory", () => {
-  let world: World;
+/** Declares what every log with every broker has to do, as tests over one world. */
+export function describeBus(over: string, createWorld: () => Promise<World> | World): void {
+  describe(`the bus over ${over}`, () => {
+    let world: World;
 
-  beforeAll(async () => {
-    world = createMemoryWorld();
+    beforeAll(async () => {
+      world = await createWorld();
+    });
+
+    afterEach(() => world.leave());
+
+    afterAll(async () => {
+      await world.close();
+    });
+
+    test.each(Object.keys(CASES))(
+      "%s",
+      async (name) => {
+        await CASES[name]?.(world);
+      },
+      20_000,
+    );
   });
-
-  afterEach(() => world.leave());
-
-  afterAll(async () => {
-    await world.close();
-  });
-
-  test.each(Object.keys(CASES))(
-    "%s",
-    async (name) => {
-      await CASES[name]?.(world);
-    },
-    20_000,
-  );
-});
+}
