@@ -105,9 +105,14 @@ export function seqOf(id: string): number {
   return Number(id.slice(0, id.indexOf("-")));
 }
 
-/** Whether an id of an entry comes before another one. */
-export function isBelow(left: string, right: string): boolean {
-  const [leftMs = 0, leftCount = 0] = left.split("-").map(Number);
-  const [rightMs = 0, rightCount = 0] = right.split("-").map(Number);
-  return leftMs < rightMs || (leftMs === rightMs && leftCount < rightCount);
+/** The two numbers of an id, `<first>-<second>`. */
+export type IdParts = readonly [first: number, second: number];
+
+export function partsOf(id: string): IdParts {
+  return [seqOf(id), Number(id.slice(id.indexOf("-") + 1))];
+}
+
+/** Whether an id comes before another one. */
+export function isBelow([first, second]: IdParts, [otherFirst, otherSecond]: IdParts): boolean {
+  return first < otherFirst || (first === otherFirst && second < otherSecond);
 }

@@ -1,7 +1,7 @@
 import type { Assignment, BrokerPosition, Delivery, GroupReader } from "./broker.ts";
 import type { Stream } from "./log-store.ts";
 import { BlockingConnection, type RedisContext } from "./redis-blocking-read.ts";
-import { brokerError, isBelow, type RawEntry, runPipeline, seqOf } from "./redis-connection.ts";
+import { brokerError, type IdParts, isBelow, partsOf, type RawEntry, runPipeline, seqOf } from "./redis-connection.ts";
 import { MendTimes, mendStreams } from "./redis-mending.ts";
 
 /**
@@ -30,7 +30,7 @@ export class RedisGroupReader implements GroupReader {
   /** Keys whose group stands where it should, with the epoch and the connection that this was made sure for. */
   private readonly prepared = new Map<string, string>();
   /** Ids by key that were delivered here and not acknowledged. */
-  private readonly delivered = new Map<string, Set<string>>();
+  private readonly delivered = new Map<string, Map<string, IdParts>>();
   private readonly mendTimes = new MendTimes();
   private changes = 0;
   private changed = Promise.withResolvers<void>();
@@ -79,8 +79,9 @@ export class RedisGroupReader implements GroupReader {
   /** Redis wants each id by itself. */
   acknowledge(stream: Stream, upTo: BrokerPosition): void {
     const key = this.context.keyOf(stream);
-    const open = this.delivered.get(key) ?? new Set();
-    const done = [...open].filter((id) => !isBelow(upTo, id));
+    const open = this.delivered.get(key) ?? new Map<string, IdParts>();
+    const last = partsOf(upTo);
+    const done = [...open].flatMap(([id, parts]) => (isBelow(last, parts) ? [] : [id]));
     for (const id of done) open.delete(id);
     if (done.length === 0) return;
     this.context.commands.xack(key, this.group, ...done).catch(() => {
@@ -118,10 +119,10 @@ export class RedisGroupReader implements GroupReader {
     const stream = this.streams.get(key);
     if (stream === undefined) return [];
     const { topic, part, durable } = stream;
-    const open = this.delivered.get(key) ?? new Set();
+    const open = this.delivered.get(key) ?? new Map<string, IdParts>();
     this.delivered.set(key, open);
     return entries.flatMap(([id, fields]) => {
-      open.add(id);
+      open.set(id, partsOf(id));
       const position = id as BrokerPosition;
       return fields === null ? [] : [{ topic, part, position, seq: durable ? seqOf(id) : 0, json: fields[1] ?? "" }];
     });

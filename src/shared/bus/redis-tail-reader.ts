@@ -1,7 +1,7 @@
 import type { BrokerPosition, TailReader } from "./broker.ts";
 import type { Stream } from "./log-store.ts";
 import { BlockingConnection, type RedisContext } from "./redis-blocking-read.ts";
-import { brokerError, isBelow, seqOf, usable } from "./redis-connection.ts";
+import { brokerError, isBelow, partsOf, seqOf, usable } from "./redis-connection.ts";
 import { MendTimes, mendStreams } from "./redis-mending.ts";
 
 /** Reads with XREAD from the present end of each stream on. */
@@ -21,7 +21,7 @@ export async function openTail(
   const rewind = async (): Promise<void> => {
     if (!times.take() && generation === connection.generation) return;
     const present = await mendStreams(context.commands, [...byKey.keys()]);
-    for (const [key, id] of present) if (isBelow(id, lasts.get(key) ?? "0-0")) lasts.set(key, "0-0");
+    for (const [key, id] of present) if (isBelow(partsOf(id), partsOf(lasts.get(key) ?? "0-0"))) lasts.set(key, "0-0");
     generation = connection.generation;
   };
 

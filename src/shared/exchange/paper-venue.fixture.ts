@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { execPath } from "node:process";
 import { z } from "zod";
-import { systemClock } from "#shared/clock/system.ts";
+import { until } from "#shared/clock/until.fixture.ts";
 
 /** A market of the simulated venue that makes up its trades, whose account has 100,000 USDT. */
 export const MADE_UP_MARKET = {
@@ -62,7 +62,7 @@ export async function startPaperVenue(markets: readonly object[]): Promise<Paper
   });
   const address = await addressOf(child.stdout);
   // It listens before its markets are open.
-  while (!(await fetch(`${address}/readyz`)).ok) await systemClock.sleep(10);
+  await until(async () => (await fetch(`${address}/readyz`)).ok);
   const url = (marketId: string) => `${address}/api/paper-exchange/markets/${marketId}`;
   return {
     url,
