@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { systemClock } from "#shared/clock/system.ts";
+import { createManualClock } from "#shared/clock/manual.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { createMemoryDb } from "#shared/db/memory.ts";
 import type { Topic } from "./bus.ts";
@@ -16,7 +16,7 @@ test("a lane is tried again under the position that the log store knows, whateve
   positions.pass([positions.stepTo("orders", 9)]);
   const place = {
     db: createMemoryDb(),
-    clock: systemClock,
+    clock: createManualClock(),
     poison: { deadAfterTries: 3, deadlineMs: 1_000 },
     logStore: {
       advance: async (_tx: Tx, _unit: unknown, to: readonly Advance[]) => void steps.push(to),
