@@ -23,13 +23,16 @@ function needsGroup(error: unknown): boolean {
   return error instanceof Error && (error.message.startsWith("NOGROUP") || error.message.startsWith("UNBLOCKED"));
 }
 
+/** So many ids a stream wait to be acknowledged at most: entries that nobody should have put in never are. */
+const MOST_OPEN = 20_000;
+
 /** Reads with XREADGROUP: one blocking read over all streams of the member. */
 export class RedisGroupReader implements GroupReader {
   private readonly connection: BlockingConnection;
   private streams = new Map<string, Assignment>();
   /** Keys whose group stands where it should, with the epoch and the connection that this was made sure for. */
   private readonly prepared = new Map<string, string>();
-  /** Ids by key that were delivered here and not acknowledged. */
+  /** Ids by key that were delivered here and not acknowledged, the newest of them. */
   private readonly delivered = new Map<string, Map<string, IdParts>>();
   private readonly mendTimes = new MendTimes();
   private changes = 0;
@@ -46,6 +49,7 @@ export class RedisGroupReader implements GroupReader {
 
   assign(streams: readonly Assignment[]): void {
     this.streams = new Map(streams.map((stream) => [this.context.keyOf(stream), stream]));
+    for (const key of this.delivered.keys()) if (!this.streams.has(key)) this.delivered.delete(key);
     this.interrupt();
   }
 
@@ -123,6 +127,7 @@ export class RedisGroupReader implements GroupReader {
     this.delivered.set(key, open);
     return entries.flatMap(([id, fields]) => {
       open.set(id, partsOf(id));
+      if (open.size > MOST_OPEN) open.delete(open.keys().next().value ?? id);
       const position = id as BrokerPosition;
       return fields === null ? [] : [{ topic, part, position, seq: durable ? seqOf(id) : 0, json: fields[1] ?? "" }];
     });
