@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { ALERT_KINDS, type AlertKind } from "#shared/alerts/alert-codes.ts";
+import { ALERT_KINDS, SERVICES } from "#local/services.ts";
+import { PROCESS_ALERTS } from "#shared/alerts/alert-kinds.ts";
 import { DEGRADATIONS, DEGRADED_ENTRIES } from "#shared/domain/degradation.ts";
 import { ALERTS_DOC, alertsDoc } from "./alerts-doc.ts";
 
@@ -33,11 +34,16 @@ describe("docs/alerts.md", () => {
 });
 
 test("every alert says in sentences what has happened and what to do", () => {
-  for (const [code, { meaning, toDo }] of Object.entries<AlertKind>(ALERT_KINDS)) {
+  for (const [code, { meaning, toDo }] of Object.entries(ALERT_KINDS)) {
     expect([code, meaning, toDo]).toEqual([
       expect.stringMatching(/^[A-Z]+(_[A-Z]+)*$/),
       expect.stringMatching(/^[A-Z].{15,}\.$/),
       expect.stringMatching(/^[A-Z].{15,}\.$/),
     ]);
   }
+});
+
+test("a code is raised by one service alone, or by each process", () => {
+  const codes = [PROCESS_ALERTS, ...SERVICES.map(({ alerts }) => alerts)].flatMap((kinds) => Object.keys(kinds));
+  expect(codes.toSorted()).toEqual(Object.keys(ALERT_KINDS).toSorted());
 });

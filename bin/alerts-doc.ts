@@ -2,7 +2,8 @@ import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { markdownTable } from "#local/markdown-table.ts";
 import { ROOT } from "#local/root.ts";
-import { ALERT_KINDS, type AlertKind } from "#shared/alerts/alert-codes.ts";
+import { ALERT_KINDS } from "#local/services.ts";
+import type { AlertKind } from "#shared/alerts/alert-kinds.ts";
 import { DEGRADATIONS, DEGRADED_ENTRIES } from "#shared/domain/degradation.ts";
 import { riskPolicySchema } from "#shared/domain/session.ts";
 
@@ -31,7 +32,7 @@ const ENDS: Record<AlertKind["ends"], string> = { condition: "by itself", fact: 
 /** The text of docs/alerts.md: every code of an alert and of a degradation, in the order of the alphabet. */
 export function alertsDoc(): string {
   const byCode = ([a]: [string, unknown], [b]: [string, unknown]) => (a < b ? -1 : 1);
-  const alerts = Object.entries<AlertKind>(ALERT_KINDS)
+  const alerts = Object.entries(ALERT_KINDS)
     .toSorted(byCode)
     .map(([code, { severity, meaning, toDo, ends }]) => [`\`${code}\``, severity, meaning, toDo, ENDS[ends]]);
   const degradations = Object.entries(DEGRADATIONS)

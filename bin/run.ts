@@ -2,7 +2,7 @@ import { Command } from "commander";
 import type { Registry } from "prom-client";
 import { keepFilesPrivate } from "#local/file-modes.ts";
 import { OWN_SETTINGS } from "#local/own-settings.ts";
-import { SERVICES } from "#local/services.ts";
+import { ALERT_KINDS, SERVICES } from "#local/services.ts";
 import packageJson from "#package" with { type: "json" };
 import { watchForgedEntries } from "#shared/alerts/forged-entries.ts";
 import type { Bus } from "#shared/bus/bus.ts";
@@ -126,8 +126,9 @@ async function connect(settings: Settings, log: Logger, registry: Registry, plac
     retentionOf(general, { db, leader, clock, log }),
     watch,
   ];
+  const ports = { db, bus, queue, leader, cache, exchanges, clients, strategies };
   return {
-    deps: { db, bus, queue, leader, cache, exchanges, clients, strategies, clock, log, failpoints },
+    deps: { ...ports, alertKinds: ALERT_KINDS, clock, log, failpoints },
     parts,
     away: () => [...watch.away(), ...leader.unled().map((role) => `someone who leads ${role}`)],
   };

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "#local/root.ts";
 import { SERVICES } from "#local/services.ts";
+import { readMigrations } from "#shared/db/migrate.ts";
 import { ARCHITECTURE, architectureDoc, PACKAGE, packageJson } from "./services-doc.ts";
 
 describe("what is made from the services' definitions", () => {
@@ -21,6 +22,15 @@ describe("what is made from the services' definitions", () => {
     const folders = readdirSync(join(ROOT, "src/services"));
     expect(folders.toSorted()).toEqual(SERVICES.map(({ name }) => name).toSorted());
     for (const name of folders) expect(existsSync(join(ROOT, "src/services", name, "README.md"))).toBe(true);
+  });
+
+  test("the tables of a service are in a schema of its own name", async () => {
+    for (const { name, sql } of await readMigrations()) {
+      const [service, file] = name.split("/");
+      if (file === undefined) continue;
+      const schemas = [...sql.matchAll(/create (?:schema|(?:unlogged )?table) (\w+)/g)].map(([, schema]) => schema);
+      expect([name, ...new Set(schemas)]).toEqual([name, service?.replaceAll("-", "_")]);
+    }
   });
 
   test("a task is worked by the service that its queue is named after, and by no other", () => {

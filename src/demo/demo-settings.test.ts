@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { type DEMO_SERVICES, demoMarket, engineSettings } from "./demo-settings.ts";
+import { demoMarket, engineSettings, type ServiceUrls } from "./demo-settings.ts";
 
-const urls = new Proxy({} as Record<(typeof DEMO_SERVICES)[number], string>, { get: () => "http://127.0.0.1:7300" });
+const urls = new Proxy({} as ServiceUrls, { get: () => "http://127.0.0.1:7300" });
 
 function settingsWith(given: Record<string, string>) {
   const run = {

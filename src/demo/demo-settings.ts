@@ -4,19 +4,17 @@ import { settingsInvalid } from "#shared/config/load.ts";
 import { BARS_FILE, type DemoRun } from "./demo-run.ts";
 import type { VenueAccess } from "./venue-client.ts";
 
-/** Services of the demo, in the order of their start. */
-export const DEMO_SERVICES = [
-  "paper-exchange",
-  "data-collect",
-  "market-data",
-  "session-manager",
-  "strategy-executor",
-  "risk-manager",
-  "order-position-tracker",
-  "backtest",
-] as const;
-export type DemoService = (typeof DEMO_SERVICES)[number];
-export type ServiceUrls = Record<DemoService, string>;
+/** The services that the demo, or another service, asks by name. */
+type AskedService =
+  | "paper-exchange"
+  | "data-collect"
+  | "market-data"
+  | "session-manager"
+  | "strategy-executor"
+  | "order-position-tracker"
+  | "backtest";
+/** Where each service is. */
+export type ServiceUrls = Record<string, string> & Record<AskedService, string>;
 
 /** The instrument of docs/demo.md, and the rules of its market. */
 export const DEMO_INSTRUMENT = "SPX/USD.paper";

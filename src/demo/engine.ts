@@ -5,17 +5,11 @@ import type { DataFolder } from "#local/data-folder.ts";
 import { freePort, portNear, portOf } from "#local/ports.ts";
 import { ROOT } from "#local/root.ts";
 import type { Servers } from "#local/servers.ts";
+import { SERVICES } from "#local/services.ts";
 import type { Program, Supervisor } from "#local/supervisor.ts";
 import { type Progress, progressSchema } from "./at-rest.ts";
 import { type DemoRun, PROGRESS_FILE } from "./demo-run.ts";
-import {
-  DEMO_SERVICES,
-  type DemoService,
-  demoMarket,
-  engineSettings,
-  type ServiceUrls,
-  venueAccess,
-} from "./demo-settings.ts";
+import { demoMarket, engineSettings, type ServiceUrls, venueAccess } from "./demo-settings.ts";
 import { LIST_LAG_MS } from "./fault-plan.ts";
 import type { PlannedKill } from "./kill-plan.ts";
 
@@ -36,8 +30,8 @@ export interface Engine {
 /** One address for all services, or one each. */
 export async function chooseUrls(processes: boolean, wanted?: string): Promise<ServiceUrls> {
   const first = wanted === undefined ? await portNear(DEFAULT_PORT) : await portOf("R3_HTTP_PORT", wanted);
-  const entries: [DemoService, string][] = [];
-  for (const name of DEMO_SERVICES) {
+  const entries: [string, string][] = [];
+  for (const { name } of SERVICES) {
     const port = entries.length === 0 || !processes ? first : await freePort();
     entries.push([name, `http://127.0.0.1:${port}`]);
   }
@@ -100,10 +94,10 @@ export async function startServices(
   supervisor: Supervisor,
   { urls, env, processes }: { urls: ServiceUrls; env: Record<string, string>; processes: boolean },
 ): Promise<string[]> {
-  const programs = processes ? [...DEMO_SERVICES] : ["engine"];
+  const programs = processes ? SERVICES.map(({ name }) => name) : ["engine"];
   await Promise.all(
     programs.map((name) => {
-      const url = urls[processes ? (name as DemoService) : "session-manager"];
+      const url = urls[name] ?? urls["session-manager"];
       return supervisor.start(serviceProgram(name, processes ? name : "all", { url, env }));
     }),
   );
@@ -128,7 +122,7 @@ function serviceProgram(
 }
 
 /** Starts one more process of a service, which shares its work. It is one of the engine's programs from then on. */
-export async function startReplica({ supervisor, env, programs }: Engine, service: DemoService): Promise<void> {
+export async function startReplica({ supervisor, env, programs }: Engine, service: string): Promise<void> {
   const name = `${service}-2`;
   await supervisor.start(serviceProgram(name, service, { url: `http://127.0.0.1:${await freePort()}`, env }));
   programs.push(name);

@@ -1,19 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { SERVICES } from "#local/services.ts";
 import { startProcess, untilReady } from "#testing/alone.fixture.ts";
-import { WORK } from "#testing/alone-work.fixture.ts";
+import { workOf } from "#testing/alone-work.fixture.ts";
 import { createWorld } from "#testing/alone-world.fixture.ts";
 
 const OF_THE_PROCESS = ["/livez", "/metrics", "/readyz"];
 
 describe("each service alone", () => {
-  test("has work here", () => {
-    expect(Object.keys(WORK).toSorted()).toEqual(SERVICES.map(({ name }) => name).toSorted());
-  });
-
-  test.each(Object.entries(WORK))(
+  test.each(SERVICES.map(({ name }) => name))(
     "%s is ready, says its own API, does its work and ends on SIGTERM",
-    async (name, work) => {
+    async (name) => {
+      const work = await workOf(name);
       const world = await createWorld();
       const venue = await work.before?.(world);
       try {

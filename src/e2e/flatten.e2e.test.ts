@@ -4,19 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import type { DemoRun } from "#demo/demo-run.ts";
-import {
-  DEMO_SERVICES,
-  demoMarket,
-  demoSession,
-  engineSettings,
-  type ServiceUrls,
-  venueAccess,
-} from "#demo/demo-settings.ts";
+import { demoMarket, demoSession, engineSettings, type ServiceUrls, venueAccess } from "#demo/demo-settings.ts";
 import { venueOrders } from "#demo/venue-client.ts";
 import { environment } from "#local/environment.ts";
 import { freePort } from "#local/ports.ts";
 import { getJson, postJson } from "#local/rest.ts";
 import { ROOT } from "#local/root.ts";
+import { SERVICES } from "#local/services.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 
@@ -45,7 +39,7 @@ beforeAll(async () => {
   redis = testRedis();
   folder = mkdtempSync(join(tmpdir(), "flatten-"));
   base = `http://127.0.0.1:${await freePort()}`;
-  urls = Object.fromEntries(DEMO_SERVICES.map((name) => [name, base])) as ServiceUrls;
+  urls = Object.fromEntries(SERVICES.map(({ name }) => [name, base])) as ServiceUrls;
   const servers = { databaseUrl: database.url, redisUrl: redis.url, dataFolder: folder };
   const settings = engineSettings({
     given: environment(),

@@ -3,7 +3,7 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import { z } from "zod";
-import { SERVICES } from "#local/services.ts";
+import { ALERT_KINDS, SERVICES } from "#local/services.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { createMemoryDb } from "#shared/db/memory.ts";
 import { faultsOf } from "#shared/errors/field-error.ts";
@@ -14,7 +14,8 @@ import type { Deps } from "#shared/service/service.ts";
 
 const log = pino({ level: "silent" });
 // Routes are only read here: no other port is ever called.
-const deps = { log, clock: systemClock, db: createMemoryDb(), exchanges: { accounts: [], venues: [] }, clients: {} };
+const exchanges = { accounts: [], venues: [] };
+const deps = { log, clock: systemClock, db: createMemoryDb(), exchanges, clients: {}, alertKinds: ALERT_KINDS };
 const services = SERVICES.map((definition) => ({
   ...definition,
   ...definition.create(deps as unknown as Deps, definition.settings.parse({})),

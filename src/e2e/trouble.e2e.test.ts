@@ -7,7 +7,7 @@ import { ROOT } from "#local/root.ts";
 import { bodyOf, strategyFolder } from "#shared/strategy-threads/thread-host.fixture.ts";
 import { eventually, type RunningProcess, runToEnd, startProcess, untilReady } from "#testing/alone.fixture.ts";
 import { venueSettings } from "#testing/alone-venue.fixture.ts";
-import { WORK } from "#testing/alone-work.fixture.ts";
+import { workOf } from "#testing/alone-work.fixture.ts";
 import { createWorld, putReferences, type World } from "#testing/alone-world.fixture.ts";
 
 const SECRET = "hunter2";
@@ -334,11 +334,11 @@ describe("a process that runs", () => {
       await redis.cut();
       await untilWaitingFor(/^Redis \(.+\)$/);
       // The task comes while nobody can be woken.
-      const work = WORK["risk-manager"];
-      const decided = work?.give(world, service.url, "");
+      const work = await workOf("risk-manager");
+      const decided = work.give(world, service.url, "");
       await redis.mend();
       await untilReady(service);
-      expect(await decided).toEqual(work?.comesTo);
+      expect(await decided).toEqual(work.comesTo);
       await postgres.cut();
       await untilWaitingFor(/^Postgres \(.+\)$/);
       const answer = await fetch(`${service.url}/api/risk-manager/budgets`);

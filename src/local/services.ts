@@ -1,21 +1,17 @@
-import { backtest } from "#services/backtest/index.ts";
-import { dataCollect } from "#services/data-collect/index.ts";
-import { marketData } from "#services/market-data/index.ts";
-import { orderPositionTracker } from "#services/order-position-tracker/index.ts";
-import { paperExchange } from "#services/paper-exchange/index.ts";
-import { riskManager } from "#services/risk-manager/index.ts";
-import { sessionManager } from "#services/session-manager/index.ts";
-import { strategyExecutor } from "#services/strategy-executor/index.ts";
+import { type AlertKinds, PROCESS_ALERTS } from "#shared/alerts/alert-kinds.ts";
 import type { ServiceDefinition } from "#shared/service/service.ts";
 
-/** Every service there is, in the order in which one process starts them. */
+/** Every service there is, a line each, in the order in which one process starts them. */
 export const SERVICES: readonly ServiceDefinition[] = [
-  paperExchange,
-  dataCollect,
-  marketData,
-  orderPositionTracker,
-  riskManager,
-  strategyExecutor,
-  sessionManager,
-  backtest,
+  (await import("#services/paper-exchange/index.ts")).paperExchange,
+  (await import("#services/data-collect/index.ts")).dataCollect,
+  (await import("#services/market-data/index.ts")).marketData,
+  (await import("#services/order-position-tracker/index.ts")).orderPositionTracker,
+  (await import("#services/risk-manager/index.ts")).riskManager,
+  (await import("#services/strategy-executor/index.ts")).strategyExecutor,
+  (await import("#services/session-manager/index.ts")).sessionManager,
+  (await import("#services/backtest/index.ts")).backtest,
 ];
+
+/** Every kind of alert there is, by its code. */
+export const ALERT_KINDS: AlertKinds = Object.assign({ ...PROCESS_ALERTS }, ...SERVICES.map(({ alerts }) => alerts));

@@ -12,6 +12,7 @@ export const backtest = defineService({
   needs: "engine",
   topics: { in: [], out: [ALERTS] },
   tasks: { works: [RUN_BACKTEST], asks: [RUN_BACKTEST] },
+  alerts: {},
   settings,
   create: (deps, values) => createBacktest({ deps, settings: values }),
 });

@@ -1,5 +1,6 @@
 import { ALERTS, MARKET_BARS, MARKET_TRADES, SESSION_REPORTS, SESSIONS } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
+import { alerts } from "./alerts.ts";
 import { createDataCollect } from "./service.ts";
 import { dataCollectSettings } from "./settings.ts";
 
@@ -11,6 +12,7 @@ export const dataCollect = defineService({
   needs: "engine",
   topics: { in: [SESSIONS], out: [MARKET_BARS, MARKET_TRADES, SESSION_REPORTS, ALERTS] },
   tasks: { works: [], asks: [] },
+  alerts,
   settings: dataCollectSettings,
   create: createDataCollect,
 });

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { alerts } from "./alerts.ts";
 import type { OnRefused } from "./usable-market.ts";
 
 /** Tells a person of bars that are left out, of each once: in one alert a series that tells of the newest. */
@@ -13,7 +14,7 @@ export function createRefusedTeller(deps: Pick<Deps, "bus" | "clock" | "db">, lo
     told.set(scope, openAtMs);
     log.error({ instrumentId, timeFrame, openAtMs, reason }, "the venue's bar cannot be used, it is left out");
     const text = `The venue's bar of ${instrumentId} ${timeFrame} that opened at ${new Date(openAtMs).toISOString()} cannot be used (${reason}): it is left out, and the series goes on.`;
-    const alert = { scope, code: "BAR_REFUSED", text, data: { instrumentId, timeFrame, openAtMs } } as const;
+    const alert = { scope, kind: alerts.BAR_REFUSED, text, data: { instrumentId, timeFrame, openAtMs } };
     deps.db
       .transaction(async (tx) => void (await raiseAlert(tx, deps, alert)))
       .catch((error: unknown) => {

@@ -6,6 +6,7 @@ import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { DataCollectClient } from "#shared/http/clients.ts";
 import { event, MARKET_CANDLES } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { alerts } from "./alerts.ts";
 import type { KeptSeries } from "./kept-series.ts";
 import { type ClosedPrices, numbered, type Series } from "./series.ts";
 import type { Store } from "./store.ts";
@@ -132,7 +133,7 @@ export class CandleWriter {
     await deps.db.transaction(async (tx) => {
       await raiseAlert(tx, deps, {
         scope: `series:${instrumentId}/${timeFrame}`,
-        code: "HISTORY_CHANGED",
+        kind: alerts.HISTORY_CHANGED,
         text,
         data: { instrumentId, timeFrame, headN, headOpenAtMs },
       });

@@ -1,5 +1,6 @@
 import { ALERTS, MARKET_BARS, MARKET_CANDLES, MARKET_TRADES } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
+import { alerts } from "./alerts.ts";
 import { createMarketData } from "./service.ts";
 import { marketDataSettings } from "./settings.ts";
 
@@ -11,6 +12,7 @@ export const marketData = defineService({
   needs: "engine",
   topics: { in: [MARKET_BARS, MARKET_TRADES], out: [MARKET_CANDLES, ALERTS] },
   tasks: { works: [], asks: [] },
+  alerts,
   settings: marketDataSettings,
   create: createMarketData,
 });

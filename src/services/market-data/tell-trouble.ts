@@ -4,6 +4,7 @@ import type { VenueTrade } from "#shared/domain/candle.ts";
 import { candleOpenAtMs } from "#shared/domain/time-frame.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { alerts } from "./alerts.ts";
 import type { TradeKeeperOptions, TradeTrouble } from "./keep-trades.ts";
 import type { Series } from "./series.ts";
 
@@ -40,7 +41,9 @@ export function createTeller(deps: Pick<Deps, "bus" | "clock" | "db">, log: Logg
       code === "TRADE_IDS_BEGAN_ANEW" ? `instrument:${instrumentId}` : `series:${instrumentId}/${timeFrame}`;
     const data = { instrumentId, timeFrame, tradeId, atMs, count };
     const text = textOf(code, series, { trade, count });
-    await deps.db.transaction(async (tx) => void (await raiseAlert(tx, deps, { scope, code, text, data })));
+    await deps.db.transaction(
+      async (tx) => void (await raiseAlert(tx, deps, { scope, kind: alerts[code], text, data })),
+    );
   }
 
   async function tellLate(series: Series, row: Late): Promise<void> {

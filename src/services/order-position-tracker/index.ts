@@ -1,6 +1,7 @@
 import { CANCEL_ORDER, FLATTEN_POSITION, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { ALERTS, MARKET_CANDLES, ORDERS, POSITIONS, SESSION_REPORTS, SESSIONS } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
+import { alerts } from "./alerts.ts";
 import { createOrderPositionTracker } from "./service.ts";
 import { orderPositionTrackerSettings } from "./settings.ts";
 
@@ -11,6 +12,7 @@ export const orderPositionTracker = defineService({
   needs: "engine",
   topics: { in: [SESSIONS, MARKET_CANDLES], out: [ORDERS, POSITIONS, SESSION_REPORTS, ALERTS] },
   tasks: { works: [PLACE_ORDER, CANCEL_ORDER], asks: [CANCEL_ORDER, FLATTEN_POSITION] },
+  alerts,
   settings: orderPositionTrackerSettings,
   create: createOrderPositionTracker,
 });

@@ -11,6 +11,7 @@ export const paperExchange = defineService({
   needs: "process",
   topics: { in: [], out: [] },
   tasks: { works: [], asks: [] },
+  alerts: {},
   settings: paperExchangeSettings,
   create: createPaperExchange,
 });

@@ -7,6 +7,7 @@ import type { Fill, Order } from "#shared/domain/order.ts";
 import { ORDERS, SESSIONS } from "#shared/messages/topics.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { alerts } from "./alerts.ts";
 import { afterExitEvent, concernsExits, type RefusedExit, sayRefused } from "./refused-exit.ts";
 import { type BudgetRow, type Followed, forgetRefusedExits, lockBudgets, OVER, writeFollowed } from "./store.ts";
 
@@ -73,7 +74,7 @@ async function tellRefused(
   sessionId: string,
   refused: RefusedExit | null,
 ): Promise<void> {
-  const alert = { scope: `session:${sessionId}`, code: "EXIT_REFUSED" } as const;
+  const alert = { scope: `session:${sessionId}`, kind: alerts.EXIT_REFUSED };
   if (refused === null) {
     await clearAlert(tx, deps, alert);
     return;

@@ -1,6 +1,7 @@
 import { DECIDE_SIGNAL, FLATTEN_POSITION, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { ALERTS, ORDERS, SESSION_REPORTS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
+import { alerts } from "./alerts.ts";
 import { createRiskManager } from "./service.ts";
 import { riskManagerSettings } from "./settings.ts";
 
@@ -11,6 +12,7 @@ export const riskManager = defineService({
   needs: "engine",
   topics: { in: [ORDERS, SESSIONS], out: [SIGNALS, ORDERS, SESSION_REPORTS, ALERTS] },
   tasks: { works: [DECIDE_SIGNAL, FLATTEN_POSITION], asks: [PLACE_ORDER] },
+  alerts,
   settings: riskManagerSettings,
   create: createRiskManager,
 });

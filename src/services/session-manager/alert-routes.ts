@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { ALERT_KINDS, alertCodeSchema, severitySchema } from "#shared/alerts/alert-codes.ts";
+import { type AlertKinds, severitySchema } from "#shared/alerts/alert-kinds.ts";
 import { clearAlert } from "#shared/alerts/alerts.ts";
-import { isOpen, listOpenAlerts, openAlertSchema } from "#shared/alerts/open-alerts.ts";
+import { alertCodeSchema, isOpen, kindOf, listOpenAlerts, openAlertSchema } from "#shared/alerts/open-alerts.ts";
 import { epochMs } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
@@ -9,30 +9,40 @@ import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.t
 import type { Deps } from "#shared/service/service.ts";
 
 const scopeText = z.string().min(1).max(300);
-const filter = pageQuery.extend({
-  scope: scopeText.optional().describe('Only of scopes that begin so, such as "session:"'),
-  code: alertCodeSchema.optional().describe("Only of this code"),
-  severity: severitySchema.optional().describe("Only of this severity"),
-});
 const cursor = z.tuple([epochMs, z.string(), z.string()]);
-const clearSchema = z.strictObject({
-  scope: scopeText.describe("What the alert is about, as it stands there"),
-  code: alertCodeSchema.describe("Which alert it is"),
-});
+
+function filterOf(kinds: AlertKinds) {
+  return pageQuery.extend({
+    scope: scopeText.optional().describe('Only of scopes that begin so, such as "session:"'),
+    code: alertCodeSchema(kinds).optional().describe("Only of this code"),
+    severity: severitySchema.optional().describe("Only of this severity"),
+  });
+}
+
+function clearSchema(kinds: AlertKinds) {
+  return z.strictObject({
+    scope: scopeText.describe("What the alert is about, as it stands there"),
+    code: alertCodeSchema(kinds).describe("Which alert it is"),
+  });
+}
+
+/** What they stand on. */
+export type AlertDeps = Pick<Deps, "db" | "bus" | "alertKinds" | "clock" | "log">;
 
 /** REST of open alerts, of whichever service, until monitoring takes it over. */
-export function createAlertRoutes(deps: Pick<Deps, "db" | "bus" | "clock" | "log">) {
+export function createAlertRoutes(deps: AlertDeps) {
+  const { alertKinds: kinds } = deps;
   return httpBase("session-manager", deps.log)
     .get(
       "/alerts",
       async ({ query: { limit, cursor: from, ...which } }) => {
         const after = readCursor(from, cursor);
-        const rows = await listOpenAlerts(deps.db, which, { after, limit: limit + 1 });
+        const rows = await listOpenAlerts({ sql: deps.db.sql, kinds }, which, { after, limit: limit + 1 });
         return pageOf(rows, limit, ({ raisedAtMs, scope, code }) => [raisedAtMs, scope, code]);
       },
       {
-        query: filter,
-        response: { 200: pageSchema(openAlertSchema) },
+        query: filterOf(kinds),
+        response: { 200: pageSchema(openAlertSchema(kinds)) },
         detail: { summary: "Lists the open alerts of all services, newest first" },
       },
     )
@@ -43,7 +53,7 @@ export function createAlertRoutes(deps: Pick<Deps, "db" | "bus" | "clock" | "log
         return new Response(null, { status: 204 });
       },
       {
-        body: clearSchema,
+        body: clearSchema(kinds),
         detail: {
           summary: "Clears an alert of something that has happened, once a person has dealt with it",
           responses: {
@@ -57,17 +67,14 @@ export function createAlertRoutes(deps: Pick<Deps, "db" | "bus" | "clock" | "log
 }
 
 /** NOT_FOUND where none is open; CONFLICT where it ends by itself. */
-async function clearByHand(
-  deps: Pick<Deps, "db" | "bus" | "clock" | "log">,
-  alert: z.infer<typeof clearSchema>,
-): Promise<void> {
-  const { scope, code } = alert;
-  const byItself = ALERT_KINDS[code].ends === "condition";
+async function clearByHand(deps: AlertDeps, { scope, code }: { scope: string; code: string }): Promise<void> {
+  const kind = kindOf(deps.alertKinds, code);
+  const byItself = kind.ends === "condition";
   if (byItself && (await isOpen(deps.db, scope, code))) {
-    const text = `${code} ends by itself, once what it tells of is over. ${ALERT_KINDS[code].toDo}`;
+    const text = `${code} ends by itself, once what it tells of is over. ${kind.toDo}`;
     throw new AppError("CONFLICT", "permanent", text, { details: { scope, code } });
   }
-  const cleared = !byItself && (await deps.db.transaction((tx) => clearAlert(tx, deps, alert)));
+  const cleared = !byItself && (await deps.db.transaction((tx) => clearAlert(tx, deps, { scope, kind })));
   if (!cleared) throw new AppError("NOT_FOUND", "permanent", "No alert of this scope and code is open.");
   deps.log.info({ scope, code }, "alert cleared by a person");
 }

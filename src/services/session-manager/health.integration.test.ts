@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { pino } from "pino";
+import { ALERT_KINDS } from "#local/services.ts";
 import { raiseAlert } from "#shared/alerts/alerts.ts";
-import type { OpenAlert } from "#shared/alerts/open-alerts.ts";
+import { kindOf, type OpenAlert } from "#shared/alerts/open-alerts.ts";
 import type { Bus, BusEvent, OutgoingEvent } from "#shared/bus/bus.ts";
 import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
@@ -254,9 +255,13 @@ describe("denials", () => {
 });
 
 describe("open alerts", () => {
-  const raise = (replica: Replica, scope: string, code: OpenAlert["code"]) =>
+  const raise = (replica: Replica, scope: string, code: string) =>
     database.db.transaction((tx) =>
-      raiseAlert(tx, { bus, clock: replica.clock }, { scope, code, text: "It has happened.", data: {} }),
+      raiseAlert(
+        tx,
+        { bus, clock: replica.clock },
+        { scope, kind: kindOf(ALERT_KINDS, code), text: "It has happened.", data: {} },
+      ),
     );
   const clear = (replica: Replica, scope: string, code: string) =>
     replica.ask({ method: "POST", path: "/alerts/clear", body: { scope, code } });

@@ -1,5 +1,6 @@
 import { ALERTS, SESSION_REPORTS, SESSIONS } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
+import { alerts } from "./alerts.ts";
 import { createSessionManager } from "./service.ts";
 import { settings } from "./settings.ts";
 
@@ -11,6 +12,7 @@ export const sessionManager = defineService({
   needs: "engine",
   topics: { in: [SESSION_REPORTS], out: [SESSIONS, ALERTS] },
   tasks: { works: [], asks: [] },
+  alerts,
   settings,
   create: createSessionManager,
 });

@@ -6,9 +6,8 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
-import type { Deps } from "#shared/service/service.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
-import { createAlertRoutes } from "./alert-routes.ts";
+import { type AlertDeps, createAlertRoutes } from "./alert-routes.ts";
 import type { Commands, Conditions } from "./commands.ts";
 import {
   changeHeaders,
@@ -33,7 +32,7 @@ const SUMMARIES: Record<(typeof WITHOUT_BODY)[number], string> = {
 };
 
 /** REST of sessions and of open alerts. A session's version is its ETag. */
-export function createRoutes(deps: Pick<Deps, "db" | "bus" | "clock" | "log">, commands: Commands, store: Store) {
+export function createRoutes(deps: AlertDeps, commands: Commands, store: Store) {
   const { log } = deps;
   return new Elysia()
     .use(createReads(store, log))

@@ -3,6 +3,7 @@ import type { Tx } from "#shared/db/db.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { event, SESSIONS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { alerts } from "./alerts.ts";
 import type { Store } from "./store.ts";
 
 type SaveDeps = Pick<Deps, "bus" | "clock">;
@@ -25,7 +26,7 @@ export async function saveSession(
 
 async function tellDegraded(tx: Tx, deps: SaveDeps, before: Session, session: Session): Promise<void> {
   const { id: sessionId, name, degraded } = session;
-  const alert = { scope: `session:${sessionId}`, code: "SESSION_DEGRADED" } as const;
+  const alert = { scope: `session:${sessionId}`, kind: alerts.SESSION_DEGRADED };
   if (degraded.length > 0) {
     const text = `The session "${name}" runs with something missing. ${degraded.map((one) => one.text).join(" ")}`;
     await raiseAlert(tx, deps, { ...alert, text, data: { sessionId, codes: degraded.map(({ code }) => code) } });
@@ -34,7 +35,7 @@ async function tellDegraded(tx: Tx, deps: SaveDeps, before: Session, session: Se
 
 async function tellFaulted(tx: Tx, deps: SaveDeps, before: Session, session: Session): Promise<void> {
   const { id: sessionId, name, state, stateReason } = session;
-  const alert = { scope: `session:${sessionId}`, code: "SESSION_FAULTED" } as const;
+  const alert = { scope: `session:${sessionId}`, kind: alerts.SESSION_FAULTED };
   if (state === "FAULTED") {
     const text = `The session "${name}" is FAULTED, and nothing new is sent for it: ${stateReason ?? "no reason was told"}`;
     await raiseAlert(tx, deps, { ...alert, text, data: { sessionId } });

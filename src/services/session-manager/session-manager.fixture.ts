@@ -1,5 +1,6 @@
 import { type AnyElysia, Elysia } from "elysia";
 import pino from "pino";
+import { ALERT_KINDS } from "#local/services.ts";
 import type { Bus } from "#shared/bus/bus.ts";
 import { createManualClock, type ManualClock } from "#shared/clock/manual.ts";
 import type { Db } from "#shared/db/db.ts";
@@ -82,7 +83,15 @@ export function createReplica(db: Db, bus: Bus, exchanges: Named = NAMED): Repli
   };
   const clock = createManualClock(1_700_000_000_000);
   const clients = clientsOf(world);
-  const deps = { db, bus, clients, clock, exchanges, log: pino({ level: "silent" }) } as unknown as Deps;
+  const deps = {
+    db,
+    bus,
+    clients,
+    clock,
+    exchanges,
+    alertKinds: ALERT_KINDS,
+    log: pino({ level: "silent" }),
+  } as unknown as Deps;
   const service = sessionManager.create(deps, sessionManager.settings.parse({}));
   const routes: AnyElysia = service.routes ?? new Elysia();
   const ask = async ({ method = "GET", path = "", body, headers = {} }: Call): Promise<Called> => {

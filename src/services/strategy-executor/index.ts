@@ -12,6 +12,7 @@ export const strategyExecutor = defineService({
   needs: "engine",
   topics: { in: [SESSIONS, ORDERS, SIGNALS, MARKET_CANDLES], out: [SIGNALS, SESSION_REPORTS, ALERTS] },
   tasks: { works: [], asks: [DECIDE_SIGNAL] },
+  alerts: {},
   settings,
   create: (deps, values) => createStrategyExecutor(deps, values),
 });

@@ -4,16 +4,16 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { storable } from "#shared/errors/storable-text.ts";
 import { ALERTS, event } from "#shared/messages/topics.ts";
-import { ALERT_KINDS, type AlertCode } from "./alert-codes.ts";
+import type { AlertKind } from "./alert-kinds.ts";
 
 /** Something that a person should know. */
 export interface Alert {
   /**
    * What it is about, by kind and id: `session:<id>`, `account:<id>`, `account:<id>/<asset or symbol>`, `order:<id>`,
-   * `instrument:<id>`, `topic:<name>`, `series:<id>/<time frame>`, `events:<group>/<topic>/<key>`, `tasks:<queue>/<lane>`. With the code it makes the alert one.
+   * `instrument:<id>`, `topic:<name>`, `series:<id>/<time frame>`, `events:<group>/<topic>/<key>`, `tasks:<queue>/<lane>`. With its kind's code it makes the alert one.
    */
   scope: string;
-  code: AlertCode;
+  kind: AlertKind;
   /** A sentence or two for a person: what has happened, and what to do. */
   text: string;
   data: z.infer<(typeof ALERTS.schemas)["alert.raised"]>["data"];
@@ -26,10 +26,10 @@ type AlertDeps = { bus: Pick<Bus, "publish">; clock: Pick<Clock, "nowMs"> };
  * True: it was raised. Its row is locked until the commit; of several, raise those of smaller scopes first.
  */
 export async function raiseAlert(tx: Tx, { bus, clock }: AlertDeps, alert: Alert): Promise<boolean> {
-  const { scope, code, data } = alert;
+  const { scope, kind, data } = alert;
+  const { code, severity } = kind;
   // It may quote a venue or a strategy.
   const text = storable(alert.text);
-  const { severity } = ALERT_KINDS[code];
   const atMs = clock.nowMs();
   const [row] = await tx.sql<{ is_new: boolean }[]>`
     insert into alerts.open as o (scope, code, severity, text, data, raised_at_ms)
@@ -45,7 +45,7 @@ export async function raiseAlert(tx: Tx, { bus, clock }: AlertDeps, alert: Alert
 export async function clearAlert(
   tx: Tx,
   { bus, clock }: AlertDeps,
-  { scope, code }: Pick<Alert, "scope" | "code">,
+  { scope, kind: { code } }: Pick<Alert, "scope" | "kind">,
 ): Promise<boolean> {
   const rows = await tx.sql`delete from alerts.open where scope = ${scope} and code = ${code} returning 1`;
   if (rows.length === 0) return false;

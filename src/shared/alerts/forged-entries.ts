@@ -5,6 +5,7 @@ import type { ForgedEntries } from "#shared/bus/sealed-broker.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Db } from "#shared/db/db.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
+import { PROCESS_ALERTS } from "./alert-kinds.ts";
 import { raiseAlert } from "./alerts.ts";
 
 /** Counts entries that nobody of the engine wrote, and raises their topic's alert, a process once. */
@@ -30,7 +31,12 @@ export function watchForgedEntries(options: {
     told.add(topic);
     log.error({ topic, partition: part, count }, "entries in the broker are not this engine's; they are dropped");
     const text = `Entries of the topic ${topic} were found in the broker that no process of this engine wrote; they are dropped.`;
-    const alert = { scope: `topic:${topic}`, code: "BROKER_FORGED", text, data: { partition: part, count } } as const;
+    const alert = {
+      scope: `topic:${topic}`,
+      kind: PROCESS_ALERTS.BROKER_FORGED,
+      text,
+      data: { partition: part, count },
+    };
     db.transaction((tx) => raiseAlert(tx, { bus: bus(), clock }, alert)).catch((error: unknown) => {
       told.delete(topic);
       log.warn(

@@ -1,20 +1,28 @@
 import { z } from "zod";
 import type { Sql } from "#shared/db/db.ts";
 import { epochMs } from "#shared/domain/schemas.ts";
-import { ALERT_KINDS, type AlertCode, alertCodeSchema, type Severity, severitySchema } from "./alert-codes.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { type AlertKind, type AlertKinds, type Severity, severitySchema } from "./alert-kinds.ts";
 
-/** An alert that is open, with what its code says of it. */
-export const openAlertSchema = z.object({
-  scope: z.string().describe("What it is about, such as session:<id>"),
-  code: alertCodeSchema.describe("Which alert it is; docs/alerts.md has them all"),
-  severity: severitySchema.describe("How much it matters"),
-  text: z.string().describe("What is the matter, in a sentence"),
-  data: z.record(z.string(), z.json()).describe("Ids and figures of it"),
-  raisedAtMs: epochMs.describe("Since when, UTC epoch milliseconds"),
-  toDo: z.string().describe("What a person does about it"),
-  ends: z.enum(["condition", "fact"]).describe("condition: by itself, once it is over. fact: a person clears it"),
-});
-export type OpenAlert = z.infer<typeof openAlertSchema>;
+/** The codes of these kinds. */
+export function alertCodeSchema(kinds: AlertKinds) {
+  return z.enum(Object.keys(kinds).toSorted());
+}
+
+/** An alert of one of these kinds that is open, with what its code says of it. */
+export function openAlertSchema(kinds: AlertKinds) {
+  return z.object({
+    scope: z.string().describe("What it is about, such as session:<id>"),
+    code: alertCodeSchema(kinds).describe("Which alert it is; docs/alerts.md has them all"),
+    severity: severitySchema.describe("How much it matters"),
+    text: z.string().describe("What is the matter, in a sentence"),
+    data: z.record(z.string(), z.json()).describe("Ids and figures of it"),
+    raisedAtMs: epochMs.describe("Since when, UTC epoch milliseconds"),
+    toDo: z.string().describe("What a person does about it"),
+    ends: z.enum(["condition", "fact"]).describe("condition: by itself, once it is over. fact: a person clears it"),
+  });
+}
+export type OpenAlert = z.infer<ReturnType<typeof openAlertSchema>>;
 
 /** Where a page begins: after this one. */
 export type AlertsAfter = [raisedAtMs: number, scope: string, code: string];
@@ -22,32 +30,39 @@ export type AlertsAfter = [raisedAtMs: number, scope: string, code: string];
 /** Which alerts are meant; undefined: all. `scope` is the beginning of one. */
 export interface AlertFilter {
   scope?: string | undefined;
-  code?: AlertCode | undefined;
+  code?: string | undefined;
   severity?: Severity | undefined;
 }
 
-/** Open alerts, newest first. */
+/** Open alerts of these kinds, newest first. */
 export async function listOpenAlerts(
-  { sql }: { sql: Sql },
+  { sql, kinds }: { sql: Sql; kinds: AlertKinds },
   { scope, code, severity }: AlertFilter,
   { after, limit }: { after: AlertsAfter | null; limit: number },
 ): Promise<OpenAlert[]> {
   const rows = await sql<Omit<OpenAlert, "toDo" | "ends">[]>`
     select scope, code, severity, text, data, raised_at_ms as "raisedAtMs" from alerts.open
-    where true
+    where code = any(${Object.keys(kinds)})
       ${after === null ? sql`` : sql`and (raised_at_ms, scope, code) < (${after[0]}, ${after[1]}, ${after[2]})`}
       ${scope === undefined ? sql`` : sql`and starts_with(scope, ${scope})`}
       ${code === undefined ? sql`` : sql`and code = ${code}`}
       ${severity === undefined ? sql`` : sql`and severity = ${severity}`}
     order by raised_at_ms desc, scope desc, code desc limit ${limit}`;
   return rows.map((row) => {
-    const { toDo, ends } = ALERT_KINDS[row.code];
+    const { toDo, ends } = kindOf(kinds, row.code);
     return { ...row, toDo, ends };
   });
 }
 
+/** The kind of a code that is one of these. */
+export function kindOf(kinds: AlertKinds, code: string): AlertKind {
+  const kind = kinds[code];
+  if (kind === undefined) throw new AppError("INTERNAL", "permanent", `There is no kind of alert ${code}.`);
+  return kind;
+}
+
 /** Whether an alert of this scope and code is open. */
-export async function isOpen({ sql }: { sql: Sql }, scope: string, code: AlertCode): Promise<boolean> {
+export async function isOpen({ sql }: { sql: Sql }, scope: string, code: string): Promise<boolean> {
   const rows = await sql`select 1 from alerts.open where scope = ${scope} and code = ${code}`;
   return rows.length > 0;
 }

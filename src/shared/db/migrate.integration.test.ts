@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { migrate, readMigrations } from "./migrate.ts";
 import { createTestDatabase, type TestDatabase } from "./test-database.ts";
@@ -21,8 +21,10 @@ afterAll(async () => {
   await database.drop();
 });
 
-async function put(name: string, sql: string): Promise<void> {
-  await Bun.write(join(folder, name), sql);
+const SHARED = "shared/db/migrations";
+
+async function put(name: string, sql: string, place = SHARED): Promise<void> {
+  await Bun.write(join(folder, place, name), sql);
 }
 
 async function failureOf(run: Promise<unknown>): Promise<string> {
@@ -54,11 +56,28 @@ describe("migrate", () => {
   test("refuses a file that was changed after it was applied, and one that is gone", async () => {
     await put("0002_second.sql", "insert into ours.steps values (22);");
     expect(await failureOf(migrate(database.url, folder))).toContain("0002_second.sql was changed");
-    await rm(join(folder, "0002_second.sql"));
+    await rm(join(folder, SHARED, "0002_second.sql"));
     expect(await failureOf(migrate(database.url, folder))).toContain("does not know");
   });
 
-  test("refuses two files of one number", async () => {
+  test("applies a service's own behind all shared ones, with numbers of their own", async () => {
+    const tree = await mkdtemp(join(tmpdir(), "r3-migrations-"));
+    const files = [
+      "services/zeta/0001_one",
+      "services/alpha/0002_two",
+      "services/alpha/0001_one",
+      "shared/db/0009_late",
+    ];
+    for (const file of files) {
+      const [owner, name] = [dirname(file), basename(file)];
+      await Bun.write(join(tree, owner, "migrations", `${name}.sql`), "select 1;");
+    }
+    const inOrder = ["0009_late.sql", "alpha/0001_one.sql", "alpha/0002_two.sql", "zeta/0001_one.sql"];
+    expect((await readMigrations(tree)).map(({ name }) => name)).toEqual(inOrder);
+    await rm(tree, { recursive: true });
+  });
+
+  test("refuses two files of one owner and number", async () => {
     await put("0003_other.sql", "select 1;");
     expect(await failureOf(readMigrations(folder))).toContain("Two migrations");
   });

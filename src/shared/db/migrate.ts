@@ -1,38 +1,50 @@
-import { readdir } from "node:fs/promises";
+import { resolve } from "node:path";
+import { Glob } from "bun";
 import { AppError } from "#shared/errors/app-error.ts";
 import { createPool, createPostgresDb } from "./postgres.ts";
 import { databaseError } from "./postgres-errors.ts";
 
-/** One migration file. `number` orders them and is the key of the table of applied ones. */
+/** One migration file. */
 export interface Migration {
-  number: number;
+  /** "0001_bus.sql", or "backtest/0001_tables.sql" of a service: the key of the table of applied ones. */
   name: string;
   sql: string;
   /** SHA-256 of the file, hex. */
   checksum: string;
 }
 
-/** The engine's own migrations. */
-export const MIGRATIONS_FOLDER = `${import.meta.dir}/migrations`;
+const SOURCES = resolve(import.meta.dir, "../..");
+/** Where migrations stand, in the order in which they are applied: those that all share, then the services' own. */
+const PLACES = ["shared/db/migrations", "services/*/migrations"];
 
 /** Any number will do, as long as all processes use the same one. */
 const MIGRATION_LOCK = 7_303_001;
 
-/** Reads NNNN_name.sql files in order. Two files with one number are an error. */
-export async function readMigrations(folder: string = MIGRATIONS_FOLDER): Promise<Migration[]> {
-  const names = (await readdir(folder)).filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name)).sort();
+/**
+ * Reads the NNNN_name.sql files of a tree of sources. A service's tables may build on shared ones, never on another service's.
+ * Two files of one folder with one number are an error.
+ */
+export async function readMigrations(sources: string = SOURCES): Promise<Migration[]> {
+  const files = PLACES.flatMap((place) =>
+    [...new Glob(`${place}/[0-9][0-9][0-9][0-9]_*.sql`).scanSync(sources)].sort(),
+  );
   const migrations = await Promise.all(
-    names.map(async (name): Promise<Migration> => {
-      const sql = await Bun.file(`${folder}/${name}`).text();
-      return { number: Number(name.slice(0, 4)), name, sql, checksum: checksumOf(sql) };
+    files.map(async (file): Promise<Migration> => {
+      const sql = await Bun.file(`${sources}/${file}`).text();
+      const name = file.replace(/^(shared\/db|services)\//, "").replace("migrations/", "");
+      return { name, sql, checksum: checksumOf(sql) };
     }),
   );
-  migrations.forEach((migration, index) => {
-    if (migrations[index - 1]?.number === migration.number) {
-      throw new AppError("INTERNAL", "permanent", `Two migrations have the number of ${migration.name}.`);
-    }
+  migrations.forEach(({ name }, index) => {
+    if (numberOf(migrations[index - 1]?.name) === numberOf(name))
+      throw new AppError("INTERNAL", "permanent", `Two migrations have the number of ${name}.`);
   });
   return migrations;
+}
+
+/** "backtest/0001" of "backtest/0001_tables.sql". */
+function numberOf(name: string | undefined): string | undefined {
+  return name?.split("_")[0];
 }
 
 function checksumOf(text: string): string {
@@ -44,8 +56,8 @@ function checksumOf(text: string): string {
  * transaction of its own; an advisory lock lets several processes start at once. A file that has changed since it was
  * applied, or an applied one that is missing here, is a SETTINGS_INVALID error that names it.
  */
-export async function migrate(url: string, folder: string = MIGRATIONS_FOLDER): Promise<string[]> {
-  const migrations = await readMigrations(folder);
+export async function migrate(url: string, sources: string = SOURCES): Promise<string[]> {
+  const migrations = await readMigrations(sources);
   await refuseAway(url);
   const pool = createPool(url, { maxConnections: 1, applicationName: "r3edge-migrate" });
   try {
@@ -57,17 +69,16 @@ export async function migrate(url: string, folder: string = MIGRATIONS_FOLDER): 
       await connection.unsafe(`
         create schema if not exists r3_migrations;
         create table if not exists r3_migrations.applied (
-          number integer primary key,
-          name text not null,
+          name text primary key,
           checksum text not null,
           applied_at timestamptz not null default now()
         );`);
-      const applied = await connection<{ number: number; name: string; checksum: string }[]>`
-        select number, name, checksum from r3_migrations.applied`;
+      const applied = await connection<Omit<Migration, "sql">[]>`
+        select name, checksum from r3_migrations.applied`;
       const open = unapplied(migrations, applied);
       for (const migration of open) {
-        const row = `insert into r3_migrations.applied (number, name, checksum)
-          values (${migration.number}, '${migration.name}', '${migration.checksum}')`;
+        const row = `insert into r3_migrations.applied (name, checksum)
+          values ('${migration.name}', '${migration.checksum}')`;
         // Several statements in one simple query are one transaction of the server.
         await connection.unsafe(`begin;\n${migration.sql}\n;${row};\ncommit;`).catch(async (error: unknown) => {
           await connection.unsafe("rollback").catch(() => undefined);
@@ -103,26 +114,23 @@ function failed(migration: Migration, error: unknown): unknown {
   return new AppError("INTERNAL", "permanent", `The migration ${migration.name} failed: ${text}.`, { cause: error });
 }
 
-function unapplied(
-  migrations: readonly Migration[],
-  applied: readonly { number: number; name: string; checksum: string }[],
-): Migration[] {
-  const known = new Map(migrations.map((migration) => [migration.number, migration]));
-  for (const row of applied) {
-    const file = known.get(row.number);
+function unapplied(migrations: readonly Migration[], applied: readonly Omit<Migration, "sql">[]): Migration[] {
+  const known = new Map(migrations.map((migration) => [migration.name, migration]));
+  for (const { name, checksum } of applied) {
+    const file = known.get(name);
     if (file === undefined) {
       throw changed(
-        `The database has the migration ${row.name}, which this version does not know: start a newer version.`,
+        `The database has the migration ${name}, which this version does not know: start the version that made it, or use a new database.`,
       );
     }
-    if (file.checksum !== row.checksum) {
+    if (file.checksum !== checksum) {
       throw changed(
-        `The migration ${file.name} was changed after it was applied: put the old text back or use a new database.`,
+        `The migration ${name} was changed after it was applied: put the old text back or use a new database.`,
       );
     }
   }
-  const done = new Set(applied.map((row) => row.number));
-  return migrations.filter((migration) => !done.has(migration.number));
+  const done = new Set(applied.map(({ name }) => name));
+  return migrations.filter(({ name }) => !done.has(name));
 }
 
 function changed(text: string): AppError {

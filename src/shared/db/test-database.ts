@@ -45,7 +45,7 @@ function randomName(): string {
 
 /**
  * A database of this test file's own with all migrations, cloned from a template that is made once for each state of
- * the folder of migrations. Needs R3_TEST_DATABASE_URL, whose user may create databases.
+ * the migrations. Needs R3_TEST_DATABASE_URL, whose user may create databases.
  */
 export async function createTestDatabase(options: { maxConnections?: number } = {}): Promise<TestDatabase> {
   const serverUrl = setting("R3_TEST_DATABASE_URL");

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { pino } from "pino";
+import { PROCESS_ALERTS } from "#shared/alerts/alert-kinds.ts";
 import type { OpenAlert } from "#shared/alerts/open-alerts.ts";
 import { listOpenAlerts } from "#shared/alerts/open-alerts.ts";
 import type { Bus } from "#shared/bus/bus.ts";
@@ -81,7 +82,8 @@ afterAll(async () => {
   await database.drop();
 });
 
-const alerts = (): Promise<OpenAlert[]> => listOpenAlerts(database.db, {}, { after: null, limit: 100 });
+const alerts = (): Promise<OpenAlert[]> =>
+  listOpenAlerts({ sql: database.db.sql, kinds: PROCESS_ALERTS }, {}, { after: null, limit: 100 });
 
 async function told(): Promise<string[]> {
   const rows = await database.db.sql<{ type: string; key: string }[]>`

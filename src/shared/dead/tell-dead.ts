@@ -1,5 +1,5 @@
-import type { AlertCode } from "#shared/alerts/alert-codes.ts";
-import { raiseAlert } from "#shared/alerts/alerts.ts";
+import { PROCESS_ALERTS } from "#shared/alerts/alert-kinds.ts";
+import { type Alert, raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Bus } from "#shared/bus/bus.ts";
 import type { DeadEvent } from "#shared/bus/unit-place.ts";
 import type { Clock } from "#shared/clock/clock.ts";
@@ -11,19 +11,16 @@ import { addressOf, decideAt } from "./dead-address.ts";
 type TellDeps = { bus: Pick<Bus, "publish">; clock: Pick<Clock, "nowMs"> };
 
 /** One alert a lane: what comes after the first dead one changes its text. */
-export interface DeadAlert {
-  scope: string;
-  code: AlertCode;
-}
+export type DeadAlert = Pick<Alert, "scope" | "kind">;
 
 /** Where the alert of a dead event stands. Those of the topic of alerts have one for all: an alert of an alert has no end. */
 export function eventAlert(group: string, topic: string, key: string): DeadAlert {
   const lane = topic === ALERTS.name ? topic : `${topic}/${key}`;
-  return { scope: `events:${group}/${lane}`, code: "EVENT_DEAD" };
+  return { scope: `events:${group}/${lane}`, kind: PROCESS_ALERTS.EVENT_DEAD };
 }
 
 export function taskAlert(queue: string, lane: string): DeadAlert {
-  return { scope: `tasks:${queue}/${lane}`, code: "TASK_DEAD" };
+  return { scope: `tasks:${queue}/${lane}`, kind: PROCESS_ALERTS.TASK_DEAD };
 }
 
 /** What the bus calls in the transaction that an event dies in: raises its alert. */

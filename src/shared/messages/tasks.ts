@@ -4,15 +4,18 @@ import { decimalText, epochMs } from "#shared/domain/schemas.ts";
 import { signalSchema } from "#shared/domain/signal.ts";
 import type { TaskType } from "#shared/queue/queue.ts";
 
-/** A queue has the name of the service that works it, and has the REST of its dead tasks. */
-function taskType<const Type extends string, Payload extends z.ZodType>(
+/**
+ * Keeps the types of a kind of task. Its queue has the name of the service that works it, and has the REST of its dead tasks. One
+ * that no other service asks for may stand in its folder.
+ */
+export function defineTask<const Type extends string, Payload extends z.ZodType>(
   contract: TaskType<Payload, Type>,
 ): TaskType<Payload, Type> {
   return contract;
 }
 
 /** strategy-executor asks risk-manager to decide. Lane: the session. */
-export const DECIDE_SIGNAL = taskType({
+export const DECIDE_SIGNAL = defineTask({
   queue: "risk-manager",
   type: "decide-signal",
   lane: "sessionId",
@@ -25,7 +28,7 @@ export const DECIDE_SIGNAL = taskType({
  * order-position-tracker asks risk-manager to close what a session that stops still holds. It may be asked for as often as
  * it likes: while an order of the session is open, nothing is made. Lane: the session.
  */
-export const FLATTEN_POSITION = taskType({
+export const FLATTEN_POSITION = defineTask({
   queue: "risk-manager",
   type: "flatten-position",
   lane: "sessionId",
@@ -45,7 +48,7 @@ export const FLATTEN_POSITION = taskType({
 export type FlattenPosition = z.infer<typeof FLATTEN_POSITION.payload>;
 
 /** risk-manager asks order-position-tracker to place an order that it has decided. Lane: the order. */
-export const PLACE_ORDER = taskType({
+export const PLACE_ORDER = defineTask({
   queue: "order-position-tracker",
   type: "place-order",
   lane: "orderId",
@@ -55,7 +58,7 @@ export const PLACE_ORDER = taskType({
 });
 
 /** Asks order-position-tracker to cancel an order that is open. Lane: the order. */
-export const CANCEL_ORDER = taskType({
+export const CANCEL_ORDER = defineTask({
   queue: "order-position-tracker",
   type: "cancel-order",
   lane: "orderId",
@@ -66,7 +69,7 @@ export const CANCEL_ORDER = taskType({
 });
 
 /** Runs a backtest. Lane: the run. */
-export const RUN_BACKTEST = taskType({
+export const RUN_BACKTEST = defineTask({
   queue: "backtest",
   type: "run-backtest",
   lane: "runId",

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { z } from "zod";
+import { defineAlerts } from "#shared/alerts/alert-kinds.ts";
 import { topicFor, type World } from "#shared/bus/bus-world.fixture.ts";
 import { createMemoryWorld } from "#shared/bus/memory-world.fixture.ts";
 import { failureOf } from "#shared/errors/failure-of.fixture.ts";
+import { ALERTS, event } from "#shared/messages/topics.ts";
 import { createQueueFixture, numberTask, type QueueFixture } from "#shared/queue/queue.fixture.ts";
 import { declaredBus, declaredQueue } from "./declared-ports.ts";
 
-const own = { name: "own", tasks: { works: [], asks: [] }, topics: { in: [], out: [] } };
+const KIND = { severity: "info", meaning: "It is so.", toDo: "Nothing.", ends: "fact" } as const;
+const own = { name: "own", tasks: { works: [], asks: [] }, topics: { in: [], out: [] }, alerts: {} };
 
 describe("the bus of a definition", () => {
   const [known, foreign] = [topicFor("known"), topicFor("foreign")];
@@ -39,6 +42,34 @@ describe("the bus of a definition", () => {
     expect(await heard.promise).toEqual([{ n: 1 }]);
     await bus.publishVolatile([{ topic: volatile, key: "k", type: "counted", data: { n: 1 } }]);
     await running.close();
+  });
+
+  test("raises the alerts that are declared, and refuses any other", async () => {
+    const { bus } = await world.join();
+    const kinds = defineAlerts({ KNOWN: KIND, FOREIGN: KIND });
+    const declared = declaredBus(bus, {
+      ...own,
+      topics: { in: [ALERTS], out: [ALERTS] },
+      alerts: { KNOWN: kinds.KNOWN },
+    });
+    const heard = Promise.withResolvers<string[]>();
+    const tail = declared.tail({
+      topic: ALERTS,
+      from: "now",
+      handle: (events) => heard.resolve(events.map(({ data }) => data.code)),
+    });
+    await tail.ready;
+    const raise = (code: "KNOWN" | "FOREIGN") => {
+      const { severity } = kinds[code];
+      const raised = { scope: "topic:a", code, severity, text: "It has happened.", atMs: 1, data: {} };
+      return world.db.transaction(async (tx) => declared.publish(tx, [event(ALERTS, "a", "alert.raised", raised)]));
+    };
+    expect(await failureOf(raise("FOREIGN"))).toContain(
+      'own raises the alert "FOREIGN", which its definition (src/services/own/index.ts) does not say.',
+    );
+    await raise("KNOWN");
+    expect(await heard.promise).toEqual(["KNOWN"]);
+    await tail.close();
   });
 
   test("refuses to follow, and to publish on, any other topic", async () => {

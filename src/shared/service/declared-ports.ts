@@ -1,24 +1,29 @@
 import type { Bus, Topic } from "#shared/bus/bus.ts";
 import { AppError } from "#shared/errors/app-error.ts";
+import { ALERTS } from "#shared/messages/topics.ts";
 import type { TaskQueue, TaskType } from "#shared/queue/queue.ts";
 import type { ServiceDefinition } from "./service.ts";
 
-type Declared = Pick<ServiceDefinition, "name" | "topics" | "tasks">;
+type Declared = Pick<ServiceDefinition, "name" | "topics" | "tasks" | "alerts">;
 
 function undeclared(service: string, does: string, what: string): AppError {
   const text = `${service} ${does} "${what}", which its definition (src/services/${service}/index.ts) does not say.`;
   return new AppError("INTERNAL", "permanent", text);
 }
 
-/** The bus as a service has it: it follows and publishes what its definition says. Anything else is INTERNAL. */
-export function declaredBus(bus: Bus, { name, topics }: Declared): Bus {
+/** The bus as a service has it: it follows, publishes and raises what its definition says. Anything else is INTERNAL. */
+export function declaredBus(bus: Bus, { name, topics, alerts }: Declared): Bus {
   const [followed, published] = [new Set(topics.in), new Set(topics.out)];
   const refuseIn = (topic: Topic): void => {
     if (!followed.has(topic)) throw undeclared(name, "follows the topic", topic.name);
   };
   const refuseOut = (events: Parameters<Bus["publish"]>[1]): void => {
-    for (const { topic } of events)
+    for (const { topic, type, data } of events) {
       if (!published.has(topic)) throw undeclared(name, "publishes on the topic", topic.name);
+      if (topic !== ALERTS || type !== "alert.raised") continue;
+      const { code } = ALERTS.schemas[type].parse(data);
+      if (!Object.hasOwn(alerts, code)) throw undeclared(name, "raises the alert", code);
+    }
   };
   return {
     ...bus,

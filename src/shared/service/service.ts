@@ -1,6 +1,7 @@
 import type { AnyElysia } from "elysia";
 import type { Logger } from "pino";
 import type { z } from "zod";
+import type { AlertKinds } from "#shared/alerts/alert-kinds.ts";
 import type { Bus, Topic } from "#shared/bus/bus.ts";
 import type { Cache } from "#shared/cache/cache.ts";
 import type { Clock } from "#shared/clock/clock.ts";
@@ -23,6 +24,8 @@ export interface Deps {
   /** REST clients of the other services. */
   clients: ServiceClients;
   strategies: StrategyHost;
+  /** Every kind of alert that the services and their processes raise. */
+  alertKinds: AlertKinds;
   clock: Clock;
   log: Logger;
   failpoints: Failpoints;
@@ -45,7 +48,7 @@ export type ProcessPorts = Pick<Deps, "clock" | "log" | "failpoints">;
 
 /** What a service says of itself, once: what lists, checks and papers are made from. */
 interface Declared<Settings extends z.ZodObject> {
-  /** Also of its group, its queue, its folder and its schema (with _ for -). */
+  /** Also of its group, its queue, its folder and its schema (with _ for -), which the folder's `migrations/` make. */
   name: string;
   /** One line for help texts and papers. */
   description: string;
@@ -56,6 +59,8 @@ interface Declared<Settings extends z.ZodObject> {
   topics: { in: readonly Topic[]; out: readonly Topic[] };
   /** The tasks that it works, and those that it asks for: its queue refuses any other. */
   tasks: { works: readonly TaskType[]; asks: readonly TaskType[] };
+  /** What it raises, as no other service does: its bus refuses any other. */
+  alerts: AlertKinds;
 }
 
 /** What `src/services/<name>/index.ts` exports. `needs`: all ports of the engine, or those that need no server. */

@@ -1,3 +1,4 @@
+import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { anyOrderOpen } from "#services/order-position-tracker/orders/order-store.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
@@ -80,7 +81,7 @@ export function createBalanceWatch(
       await deps.db.transaction(async (tx) => {
         await fence(tx);
         for (const shortfall of twice) await raise(tx, context, accountId, shortfall);
-        for (const scope of over) await clearAlert(tx, deps, { scope, code: "BALANCE_MISMATCH" });
+        for (const scope of over) await clearAlert(tx, deps, { scope, kind: alerts.BALANCE_MISMATCH });
       });
     },
   };
@@ -94,7 +95,7 @@ async function raise(tx: Tx, { deps }: TrackerContext, accountId: string, shortf
   const { asset, owned, held } = shortfall;
   await raiseAlert(tx, deps, {
     scope: scopeOf(accountId, asset),
-    code: "BALANCE_MISMATCH",
+    kind: alerts.BALANCE_MISMATCH,
     text: `The account ${accountId} has ${held} ${asset} at its venue, but its sessions own ${owned} ${asset} by their ledgers. Find out who has moved the difference, and pay it in or stop the sessions.`,
     data: { accountId, ...shortfall },
   });

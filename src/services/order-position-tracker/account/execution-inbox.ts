@@ -1,3 +1,4 @@
+import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { reportForeign } from "#services/order-position-tracker/record/foreign.ts";
 import type { StreamedOrder } from "#services/order-position-tracker/record/recorded-answers.ts";
@@ -140,7 +141,7 @@ async function leaveOut(
     }
     await raiseAlert(tx, deps, {
       scope: `account:${accountId}/${venueSymbol}`,
-      code: "EXECUTION_NOT_BOOKED",
+      kind: alerts.EXECUTION_NOT_BOOKED,
       text: `What the account ${accountId} was told of its order ${clientOrderId} could not be booked and was left out; the venue is asked for it anew. Compare the position with the venue's: ${messageOf(error)}`,
       data: { accountId, clientOrderId, venueOrderId, venueSymbol, tradeId },
     });

@@ -1,3 +1,4 @@
+import { alerts } from "#services/order-position-tracker/alerts.ts";
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { haltAccount } from "./account-store.ts";
@@ -5,7 +6,7 @@ import { haltAccount } from "./account-store.ts";
 export const CODE = "ACCOUNT_IDS_BEGAN_ANEW";
 
 export function alertOf(accountId: string) {
-  return { scope: `account:${accountId}`, code: CODE } as const;
+  return { scope: `account:${accountId}`, kind: alerts[CODE] };
 }
 
 /** Nothing is sent for the account any more but cancels, until a person begins a new era of its ids. */

@@ -1,3 +1,4 @@
+import { alerts } from "#services/order-position-tracker/alerts.ts";
 import { sessionScope } from "#services/order-position-tracker/session/fault-watch.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
 import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
@@ -71,7 +72,7 @@ export class StuckEquity {
   async clear(series: Series, n: number): Promise<void> {
     const { db } = this.deps;
     for (const scope of await toldAndOver(db, series, n)) {
-      await db.transaction((tx) => clearAlert(tx, this.deps, { scope, code: "EQUITY_NOT_WRITTEN" }));
+      await db.transaction((tx) => clearAlert(tx, this.deps, { scope, kind: alerts.EQUITY_NOT_WRITTEN }));
     }
   }
 
@@ -83,7 +84,7 @@ export class StuckEquity {
     log.warn({ sessionId, n, tries, reason }, "the equity of a session is not written");
     if (tries < 2) return;
     const text = `The equity curve of the session stands before candle ${n} of ${instrumentId}: ${reason}. It is tried again; other sessions' go on.`;
-    const alert = { scope: sessionScope(sessionId), code: "EQUITY_NOT_WRITTEN", text } as const;
+    const alert = { scope: sessionScope(sessionId), kind: alerts.EQUITY_NOT_WRITTEN, text };
     await db.transaction((tx) => raiseAlert(tx, this.deps, { ...alert, data: { sessionId, instrumentId, timeFrame } }));
   }
 }

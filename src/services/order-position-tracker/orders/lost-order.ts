@@ -1,3 +1,4 @@
+import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Tx } from "#shared/db/db.ts";
@@ -26,7 +27,7 @@ async function endLost(tx: Tx, { deps, recorder }: TrackerContext, order: Order)
   const ended = await recorder.change(tx, order, { kind: "state", to: "EXPIRED", reason });
   await raiseAlert(tx, deps, {
     scope: `order:${orderId}`,
-    code: "LOST_AT_VENUE",
+    kind: alerts.LOST_AT_VENUE,
     text: `The venue had accepted the order ${clientOrderId} and knows it no more; ${order.filledSize} of ${order.size} were filled. It counts as over: what it was to do is not done.`,
     data: { orderId, sessionId, accountId, clientOrderId, venueOrderId },
   });

@@ -1,3 +1,4 @@
+import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Tx } from "#shared/db/db.ts";
@@ -26,7 +27,7 @@ export async function reportForeign(
     if (!isNew || silent) continue;
     await raiseAlert(tx, deps, {
       scope: `account:${accountId}/${data.venueSymbol}`,
-      code: kind === "order" ? "FOREIGN_ORDER" : "FOREIGN_FILL",
+      kind: kind === "order" ? alerts.FOREIGN_ORDER : alerts.FOREIGN_FILL,
       text: `The account ${accountId} has ${kind === "order" ? "orders" : "executions"} of ${data.venueSymbol} that were not made here, the newest ${id}.`,
       data: { accountId, venueId: id, venueSymbol: data.venueSymbol },
     });

@@ -1,4 +1,5 @@
 import { haltForNewIds } from "#services/order-position-tracker/account/new-ids.ts";
+import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { KnownInstruments } from "#services/order-position-tracker/known-instruments.ts";
 import { entriesOf } from "#services/order-position-tracker/money/ledger.ts";
 import { positionEvent, toPosition } from "#services/order-position-tracker/money/money-store.ts";
@@ -7,7 +8,6 @@ import { reportFault, sessionScope } from "#services/order-position-tracker/sess
 import { moneyOf } from "#shared/accounting/book.ts";
 import { closableSize } from "#shared/accounting/flat.ts";
 import { applyToPosition, type PositionState } from "#shared/accounting/position.ts";
-import { ALERT_KINDS } from "#shared/alerts/alert-codes.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
 import type { OutgoingEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
@@ -263,7 +263,7 @@ class Recording {
     this.alerts.push(async () => {
       // The order remembers it, since a person may clear the alert, and the venue may say it again.
       if (!(await noteSecondOrder(this.tx, orderId, said.venueOrderId))) return;
-      await raiseAlert(this.tx, this.deps, { scope: `order:${orderId}`, code: "DOUBLE_EXECUTION", text, data });
+      await raiseAlert(this.tx, this.deps, { scope: `order:${orderId}`, kind: alerts.DOUBLE_EXECUTION, text, data });
       await reportFault(this.tx, this.deps, { sessionId, reason: `DOUBLE_EXECUTION: ${text}` });
     });
     return true;
@@ -342,7 +342,7 @@ class Recording {
     this.watchBelowZero(order, { before, after });
     if (!this.input.books.faulted.has(sessionId)) return;
     if (after.size.lte(0) || closableSize({ size: after.size, mark: decimal(fill.price), instrument }) === null) {
-      const alert = { scope: sessionScope(sessionId), code: "FAULTED_WITH_POSITION" } as const;
+      const alert = { scope: sessionScope(sessionId), kind: alerts.FAULTED_WITH_POSITION };
       this.alerts.push(() => clearAlert(this.tx, this.deps, alert));
     }
   }
@@ -352,7 +352,7 @@ class Recording {
     { sessionId, accountId, instrumentId }: Order,
     { before, after }: { before: PositionState; after: PositionState },
   ): void {
-    const alert = { scope: sessionScope(sessionId), code: "POSITION_BELOW_ZERO" } as const;
+    const alert = { scope: sessionScope(sessionId), kind: alerts.POSITION_BELOW_ZERO };
     if (!after.size.isNegative()) {
       if (before.size.isNegative()) this.alerts.push(() => clearAlert(this.tx, this.deps, alert));
       return;
@@ -364,8 +364,9 @@ class Recording {
 
   private alert(order: Order, code: OrderAlert): void {
     const { id: orderId, sessionId, state, clientOrderId } = order;
-    const text = `${ALERT_KINDS[code].meaning} It is the order ${clientOrderId}.`;
-    const alert = { scope: `order:${orderId}`, code, text, data: { orderId, sessionId, state } };
+    const kind = alerts[code];
+    const text = `${kind.meaning} It is the order ${clientOrderId}.`;
+    const alert = { scope: `order:${orderId}`, kind, text, data: { orderId, sessionId, state } };
     this.alerts.push(() => raiseAlert(this.tx, this.deps, alert));
   }
 }

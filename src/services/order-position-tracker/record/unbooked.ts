@@ -1,3 +1,4 @@
+import { alerts } from "#services/order-position-tracker/alerts.ts";
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
@@ -26,7 +27,7 @@ export async function keepUnbooked(
   if (!(await insertUnbooked(tx, kept)) || silent) return;
   await raiseAlert(tx, deps, {
     scope: `account:${accountId}/${instrument.venueSymbol}`,
-    code: "EXECUTION_NOT_BOOKED",
+    kind: alerts.EXECUTION_NOT_BOOKED,
     text: `An execution of ${instrument.id} on the account ${accountId} could not be booked (${reason}). It is kept as the venue told it, under GET /unbooked; compare the position with the venue's.`,
     data: { accountId, instrumentId: instrument.id, tradeId },
   });

@@ -1,4 +1,5 @@
 import type { Fence } from "#services/order-position-tracker/account/reconcile.ts";
+import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { lockBalances } from "#services/order-position-tracker/money/money-store.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
@@ -33,11 +34,11 @@ async function watchFault(
   { deps }: TrackerContext,
   { id, state, stateReason, accountId }: WatchedSession,
 ): Promise<void> {
-  const alert = { scope: sessionScope(id), code: "FAULTED_WITH_POSITION" } as const;
+  const alert = { scope: sessionScope(id), kind: alerts.FAULTED_WITH_POSITION };
   if (state !== "FAULTED") {
     await clearAlert(tx, deps, alert);
     // Nobody books anything of it any more that could end this.
-    if (state === "DELETED") await clearAlert(tx, deps, { ...alert, code: "POSITION_BELOW_ZERO" });
+    if (state === "DELETED") await clearAlert(tx, deps, { ...alert, kind: alerts.POSITION_BELOW_ZERO });
     return;
   }
   const held = await closableHoldings(tx, id);

@@ -1,12 +1,14 @@
 -- Writer: session-manager. The sessions themselves stand in reference.sessions.
 create schema session_manager;
 
--- What a start of a session still waits for: RUNNING once both hold for its present run.
+-- What a start of a session still waits for: RUNNING once both hold for its present run. waits: what a service said last of why
+-- it has not warm or reconciled it yet, in sentences, by the report it waits to make: {"warm": ..., "reconciled": ...}.
 create table session_manager.readiness (
   session_id text primary key,
   run integer not null,
   warm boolean not null,
-  reconciled boolean not null
+  reconciled boolean not null,
+  waits jsonb not null default '{}'
 );
 
 -- What risk denied of a session's signals since the start `run`.
