@@ -4,12 +4,18 @@ import { join } from "node:path";
 import { ROOT } from "#local/root.ts";
 import { SERVICES } from "#local/services.ts";
 import { readMigrations } from "#shared/db/migrate.ts";
-import { ARCHITECTURE, architectureDoc, PACKAGE, packageJson } from "./services-doc.ts";
+import { ARCHITECTURE, architectureDoc, PACKAGE, packageJson, README, readmeDoc } from "./services-doc.ts";
 
 describe("what is made from the services' definitions", () => {
   test("the tables of ARCHITECTURE.md are as `bin/bun run services-doc` makes them", () => {
     const text = readFileSync(ARCHITECTURE, "utf8");
     expect(text).toBe(architectureDoc(text));
+    for (const { name, description } of SERVICES) expect(text).toContain(`| ${name} | ${description} |`);
+  });
+
+  test("the table of README.md is too", () => {
+    const text = readFileSync(README, "utf8");
+    expect(text).toBe(readmeDoc(text));
     for (const { name, description } of SERVICES) expect(text).toContain(`| ${name} | ${description} |`);
   });
 

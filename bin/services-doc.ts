@@ -10,6 +10,7 @@ import type { ServiceDefinition } from "#shared/service/service.ts";
 
 /** The committed files with parts that are made from the services' definitions. */
 export const ARCHITECTURE = resolve(ROOT, "ARCHITECTURE.md");
+export const README = resolve(ROOT, "README.md");
 export const PACKAGE = resolve(ROOT, "package.json");
 
 /** Those that have something, by name. All that could: "every service". */
@@ -60,7 +61,17 @@ function tasksTable(): string {
 
 /** ARCHITECTURE.md with its tables of services, topics and tasks as the definitions have them. */
 export function architectureDoc(text: string): string {
-  const tables = { services: servicesTable(), topics: topicsTable(), tasks: tasksTable() };
+  return withTables(text, { services: servicesTable(), topics: topicsTable(), tasks: tasksTable() });
+}
+
+/** README.md with its table of services as the definitions have it. */
+export function readmeDoc(text: string): string {
+  const rows = SERVICES.map(({ name, description }) => [name, description]);
+  return withTables(text, { services: markdownTable(["service", "in a line"], rows) });
+}
+
+/** A text with what stands between the marks of each table made anew. */
+function withTables(text: string, tables: Record<string, string>): string {
   return Object.entries(tables).reduce((whole, [name, made]) => {
     const [begin, end] = [`<!-- ${name}: made by bin/bun run services-doc -->`, `<!-- end of ${name} -->`];
     const [before, rest = ""] = whole.split(begin);
@@ -78,5 +89,6 @@ export function packageJson(text: string): string {
 
 if (import.meta.main) {
   writeFileSync(ARCHITECTURE, architectureDoc(readFileSync(ARCHITECTURE, "utf8")));
+  writeFileSync(README, readmeDoc(readFileSync(README, "utf8")));
   writeFileSync(PACKAGE, packageJson(readFileSync(PACKAGE, "utf8")));
 }
