@@ -52,7 +52,7 @@ export const STAGES: readonly Stage[] = [
     atOnce: 2,
     limitMs: 180_000,
   },
-  { name: "End-to-end tests", matches: (file) => file.endsWith(".e2e.test.ts"), atOnce: 1, limitMs: 240_000 },
+  { name: "End-to-end tests", matches: (file) => file.endsWith(".e2e.test.ts"), atOnce: 2, limitMs: 240_000 },
   { name: "Long runs", matches: isLong, atOnce: 1, limitMs: 420_000 },
 ];
 
