@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DataFolder, takeDataFolder } from "#local/data-folder.ts";
@@ -10,7 +11,17 @@ import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.
 import type { FaultName } from "./demo-faults.ts";
 import { strike } from "./demo-strike.ts";
 
-const AWAY_MS = 1_000;
+/** Resolves once somebody has tried to come by a line that is cut, and was sent away. */
+async function sentAway({ url }: Line): Promise<void> {
+  const came = Promise.withResolvers<void>();
+  const server = createServer((socket) => {
+    socket.destroy();
+    came.resolve();
+  });
+  server.listen(Number(new URL(url).port), "127.0.0.1");
+  await came.promise;
+  await new Promise((closed) => server.close(closed));
+}
 
 let data: DataFolder;
 let supervisor: Supervisor;
@@ -47,7 +58,7 @@ test.each([
     };
     await line.cut();
     const struck = strike(victims, { fault, bar: 1, program: null, lastsMs: 0 });
-    await Bun.sleep(AWAY_MS);
+    await sentAway(line);
     await line.mend();
     expect(await struck).toBeUndefined();
   },

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "#shared/clock/until.fixture.ts";
 import { identityOf, remembered } from "./process-record.ts";
 import { lastLines, type Program, type ProgramEvent, Supervisor } from "./supervisor.ts";
 
@@ -87,7 +88,7 @@ describe("the supervisor", () => {
     );
     const stopped = started.catch(String);
     const idOf = (): number => Number(lastLines(supervisor.logOf("program")) || "0");
-    while (idOf() === 0) await Bun.sleep(5);
+    await until(idOf);
     const pid = idOf();
     expect(identityOf(pid)).not.toBeNull();
     await supervisor.stop();

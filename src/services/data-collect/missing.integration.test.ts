@@ -40,6 +40,25 @@ async function tellings(bus: Bus): Promise<string[]> {
   return told;
 }
 
+/** Resolves once the venue has sent a frame of a bar that opened then or later. */
+async function frameSent(fromMs: number): Promise<void> {
+  const exchanges = venue.connect();
+  const sent = new AbortController();
+  const market = exchanges.marketData("paper");
+  const [instrument = expect.unreachable()] = await market.instruments();
+  await market.followBars({
+    instrument,
+    timeFrame: "1s",
+    signal: sent.signal,
+    onBar: ({ openAtMs }) => {
+      if (openAtMs >= fromMs) sent.abort();
+    },
+    onAlive: () => undefined,
+    onConnected: () => undefined,
+  });
+  await exchanges.close();
+}
+
 beforeAll(async () => {
   database = await createTestDatabase();
   venue = await startVenueProcess();
@@ -111,8 +130,8 @@ describe("a session whose venue", () => {
     await until(() => missing().includes("FEED_STALE"));
     const newest = () => heard.bars.at(-1)?.openAtMs ?? 0;
     const before = newest();
-    // Long enough for any frame to end it, if one did.
-    await until(() => systemClock.nowMs() > before + 8_000);
+    // Frames that would end it, if one did.
+    await frameSent(before + 6_000);
     expect([newest(), missing()]).toEqual([before, ["FEED_STALE"]]);
     await venue.misbehave();
     await until(() => missing().length === 0, 30_000);

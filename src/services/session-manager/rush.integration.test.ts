@@ -39,7 +39,7 @@ test("creations that hang keep no session from its start, its pause and its stop
   expect(new Set(statuses)).toEqual(new Set([201]));
 });
 
-test("of creations that hang, those that wait for their turn are told to come again", async () => {
+test("of creations that hang, those that wait are told to come again", async () => {
   const { created, free } = hanging(20);
   const statuses: number[] = [];
   for (const one of created) void one.then(({ status }) => statuses.push(status));

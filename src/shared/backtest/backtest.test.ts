@@ -104,7 +104,7 @@ describe("a backtest's orders", () => {
     expect(plain(parts.book.cash)).toBe(plain(whole.book.cash));
   });
 
-  test("more parts than there may be open orders are made in turns", () => {
+  test("more parts than there may be open orders are made one after the other", () => {
     const path = [100, 100, 130, 130, 130, 130];
     const instrument = { ...spx, maxNotional: "1100", maxOpenOrders: 1 };
     const result = run(path, { definition: dip, at: 120, percent: "11", instrument });

@@ -23,7 +23,7 @@ test("so many run at once, and the others in the order in which they came", asyn
   const { call, endOne, count } = calls();
   const order: number[] = [];
   const all = [1, 2, 3, 4, 5].map((n) => limit.run(never, call).then(() => order.push(n)));
-  for (let turns = 0; turns < 5; turns++) {
+  for (let round = 0; round < 5; round++) {
     endOne();
     await Bun.sleep(0);
   }

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { until } from "#shared/clock/until.fixture.ts";
 import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { SharedRuns } from "./shared-runs.ts";
 
@@ -20,8 +21,7 @@ test("who asks while some is under way shares the next one, which begins after i
   expect(ends).toHaveLength(1);
   ends[0]?.(1);
   expect(await first).toBe(1);
-  await Bun.sleep(1);
-  expect(ends).toHaveLength(2);
+  await until(() => ends.length === 2);
   ends[1]?.(2);
   expect(await Promise.all(others)).toEqual([2, 2, 2]);
   const later = runs.run("a", work);
@@ -39,7 +39,7 @@ test("one that fails is the failure of who shared it alone, and keys know nothin
   expect(await failureOf(failing)).toBe("Error: on purpose");
   ends[1]?.(7);
   expect(await other).toBe(7);
-  await Bun.sleep(1);
+  await until(() => ends.length === 3);
   ends[2]?.(8);
   expect(await next).toBe(8);
 });

@@ -16,6 +16,31 @@ async function post(path: string, body: string | Uint8Array<ArrayBuffer>, type: 
   return { status: answer.status, json: (await answer.json()) as Record<string, unknown> };
 }
 
+/** `count` of them with commas between. */
+const listed = (count: number, one: (index: number) => string) =>
+  Array.from({ length: count }, (_, at) => one(at)).join();
+
+/** A body of about so many bytes that is taken: texts, almost as many as may be. */
+function takenBody(bytes: number): string {
+  const text = "x".repeat(Math.max(1, Math.floor(bytes / 9_900) - 3));
+  return `{"value":[${listed(9_900, () => `"${text}"`)}]}`;
+}
+
+/** How long a body takes, as a share of what one of its length takes that is taken; of both the fastest of twelve. */
+async function shareOfTaken(body: string, check: (answer: Awaited<ReturnType<typeof post>>) => void): Promise<number> {
+  const taken = takenBody(body.length);
+  const fastest = { ownMs: Number.POSITIVE_INFINITY, takenMs: Number.POSITIVE_INFINITY };
+  for (let time = 0; time < 12; time += 1) {
+    const beganMs = performance.now();
+    check(await post("/any", body));
+    const answeredMs = performance.now();
+    expect((await post("/any", taken)).status).toBe(200);
+    fastest.ownMs = Math.min(fastest.ownMs, answeredMs - beganMs);
+    fastest.takenMs = Math.min(fastest.takenMs, performance.now() - answeredMs);
+  }
+  return fastest.ownMs / fastest.takenMs;
+}
+
 const DEEP = "[".repeat(40_000) + "]".repeat(40_000);
 
 describe("a body that is nested 40,000 deep", () => {
@@ -30,16 +55,10 @@ describe("a body that is nested 40,000 deep", () => {
     expect(json["detail"]).toBe("The body nests lists and objects more than 32 deep: send it flatter.");
   });
 
-  test("takes less than 5 ms and no memory", async () => {
+  test("takes no longer than one that is taken, and no memory", async () => {
     await post("/", DEEP);
     const before = memoryUsage.rss();
-    const took: number[] = [];
-    for (let time = 0; time < 20; time += 1) {
-      const began = performance.now();
-      expect((await post("/", DEEP)).status).toBe(400);
-      took.push(performance.now() - began);
-    }
-    expect(took.toSorted((a, b) => a - b)[10]).toBeLessThan(5);
+    expect(await shareOfTaken(DEEP, ({ status }) => expect(status).toBe(400))).toBeLessThan(2);
     expect(memoryUsage.rss() - before).toBeLessThan(100_000_000);
   });
 });
@@ -69,10 +88,6 @@ describe("a body", () => {
     expect(JSON.stringify(json).length).toBeLessThan(20_000);
   });
 });
-
-/** `count` of them with commas between. */
-const listed = (count: number, one: (index: number) => string) =>
-  Array.from({ length: count }, (_, at) => one(at)).join();
 
 describe("a body that is no UTF-8", () => {
   const bytes = (text: string, ...more: number[]) =>
@@ -108,16 +123,11 @@ describe("a body that holds too much", () => {
     ["keys of one name", `{"value":{${listed(150_000, () => '"k":1')}}}`, KEYS],
     ["objects of many keys", `[${listed(20, () => `{${listed(999, (at) => `"k${at}":1`)}}`)}]`, VALUES],
     ["commas alone", ",".repeat(900_000), VALUES],
-  ])("is refused with one sentence, in less than 20 ms: %s", async (_what, body, told) => {
-    // The fastest: what else runs on the machine is not the body's.
-    let fastestMs = Number.POSITIVE_INFINITY;
-    for (let time = 0; time < 12; time += 1) {
-      const began = performance.now();
-      const { status, json } = await post("/any", body);
-      fastestMs = Math.min(fastestMs, performance.now() - began);
-      expect([status, json["code"], json["detail"]]).toEqual([400, "MALFORMED", told]);
-    }
-    expect(fastestMs).toBeLessThan(20);
+  ])("is refused with one sentence, and takes no longer than one that is taken: %s", async (_what, body, told) => {
+    const share = await shareOfTaken(body, ({ status, json }) =>
+      expect([status, json["code"], json["detail"]]).toEqual([400, "MALFORMED", told]),
+    );
+    expect(share).toBeLessThan(2);
   });
 
   test("but for one value and one key less is taken, with commas and colons in its texts", async () => {
@@ -129,18 +139,13 @@ describe("a body that holds too much", () => {
     expect((await post("/any", body(",0"))).json["detail"]).toBe(VALUES);
   });
 
-  test("and holds broken texts besides is refused in less than 20 ms", async () => {
+  test("and holds broken texts besides takes a few times as long at most", async () => {
     const long = "x".repeat(80);
     const body = `{"value":[${listed(9_990, () => `"${long}\\ud800"`)}]}`;
-    // The fastest: what else runs on the machine is not the body's.
-    let fastestMs = Number.POSITIVE_INFINITY;
-    for (let time = 0; time < 12; time += 1) {
-      const began = performance.now();
-      const { status, json } = await post("/any", body);
-      fastestMs = Math.min(fastestMs, performance.now() - began);
-      expect([status, problemSchema.parse(json).errors?.length]).toEqual([422, 50]);
-    }
-    expect(fastestMs).toBeLessThan(20);
+    const share = await shareOfTaken(body, ({ status, json }) =>
+      expect([status, problemSchema.parse(json).errors?.length]).toEqual([422, 50]),
+    );
+    expect(share).toBeLessThan(5);
   });
 });
 

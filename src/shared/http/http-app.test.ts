@@ -130,7 +130,7 @@ describe("the process' own routes", () => {
   test("counts requests by their route", async () => {
     const app = createThingsApp();
     await call("/api/things/conflict", {}, app);
-    // The count follows the answer: another turn of the event loop later.
+    // The count follows the answer: another tick of the event loop later.
     await new Promise(setImmediate);
     const { text } = await call("/metrics", {}, app);
     expect(text).toMatch(

@@ -24,17 +24,17 @@ function lanes({ concurrency = 2, noJobsMs = 1_000 } = {}) {
   return { runs, calls, at };
 }
 
-const turn = () => new Promise((resolve) => setImmediate(resolve));
+const tick = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("runs of lanes", () => {
   test("a job looks again at what its hint has done, and comes to the same where nothing more is there", async () => {
     const { runs, calls } = lanes();
     expect(runs.hint("lane", "one")).toBe(true);
     const job = runs.job("lane", "one");
-    await turn();
+    await tick();
     expect(calls.length).toBe(1);
     calls[0]?.end({ tasks: 1, kind: "approved" });
-    await turn();
+    await tick();
     expect(calls.map(({ isAgain }) => isAgain)).toEqual([false, true]);
     calls[1]?.end({ tasks: 0 });
     expect(await job).toEqual({ tasks: 1, kind: "approved" });
@@ -44,9 +44,9 @@ describe("runs of lanes", () => {
     const { runs, calls } = lanes();
     runs.hint("lane", "one");
     calls[0]?.end({ tasks: 1 });
-    await turn();
+    await tick();
     const job = runs.job("lane", "one");
-    await turn();
+    await tick();
     expect(calls[1]?.isAgain).toBe(true);
     calls[1]?.end({ tasks: 2 });
     expect(await job).toEqual({ tasks: 2 });
@@ -56,9 +56,9 @@ describe("runs of lanes", () => {
     const { runs, calls } = lanes();
     runs.hint("lane", "one");
     calls[0]?.end({ tasks: 0 });
-    await turn();
+    await tick();
     const job = runs.job("lane", "one");
-    await turn();
+    await tick();
     expect(calls[1]?.isAgain).toBe(false);
     calls[1]?.end({ tasks: 1 });
     expect(await job).toEqual({ tasks: 1 });
@@ -69,7 +69,7 @@ describe("runs of lanes", () => {
     runs.hint("lane", "one");
     calls[0]?.fail(new Error("no"));
     const job = runs.job("lane", "one").catch((error: Error) => error.message);
-    await turn();
+    await tick();
     calls[1]?.end({ tasks: 0 });
     expect(await job).toBe("no");
   });
@@ -82,13 +82,13 @@ describe("runs of lanes", () => {
     expect(runs.hint("c", "4")).toBe(false);
     void runs.job("c", "4");
     void runs.job("a", "2");
-    await turn();
+    await tick();
     expect(calls.map(({ lane }) => lane)).toEqual(["a", "b"]);
     calls[0]?.end({ tasks: 1 });
-    await turn();
+    await tick();
     expect(calls.length).toBe(3);
     calls[1]?.end({ tasks: 1 });
-    await turn();
+    await tick();
     expect(calls.map(({ lane }) => lane).toSorted()).toEqual(["a", "a", "b", "c"]);
   });
 
@@ -101,7 +101,7 @@ describe("runs of lanes", () => {
     void runs.job("b", "b");
     expect(at.room).toBe(2);
     calls[2]?.end({ tasks: 1 });
-    await turn();
+    await tick();
     expect(at.room).toBe(3);
   });
 
@@ -114,7 +114,7 @@ describe("runs of lanes", () => {
       isClosed = true;
     });
     expect(runs.hint("c", "3")).toBe(false);
-    await turn();
+    await tick();
     expect(isClosed).toBe(false);
     calls[0]?.end({ tasks: 1 });
     await closing;
@@ -128,14 +128,14 @@ describe("runs of lanes", () => {
       for (let n = 0; n < times; n += 1) {
         runs.hint(`lane-${calls.length}`, `${calls.length}`);
         calls.at(-1)?.end({ tasks: 1 });
-        await turn();
+        await tick();
       }
     };
     await follow(30);
     expect(at.alone).toBe(0);
     at.nowMs = 2_000;
     const job = runs.job("lane-29", "29");
-    await turn();
+    await tick();
     calls.at(-1)?.end({ tasks: 0 });
     await job;
     await follow(5);

@@ -7,19 +7,15 @@ import { barOf, bodyOf, seatingOf, show } from "./thread-host.fixture.ts";
 
 const at = strategiesOfEachTest();
 
-/** The longest time that this thread's own loop did not come around meanwhile. */
-async function longestPauseDuring(work: Promise<unknown>): Promise<number> {
+/** How often this thread's own loop comes around meanwhile. */
+async function roundsDuring(work: Promise<unknown>): Promise<number> {
   let over = false;
   void work.finally(() => {
     over = true;
   });
-  let longestMs = 0;
-  for (let lastMs = performance.now(); !over; ) {
-    await systemClock.sleep(5);
-    longestMs = Math.max(longestMs, performance.now() - lastMs);
-    lastMs = performance.now();
-  }
-  return longestMs;
+  let rounds = 0;
+  for (; !over; rounds += 1) await systemClock.sleep(5);
+  return rounds;
 }
 
 describe("a strategy that does not come back", () => {
@@ -35,7 +31,8 @@ describe("a strategy that does not come back", () => {
     const bad = await at.host.open(seatingOf("bad"));
     await show(bad, barOf(1));
     const both = Promise.all([failureOf(show(bad, barOf(2))), failureOf(show(good, barOf(1)))]);
-    expect(await longestPauseDuring(both)).toBeLessThan(200);
+    // One that is held for the budget comes around once or twice.
+    expect(await roundsDuring(both)).toBeGreaterThan(5);
     const told =
       "The strategy did not come back from candle 2 (close 1970-01-01T00:03:00.000Z) within its budget of 300 ms; its thread was ended.";
     expect(await both).toEqual([`STRATEGY_FAILED: ${told}`, `THREAD_ENDED: ${told}`]);
