@@ -24,8 +24,8 @@ export async function takeRun(tx: LaneTx, task: RunTask): Promise<RunRequest | n
 }
 
 /**
- * Reads the candles, runs the backtest in a thread and writes its outcome in one step, so that a worker that dies leaves
- * nothing behind and the next one begins anew. What trying again would not change is the run's failure; all else is thrown.
+ * Reads the candles, runs the backtest in a thread and writes its outcome in one step: a worker that dies leaves nothing
+ * behind, and the next one begins anew. What trying again would not change is the run's failure; all else is thrown.
  */
 export async function workRun(
   place: { deps: Deps; settings: Settings },
@@ -92,8 +92,8 @@ async function attempt(work: () => Promise<RunEnd>): Promise<RunEnd> {
 }
 
 /**
- * Watches a run from its begin: writes how far it is, twice a second, and ends it once it was canceled or its deadline has passed. A write that fails is
- * only a progress not told.
+ * Watches a run: writes how far it is twice a second, and ends it once it was canceled or its deadline has passed. A
+ * progress that could not be written is only not shown.
  */
 function watchRun({ clock, log }: Deps, lane: LeasedLane, { runId, deadlineS }: { runId: string; deadlineS: number }) {
   const over = new AbortController();

@@ -23,14 +23,15 @@ export interface Silence {
   /** A closed bar went out, or came and cannot be used: the next one is due. */
   wentOut(closeAtMs: number): void;
   /**
-   * Whether the venue is to be asked, with pauses that grow. A wall-clock market: the bar behind the last one that went out
-   * (none has: the first one) is overdue. A replay: no frame came for a while.
+   * Whether the venue is to be asked now; the pauses grow. Live: the bar behind the last one that went out is overdue, or
+   * the first one. Replay: no frame came for a while.
    */
   isOverdue(): boolean;
   /**
-   * Since when the bars of a wall-clock market are not current (the venue's clock): one is overdue, whatever frames come, until bars
-   * and frames have come again for three times `staleAfterMs`; or the subscription is not acknowledged, until it is. Null: they are
-   * current. "unknown": none has gone out yet, and none is overdue. To be asked again and again: it remembers when one was late.
+   * Since when the bars of a live market are stale, by the venue's clock. Null: they are current. "unknown": none has gone
+   * out yet, and none is overdue. They are stale from a bar that is overdue until frames and bars have come in time for
+   * three times `staleAfterMs`; and while the subscription is not acknowledged. Ask it again and again: it remembers when
+   * one was late.
    */
   staleSinceMs(): number | "unknown" | null;
   /** Whether the connection may be made anew now: with pauses that grow. */
@@ -42,8 +43,8 @@ const LONGEST_CONNECT_PAUSE_MS = 60_000;
 /** The connector makes a subscription anew that is not acknowledged within this time. */
 const ACKNOWLEDGED_WITHIN_MS = 5_000;
 /**
- * A bar that is late again within so many times `staleAfterMs` shows that nothing was mended: where no frame of a short bar can
- * be read, each one comes late from the venue's list.
+ * A bar that is late again within so many times `staleAfterMs` shows that nothing was mended. So it is where frames of bars
+ * cannot be read: each bar then comes late, from the venue's list.
  */
 const SETTLED_FACTOR = 3;
 

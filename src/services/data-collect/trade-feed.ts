@@ -12,7 +12,10 @@ export interface TradeFeedOptions {
   deps: Pick<Deps, "bus" | "clock"> & { exchanges: Pick<Exchanges, "marketData"> };
   log: Logger;
   instrument: Instrument;
-  /** How long no trade may come before the venue is asked for its newest. A market may be quiet: later ones come with pauses that grow. */
+  /**
+   * How long no trade may come before the venue is asked for its newest. A market may be quiet, so the pauses between
+   * questions grow.
+   */
   quietAfterMs: number;
   signal: AbortSignal;
 }
@@ -62,7 +65,10 @@ export class TradeFeed {
     }
   }
 
-  /** Looks whether no trade came for a while: then the venue is asked, and a trade that no frame brought makes the connection anew. */
+  /**
+   * Looks whether no trade came for a while. Then the venue is asked; if it has a trade that no frame brought, the
+   * connection is made anew.
+   */
   look(): void {
     if (this.#isAsking || !this.#silence.isOverdue()) return;
     this.#isAsking = true;

@@ -14,8 +14,8 @@ interface Kept {
 }
 
 /**
- * The series of the instruments that are worked on here, in memory. A head that is too old does no harm: the store refuses
- * to add behind it. Once known, an instrument's series are looked up again in the background, off the hot path.
+ * The series of the instruments that are worked on here, in memory. An outdated head does no harm: the store refuses to add
+ * behind it. Known series are looked up again in the background, so that no candle waits for it.
  */
 export class KeptSeries {
   readonly #store: Store;

@@ -18,7 +18,9 @@ interface Late {
   telling: Promise<void> | null;
 }
 
-/** Tells a person what is wrong with an instrument's trades, in one alert a series or instrument that tells of the newest. */
+/**
+ * Tells a person what is wrong with an instrument's trades. One alert a series or instrument, which names the newest case.
+ */
 export interface Teller {
   /** Late trades, which may be many, are counted, and told of apart from the path of the trades. */
   tell: TradeKeeperOptions["tell"];

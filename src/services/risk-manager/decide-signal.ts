@@ -11,10 +11,9 @@ import { type Budget, type NextContext, readContext } from "./store.ts";
 import { approve, type DecideDeps, deny } from "./write-decision.ts";
 
 /**
- * Decides a signal once: the decision, its orders, their reservations and tasks (or the denial) are all in this transaction.
- * A task that comes again finds the decision and does nothing. NOT_YET while the book is behind
- * the session's orders: it is kept from their events, by a group of its own. `ahead`: the context, where it was read with the
- * lane's lock.
+ * Decides a signal once: the decision, and its orders with their reservations and tasks (or the denial), are in this one
+ * transaction. A task that comes again finds the decision and does nothing. NOT_YET: the book lacks events of the session's
+ * orders, which another group brings. `ahead`: the context, where it was read together with the lane's lock.
  */
 export async function decideSignal(
   tx: Tx,

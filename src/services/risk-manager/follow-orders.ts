@@ -21,7 +21,7 @@ export const BOOK_TOPICS = [ORDERS, SESSIONS] as const;
 type BookEvent = EventOf<(typeof BOOK_TOPICS)[number]>;
 type PublishedOrderEvent = EventOf<typeof ORDERS>;
 
-/** Whether an event moves money or a reservation (a fill, an order's end), or tells whether the venue takes exits. */
+/** Whether an event matters here: a fill or the end of an order, or one that shows whether the venue takes exits. */
 export function concernsBook(event: BookEvent): event is PublishedOrderEvent {
   if (event.topic !== ORDERS.name) return false;
   const { order } = event.data;
@@ -29,9 +29,9 @@ export function concernsBook(event: BookEvent): event is PublishedOrderEvent {
 }
 
 /**
- * Keeps books and reservations by the orders' own events: a fill changes the book and shrinks its order's reservation, an
- * end removes it. An exit that the venue refuses raises an alert, which ends when it accepts one. The bus gives each event
- * once in effect.
+ * Keeps books and reservations by the events of orders: a fill changes the book and makes its order's reservation smaller,
+ * an end removes it. An exit that the venue refuses raises an alert, and one that it accepts ends it. The bus gives each
+ * event once in effect.
  */
 export async function followOrders(
   tx: Tx,

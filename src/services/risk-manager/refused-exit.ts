@@ -39,9 +39,9 @@ export function concernsExits(order: Order): boolean {
 }
 
 /**
- * What is known after an event of an order. A refusal of another decision's exit makes the pause twice as long: 1 s, 2 s, 4 s
- * and so on up to 60 s. An exit that the venue accepts ends it, but for another one of the same decision: where its orders
- * fare differently, the next decision waits all the same.
+ * What is known after an event of an order. A refused exit doubles the pause, once a decision: 1 s, 2 s, 4 s and so on up to
+ * 60 s. An accepted exit ends it, unless it is of the same decision: where its orders fare differently, the next decision
+ * waits all the same.
  */
 export function afterExitEvent(before: RefusedExit | null, order: Order, nowMs: number): RefusedExit | null {
   if (!order.reduceOnly) return before;
@@ -55,7 +55,9 @@ export function afterExitEvent(before: RefusedExit | null, order: Order, nowMs: 
   return { signalId, instrumentId, orderId, reason, times, retryAtMs: nowMs + pauseMs };
 }
 
-/** What is to be said of it while it lasts: the venue's words, and that it goes on. It stays the same while these do. */
+/**
+ * What is told of it while it lasts: the venue's words, and that it goes on. The text changes only with these words.
+ */
 export function sayRefused({ reason }: RefusedExit): string {
   return `The venue has refused an exit: ${reason.replace(/\.?$/, ".")} It is tried again, with growing pauses.`;
 }

@@ -32,7 +32,10 @@ export function missingSettings(
   return missing;
 }
 
-/** The session with what the settings lack now, and what is dead of it, in place of what they lacked before. Undefined: that is the same. */
+/**
+ * The session with what the settings lack now and what is dead of it, in place of what was listed before. Undefined: nothing
+ * has changed.
+ */
 export function comparedWithSettings(
   session: Session,
   { named, readiness, dead = null }: { named: Named; readiness: Readiness; dead?: Degradation | null },

@@ -9,8 +9,8 @@ import type { Store } from "./store.ts";
 type SaveDeps = Pick<Deps, "bus" | "clock">;
 
 /**
- * Writes a changed session whose row is locked, with all that follows from it: its event, and the alerts that its state and
- * its list ask for. Every change goes through here, by whomever it was asked for.
+ * Writes a changed session whose row is locked, with all that follows: its event, and the alerts that its state and its list
+ * ask for. Every change goes through here, whoever asked for it.
  */
 export async function saveSession(
   tx: Tx,

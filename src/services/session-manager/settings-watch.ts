@@ -8,8 +8,8 @@ import { saveSession } from "./save-session.ts";
 import type { Store } from "./store.ts";
 
 /**
- * Compares each session at work with what this process' settings name and with what is dead of it, at once and then every `everyMs`, until the signal
- * aborts. Any number of replicas may: each locks the session's row, and finds what another one has written.
+ * Compares each session at work with the settings of this process and with what is dead of it: at once, and then every
+ * `everyMs` until the signal aborts. Replicas may all do it: each locks the session's row and sees what another has written.
  */
 export async function watchSettings(
   deps: Pick<Deps, "db" | "bus" | "clock" | "log" | "exchanges">,

@@ -20,9 +20,9 @@ export type Checked = Pick<CreateSession, (typeof STRATEGY)[number] | (typeof TR
 export const CHECKED: readonly string[] = [...STRATEGY, ...TRADING];
 
 /**
- * Asks the services that know about `fields` (`keepsParams`: the parameters are those from before): strategy and parameters (strategy-executor), instruments (market-data), the
- * account (order-position-tracker). INVALID_INPUT with every wrong field at once; SERVICE_UNAVAILABLE when one cannot be
- * asked. The answer is null where neither the strategy nor its parameters were asked about.
+ * Asks the services that know about `fields`: strategy and parameters (strategy-executor), instruments (market-data), the
+ * account (order-position-tracker). `keepsParams`: the parameters are those from before. INVALID_INPUT names every wrong
+ * field at once; SERVICE_UNAVAILABLE: one cannot be asked. Null: neither the strategy nor its parameters were asked about.
  */
 export async function validateSession(
   input: Checked,

@@ -17,9 +17,9 @@ interface Waiter {
 }
 
 /**
- * Commits what the candles of many sessions have come to. One that comes alone is committed at once; those that come while a
- * commit is under way go together in the next one, so that a close that a thousand sessions wait for is a few transactions.
- * No session waits for another's row, and none fails with another: who cannot go along is committed alone.
+ * Commits what the candles of many sessions have come to. One that comes alone is committed at once. Those that come during
+ * a commit go together in the next one: a close that a thousand sessions wait for is a few transactions. None waits for
+ * another's row or fails with it: who cannot go along is committed alone.
  */
 export class GroupCommits {
   #waiting: Waiter[] = [];

@@ -27,8 +27,8 @@ export function concernsShard({ topic, type, data }: ShardEvent): boolean {
 }
 
 /**
- * The events of a shard, in the bus' transaction: session changes begin and end runs, order events and denials change what
- * sessions hold. The memory follows after the commit.
+ * The events of a shard, in the bus' transaction. Changes of sessions begin and end runs; events of orders and denials
+ * change what sessions hold. Memory is changed after the commit.
  */
 export async function handleEvents(deps: Deps, tx: Tx, events: readonly ShardEvent[], shard: Shard): Promise<void> {
   for (const { type, data } of events) {

@@ -9,7 +9,7 @@ export interface Holding {
   readonly size: Decimal;
   /** The signal that risk has not denied and whose orders have not all ended, as far as it is known here. */
   readonly pendingSignal: string | null;
-  /** Numbers of those of its orders that have ended. A late fill ends an order a second time, so a count would not do. */
+  /** The numbers of its orders that have ended. Not how many: a late fill tells the end of an order a second time. */
   readonly endedOrders: readonly number[];
 }
 

@@ -4,8 +4,8 @@ interface Runs<T> {
 }
 
 /**
- * Work of one kind that many wait for, by key: who asks while some is under way shares the next one with all that ask
- * meanwhile, so that what each hears of began after it had asked.
+ * Work that many wait for, by key. Who asks while a run is under way shares the next one with all who ask meanwhile. So each
+ * gets the outcome of a run that began after it had asked.
  */
 export class SharedRuns<T> {
   readonly #runs = new Map<string, Runs<T>>();

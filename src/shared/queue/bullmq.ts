@@ -135,7 +135,7 @@ class BullmqWakeups implements Wakeups {
     try {
       const queue = this.#queueOf(name);
       for (const { data, info } of jobs) {
-        // The job it would wait for may be that of a dead worker, or none at all: it waits for none, nor does the next one.
+        // A swept wake-up is a job of its own: the one that the lane's mark names may be a dead worker's, or gone.
         if (info.swept === true) await queue.removeDeduplicationKey(data.lane);
       }
       await queue.addBulk(
@@ -191,7 +191,8 @@ class BullmqWakeups implements Wakeups {
         this.#workers.delete(running);
         if (this.#runs.get(queue) === runs) this.#runs.delete(queue);
         closed.abort();
-        // From here on no job is fetched. With Redis away it would never end, hence the deadline; the runs are waited for.
+        // From here on no job is fetched. With Redis away this would never end, hence the deadline. Runs that have begun are
+        // waited for.
         const closing = Promise.all([worker.close().catch(() => undefined), hinted]);
         await runs.close();
         await within(closing, CLOSE_DEADLINE_MS);

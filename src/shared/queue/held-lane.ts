@@ -87,8 +87,8 @@ export class HeldLane implements LeasedLane {
   }
 
   /**
-   * The lease is given up while its handler may go on: a step that is under way is taken back, what comes later is refused, and
-   * the lease runs out.
+   * Gives the lease up though its handler may go on. A step that is under way is taken back, later ones are refused, and the
+   * lease runs out.
    */
   giveUp(): void {
     this.#isGivenUp = true;

@@ -129,8 +129,8 @@ export async function leaseLane(
 }
 
 /**
- * Locks a lane to the end of the transaction. With an epoch: only while it is leased under it. Null: only while nobody
- * leases it. False: it is not so, and nothing may be written for it.
+ * Locks a lane to the end of the transaction. With an epoch: only while it is leased under that one. Null: only while nobody
+ * leases it. False: it is otherwise, and nothing may be written for it.
  */
 export async function holdLane(tx: Tx, { queue, lane }: LaneName, epoch: number | null): Promise<boolean> {
   const rows = await tx.sql`

@@ -24,8 +24,9 @@ const NO_JOBS_MS = 10_000;
 const MOST_REMEMBERED = 1_000;
 
 /**
- * The runs of a queue's lanes in one process: at most `concurrency` at once, one a lane. A wake-up comes twice, as a hint that
- * is fast and may be lost, and as a job that is slower and is not: what the hint has begun the job only waits for.
+ * The runs of a queue's lanes in one process: at most `concurrency` at once, and one a lane. A wake-up comes twice: as a
+ * hint, which is fast and may be lost, and as a job, which is slower and is not. Where the hint has begun a run, the job
+ * waits for it.
  */
 export class LaneRuns {
   readonly #running = new Map<string, Promise<TaskOutcome>>();
@@ -68,8 +69,8 @@ export class LaneRuns {
   }
 
   /**
-   * What a job's lane comes to. Where its hint has been followed it is looked at again: further wake-ups of a lane become no job
-   * while one waits.
+   * What a job's lane has come to. Where a hint has begun the lane before, it is looked at once more: while one job waits,
+   * further wake-ups of its lane make none.
    */
   job(lane: string, wakeId: string): Promise<TaskOutcome> {
     this.#alone.hints = 0;

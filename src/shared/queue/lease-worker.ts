@@ -77,7 +77,10 @@ class LaneVisit {
     }
   }
 
-  /** The lane is left to its lease, which nobody extends: the handler may go on, and writes nothing under the next epoch. */
+  /**
+   * Leaves the lane to its lease, which nobody extends any more. The handler may go on; it writes nothing once the next
+   * epoch has begun.
+   */
   async #overdue(row: TaskRow, error: unknown): Promise<false> {
     const epoch = this.#held?.epoch ?? null;
     this.#held?.giveUp();

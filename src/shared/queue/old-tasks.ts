@@ -4,9 +4,12 @@ import type { Db } from "#shared/db/db.ts";
 const BATCH = 1_000;
 
 /**
- * Deletes tasks that were done longer than `ageMs` ago by the database's clock, and with a lane's newest task the lane, if
- * nothing is open in it and no one holds it; gives the tasks of each batch. Open and dead tasks stay however old they are. A lane that is
- * made again numbers its tasks from 1, and its epoch is above all earlier ones, so that a worker of then stays fenced.
+ * Deletes tasks that were done longer than `ageMs` ago by the database's clock. A lane goes with its newest task, unless
+ * something is open in it or somebody holds it. Open and dead tasks stay, however old they are. Gives how many tasks each
+ * batch had.
+ *
+ * A lane that is made again numbers its tasks from 1. Its epoch is above all earlier ones, so that an earlier worker stays
+ * fenced.
  */
 export async function* deleteOldTasks({ sql }: Pick<Db, "sql">, ageMs: number): AsyncGenerator<number> {
   for (let rows = BATCH; rows === BATCH; ) {

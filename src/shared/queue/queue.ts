@@ -18,8 +18,8 @@ export interface TaskType<Payload extends z.ZodType = z.ZodType, Type extends st
   /** How long a handler may take for one in lease mode, in milliseconds; past it the lane is given up. Default two minutes. */
   readonly deadlineMs?: number;
   /**
-   * Its lane is locked where it is enqueued, and not only at the commit: who enqueues it goes on to lock what its worker locks
-   * behind the lane.
+   * Its lane is locked where it is enqueued, and not only at the commit. For tasks whose asker goes on to lock what the
+   * worker locks behind the lane.
    */
   readonly locksAtOnce?: true;
   /** The session that a task is done for, by its payload. */
@@ -84,9 +84,9 @@ export type WorkerOptions<T extends TaskType = TaskType, Ahead = unknown, First 
   /** How many lanes at once. */
   concurrency: number;
   /**
-   * Asks for what the lane's first task is done with, in its transaction and in one round trip with the lane's lock: it sends one
-   * statement, which runs behind the lock and finds the task by `queue.doable`. It is also asked where the lane turns out to be empty or
-   * someone else's.
+   * Reads what the lane's first task needs, in its transaction and in one round trip with the lane's lock. It sends one
+   * statement, which runs behind the lock and finds the task by `queue.doable`. It is asked also where the lane then is
+   * empty or someone else's.
    */
   ahead?: (tx: Tx, lane: string) => Promise<Ahead>;
 } & (
@@ -154,7 +154,7 @@ export interface WakeInfo {
   swept?: boolean;
 }
 
-/** Does what waits in a lane. `isAgain`: it has been called for this wake-up before, and something may have come since. */
+/** Does what waits in a lane. `isAgain`: it was called for this wake-up before, and more may have come since. */
 export type RunLane = (lane: string, isAgain: boolean) => Promise<TaskOutcome>;
 
 /** The adapter's port: tells some worker that a lane has work. May lose and repeat; the rows and the sweeper carry what it loses. */

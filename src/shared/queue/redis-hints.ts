@@ -28,8 +28,8 @@ export interface HintsOptions {
 }
 
 /**
- * Wake-ups on their fast way: a list in Redis, from which one of those who listen takes each. A job has to make its way through
- * BullMQ's scripts, which takes four times as long. Any hint may be lost, and its job comes.
+ * Wake-ups on their fast way: a list in Redis, from which one of the listeners takes each. A job goes through BullMQ's
+ * scripts, which takes four times as long. A hint may be lost; its job comes.
  */
 export class RedisHints {
   #commands: ReturnType<typeof connect> | undefined;

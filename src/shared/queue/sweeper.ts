@@ -25,9 +25,9 @@ const REMEMBERED_SWEEPS = 5;
 const RESET_EVERY_MS = 10_000;
 
 /**
- * Wakes lanes that the rows say are waiting, due and not leased: their wake-up was lost, their worker has died, or their
- * task was put off until now. It does not matter which replica does it. A lane that is found once more is run here, where
- * this process has room for it: the rows decide what is done, whatever became of the wake-ups.
+ * Wakes lanes that the rows say are waiting, due and not leased: a wake-up was lost, a worker has died, or a task was put
+ * off until now. Any replica may do it. A lane that is found again is run here, where this process has room: whatever became
+ * of the wake-ups, the rows decide what is done.
  */
 class Sweeper {
   /** Lanes found before: in which sweep, and how many wake-ups of their queue had arrived by then. */
@@ -50,7 +50,7 @@ class Sweeper {
     }
   }
 
-  /** Whether the lane was found before: then no wake-up more is given for it. It is run here, or waits for those that run. */
+  /** Whether the lane was found before. Then it is not woken again: it is run here, or waits for those that run. */
   #wasFound({ queue, lane }: LaneName): boolean {
     const worked = this.options.queues.get(queue);
     if (worked === undefined) return true;

@@ -50,8 +50,8 @@ export function transact<T>(context: WorkerContext, at: LaneName, body: (tx: Tx)
 }
 
 /**
- * Asks for what the lane's first task is done with: behind the lane's lock, which has to be sent before. Its failure is met where it is
- * awaited, when it is known which task it is of.
+ * Reads what the lane's first task needs. To be called right after the lane's lock was sent. Its failure shows where it is
+ * awaited: by then it is known which task it is of.
  */
 export function readAhead({ ahead }: Pick<WorkerOptions, "ahead">, tx: Tx, lane: string): Promise<unknown> {
   const reading = ahead === undefined ? Promise.resolve(undefined) : ahead(tx, lane);
@@ -68,10 +68,9 @@ function contractOf(types: readonly TaskType[], row: TaskRow): { holds: boolean;
 }
 
 /**
- * A task whose handler threw stays open and is put off, each time longer; after so many failures it is dead, at once where
- * trying again will not help. What waits for an outage has not failed, nor has a task that is done: its commit's answer was
- * lost. True: the lane has other tasks that may be done at
- * once. False: it has none, or is someone else's by now.
+ * Notes that a task's handler threw. The task stays open and is put off, each time for longer. After so many failures it is
+ * dead, at once where trying again cannot help. Not counted: an outage, and a task that is done though its commit's answer
+ * was lost. True: the lane has other tasks that may be done at once. False: it has none, or is someone else's by now.
  */
 export async function putOff(
   context: WorkerContext,

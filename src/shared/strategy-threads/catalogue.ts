@@ -17,9 +17,10 @@ const ROOT = join(import.meta.dir, "../../..");
 const NO_STRATEGY = /\.(test|fixture|d)\.ts$/;
 
 /**
- * Finds every strategy that a file in these folders exports. A file that cannot be loaded is left out and said; the others
- * are there. SETTINGS_INVALID: a folder is not there, or two strategies have one name. `before`: the strategies that were
- * found last; of two with one name the one that was there is kept then, or none, and that is said.
+ * Finds every strategy that the files in these folders export. A file that cannot be loaded is left out, with a sentence
+ * about it. SETTINGS_INVALID: a folder is not there, or two strategies have one name. `before`: the strategies that were
+ * found last. Then a second strategy of a name is no error: the one that was there stays, or none does, with a sentence
+ * about it.
  */
 export async function readCatalogue(
   folders: readonly string[],

@@ -174,7 +174,7 @@ export class Generation {
     return new WatchedThread({ module: MODULE, limits, clock, processBytes, crowd, ...told });
   }
 
-  /** A thread that has grown too large is ended, and who holds most of it is to blame, if most of it is held by one. */
+  /** Ends a thread that has grown too large. Who holds most of it is to blame, if one does. */
   async #weigh(room: Room): Promise<void> {
     if (room.weighing) return;
     room.weighing = true;

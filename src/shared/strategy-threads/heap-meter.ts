@@ -10,8 +10,8 @@ export function liveHeapBytes(): number {
 }
 
 /**
- * How large this thread's heap is, told from garbage only where it seems to be above the limit: what it gives above the limit
- * is held by someone.
+ * How large this thread's heap is. Garbage is left out only where the heap seems to be above the limit: so a size above the
+ * limit is held by someone.
  */
 export function createHeapMeter(limitBytes: number): () => number {
   let collectAboveBytes = limitBytes;

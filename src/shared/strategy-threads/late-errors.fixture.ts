@@ -5,7 +5,7 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import { barOf, bodyOf, seatingOf, show, strategyFolder, threadHostOf } from "./thread-host.fixture.ts";
 import { type ThreadEnd, WatchedThread } from "./watched-thread.ts";
 
-// Errors that nobody catches reach a thread's own handlers in a process of their own alone: the test runner takes them.
+// A process of its own: in the test runner's, errors that nobody catches go to the runner and not to the thread's handlers.
 
 const said = (work: Promise<unknown>) => work.then(() => "nothing", messageOf);
 

@@ -13,8 +13,9 @@ const KB = 1_024;
 export const NO_BAR: BarName = { n: 0, closeAtMs: 0 };
 
 /**
- * A few numbers that a thread and its host share: how often it began something, what, for which seat, at which bar, and how
- * much memory it holds. The host sees in them that a thread which cannot answer stands still or grows, and whose strategy it is at.
+ * A few numbers in memory that a thread and its host share: how often the thread began something, what, for which seat, at
+ * which bar, and how much memory it holds. A thread that is busy cannot answer; here its host sees that it stands still or
+ * grows, and whose strategy it is at.
  */
 export interface Marks {
   /** The thread's side: it begins with something. Tells how large its heap is, where the host wants to know. */

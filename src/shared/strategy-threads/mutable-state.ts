@@ -15,7 +15,10 @@ export function mutableVariableOf(source: string): string | null {
   return null;
 }
 
-/** A line of a text may look like a declaration: the transpiler is asked whether the module has such a name and takes an assignment to it. */
+/**
+ * A line within a text may look like a declaration. So the transpiler is asked whether the module has such a name and takes
+ * an assignment to it.
+ */
 function isVariable(source: string, name: string): boolean {
   try {
     return transform(`${source}\n;${name} = ${MARK};`, { [name]: "undeclared" }).includes(`${name} = ${MARK}`);

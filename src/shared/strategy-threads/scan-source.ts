@@ -4,7 +4,9 @@ import { mutableVariableOf } from "./mutable-state.ts";
 const OPEN = [/^#shared\/(strategy|indicators)\//, /^zod$/];
 /** Put in place of what cannot be taken away where a strategy runs; no source has it. */
 const MARK = `refused_${crypto.randomUUID().replaceAll("-", "_")}_`;
-/** What is put there, by how it is named in code: a word in a text, a comment or of a strategy's own is none of it. */
+/**
+ * What is looked for, by how it is named in code: not the same word in a text or a comment, or a name of the strategy's own.
+ */
 const CLOSED = { Bun: "Bun", "globalThis.Bun": "Bun", "import.meta": "import.meta" };
 
 const replacing = new Bun.Transpiler({

@@ -53,8 +53,8 @@ export interface Seat {
 }
 
 /**
- * Where strategies run: apart from the engine, so that one that never returns, eats memory or fails late stops itself alone.
- * No code of a strategy runs anywhere else.
+ * Where strategies run: apart from the engine. One that never returns, eats memory or fails late stops itself alone. No code
+ * of a strategy runs anywhere else.
  */
 export interface StrategyHost {
   /** Finds the strategies; once, whoever asks first. SETTINGS_INVALID: two have one name, or a folder is not there. */

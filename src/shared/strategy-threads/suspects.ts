@@ -13,7 +13,7 @@ export interface SuspectGroup<Room> {
 const MOST_ROOMS = 16;
 
 /**
- * Finds the session that ends threads without leaving a trace of itself, as by what its strategy keeps in a module: those
+ * Finds the session that ends threads without a trace of itself, for instance by what its strategy keeps in a module. Those
  * who were in such a thread are halved, by strategies first, and each half goes on in a thread of its own. A few endings
  * later the culprit is alone, and known.
  */

@@ -37,7 +37,9 @@ const KEPT = 8;
 class ThreadHost implements StrategyHost {
   /** Newest first. */
   #generations: Generation[] = [];
-  /** What begins may choose from, each with the newest generation that has it: of a file that fails, what it had last. */
+  /**
+   * What may be begun, each strategy with the newest generation that has it. Of a file that fails: what it had last.
+   */
   #offered: readonly { info: StrategyInfo; generation: Generation }[] = [];
   /** What could not be taken at the last reading. */
   #faults: readonly string[] = [];

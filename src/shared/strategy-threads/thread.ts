@@ -129,7 +129,10 @@ function turn(request: Extract<StrategyRequest, { kind: "turn" }>, { marks }: Th
   return answer;
 }
 
-/** Null: all but this is garbage. Else who holds how much: each seat is emptied, and what the heap then loses was its. */
+/**
+ * What the seats hold. Null: no more than the limit, the rest was garbage. The seats are emptied one by one; what the heap
+ * loses by each was its.
+ */
 function weigh(limitBytes: number): HeldMemory | null {
   const heapBytes = liveHeapBytes();
   if (heapBytes <= limitBytes) return null;

@@ -45,10 +45,12 @@ interface Kept {
 }
 
 /**
- * Notes globals and built-ins as they are now. What it gives names the first of them that is otherwise since; null: none is.
- * They are watched and not frozen: a frozen RegExp.prototype makes exact decimals take twice as long, a frozen
- * Array.prototype half as long again. Getters are not looked at, nor what is added so that it is not enumerable: to do that takes
- * more than a mistake, and to look for it after each turn three times as long.
+ * Notes globals and built-ins as they are now. The function that it gives names the first of them that has changed since.
+ * Null: none has.
+ *
+ * They are watched and not frozen: on a frozen RegExp.prototype exact decimals take twice as long, on a frozen
+ * Array.prototype half as long again. Getters and properties that are not enumerable are not looked at: to change those
+ * takes more than a mistake, and to look at them after each turn takes three times as long.
  */
 export function watchBuiltIns(): () => string | null {
   const kept = [

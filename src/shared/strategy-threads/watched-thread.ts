@@ -34,7 +34,7 @@ export interface WatchedThreadOptions {
   processBytes: () => number;
   /** The threads of this process, this one among them: where several stand still, none can be blamed for memory. */
   crowd: Set<WatchedThread>;
-  /** Told once, in the turn in which everything that was asked is refused. */
+  /** Told once, in the tick in which everything that was asked is refused. */
   onEnd?: (end: ThreadEnd) => void;
   /** Told after each answer how large the thread's own heap is. */
   onHeap?: (heapBytes: number) => void;
@@ -123,7 +123,7 @@ export class WatchedThread {
     return asked.promise;
   }
 
-  /** Tells it something that has no answer: it is worked in its turn, and its outcome is nobody's. */
+  /** Tells it something that has no answer: it is worked after what was asked before, and its outcome is nobody's. */
   tell(seat: number, request: unknown): void {
     this.ask(seat, request).catch(() => undefined);
   }
@@ -218,7 +218,10 @@ export class WatchedThread {
     }
   }
 
-  /** A thread grown above its limit is ended within a request only where that request made most of it: who else holds it is weighed after. */
+  /**
+   * A thread above its limit is ended within a request only where that request made most of it. Else it is weighed
+   * afterwards who holds it.
+   */
   #hasGrown(mark: ReturnType<Marks["read"]>): boolean {
     const { seat, heapBytes, grownBytes } = mark;
     const { memoryBytes } = this.options.limits;
