@@ -121,7 +121,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: "a hole between two bars that nobody notices",
-    file: "src/services/data-collect/bar-chain.ts",
+    file: "src/shared/candles/bar-order.ts",
     plant: replace("frame.openAtMs !== before.closeAtMs", "frame.openAtMs < before.closeAtMs"),
     command: CHAOS,
     finder: "is missing here",

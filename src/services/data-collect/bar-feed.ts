@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { chainFrames } from "#shared/candles/bar-order.ts";
 import type { VenueBar } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
@@ -7,7 +8,6 @@ import type { BarQuery, Exchanges } from "#shared/exchange/exchange.ts";
 import { event, MARKET_BARS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { askUntilTold } from "./ask-until-told.ts";
-import { chain } from "./bar-chain.ts";
 import type { Silence } from "./silence.ts";
 
 export interface BarFeedOptions {
@@ -30,9 +30,8 @@ const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
 
 /**
- * The closed bars of one series, from the venue's frames to `market.bars`. A frame does not name the bar before it. It is
- * known to follow the last one only where it opens when that one closed; any other frame waits until the venue's own list has
- * told what lies between, and is asked for until the list has the frame's bar. So nothing goes out before what comes before it.
+ * The closed bars of one series, from the venue's frames to `market.bars`, in order (`bar-order.ts`). A frame that does not
+ * open where the last bar closed waits, with all behind it. The venue's list is asked until it has told what lies between.
  */
 export class BarFeed {
   readonly #options: BarFeedOptions;
@@ -84,14 +83,17 @@ export class BarFeed {
     if (this.#last !== null) this.#publish(this.#last);
   }
 
-  /** Looks whether a bar is overdue: then the venue's list is asked, and what it has that no frame brought makes the connection anew. */
+  /**
+   * Looks whether a bar is overdue. Then the venue's list is asked; if it has a bar that no frame brought, the connection is
+   * made anew.
+   */
   look(): void {
     if (this.#silence.isOverdue() && this.#waiting === null) this.#ask(true);
   }
 
   #onBar(bar: VenueBar): void {
     if (this.#waiting === null) {
-      const { ready, waiting } = chain(this.#last, [bar]);
+      const { ready, waiting } = chainFrames(this.#last, [bar]);
       for (const one of ready) this.#accept(one);
       if (waiting.length === 0) return;
       this.#ask();
@@ -120,7 +122,7 @@ export class BarFeed {
       if (this.#last === null) await this.#readNewest(isOver);
       else await this.#readAfter(this.#last, isOver);
       if (isOver()) return;
-      const { ready, waiting } = chain(this.#last, this.#waiting ?? []);
+      const { ready, waiting } = chainFrames(this.#last, this.#waiting ?? []);
       for (const one of ready) this.#accept(one);
       this.#waiting = waiting;
       if (waiting.length === 0) break;

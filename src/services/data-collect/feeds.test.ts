@@ -20,9 +20,9 @@ async function follow(seconds: number, get: () => Promise<Instrument>) {
     clock,
   };
   const log = pino({ level: "warn" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
-  const instruments = { get, status: () => null };
+  const lists = { get, status: () => null };
   // A feed that does not begin uses no other port.
-  const feeds = new Feeds(deps as unknown as Deps, log, instruments, 2_000);
+  const feeds = new Feeds(deps as unknown as Deps, log, lists, 2_000);
   feeds.own({ group: "data-collect", partition: 1, role: "r", epoch: 1, signal: new AbortController().signal });
   for (let second = 0; second < seconds; second += 1) {
     await feeds.sync();

@@ -7,13 +7,13 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { createFailureRow, type FailureRow } from "#shared/telemetry/failure-row.ts";
 import { BarFeed } from "./bar-feed.ts";
-import type { Instruments } from "./instruments.ts";
 import { reportMissing } from "./report-missing.ts";
 import { createSilence, type Silence } from "./silence.ts";
 import { type Feed, feedKey, wantedFeeds } from "./store.ts";
 import { TradeFeed } from "./trade-feed.ts";
+import type { VenueLists } from "./venue-lists.ts";
 
-/** A venue counts connections: a feed that it refuses is asked for again with pauses that grow from the one to the other. */
+/** A venue counts connections. A feed that it refuses is tried again with growing pauses, from the one to the other. */
 const REFUSED: Backoff = { firstMs: 5_000, longestMs: 60_000 };
 /** A market may be without a trade for this many times as long as a bar may stay away, before it is asked. */
 const QUIET_FACTOR = 3;
@@ -36,13 +36,13 @@ interface RunningFeed {
 }
 
 /**
- * Runs the feeds that are wanted and whose instrument's partition is owned here. Two owners of a partition, for the
- * moment of a hand-over, publish the same messages twice: readers skip what they have.
+ * Runs the feeds that are wanted here: those of instruments whose partition is owned. During a hand-over two owners publish
+ * the same messages; readers skip what they have.
  */
 export class Feeds {
   readonly #deps: Deps;
   readonly #log: Logger;
-  readonly #instruments: Pick<Instruments, "get" | "status">;
+  readonly #lists: Pick<VenueLists, "get" | "status">;
   readonly #owned = new Map<number, OwnedUnit>();
   readonly #running = new Map<string, RunningFeed>();
   readonly #wanted = new Map<string, WantedFeed>();
@@ -51,12 +51,12 @@ export class Feeds {
   constructor(
     deps: Deps,
     log: Logger,
-    instruments: Pick<Instruments, "get" | "status">,
+    lists: Pick<VenueLists, "get" | "status">,
     private readonly staleAfterMs: number,
   ) {
     this.#deps = deps;
     this.#log = log;
-    this.#instruments = instruments;
+    this.#lists = lists;
   }
 
   own(unit: OwnedUnit): void {
@@ -87,7 +87,7 @@ export class Feeds {
   async report(): Promise<void> {
     await reportMissing(this.#deps, {
       units: this.#owned,
-      statusOf: (id) => this.#instruments.status(id),
+      statusOf: (id) => this.#lists.status(id),
       staleSinceMs: (feed) => {
         const silence = this.#wanted.get(feedKey(feed))?.silence;
         return silence ? silence.staleSinceMs() : "unknown";
@@ -119,7 +119,7 @@ export class Feeds {
     const { signal } = controller;
     const { silence, starting, refused } = this.#keep(feed);
     try {
-      const instrument = await this.#instruments.get(feed.instrumentId);
+      const instrument = await this.#lists.get(feed.instrumentId);
       // The partition may have gone while the venue was asked.
       if (!this.#owned.has(this.#deps.bus.partitionOf(feed.instrumentId))) return;
       const bars =

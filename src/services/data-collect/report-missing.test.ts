@@ -16,7 +16,7 @@ const unit: OwnedUnit = {
 /** Reports for a session whose row says `degraded`, of a halted instrument whose bars are not current; how many transactions that took. */
 async function report(degraded: readonly Degradation[]): Promise<number> {
   let transactions = 0;
-  const row = { id: "s", run: 1, instrument_id: spx.id, time_frame: "1m", degraded };
+  const row = { id: "s", run: 1, instrumentId: spx.id, timeFrame: "1m", degraded };
   const deps = {
     db: {
       sql: async () => [row],

@@ -1,7 +1,8 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
+import { readMarketsAtWork } from "#shared/db/reference-rows.ts";
 import { DEGRADATIONS, type Degradation } from "#shared/domain/degradation.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import { type TimeFrame, timeFrameSchema } from "#shared/domain/time-frame.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { reportDegraded } from "#shared/session-health/report-degraded.ts";
 import type { Feed } from "./store.ts";
@@ -17,16 +18,8 @@ export interface Market {
   staleSinceMs(feed: Feed): Staleness;
 }
 
-interface SessionRow {
-  id: string;
-  run: number;
-  instrument_id: string;
-  time_frame: string;
-  degraded: Degradation[];
-}
-
 /**
- * Reports to the sessions that run what their market lacks, and what is over. Only the owner of an instrument's partition
+ * Reports to the sessions at work what their market lacks, and what is over. Only the owner of an instrument's partition
  * does, fenced by its unit. What a session's row says already is not told again.
  */
 export async function reportMissing(
@@ -34,15 +27,11 @@ export async function reportMissing(
   market: Market,
 ): Promise<void> {
   if (market.units.size === 0) return;
-  const rows = await db.sql<SessionRow[]>`
-    select id, run, session -> 'instrumentIds' ->> 0 as instrument_id, session ->> 'timeFrame' as time_frame,
-      session -> 'degraded' as degraded
-    from reference.sessions where state in ('STARTING', 'RUNNING', 'PAUSED', 'STOPPING') order by id`;
+  const sessions = await readMarketsAtWork(db.sql);
   const atMs = clock.nowMs();
-  for (const { id, run, instrument_id: instrumentId, time_frame: text, degraded } of rows) {
+  for (const { id, run, instrumentId, timeFrame, degraded } of sessions) {
     const unit = market.units.get(bus.partitionOf(instrumentId));
     if (unit === undefined) continue;
-    const timeFrame = timeFrameSchema.parse(text);
     const staleSinceMs = market.staleSinceMs({ instrumentId, kind: "bars", timeFrame });
     const mine = degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "data-collect");
     const status = market.statusOf(instrumentId);
@@ -61,8 +50,8 @@ export async function reportMissing(
 type Missing = Omit<Degradation, "sinceMs"> & { sinceMs: number | null };
 
 /**
- * What a session runs without. `sinceMs` null: from now on. What is not known yet is as it was told before: by the status, where
- * the venue's list of instruments was not read yet, and by the bars, where none has gone out yet.
+ * What a session runs without. `sinceMs` null: from now on. While the venue's list of instruments was not read yet, what was
+ * told of the instrument stays; while no bar has gone out yet, what was told of the bars.
  */
 export function missingOf(of: {
   instrumentId: string;

@@ -14,15 +14,15 @@ import type { Exchanges } from "#shared/exchange/exchange.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageSchema } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
-import type { Instruments } from "./instruments.ts";
 import { askedFeeds, askForFeed, removeFeed } from "./store.ts";
+import type { VenueLists } from "./venue-lists.ts";
 
 export interface RouteOptions {
   db: Db;
   clock: Clock;
   log: Logger;
   exchanges: Exchanges;
-  instruments: Instruments;
+  lists: VenueLists;
   /** Called when a feed was asked for or removed. */
   onChanged: () => void;
 }
@@ -67,9 +67,9 @@ export function createRoutes(options: RouteOptions) {
   return new Elysia().use(venueRoutes(options)).use(feedRoutes(options));
 }
 
-function venueRoutes({ log, exchanges, instruments }: RouteOptions) {
+function venueRoutes({ log, exchanges, lists }: RouteOptions) {
   return httpBase("data-collect", log)
-    .get("/instruments", async ({ query }) => ({ items: await instruments.ofVenue(query.venue, 60_000) }), {
+    .get("/instruments", async ({ query }) => ({ items: await lists.ofVenue(query.venue, 60_000) }), {
       query: z.strictObject({ venue: idText.describe("A name of R3_VENUES") }),
       response: { 200: listOf(instrumentSchema), 404: problemSchema, 502: problemSchema },
       detail: { summary: "Lists the instruments of a venue", tags: ["data-collect"] },
@@ -78,7 +78,7 @@ function venueRoutes({ log, exchanges, instruments }: RouteOptions) {
       "/bars",
       async ({ query }) => {
         const { instrumentId, timeFrame, fromMs, toMs } = query;
-        const instrument = await instruments.get(instrumentId);
+        const instrument = await lists.get(instrumentId);
         requireTimeFrame(instrument, timeFrame, "query.timeFrame");
         const start = { ...(fromMs === undefined ? {} : { fromMs }), ...(toMs === undefined ? {} : { toMs }) };
         const range = { limit: query.limit, ...start };
@@ -96,7 +96,7 @@ function venueRoutes({ log, exchanges, instruments }: RouteOptions) {
     .get(
       "/trades",
       async ({ query }) => {
-        const instrument = await instruments.get(query.instrumentId);
+        const instrument = await lists.get(query.instrumentId);
         const range = { limit: query.limit, ...(query.fromId === undefined ? {} : { fromId: query.fromId }) };
         return { items: await exchanges.marketData(instrument.venue).trades({ instrument, ...range }) };
       },
@@ -117,7 +117,7 @@ function venueRoutes({ log, exchanges, instruments }: RouteOptions) {
 }
 
 /** Feeds beside the bars of the sessions. */
-function feedRoutes({ db, clock, log, instruments, onChanged }: RouteOptions) {
+function feedRoutes({ db, clock, log, lists, onChanged }: RouteOptions) {
   const tags = ["data-collect"];
   return httpBase("data-collect", log)
     .get("/feeds", async () => ({ items: await askedFeeds(db), nextCursor: null }), {
@@ -127,7 +127,7 @@ function feedRoutes({ db, clock, log, instruments, onChanged }: RouteOptions) {
     .post(
       "/feeds",
       async ({ body }) => {
-        const instrument = await instruments.get(body.instrumentId);
+        const instrument = await lists.get(body.instrumentId);
         if (body.kind === "bars") requireTimeFrame(instrument, body.timeFrame);
         await askForFeed(db, body, clock.nowMs());
         onChanged();

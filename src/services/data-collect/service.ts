@@ -5,18 +5,18 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import { SESSIONS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { Feeds } from "./feeds.ts";
-import { Instruments } from "./instruments.ts";
 import { createRoutes } from "./routes.ts";
 import type { DataCollectSettings } from "./settings.ts";
 import { createRefusedTeller } from "./tell-refused.ts";
 import { usableMarket } from "./usable-market.ts";
+import { VenueLists } from "./venue-lists.ts";
 
 /** Follows the venues for the sessions that run. */
 export function createDataCollect(deps: Deps, settings: DataCollectSettings): Service {
   const log = deps.log.child({ service: "data-collect" });
   const exchanges = usableMarket(deps.exchanges, createRefusedTeller(deps, log));
-  const instruments = new Instruments(exchanges, deps.clock, settings.R3_DATA_COLLECT_INSTRUMENTS_AGE_MS);
-  const feeds = new Feeds({ ...deps, exchanges }, log, instruments, settings.R3_DATA_COLLECT_STALE_AFTER_MS);
+  const lists = new VenueLists(exchanges, deps.clock, settings.R3_DATA_COLLECT_INSTRUMENTS_AGE_MS);
+  const feeds = new Feeds({ ...deps, exchanges }, log, lists, settings.R3_DATA_COLLECT_STALE_AFTER_MS);
   const stopping = new AbortController();
   const running: Running[] = [];
   let repeating: Promise<void> = Promise.resolve();
@@ -68,7 +68,7 @@ export function createDataCollect(deps: Deps, settings: DataCollectSettings): Se
     },
     notReady: () => (hasStarted ? [] : ["the bus"]),
     routes: new Elysia()
-      .use(createRoutes({ db: deps.db, clock: deps.clock, log, exchanges, instruments, onChanged: sync }))
+      .use(createRoutes({ db: deps.db, clock: deps.clock, log, exchanges, lists, onChanged: sync }))
       .use(createDeadRoutes("data-collect", deps)),
   };
 }

@@ -1,4 +1,5 @@
 import type { Db } from "#shared/db/db.ts";
+import { seriesAtWorkSql } from "#shared/db/reference-rows.ts";
 import { type TimeFrame, timeFrameSchema } from "#shared/domain/time-frame.ts";
 
 /** What is to be followed of an instrument. */
@@ -18,21 +19,16 @@ interface FeedRow {
 }
 
 /**
- * All feeds that somebody needs now: the bars of each session that runs, in its time frame, and of the same instruments
- * what market-data asked for.
+ * All feeds that somebody needs now: the bars of each session at work, in its time frame, and what market-data asked for of
+ * the same instruments.
  */
 export async function wantedFeeds(db: Db): Promise<Feed[]> {
   const rows = await db.sql<FeedRow[]>`
-    with running as (
-      select distinct jsonb_array_elements_text(session -> 'instrumentIds') as instrument_id,
-        session ->> 'timeFrame' as time_frame
-      from reference.sessions
-      where state in ('STARTING', 'RUNNING', 'PAUSED', 'STOPPING')
-    )
-    select instrument_id, 'bars' as kind, time_frame from running
+    with at_work as (${seriesAtWorkSql(db.sql)})
+    select instrument_id, 'bars' as kind, time_frame from at_work
     union
     select instrument_id, kind, time_frame from data_collect.feeds
-    where instrument_id in (select instrument_id from running)
+    where instrument_id in (select instrument_id from at_work)
     order by 1, 2, 3`;
   return rows.map(feedOf);
 }

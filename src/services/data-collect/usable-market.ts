@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { barLinkOf } from "#shared/candles/bar-order.ts";
 import { type VenueBar, type VenueTrade, venueBarSchema, venueTradeSchema } from "#shared/domain/candle.ts";
 import type { Exchanges, VenueMarketData } from "#shared/exchange/exchange.ts";
 
@@ -57,7 +58,7 @@ function linked(bars: readonly VenueBar[], isUsable: (bar: VenueBar) => boolean)
   let before: Pick<VenueBar, "openAtMs" | "prevOpenAtMs"> | null = null;
   for (const bar of bars) {
     const prevOpenAtMs: number | null =
-      before !== null && bar.prevOpenAtMs === before.openAtMs ? before.prevOpenAtMs : bar.prevOpenAtMs;
+      before !== null && barLinkOf(before.openAtMs, bar) === "next" ? before.prevOpenAtMs : bar.prevOpenAtMs;
     before = null;
     if (isUsable(bar)) left.push({ ...bar, prevOpenAtMs });
     else before = { openAtMs: bar.openAtMs, prevOpenAtMs };

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import type { TradedCandle } from "#shared/candles/aggregate.ts";
+import { barLinkOf } from "#shared/candles/bar-order.ts";
 import type { Candle, VenueBar } from "#shared/domain/candle.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { DataCollectClient } from "#shared/http/clients.ts";
@@ -34,8 +35,8 @@ export class CandleWriter {
   }
 
   /**
-   * Numbers, stores and publishes closed candles behind the head. Null: the head was elsewhere, nothing was written; the
-   * series has been read again. `tell` false: stored alone, as history that nobody waits for.
+   * Numbers closed candles behind the head, stores and publishes them. Null: the head was elsewhere. Then nothing was
+   * written, and the series is read again at its next use. `tell` false: stored only, as history is, which nobody waits for.
    */
   async add(
     series: Series,
@@ -73,9 +74,9 @@ export class CandleWriter {
   }
 
   /**
-   * Brings a series up to the venue's newest closed bar (`untilMs`: to the last one that closes not after it). A series
-   * without candles begins with its history. `lastTrade`: the last trade of the candle that opened then, which is stored with it.
-   * Gives the series as it is then.
+   * Brings a series up to the venue's newest closed bar, or with `untilMs` to the last one that closes then or earlier. A
+   * series without candles begins with its history. `lastTrade`: which candle ended with which trade, where trades made it;
+   * its id is stored with the candle. Gives the series as it is then.
    */
   async catchUp(
     series: Series,
@@ -110,8 +111,8 @@ export class CandleWriter {
   }
 
   /**
-   * When the first bar of a series' history opened. Null: the venue has none. A market has holes, as over a weekend, so
-   * it is counted back from the newest bar and not computed.
+   * When the first bar of a series' history opened. Null: the venue has none. It is counted back from the newest bar, bar by
+   * bar: a market has nights and weekends, so it cannot be computed.
    */
   async #beginningOf({ instrumentId, timeFrame, history }: Series): Promise<number | null> {
     let beginsAtMs: number | null = null;
@@ -126,7 +127,9 @@ export class CandleWriter {
     return beginsAtMs;
   }
 
-  /** The venue tells another past than it did: one alert a series, which tells of the newest bar that was taken back. */
+  /**
+   * The venue lists another past than before. One alert a series; its text names the newest bar that is not listed any more.
+   */
   async #tellChanged({ instrumentId, timeFrame, headN, headOpenAtMs }: Series): Promise<void> {
     const { deps, log } = this.#options;
     const text = `The venue does not list the bar of ${instrumentId} ${timeFrame} that opened at ${new Date(headOpenAtMs ?? 0).toISOString()} any more. Its candle ${headN} stays, and the series goes on from what the venue lists.`;
@@ -150,8 +153,8 @@ export class CandleWriter {
 }
 
 /**
- * The bars of the venue's list that go on where the series ends: the list itself says what follows what. `isCut`: the venue
- * does not list the head any more, so that its next bar follows on the head all the same.
+ * The bars of the venue's list that go on behind the head. `isCut`: the venue does not list the head any more. Its next bar
+ * follows on the head all the same.
  */
 function goingOn(series: Series, bars: readonly VenueBar[]): { next: readonly VenueBar[]; isCut: boolean } {
   const { headOpenAtMs } = series;
@@ -160,5 +163,5 @@ function goingOn(series: Series, bars: readonly VenueBar[]): { next: readonly Ve
     // Where trades make candles, bars without a trade are left out.
     return { next: bars.filter(({ volume }) => volume !== "0"), isCut: false };
   }
-  return { next: bars, isCut: headOpenAtMs !== null && first.prevOpenAtMs !== headOpenAtMs };
+  return { next: bars, isCut: headOpenAtMs !== null && barLinkOf(headOpenAtMs, first) === "hole" };
 }

@@ -1,12 +1,12 @@
 import { requireTimeFrame } from "#shared/candles/time-frame-fault.ts";
 import type { Clock } from "#shared/clock/clock.ts";
-import type { Turns } from "#shared/concurrency/turns.ts";
+import type { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
 import type { CandleSource } from "#shared/domain/candle.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { DataCollectClient, SeriesHead } from "#shared/http/clients.ts";
 import type { CandleWriter } from "./candle-writer.ts";
-import type { Instruments } from "./instruments.ts";
+import type { InstrumentTable } from "./instrument-table.ts";
 import type { KeptSeries } from "./kept-series.ts";
 import { headOf, type Series } from "./series.ts";
 import type { Store } from "./store.ts";
@@ -15,9 +15,9 @@ export interface EnsureOptions {
   store: Store;
   kept: KeptSeries;
   writer: CandleWriter;
-  instruments: Instruments;
+  instruments: InstrumentTable;
   dataCollect: DataCollectClient;
-  turns: Turns;
+  lock: KeyedLock;
   clock: Clock;
   partitionOf: (instrumentId: string) => number;
   leastHistory: number;
@@ -32,12 +32,14 @@ export interface SeriesRequest {
 }
 
 /**
- * Makes sure that a series is kept and up to the venue's newest closed bar. History comes first: a series without candles
- * takes no live one before its history has the first numbers. Numbers go upwards only, so a series that was begun with
- * less history than is asked for, and than the venue has, is a CONFLICT; so is another source than the one it was made with.
+ * Makes sure that a series is kept, and up to the venue's newest closed bar. History comes first: a new series takes no live
+ * bar before its history has the first numbers.
+ *
+ * CONFLICT: it was made with another source. CONFLICT too: it has fewer bars than are asked for, and the venue has older
+ * ones. Numbers only go upwards, so these cannot be added any more.
  */
 export async function ensureSeries(options: EnsureOptions, request: SeriesRequest): Promise<SeriesHead> {
-  const { store, kept, writer, instruments, dataCollect, turns, clock } = options;
+  const { store, kept, writer, instruments, dataCollect, lock, clock } = options;
   const { instrumentId, timeFrame, source, forming = false } = request;
   requireTimeFrame(await instruments.get(instrumentId), timeFrame);
   const history = Math.max(request.history, options.leastHistory);
@@ -52,9 +54,9 @@ export async function ensureSeries(options: EnsureOptions, request: SeriesReques
   if (source === "trades" || series.forming) await dataCollect.follow({ instrumentId, kind: "trades" });
   // Candles made of trades go on from the trade that is stored; only their beginning comes from bars.
   const isBegun = source === "trades" && series.headN > 0;
-  // Read again when its turn has come: who asked before may have read the history meanwhile.
+  // Read again under the lock: who held it before may have read the history meanwhile.
   const catchUp = async () => await writer.catchUp((await store.series(instrumentId, timeFrame)) ?? series);
-  const present = isBegun ? series : await turns.take(instrumentId, catchUp);
+  const present = isBegun ? series : await lock.run(instrumentId, catchUp);
   await refuseShort(options, present, request.history);
   return headOf(present);
 }

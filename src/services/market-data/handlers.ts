@@ -2,27 +2,27 @@ import type { Logger } from "pino";
 import type { EventOf } from "#shared/bus/bus.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { MARKET_BARS, MARKET_TRADES } from "#shared/messages/topics.ts";
+import type { Components } from "./components.ts";
 import { keepBars } from "./keep-bars.ts";
-import type { Parts } from "./parts.ts";
 
 /** What candles are made of. */
 export const SOURCE_TOPICS = [MARKET_BARS, MARKET_TRADES] as const;
 type SourceEvent = EventOf<(typeof SOURCE_TOPICS)[number]>;
 
 /** Takes bars and trades in. Instruments do not wait for each other. */
-export async function keepEvents(parts: Parts, log: Logger, events: readonly SourceEvent[]): Promise<void> {
-  const { trades, turns, kept, writer } = parts;
+export async function keepEvents(components: Components, log: Logger, events: readonly SourceEvent[]): Promise<void> {
+  const { trades, lock, kept, writer } = components;
   const bars = byInstrument(events.filter((one) => one.topic === MARKET_BARS.name));
   const prices = byInstrument(events.filter((one) => one.topic === MARKET_TRADES.name));
   await Promise.all([
     ...[...prices].map(([id, list]) => guarded(log, id, () => trades.keep(list))),
-    ...[...bars].map(([id, list]) => guarded(log, id, () => turns.take(id, () => keepBars(kept, writer, list)))),
+    ...[...bars].map(([id, list]) => guarded(log, id, () => lock.run(id, () => keepBars(kept, writer, list)))),
   ]);
 }
 
 /** Publishes the newest candle of each series of these partitions again, and closes what the clock says is over. */
-export async function repeatHeads(parts: Parts, log: Logger, partitions: readonly number[]): Promise<void> {
-  const { store, writer, trades } = parts;
+export async function repeatHeads(components: Components, log: Logger, partitions: readonly number[]): Promise<void> {
+  const { store, writer, trades } = components;
   await guarded(log, "*", async () => writer.publish(await store.heads(partitions)));
   await Promise.all(trades.instrumentIds.map((id) => guarded(log, id, () => trades.closeByClock(id))));
 }

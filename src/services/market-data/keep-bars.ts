@@ -1,11 +1,11 @@
+import { contiguous } from "#shared/candles/bar-order.ts";
 import type { VenueBar } from "#shared/domain/candle.ts";
 import type { CandleWriter } from "./candle-writer.ts";
 import type { KeptSeries } from "./kept-series.ts";
-import { contiguous } from "./series.ts";
 
 /**
- * Stores the bars of one instrument that a series wants, in the order they came. Duplicates are skipped; before a hole the
- * venue is asked for what is missing, so that no bar gets a number that belongs to another.
+ * Stores the bars of one instrument that a series wants, in the order they came. Duplicates are skipped. Before a hole the
+ * venue is asked for what is missing, so that each bar gets its own number.
  */
 export async function keepBars(kept: KeptSeries, writer: CandleWriter, bars: readonly VenueBar[]): Promise<void> {
   const [first] = bars;

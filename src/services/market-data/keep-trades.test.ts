@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { createManualClock } from "#shared/clock/manual.ts";
-import { Turns } from "#shared/concurrency/turns.ts";
+import { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
 import type { Candle, VenueTrade } from "#shared/domain/candle.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { CandleWriter, type WriterOptions } from "./candle-writer.ts";
@@ -40,7 +40,7 @@ function world(from: Partial<Series> = {}) {
     const common = { kept, dataCollect: venue, log };
     const writer = new CandleWriter({ ...common, store, deps: deps as unknown as WriterOptions["deps"] });
     const tell = async (code: string): Promise<void> => void told.push(code);
-    return new TradeKeeper({ ...common, writer, turns: new Turns(), clock, graceMs: 3_000, tell });
+    return new TradeKeeper({ ...common, writer, lock: new KeyedLock(), clock, graceMs: 3_000, tell });
   }
   /** The candles as [number, minute, close]. */
   const stored = () => candles.map(({ n, openAtMs, close }) => [n, openAtMs / MINUTE_MS, close]);

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { TradedCandle } from "#shared/candles/aggregate.ts";
 import { type TradeLink, tradeIdAfter, tradeLinkOf } from "#shared/candles/trade-ids.ts";
 import type { Clock } from "#shared/clock/clock.ts";
-import type { Turns } from "#shared/concurrency/turns.ts";
+import type { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
 import type { VenueTrade } from "#shared/domain/candle.ts";
 import type { DataCollectClient } from "#shared/http/clients.ts";
 import type { CandleWriter } from "./candle-writer.ts";
@@ -23,7 +23,7 @@ export interface TradeKeeperOptions {
   kept: KeptSeries;
   writer: CandleWriter;
   dataCollect: DataCollectClient;
-  turns: Turns;
+  lock: KeyedLock;
   clock: Clock;
   log: Logger;
   /** How long after its end a candle is waited for, by the venue's clock: trades of its last moment are on their way. */
@@ -49,13 +49,13 @@ const MOST_PAGES = 50;
 /** After so many answers without the bar of a candle that had trades, in some 80 seconds, it is left out and told of. */
 const MOST_LACKING = 20;
 
-function linkOf({ lastTradeId }: TradeProgress, { tradeId }: VenueTrade): TradeLink {
+function linkOf({ lastTradeId }: Pick<TradeProgress, "lastTradeId">, { tradeId }: VenueTrade): TradeLink {
   return lastTradeId === null ? "next" : tradeLinkOf(lastTradeId, tradeId);
 }
 
 /**
- * Makes candles of trades. What is in memory can always be made again: each stored candle carries its last trade, and
- * behind it the venue tells all trades once more.
+ * Makes candles of trades. What is in memory can always be made again: each stored candle carries its last trade, and the
+ * venue lists all that came after it.
  */
 export class TradeKeeper {
   readonly #options: TradeKeeperOptions;
@@ -69,12 +69,12 @@ export class TradeKeeper {
 
   /**
    * Takes trades of one instrument in, in order of their ids. Where the venue's bars make the closed candles, the forming
-   * one is published before anything else: nothing is stored for it.
+   * one is published first, since nothing is stored for it.
    */
   async keep(trades: readonly VenueTrade[]): Promise<void> {
     const [first] = trades;
     if (first === undefined) return;
-    const { kept, turns } = this.#options;
+    const { kept, lock } = this.#options;
     const { instrumentId } = first;
     const all = await kept.of(instrumentId);
     const forming = all.filter((series) => series.source === "bars" && series.forming);
@@ -83,7 +83,7 @@ export class TradeKeeper {
     for (const series of unbroken) this.#keepForming(series, trades);
     this.#publishForming(unbroken);
     if (holed.length > 0) {
-      await turns.take(instrumentId, async () => {
+      await lock.run(instrumentId, async () => {
         for (const series of holed) {
           await this.#unlessWaiting(series, async () => {
             this.#keepForming(series, await this.#withMissing(series, trades));
@@ -95,7 +95,7 @@ export class TradeKeeper {
     }
     const whole = all.filter(({ source }) => source === "trades");
     if (whole.length === 0) return;
-    await turns.take(instrumentId, async () => {
+    await lock.run(instrumentId, async () => {
       for (const series of whole) await this.#keepWhole(series, trades);
       const present = await kept.of(instrumentId);
       const formingToo = present.filter(({ source, forming: isWanted }) => source === "trades" && isWanted);
@@ -112,7 +112,7 @@ export class TradeKeeper {
   async closeByClock(instrumentId: string): Promise<void> {
     for (const series of await this.#options.kept.of(instrumentId)) {
       if (series.source !== "trades" || !(this.#waits.has(series) || this.#isOver(series))) continue;
-      await this.#options.turns.take(instrumentId, () => this.#unlessWaiting(series, () => this.#closeOver(series)));
+      await this.#options.lock.run(instrumentId, () => this.#unlessWaiting(series, () => this.#closeOver(series)));
     }
   }
 
@@ -149,15 +149,18 @@ export class TradeKeeper {
   /** Whether a trade is missing before one of these. */
   #hasHole(series: Series, trades: readonly VenueTrade[]): boolean {
     let { lastTradeId } = this.#get(series);
-    for (const { tradeId } of trades) {
-      const link = lastTradeId === null ? "next" : tradeLinkOf(lastTradeId, tradeId);
+    for (const trade of trades) {
+      const link = linkOf({ lastTradeId }, trade);
       if (link === "hole") return true;
-      if (link === "next") lastTradeId = tradeId;
+      if (link === "next") lastTradeId = trade.tradeId;
     }
     return false;
   }
 
-  /** The trades with those that the venue tells of before them; as they are where it tells none, or too many are missing. */
+  /**
+   * The trades, and before them those that the venue lists in between. Just the trades where it lists none, or where more
+   * are missing than one page holds.
+   */
   async #withMissing(series: Series, trades: readonly VenueTrade[]): Promise<readonly VenueTrade[]> {
     const { lastTradeId } = this.#get(series);
     const newest = trades.at(-1);
@@ -173,7 +176,7 @@ export class TradeKeeper {
   #keepForming(series: Series, trades: readonly VenueTrade[]): void {
     let progress = this.#get(series);
     for (const trade of trades) {
-      if (progress.lastTradeId !== null && tradeLinkOf(progress.lastTradeId, trade.tradeId) === "duplicate") {
+      if (linkOf(progress, trade) === "duplicate") {
         if (!beginsAnew(progress, trade)) continue;
         progress = NO_PROGRESS;
       }
@@ -195,7 +198,10 @@ export class TradeKeeper {
     });
   }
 
-  /** Does work that asks the venue, unless it was asked a moment ago and could not tell. `work` false, or its failure: it could not. */
+  /**
+   * Does work that asks the venue. Not where the venue was asked a moment ago and could not tell. `work` that gives false or
+   * fails: it could not tell this time.
+   */
   async #unlessWaiting(series: Series, work: () => Promise<boolean>): Promise<void> {
     if (this.#waits.isPausing(series)) return;
     let isDone = false;
@@ -224,8 +230,8 @@ export class TradeKeeper {
   }
 
   /**
-   * Takes what the venue lists behind the last trade. The list has to begin with that trade as it is known: else what came
-   * between is not to be had. False: the list is behind what the stream has told, or a candle waits.
+   * Takes what the venue lists behind the last trade. The list has to begin with that trade as it is known: else trades are
+   * missing that nobody can get. False: the list does not yet have what the stream has told, or a candle waits.
    */
   async #keepListed(series: Series): Promise<boolean> {
     const { instrumentId } = series;
@@ -282,8 +288,9 @@ export class TradeKeeper {
   }
 
   /**
-   * Lets the venue's bars fill up to a candle that was joined half-way, from there on trades do. It had trades, so the venue
-   * has to list it: nothing goes on before. Where the venue lists no bar at all, the series begins behind it.
+   * Stores the venue's bars up to a candle that was joined half-way; from there on trades make the candles. The venue has to
+   * list that candle's bar, since it had trades: nothing goes on before. Where the venue lists no bar at all, the series
+   * begins behind it.
    */
   async #fill(present: Series, closed: TradedCandle, untilMs: number): Promise<Stored> {
     const { writer, tell } = this.#options;

@@ -12,7 +12,7 @@ import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.t
 import { problemSchema } from "#shared/http/problem.ts";
 import type { CandlePages } from "./candle-pages.ts";
 import type { SeriesRequest } from "./ensure-series.ts";
-import type { Instruments } from "./instruments.ts";
+import type { InstrumentTable } from "./instrument-table.ts";
 import { headOf } from "./series.ts";
 import type { Store } from "./store.ts";
 
@@ -20,7 +20,7 @@ export interface RouteOptions {
   log: Logger;
   store: Store;
   pages: CandlePages;
-  instruments: Instruments;
+  instruments: InstrumentTable;
   ensure: (request: SeriesRequest) => Promise<SeriesHead>;
 }
 

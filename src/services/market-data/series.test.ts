@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Turns } from "#shared/concurrency/turns.ts";
 import type { VenueTrade } from "#shared/domain/candle.ts";
-import { contiguous, formingNumber, headOf, numbered, type Series } from "./series.ts";
+import { formingNumber, headOf, numbered, type Series } from "./series.ts";
 import { beginsAnew, formingCandle, isOver, NO_PROGRESS, stepTrade, type TradeProgress } from "./trade-series.ts";
 
 const series: Series = {
@@ -53,24 +52,6 @@ describe("numbers", () => {
     ["the one before it is below the head", 480_000, 360_000, 8],
   ])("of a forming candle: %s", (_name, openAtMs, beforeOpenAtMs, n) => {
     expect(formingNumber(series, openAtMs, beforeOpenAtMs)).toBe(n);
-  });
-});
-
-describe("contiguous", () => {
-  const openings = (bars: readonly { openAtMs: number }[]) => bars.map(({ openAtMs }) => openAtMs / 60_000);
-  test.each([
-    [
-      "takes what follows, leaves duplicates out",
-      [bar(420_000, 0), bar(480_000, 420_000), bar(600_000, 480_000)],
-      [8, 10],
-      false,
-    ],
-    ["stops before a hole", [bar(480_000, 420_000), bar(660_000, 600_000), bar(720_000, 660_000)], [8], true],
-    ["stops before a hole at the front", [bar(660_000, 600_000)], [], true],
-  ])("%s", (_name, bars, next, hole) => {
-    const found = contiguous(420_000, bars);
-    expect(openings(found.next)).toEqual(next);
-    expect(found.hole).toBe(hole);
   });
 });
 
@@ -133,24 +114,5 @@ describe("stepTrade", () => {
     expect(formingCandle(series, progress)).toMatchObject({ n: 8, closed: false, receivedAtMs: 480_002 });
     expect(formingCandle(series, progress)).not.toHaveProperty("lastTradeId");
     expect(formingCandle(series, NO_PROGRESS)).toBeNull();
-  });
-});
-
-describe("Turns", () => {
-  test("lets the work of one key run in order, also after a failure", async () => {
-    const turns = new Turns();
-    const order: string[] = [];
-    const gate = Promise.withResolvers<void>();
-    const first = turns.take("a", async () => {
-      await gate.promise;
-      order.push("a1");
-      throw new Error("failed");
-    });
-    const second = turns.take("a", async () => order.push("a2"));
-    await turns.take("b", async () => order.push("b1"));
-    gate.resolve();
-    expect(await first.catch(() => "caught")).toBe("caught");
-    await second;
-    expect(order).toEqual(["b1", "a1", "a2"]);
   });
 });

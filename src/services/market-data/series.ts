@@ -1,6 +1,4 @@
-import type { BarLink } from "#shared/candles/chain.ts";
-import { linkOf } from "#shared/candles/chain.ts";
-import type { Candle, CandleSource, VenueBar } from "#shared/domain/candle.ts";
+import type { Candle, CandleSource } from "#shared/domain/candle.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import type { SeriesHead } from "#shared/http/clients.ts";
 
@@ -47,26 +45,9 @@ export function numbered(series: Series, closed: readonly ClosedPrices[]): Candl
   }));
 }
 
-/** The bars that follow the head without a hole, and whether one comes after them. Duplicates are left out. */
-export function contiguous(
-  headOpenAtMs: number | null,
-  bars: readonly VenueBar[],
-): { next: VenueBar[]; hole: boolean } {
-  const next: VenueBar[] = [];
-  let head = headOpenAtMs;
-  for (const bar of bars) {
-    const link: BarLink = linkOf(head, bar);
-    if (link === "hole") return { next, hole: true };
-    if (link === "duplicate") continue;
-    next.push(bar);
-    head = bar.openAtMs;
-  }
-  return { next, hole: false };
-}
-
 /**
- * The number that a forming candle will have: the one behind the head, and one more while the candle before it, which
- * opened at `beforeOpenAtMs`, is not closed yet.
+ * The number that a forming candle will have: one above the head. Two above it while the candle before it, which opened at
+ * `beforeOpenAtMs`, is not closed yet.
  */
 export function formingNumber(series: Series, openAtMs: number, beforeOpenAtMs: number | null): number {
   const head = series.headOpenAtMs ?? -1;

@@ -1,8 +1,8 @@
 import type { Running } from "#shared/bus/bus.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
+import { createComponents } from "./components.ts";
 import { keepEvents, repeatHeads, SOURCE_TOPICS } from "./handlers.ts";
-import { createParts } from "./parts.ts";
 import { createRoutes } from "./routes.ts";
 import type { MarketDataSettings } from "./settings.ts";
 
@@ -12,7 +12,7 @@ const INSTRUMENTS_AGAIN_MS = 5_000;
 /** Keeps the candles of every series, and tells of them. */
 export function createMarketData(deps: Deps, settings: MarketDataSettings): Service {
   const log = deps.log.child({ service: "market-data" });
-  const parts = createParts(deps, settings, log);
+  const components = createComponents(deps, settings, log);
   const owned = new Set<number>();
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -22,16 +22,16 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
 
   /** What another owner has stored meanwhile is not known here. */
   function forget(partition: number): void {
-    for (const id of [...parts.kept.instrumentIds, ...parts.trades.instrumentIds]) {
+    for (const id of [...components.kept.instrumentIds, ...components.trades.instrumentIds]) {
       if (deps.bus.partitionOf(id) !== partition) continue;
-      parts.kept.forget(id);
-      parts.trades.forget(id);
+      components.kept.forget(id);
+      components.trades.forget(id);
     }
   }
 
   async function repeat(): Promise<void> {
     while (!signal.aborted) {
-      await repeatHeads(parts, log, [...owned]);
+      await repeatHeads(components, log, [...owned]);
       await deps.clock.sleep(settings.R3_MARKET_DATA_REPEAT_MS, signal);
     }
   }
@@ -39,7 +39,7 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
   async function refresh(venue: string): Promise<void> {
     while (!signal.aborted) {
       let pauseMs = settings.R3_MARKET_DATA_INSTRUMENTS_AGE_MS;
-      await parts.instruments.refresh(venue).catch((error: unknown) => {
+      await components.instruments.refresh(venue).catch((error: unknown) => {
         pauseMs = INSTRUMENTS_AGAIN_MS;
         log.warn({ venue, reason: messageOf(error) }, "instruments not refreshed, trying again");
       });
@@ -52,7 +52,7 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
       subscription = deps.bus.subscribe({
         group: "market-data",
         topics: SOURCE_TOPICS,
-        handleVolatile: (events) => keepEvents(parts, log, events),
+        handleVolatile: (events) => keepEvents(components, log, events),
         onAcquired: async ({ partition }) => {
           forget(partition);
           owned.add(partition);
@@ -70,9 +70,9 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
       stopping.abort();
       await Promise.all(background);
       await subscription?.close();
-      await parts.teller.close();
+      await components.teller.close();
     },
     notReady: () => (isReady ? [] : ["the bus"]),
-    routes: createRoutes({ log, ...parts }),
+    routes: createRoutes({ log, ...components }),
   };
 }

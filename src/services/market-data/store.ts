@@ -1,6 +1,7 @@
 import type { Db } from "#shared/db/db.ts";
 import type { Candle, CandleSource } from "#shared/domain/candle.ts";
 import { normalize } from "#shared/domain/decimal.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import type { Series } from "./series.ts";
 
@@ -71,7 +72,7 @@ export interface CandleQuery {
   limit: number;
 }
 
-/** All SQL of the schema market_data. */
+/** All SQL of the schema market_data, and what is written to reference.instruments. */
 export class Store {
   readonly #db: Db;
 
@@ -114,7 +115,7 @@ export class Store {
   }
 
   /**
-   * Makes the series unless it is there, or turns `forming` on. Its source stays as it was made; its history grows with
+   * Makes the series unless it is there. `forming` can be turned on later, the source never changes. Its history grows with
    * what is asked for until its first candle has a number.
    */
   async ensureSeries(series: Series, partition: number, nowMs: number): Promise<Series> {
@@ -132,7 +133,7 @@ export class Store {
 
   /**
    * Adds closed candles behind the head and moves it, in one statement. False: the head is not where `before` has it, and
-   * nothing was written. `lastTradeId`: of the newest candle, where trades made it.
+   * nothing was written. `lastTradeId`: the last trade of the newest candle, where trades made it.
    */
   async append(before: Series, candles: readonly Candle[], lastTradeId: string | null): Promise<boolean> {
     const newest = candles.at(-1);
@@ -161,6 +162,27 @@ export class Store {
       ) as added
       returning n`;
     return rows.length > 0;
+  }
+
+  /** Keeps a venue's instruments as they are now. Gives the ids of those that are gone since. */
+  async keepInstruments(venue: string, instruments: readonly Instrument[], nowMs: number): Promise<string[]> {
+    const { sql } = this.#db;
+    const rows = instruments.map((instrument) => ({ id: instrument.id, venue, instrument }));
+    // As JSON in one parameter: a real venue has thousands.
+    await sql`
+      insert into reference.instruments (id, venue, instrument, updated_at_ms)
+      select row ->> 'id', row ->> 'venue', row -> 'instrument', ${nowMs}
+      from jsonb_array_elements(${sql.json(rows)}::jsonb) as row
+      on conflict (id) do update
+      set instrument = excluded.instrument, updated_at_ms = excluded.updated_at_ms
+      where reference.instruments.instrument is distinct from excluded.instrument`;
+    // The row of one that is gone stays: orders and positions name it.
+    const gone = await sql<{ id: string }[]>`
+      update reference.instruments
+      set instrument = jsonb_set(instrument, '{status}', '"GONE"'), updated_at_ms = ${nowMs}
+      where venue = ${venue} and instrument ->> 'status' <> 'GONE' and id <> all(${rows.map(({ id }) => id)})
+      returning id`;
+    return gone.map(({ id }) => id);
   }
 
   async candles({ instrumentId, timeFrame, fromN = 1, fromMs = 0, toMs, limit }: CandleQuery): Promise<Candle[]> {

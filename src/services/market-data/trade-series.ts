@@ -10,15 +10,15 @@ export interface TradeProgress {
   beforeOpenAtMs: number | null;
   /** The last trade that was aggregated. */
   lastTradeId: string | null;
-  /** Of a series from trades: whether the forming candle has all its trades. A candle that was joined half-way has not. */
+  /** Of a series from trades: whether the forming candle has all its trades. One that was joined half-way has not. */
   isWhole: boolean;
   /** Whether the market's clock is wall time: then a candle may be closed by it. A replay's is not. */
   isLive: boolean;
   /** When the newest trade happened at the venue; 0: none was seen. */
   tradedAtMs: number;
   /**
-   * How far our wall clock is ahead of the venue's, as far as its trades tell: the least time between a trade and its arrival.
-   * A trade that came late tells nothing, a venue's clock that is behind does.
+   * How far our wall clock is ahead of the venue's, as its trades show: the least time between a trade and its arrival. One
+   * late trade changes nothing; a venue's clock that is behind makes all of them look late.
    */
   aheadMs: number;
 }
@@ -34,8 +34,8 @@ export const NO_PROGRESS: TradeProgress = {
 };
 
 /**
- * Where a series of trades goes on from the store. The last trade that is stored happened in the head at the latest: so ids that
- * have begun anew meanwhile are noticed.
+ * Where a series of trades goes on after a restart. The last stored trade happened before the head ended; this time shows
+ * when ids have begun anew meanwhile.
  */
 export function progressBehind({ lastTradeId, headOpenAtMs, timeFrame }: Series): TradeProgress {
   const tradedAtMs = headOpenAtMs === null ? 0 : headOpenAtMs + timeFrameMs(timeFrame);
@@ -49,8 +49,8 @@ const LIVE_WITHIN_MS = 10_000;
 const FORGET_MS = 1;
 
 /**
- * What a trade did to a series. `closed` is set where it ended a candle; that one was `wasWhole` or not. `isLate`: the candle
- * that it belongs to was closed by the clock before it came, so that it is in none.
+ * What a trade did to a series. `closed`: the candle that it ended, if any; `wasWhole`: whether that one had all its trades.
+ * `isLate`: the clock had closed the trade's own candle before, so that no candle has it.
  */
 export interface TradeStep {
   progress: TradeProgress;
@@ -60,8 +60,8 @@ export interface TradeStep {
 }
 
 /**
- * Takes one trade in. A trade that opens a new candle behind one that was seen forming makes the new one whole. One whose
- * candle is closed already never opens it again.
+ * Takes one trade in. A candle is whole where the one before it was seen forming. A trade whose candle is closed never opens
+ * it again.
  */
 export function stepTrade(series: Series, before: TradeProgress, trade: VenueTrade): TradeStep {
   const progress: TradeProgress = {
@@ -120,12 +120,15 @@ export function isOver(progress: TradeProgress, nowMs: number, graceMs: number):
 }
 
 /**
- * A venue's ids grow with its time; by more than this no trade of an older id can be newer. Short, since ids that begin anew are
- * only noticed before they have grown beyond the last one.
+ * A trade with an older id may have happened this much later than one with a newer id, and no more. Short: ids that begin
+ * anew have to be noticed before they have grown beyond the last one.
  */
-const TURNED_WITHIN_MS = 1_000;
+const OUT_OF_ORDER_MS = 1_000;
 
-/** Whether a trade of an id that was passed is none that was seen: its ids have begun anew, as after a reset of a test network. */
+/**
+ * Whether a trade with an id that was passed is a new one: then the venue's ids have begun anew, as after a reset of a test
+ * network.
+ */
 export function beginsAnew({ tradedAtMs }: TradeProgress, trade: VenueTrade): boolean {
-  return tradedAtMs > 0 && trade.atMs > tradedAtMs + TURNED_WITHIN_MS;
+  return tradedAtMs > 0 && trade.atMs > tradedAtMs + OUT_OF_ORDER_MS;
 }

@@ -24,7 +24,7 @@ interface InFile {
 
 /**
  * One simulated market: where its replay stands, its account, and who listens. Everything is synchronous: a request is
- * checked, done, committed and told within one turn. A commit that fails throws; the file is then read again, so that
+ * checked, done, committed and told within one tick. A commit that fails throws; the file is then read again, so that
  * nothing that was not committed is ever seen.
  */
 export class Market {

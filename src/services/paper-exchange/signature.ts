@@ -19,7 +19,7 @@ const AHEAD_MS = 1_000;
 
 /**
  * Whether a request is the account's own and within its window: key, parameters, HMAC SHA-256, then time, by the venue's
- * wall clock. Null: it may take effect. Ask in the same turn as the effect, so that no pause comes between.
+ * wall clock. Null: it may take effect. Ask in the same tick as the effect, so that no pause comes between.
  */
 export function authenticate(
   request: SignedRequest,

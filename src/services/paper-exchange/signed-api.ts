@@ -16,7 +16,7 @@ export interface AskedMarket {
   seen: Market;
 }
 
-/** Checks who asks and when, and does it, in one turn. Orders and cancels meet the market itself. */
+/** Checks who asks and when, and does it, in one tick. Orders and cancels meet the market itself. */
 export function signedCall(
   { itself, seen }: AskedMarket,
   endpoint: Endpoint,

@@ -9,6 +9,7 @@ import type { TaskOutcome } from "#shared/queue/queue.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { whyIncomplete } from "#shared/risk/book-rule.ts";
 import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
+import { reportFaulted } from "#shared/session-health/report-faulted.ts";
 import { sayRefused } from "./refused-exit.ts";
 import { type Budget, type Cause, type DecisionContext, readContext } from "./store.ts";
 import { approve, type DecideDeps, deny } from "./write-decision.ts";
@@ -19,11 +20,13 @@ function flattenCauseOf({ sessionId, run, version, instrumentId }: FlattenPositi
 }
 
 /**
- * Closes what a session that stops still holds with reduce-only market orders, sized from the session's book: one, or as
- * many as the venue's maximums ask for. It waits until all orders of the session have ended, since the book has all their
- * fills only then; order-position-tracker asks again. What is left then is closed by another decision: at once, or after
- * a pause where the venue has refused an exit or lets nobody trade the instrument, or once the book lacks nothing, and the session says so. Where risk denies it, the session is reported as
- * faulted, and a person may stop it once more.
+ * Closes what a session that stops still holds, with reduce-only market orders sized from its book: one, or as many as the
+ * venue's maximums ask for.
+ *
+ * It waits until all orders of the session have ended, since only then the book has all their fills; order-position-tracker
+ * asks again. What is left is closed by further decisions. They wait while the venue refuses exits or halts the instrument,
+ * and while the book lacks something; the session says so. Where risk denies it the session is reported as faulted, and a
+ * person may stop it once more.
  */
 export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenPosition): Promise<TaskOutcome> {
   const first = causeOf(wanted, deps.clock.stampMs());
@@ -47,13 +50,13 @@ export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenP
     return { decision: "not trading" };
   }
   if (context.decided === "denied") {
-    reportFault(tx, deps, session, "risk has denied it");
+    reportNotFlattened(tx, deps, session, "risk has denied it");
     return { decision: "failed" };
   }
   // The number of its first order is its own: no decision of this session has had it.
   const cause = context.decided === null ? first : { ...first, id: `${first.id}:${budget.nextOrderNumber}` };
   if (decision.kind === "denied") {
-    reportFault(tx, deps, session, `${decision.code}: ${decision.reason}`);
+    reportNotFlattened(tx, deps, session, `${decision.code}: ${decision.reason}`);
     return deny(tx, deps, cause, decision);
   }
   const { refusedExit } = budget;
@@ -105,10 +108,8 @@ function measure(
 }
 
 /** May be reported again until the session is FAULTED: then it changes nothing. */
-function reportFault(tx: Tx, { bus, clock }: DecideDeps, session: Session, why: string): void {
-  const { id: sessionId, run } = session;
-  const report = { sessionId, run, atMs: clock.nowMs(), reason: `The position was not flattened: ${why}` };
-  bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.faulted", report)]);
+function reportNotFlattened(tx: Tx, { bus, clock }: DecideDeps, session: Session, why: string): void {
+  reportFaulted(tx, bus, { session, reason: `The position was not flattened: ${why}`, atMs: clock.nowMs() });
 }
 
 /** Where the session says something else. May be told again until it says so: then it changes nothing. */

@@ -7,6 +7,7 @@ import {
   createBook,
 } from "#shared/accounting/book.ts";
 import type { Tx } from "#shared/db/db.ts";
+import { type AssetsJson, assetsSql } from "#shared/db/reference-rows.ts";
 import type { TradingState } from "#shared/domain/account.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
@@ -42,8 +43,8 @@ export interface Budget {
   book: Book;
   reserved: { quote: Decimal; base: Decimal };
   /**
-   * How many of its orders have not ended yet, as far as their events are known here, and how many of these events are parked
-   * or dead. None: the book has all fills.
+   * How many of its orders have not ended yet, as far as their events are known here, and how many events of orders are
+   * parked or dead. Zero: the book has all fills.
    */
   openOrders: number;
   nextOrderNumber: number;
@@ -93,8 +94,8 @@ export interface NextContext {
 const EMPTY = bookToJson(createBook(ZERO));
 
 /**
- * All that a decision is made from, in one statement: the session is locked against changes of its state, its budget against
- * other decisions. A session that has no budget yet gets one. `atMs`: wall clock.
+ * All that a decision is made from, in one statement. It locks the session, so that its state stays, and its budget, so that
+ * no other decision is made meanwhile. A session without a budget gets one. `atMs`: wall clock.
  */
 export async function readContext(
   tx: Tx,
@@ -136,7 +137,10 @@ function budgetOf(tx: Tx, row: ContextRow): Budget | null {
   };
 }
 
-/** A capital that was changed since it was paid in, from none at first, is paid in or out of the book. Not to be waited for. */
+/**
+ * Pays the difference in or out of the book where the session's capital has changed since it was paid in (from none, at
+ * first). Not to be waited for.
+ */
 function payIn({ sql }: Tx, session: Session, budget: { capital: string; book: BookJson }): Book {
   const book = bookFromJson(budget.book);
   const paidIn = decimal(session.capital).minus(budget.capital);
@@ -198,12 +202,9 @@ export async function lockBudgets(
   instrumentIds: readonly string[],
 ): Promise<{ budgets: BudgetRow[]; assets: ReadonlyMap<string, Assets> }> {
   // The assets stand in each row: a statement of their own would cost more than they are long.
-  const budgets = await sql<(BudgetRow & { assets: Record<string, Assets> | null })[]>`
+  const budgets = await sql<(BudgetRow & { assets: AssetsJson })[]>`
     select b.session_id, b.book, b.next_order_number, b.market_at_ms, b.refused_exit,
-      coalesce(s.state = any(${[...OVER]}::text[]), true) as is_over, (
-        select jsonb_object_agg(id, jsonb_build_object('id', id, 'base', instrument -> 'base', 'quote', instrument -> 'quote'))
-        from reference.instruments where id = any(${[...instrumentIds]}::text[])
-      ) as assets
+      coalesce(s.state = any(${[...OVER]}::text[]), true) as is_over, ${assetsSql(sql, instrumentIds)} as assets
     from risk_manager.budgets b left join reference.sessions s on s.id = b.session_id
     where b.session_id = any(${[...sessionIds]}::text[]) order by b.session_id for update of b`;
   return { budgets, assets: new Map(Object.entries(budgets[0]?.assets ?? {})) };

@@ -8,7 +8,8 @@ import { event, SESSIONS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import type { ChangeSession, CreateSession } from "./contract.ts";
 import { checkIfMatch, requireIfMatch } from "./etag.ts";
-import type { Answer, IdempotencyKeys, KeyScope } from "./idempotency.ts";
+import type { Answer, IdempotencyKeys } from "./idempotency.ts";
+import type { KeyScope } from "./idempotency-store.ts";
 import { missingSettings } from "./missing-settings.ts";
 import { saveSession } from "./save-session.ts";
 import { newCode } from "./session-code.ts";
@@ -55,14 +56,14 @@ export interface Commands {
   remove(id: string, conditions: Conditions): Promise<Answer>;
 }
 
-/** Of those that make work, so many run at once, and so many wait for their turn: a crowd leaves room for what runs. */
+/** Of those that make work, so many run at once, and so many more wait: a crowd leaves room for what runs. */
 const AT_ONCE = 8;
 const IN_LINE = 2_000;
-/** How long one waits for its turn, in milliseconds. */
+/** How long one waits before it is begun, in milliseconds. */
 const PATIENCE_MS = 30_000;
 
-/** Runs what a crowd asks for in turn. SERVICE_UNAVAILABLE (transient) where too many wait, or one for too long. */
-function createTurns(clock: Clock): (run: () => Promise<Answer>) => Promise<Answer> {
+/** Limits how much of what a crowd asks for runs at once. SERVICE_UNAVAILABLE (transient) where too many wait, or one for too long. */
+function createCrowdLimit(clock: Clock): (run: () => Promise<Answer>) => Promise<Answer> {
   const limit = new CallLimit({ service: "session-manager", atOnce: AT_ONCE, inLine: IN_LINE });
   const text = `The request has waited for ${PATIENCE_MS / 1_000} s behind others and was not begun: send it again, with the same Idempotency-Key.`;
   return (run) => {
@@ -78,13 +79,14 @@ function createTurns(clock: Clock): (run: () => Promise<Answer>) => Promise<Answ
 export function createCommands(context: CommandDeps): Commands {
   const commands = commandsOf(context);
   // Apart: a change asks other services, and one that hangs keeps no session from its start.
-  const [changesInTurn, startsInTurn] = [createTurns(context.deps.clock), createTurns(context.deps.clock)];
+  const limitChanges = createCrowdLimit(context.deps.clock);
+  const limitStarts = createCrowdLimit(context.deps.clock);
   return {
-    create: (input, conditions) => changesInTurn(() => commands.create(input, conditions)),
-    change: (id, change, conditions) => changesInTurn(() => commands.change(id, change, conditions)),
+    create: (input, conditions) => limitChanges(() => commands.create(input, conditions)),
+    change: (id, change, conditions) => limitChanges(() => commands.change(id, change, conditions)),
     act(id, asked, conditions) {
       const act = () => commands.act(id, asked, conditions);
-      return asked.action === "start" ? startsInTurn(act) : act();
+      return asked.action === "start" ? limitStarts(act) : act();
     },
     remove: (id, conditions) => commands.remove(id, conditions),
   };

@@ -4,25 +4,11 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
 import { sessionSchema } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
+import { claimKey, type KeyRow, type KeyScope, keepAnswer, readKey, removeKeys } from "./idempotency-store.ts";
 
 /** An answer as it is given, and given again under the same key. */
 export const answerSchema = z.object({ status: z.number().int(), session: sessionSchema.nullable() });
 export type Answer = z.infer<typeof answerSchema>;
-
-/** Whose key it is and what it was used for. */
-export interface KeyScope {
-  caller: string;
-  /** Method and path, ids included. */
-  route: string;
-  key: string;
-  /** Of the request's content: the same key with another content is refused. */
-  fingerprint: string;
-}
-
-interface KeyRow {
-  fingerprint: string;
-  answer: unknown;
-}
 
 /** Answers under an Idempotency-Key. */
 export interface IdempotencyKeys {
@@ -39,47 +25,26 @@ export interface IdempotencyKeys {
 
 /** The keys over Postgres, each kept for `keepMs`. */
 export function createIdempotencyKeys(db: Db, clock: Clock, keepMs: number): IdempotencyKeys {
-  const over = () => clock.nowMs() - keepMs;
+  const overAtMs = () => clock.nowMs() - keepMs;
   return {
-    async find({ caller, route, key, fingerprint }) {
-      const rows = await db.sql<KeyRow[]>`
-        select fingerprint, answer from session_manager.idempotency_keys
-        where caller = ${caller} and route = ${route} and key = ${key} and created_at_ms > ${over()}`;
-      return answerOf(rows[0], fingerprint);
-    },
+    find: async (scope) => answerOf(await readKey(db.sql, scope, overAtMs()), scope),
     async once(tx, scope, change) {
       if (scope === null) return change();
-      const { caller, route, key, fingerprint } = scope;
-      // A row of a transaction that still runs is waited for here; one that is over is taken again.
-      const claimed = await tx.sql`
-        insert into session_manager.idempotency_keys as kept (caller, route, key, fingerprint, answer, created_at_ms)
-        values (${caller}, ${route}, ${key}, ${fingerprint}, null, ${clock.nowMs()})
-        on conflict (caller, route, key) do update
-          set fingerprint = excluded.fingerprint, answer = null, created_at_ms = excluded.created_at_ms
-          where kept.created_at_ms <= ${over()}
-        returning 1`;
-      if (claimed.length === 0) {
-        const rows = await tx.sql<KeyRow[]>`
-          select fingerprint, answer from session_manager.idempotency_keys
-          where caller = ${caller} and route = ${route} and key = ${key}`;
-        const answer = answerOf(rows[0], fingerprint);
-        if (answer !== null) return answer;
+      if (!(await claimKey(tx, scope, { nowMs: clock.nowMs(), overAtMs: overAtMs() }))) {
+        const given = answerOf(await readKey(tx.sql, scope), scope);
+        if (given !== null) return given;
         throw new AppError("SERVICE_UNAVAILABLE", "transient", "The key was let go at this moment: send it again.");
       }
       const answer = await change();
-      await tx.sql`
-        update session_manager.idempotency_keys set answer = ${tx.sql.json(answer as unknown as Parameters<typeof tx.sql.json>[0])}
-        where caller = ${caller} and route = ${route} and key = ${key}`;
+      await keepAnswer(tx, scope, answer);
       return answer;
     },
-    async sweep() {
-      await db.sql`delete from session_manager.idempotency_keys where created_at_ms <= ${over()}`;
-    },
+    sweep: () => removeKeys(db.sql, overAtMs()),
   };
 }
 
-function answerOf(row: KeyRow | undefined, fingerprint: string): Answer | null {
-  if (row === undefined) return null;
+function answerOf(row: KeyRow | null, { fingerprint }: KeyScope): Answer | null {
+  if (row === null) return null;
   if (row.fingerprint === fingerprint) return answerSchema.parse(row.answer);
   throw new AppError(
     "INVALID_INPUT",

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Degradation, DegradationCode } from "#shared/domain/degradation.ts";
-import { mayTransition, type Session } from "#shared/domain/session.ts";
+import { AT_WORK, mayTransition, type Session } from "#shared/domain/session.ts";
 import type { StartStep } from "#shared/messages/topics.ts";
-import { AT_WORK, moved, startingReason, stoppingReason, type Waits } from "./session-rules.ts";
+import { moved, startingReason, stoppingReason, type Waits } from "./session-rules.ts";
 
 /** What a service tells of one run of a session. */
 export type Report =
@@ -68,8 +68,8 @@ export function applyReport(session: Session, readiness: Readiness, report: Repo
 }
 
 /**
- * The session with another list of what is missing, oldest first: what goes on keeps the time at which it began. Undefined
- * where it is the same list, or the session is not at work.
+ * The session with another list of what is missing, oldest first. An entry that was there keeps the time at which it began.
+ * Undefined: the list is the same, or the session is not at work.
  */
 export function degradedTo(
   session: Session,

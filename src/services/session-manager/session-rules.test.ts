@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { DEGRADATIONS, type Degradation, type DegradationCode } from "#shared/domain/degradation.ts";
 import {
+  AT_WORK,
   mayTransition,
   SESSION_STATES,
   type Session,
@@ -14,7 +15,6 @@ import { sessionIn } from "./session.fixture.ts";
 import {
   ACTIONS,
   type Action,
-  AT_WORK,
   act,
   allowedCommands,
   changed,

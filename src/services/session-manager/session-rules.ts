@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { DEGRADATIONS, type Degradation } from "#shared/domain/degradation.ts";
-import { mayTransition, type Session, type SessionState } from "#shared/domain/session.ts";
+import { AT_WORK, mayTransition, type Session, type SessionState } from "#shared/domain/session.ts";
 import type { StartStep } from "#shared/messages/topics.ts";
 import type { ChangeSession, CreateSession } from "./contract.ts";
 
@@ -13,12 +13,6 @@ export type Command = Action | "delete";
 /** Why a session is in STARTING, as long as nothing more is told. */
 export const STARTING_REASON = "Waits until its strategy is warm and its account is compared with the venue's.";
 
-/**
- * States in which something can be missing: those in which somebody looks, who also ends what was told. Of a session that is
- * FAULTED no feed is followed, and its next start says what is missing.
- */
-export const AT_WORK: readonly SessionState[] = ["STARTING", "RUNNING", "PAUSED", "STOPPING"];
-
 /** What became of something asked for. */
 export type Outcome =
   | { kind: "changed"; session: Session }
@@ -28,8 +22,8 @@ export type Outcome =
 const ALWAYS_FREE: readonly string[] = ["name", "riskPolicy", "refreshIntervalMs", "stopPolicy"];
 const AT_REST: readonly SessionState[] = ["CREATED", "STOPPED"];
 /**
- * Fixed by the first start: a session's position, book, ledger and equity points are kept by the session alone, in assets
- * and candles of one instrument, account and time frame.
+ * Fixed by the first start. Position, book, ledger and equity points of a session are kept by its id alone: they are in the
+ * assets and candles of one instrument, account and time frame.
  */
 export const FIXED_BY_START: readonly string[] = ["instrumentIds", "accountId", "timeFrame"];
 
@@ -65,9 +59,12 @@ function mayAct(state: SessionState, action: Action): boolean {
 /** Why a step of a start has not been reached yet, in a sentence, where that was told. */
 export type Waits = Partial<Record<StartStep, string>>;
 
-/** What a person does before a state takes what it refuses, by what was asked. Where nothing stands, nothing leads there. */
 const STOP_FIRST = "stop it first";
 const START_FIRST = "start it first";
+/**
+ * The step that a person has to take first, by what was asked and by the state that refuses it. A state that is not named
+ * here: no step leads there.
+ */
 const FIRST_STEPS: Readonly<Record<"change" | Command, Partial<Record<SessionState, string>>>> = {
   change: restFirst(),
   delete: restFirst(),
@@ -125,8 +122,8 @@ export interface Acting {
 }
 
 /**
- * Carries an action out, or says what is allowed instead. A start is a new run, and begins with what is `missing` from the
- * settings: who knows of more compares with this list, and tells again.
+ * Carries an action out, or says what is allowed instead. A start is a new run. It begins with what is `missing` from the
+ * settings; other reporters compare what they know with this list and report the rest.
  */
 export function act(session: Session, action: Action, { nowMs, missing, stopPolicy }: Acting): Outcome {
   if (!mayAct(session.state, action))

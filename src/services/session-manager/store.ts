@@ -1,8 +1,8 @@
 import type { Db, Sql, Tx } from "#shared/db/db.ts";
+import { readSessionsAtWork } from "#shared/db/reference-rows.ts";
 import { type Session, sessionSchema } from "#shared/domain/session.ts";
 import type { Denials, SessionView } from "./contract.ts";
 import { NOTHING_REACHED, type Readiness } from "./report-rules.ts";
-import { AT_WORK } from "./session-rules.ts";
 
 /** Where a page of sessions begins: after this one, in the order of creation. */
 export type SessionsAfter = [createdAtMs: number, id: string];
@@ -24,7 +24,7 @@ export interface Store {
   view(id: string): Promise<SessionView | null>;
   /** Not deleted ones, in the order of creation. */
   list(after: SessionsAfter | null, limit: number): Promise<SessionView[]>;
-  /** Those that something may be missing to. */
+  /** Those at work (`AT_WORK`). */
   atWork(): Promise<Session[]>;
   /** As `find`, with the row locked until the transaction ends. */
   lock(tx: Tx, id: string): Promise<Session | null>;
@@ -56,11 +56,7 @@ export function createStore(db: Db): Store {
         order by s.created_at_ms, s.id limit ${limit}`;
       return rows.map(viewOf);
     },
-    async atWork() {
-      const rows = await db.sql<SessionRow[]>`
-        select session from reference.sessions where state = any(${[...AT_WORK]}) order by id`;
-      return rows.map((row) => sessionSchema.parse(row.session));
-    },
+    atWork: () => readSessionsAtWork(db.sql),
     async lock(tx, id) {
       const rows = await tx.sql<SessionRow[]>`
         select session from reference.sessions where id = ${id} and state <> 'DELETED' for update`;

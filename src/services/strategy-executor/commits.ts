@@ -6,8 +6,9 @@ import { storable } from "#shared/errors/storable-text.ts";
 import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS, SIGNALS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { reportFaulted } from "#shared/session-health/report-faulted.ts";
 import type { RuntimeSnapshot } from "#shared/strategy/runtime.ts";
-import { type Advance, advanceRun, advanceRuns, faultRun, finishWarmUp } from "./store.ts";
+import { type Advance, advanceRun, advanceRuns, faultRun, finishWarmUp, limitLockWait } from "./store.ts";
 
 /** What one or more candles have come to. */
 export interface Progress {
@@ -24,9 +25,9 @@ export interface Progress {
 }
 
 /**
- * Snapshot, cursor, signal and risk task in one transaction, fenced by the shard's epoch and with the session locked: one
- * round trip, since no statement needs another's answer. Throws CONFLICT (transient) where the session's state or its row is
- * not what the candles were worked with: nothing is written then, and the row has to be read again.
+ * Writes snapshot, cursor, signal and risk task in one transaction, fenced by the shard's epoch and with the session locked.
+ * One round trip: no statement needs another's answer. CONFLICT (transient): the session or its run has changed since the
+ * candles were worked. Nothing is written then, and the row has to be read again.
  */
 export async function commitProgress(deps: Deps, unit: OwnedUnit, progress: Progress): Promise<void> {
   const write = (tx: Tx): Promise<void> => {
@@ -42,11 +43,11 @@ export async function commitProgress(deps: Deps, unit: OwnedUnit, progress: Prog
 const LOCK_WAIT_MS = 200;
 
 /**
- * The same for many sessions in one transaction, of which each writes what it would alone. Answers those that went along: the
- * others have changed meanwhile, or someone holds their rows, and nothing of them is written.
+ * The same for many sessions in one transaction; each writes what it would alone. Gives those that went along. Of the others
+ * nothing is written: they have changed meanwhile, or someone holds their rows.
  *
- * @throws AppError FENCED where one of the shards is not led any more; DATABASE_UNAVAILABLE (transient) where someone holds a
- * lane: nothing is written of any
+ * @throws AppError FENCED: one of the shards is not led any more. DATABASE_UNAVAILABLE (transient): someone holds a lane.
+ * Nothing is written of any session then.
  */
 export async function commitTogether<One extends { unit: OwnedUnit; progress: Progress }>(
   deps: Deps,
@@ -57,7 +58,7 @@ export async function commitTogether<One extends { unit: OwnedUnit; progress: Pr
   const bySession = new Map(group.map((one) => [one.progress.session.id, one]));
   const advances = [...bySession.values()].map(({ progress }) => advanceOf(deps, progress));
   const write = async (tx: Tx): Promise<ReadonlySet<One>> => {
-    void tx.sql`select set_config('lock_timeout', ${String(LOCK_WAIT_MS)}, true)`.execute();
+    limitLockWait(tx, LOCK_WAIT_MS);
     for (const { role, epoch } of [...units.values()].sort((a, b) => (a.role < b.role ? -1 : 1))) {
       void deps.leader.fence(tx, role, epoch);
     }
@@ -127,7 +128,6 @@ export async function commitFault(
   await deps.db.transaction(async (tx) => {
     await deps.leader.fence(tx, unit.role, unit.epoch);
     if (!(await faultRun(tx, { sessionId: session.id, run: session.run, reason, atMs }))) return;
-    const report = { sessionId: session.id, run: session.run, atMs, reason };
-    deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.faulted", report)]);
+    reportFaulted(tx, deps.bus, { session, reason, atMs });
   });
 }

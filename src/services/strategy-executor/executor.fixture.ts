@@ -4,6 +4,7 @@ import type { Clock } from "#shared/clock/clock.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
+import { readSessionsAtWork } from "#shared/db/reference-rows.ts";
 import type { TestDatabase } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { sessionOf } from "#shared/domain/domain.fixture.ts";
@@ -24,7 +25,7 @@ import { createInlineHost } from "#shared/strategy-threads/inline-host.fixture.t
 import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
 import { createStrategyExecutor } from "./service.ts";
 import { settings } from "./settings.ts";
-import { beginRun, readFedSessions } from "./store.ts";
+import { beginRun } from "./store.ts";
 
 export const PARTITION = 3;
 export const ROLE = `unit:strategy-executor:${PARTITION}`;
@@ -220,7 +221,7 @@ function watched({ database: { db }, committing }: World): Db {
 
 /** What the events of the sessions have come to before. */
 async function beginRuns({ database: { db }, held }: World): Promise<void> {
-  const sessions = await readFedSessions(db.sql, PARTITION);
+  const sessions = await readSessionsAtWork(db.sql, PARTITION);
   await db.transaction(async (tx) => {
     for (const session of sessions) if (held?.has(session.id) !== true) await beginRun(tx, session, 1);
   });

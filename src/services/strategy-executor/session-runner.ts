@@ -2,10 +2,11 @@ import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { MOST_HISTORY } from "#shared/candles/limits.ts";
 import { backoffMs } from "#shared/clock/backoff.ts";
 import type { CallLimit } from "#shared/concurrency/call-limit.ts";
+import { readInstrument } from "#shared/db/reference-rows.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { plain } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import type { Session } from "#shared/domain/session.ts";
+import { AT_WORK, type Session } from "#shared/domain/session.ts";
 import type { Intent, Signal } from "#shared/domain/signal.ts";
 import { AppError, hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import type { MarketDataClient, SeriesHead } from "#shared/http/clients.ts";
@@ -20,7 +21,7 @@ import type { GroupCommits } from "./group-commits.ts";
 import { type Holding, isBusy } from "./holding.ts";
 import type { Settings } from "./settings.ts";
 import { signalOf } from "./signal.ts";
-import { FED_STATES, type RunRow, readInstrument, readRun } from "./store.ts";
+import { type RunRow, readRun } from "./store.ts";
 import { barOf, modeOf } from "./strategy-feed.ts";
 
 /** What all sessions of a process share. */
@@ -45,9 +46,9 @@ interface Loaded {
 }
 
 /**
- * One session at work in the shard that leads it. Everything it does happens one after the other: it reads its row, warms
- * up, and then works each closed candle once and in order, one transaction for what waits. The memory is a copy of the row
- * and never ahead of it: whatever fails, the copy is dropped and read again.
+ * One session at work in the shard that leads it. It does one thing after the other: reads its row, warms up, then works
+ * each closed candle once and in order, all that wait in one transaction. Its memory is a copy of the row and never ahead of
+ * it: when anything fails, the copy is dropped and read again.
  */
 export class SessionRunner {
   readonly #inbox: CandleInbox = createCandleInbox(INBOX_CAPACITY);
@@ -153,7 +154,7 @@ export class SessionRunner {
 
   /** One thing to do. False: nothing is left. */
   async #step(): Promise<boolean> {
-    if (!FED_STATES.includes(this.known.state)) return false;
+    if (!AT_WORK.includes(this.known.state)) return false;
     const loaded = this.#loaded ?? (await this.#load());
     if (loaded === null) return false;
     if (loaded.row.phase === "WARMING") {
@@ -179,7 +180,7 @@ export class SessionRunner {
       // It was never started, or its newest run is not known to this row yet: an event will tell.
       if (found === null || found.row.run !== found.session.run) return null;
       const { session, row } = found;
-      // Told already. It is not made once more: what failed then, as a strategy that is gone, would fail again at once.
+      // It was told. It is not seated again: what failed then, as a strategy that is gone, would fail again at once.
       if (row.phase === "FAULTED") return null;
       const instrument = await this.#instrument(session.instrumentIds[0] as string);
       const { id: sessionId, strategy, strategyVersion: version, params } = session;

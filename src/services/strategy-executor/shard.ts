@@ -1,9 +1,9 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
+import { readSessionsAtWork } from "#shared/db/reference-rows.ts";
 import type { Candle } from "#shared/domain/candle.ts";
-import type { Session } from "#shared/domain/session.ts";
+import { AT_WORK, type Session } from "#shared/domain/session.ts";
 import type { Holding } from "./holding.ts";
 import { SessionRunner, type Workplace } from "./session-runner.ts";
-import { FED_STATES, readFedSessions } from "./store.ts";
 
 /** The sessions of one partition, led by this process for as long as it owns the unit. */
 export class Shard {
@@ -16,9 +16,9 @@ export class Shard {
     readonly unit: OwnedUnit,
   ) {}
 
-  /** Takes up every session that is to be fed, each from its row; one whose row is not there yet begins with its event. */
+  /** Takes up each session at work, from its row. One without a row begins with its event. */
   async open(): Promise<void> {
-    const sessions = await readFedSessions(this.place.deps.db.sql, this.unit.partition);
+    const sessions = await readSessionsAtWork(this.place.deps.db.sql, this.unit.partition);
     for (const session of sessions) this.applySession(session);
   }
 
@@ -30,7 +30,7 @@ export class Shard {
       runner.wake();
       return;
     }
-    if (!FED_STATES.includes(session.state)) {
+    if (!AT_WORK.includes(session.state)) {
       this.#runners.delete(session.id);
       if (runner !== undefined) this.#end(runner);
     } else if (runner !== undefined) {

@@ -1,13 +1,10 @@
 import type { Assets } from "#shared/accounting/book.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
+import { type AssetsJson, assetsSql } from "#shared/db/reference-rows.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
-import { type Instrument, instrumentSchema } from "#shared/domain/instrument.ts";
-import { type Session, type SessionState, sessionSchema } from "#shared/domain/session.ts";
+import { AT_WORK, type Session, type SessionState, sessionSchema } from "#shared/domain/session.ts";
 import type { RuntimeSnapshot } from "#shared/strategy/runtime.ts";
 import type { Holding } from "./holding.ts";
-
-/** States in which a session's strategy sees candles. */
-export const FED_STATES: readonly SessionState[] = ["STARTING", "RUNNING", "PAUSED", "STOPPING"];
 
 export type Phase = "WARMING" | "READY" | "FAULTED";
 
@@ -59,13 +56,6 @@ export async function readRun(sql: Sql, sessionId: string): Promise<{ session: S
   return row === undefined ? null : { session: sessionSchema.parse(row.session), row: runOf(row) };
 }
 
-/** The sessions of a partition whose strategies see candles. */
-export async function readFedSessions(sql: Sql, partition: number): Promise<Session[]> {
-  const rows = await sql<{ session: unknown }[]>`
-    select session from reference.sessions where partition = ${partition} and state in ${sql(FED_STATES)} order by id`;
-  return rows.map(({ session }) => sessionSchema.parse(session));
-}
-
 /** Begins a run where there is no such run yet; what is held, the pending signal and the number of signals go on. */
 export async function beginRun(tx: Tx, session: Session, atMs: number): Promise<void> {
   await tx.sql`
@@ -80,6 +70,11 @@ export async function beginRun(tx: Tx, session: Session, atMs: number): Promise<
 /** Forgets a session that was deleted. */
 export async function forgetRun(tx: Tx, sessionId: string): Promise<void> {
   await tx.sql`delete from strategy_executor.runs where session_id = ${sessionId}`;
+}
+
+/** From here on the transaction waits for a lock so long at most. Not to be waited for. */
+export function limitLockWait({ sql }: Tx, waitMs: number): void {
+  void sql`select set_config('lock_timeout', ${String(waitMs)}, true)`.execute();
 }
 
 export interface Advance {
@@ -97,9 +92,9 @@ export interface Advance {
 }
 
 /**
- * Moves the cursor on, with all that the strategy remembers after it, and with the session locked. Not to be waited for: it
- * travels with the commit, and its failure is the transaction's. CONFLICT (transient): the session is not in this state and
- * run any more, or the cursor did not stand at `fromN`.
+ * Moves the cursor on, with all that the strategy remembers after it, and locks the session. Not to be waited for: it
+ * travels with the commit, and where it fails the transaction fails. CONFLICT (transient): the session is not in this state
+ * and run any more, or the cursor was not at `fromN`.
  */
 export function advanceRun({ sql }: Tx, to: Advance): void {
   const { id, state, run } = to.session;
@@ -109,8 +104,8 @@ export function advanceRun({ sql }: Tx, to: Advance): void {
 }
 
 /**
- * Moves the cursors of many runs on, as `advanceRun` does for one. Gives the sessions whose runs were moved: those that have
- * changed, or whose rows someone holds, are left out rather than waited for.
+ * Moves the cursors of many runs on, as `advanceRun` does for one. Gives the sessions whose cursors were moved. Left out are
+ * those that have changed, and those whose rows someone holds: nobody waits for them.
  */
 export async function advanceRuns({ sql }: Tx, all: readonly Advance[]): Promise<ReadonlySet<string>> {
   const rows = all.map(({ session: { id, state, run }, ...to }) => ({ id, state, run, ...to }));
@@ -161,11 +156,8 @@ export async function lockHoldings(
 ): Promise<{ held: Map<string, Holding>; assets: ReadonlyMap<string, Assets> }> {
   type Row = Pick<StoredRow, "held" | "pending_signal" | "ended_orders"> & { session_id: string };
   // The assets stand in each row: a statement of their own would cost more than they are long.
-  const rows = await sql<(Row & { assets: Record<string, Assets> | null })[]>`
-    select session_id, held, pending_signal, ended_orders, (
-      select jsonb_object_agg(id, jsonb_build_object('id', id, 'base', instrument -> 'base', 'quote', instrument -> 'quote'))
-      from reference.instruments where id = any(${[...instrumentIds]}::text[])
-    ) as assets
+  const rows = await sql<(Row & { assets: AssetsJson })[]>`
+    select session_id, held, pending_signal, ended_orders, ${assetsSql(sql, instrumentIds)} as assets
     from strategy_executor.runs
     where session_id = any(${[...sessionIds]}::text[]) order by session_id for update`;
   const held = new Map(rows.map((row) => [row.session_id, holdingOf(row)]));
@@ -184,12 +176,6 @@ export function writeHoldings({ sql }: Tx, holdings: ReadonlyMap<string, Holding
       ${all.map(({ endedOrders }) => `{${endedOrders.join(",")}}`)}::text[]
     ) as h (session_id, held, pending_signal, ended_orders)
     where r.session_id = h.session_id`.execute();
-}
-
-/** An instrument as market-data keeps it. Null: not known yet. */
-export async function readInstrument(sql: Sql, id: string): Promise<Instrument | null> {
-  const rows = await sql<{ instrument: unknown }[]>`select instrument from reference.instruments where id = ${id}`;
-  return rows[0] === undefined ? null : instrumentSchema.parse(rows[0].instrument);
 }
 
 export interface ShardRow {
@@ -218,12 +204,12 @@ export interface RunListing {
   strategyVersion: string;
 }
 
-/** The runs of sessions whose strategies see candles. */
+/** The runs of the sessions at work. */
 export async function listRuns(sql: Sql): Promise<RunListing[]> {
   return await sql<RunListing[]>`
     select r.session_id as "sessionId", r.partition, r.run, r.phase, s.state, r.candle_n as "candleN",
       r.pending_signal is not null as busy, s.session ->> 'strategy' as strategy,
       s.session ->> 'strategyVersion' as "strategyVersion"
     from strategy_executor.runs r join reference.sessions s on s.id = r.session_id
-    where s.state in ${sql(FED_STATES)} order by r.session_id`;
+    where s.state = any(${[...AT_WORK]}) order by r.session_id`;
 }

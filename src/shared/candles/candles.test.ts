@@ -5,7 +5,6 @@ import { decimal, plain } from "#shared/domain/decimal.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { addTrade, type TradedCandle } from "./aggregate.ts";
-import { linkOf } from "./chain.ts";
 import { columnsOf, exactFloat } from "./columns.ts";
 import { tradeIdAfter, tradeLinkOf } from "./trade-ids.ts";
 
@@ -78,21 +77,6 @@ describe("addTrade", () => {
         return volume.eq(total);
       }),
     );
-  });
-});
-
-describe("linkOf", () => {
-  const cases: [string, number | null, number, number | null, string][] = [
-    ["the venue's first bar opens an empty series", null, 100, null, "next"],
-    ["a later bar on an empty series leaves a hole", null, 200, 100, "hole"],
-    ["the bar after the head is next, whatever the calendar", 100, 900, 100, "next"],
-    ["the head again is a duplicate", 100, 100, 50, "duplicate"],
-    ["an older bar is a duplicate", 100, 50, null, "duplicate"],
-    ["a bar whose forerunner is unknown leaves a hole", 100, 300, 200, "hole"],
-    ["a later bar that names none before it leaves a hole", 100, 300, null, "hole"],
-  ];
-  test.each(cases)("%s", (_name, head, openAtMs, prevOpenAtMs, link) => {
-    expect(linkOf(head, { openAtMs, prevOpenAtMs })).toBe(link as "next");
   });
 });
 

@@ -15,7 +15,7 @@ interface Sleeper {
 
 /** Lets what has just been woken run as far as it can without I/O, so that it may go to sleep again in time. */
 async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+  for (let tick = 0; tick < 20; tick += 1) await Promise.resolve();
 }
 
 /** A hand-moved clock that begins at `startMs` (UTC epoch milliseconds). */

@@ -5,22 +5,22 @@ export interface CallLimitOptions {
   service: string;
   /** So many calls run at once. */
   atOnce: number;
-  /** So many more wait for their turn; what comes then is refused. */
+  /** So many more wait; what comes then is refused. */
   inLine: number;
 }
 
-/** Lets so many calls of one kind run at once, first come first served. */
+/** A semaphore with a bounded line: so many calls of one kind run at once, first come first served. */
 export class CallLimit {
   #running = 0;
   readonly #line = new Set<() => void>();
 
   constructor(private readonly options: CallLimitOptions) {}
 
-  /** Runs a call when it is its turn. SERVICE_UNAVAILABLE (transient): the line is full. Throws the signal's reason where it aborts before. */
+  /** Runs a call once there is a place for it. SERVICE_UNAVAILABLE (transient): the line is full. Throws the signal's reason where it aborts before. */
   async run<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T> {
     signal.throwIfAborted();
     if (this.#running < this.options.atOnce) this.#running += 1;
-    else await this.#turn(signal);
+    else await this.#placeFreed(signal);
     try {
       return await call();
     } finally {
@@ -34,21 +34,21 @@ export class CallLimit {
   }
 
   /** Resolves when a call that ends has given its place to this one. */
-  async #turn(signal: AbortSignal): Promise<void> {
+  async #placeFreed(signal: AbortSignal): Promise<void> {
     const { service, inLine } = this.options;
     if (this.#line.size >= inLine) {
       const text = `The service ${service} is asked too much: ${inLine} requests wait for it already.`;
       throw new AppError("SERVICE_UNAVAILABLE", "transient", text, { details: { service } });
     }
-    const turn = Promise.withResolvers<void>();
+    const freed = Promise.withResolvers<void>();
     const leave = (): void => {
-      this.#line.delete(turn.resolve);
-      turn.reject(signal.reason);
+      this.#line.delete(freed.resolve);
+      freed.reject(signal.reason);
     };
-    this.#line.add(turn.resolve);
+    this.#line.add(freed.resolve);
     signal.addEventListener("abort", leave, { once: true });
     try {
-      await turn.promise;
+      await freed.promise;
     } finally {
       signal.removeEventListener("abort", leave);
     }

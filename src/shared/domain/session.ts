@@ -34,6 +34,12 @@ export const SESSION_TRANSITIONS: Readonly<Record<SessionState, readonly Session
   DELETED: [],
 };
 
+/**
+ * States in which a session is at work: its feeds are followed, its strategy is shown candles, and what it lacks is told. Of
+ * one that is FAULTED nobody looks at these; its next start says what is missing.
+ */
+export const AT_WORK: readonly SessionState[] = ["STARTING", "RUNNING", "PAUSED", "STOPPING"];
+
 const sizingMethod = <Name extends string>(name: Name) =>
   z.literal(name).describe("percent-of-equity: a share of what the session is worth. fixed-size: always the same");
 

@@ -7,7 +7,7 @@ export interface JsonClientOptions {
   /** Name of the service that is asked, for messages. */
   service: string;
   place: ServicePlace;
-  /** How long an answer may take with the wait for its turn, in milliseconds. */
+  /** How long an answer may take, the wait before it is asked for included, in milliseconds. */
   timeoutMs: number;
 }
 
@@ -19,7 +19,7 @@ export interface ServicePlace {
   send: (request: Request) => Promise<Response>;
 }
 
-/** Requests to one service that are under way at once, and that wait for their turn: all of a process' services together stay below the 256 that Bun lets out. */
+/** Requests to one service that are under way at once, and that wait: all of a process' services together stay below the 256 that Bun lets out. */
 const AT_ONCE = 32;
 const IN_LINE = 2_000;
 

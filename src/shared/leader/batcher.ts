@@ -1,5 +1,5 @@
 /**
- * Asks for many keys at once: what is asked in one turn of the event loop's microtasks becomes one call of `ask`, which
+ * Asks for many keys at once: what is asked in one tick of the event loop becomes one call of `ask`, which
  * resolves with those of the keys that hold.
  */
 export function createBatcher(ask: (keys: readonly string[]) => Promise<ReadonlySet<string>>) {

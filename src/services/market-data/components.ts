@@ -1,11 +1,11 @@
 import type { Logger } from "pino";
-import { Turns } from "#shared/concurrency/turns.ts";
+import { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
 import type { SeriesHead } from "#shared/http/clients.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { CandlePages } from "./candle-pages.ts";
 import { CandleWriter } from "./candle-writer.ts";
 import { ensureSeries, type SeriesRequest } from "./ensure-series.ts";
-import { Instruments } from "./instruments.ts";
+import { InstrumentTable } from "./instrument-table.ts";
 import { TradeKeeper } from "./keep-trades.ts";
 import { KeptSeries } from "./kept-series.ts";
 import type { MarketDataSettings } from "./settings.ts";
@@ -13,37 +13,38 @@ import { Store } from "./store.ts";
 import { createTeller, type Teller } from "./tell-trouble.ts";
 
 /** What the service is made of, wired up. Nothing of it runs by itself. */
-export interface Parts {
+export interface Components {
   store: Store;
   kept: KeptSeries;
-  turns: Turns;
+  /** By instrument: who reads history or stores candles of it holds it. */
+  lock: KeyedLock;
   writer: CandleWriter;
   trades: TradeKeeper;
   teller: Teller;
-  instruments: Instruments;
+  instruments: InstrumentTable;
   pages: CandlePages;
   ensure: (request: SeriesRequest) => Promise<SeriesHead>;
 }
 
-/** Makes the parts from ports and settings. */
-export function createParts(deps: Deps, settings: MarketDataSettings, log: Logger): Parts {
+/** Makes them from ports and settings. */
+export function createComponents(deps: Deps, settings: MarketDataSettings, log: Logger): Components {
   const { clock } = deps;
   const { dataCollect } = deps.clients;
   const store = new Store(deps.db);
   const kept = new KeptSeries(store, clock, log);
-  const turns = new Turns();
+  const lock = new KeyedLock();
   const writer = new CandleWriter({ deps, store, kept, dataCollect, log });
   const teller = createTeller(deps, log);
   const incarnation = rememberOnce(() => store.incarnation());
   const cached = { cache: deps.cache, cacheMs: settings.R3_MARKET_DATA_CACHE_MS, incarnation };
-  const instruments = new Instruments({ db: deps.db, clock, log, dataCollect });
+  const instruments = new InstrumentTable({ db: deps.db, store, clock, log, dataCollect });
   const ensuring = {
     store,
     kept,
     writer,
     instruments,
     dataCollect,
-    turns,
+    lock,
     clock,
     partitionOf: (id: string) => deps.bus.partitionOf(id),
     leastHistory: settings.R3_MARKET_DATA_LEAST_HISTORY,
@@ -51,7 +52,7 @@ export function createParts(deps: Deps, settings: MarketDataSettings, log: Logge
   return {
     store,
     kept,
-    turns,
+    lock,
     writer,
     teller,
     instruments,
@@ -59,7 +60,7 @@ export function createParts(deps: Deps, settings: MarketDataSettings, log: Logge
       kept,
       writer,
       dataCollect,
-      turns,
+      lock,
       clock,
       log,
       graceMs: settings.R3_MARKET_DATA_LATE_TRADES_MS,

@@ -11,8 +11,8 @@ interface VenueList {
   byId: ReadonlyMap<string, Instrument>;
 }
 
-/** The instruments of each venue, kept in memory for `maxAgeMs`. Failures of the venue are passed on; nothing of them is kept. */
-export class Instruments {
+/** Each venue's own list of its instruments, kept in memory for `maxAgeMs`. Failures of the venue are passed on; nothing of them is kept. */
+export class VenueLists {
   readonly #exchanges: Exchanges;
   readonly #clock: Clock;
   readonly #maxAgeMs: number;
