@@ -11,7 +11,7 @@ import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import { type Order, orderSchema } from "#shared/domain/order.ts";
 
 /** When the sessions of a crowd signal, as bench/strategies/on-close.ts has it. */
-export type Turns = "never" | "at-minutes" | "in-bursts-too";
+export type Flips = "never" | "at-minutes" | "in-bursts-too";
 
 /** An engine for many sessions on one synthetic market of bars of a second. */
 export interface Crowd {
@@ -20,7 +20,7 @@ export interface Crowd {
   programs: readonly string[];
   sql: postgres.Sql;
   /** Creates so many sessions and starts them, all at once. Answers their ids. */
-  add(count: number, turns: Turns): Promise<string[]>;
+  add(count: number, flips: Flips): Promise<string[]>;
   /** Waits until all of these run; answers how long that took. Throws a Trouble after `withinMs`. */
   untilRunning(ids: readonly string[], withinMs: number): Promise<number>;
   /** When each session made its first signal of those in [fromMs, untilMs), in milliseconds since 1970. */
@@ -58,16 +58,16 @@ function crowdMarket(): PaperMarket {
 }
 
 /** Who does not burst only signals, if at all: its orders would be too small for the venue, and are denied. */
-function sessionOf(name: string, turns: Turns) {
+function sessionOf(name: string, flips: Flips) {
   return {
     name,
     strategy: "on-close",
-    params: { turns },
+    params: { flips },
     instrumentIds: [`BTC/USDT.${MARKET}`],
     timeFrame: "1s",
     accountId: MARKET,
     capital: CAPITAL,
-    riskPolicy: { sizing: { method: "fixed-size", size: turns === "in-bursts-too" ? "0.01" : "0.0001" } },
+    riskPolicy: { sizing: { method: "fixed-size", size: flips === "in-bursts-too" ? "0.01" : "0.0001" } },
     stopPolicy: "keep",
   };
 }
@@ -138,8 +138,8 @@ export async function startCrowd(
   const patience = new AbortController().signal;
   let made = 0;
 
-  async function addOne(name: string, turns: Turns): Promise<string> {
-    const created = await postJson(base, sessionOf(name, turns), { idempotencyKey: name });
+  async function addOne(name: string, flips: Flips): Promise<string> {
+    const created = await postJson(base, sessionOf(name, flips), { idempotencyKey: name });
     const { id } = z.object({ id: z.string() }).parse(created.body);
     await postJson(`${base}/${id}/start`, {}, { idempotencyKey: `${name} start` });
     return id;
@@ -149,9 +149,9 @@ export async function startCrowd(
     urls,
     programs,
     sql,
-    add(count, turns) {
+    add(count, flips) {
       const names = Array.from({ length: count }, () => `session ${(made += 1)}`);
-      return Promise.all(names.map((name) => limit.run(patience, () => addOne(name, turns))));
+      return Promise.all(names.map((name) => limit.run(patience, () => addOne(name, flips))));
     },
     ...readsOf(sql),
     close: () => sql.end(),

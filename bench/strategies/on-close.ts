@@ -11,15 +11,15 @@ export const onClose = defineStrategy({
   name: "on-close",
   version: "1.0.0",
   description: "Long and flat in turn at certain closes, once at each. For measurements, not for money.",
-  params: z.strictObject({ turns: z.enum(["never", "at-minutes", "in-bursts-too"]) }),
+  params: z.strictObject({ flips: z.enum(["never", "at-minutes", "in-bursts-too"]) }),
   warmupBars: () => 10,
   forming: false,
-  create: ({ turns }) => ({
+  create: ({ flips }) => ({
     onBar({ closeAtMs }, context) {
       const at = closeAtMs % CYCLE_MS;
-      const isTurn = turns !== "never" && (at === 0 || (turns === "in-bursts-too" && at === BURST_AT_MS));
+      const isFlip = flips !== "never" && (at === 0 || (flips === "in-bursts-too" && at === BURST_AT_MS));
       // A wish stands until it is taken back: one that was denied is not made again at each bar.
-      if ((context.position === "flat") === isTurn) context.wantLong();
+      if ((context.position === "flat") === isFlip) context.wantLong();
       else context.wantFlat();
     },
     snapshot: () => null,

@@ -61,7 +61,7 @@ export class Publisher {
     }
   }
 
-  /** Everything that is published in one turn of the event loop goes in one pipeline. */
+  /** Everything that is published in one tick of the event loop goes in one pipeline. */
   publishVolatile(events: readonly OutgoingEvent[]): Promise<void> {
     if (events.length === 0) return Promise.resolve();
     const entries = events.map((event): VolatilePush => {

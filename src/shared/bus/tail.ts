@@ -49,7 +49,7 @@ export class Tail implements Running {
     while (!signal.aborted) {
       try {
         await this.begin();
-        await this.turn();
+        await this.readOnce();
         this.pause.reset();
       } catch (error) {
         const fields = { topic: this.options.topic.name, error: messageOf(error) };
@@ -78,7 +78,7 @@ export class Tail implements Running {
     this.begun.resolve();
   }
 
-  private async turn(): Promise<void> {
+  private async readOnce(): Promise<void> {
     const deliveries = (await this.reader?.read(READ_COUNT)) ?? [];
     for (const [part, own] of Map.groupBy(deliveries, (delivery) => delivery.part)) {
       if (this.isDurable) await this.takeDurable(part, own);
