@@ -1,4 +1,5 @@
 import type { Db } from "#shared/db/db.ts";
+import { readInstrument, readInstrumentBySymbol } from "#shared/db/reference-rows.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 
@@ -15,10 +16,6 @@ export interface KnownInstruments {
   learn(instrument: Instrument): void;
 }
 
-interface InstrumentRow {
-  instrument: Instrument;
-}
-
 export function createKnownInstruments(db: Db): KnownInstruments {
   const known = new Map<string, Instrument>();
   const named = new Map<string, Instrument>();
@@ -29,8 +26,8 @@ export function createKnownInstruments(db: Db): KnownInstruments {
   return {
     async byId(id) {
       if (!known.has(id)) {
-        const rows = await db.sql<InstrumentRow[]>`select instrument from reference.instruments where id = ${id}`;
-        for (const { instrument } of rows) learn(instrument);
+        const read = await readInstrument(db.sql, id);
+        if (read !== null) learn(read);
       }
       const instrument = known.get(id);
       if (instrument !== undefined) return instrument;
@@ -39,10 +36,8 @@ export function createKnownInstruments(db: Db): KnownInstruments {
     async bySymbol(venue, venueSymbol) {
       const name = `${venue} ${venueSymbol}`;
       if (!named.has(name)) {
-        const rows = await db.sql<InstrumentRow[]>`
-          select instrument from reference.instruments
-          where venue = ${venue} and instrument ->> 'venueSymbol' = ${venueSymbol}`;
-        for (const { instrument } of rows) learn(instrument);
+        const read = await readInstrumentBySymbol(db.sql, venue, venueSymbol);
+        if (read !== null) learn(read);
       }
       return named.get(name) ?? null;
     },

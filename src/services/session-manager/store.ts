@@ -1,6 +1,6 @@
 import type { Db, Sql, Tx } from "#shared/db/db.ts";
-import { readSessionsAtWork } from "#shared/db/reference-rows.ts";
-import { type Session, sessionSchema } from "#shared/domain/session.ts";
+import { readSessions } from "#shared/db/reference-rows.ts";
+import { AT_WORK, type Session, sessionSchema } from "#shared/domain/session.ts";
 import type { Denials, SessionView } from "./contract.ts";
 import { NOTHING_REACHED, type Readiness } from "./report-rules.ts";
 
@@ -56,7 +56,7 @@ export function createStore(db: Db): Store {
         order by s.created_at_ms, s.id limit ${limit}`;
       return rows.map(viewOf);
     },
-    atWork: () => readSessionsAtWork(db.sql),
+    atWork: () => readSessions(db.sql, { states: AT_WORK }),
     async lock(tx, id) {
       const rows = await tx.sql<SessionRow[]>`
         select session from reference.sessions where id = ${id} and state <> 'DELETED' for update`;

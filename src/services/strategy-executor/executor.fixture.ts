@@ -4,11 +4,11 @@ import type { Clock } from "#shared/clock/clock.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
-import { readSessionsAtWork } from "#shared/db/reference-rows.ts";
+import { readSessions } from "#shared/db/reference-rows.ts";
 import type { TestDatabase } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { sessionOf } from "#shared/domain/domain.fixture.ts";
-import type { Session } from "#shared/domain/session.ts";
+import { AT_WORK, type Session } from "#shared/domain/session.ts";
 import type { Signal } from "#shared/domain/signal.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { MarketDataClient } from "#shared/http/clients.ts";
@@ -221,7 +221,7 @@ function watched({ database: { db }, committing }: World): Db {
 
 /** What the events of the sessions have come to before. */
 async function beginRuns({ database: { db }, held }: World): Promise<void> {
-  const sessions = await readSessionsAtWork(db.sql, PARTITION);
+  const sessions = await readSessions(db.sql, { states: AT_WORK, partition: PARTITION });
   await db.transaction(async (tx) => {
     for (const session of sessions) if (held?.has(session.id) !== true) await beginRun(tx, session, 1);
   });

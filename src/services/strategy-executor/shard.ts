@@ -1,5 +1,5 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
-import { readSessionsAtWork } from "#shared/db/reference-rows.ts";
+import { readSessions } from "#shared/db/reference-rows.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { AT_WORK, type Session } from "#shared/domain/session.ts";
 import type { Holding } from "./holding.ts";
@@ -18,7 +18,7 @@ export class Shard {
 
   /** Takes up each session at work, from its row. One without a row begins with its event. */
   async open(): Promise<void> {
-    const sessions = await readSessionsAtWork(this.place.deps.db.sql, this.unit.partition);
+    const sessions = await readSessions(this.place.deps.db.sql, { states: AT_WORK, partition: this.unit.partition });
     for (const session of sessions) this.applySession(session);
   }
 

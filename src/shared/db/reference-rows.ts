@@ -1,6 +1,6 @@
 import type { Assets } from "#shared/accounting/book.ts";
 import { type Instrument, instrumentSchema } from "#shared/domain/instrument.ts";
-import { AT_WORK, type Session, sessionSchema } from "#shared/domain/session.ts";
+import { AT_WORK, type Session, type SessionState, sessionSchema } from "#shared/domain/session.ts";
 import type { Sql } from "./db.ts";
 
 // What services read of the schema `reference`. Its writers are market-data (instruments), session-manager (sessions) and
@@ -14,6 +14,14 @@ interface InstrumentRow {
 /** An instrument as market-data keeps it. Null: not known yet. */
 export async function readInstrument(sql: Sql, id: string): Promise<Instrument | null> {
   const [row] = await sql<InstrumentRow[]>`select instrument from reference.instruments where id = ${id}`;
+  return row === undefined ? null : instrumentSchema.parse(row.instrument);
+}
+
+/** The instrument that a venue calls so. Null: not known. */
+export async function readInstrumentBySymbol(sql: Sql, venue: string, venueSymbol: string): Promise<Instrument | null> {
+  const [row] = await sql<InstrumentRow[]>`
+    select instrument from reference.instruments
+    where venue = ${venue} and instrument ->> 'venueSymbol' = ${venueSymbol}`;
   return row === undefined ? null : instrumentSchema.parse(row.instrument);
 }
 
@@ -40,11 +48,20 @@ export function assetsSql(sql: Sql, instrumentIds: readonly string[]) {
   )`;
 }
 
-/** The sessions at work, by their ids; those of one partition where it is given. */
-export async function readSessionsAtWork(sql: Sql, partition?: number): Promise<Session[]> {
+/** A session as it is now, also one that is deleted. Null: there is none. */
+export async function readSession(sql: Sql, id: string): Promise<Session | null> {
+  const [row] = await sql<{ session: unknown }[]>`select session from reference.sessions where id = ${id}`;
+  return row === undefined ? null : sessionSchema.parse(row.session);
+}
+
+/** The sessions in these states, by their ids; those of one partition where it is given. */
+export async function readSessions(
+  sql: Sql,
+  { states, partition }: { states: readonly SessionState[]; partition?: number },
+): Promise<Session[]> {
   const rows = await sql<{ session: unknown }[]>`
     select session from reference.sessions
-    where state = any(${[...AT_WORK]}) ${partition === undefined ? sql`` : sql`and partition = ${partition}`}
+    where state = any(${[...states]}) ${partition === undefined ? sql`` : sql`and partition = ${partition}`}
     order by id`;
   return rows.map(({ session }) => sessionSchema.parse(session));
 }

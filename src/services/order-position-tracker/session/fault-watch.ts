@@ -4,8 +4,8 @@ import type { TrackerContext } from "#services/order-position-tracker/context.ts
 import { lockBalances } from "#services/order-position-tracker/money/money-store.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
 import type { Tx } from "#shared/db/db.ts";
-import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { reportFaulted } from "#shared/session-health/report-faulted.ts";
 import { closableHoldings } from "./holdings.ts";
 import { holdState, readRun, readUntoldFaults, type WatchedSession } from "./session-store.ts";
 
@@ -59,8 +59,7 @@ export async function reportFault(
 ): Promise<void> {
   const run = await readRun(tx, sessionId);
   if (run === null) return;
-  const report = { sessionId, run, atMs: clock.nowMs(), reason };
-  bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.faulted", report)]);
+  reportFaulted(tx, bus, { session: { id: sessionId, run }, reason, atMs: clock.nowMs() });
 }
 
 /**

@@ -4,6 +4,7 @@ import type { TrackerContext } from "#services/order-position-tracker/context.ts
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { createManualClock } from "#shared/clock/manual.ts";
 import { createMemoryDb } from "#shared/db/memory.ts";
+import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { createSessionFollower } from "./follow-sessions.ts";
@@ -44,7 +45,7 @@ describe("a session follower", () => {
 });
 
 test("a stop that waits for long is looked at ever more rarely", async () => {
-  const session = { id: "a", state: "STOPPING", stopPolicy: "keep", run: 1 } as Session;
+  const session = sessionOf({ state: "STOPPING", stopPolicy: "keep" });
   let looks = 0;
   const deps = {
     exchanges: NO_BANS,
@@ -77,7 +78,7 @@ test("a stop that waits for long is looked at ever more rarely", async () => {
 describe("a session that can not be started", () => {
   let failure: unknown;
   let series: object | null = {};
-  const session = { id: "a", state: "STARTING", run: 1, instrumentIds: ["X/Y.paper"], accountId: "demo" } as Session;
+  const session = sessionOf({ state: "STARTING" });
 
   function begin() {
     const clock = createManualClock();
@@ -107,7 +108,7 @@ describe("a session that can not be started", () => {
     const { clock, lines, reports, giveUp } = begin();
     await clock.advance(60_000);
     expect(lines.map(({ failures }) => failures)).toEqual([1, 2, 4, 8, 16]);
-    const report = { sessionId: "a", run: 1, until: "reconciled" };
+    const report = { sessionId: session.id, run: 1, until: "reconciled" };
     expect(reports).toEqual([{ ...report, atMs: 0, reason: "The venue has no such bars." }]);
     failure = new TypeError("x is not a function");
     await clock.advance(5_000);
@@ -132,18 +133,18 @@ describe("a session that can not be started", () => {
     const { clock, lines, row, follower, unit } = begin();
     await clock.advance(10_000);
     const before = lines.length;
-    follower.look({ ...session, version: 2, stateReason: "The venue is away." } as Session, unit);
+    follower.look({ ...session, version: 2, stateReason: "The venue is away." }, unit);
     await clock.advance(0);
     expect(lines.length).toBe(before);
     row.session = { ...session, state: "STOPPED" };
-    follower.look({ ...session, state: "STOPPING" } as Session, unit);
+    follower.look({ ...session, state: "STOPPING" }, unit);
     await follower.drained(unit);
     expect(clock.sleeping).toBe(0);
   });
 });
 
 test("a stop that waits for the end of a ban says so, once", async () => {
-  const session = { id: "a", state: "STOPPING", stopPolicy: "flatten", run: 1, accountId: "main" } as Session;
+  const session = sessionOf({ state: "STOPPING", stopPolicy: "flatten" });
   const reports: { until: string; reason: string }[] = [];
   const deps = {
     exchanges: { orderBanUntilMs: () => 60_000 },

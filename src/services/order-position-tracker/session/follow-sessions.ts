@@ -9,12 +9,14 @@ import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import { SharedRuns } from "#shared/concurrency/shared-runs.ts";
 import type { Tx } from "#shared/db/db.ts";
+import { readSession, readSessions } from "#shared/db/reference-rows.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Session, SessionState } from "#shared/domain/session.ts";
 import { AppError, hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
+import { reportFaulted } from "#shared/session-health/report-faulted.ts";
 import { createFailureRow } from "#shared/telemetry/failure-row.ts";
-import { beginEquity, readOnTheirWay, readSession } from "./session-store.ts";
+import { beginEquity } from "./session-store.ts";
 import { stopSession } from "./stop-session.ts";
 
 const BACKOFF: Backoff = { firstMs: 200, longestMs: 5_000 };
@@ -38,6 +40,11 @@ export interface SessionFollower {
  */
 async function hasSeries({ deps }: TrackerContext, { instrumentIds, timeFrame }: Session): Promise<boolean> {
   return (await deps.clients.marketData.series({ instrumentId: instrumentIds[0] ?? "", timeFrame })) !== null;
+}
+
+/** The sessions of a partition that start or stop: both states end by what is done here. */
+function onTheirWay({ deps }: TrackerContext, { partition }: OwnedUnit): Promise<Session[]> {
+  return readSessions(deps.db.sql, { states: ["STARTING", "STOPPING"], partition });
 }
 
 /** What an account has of an asset at its venue, and what executions had taken of it by the books before that was read. */
@@ -96,7 +103,7 @@ async function start(
     const reason = await payIn(tx, context, { session, asset: instrument.quote, reading });
     if (reason !== null) {
       if (reason !== short) return reason;
-      deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.faulted", { ...run, reason })]);
+      reportFaulted(tx, deps.bus, { session, reason, atMs: run.atMs });
       return null;
     }
     // Not waited for: it travels with the commit.
@@ -209,7 +216,7 @@ export function createSessionFollower(context: TrackerContext): SessionFollower 
       let session: Session | null = null;
       let pauseMs = BACKOFF.firstMs;
       try {
-        session = await readSession(deps.db, id);
+        session = await readSession(deps.db.sql, id);
         if (session?.state === "STARTING" && (await hasSeries(context, session))) {
           short = await start(context, starts, { session, unit, short });
           if (short === null) return;
@@ -256,7 +263,7 @@ export function createSessionFollower(context: TrackerContext): SessionFollower 
   return {
     look,
     async lookAll(unit) {
-      for (const session of await readOnTheirWay(deps.db, unit.partition)) look(session, unit);
+      for (const session of await onTheirWay(context, unit)) look(session, unit);
     },
     async drained({ partition }) {
       const here = [...underWay.values()].filter(({ unit }) => unit.partition === partition);

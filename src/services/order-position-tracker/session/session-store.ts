@@ -3,20 +3,6 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Order } from "#shared/domain/order.ts";
 import type { Session, SessionState } from "#shared/domain/session.ts";
 
-/** A session as it is now. Null: there is none. */
-export async function readSession({ sql }: { sql: Sql }, id: string): Promise<Session | null> {
-  const rows = await sql<{ session: Session }[]>`select session from reference.sessions where id = ${id}`;
-  return rows[0]?.session ?? null;
-}
-
-/** The sessions of a partition that start or stop. */
-export async function readOnTheirWay({ sql }: { sql: Sql }, partition: number): Promise<Session[]> {
-  const rows = await sql<{ session: Session }[]>`
-    select session from reference.sessions
-    where partition = ${partition} and state in ('STARTING', 'STOPPING')`;
-  return rows.map(({ session }) => session);
-}
-
 /** The present run of a session. Null: it was never started, or there is none. */
 export async function readRun({ sql }: { sql: Sql }, sessionId: string): Promise<number | null> {
   const [session] = await sql<{ run: number }[]>`
