@@ -36,13 +36,30 @@ function lockfileFaults(): string | null {
 
 const LONGEST_FILE = 400;
 
+/** The TypeScript files below these folders. */
+function filesIn(...folders: string[]): string[] {
+  return folders
+    .flatMap((folder) =>
+      readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)),
+    )
+    .filter((name) => name.endsWith(".ts"));
+}
+
 /** No file is longer than a reader keeps in mind. */
 function lengthFaults(): string | null {
-  const files = CODE.flatMap((folder) =>
-    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)),
-  ).filter((name) => name.endsWith(".ts"));
+  const files = filesIn(...CODE);
   const long = files.filter((name) => readFileSync(join(ROOT, name), "utf8").split("\n").length > LONGEST_FILE + 1);
   return long.length === 0 ? null : `Files over ${LONGEST_FILE} lines: ${long.join(", ")}.`;
+}
+
+/** Where a service's statements may stand: in its stores, and in what only tests use. */
+const MAY_HOLD_SQL = /(?:\bstore|\.test|\.fixture)\.ts$/;
+
+/** What a service asks of the database is found in its stores. */
+function strayStatements(): string | null {
+  const files = filesIn("src/services").filter((name) => !MAY_HOLD_SQL.test(name));
+  const stray = files.filter((name) => /\bsql(?:<[^`]*>)?`/.test(readFileSync(join(ROOT, name), "utf8")));
+  return stray.length === 0 ? null : `SQL stands in stores (store.ts, ...-store.ts), not in ${stray.join(", ")}.`;
 }
 
 interface Check {
@@ -54,6 +71,7 @@ interface Check {
 const checks: readonly Check[] = [
   { what: "lockfile", run: lockfileFaults },
   { what: "length of files", run: lengthFaults },
+  { what: "SQL in stores", run: strayStatements },
   ...TOOLS.map(([what, command]) => ({ what, run: () => faultsOf(command) })),
 ];
 

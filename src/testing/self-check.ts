@@ -56,6 +56,14 @@ const FAULTS: readonly Fault[] = [
     mustSay: ["A driver is imported by its adapter alone.", "leader/leader.ts"],
   },
   {
+    name: "a statement outside of a store",
+    file: "src/services/risk-manager/decide-signal.ts",
+    plant: append("export const read = (sql: Sql) => sql`select 1`;"),
+    command: CHECK,
+    finder: "SQL stands in stores",
+    mustSay: ["risk-manager/decide-signal.ts"],
+  },
+  {
     name: "a promise that nobody waits for",
     file: "src/services/backtest/load-candles.ts",
     plant: append("Promise.resolve(1);"),
