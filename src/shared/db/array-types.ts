@@ -25,9 +25,9 @@ function literal(list: readonly (string | number | bigint | boolean | null)[]): 
 }
 
 /**
- * Arrays of one dimension, for the driver. It would ask the server for them on each new connection: a round trip more, and one
- * whose failure nobody can catch, so that a server that ends in that moment would end the process. `parsers`: by name, how an
- * element is read; text where there is none.
+ * Arrays of one dimension, for the driver. Without them it would ask the server on each new connection: a round trip more,
+ * and a failure that nobody can catch. A server that ends in that moment would end the process. `parsers`: how an element is
+ * read, by the name of its type; text where there is none.
  */
 export function arrayTypes(
   parsers: Readonly<Record<string, (text: string) => unknown>>,

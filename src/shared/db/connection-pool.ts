@@ -26,8 +26,8 @@ function away(text: string): AppError {
 }
 
 /**
- * Lends connections, each to one statement or transaction at a time: to who is urgent before all others, else first come first
- * served. Nobody waits past the deadline, and a connection that has failed is never lent again: a new one takes its place.
+ * Lends connections, each to one statement or transaction at a time: first to those who are urgent, then first come first
+ * served. Nobody waits past the deadline. A connection that has failed is never lent again: a new one takes its place.
  */
 export class ConnectionPool {
   /** The one used last is lent first: the fewer are used, the more of their statements are prepared. */

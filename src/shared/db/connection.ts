@@ -13,11 +13,9 @@ interface Place {
 }
 
 /**
- * One connection to Postgres, lent to one statement or transaction at a time and never again once it has failed.
- *
- * The driver's own pool is not used: after a restart of the server it may take a waiting reservation for the first statement
- * of a new connection and drop it, so that who waits for it waits for ever, and its places get fewer (3.4.9). A client of one
- * connection that is thrown away at the first failure has nothing to lose.
+ * One connection to Postgres, lent to one statement or transaction at a time and thrown away at its first failure. The
+ * driver's own pool (3.4.9) is not used: after a restart of the server it may take a waiting reservation for the first
+ * statement of a new connection and drop it. Who waits for that one then waits for ever, and the pool has a place less.
  */
 export class Connection {
   /** Its tag; each statement of it has the deadline of an answer. */
@@ -82,8 +80,8 @@ export class Connection {
   }
 
   /**
-   * As `destroy`, for one that the server has not failed: what runs on it is not wanted any more. The server sees that its
-   * client is gone, ends the statement and takes its transaction back.
+   * As `destroy`, for a connection that works but whose statement is not wanted any more. The server sees that its client is
+   * gone, ends the statement and takes its transaction back.
    */
   abandon(reason: unknown): void {
     this.#isAbandoned = true;

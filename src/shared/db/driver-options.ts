@@ -11,8 +11,8 @@ export interface DriverOptions {
 }
 
 /**
- * How often the server looks whether the client of a running statement is still there, in milliseconds: so long others wait for
- * what a transaction has locked that was given up.
+ * How often the server looks whether the client of a running statement is still there, in milliseconds. For so long others
+ * may wait for the locks of a transaction that was given up.
  */
 const CLIENT_CHECK_MS = 100;
 

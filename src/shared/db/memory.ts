@@ -3,7 +3,10 @@ import type { Db, Tx } from "./db.ts";
 
 const CHANGES = Symbol("changes that the commit makes");
 
-/** Has a change made when the transaction commits, before what waits for the commit; forgotten when it rolls back. */
+/**
+ * Makes a change when the transaction commits, before those who wait for the commit go on. It is forgotten when the
+ * transaction rolls back.
+ */
 export function changeAtCommit(tx: Tx, change: () => void): void {
   const changes = (tx.scope.get(CHANGES) as (() => void)[] | undefined) ?? [];
   tx.scope.set(CHANGES, changes);

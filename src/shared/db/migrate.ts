@@ -97,7 +97,10 @@ export async function migrate(url: string, sources: string = SOURCES): Promise<s
   }
 }
 
-/** Where the server refuses its first connection the driver's own pool makes another one behind our back, and keeps it. */
+/**
+ * Where the server refuses its first connection, the driver's own pool makes another one, which nobody knows of and nobody
+ * ends.
+ */
 async function refuseAway(url: string): Promise<void> {
   const db = createPostgresDb(url, { maxConnections: 1, applicationName: "r3edge-migrate" });
   try {

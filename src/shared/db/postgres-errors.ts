@@ -54,8 +54,8 @@ function codeOf(error: unknown): string {
 }
 
 /**
- * Turns what the driver throws into an AppError when it tells of the server's state: kind outage when it is away, kind
- * transient when trying again will do. Anything else (a constraint, a fault in the SQL) comes back as it is.
+ * Turns what the driver throws into an AppError where it tells of the server's state. Kind outage: the server is away. Kind
+ * transient: trying again will do. Anything else (a constraint, a fault in the SQL) comes back as it is.
  */
 export function databaseError(error: unknown): unknown {
   if (error instanceof AppError) return error;

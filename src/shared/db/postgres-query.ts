@@ -58,8 +58,8 @@ function hook(value: unknown, hooks: QueryHooks): unknown {
 }
 
 /**
- * Wraps the driver's tag so that every statement made with it passes the hooks. A statement is sent when it is first
- * awaited or executed, not when it is made: so the check happens then. `extra` replaces members of the tag.
+ * Wraps the driver's tag so that every statement made with it passes the hooks, when it is sent: a statement is sent when it
+ * is first awaited or executed, not when it is made. `extra` replaces members of the tag.
  */
 export function hookedSql<S extends postgres.Sql>(
   sql: S,

@@ -51,10 +51,9 @@ function transactionSql(connection: Connection, guard: Guard): postgres.Transact
 }
 
 /**
- * Runs a body in a transaction on one connection. BEGIN is sent together with the body's first statement and COMMIT together
- * with statements that the body did not wait for, so that a transaction costs no round trip of its own but the commit's. When
- * the connection ends, or leaves a statement unanswered for too long, the transaction fails at once and its body can send
- * nothing more.
+ * Runs a body in a transaction on one connection. BEGIN is sent with the body's first statement, and COMMIT with the
+ * statements that the body did not wait for: a transaction costs one round trip of its own. When the connection ends, or
+ * leaves a statement unanswered for too long, the transaction fails at once and its body can send nothing more.
  */
 export async function runTransaction<T>(
   pool: ConnectionPool,

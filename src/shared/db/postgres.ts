@@ -35,8 +35,8 @@ function optionsOf({ applicationName = "r3edge", timeoutMs = TIMEOUT_MS, idleTim
 }
 
 /**
- * The driver's own pool, for what is done once and by hand: migrations and databases made and dropped. Its statements may take
- * as long as they take, and who waits for a reservation while the server ends may wait for ever.
+ * The driver's own pool, for what is done once and by hand: migrations, and databases that are made and dropped. Its
+ * statements have no deadline; who waits for a reservation while the server ends may wait for ever.
  */
 export function createPool(url: string, options: PostgresOptions = {}): postgres.Sql {
   // Without it the driver drops a reservation that a new connection is made for (3.4.9).

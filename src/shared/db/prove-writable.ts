@@ -5,9 +5,9 @@ import type { Db } from "./db.ts";
 const LOCK_WAIT_MS = 900;
 
 /**
- * Commits a write that changes nothing: a message in the write-ahead log that nobody reads. A server that is read-only (a
- * standby, `default_transaction_read_only`), or that cannot write any more, answers a ping all the same; so does one on which
- * somebody has locked the tables that every service writes.
+ * Commits a write that changes nothing: a message in the write-ahead log that nobody reads, under a lock of the tables that
+ * every service writes. A ping does not tell these servers apart: one that is read-only (a standby,
+ * `default_transaction_read_only`), one that cannot write any more, and one on which somebody has locked those tables.
  *
  * @throws AppError DATABASE_UNAVAILABLE (outage)
  */
@@ -19,7 +19,7 @@ export async function proveWritable(db: Pick<Db, "transaction">): Promise<void> 
         void sql`
           lock table bus.log, bus.positions, leadership.epochs, queue.lanes, queue.tasks, reference.accounts, reference.sessions
           in row exclusive mode`.execute();
-        // Where transactions are read-only the update is refused, though it meets no row; the message makes a commit a real one.
+        // In a read-only transaction the update is refused, though it meets no row. The message makes the commit a real one.
         void sql`update reference.accounts set era = era where false`.execute();
         await sql`select pg_logical_emit_message(true, 'r3edge', '')`;
       },

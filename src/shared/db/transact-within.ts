@@ -12,9 +12,9 @@ export interface WithinOptions {
 }
 
 /**
- * Runs a body in a transaction for as long as it may take: past that the transaction is rolled back, what the body does late
- * is refused, and `overdue` is thrown. Where the server has ended the transaction before, the body's end is waited for all the
- * same, so that it never runs twice at once.
+ * Runs a body in a transaction for as long as it may take. Past that the transaction is rolled back, later statements of the
+ * body are refused, and `overdue` is thrown. Where the server has ended the transaction before, the body's end is waited for
+ * all the same: it never runs twice at once.
  */
 export async function transactWithin<T>(options: WithinOptions, body: (tx: Tx) => Promise<T>): Promise<T> {
   const { db, clock, deadlineMs, overdue } = options;

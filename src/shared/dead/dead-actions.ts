@@ -21,7 +21,7 @@ export async function listActions(sql: Sql, deadId: string): Promise<DeadAction[
     where dead_id = ${deadId} order by at_ms, id`;
 }
 
-/** What became of something that a person of this service decided about and that is neither parked nor dead any more. */
+/** What a person of this service decided last about something that is neither parked nor dead any more. */
 export async function findEnded(
   sql: Sql,
   service: string,

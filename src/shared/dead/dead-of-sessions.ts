@@ -11,7 +11,10 @@ interface Row {
   since_ms: number;
 }
 
-/** What is dead of sessions, by their ids: a session with it runs with something missing. Where it stands, its alert says. */
+/**
+ * What is dead of sessions, by their ids: such a session runs with something missing. Its alert says where the event or task
+ * is found.
+ */
 export async function deadOfSessions(sql: Sql): Promise<ReadonlyMap<string, Degradation>> {
   const rows = await sql<Row[]>`
     select key as session_id, id, group_name as place, parked_at_ms as since_ms,

@@ -4,8 +4,8 @@ import type { Db } from "#shared/db/db.ts";
 const BATCH = 1_000;
 
 /**
- * Deletes what persons did longer than `ageMs` ago, by the database's clock, about events and tasks that are over; gives the
- * rows of each batch. Of what is parked or not done yet all stays, however old.
+ * Deletes what persons decided longer than `ageMs` ago, by the database's clock, about events and tasks that are over.
+ * Decisions about what is parked or not done yet stay, however old. Gives the rows of each batch.
  */
 export async function* deleteOldActions({ sql }: Pick<Db, "sql">, ageMs: number): AsyncGenerator<number> {
   for (let rows = BATCH; rows === BATCH; ) {

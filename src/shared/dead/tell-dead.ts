@@ -13,7 +13,9 @@ type TellDeps = { bus: Pick<Bus, "publish">; clock: Pick<Clock, "nowMs"> };
 /** One alert a lane: what comes after the first dead one changes its text. */
 export type DeadAlert = Pick<Alert, "scope" | "kind">;
 
-/** Where the alert of a dead event stands. Those of the topic of alerts have one for all: an alert of an alert has no end. */
+/**
+ * The scope of a dead event's alert. Events of the topic of alerts share one: else each alert could make another one.
+ */
 export function eventAlert(group: string, topic: string, key: string): DeadAlert {
   const lane = topic === ALERTS.name ? topic : `${topic}/${key}`;
   return { scope: `events:${group}/${lane}`, kind: PROCESS_ALERTS.EVENT_DEAD };

@@ -35,8 +35,8 @@ export const SESSION_TRANSITIONS: Readonly<Record<SessionState, readonly Session
 };
 
 /**
- * States in which a session is at work: its feeds are followed, its strategy is shown candles, and what it lacks is told. Of
- * one that is FAULTED nobody looks at these; its next start says what is missing.
+ * States in which a session is at work: its feeds are followed, its strategy is shown candles, and it is told what it lacks.
+ * Nothing of that is done for one that is FAULTED; its next start says what is missing.
  */
 export const AT_WORK: readonly SessionState[] = ["STARTING", "RUNNING", "PAUSED", "STOPPING"];
 

@@ -7,9 +7,9 @@ type Routes = AnyElysia["routes"];
 type Given = Pick<Context, "request" | "route" | "set"> & { responseValue: unknown };
 
 /**
- * Writes the answer of a route as JSON. Elysia lets a Response pass as it is; all else it would check against the schema of
- * the answer and build anew, each time: types say already what a route answers, and tests check it (checkAnswer).
- * Undefined: there is nothing to write, or it is written already.
+ * Writes the answer of a route as JSON. Elysia would check each answer against its schema and build it anew; types say
+ * already what a route answers, and tests check it (checkAnswer). A Response passes Elysia as it is. Undefined: there is
+ * nothing to write, or it is written already.
  */
 export function writeAnswer({ responseValue, set }: Given): Response | undefined {
   const { status, body } = parted(responseValue, set.status);

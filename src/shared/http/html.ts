@@ -28,9 +28,9 @@ form textarea, pre { font: 0.9em ui-monospace, monospace; } pre { overflow-x: au
 `;
 
 /**
- * A page that needs nothing but itself: nothing from elsewhere, readable without a network and without a script. `body` is
- * HTML; `script`, where there is one, is the only one that the page runs, and reaches nothing but where the page is from. No other
- * page may show it in a frame.
+ * A page that needs nothing but itself: it can be read without a network and without a script. `body` is HTML. `script` is
+ * the only one that the page may run; it reaches only the server that the page is from. No other page may show this one in a
+ * frame.
  */
 export function pageOf(title: string, body: string, script?: string): Response {
   const hash = script === undefined ? null : new Bun.CryptoHasher("sha256").update(script).digest("base64");

@@ -52,7 +52,8 @@ export function createHttpApp(options: HttpAppOptions) {
   const startedAt = new WeakMap<Request, number>();
   const durations = durationsIn(options.registry);
   const refusals = new Map<string, FailureRow>();
-  // Bun's own limit answers without a body. Below, each body has to say its length, and HTTP lets none be longer than it says.
+  // Bun's own limit would answer without a body. Here each body has to say its length, and HTTP lets none be longer than
+  // that.
   const app = new Elysia({ serve: { maxRequestBodySize: Number.MAX_SAFE_INTEGER } })
     .onRequest(({ request, set }) => {
       startedAt.set(request, performance.now());
@@ -158,7 +159,10 @@ function health({ services, registry, pid }: HttpAppOptions) {
     );
 }
 
-/** The contract of all routes of the app, for programs and for people: pages of its own, since a viewer loads its script from elsewhere. */
+/**
+ * The contract of all routes of the app, for programs and for people. The pages are our own, since a viewer would load its
+ * script from elsewhere.
+ */
 function documents(app: AnyElysia, options: HttpAppOptions) {
   let made: OpenApiDocument | null = null;
   const document = () => (made ??= documentOf(app, options));

@@ -20,8 +20,8 @@ export class UnreadableBody extends Error {
 }
 
 /**
- * Reads a body's JSON. One that stands too deep or holds too much is refused before anything is made of it: what walks it
- * later (schemas, errors, fingerprints) goes as deep and as long as the sender likes, and nothing else is served meanwhile.
+ * Reads a body's JSON. One that is too deep or holds too much is refused before it is parsed. Else schemas, errors and
+ * fingerprints would walk all of it, and nothing else would be served meanwhile.
  *
  * @throws UnreadableBody, and INVALID_INPUT for texts that nothing can store
  */

@@ -15,11 +15,17 @@ export interface JsonClientOptions {
 export interface ServicePlace {
   /** Base URL of its process, without a slash at the end; asked for at each request. */
   baseUrl: () => string;
-  /** Over the network, or where it runs in this very process, by its routes: a process has few sockets, and a handler must not need one more. */
+  /**
+   * Over the network; where the service runs in this very process, straight to its routes: a process has few sockets, and a
+   * handler must not need one more.
+   */
   send: (request: Request) => Promise<Response>;
 }
 
-/** Requests to one service that are under way at once, and that wait: all of a process' services together stay below the 256 that Bun lets out. */
+/**
+ * Requests to one service that are under way at once, and those that wait. All services of a process together stay below the
+ * 256 that Bun lets out.
+ */
 const AT_ONCE = 32;
 const IN_LINE = 2_000;
 
@@ -30,7 +36,9 @@ export interface JsonRequest<Answer extends z.ZodType> {
   /** Undefined values are left out. */
   query?: Record<string, string | number | undefined>;
   body?: unknown;
-  /** Whoever asks the very same while it is under way gets the same answer. Not where it must be newer than the question. */
+  /**
+   * Who asks the same while it is under way shares its answer. Not for answers that have to be newer than the question.
+   */
   shared?: boolean;
   answer: Answer;
 }
@@ -117,8 +125,8 @@ async function bodyOf(service: string, answer: Response): Promise<unknown> {
 }
 
 /**
- * A refusal keeps its problem's code and words; what is the service's own trouble is SERVICE_UNAVAILABLE, with the words for
- * what it waits for itself.
+ * A refusal keeps its problem's code and words. What is the service's own trouble is SERVICE_UNAVAILABLE; so is what that
+ * service waits for itself, with its words.
  */
 async function refusal(service: string, answer: Response): Promise<AppError> {
   const isProblem = answer.headers.get("content-type")?.startsWith(PROBLEM_TYPE) ?? false;

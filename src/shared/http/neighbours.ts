@@ -47,9 +47,9 @@ function inBrackets(address: string): string {
 }
 
 /**
- * Refuses what a foreign web page makes a browser send, WebSockets as well; null: it may pass. A page that has its own name
- * point to this machine is known by the Host header, any other by Origin and Sec-Fetch-Site, which pages cannot write. What
- * is no browser sends neither and passes.
+ * Refuses what a foreign web page makes a browser send, WebSockets as well. Null: it may pass. Pages cannot write Host,
+ * Origin and Sec-Fetch-Site: the first shows a page whose own name points to this machine, the others show any other page.
+ * What is no browser sends no Origin and passes.
  */
 export function refuseForeign({ method, headers }: Request, { own, pages }: KnownHosts): Problem | null {
   const host = headers.get("host")?.toLowerCase() ?? null;

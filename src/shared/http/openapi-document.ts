@@ -51,8 +51,8 @@ const PROBLEM_RESPONSE = "#/components/responses/Problem";
 const JSON_TYPE = "application/json";
 
 /**
- * The contract of all routes of an app (OpenAPI 3.1). Elysia's plugin reads them; what it leaves out or cannot know is put
- * right here: bodies are JSON alone, each answer that is refused is problem details, and nothing refers to what is not there.
+ * The contract of all routes of an app (OpenAPI 3.1). Elysia's plugin reads the routes. What it leaves out or cannot know is
+ * added here: bodies are JSON alone, each refusal is problem details, and no reference leads nowhere.
  */
 export function documentOf(app: AnyElysia, { services, version }: DocumentOptions): OpenApiDocument {
   // WebSockets are no operations of OpenAPI.
@@ -102,8 +102,8 @@ function putRight(
 }
 
 /**
- * What may come of any request, wherever it goes: a host or an origin that is foreign, a body that is too large or says no
- * length (http-app); a field that is wrong, a type that is no JSON, an id that nothing can have, what is away (http-base).
+ * The refusals that any request may meet. From http-app: a foreign host or origin, a body that is too large or says no
+ * length. From http-base: a wrong field, a type that is not JSON, an id that nothing can have, a server that is away.
  */
 function refusalsOf(method: string, path: string): string[] {
   const anywhere = ["400", "403", "411", "413"];
@@ -131,7 +131,10 @@ function jsonSchemaOf(schema: z.ZodType): JsonSchema {
   return schema === problemSchema ? { $ref: PROBLEM } : plainSchemaOf(schema);
 }
 
-/** What refers to itself would refer to its own root, which is not the document's: only z.json() does, and that is anything. */
+/**
+ * A schema that refers to itself would refer to its own root, which is not the document's. Only z.json() does, and it allows
+ * anything.
+ */
 function plainSchemaOf(schema: z.ZodType): JsonSchema {
   const made = JSON.stringify(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }));
   return JSON.parse(made, (key, value: unknown) => {

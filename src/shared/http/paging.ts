@@ -39,7 +39,10 @@ export function writeCursor(key: CursorPart[]): string {
   return Buffer.from(JSON.stringify(key)).toString("base64url");
 }
 
-/** Reads a cursor's parts by their types, which have to be no wider than the columns they are compared with. Null without one; INVALID_INPUT (422) when it is not one of ours. */
+/**
+ * Reads the values of a cursor by their types. No type may be wider than the column that it is compared with. Null: there is
+ * no cursor. INVALID_INPUT (422): it is not one of ours.
+ */
 export function readCursor<Parts extends CursorPart[]>(
   cursor: string | undefined,
   parts: z.ZodType<Parts>,

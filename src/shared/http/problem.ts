@@ -61,8 +61,8 @@ export function problem(status: number, code: string, detail: string, more: Reco
 }
 
 /**
- * Turns whatever was thrown on the way of a request into problem details. A failure of ours says nothing of its inside;
- * an AppError below 500 shows its message and details (`details.errors` names fields).
+ * Turns whatever was thrown on the way of a request into problem details. A failure of ours says nothing of its inside. An
+ * AppError below 500 shows its message and details (`details.errors` names fields).
  */
 export function problemOf(error: unknown): Problem {
   if (error instanceof AppError) {

@@ -14,7 +14,7 @@ export function mayHoldBrokenText(json: string): boolean {
   return ESCAPED.test(json);
 }
 
-/** The texts inside a value of JSON that are not whole, names of fields as well, 50 at most. `at`: where the value stands. */
+/** The broken texts inside a JSON value, names of fields as well; 50 at most. `at`: where the value stands. */
 export function faultsOfText(value: unknown, at: readonly string[] = []): FieldError[] {
   const faults: FieldError[] = [];
   collect(value, [...at], faults);

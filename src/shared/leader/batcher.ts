@@ -1,6 +1,6 @@
 /**
- * Asks for many keys at once: what is asked in one tick of the event loop becomes one call of `ask`, which
- * resolves with those of the keys that hold.
+ * Asks for many keys at once: all that is asked in one tick of the event loop is one call of `ask`. It resolves with the
+ * keys that hold.
  */
 export function createBatcher(ask: (keys: readonly string[]) => Promise<ReadonlySet<string>>) {
   let waiting: string[] = [];

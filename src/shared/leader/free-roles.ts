@@ -20,8 +20,8 @@ export class FreeRoles {
   }
 
   /**
-   * Free for longer than a lease: a contender's lock ends with a lease, so one that still stands is nobody's. Wrong at worst
-   * once, where someone led it in between; the rows decide then.
+   * It was free for longer than a lease. A contender's lock ends with a lease, so one that still stands is nobody's. Wrong
+   * once at worst, where someone led it in between: then the rows decide.
    */
   isLong(role: string): boolean {
     const sinceMs = this.#roles.get(role)?.sinceMs;

@@ -11,9 +11,10 @@ export interface Leadership {
 }
 
 /**
- * Everything of which there may be only one. The lock decides who tries, the rows decide who is: `leadership.lease` by
- * the Postgres clock, `leadership.epoch` as the fence. A role that has been free for a lease is tried for without the lock. Extended at a third of the lease; stepped down before its end by
- * a deadline of the process' own.
+ * Decides who leads a role of which there may be only one leader. The lock decides who tries; the rows decide who is:
+ * `leadership.leases` by the Postgres clock, `leadership.epochs` as the fence. A role that was free for a whole lease is
+ * tried for without the lock. Leases are extended at a third of their time, and given up before their end by the process'
+ * own clock.
  */
 export interface Leader {
   /** Tries once. Null: someone else holds it. `onTaken` runs in the takeover's transaction, after the epoch has grown. */

@@ -13,8 +13,8 @@ export async function freeRoles(sql: Sql, holder: string, roles: readonly string
 }
 
 /**
- * The lease first, then the epoch, in one statement: the epoch is written from the row that the lease gave. It waits for
- * writers that hold the epoch FOR SHARE. Resolves with the new epoch, or undefined when someone else holds the lease.
+ * Takes the lease and then the epoch, in one statement: the epoch is written from the row that the lease gave. It waits for
+ * writers that hold the epoch FOR SHARE. Gives the new epoch; undefined: someone else holds the lease.
  */
 export async function takeOver(
   tx: Tx,

@@ -26,7 +26,7 @@ export interface LeaseKeeperOptions<Key> {
   extend: (leases: readonly HeldLease<Key>[]) => Promise<readonly HeldLease<Key>[]>;
 }
 
-/** The part of a lease after which its holder steps down by its own clock, so that it is out before the lease is over. */
+/** The part of a lease after which its holder steps down by its own clock: before the lease is over. */
 const STEP_DOWN_PART = 0.8;
 /** One timer looks after all leases this often. */
 const TICKS_A_LEASE = 12;
@@ -118,9 +118,9 @@ class TimedLeaseKeeper<Key> implements LeaseKeeper<Key> {
 }
 
 /**
- * Keeps any number of leases with one timer: all are extended in one statement at a third of the lease, and each one that
- * was not extended in time is ended by the monotonic clock before the database would give it to someone else. A statement
- * that hangs delays no one's deadline. The timer runs only while something is held.
+ * Keeps any number of leases with one timer. At a third of the lease all are extended in one statement. One that was not
+ * extended in time is ended here, by the monotonic clock, before the database would give it to someone else; a statement
+ * that hangs delays that for none. The timer runs only while something is held.
  */
 export function createLeaseKeeper<Key>(options: LeaseKeeperOptions<Key>): LeaseKeeper<Key> {
   return new TimedLeaseKeeper(options);

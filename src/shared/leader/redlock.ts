@@ -8,7 +8,7 @@ const DEADLINE_MS = 500;
 /** After so long without an answer the connection is made anew. */
 const SILENT_MS = 1_000;
 
-/** Whether the lock service answered and said that someone else has the lock; anything else is a lock service that is away. */
+/** Whether the lock service answered that someone else has the lock. Any other failure is one of the service. */
 async function isTaken(error: unknown): Promise<boolean> {
   if (!(error instanceof ExecutionError)) return false;
   for (const attempt of error.attempts) {

@@ -17,9 +17,9 @@ const CLOSED = { CANCELED: "CANCELED", REJECTED: "REJECTED", EXPIRED: "EXPIRED" 
 const KNOWN_OPEN: ReadonlySet<OrderState> = new Set(["ACCEPTED", "TRIGGERED", "PARTIALLY_FILLED", "PENDING_UPDATE"]);
 
 /**
- * Reads the venue's state of an order, fills before states: FILLED and PARTIALLY_FILLED come from fills alone, and an end
- * is taken over only when all that the venue has executed is booked. `unbookable`: some of that can not be, and is not waited
- * for; an order that the venue has filled so is EXPIRED here.
+ * Reads the venue's state of an order, fills before states. FILLED and PARTIALLY_FILLED come from fills alone. An end is
+ * taken over only when all that the venue has executed is booked. `unbookable`: executions that cannot be booked, which are
+ * not waited for; an order that was filled by them is EXPIRED here.
  */
 export function readVenueOrder(order: Order, venue: VenueOrder, unbookable = false): VenueReading {
   if (!unbookable && decimal(venue.filledSize).gt(order.filledSize)) return { kind: "fills-missing" };

@@ -6,7 +6,9 @@ export interface RetentionOptions {
   leader: Pick<Leader, "lead">;
   clock: Clock;
   log: Logger;
-  /** What deletes old rows, by the name of what they are: each asked anew for a sweep, and gives the rows of each batch. */
+  /**
+   * What deletes old rows, by the name of what they are. Each is called anew for a sweep, and gives the rows of each batch.
+   */
   sweeps: Readonly<Record<string, () => AsyncIterable<number>>>;
 }
 

@@ -5,9 +5,9 @@ import type { Session } from "#shared/domain/session.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 
 /**
- * Reports what a session runs without, as far as it is this reporter's to say: what its row does not have yet, and what is
- * over. `wanted` is all that the reporter knows to be missing now. The session's row says what was reported before, so that
- * nothing of it is remembered and any process may report. True: something was published.
+ * Reports what a session runs without, as far as this reporter is the one to say it: what the session's row does not have
+ * yet, and what is over. `wanted`: all that the reporter knows to be missing now. The row says what was reported before, so
+ * any process may report and nothing is remembered. True: something was published.
  */
 export function reportDegraded(
   tx: Tx,
