@@ -1,6 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { ceilToStep, Decimal, decimal, floorToStep, isMultipleOf, normalize, plain, timesWithin } from "./decimal.ts";
+import {
+  approximate,
+  ceilToStep,
+  Decimal,
+  decimal,
+  floorToStep,
+  isMultipleOf,
+  normalize,
+  plain,
+  timesWithin,
+} from "./decimal.ts";
 
 const amountText = fc
   .tuple(fc.bigInt({ min: 0n, max: 10n ** 24n }), fc.integer({ min: 0, max: 18 }))
@@ -85,6 +95,18 @@ describe("decimal", () => {
         expect(ceil.gte(value) && ceil.minus(value).lt(step)).toBe(true);
         expect(ceil.eq(floor)).toBe(isMultipleOf(value, step));
       }),
+    );
+  });
+
+  test("is approximated to the last few bits of a float64's last digit, whatever its size and sign", () => {
+    const sign = fc.constantFrom("", "-");
+    fc.assert(
+      fc.property(sign, amountText, fc.integer({ min: -60, max: 60 }), (minus, text, exponent) => {
+        const value = new Decimal(`${minus}${text}e${exponent}`);
+        const nearest = value.toNumber();
+        expect(Math.abs(approximate(value) - nearest)).toBeLessThanOrEqual(Math.abs(nearest) * 8 * Number.EPSILON);
+      }),
+      { numRuns: 2_000 },
     );
   });
 

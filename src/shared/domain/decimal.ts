@@ -54,6 +54,21 @@ export function normalize(text: DecimalText): DecimalText {
   return isPlain ? text : plain(decimal(text));
 }
 
+/** Digits in each word of a Decimal. */
+const WORD_DIGITS = 7;
+
+/**
+ * A decimal as a float64 that is off by less than 8 times 2^-52 of it. From its first four words, 22 digits at least: what
+ * `toNumber` gives is the nearest one, and is made of text.
+ */
+export function approximate({ d: words, e: exponent, s: sign }: Decimal): number {
+  const [first = 0, second = 0, third = 0, fourth = 0] = words;
+  let digits = 1;
+  for (let above = 10; above <= first; above *= 10) digits += 1;
+  const scaled = first * 1e21 + second * 1e14 + third * 1e7 + fourth;
+  return sign * scaled * 10 ** (exponent - digits + 1 - 3 * WORD_DIGITS);
+}
+
 /** Up to here a float64 quotient of two rounded numbers is off by less than one. */
 const GUESS_LIMIT = 2 ** 40;
 
@@ -62,7 +77,7 @@ const GUESS_LIMIT = 2 ** 40;
  * only the first guess, which costs a third of a division.
  */
 export function timesWithin(value: Decimal, divisor: Decimal): Decimal {
-  const guess = Math.floor(value.toNumber() / divisor.toNumber());
+  const guess = Math.floor(approximate(value) / approximate(divisor));
   // Also where both are too small for a float64, and the guess is NaN.
   if (!(guess <= GUESS_LIMIT)) return value.divToInt(divisor);
   const rest = value.minus(divisor.times(guess));

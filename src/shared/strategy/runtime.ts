@@ -1,5 +1,5 @@
 import { isFlat } from "#shared/accounting/flat.ts";
-import { type Decimal, decimal, ZERO } from "#shared/domain/decimal.ts";
+import { approximate, type Decimal, decimal, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { rulesOf } from "#shared/domain/instrument-rules.ts";
 import type { Intent } from "#shared/domain/signal.ts";
@@ -165,17 +165,17 @@ function createHolding(instrument: Instrument): Holding {
   const below = minNotional * (1 - MARGIN);
   const above = minNotional * (1 + MARGIN);
   let size: Decimal = ZERO;
-  let approximate = 0;
+  let rounded = 0;
   let alwaysFlat = true;
   return {
     set(value) {
       size = value.isNegative() ? value.negated() : value;
       alwaysFlat = size.isZero() || size.lt(minSize);
-      if (!alwaysFlat) approximate = size.toNumber();
+      if (!alwaysFlat) rounded = approximate(size);
     },
     isFlatAt(close) {
       if (alwaysFlat) return true;
-      const notional = approximate * close;
+      const notional = rounded * close;
       if (notional > above) return false;
       if (notional < below) return true;
       return isFlat({ size, mark: decimal(String(close)), instrument });
