@@ -8,11 +8,11 @@ import { PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { orderIdOf } from "#shared/orders/order-id.ts";
 import { type Desk, deskSession, tellSession, type World } from "./tracker.fixture.ts";
 
-/** A connector of which some parts are others. */
-export function changed(account: VenueAccount, context: Partial<VenueAccount>): VenueAccount {
+/** A connector with some of its functions replaced. */
+export function changed(account: VenueAccount, instead: Partial<VenueAccount>): VenueAccount {
   return new Proxy(account, {
     get(target, name: keyof VenueAccount) {
-      const part = context[name] ?? target[name];
+      const part = instead[name] ?? target[name];
       return typeof part === "function" ? part.bind(target) : part;
     },
   });

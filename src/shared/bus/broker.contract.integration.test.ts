@@ -69,6 +69,17 @@ describe.each(makers)("the broker in %s", (_name, make) => {
     expect(namesOf(await read(last, 1))).toEqual(["g"]);
   });
 
+  test("takes an acknowledgement while its reader does not read the stream, as one whose inbox was full", async () => {
+    await quote("a", "b", "c");
+    const first = ownerOf("g", {});
+    const given = await read(first, 3);
+    first.assign([]);
+    first.acknowledge(QUOTES, given.at(-1)?.position ?? expect.unreachable());
+    const second = ownerOf("g", {});
+    await quote("d");
+    expect(namesOf(await read(second, 1))).toEqual(["d"]);
+  });
+
   test("gives an owner of a durable stream what lies behind the number that its group has done", async () => {
     await broker.push([1, 2, 3, 4].map((seq) => ({ ...ORDERS, seq, json: `${seq}` })));
     const first = ownerOf("g", { ...ORDERS, durable: true });

@@ -49,7 +49,6 @@ export class RedisGroupReader implements GroupReader {
 
   assign(streams: readonly Assignment[]): void {
     this.streams = new Map(streams.map((stream) => [this.context.keyOf(stream), stream]));
-    for (const key of this.delivered.keys()) if (!this.streams.has(key)) this.delivered.delete(key);
     this.interrupt();
   }
 

@@ -5,7 +5,7 @@ import { isExpired } from "#shared/risk/validity-rule.ts";
 import type { SendingSession, Standing } from "./intent-store.ts";
 
 /** Why an order is not sent, and the state that says it. */
-export interface NotSent {
+interface NotSent {
   state: "CANCELED" | "DENIED" | "EXPIRED";
   /** Of a denial: whose rule it is. */
   code: string | null;
@@ -14,18 +14,19 @@ export interface NotSent {
 
 /**
  * Why an order is not to be sent now, for the first time or again: what risk saw may have changed since. Null: it is to be sent.
- * `marketAtMs`: how far its market has come; null: not known.
+ * `marketAtMs`: how far its market has come, asked only where nothing else is against it; null: not known.
  */
-export function whyNotSent(
+export async function whyNotSent(
   { session, account }: Pick<Standing, "session" | "account">,
   order: Pick<OrderRequest, "reduceOnly" | "validUntilMs">,
-  marketAtMs: number | null,
-): NotSent | null {
+  marketAtMs: () => Promise<number | null> | number | null,
+): Promise<NotSent | null> {
   const bySession = refuseBySession(session, order.reduceOnly);
   if (bySession !== null) return { state: "CANCELED", code: null, why: bySession };
   const denied = refuseByAccount(account, order.reduceOnly) ?? refuseByBook(session?.gap ?? null);
   if (denied !== null) return { state: "DENIED", code: denied.code, why: denied.reason };
-  if (isExpired(order, marketAtMs)) return { state: "EXPIRED", code: null, why: "Its signal is not valid any more." };
+  if (isExpired(order, await marketAtMs()))
+    return { state: "EXPIRED", code: null, why: "Its signal is not valid any more." };
   return null;
 }
 

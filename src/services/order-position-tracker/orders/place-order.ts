@@ -34,8 +34,9 @@ export async function beginPlacing(
   const order = found ?? newOrder(request);
   const isNew = found === null;
   const { deps, settings, serverClocks, recorder } = context;
-  const marketNowMs = deps.exchanges.marketNowMs(deps.exchanges.account(order.accountId).venue);
-  const refused = whyNotSent(standing, order, marketNowMs);
+  // An account may not be in the settings any more: what is refused by its session ends all the same.
+  const marketNowMs = () => deps.exchanges.marketNowMs(deps.exchanges.account(order.accountId).venue);
+  const refused = await whyNotSent(standing, order, marketNowMs);
   if (refused !== null) {
     const reason = `${refused.code === null ? "" : `${refused.code}: `}${refused.why} The order was not sent.`;
     await recorder.change(tx, order, { kind: "state", to: refused.state, reason }, { isNew });

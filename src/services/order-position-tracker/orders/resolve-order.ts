@@ -221,9 +221,11 @@ async function whyNotAgain(
   if (order.attempt >= context.settings.R3_ORDER_POSITION_TRACKER_MAX_ATTEMPTS)
     return `${ABSENT}: no attempt reached the venue.`;
   const { exchanges } = context.deps;
-  const marketNowMs = exchanges.marketNowMs(exchanges.account(order.accountId).venue);
-  const toldMs = await lastMarketMs(tx, order.sessionId);
-  const refused = whyNotSent(standing, order, Math.max(order.marketAtMs, toldMs ?? 0, marketNowMs ?? 0));
+  const marketAtMs = async (): Promise<number> => {
+    const marketNowMs = exchanges.marketNowMs(exchanges.account(order.accountId).venue);
+    return Math.max(order.marketAtMs, (await lastMarketMs(tx, order.sessionId)) ?? 0, marketNowMs ?? 0);
+  };
+  const refused = await whyNotSent(standing, order, marketAtMs);
   if (refused === null) return null;
   const { code, why } = refused;
   return code === null ? `${ABSENT}: ${why}` : `${ABSENT}, ${code}: ${why}`;

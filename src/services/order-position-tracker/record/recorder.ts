@@ -66,7 +66,7 @@ export interface Recorder {
    */
   record(tx: Tx, report: ExecutionReport, how?: RecordOptions): Promise<Recorded>;
   /**
-   * Changes an order that is locked, with its event. `isNew`: it is not stored yet. `patch`: what changes with its state. Sent at
+   * Changes an order, with its event: one that is locked, or (`isNew`) one that has no row yet. `patch`: what changes with its state. Sent at
    * once and not waited for: its failure is the transaction's.
    */
   change(tx: Tx, order: Order, event: OrderEvent, how?: { isNew?: boolean; patch?: Partial<Order> }): Promise<Order>;
@@ -143,7 +143,7 @@ export function createRecorder(deps: RecordDeps, instruments: KnownInstruments):
       if (change.kind !== "changed") return order;
       const changed = { ...change.tracked.order, ...patch };
       deps.bus.publish(tx, [
-        event(ORDERS, order.sessionId, "order.changed", { from: change.from, order: changed }, links(order)),
+        event(ORDERS, order.sessionId, "order.changed", { from: change.from, order: changed }, linksFrom(order)),
       ]);
       const { from } = change;
       void write(tx, atMs, {
@@ -162,6 +162,11 @@ function rowOf(order: Order, isNew: boolean): Batch {
 
 function logRefused(tx: Tx, { log }: RecordDeps, orderId: string, { from, to }: { from: string; to: string }): void {
   tx.afterCommit(() => log.warn({ orderId, from, to }, "order change refused"));
+}
+
+/** An order's first change is caused by its decision, which is no event of it. */
+function linksFrom(order: Order) {
+  return order.state === "INITIALIZED" ? { correlationId: order.signalId } : links(order);
 }
 
 function links(order: Order) {

@@ -1,0 +1,51 @@
+import { describe, expect, test } from "bun:test";
+import type { TradingState } from "#shared/domain/account.ts";
+import type { SendingSession } from "./intent-store.ts";
+import { whyNotSent } from "./may-send.ts";
+
+const running: SendingSession = { state: "RUNNING", stopPolicy: "keep", gap: null };
+const at = (
+  state: NonNullable<SendingSession>["state"],
+  stopPolicy: NonNullable<SendingSession>["stopPolicy"] = "keep",
+) => ({
+  state,
+  stopPolicy,
+  gap: null,
+});
+
+describe("an order is not sent", () => {
+  test.each<
+    [what: string, session: SendingSession, account: TradingState | null, reduceOnly: boolean, found: string | null]
+  >([
+    ["of a session that runs", running, "ACTIVE", false, null],
+    ["of an account without a row", running, null, false, "DENIED"],
+    ["of a session that is gone", undefined, null, true, "CANCELED"],
+    ["of a paused one, an entry", at("PAUSED"), null, false, "CANCELED"],
+    ["of a paused one, an exit", at("PAUSED"), "ACTIVE", true, null],
+    ["of a stopped one, an exit", at("STOPPED"), null, true, "CANCELED"],
+    ["of one that cancels all", at("STOPPING", "cancel"), null, true, "CANCELED"],
+    ["of one that flattens, an exit", at("STOPPING", "flatten"), "ACTIVE", true, null],
+    ["of a halted account", running, "HALTED", true, "DENIED"],
+    ["of a paused one whose account is halted", at("PAUSED"), "HALTED", false, "CANCELED"],
+    ["of an account that reduces, an entry", running, "REDUCING", false, "DENIED"],
+    ["of an account that reduces, an exit", running, "REDUCING", true, null],
+  ])("%s: %#", async (_what, session, account, reduceOnly, found) => {
+    const refused = await whyNotSent({ session, account }, { reduceOnly, validUntilMs: null }, () => null);
+    expect(refused?.state ?? null).toBe(found as never);
+  });
+
+  test("once its signal is over by its market's time, which is asked only where nothing else is against it", async () => {
+    const order = { reduceOnly: false, validUntilMs: 1_000 };
+    const late = await whyNotSent({ session: running, account: "ACTIVE" }, order, async () => 1_001);
+    expect(late).toEqual({ state: "EXPIRED", code: null, why: "Its signal is not valid any more." });
+    expect(await whyNotSent({ session: running, account: "ACTIVE" }, order, () => 1_000)).toBeNull();
+    // As of an account that the settings do not name any more: its orders end all the same.
+    const unknown = () => {
+      throw new Error("There is no such account.");
+    };
+    expect((await whyNotSent({ session: at("STOPPING", "keep"), account: null }, order, unknown))?.state).toBe(
+      "CANCELED",
+    );
+    expect((await whyNotSent({ session: running, account: "HALTED" }, order, unknown))?.code).toBe("ACCOUNT_HALTED");
+  });
+});
