@@ -17,6 +17,23 @@ export const LIST_LAG_MS = 4_000;
 const MOST_LAG_MS = 3_500;
 const ORDER = "POST order";
 
+/**
+ * What every market suffers first: the two faults that do the most harm where they are misread. Answers to orders are lost
+ * while every list is too old to show them, so that an order which is sent again too early is executed twice. And bars are
+ * dropped. So no run has to be lucky with its seed to find who misreads them.
+ */
+const OPENING: readonly Omit<Spell, "pauseMs">[] = [
+  {
+    lastsMs: 5_000,
+    faults: [
+      { fault: "lists-lag", lagMs: MOST_LAG_MS },
+      { fault: "answer-5xx", what: ORDER, probability: 1 },
+      { fault: "stream-silent", kind: "user" },
+    ],
+  },
+  { lastsMs: 4_000, faults: [{ fault: "bar-dropped", probability: 0.5 }] },
+];
+
 /** Every fault but the two after which the venue's own word of its past changes: those have tests of their own. */
 const DRAWN: readonly ((random: Random) => readonly VenueFault[])[] = [
   () => [{ fault: "request-lost", what: ORDER, probability: 0.5 }],
@@ -84,12 +101,13 @@ export interface Seat {
 }
 
 /**
- * What a market suffers, one spell after the other. The faults are shuffled and dealt to the markets in turn, so that each is
- * suffered once by some market before any comes again.
+ * What a market suffers, one spell after the other: the opening, then all others. These are shuffled and dealt to the
+ * markets in turn, so that each is suffered once by some market before any comes again.
  */
 export function* spells({ seed, market, markets }: Seat): Generator<Spell, never> {
   const shuffling = randomFrom(seed);
   const random = randomFrom(seed * 1_000 + market);
+  for (const spell of OPENING) yield { pauseMs: between(random, 200, 2_500), ...spell };
   for (let place = 0; ; ) {
     for (const draw of shuffled(DRAWN, shuffling)) {
       if (place++ % markets !== market) continue;
