@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative, sep } from "node:path";
 import { ROOT } from "#local/root.ts";
 import { report, say, step, Trouble } from "#local/say.ts";
 
@@ -62,6 +62,20 @@ function strayStatements(): string | null {
   return stray.length === 0 ? null : `SQL stands in stores (store.ts, ...-store.ts), not in ${stray.join(", ")}.`;
 }
 
+/** An import by the services' alias, static or dynamic, and the service that it names. */
+const OF_SERVICE = /(?:from|import)\s*\(?\s*["'`]#services\/([^"'`/]+)/g;
+
+/** What services know of one another goes through topics, tasks and REST. */
+function strayImports(): string | null {
+  const services = join("src", "services");
+  const stray = filesIn(services).flatMap((name) => {
+    const own = relative(services, name).split(sep)[0];
+    const named = [...readFileSync(join(ROOT, name), "utf8").matchAll(OF_SERVICE)].map(([, service]) => service);
+    return named.filter((service) => service !== own).map((service) => `${name} (${service})`);
+  });
+  return stray.length === 0 ? null : `A service never imports another service, as do ${stray.join(", ")}.`;
+}
+
 interface Check {
   what: string;
   /** What is wrong; null: nothing. */
@@ -72,6 +86,7 @@ const checks: readonly Check[] = [
   { what: "lockfile", run: lockfileFaults },
   { what: "length of files", run: lengthFaults },
   { what: "SQL in stores", run: strayStatements },
+  { what: "services apart", run: strayImports },
   ...TOOLS.map(([what, command]) => ({ what, run: () => faultsOf(command) })),
 ];
 

@@ -24,7 +24,7 @@ import { deleteOldActions } from "#shared/dead/old-actions.ts";
 import { tellDeadEvent, tellDeadTask } from "#shared/dead/tell-dead.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { createBans } from "#shared/exchange/bans.ts";
-import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
+import { createBinanceExchanges } from "#shared/exchange/binance-exchanges.ts";
 import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
 import type { ServiceClients } from "#shared/http/clients.ts";
 import { createServiceClients, elsewhere } from "#shared/http/create-clients.ts";
@@ -97,7 +97,13 @@ async function connect(settings: Settings, log: Logger, registry: Registry, plac
   const queue = createTaskQueue({ db, wakeups, clock, log, ...poison, onDead });
   const cache = sealCache(createRedisCache(redis), seal);
   const bans = createBans({ store: createPostgresBanStore(db), clock, log });
-  const exchanges = createCcxtExchanges({ venues: general.R3_VENUES, accounts: general.R3_ACCOUNTS, clock, log, bans });
+  const exchanges = createBinanceExchanges({
+    venues: general.R3_VENUES,
+    accounts: general.R3_ACCOUNTS,
+    clock,
+    log,
+    bans,
+  });
   const clients = clientsOf(general, placeOf);
   const strategies = strategiesOf(general, clock, log);
   const failpoints = failpointsOf(settings, exchanges.live);

@@ -1,9 +1,9 @@
 import { Elysia } from "elysia";
-import { readReplay } from "#services/paper-exchange/host.ts";
 import { paperExchange } from "#services/paper-exchange/index.ts";
+import { readReplay } from "#services/paper-exchange/market/host.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import type { Settings } from "#shared/config/load.ts";
-import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
+import { createBinanceExchanges } from "#shared/exchange/binance-exchanges.ts";
 import { listen } from "#shared/http/listen.ts";
 import { foldersOf, refuseMissing } from "#shared/strategy-threads/catalogue.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
@@ -22,7 +22,7 @@ export async function refuseGiven(settings: Settings): Promise<void> {
   const venues = [...general.R3_VENUES, demo];
   for (const folder of foldersOf(general.R3_STRATEGY_FOLDERS)) refuseMissing(folder);
   const log = createLogger({ level: "silent", format: "json", isTerminal: false });
-  await createCcxtExchanges({ venues, accounts: general.R3_ACCOUNTS, clock: systemClock, log }).close();
+  await createBinanceExchanges({ venues, accounts: general.R3_ACCOUNTS, clock: systemClock, log }).close();
   for (const market of settings.of(paperExchange).R3_PAPER_EXCHANGE_MARKETS)
     if (market.kind === "replay") await readReplay(market);
   await listen(new Elysia(), general.R3_HTTP_HOST, 0).stop(0);

@@ -33,19 +33,19 @@ const replace = (what: string, by: string) => (source: string) => source.replace
 const FAULTS: readonly Fault[] = [
   {
     name: "a service that imports another one",
-    file: "src/services/risk-manager/decide-signal.ts",
+    file: "src/services/risk-manager/decision/decide-signal.ts",
     plant: (source) => `import "#services/backtest/index.ts";\n${source}`,
     command: CHECK,
-    finder: "no-restricted-imports",
-    mustSay: ["A service never imports another service.", "risk-manager/decide-signal.ts"],
+    finder: "A service never imports another service",
+    mustSay: ["risk-manager/decision/decide-signal.ts"],
   },
   {
     name: "a service that imports an adapter instead of its port",
-    file: "src/services/risk-manager/decide-signal.ts",
+    file: "src/services/risk-manager/decision/decide-signal.ts",
     plant: (source) => `import "#shared/bus/redis-broker.ts";\n${source}`,
     command: CHECK,
     finder: "no-restricted-imports",
-    mustSay: ["Import the port; bin picks the adapter.", "risk-manager/decide-signal.ts"],
+    mustSay: ["Import the port; bin picks the adapter.", "risk-manager/decision/decide-signal.ts"],
   },
   {
     name: "a driver that is imported outside of its adapter",
@@ -56,12 +56,20 @@ const FAULTS: readonly Fault[] = [
     mustSay: ["A driver is imported by its adapter alone.", "leader/leader.ts"],
   },
   {
+    name: "a part of a driver that is imported outside of its adapter",
+    file: "src/shared/exchange/bans.ts",
+    plant: (source) => `import "ccxt/binance-pro";\n${source}`,
+    command: CHECK,
+    finder: "no-restricted-imports",
+    mustSay: ["A driver is imported by its adapter alone.", "exchange/bans.ts"],
+  },
+  {
     name: "a statement outside of a store",
-    file: "src/services/risk-manager/decide-signal.ts",
+    file: "src/services/risk-manager/decision/decide-signal.ts",
     plant: append("export const read = (sql: Sql) => sql`select 1`;"),
     command: CHECK,
     finder: "SQL stands in stores",
-    mustSay: ["risk-manager/decide-signal.ts"],
+    mustSay: ["risk-manager/decision/decide-signal.ts"],
   },
   {
     name: "a promise that nobody waits for",

@@ -15,7 +15,7 @@ import { httpBase } from "#shared/http/http-base.ts";
 import { pageSchema } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import { askedFeeds, askForFeed, removeFeed } from "./store.ts";
-import type { VenueLists } from "./venue-lists.ts";
+import type { VenueLists } from "./venue/venue-lists.ts";
 
 export interface RouteOptions {
   db: Db;

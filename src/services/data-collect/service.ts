@@ -4,12 +4,12 @@ import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { SESSIONS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
-import { Feeds } from "./feeds.ts";
+import { Feeds } from "./feeds/feeds.ts";
 import { createRoutes } from "./routes.ts";
 import type { DataCollectSettings } from "./settings.ts";
-import { createRefusedTeller } from "./tell-refused.ts";
-import { usableMarket } from "./usable-market.ts";
-import { VenueLists } from "./venue-lists.ts";
+import { createRefusedTeller } from "./venue/tell-refused.ts";
+import { usableMarket } from "./venue/usable-market.ts";
+import { VenueLists } from "./venue/venue-lists.ts";
 
 /** Follows the venues for the sessions that run. */
 export function createDataCollect(deps: Deps, settings: DataCollectSettings): Service {

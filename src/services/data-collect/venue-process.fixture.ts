@@ -1,7 +1,7 @@
 import { pino } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
 import { systemClock } from "#shared/clock/system.ts";
-import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
+import { createBinanceExchanges } from "#shared/exchange/binance-exchanges.ts";
 import type { Exchanges } from "#shared/exchange/exchange.ts";
 import { MADE_UP_MARKET, startPaperVenue } from "#shared/exchange/paper-venue.fixture.ts";
 
@@ -21,7 +21,7 @@ export async function startVenueProcess(): Promise<VenueProcess> {
   const venue = await startPaperVenue([MADE_UP_MARKET]);
   return {
     connect: (clock = systemClock) =>
-      createCcxtExchanges({
+      createBinanceExchanges({
         venues: [{ id: "paper", connector: "binance", restUrl: venue.url(MADE_UP_MARKET.id) }],
         accounts: [],
         clock,

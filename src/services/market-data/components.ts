@@ -2,15 +2,15 @@ import type { Logger } from "pino";
 import { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
 import type { SeriesHead } from "#shared/http/clients.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { CandlePages } from "./candle-pages.ts";
-import { CandleWriter } from "./candle-writer.ts";
-import { ensureSeries, type SeriesRequest } from "./ensure-series.ts";
+import { CandlePages } from "./candles/candle-pages.ts";
+import { CandleWriter } from "./candles/candle-writer.ts";
 import { InstrumentTable } from "./instrument-table.ts";
-import { TradeKeeper } from "./keep-trades.ts";
-import { KeptSeries } from "./kept-series.ts";
+import { ensureSeries, type SeriesRequest } from "./series/ensure-series.ts";
+import { KeptSeries } from "./series/kept-series.ts";
 import type { MarketDataSettings } from "./settings.ts";
 import { Store } from "./store.ts";
-import { createTeller, type Teller } from "./tell-trouble.ts";
+import { TradeKeeper } from "./trades/keep-trades.ts";
+import { createTeller, type Teller } from "./trades/tell-trouble.ts";
 
 /** What the service is made of, wired up. Nothing of it runs by itself. */
 export interface Components {

@@ -2,8 +2,8 @@ import type { Logger } from "pino";
 import type { EventOf } from "#shared/bus/bus.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { MARKET_BARS, MARKET_TRADES } from "#shared/messages/topics.ts";
+import { keepBars } from "./candles/keep-bars.ts";
 import type { Components } from "./components.ts";
-import { keepBars } from "./keep-bars.ts";
 
 /** What candles are made of. */
 export const SOURCE_TOPICS = [MARKET_BARS, MARKET_TRADES] as const;

@@ -10,10 +10,10 @@ import { seriesHeadSchema } from "#shared/http/create-clients.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
-import type { CandlePages } from "./candle-pages.ts";
-import type { SeriesRequest } from "./ensure-series.ts";
+import type { CandlePages } from "./candles/candle-pages.ts";
 import type { InstrumentTable } from "./instrument-table.ts";
-import { headOf } from "./series.ts";
+import type { SeriesRequest } from "./series/ensure-series.ts";
+import { headOf } from "./series/series.ts";
 import type { Store } from "./store.ts";
 
 export interface RouteOptions {

@@ -3,7 +3,7 @@ import type { Candle, CandleSource } from "#shared/domain/candle.ts";
 import { normalize } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
-import type { Series } from "./series.ts";
+import type { Series } from "./series/series.ts";
 
 interface SeriesRow {
   instrument_id: string;

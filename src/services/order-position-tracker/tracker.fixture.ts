@@ -12,7 +12,7 @@ import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { type Bans, createBans } from "#shared/exchange/bans.ts";
-import { createCcxtExchanges } from "#shared/exchange/ccxt.ts";
+import { createBinanceExchanges } from "#shared/exchange/binance-exchanges.ts";
 import type { Exchanges, VenueAccount } from "#shared/exchange/exchange.ts";
 import { createPostgresBanStore } from "#shared/exchange/postgres-bans.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
@@ -150,7 +150,7 @@ function connectorOf(
   urls: { restUrl: string; wsApiUrl?: string },
   { listLagMs = 0, bans }: { listLagMs?: number; bans?: Bans } = {},
 ): Exchanges {
-  return createCcxtExchanges({
+  return createBinanceExchanges({
     venues: [{ id: marketId, connector: "binance", listLagMs, ...urls }],
     accounts: [{ id: marketId, venue: marketId, ...KEYS }],
     clock: systemClock,

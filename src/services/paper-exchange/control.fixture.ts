@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { stateSchema } from "./control.ts";
-import { activeFaultSchema } from "./faults.ts";
+import { activeFaultSchema } from "./faults/faults.ts";
 
 /** Where the market stands. */
 export async function state(url: string, query = "") {

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { activeFaultSchema } from "./faults.ts";
-import type { HostedMarket } from "./host.ts";
-import type { VenueFillRow } from "./ledger-types.ts";
-import { REGIMES } from "./synthetic-price.ts";
+import { activeFaultSchema } from "./faults/faults.ts";
+import type { VenueFillRow } from "./ledger/ledger-types.ts";
+import type { HostedMarket } from "./market/host.ts";
+import { REGIMES } from "./prices/synthetic-price.ts";
 
 /** Only what is newer than these: a trade id, and a terminal order's number. 0: all of the run. */
 export const stateQuery = z.strictObject({

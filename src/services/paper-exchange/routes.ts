@@ -7,13 +7,13 @@ import { httpBase } from "#shared/http/http-base.ts";
 import { pageSchema } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import { stateOf, stateQuery, stateSchema } from "./control.ts";
-import { type Call, type Reply, replyOf } from "./fault.ts";
-import { activeFaultSchema, faultsSchema } from "./faults.ts";
-import type { HostedMarket } from "./host.ts";
-import { PUBLIC_ENDPOINTS } from "./public-api.ts";
-import type { Refusal } from "./refusal.ts";
-import { parseParams, restPayload } from "./signature.ts";
-import { type AskedMarket, SIGNED_ENDPOINTS, signedCall } from "./signed-api.ts";
+import { type Call, type Reply, replyOf } from "./faults/fault.ts";
+import { activeFaultSchema, faultsSchema } from "./faults/faults.ts";
+import type { HostedMarket } from "./market/host.ts";
+import { PUBLIC_ENDPOINTS } from "./protocol/public-api.ts";
+import type { Refusal } from "./protocol/refusal.ts";
+import { parseParams, restPayload } from "./protocol/signature.ts";
+import { type AskedMarket, SIGNED_ENDPOINTS, signedCall } from "./protocol/signed-api.ts";
 
 /** What the routes serve: markets by id (filled when the service has started) and whether /control is on. */
 export interface RouteOptions {

@@ -1,10 +1,10 @@
 import { AppError } from "#shared/errors/app-error.ts";
 import type { ProcessPorts, Service } from "#shared/service/service.ts";
-import { closeMarket, type HostedMarket, openMarket, syntheticRules } from "./host.ts";
-import { pace } from "./pacer.ts";
+import { closeMarket, type HostedMarket, openMarket, syntheticRules } from "./market/host.ts";
+import { pace } from "./market/pacer.ts";
+import { driveSynthetic } from "./prices/synthetic-driver.ts";
 import { createRoutes } from "./routes.ts";
 import type { MarketSettings, PaperExchangeSettings } from "./settings.ts";
-import { driveSynthetic } from "./synthetic-driver.ts";
 
 /** Opens every market where its file left it, drives those that a timer drives, and serves them. */
 export function createPaperExchange(deps: ProcessPorts, settings: PaperExchangeSettings): Service {

@@ -4,7 +4,7 @@ import { decimal, isMultipleOf } from "#shared/domain/decimal.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
 import { decimalText, nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
-import { faultsSchema } from "./faults.ts";
+import { faultsSchema } from "./faults/faults.ts";
 
 const { shape: instrumentRules } = instrumentSchema;
 

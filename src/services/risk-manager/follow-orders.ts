@@ -8,7 +8,7 @@ import { ORDERS, SESSIONS } from "#shared/messages/topics.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { alerts } from "./alerts.ts";
-import { afterExitEvent, concernsExits, type RefusedExit, sayRefused } from "./refused-exit.ts";
+import { afterExitEvent, concernsExits, type RefusedExit, sayRefused } from "./decision/refused-exit.ts";
 import { type BudgetRow, type Followed, forgetRefusedExits, lockBudgets, OVER, writeFollowed } from "./store.ts";
 
 interface Step {

@@ -9,7 +9,7 @@ import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 
-import { decideSignal } from "./decide-signal.ts";
+import { decideSignal } from "./decision/decide-signal.ts";
 import { EXIT, fillOf, flattenWish, MARKET, riskSession, sent, World } from "./risk-manager.fixture.ts";
 
 let world: World;

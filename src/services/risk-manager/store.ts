@@ -18,7 +18,7 @@ import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { ORDERS } from "#shared/messages/topics.ts";
 import type { BookGap } from "#shared/risk/book-rule.ts";
 import type { ApprovedOrder, Denial } from "#shared/risk/decide.ts";
-import type { RefusedExit } from "./refused-exit.ts";
+import type { RefusedExit } from "./decision/refused-exit.ts";
 
 /** Who keeps the books by the orders' events. */
 export const GROUP = "risk-manager";

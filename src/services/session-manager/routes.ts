@@ -8,7 +8,6 @@ import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.t
 import { problemSchema } from "#shared/http/problem.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import { type AlertDeps, createAlertRoutes } from "./alert-routes.ts";
-import type { Commands, Conditions } from "./commands.ts";
 import {
   changeHeaders,
   changeSessionSchema,
@@ -16,8 +15,9 @@ import {
   sessionViewSchema,
   stopSessionSchema,
 } from "./contract.ts";
-import { etagOf } from "./etag.ts";
-import { type Answer, fingerprintOf } from "./idempotency.ts";
+import { type Answer, fingerprintOf } from "./idempotency/idempotency.ts";
+import type { Commands, Conditions } from "./session/commands.ts";
+import { etagOf } from "./session/etag.ts";
 import type { Store } from "./store.ts";
 
 const byId = z.object({ id: uuidText.describe("The session's id") });

@@ -4,12 +4,12 @@ import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
-import { createCommands } from "./commands.ts";
-import { createHandler } from "./handlers.ts";
-import { createIdempotencyKeys } from "./idempotency.ts";
+import { createIdempotencyKeys } from "./idempotency/idempotency.ts";
+import { createHandler } from "./reports/handlers.ts";
+import { watchSettings } from "./reports/settings-watch.ts";
 import { createRoutes } from "./routes.ts";
+import { createCommands } from "./session/commands.ts";
 import type { Settings } from "./settings.ts";
-import { watchSettings } from "./settings-watch.ts";
 import { createStore } from "./store.ts";
 
 /**

@@ -10,7 +10,7 @@ import type { ServiceClients } from "#shared/http/clients.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import type { CreateSession, SessionView } from "./contract.ts";
 import { sessionManager } from "./index.ts";
-import type { Named } from "./missing-settings.ts";
+import type { Named } from "./reports/missing-settings.ts";
 
 /** What the other services answer; tests change it. */
 export interface World {

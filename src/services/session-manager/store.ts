@@ -2,7 +2,7 @@ import type { Db, Sql, Tx } from "#shared/db/db.ts";
 import { readSessions } from "#shared/db/reference-rows.ts";
 import { AT_WORK, type Session, sessionSchema } from "#shared/domain/session.ts";
 import type { Denials, SessionView } from "./contract.ts";
-import { NOTHING_REACHED, type Readiness } from "./report-rules.ts";
+import { NOTHING_REACHED, type Readiness } from "./reports/report-rules.ts";
 
 /** Where a page of sessions begins: after this one, in the order of creation. */
 export type SessionsAfter = [createdAtMs: number, id: string];

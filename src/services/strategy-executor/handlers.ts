@@ -7,7 +7,7 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { ORDERS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { afterDenial, afterFill, afterOrder, type Holding } from "./holding.ts";
+import { afterDenial, afterFill, afterOrder, type Holding } from "./session/holding.ts";
 import type { Shard } from "./shard.ts";
 import { beginRun, forgetRun, lockHoldings, writeHoldings } from "./store.ts";
 

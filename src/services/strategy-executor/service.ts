@@ -5,10 +5,10 @@ import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { MARKET_CANDLES, ORDER_LINGER_MS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
-import { GroupCommits } from "./group-commits.ts";
 import { concernsShard, handleEvents, SHARD_TOPICS } from "./handlers.ts";
 import { createRoutes } from "./routes.ts";
-import type { Workplace } from "./session-runner.ts";
+import { GroupCommits } from "./session/group-commits.ts";
+import type { Workplace } from "./session/session-runner.ts";
 import type { Settings } from "./settings.ts";
 import { Shard } from "./shard.ts";
 

@@ -2,8 +2,8 @@ import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { readSessions } from "#shared/db/reference-rows.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { AT_WORK, type Session } from "#shared/domain/session.ts";
-import type { Holding } from "./holding.ts";
-import { SessionRunner, type Workplace } from "./session-runner.ts";
+import type { Holding } from "./session/holding.ts";
+import { SessionRunner, type Workplace } from "./session/session-runner.ts";
 
 /** The sessions of one partition, led by this process for as long as it owns the unit. */
 export class Shard {

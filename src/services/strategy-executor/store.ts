@@ -4,7 +4,7 @@ import { type AssetsJson, assetsSql } from "#shared/db/reference-rows.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import { AT_WORK, type Session, type SessionState, sessionSchema } from "#shared/domain/session.ts";
 import type { RuntimeSnapshot } from "#shared/strategy/runtime.ts";
-import type { Holding } from "./holding.ts";
+import type { Holding } from "./session/holding.ts";
 
 export type Phase = "WARMING" | "READY" | "FAULTED";
 

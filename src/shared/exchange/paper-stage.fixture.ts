@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { z } from "zod";
 import { systemClock } from "#shared/clock/system.ts";
-import { createCcxtExchanges } from "./ccxt.ts";
+import { createBinanceExchanges } from "./binance-exchanges.ts";
 import type { Exchanges } from "./exchange.ts";
 import type { ExchangeStage, ExchangeTold, ToldBar } from "./exchange-contract.fixture.ts";
 import { type PaperVenue, startPaperVenue } from "./paper-venue.fixture.ts";
@@ -161,7 +161,7 @@ export async function startPaperStage(): Promise<ExchangeStage> {
 }
 
 function connect(venue: PaperVenue): Exchanges {
-  return createCcxtExchanges({
+  return createBinanceExchanges({
     venues: ["replay", "ticker"].map((id) => ({ id, connector: "binance", restUrl: venue.url(id) })),
     accounts: [
       { id: "trader", venue: "ticker", ...KEYS },

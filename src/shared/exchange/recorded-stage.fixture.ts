@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
 import { TIME_FRAMES } from "#shared/domain/time-frame.ts";
-import { createCcxtExchanges } from "./ccxt.ts";
+import { createBinanceExchanges } from "./binance-exchanges.ts";
 import type { ExchangeStage, ExchangeTold, ToldBar } from "./exchange-contract.fixture.ts";
 import { RecordedVenue } from "./recorded-venue.fixture.ts";
 
@@ -112,7 +112,7 @@ export async function startRecordedStage(): Promise<ExchangeStage> {
     stranger: "stranger",
     told: TOLD,
     connect: () =>
-      createCcxtExchanges({
+      createBinanceExchanges({
         venues: [{ id: "binance", connector: "binance", restUrl: recorded.url }],
         accounts: [
           { id: "trader", venue: "binance", apiKey: "key", secret: "secret" },

@@ -3,7 +3,7 @@ create schema risk_manager;
 
 -- One row a session; each decision locks it. `book`: cash and positions as src/shared/accounting/book.ts writes them,
 -- from the ORDERS topic alone. `capital` is what the session began with, so that a changed capital is noticed.
--- refused_exit: the venue has refused an exit and accepted none since, as src/services/risk-manager/refused-exit.ts writes it.
+-- refused_exit: the venue has refused an exit and accepted none since, as src/services/risk-manager/decision/refused-exit.ts writes it.
 create table risk_manager.budgets (
   session_id text primary key,
   account_id text not null,
