@@ -2,7 +2,7 @@ import type { Running } from "#shared/bus/bus.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { createComponents } from "./components.ts";
-import { keepEvents, repeatHeads, SOURCE_TOPICS } from "./handlers.ts";
+import { keepEvents, repeatHeads, SOURCE_TOPICS } from "./keep-events.ts";
 import { createRoutes } from "./routes.ts";
 import type { MarketDataSettings } from "./settings.ts";
 

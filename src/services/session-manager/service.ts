@@ -5,8 +5,8 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import { SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { createIdempotencyKeys } from "./idempotency/idempotency.ts";
-import { createHandler } from "./reports/handlers.ts";
 import { watchSettings } from "./reports/settings-watch.ts";
+import { createReportTaker } from "./reports/take-reports.ts";
 import { createRoutes } from "./routes.ts";
 import { createCommands } from "./session/commands.ts";
 import type { Settings } from "./settings.ts";
@@ -40,7 +40,7 @@ export function createSessionManager(deps: Deps, settings: Settings): Service {
       reports = bus.subscribe({
         group: "session-manager",
         topics: [SESSION_REPORTS],
-        handle: createHandler(deps, store),
+        handle: createReportTaker(deps, store),
       });
       await reports.ready;
       reading = true;

@@ -5,12 +5,12 @@ import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { MARKET_CANDLES, ORDER_LINGER_MS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
-import { concernsShard, handleEvents, SHARD_TOPICS } from "./handlers.ts";
 import { createRoutes } from "./routes.ts";
 import { GroupCommits } from "./session/group-commits.ts";
 import type { Workplace } from "./session/session-runner.ts";
 import type { Settings } from "./settings.ts";
 import { Shard } from "./shard.ts";
+import { concernsShard, SHARD_TOPICS, takeEvents } from "./shard-events.ts";
 
 const GROUP = "strategy-executor";
 /** Each session waits for its own at most: there are no more in line than sessions. */
@@ -64,7 +64,7 @@ export function createStrategyExecutor(deps: Deps, settings: Settings): Service 
         topics: SHARD_TOPICS,
         lingerMs: ORDER_LINGER_MS,
         concerns: concernsShard,
-        handle: (tx, batch, unit) => handleEvents(deps, tx, batch, shardOf(shards, place, unit)),
+        handle: (tx, batch, unit) => takeEvents(deps, tx, batch, shardOf(shards, place, unit)),
         onAcquired: acquire,
         onReleased: release,
       });

@@ -30,20 +30,20 @@ export function concernsShard({ topic, type, data }: ShardEvent): boolean {
  * The events of a shard, in the bus' transaction. Changes of sessions begin and end runs; events of orders and denials
  * change what sessions hold. Memory is changed after the commit.
  */
-export async function handleEvents(deps: Deps, tx: Tx, events: readonly ShardEvent[], shard: Shard): Promise<void> {
+export async function takeEvents(deps: Deps, tx: Tx, events: readonly ShardEvent[], shard: Shard): Promise<void> {
   for (const { type, data } of events) {
-    if (type === "session.changed") await handleSession(deps, tx, data.session, shard);
+    if (type === "session.changed") await takeSession(deps, tx, data.session, shard);
   }
-  await handleHoldings(tx, events.flatMap(holdingEvent), shard);
+  await takeHoldings(tx, events.flatMap(holdingEvent), shard);
 }
 
-async function handleSession(deps: Deps, tx: Tx, session: Session, shard: Shard): Promise<void> {
+async function takeSession(deps: Deps, tx: Tx, session: Session, shard: Shard): Promise<void> {
   if (session.state === "STARTING") await beginRun(tx, session, deps.clock.nowMs());
   if (session.state === "DELETED") await forgetRun(tx, session.id);
   tx.afterCommit(() => shard.applySession(session));
 }
 
-async function handleHoldings(tx: Tx, events: readonly HoldingEvent[], shard: Shard): Promise<void> {
+async function takeHoldings(tx: Tx, events: readonly HoldingEvent[], shard: Shard): Promise<void> {
   if (events.length === 0) return;
   const sessionIds = new Set(events.map(({ sessionId }) => sessionId));
   const { held, assets } = await lockHoldings(tx, [...sessionIds], [...new Set(events.flatMap(instrumentOf))]);

@@ -9,10 +9,10 @@ import { applyReport, type Report } from "./report-rules.ts";
 type ReportEvent = EventOf<typeof SESSION_REPORTS>;
 /** What may change a session. */
 type SessionReport = Exclude<ReportEvent, { type: "report.denied" }>;
-type HandlerDeps = Pick<Deps, "bus" | "clock" | "log">;
+type TakerDeps = Pick<Deps, "bus" | "clock" | "log">;
 
 /** Applies the reports of a batch to their sessions, in order, and counts denials, in the batch's transaction. */
-export function createHandler(deps: HandlerDeps, store: Store) {
+export function createReportTaker(deps: TakerDeps, store: Store) {
   return async (tx: Tx, events: readonly ReportEvent[]): Promise<void> => {
     for (const received of events) {
       if (received.type === "report.denied") await store.countDenial(tx, received.key, received.data);
@@ -21,7 +21,7 @@ export function createHandler(deps: HandlerDeps, store: Store) {
   };
 }
 
-async function takeReport(tx: Tx, deps: HandlerDeps, store: Store, received: SessionReport): Promise<void> {
+async function takeReport(tx: Tx, deps: TakerDeps, store: Store, received: SessionReport): Promise<void> {
   const sessionId = received.key;
   const before = await store.lock(tx, sessionId);
   if (before === null) return;
