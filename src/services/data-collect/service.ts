@@ -1,6 +1,4 @@
-import { Elysia } from "elysia";
 import type { Running } from "#shared/bus/bus.ts";
-import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { SESSIONS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
@@ -67,8 +65,6 @@ export function createDataCollect(deps: Deps, settings: DataCollectSettings): Se
       await feeds.stop();
     },
     notReady: () => (hasStarted ? [] : ["the bus"]),
-    routes: new Elysia()
-      .use(createRoutes({ db: deps.db, clock: deps.clock, log, exchanges, lists, onChanged: sync }))
-      .use(createDeadRoutes("data-collect", deps)),
+    routes: createRoutes({ db: deps.db, clock: deps.clock, log, exchanges, lists, onChanged: sync }),
   };
 }
