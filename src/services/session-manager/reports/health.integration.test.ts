@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { pino } from "pino";
-import { ALERT_KINDS } from "#local/services.ts";
-import { createReplica, NAMED, type Replica } from "#services/session-manager/session-manager.fixture.ts";
+import { ALERT_KINDS, createReplica, NAMED, type Replica } from "#services/session-manager/session-manager.fixture.ts";
 import { raiseAlert } from "#shared/alerts/alerts.ts";
 import { kindOf, type OpenAlert } from "#shared/alerts/open-alerts.ts";
 import type { Bus, BusEvent, OutgoingEvent } from "#shared/bus/bus.ts";
