@@ -1,5 +1,5 @@
 import { type Assets, applyFill, type Book, bookFromJson, moneyOf } from "#shared/accounting/book.ts";
-import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
+import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { EventOf } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { type Decimal, ZERO } from "#shared/domain/decimal.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type AlertKinds, severitySchema } from "#shared/alerts/alert-kinds.ts";
-import { clearAlert } from "#shared/alerts/alerts.ts";
 import { alertCodeSchema, isOpen, kindOf, listOpenAlerts, openAlertSchema } from "#shared/alerts/open-alerts.ts";
+import { clearAlert } from "#shared/alerts/raise-alert.ts";
 import { epochMs } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";

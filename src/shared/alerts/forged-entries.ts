@@ -6,7 +6,7 @@ import type { Clock } from "#shared/clock/clock.ts";
 import type { Db } from "#shared/db/db.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { PROCESS_ALERTS } from "./alert-kinds.ts";
-import { raiseAlert } from "./alerts.ts";
+import { raiseAlert } from "./raise-alert.ts";
 
 /** Counts entries that nobody of the engine wrote, and raises their topic's alert, a process once. */
 export function watchForgedEntries(options: {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { clearAlert } from "#shared/alerts/alerts.ts";
+import { clearAlert } from "#shared/alerts/raise-alert.ts";
 import { epochMs, uuidText } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";

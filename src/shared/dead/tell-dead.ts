@@ -1,5 +1,5 @@
 import { PROCESS_ALERTS } from "#shared/alerts/alert-kinds.ts";
-import { type Alert, raiseAlert } from "#shared/alerts/alerts.ts";
+import { type Alert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Bus } from "#shared/bus/bus.ts";
 import type { DeadEvent } from "#shared/bus/unit-place.ts";
 import type { Clock } from "#shared/clock/clock.ts";

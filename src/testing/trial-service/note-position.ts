@@ -1,4 +1,4 @@
-import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
+import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { decimal } from "#shared/domain/decimal.ts";
 import { event, type Position } from "#shared/messages/topics.ts";

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import { alerts } from "#services/data-collect/alerts.ts";
-import { raiseAlert } from "#shared/alerts/alerts.ts";
+import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
 import type { OnRefused } from "./usable-market.ts";

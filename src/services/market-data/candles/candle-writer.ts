@@ -3,7 +3,7 @@ import { alerts } from "#services/market-data/alerts.ts";
 import type { KeptSeries } from "#services/market-data/series/kept-series.ts";
 import { type ClosedPrices, numbered, type Series } from "#services/market-data/series/series.ts";
 import type { Store } from "#services/market-data/store.ts";
-import { raiseAlert } from "#shared/alerts/alerts.ts";
+import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { TradedCandle } from "#shared/candles/aggregate.ts";
 import { barLinkOf } from "#shared/candles/bar-order.ts";
 import type { Candle, VenueBar } from "#shared/domain/candle.ts";

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { alerts } from "#services/market-data/alerts.ts";
 import type { Series } from "#services/market-data/series/series.ts";
-import { raiseAlert } from "#shared/alerts/alerts.ts";
+import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { VenueTrade } from "#shared/domain/candle.ts";
 import { candleOpenAtMs } from "#shared/domain/time-frame.ts";
 import { messageOf } from "#shared/errors/app-error.ts";

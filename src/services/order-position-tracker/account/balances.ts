@@ -1,7 +1,7 @@
 import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { anyOrderOpen } from "#services/order-position-tracker/orders/order-store.ts";
-import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
+import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";

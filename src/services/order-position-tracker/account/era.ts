@@ -1,7 +1,7 @@
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { absentInMs } from "#services/order-position-tracker/orders/resolve-order.ts";
 import { write } from "#services/order-position-tracker/record/book-store.ts";
-import { clearAlert } from "#shared/alerts/alerts.ts";
+import { clearAlert } from "#shared/alerts/raise-alert.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { AppError } from "#shared/errors/app-error.ts";

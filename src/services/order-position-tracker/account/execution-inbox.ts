@@ -3,7 +3,7 @@ import type { TrackerContext } from "#services/order-position-tracker/context.ts
 import { reportForeign } from "#services/order-position-tracker/record/foreign.ts";
 import type { StreamedOrder } from "#services/order-position-tracker/record/recorded-answers.ts";
 import { failsByContent, keepUnbooked } from "#services/order-position-tracker/record/unbooked.ts";
-import { raiseAlert } from "#shared/alerts/alerts.ts";
+import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
 import { storableText } from "#shared/errors/storable-text.ts";
 import type { AccountEvent } from "#shared/exchange/exchange.ts";

@@ -1,5 +1,5 @@
 import { alerts } from "#services/order-position-tracker/alerts.ts";
-import { raiseAlert } from "#shared/alerts/alerts.ts";
+import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { haltAccount } from "./account-store.ts";
 

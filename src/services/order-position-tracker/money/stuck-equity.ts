@@ -1,6 +1,6 @@
 import { alerts } from "#services/order-position-tracker/alerts.ts";
 import { sessionScope } from "#services/order-position-tracker/session/fault-watch.ts";
-import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
+import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { messageOf } from "#shared/errors/app-error.ts";

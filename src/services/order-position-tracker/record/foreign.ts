@@ -1,6 +1,6 @@
 import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
-import { raiseAlert } from "#shared/alerts/alerts.ts";
+import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { insertForeign } from "./foreign-store.ts";
 import type { Recorded } from "./recorder.ts";

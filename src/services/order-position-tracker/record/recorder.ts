@@ -8,7 +8,7 @@ import { reportFault, sessionScope } from "#services/order-position-tracker/sess
 import { moneyOf } from "#shared/accounting/book.ts";
 import { closableSize } from "#shared/accounting/flat.ts";
 import { applyToPosition, type PositionState } from "#shared/accounting/position.ts";
-import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
+import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { OutgoingEvent } from "#shared/bus/bus.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { decimal, normalize, plain } from "#shared/domain/decimal.ts";

@@ -1,5 +1,5 @@
 import { alerts } from "#services/order-position-tracker/alerts.ts";
-import { raiseAlert } from "#shared/alerts/alerts.ts";
+import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { AppError } from "#shared/errors/app-error.ts";

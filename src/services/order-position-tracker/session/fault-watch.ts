@@ -2,7 +2,7 @@ import type { Fence } from "#services/order-position-tracker/account/reconcile.t
 import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { lockBalances } from "#services/order-position-tracker/money/money-store.ts";
-import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
+import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { reportFaulted } from "#shared/session-health/report-faulted.ts";

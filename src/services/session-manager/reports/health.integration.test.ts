@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { ALERT_KINDS, createReplica, NAMED, type Replica } from "#services/session-manager/session-manager.fixture.ts";
-import { raiseAlert } from "#shared/alerts/alerts.ts";
 import { kindOf, type OpenAlert } from "#shared/alerts/open-alerts.ts";
+import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Bus, BusEvent, OutgoingEvent } from "#shared/bus/bus.ts";
 import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";

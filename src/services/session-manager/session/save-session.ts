@@ -1,6 +1,6 @@
 import { alerts } from "#services/session-manager/alerts.ts";
 import type { Store } from "#services/session-manager/store.ts";
-import { clearAlert, raiseAlert } from "#shared/alerts/alerts.ts";
+import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { event, SESSIONS } from "#shared/messages/topics.ts";

@@ -1,5 +1,5 @@
 -- Alerts that are open: each was raised once, by its scope and code, and is ended by whoever knows that it is over. Written by
--- src/shared/alerts/alerts.ts alone, with the event, in the transaction of what it tells of.
+-- src/shared/alerts/raise-alert.ts alone, with the event, in the transaction of what it tells of.
 create schema alerts;
 
 create table alerts.open (
