@@ -21,7 +21,7 @@ interface Lease {
 }
 
 /** Roles in memory for one member. A dead member's leases run out. */
-function leaderOf(leases: Map<string, Lease>, db: Db, isDead: () => boolean): Leader {
+export function memoryLeader(leases: Map<string, Lease>, db: Db, isDead: () => boolean): Leader {
   const holder = {};
   const leader: Leader = {
     leaseMs: LEASE_MS,
@@ -101,7 +101,7 @@ function joinAt(shared: Shared, poison: Partial<PoisonOptions>): Member {
       else await member.onPush(entries, (passed) => memory.push(passed));
     },
   };
-  const leader = leaderOf(shared.leases, db, () => dead);
+  const leader = memoryLeader(shared.leases, db, () => dead);
   const instance = `m-${crypto.randomUUID().slice(0, 6)}`;
   const bus = createBus({
     db,

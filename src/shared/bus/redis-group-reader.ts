@@ -23,8 +23,17 @@ function needsGroup(error: unknown): boolean {
   return error instanceof Error && (error.message.startsWith("NOGROUP") || error.message.startsWith("UNBLOCKED"));
 }
 
-/** So many ids a stream wait to be acknowledged at most: entries that nobody should have put in never are. */
+/**
+ * So many ids of a stream are remembered until they are acknowledged. The oldest beyond them stay pending, and come to the
+ * next owner: of a unit's worker that takes so many before it is done with any, none is known.
+ */
 const MOST_OPEN = 20_000;
+
+/** What one epoch of a stream was given and is not done with, oldest first. */
+interface Open {
+  epoch: number;
+  ids: Map<string, IdParts>;
+}
 
 /** Reads with XREADGROUP: one blocking read over all streams of the member. */
 export class RedisGroupReader implements GroupReader {
@@ -32,8 +41,8 @@ export class RedisGroupReader implements GroupReader {
   private streams = new Map<string, Assignment>();
   /** Keys whose group stands where it should, with the epoch and the connection that this was made sure for. */
   private readonly prepared = new Map<string, string>();
-  /** Ids by key that were delivered here and not acknowledged, the newest of them. */
-  private readonly delivered = new Map<string, Map<string, IdParts>>();
+  /** By key. Only of what `read` has given: what is lost on the way there is claimed again, and must not be acknowledged. */
+  private readonly delivered = new Map<string, Open>();
   private readonly mendTimes = new MendTimes();
   private changes = 0;
   private changed = Promise.withResolvers<void>();
@@ -49,6 +58,10 @@ export class RedisGroupReader implements GroupReader {
 
   assign(streams: readonly Assignment[]): void {
     this.streams = new Map(streams.map((stream) => [this.context.keyOf(stream), stream]));
+    // An earlier owner's entries are claimed by this one, and may not have been handled.
+    for (const [key, { epoch }] of this.streams) {
+      if (this.delivered.get(key)?.epoch !== epoch) this.delivered.set(key, { epoch, ids: new Map() });
+    }
     this.interrupt();
   }
 
@@ -64,13 +77,14 @@ export class RedisGroupReader implements GroupReader {
       if (this.mendTimes.take()) await mendStreams(this.context.commands, [...this.streams.keys()]);
       const claimed = await this.prepare();
       if (claimed.length > 0 || changes !== this.changes) return claimed;
-      const keys = [...this.streams.keys()];
+      const { streams } = this;
+      const keys = [...streams.keys()];
       const answer = await this.connection.read("XREADGROUP", [
         ...this.readArguments(count),
         ...keys,
         ...keys.map(() => ">"),
       ]);
-      return answer.flatMap(([key, entries]) => this.deliveries(key, entries));
+      return answer.flatMap(([key, entries]) => this.deliveries(streams.get(key), entries));
     } catch (error) {
       this.mendTimes.soon();
       // The groups are made again at the next read, at the positions of then.
@@ -82,10 +96,10 @@ export class RedisGroupReader implements GroupReader {
   /** Redis wants each id by itself. */
   acknowledge(stream: Stream, upTo: BrokerPosition): void {
     const key = this.context.keyOf(stream);
-    const open = this.delivered.get(key) ?? new Map<string, IdParts>();
+    const ids = this.delivered.get(key)?.ids ?? new Map<string, IdParts>();
     const last = partsOf(upTo);
-    const done = [...open].flatMap(([id, parts]) => (isBelow(last, parts) ? [] : [id]));
-    for (const id of done) open.delete(id);
+    const done = [...ids].flatMap(([id, parts]) => (isBelow(last, parts) ? [] : [id]));
+    for (const id of done) ids.delete(id);
     if (done.length === 0) return;
     this.context.commands.xack(key, this.group, ...done).catch(() => {
       // Only a mirror: what stays pending is skipped by its number.
@@ -118,15 +132,16 @@ export class RedisGroupReader implements GroupReader {
     clearTimeout(timer);
   }
 
-  private deliveries(key: string, entries: readonly RawEntry[]): Delivery[] {
-    const stream = this.streams.get(key);
-    if (stream === undefined) return [];
-    const { topic, part, durable } = stream;
-    const open = this.delivered.get(key) ?? new Map<string, IdParts>();
-    this.delivered.set(key, open);
+  /** Of a stream as it was asked for: since then it may be another epoch's, which claims what came, or not be read for a while. */
+  private deliveries(asked: Assignment | undefined, entries: readonly RawEntry[]): Delivery[] {
+    if (asked === undefined) return [];
+    const { topic, part, durable, epoch } = asked;
+    const open = this.delivered.get(this.context.keyOf(asked));
+    if (open?.epoch !== epoch) return [];
+    const { ids } = open;
     return entries.flatMap(([id, fields]) => {
-      open.set(id, partsOf(id));
-      if (open.size > MOST_OPEN) open.delete(open.keys().next().value ?? id);
+      ids.set(id, partsOf(id));
+      if (ids.size > MOST_OPEN) ids.delete(ids.keys().next().value ?? id);
       const position = id as BrokerPosition;
       return fields === null ? [] : [{ topic, part, position, seq: durable ? seqOf(id) : 0, json: fields[1] ?? "" }];
     });
@@ -136,18 +151,17 @@ export class RedisGroupReader implements GroupReader {
   private async prepare(): Promise<Delivery[]> {
     const open = [...this.streams].filter(([key, stream]) => this.prepared.get(key) !== this.markOf(stream));
     if (open.length === 0) return [];
-    for (const key of this.prepared.keys()) if (!this.streams.has(key)) this.prepared.delete(key);
     await this.makeGroups(open);
     await this.removeOthers(open);
-    const claimed: Delivery[] = [];
+    const claimed: [Assignment, RawEntry[]][] = [];
     for (const [key, stream] of open) {
-      if (!stream.durable) {
-        claimed.push(...(await this.claim(key)));
-        await this.context.commands.eval(REMOVE_EMPTY_CONSUMERS, 1, key, this.group, this.member);
-      }
-      this.prepared.set(key, this.markOf(stream));
+      if (stream.durable) continue;
+      claimed.push([stream, await this.claim(key)]);
+      await this.context.commands.eval(REMOVE_EMPTY_CONSUMERS, 1, key, this.group, this.member);
     }
-    return claimed;
+    // All or nothing: where one of them fails, what was claimed is not given to anyone, and is claimed again.
+    for (const [key, stream] of open) this.prepared.set(key, this.markOf(stream));
+    return claimed.flatMap(([stream, entries]) => this.deliveries(stream, entries));
   }
 
   /** Entries of a volatile stream may have been lost with the connection; those of a durable one come from the log. */
@@ -186,13 +200,13 @@ export class RedisGroupReader implements GroupReader {
     await runPipeline(removing);
   }
 
-  private async claim(key: string): Promise<Delivery[]> {
-    const claimed: Delivery[] = [];
+  private async claim(key: string): Promise<RawEntry[]> {
+    const claimed: RawEntry[] = [];
     let cursor = "0-0";
     do {
       const answer = await this.context.commands.xautoclaim(key, this.group, this.member, 0, cursor, "COUNT", 500);
       const [next, entries] = answer as [string, RawEntry[]];
-      claimed.push(...this.deliveries(key, entries));
+      claimed.push(...entries);
       cursor = next;
     } while (cursor !== "0-0");
     return claimed;

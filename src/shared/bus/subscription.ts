@@ -146,14 +146,15 @@ export class Subscription implements Running {
     while (!signal.aborted) {
       try {
         const deliveries = await this.reader.read(READ_COUNT);
+        // Before anything that may fail: whoever acknowledges a later one acknowledges these too.
+        const byPart = Map.groupBy(deliveries, (delivery) => delivery.part);
+        for (const [part, own] of byPart) this.workers.get(part)?.offer(own);
+        if (deliveries.length > 0) this.assign();
         if (pause.count > 0) {
           this.context.log.info({ group: this.options.group }, "The broker is read again");
           pause.reset();
           await this.compare();
         }
-        const byPart = Map.groupBy(deliveries, (delivery) => delivery.part);
-        for (const [part, own] of byPart) this.workers.get(part)?.offer(own);
-        if (deliveries.length > 0) this.assign();
       } catch (error) {
         if (signal.aborted) return;
         const fields = { group: this.options.group, error: messageOf(error) };
