@@ -1,3 +1,4 @@
+import type { OnUnreadable } from "#shared/db/reference-rows.ts";
 import type { Deps } from "#shared/service/service.ts";
 import type { ServerClocks } from "./account/server-clocks.ts";
 import type { KnownInstruments } from "./known-instruments.ts";
@@ -10,6 +11,8 @@ export interface TrackerContext {
   deps: Deps;
   settings: OrderPositionTrackerSettings;
   instruments: KnownInstruments;
+  /** Tells the log of a row of `reference` that cannot be read, once. */
+  onUnreadable: OnUnreadable;
   serverClocks: ServerClocks;
   recorder: Recorder;
   answers: RecordedAnswers;

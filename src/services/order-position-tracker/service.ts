@@ -19,6 +19,7 @@ import { createRoutes } from "./routes.ts";
 import { watchFaults } from "./session/fault-watch.ts";
 import { createSessionFollower } from "./session/follow-sessions.ts";
 import type { OrderPositionTrackerSettings } from "./settings.ts";
+import { createUnreadableRows } from "./unreadable-rows.ts";
 
 const GROUP = "order-position-tracker";
 
@@ -59,13 +60,15 @@ function followTopics(context: TrackerContext): Running {
 
 /** Places and cancels orders as tasks, follows the accounts it leads, and keeps money and equity. No state in the process that another could not do without. */
 export function createOrderPositionTracker(deps: Deps, settings: OrderPositionTrackerSettings): Service {
-  const instruments = createKnownInstruments(deps.db);
+  const onUnreadable = createUnreadableRows(deps);
+  const instruments = createKnownInstruments(deps.db, onUnreadable);
   const serverClocks = createServerClocks(deps.exchanges, deps.clock);
   const recorder = createRecorder(deps, instruments);
   const context: TrackerContext = {
     deps,
     settings,
     instruments,
+    onUnreadable,
     serverClocks,
     recorder,
     answers: new RecordedAnswers(),

@@ -1,11 +1,23 @@
+import type { z } from "zod";
 import type { Assets } from "#shared/accounting/book.ts";
 import { type Instrument, instrumentSchema } from "#shared/domain/instrument.ts";
 import { AT_WORK, type Session, type SessionState, sessionSchema } from "#shared/domain/session.ts";
+import { faultsOf } from "#shared/errors/field-error.ts";
 import type { Sql } from "./db.ts";
 
 // What services read of the schema `reference`. Its writers are market-data (instruments), session-manager (sessions) and
 // order-position-tracker (accounts): what they write, and lock to write it, is in their stores. A function that takes `sql` and
 // gives a fragment is for a statement that reads its own table at the same moment.
+
+/** Is told of a row that is not as its schema says, and of what in it is not. */
+export type OnUnreadable = (row: { what: "session" | "instrument"; id: string; reason: string }) => void;
+
+/** What of a row is not as its schema says. */
+export function whyUnreadable(schema: z.ZodType, value: unknown): string {
+  return faultsOf(schema, value)
+    .map(({ field, message }) => `${field} ${message}`)
+    .join("; ");
+}
 
 interface InstrumentRow {
   instrument: unknown;
@@ -54,16 +66,26 @@ export async function readSession(sql: Sql, id: string): Promise<Session | null>
   return row === undefined ? null : sessionSchema.parse(row.session);
 }
 
-/** The sessions in these states, by their ids; those of one partition where it is given. */
+/**
+ * The sessions in these states, by their ids; those of one partition where it is given. A row that cannot be read fails them
+ * all, but where `onUnreadable` is given: then it is told of, and left out.
+ */
 export async function readSessions(
   sql: Sql,
-  { states, partition }: { states: readonly SessionState[]; partition?: number },
+  of: { states: readonly SessionState[]; partition?: number; onUnreadable?: OnUnreadable },
 ): Promise<Session[]> {
-  const rows = await sql<{ session: unknown }[]>`
-    select session from reference.sessions
+  const { states, partition, onUnreadable } = of;
+  const rows = await sql<{ id: string; session: unknown }[]>`
+    select id, session from reference.sessions
     where state = any(${[...states]}) ${partition === undefined ? sql`` : sql`and partition = ${partition}`}
     order by id`;
-  return rows.map(({ session }) => sessionSchema.parse(session));
+  return rows.flatMap(({ id, session }) => {
+    const read = sessionSchema.safeParse(session);
+    if (read.success) return [read.data];
+    if (onUnreadable === undefined) throw read.error;
+    onUnreadable({ what: "session", id, reason: whyUnreadable(sessionSchema, session) });
+    return [];
+  });
 }
 
 /** A query: the series of the sessions at work, each once, as `instrument_id` and `time_frame`. */

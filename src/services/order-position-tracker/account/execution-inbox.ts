@@ -131,7 +131,8 @@ async function leaveOut(
   const { clientOrderId, venueOrderId, venueSymbol } = left.order;
   const tradeId = left.fill?.tradeId ?? null;
   const { venue } = deps.exchanges.account(accountId);
-  const instrument = await instruments.bySymbol(venue, venueSymbol);
+  // It may be its instrument's row that cannot be read.
+  const instrument = await instruments.bySymbol(venue, venueSymbol).catch(() => null);
   await deps.db.transaction(async (tx) => {
     await fence(tx);
     if (left.fill !== undefined && instrument !== null) {

@@ -1,7 +1,6 @@
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { TradingState } from "#shared/domain/account.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Order, OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { PLACE_ORDER } from "#shared/messages/tasks.ts";
@@ -34,7 +33,8 @@ interface StandingRow {
   trading_state: TradingState | null;
   known: Order | null;
   ban_until_ms: number | null;
-  instrument: Instrument | null;
+  /** As it is stored. */
+  instrument: unknown;
 }
 
 /**

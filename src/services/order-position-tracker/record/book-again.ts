@@ -1,6 +1,7 @@
 import type { Fence } from "#services/order-position-tracker/account/reconcile.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { fillsOfOrder } from "#services/order-position-tracker/orders/resolve-order.ts";
+import type { Instrument } from "#shared/domain/instrument.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
 import { failsByContent } from "./unbooked.ts";
 import { type WaitingOrder, waitingOrders } from "./unbooked-store.ts";
@@ -23,9 +24,21 @@ export function createBookAgain(context: TrackerContext, accountId: string, fenc
   /** The order that was asked for last. */
   let after = { instrumentId: "", venueOrderId: "" };
 
+  /** Null: its row cannot be read, and executions of other instruments do not wait for it. */
+  const readable = async (instrumentId: string): Promise<Instrument | null> => {
+    try {
+      return await instruments.byId(instrumentId);
+    } catch (error) {
+      if (!failsByContent(error)) throw error;
+      deps.log.warn({ accountId, instrumentId, reason: messageOf(error) }, "executions still not booked");
+      return null;
+    }
+  };
+
   const bookOrder = async (waiting: WaitingOrder): Promise<number> => {
     const { venueOrderId, clientOrderId, tradeIds } = waiting;
-    const instrument = await instruments.byId(waiting.instrumentId);
+    const instrument = await readable(waiting.instrumentId);
+    if (instrument === null) return 0;
     const account = deps.exchanges.account(accountId);
     const fills = await fillsOfOrder(account, { instrument, venueOrderId, clientOrderId });
     let booked = 0;

@@ -3,7 +3,9 @@ import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { lockBalances } from "#services/order-position-tracker/money/money-store.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
+import { failsByContent } from "#services/order-position-tracker/record/unbooked.ts";
 import type { Tx } from "#shared/db/db.ts";
+import { hasCode, messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { reportFaulted } from "#shared/session-health/report-faulted.ts";
 import { closableHoldings } from "./holdings.ts";
@@ -67,12 +69,18 @@ export async function reportFault(
  * the venue executes late, opens the position after it. Nothing is written where nothing is to be told.
  */
 export async function findFaultsWithPosition(context: TrackerContext, accountId: string, fence: Fence): Promise<void> {
-  const { db } = context.deps;
+  const { db, log } = context.deps;
   for (const session of await readUntoldFaults(db, accountId)) {
-    if ((await closableHoldings(db, session.id)).length === 0) continue;
-    await db.transaction(async (tx) => {
-      await fence(tx);
-      if ((await holdState(tx, session.id)) === "FAULTED") await watchFaults(tx, context, [session]);
-    });
+    try {
+      if ((await closableHoldings(db, session.id)).length === 0) continue;
+      await db.transaction(async (tx) => {
+        await fence(tx);
+        if ((await holdState(tx, session.id)) === "FAULTED") await watchFaults(tx, context, [session]);
+      });
+    } catch (error) {
+      if (hasCode(error, "FENCED") || !failsByContent(error)) throw error;
+      // As where the row of its instrument cannot be read: the other sessions are told of.
+      log.warn({ sessionId: session.id, reason: messageOf(error) }, "what a faulted session holds is not known");
+    }
   }
 }

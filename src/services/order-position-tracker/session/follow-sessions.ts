@@ -42,9 +42,9 @@ async function hasSeries({ deps }: TrackerContext, { instrumentIds, timeFrame }:
   return (await deps.clients.marketData.series({ instrumentId: instrumentIds[0] ?? "", timeFrame })) !== null;
 }
 
-/** The sessions of a partition that start or stop: both states end by what is done here. */
-function onTheirWay({ deps }: TrackerContext, { partition }: OwnedUnit): Promise<Session[]> {
-  return readSessions(deps.db.sql, { states: ["STARTING", "STOPPING"], partition });
+/** The sessions of a partition that start or stop: both states end by what is done here. One that cannot be read keeps none of the others. */
+function onTheirWay({ deps, onUnreadable }: TrackerContext, { partition }: OwnedUnit): Promise<Session[]> {
+  return readSessions(deps.db.sql, { states: ["STARTING", "STOPPING"], partition, onUnreadable });
 }
 
 /** What an account has of an asset at its venue, and what executions had taken of it by the books before that was read. */

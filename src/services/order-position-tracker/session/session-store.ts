@@ -27,7 +27,8 @@ export async function readUntoldFaults({ sql }: { sql: Sql }, accountId: string)
     from reference.sessions s
     where s.account_id = ${accountId} and s.state = 'FAULTED'
       and exists (select from order_position_tracker.positions p where p.session_id = s.id and p.size <> 0)
-      and not exists (select from alerts.open a where a.scope = 'session:' || s.id and a.code = 'FAULTED_WITH_POSITION')`;
+      and not exists (select from alerts.open a where a.scope = 'session:' || s.id and a.code = 'FAULTED_WITH_POSITION')
+    order by s.id`;
 }
 
 /** A position with what its session's equity was last measured at. */
