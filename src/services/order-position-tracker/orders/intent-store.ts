@@ -75,11 +75,12 @@ function standingOf({ instruments }: TrackerContext, row: StandingRow): Standing
   };
 }
 
-/** How far the market of a session has come by what is stored: its equity and its fills. Null: neither is. */
+/** How far the market of a session has come by what is stored: the points of its equity, and its fills. Null: there are none. */
 export async function lastMarketMs({ sql }: Tx, sessionId: string): Promise<number | null> {
   const [row] = await sql<{ at_ms: number | null }[]>`
     select greatest(
-      (select candle_close_at_ms from order_position_tracker.equity_cursors where session_id = ${sessionId}),
+      (select close_at_ms from order_position_tracker.equity_points where session_id = ${sessionId}
+        order by candle_n desc limit 1),
       (select max(at_ms) from order_position_tracker.fills where session_id = ${sessionId})) as at_ms`;
   return row?.at_ms ?? null;
 }

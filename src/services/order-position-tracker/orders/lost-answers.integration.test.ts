@@ -17,12 +17,13 @@ import {
   venueMoney,
 } from "#services/order-position-tracker/tracker-rows.fixture.ts";
 import { until } from "#shared/clock/until.fixture.ts";
+import type { Session } from "#shared/domain/session.ts";
 import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
 import { CANCEL_ORDER } from "#shared/messages/tasks.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(18, (given) => {
+useDesks(19, (given) => {
   ({ world, desk } = given);
 });
 
@@ -98,7 +99,22 @@ describe("an order that the venue denies knowing while its list of fills has one
   });
 });
 
+/** The equity of a session is measured at a close of its market, at this time. */
+const measureAt = ({ id }: Session, closeAtMs: number) => world.database.db.sql`
+  insert into order_position_tracker.equity_points values (${id}, 1, ${closeAtMs}, 1, 1, 0, 1)`;
+
 describe("an order whose signal is stale", () => {
+  test("by the time of its replay, which is in what is stored of it, is EXPIRED before it is sent", async () => {
+    await desk.startTracker();
+    const session = await runSession(world, desk);
+    await measureAt(session, 6);
+    const stale = await place(world, desk, requestOf(session, 1, { marketAtMs: 4, validUntilMs: 5 }));
+    expect((await inState(world, stale, "EXPIRED")).stateReason).toContain("was not sent");
+    const fresh = await place(world, desk, requestOf(session, 2, { marketAtMs: 4, validUntilMs: 6, style: LIMIT }));
+    await inState(world, fresh, "ACCEPTED");
+    expect(sends()).toHaveLength(1);
+  });
+
   test("by the market's wall clock is EXPIRED before it is sent", async () => {
     await desk.startTracker({ marketNowMs: 6 });
     const session = await runSession(world, desk);
@@ -142,8 +158,11 @@ describe("an order that never reached the venue", () => {
   test("is REJECTED once its signal is not valid any more", async () => {
     await desk.startTracker();
     const session = await runSession(world, desk);
-    desk.proxy.next("POST order", "lose-request");
-    const order = await place(world, desk, requestOf(session, 1, { marketAtMs: 10, validUntilMs: 5 }));
+    desk.proxy.next("POST order", async () => {
+      await measureAt(session, 11);
+      return "lose-request";
+    });
+    const order = await place(world, desk, requestOf(session, 1, { marketAtMs: 4, validUntilMs: 5 }));
     const rejected = await inState(world, order, "REJECTED");
     expect(rejected.stateReason).toContain("ABSENT");
     expect(sends()).toHaveLength(1);
@@ -156,9 +175,12 @@ describe("an order that never reached the venue", () => {
     const session = await runSession(world, desk);
     await until(async () => desk.proxy.heard >= 2);
     desk.proxy.cutStream();
-    desk.proxy.next("POST order", "lose-answer");
+    desk.proxy.next("POST order", async () => {
+      await measureAt(session, 11);
+      return "lose-answer";
+    });
     desk.proxy.next("GET order", { code: -2013, msg: "Order does not exist." });
-    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT, marketAtMs: 10, validUntilMs: 5 }));
+    const order = await place(world, desk, requestOf(session, 1, { style: LIMIT, marketAtMs: 4, validUntilMs: 5 }));
     const rejected = await inState(world, order, "REJECTED");
     expect(rejected).toMatchObject({ attempt: 1, venueOrderId: null, stateReason: expect.stringContaining("ABSENT") });
     await desk.tick("50");

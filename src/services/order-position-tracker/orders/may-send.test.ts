@@ -13,6 +13,11 @@ const at = (
   gap: null,
 });
 
+/** As of an account that the settings do not name any more: its orders end all the same. */
+const unknown = () => {
+  throw new Error("There is no such account.");
+};
+
 describe("an order is not sent", () => {
   test.each<
     [what: string, session: SendingSession, account: TradingState | null, reduceOnly: boolean, found: string | null]
@@ -30,7 +35,7 @@ describe("an order is not sent", () => {
     ["of an account that reduces, an entry", running, "REDUCING", false, "DENIED"],
     ["of an account that reduces, an exit", running, "REDUCING", true, null],
   ])("%s: %#", async (_what, session, account, reduceOnly, found) => {
-    const refused = await whyNotSent({ session, account }, { reduceOnly, validUntilMs: null }, () => null);
+    const refused = await whyNotSent({ session, account }, { reduceOnly, validUntilMs: null }, unknown);
     expect(refused?.state ?? null).toBe(found as never);
   });
 
@@ -38,11 +43,7 @@ describe("an order is not sent", () => {
     const order = { reduceOnly: false, validUntilMs: 1_000 };
     const late = await whyNotSent({ session: running, account: "ACTIVE" }, order, async () => 1_001);
     expect(late).toEqual({ state: "EXPIRED", code: null, why: "Its signal is not valid any more." });
-    expect(await whyNotSent({ session: running, account: "ACTIVE" }, order, () => 1_000)).toBeNull();
-    // As of an account that the settings do not name any more: its orders end all the same.
-    const unknown = () => {
-      throw new Error("There is no such account.");
-    };
+    expect(await whyNotSent({ session: running, account: "ACTIVE" }, order, async () => 1_000)).toBeNull();
     expect((await whyNotSent({ session: at("STOPPING", "keep"), account: null }, order, unknown))?.state).toBe(
       "CANCELED",
     );

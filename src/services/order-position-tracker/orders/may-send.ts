@@ -14,18 +14,18 @@ interface NotSent {
 
 /**
  * Why an order is not to be sent now, for the first time or again: what risk saw may have changed since. Null: it is to be sent.
- * `marketAtMs`: how far its market has come, asked only where nothing else is against it; null: not known.
+ * `marketAtMs`: how far its market has come (`market-time.ts`), asked only where nothing else is against an order that ends.
  */
 export async function whyNotSent(
   { session, account }: Pick<Standing, "session" | "account">,
   order: Pick<OrderRequest, "reduceOnly" | "validUntilMs">,
-  marketAtMs: () => Promise<number | null> | number | null,
+  marketAtMs: () => Promise<number>,
 ): Promise<NotSent | null> {
   const bySession = refuseBySession(session, order.reduceOnly);
   if (bySession !== null) return { state: "CANCELED", code: null, why: bySession };
   const denied = refuseByAccount(account, order.reduceOnly) ?? refuseByBook(session?.gap ?? null);
   if (denied !== null) return { state: "DENIED", code: denied.code, why: denied.reason };
-  if (isExpired(order, await marketAtMs()))
+  if (order.validUntilMs !== null && isExpired(order, await marketAtMs()))
     return { state: "EXPIRED", code: null, why: "Its signal is not valid any more." };
   return null;
 }

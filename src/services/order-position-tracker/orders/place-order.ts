@@ -5,6 +5,7 @@ import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { lockIntent, type NextIntent } from "./intent-store.ts";
+import { marketTimeOf } from "./market-time.ts";
 import { whyNotSent } from "./may-send.ts";
 import { type NextMove, NOTHING } from "./next-move.ts";
 import { lockOrder } from "./order-store.ts";
@@ -34,9 +35,8 @@ export async function beginPlacing(
   const order = found ?? newOrder(request);
   const isNew = found === null;
   const { deps, settings, serverClocks, recorder } = context;
-  // An account may not be in the settings any more: what is refused by its session ends all the same.
-  const marketNowMs = () => deps.exchanges.marketNowMs(deps.exchanges.account(order.accountId).venue);
-  const refused = await whyNotSent(standing, order, marketNowMs);
+  // Asked for last: an account may not be in the settings any more, and what is refused by its session ends all the same.
+  const refused = await whyNotSent(standing, order, () => marketTimeOf(tx, context, order));
   if (refused !== null) {
     const reason = `${refused.code === null ? "" : `${refused.code}: `}${refused.why} The order was not sent.`;
     await recorder.change(tx, order, { kind: "state", to: refused.state, reason }, { isNew });

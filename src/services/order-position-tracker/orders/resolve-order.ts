@@ -9,7 +9,8 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { UnreadableFill, VenueAccount, VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { ABSENT } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
-import { lastMarketMs, lockIntent, type Standing } from "./intent-store.ts";
+import { lockIntent, type Standing } from "./intent-store.ts";
+import { marketTimeOf } from "./market-time.ts";
 import { whyNotSent } from "./may-send.ts";
 import { type NextMove, NOTHING } from "./next-move.ts";
 import { lockOrder } from "./order-store.ts";
@@ -220,12 +221,7 @@ async function whyNotAgain(
 ): Promise<string | null> {
   if (order.attempt >= context.settings.R3_ORDER_POSITION_TRACKER_MAX_ATTEMPTS)
     return `${ABSENT}: no attempt reached the venue.`;
-  const { exchanges } = context.deps;
-  const marketAtMs = async (): Promise<number> => {
-    const marketNowMs = exchanges.marketNowMs(exchanges.account(order.accountId).venue);
-    return Math.max(order.marketAtMs, (await lastMarketMs(tx, order.sessionId)) ?? 0, marketNowMs ?? 0);
-  };
-  const refused = await whyNotSent(standing, order, marketAtMs);
+  const refused = await whyNotSent(standing, order, () => marketTimeOf(tx, context, order));
   if (refused === null) return null;
   const { code, why } = refused;
   return code === null ? `${ABSENT}: ${why}` : `${ABSENT}, ${code}: ${why}`;
