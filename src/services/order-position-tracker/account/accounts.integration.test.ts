@@ -86,7 +86,9 @@ describe("an account that was HALTED after risk decided", () => {
     const order = await place(world, desk, requestOf(session, 1, { style: LIMIT }));
     await inState(world, order, "UNKNOWN");
     await putAccount("HALTED");
-    expect((await inState(world, order, "REJECTED")).stateReason).toStartWith("ABSENT, ACCOUNT_HALTED: ");
+    expect((await inState(world, order, "REJECTED")).stateReason).toBe(
+      "ABSENT, ACCOUNT_HALTED: the venue has not taken it, and it is not sent again. The account takes only cancels.",
+    );
     expect(sends()).toBe(1);
   });
 });

@@ -164,7 +164,9 @@ describe("an order that never reached the venue", () => {
     });
     const order = await place(world, desk, requestOf(session, 1, { marketAtMs: 4, validUntilMs: 5 }));
     const rejected = await inState(world, order, "REJECTED");
-    expect(rejected.stateReason).toContain("ABSENT");
+    expect(rejected.stateReason).toBe(
+      "ABSENT: the venue has not taken it, and it is not sent again. Its signal is not valid any more.",
+    );
     expect(sends()).toHaveLength(1);
     expect(await venueOrder(order.clientOrderId)).toBeNull();
   });

@@ -223,6 +223,11 @@ async function whyNotAgain(
     return `${ABSENT}: no attempt reached the venue.`;
   const refused = await whyNotSent(standing, order, () => marketTimeOf(tx, context, order));
   if (refused === null) return null;
-  const { code, why } = refused;
-  return code === null ? `${ABSENT}: ${why}` : `${ABSENT}, ${code}: ${why}`;
+  const codes = refused.code === null ? ABSENT : `${ABSENT}, ${refused.code}`;
+  return `${codes}: the venue has not taken it, and it is not sent again. ${upperFirst(refused.why)}`;
+}
+
+/** A reason as a sentence of its own. */
+function upperFirst(reason: string): string {
+  return reason.slice(0, 1).toUpperCase() + reason.slice(1);
 }

@@ -48,7 +48,7 @@ async function watchFault(
   const what = held.map(({ instrument }) => instrument.id).join(", ");
   await raiseAlert(tx, deps, {
     ...alert,
-    text: `The session is FAULTED and holds a position in ${what} that nobody manages: ${stateReason ?? "no reason was given"} Start it again, or stop it with the policy flatten.`,
+    text: `The session is FAULTED and holds a position in ${what} that nobody manages: ${stateReason ?? "no reason was given."} Start it again, or stop it with the policy flatten.`,
     data: { sessionId: id, accountId },
   });
 }
