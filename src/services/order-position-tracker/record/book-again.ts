@@ -1,6 +1,7 @@
 import type { Fence } from "#services/order-position-tracker/account/reconcile.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { fillsOfOrder } from "#services/order-position-tracker/orders/resolve-order.ts";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
 import { failsByContent } from "./unbooked.ts";
@@ -18,8 +19,12 @@ export interface BookAgain {
 
 export function createBookAgain(context: TrackerContext, accountId: string, fence: Fence): BookAgain {
   const { deps, settings, instruments, recorder } = context;
-  const shortestMs = settings.R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS;
-  let pauseMs = shortestMs;
+  const backoff: Backoff = {
+    firstMs: settings.R3_ORDER_POSITION_TRACKER_OPEN_RECONCILE_INTERVAL_MS,
+    longestMs: LONGEST_PAUSE_MS,
+  };
+  /** Tries in a row of which nothing came. */
+  let fruitless = 0;
   let nextAtMs = 0;
   /** The order that was asked for last. */
   let after = { instrumentId: "", venueOrderId: "" };
@@ -65,8 +70,8 @@ export function createBookAgain(context: TrackerContext, accountId: string, fenc
       for (const row of rows) booked += await bookOrder(row);
       const last = rows.length < ORDERS_AT_ONCE ? undefined : rows.at(-1);
       after = { instrumentId: last?.instrumentId ?? "", venueOrderId: last?.venueOrderId ?? "" };
-      pauseMs = rows.length === 0 || booked > 0 ? shortestMs : Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
-      nextAtMs = rows.length === 0 ? 0 : deps.clock.nowMs() + pauseMs;
+      fruitless = rows.length === 0 || booked > 0 ? 0 : fruitless + 1;
+      nextAtMs = rows.length === 0 ? 0 : deps.clock.nowMs() + backoffMs(backoff, fruitless + 1);
     },
   };
 }
