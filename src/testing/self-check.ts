@@ -129,7 +129,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: "an order sent again without proof that the venue does not have it",
-    file: "src/services/order-position-tracker/orders/resolve-order.ts",
+    file: "src/services/order-position-tracker/orders/trace-order.ts",
     plant: replace("Math.max(0, absentFromMs - trace.askedAtMs + 1)", "Math.max(0, 0 * absentFromMs)"),
     command: CHAOS,
     finder: "was executed twice at the venue",

@@ -1,5 +1,5 @@
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
-import { absentInMs } from "#services/order-position-tracker/orders/resolve-order.ts";
+import { absentInMs } from "#services/order-position-tracker/orders/trace-order.ts";
 import { write } from "#services/order-position-tracker/record/book-store.ts";
 import { clearAlert } from "#shared/alerts/raise-alert.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";

@@ -7,7 +7,7 @@ import {
   noteKnown,
   openOrders,
 } from "#services/order-position-tracker/orders/order-store.ts";
-import { fillsOfOrder } from "#services/order-position-tracker/orders/resolve-order.ts";
+import { fillsOfOrder } from "#services/order-position-tracker/orders/trace-order.ts";
 import { attribute } from "#services/order-position-tracker/record/attribute.ts";
 import { beganAnew } from "#services/order-position-tracker/record/book-store.ts";
 import { reportForeign } from "#services/order-position-tracker/record/foreign.ts";

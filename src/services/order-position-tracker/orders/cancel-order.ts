@@ -7,8 +7,8 @@ import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { endIfLost } from "./lost-order.ts";
 import { type NextMove, NOTHING } from "./next-move.ts";
 import { forgetCancelRequest, lockOrder } from "./order-store.ts";
-import { absentInMs, fillsOfOrder, traceOrder } from "./resolve-order.ts";
 import { settleTask } from "./settle-task.ts";
+import { absentInMs, fillsOfOrder, traceOrder } from "./trace-order.ts";
 
 /** The commit that takes the lane: the order is PENDING_CANCEL before the venue is asked. Closed orders need nothing. */
 export async function beginCancel(

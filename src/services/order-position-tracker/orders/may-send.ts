@@ -14,7 +14,7 @@ interface NotSent {
 
 /**
  * Why an order is not to be sent now, for the first time or again: what risk saw may have changed since. Null: it is to be sent.
- * `marketAtMs`: how far its market has come (`market-time.ts`), asked only where nothing else is against an order that ends.
+ * `marketAtMs`: how far its market has come (`marketTimeOf`), asked only where nothing else is against an order that ends.
  */
 export async function whyNotSent(
   { session, account }: Pick<Standing, "session" | "account">,

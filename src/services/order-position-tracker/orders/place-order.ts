@@ -4,13 +4,14 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
+import { intentOf, marketTimeOf, NO_INTENT } from "./intent.ts";
 import { lockIntent, type NextIntent } from "./intent-store.ts";
-import { marketTimeOf } from "./market-time.ts";
 import { whyNotSent } from "./may-send.ts";
 import { type NextMove, NOTHING } from "./next-move.ts";
 import { lockOrder } from "./order-store.ts";
-import { sendAgainOrReject, traceOrder } from "./resolve-order.ts";
+import { sendAgainOrReject } from "./resolve-order.ts";
 import { banLeftMs, settleTask } from "./settle-task.ts";
+import { traceOrder } from "./trace-order.ts";
 
 /**
  * The commit that takes the lane: the intent, with the window in which the venue may take it, before anything is sent. An
@@ -34,7 +35,7 @@ export async function beginPlacing(
   }
   const order = found ?? newOrder(request);
   const isNew = found === null;
-  const { deps, settings, serverClocks, recorder } = context;
+  const { deps, recorder } = context;
   // Asked for last: an account may not be in the settings any more, and what is refused by its session ends all the same.
   const refused = await whyNotSent(standing, order, () => marketTimeOf(tx, context, order));
   if (refused !== null) {
@@ -51,12 +52,7 @@ export async function beginPlacing(
     tx.retryIn(task, waitMs);
     return NOTHING;
   }
-  const patch = {
-    attempt: 1,
-    signedAtMs: serverClocks.nowMs(order.accountId),
-    recvWindowMs: settings.R3_ORDER_POSITION_TRACKER_RECV_WINDOW_MS,
-    submittedAtMs: deps.clock.stampMs(),
-  };
+  const patch = intentOf(context, order);
   const submitted = await recorder.change(tx, order, { kind: "state", to: "SUBMITTED" }, { isNew, patch });
   return { move: "send", order: submitted };
 }
@@ -105,14 +101,11 @@ export async function sendOrder(
   await lane.step(async (tx) => {
     const now = (await lockOrder(tx, order.id)) ?? order;
     const to = { kind: "state", to: "UNKNOWN", reason: sent.reason } as const;
-    const patch = isTaken || now.attempt > 1 ? {} : NO_ATTEMPT;
+    const patch = isTaken || now.attempt > 1 ? {} : NO_INTENT;
     settleTask(tx, context, task, now.state === "SUBMITTED" ? await recorder.change(tx, now, to, { patch }) : now);
   });
   return NOTHING;
 }
-
-/** Of a first attempt without effect: nothing has to be proven before it is sent again. */
-const NO_ATTEMPT = { attempt: 0, signedAtMs: null, recvWindowMs: null } as const;
 
 async function place(
   context: TrackerContext,

@@ -1,6 +1,6 @@
 import type { Fence } from "#services/order-position-tracker/account/reconcile.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
-import { fillsOfOrder } from "#services/order-position-tracker/orders/resolve-order.ts";
+import { fillsOfOrder } from "#services/order-position-tracker/orders/trace-order.ts";
 import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
