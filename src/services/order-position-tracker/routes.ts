@@ -15,10 +15,10 @@ import { ownedBySessions, readAccountState } from "./account/account-store.ts";
 import { balancesOf, heldAtVenue } from "./account/balances.ts";
 import { beginEra } from "./account/era.ts";
 import type { TrackerContext } from "./context.ts";
+import { countOpenOrders } from "./orders/order-store.ts";
 import { readEquity, readFills, readOrder, readOrderEvents, readOrders, readPositions } from "./read-store.ts";
 import { discardUnbooked, readUnbooked } from "./record/unbooked-store.ts";
 import { closableHoldings } from "./session/holdings.ts";
-import { countOpenOrders } from "./session/session-store.ts";
 
 const filter = pageQuery.extend({ sessionId: ownId.optional().describe("Only of this session") });
 const orderEventSchema = z.object({

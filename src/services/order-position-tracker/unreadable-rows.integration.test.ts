@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
 import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import type { Session } from "#shared/domain/session.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import type { AccountEvent, VenueAccount } from "#shared/exchange/exchange.ts";
 import { type Desk, deskSession, tellSession, useDesks, type World } from "./tracker.fixture.ts";
 import {
@@ -18,9 +19,15 @@ import {
 
 let world: World;
 let desk: Desk;
-useDesks(4, (given) => {
+useDesks(5, (given) => {
   ({ world, desk } = given);
 });
+
+/** In the order of their ids, in which sessions are looked at. */
+function twoSessions(more: Partial<Session>): [Session, Session] {
+  const [one, other] = [deskSession(desk, more), deskSession(desk, more)] as const;
+  return one.id < other.id ? [one, other] : [other, one];
+}
 
 test("a session whose row cannot be read keeps no other of its partition from being started", async () => {
   const { sql } = world.database.db;
@@ -34,6 +41,18 @@ test("a session whose row cannot be read keeps no other of its partition from be
   const mended: Session = { ...bad, name: "mended", version: 2, partition: desk.bus.partitionOf(bad.id) };
   await tellSession(world, desk, mended);
   await until(async () => (await reportsOf(world, bad)).includes("report.reconciled"));
+});
+
+test("a session whose row cannot be read keeps no other of its account from being told what it runs without", async () => {
+  const { sql } = world.database.db;
+  const account = (given: VenueAccount) =>
+    changed(given, { openOrders: () => Promise.reject(new AppError("VENUE_UNAVAILABLE", "outage", "It is away.")) });
+  const [first, second] = twoSessions({ state: "RUNNING" });
+  for (const session of [first, second]) await putSession(sql, session);
+  await sql`update reference.sessions set session = session - 'degraded' where id = ${first.id}`;
+  await sql`insert into order_position_tracker.fill_cursors values (${desk.marketId}, ${desk.instrument.id}, null, null, true)`;
+  await desk.startTracker({ settings: { ...OFTEN, R3_ORDER_POSITION_TRACKER_DEGRADED_AFTER_MS: "0" }, account });
+  await until(async () => (await reportsOf(world, second)).includes("report.degraded"));
 });
 
 describe("an instrument whose row cannot be read", () => {
@@ -69,10 +88,7 @@ describe("an instrument whose row cannot be read", () => {
     const bad = { ...desk.instrument, id: `BAD/USD.${desk.marketId}`, venueSymbol: "BADUSD", sizeStep: "a bit" };
     await putInstrument(sql, bad);
     const faulted = { state: "FAULTED", stateReason: "It fell over." } as const;
-    // Sessions are looked at in the order of their ids.
-    const [first, second] = [deskSession(desk, faulted), deskSession(desk, faulted)].toSorted((one, other) =>
-      one.id < other.id ? -1 : 1,
-    ) as [Session, Session];
+    const [first, second] = twoSessions(faulted);
     const held = async (session: Session, instrumentId: string) => {
       await putSession(sql, { ...session, instrumentIds: [instrumentId] });
       await sql`insert into order_position_tracker.positions values (${session.id}, ${instrumentId}, ${desk.marketId}, 1, 100, 0, '{}', 1)`;

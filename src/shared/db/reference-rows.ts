@@ -12,7 +12,7 @@ import type { Sql } from "./db.ts";
 /** Is told of a row that is not as its schema says, and of what in it is not. */
 export type OnUnreadable = (row: { what: "session" | "instrument"; id: string; reason: string }) => void;
 
-/** What of a row is not as its schema says. */
+/** What of a row is not as its schema says; empty: it is as it should be. */
 export function whyUnreadable(schema: z.ZodType, value: unknown): string {
   return faultsOf(schema, value)
     .map(({ field, message }) => `${field} ${message}`)
@@ -88,6 +88,20 @@ export async function readSessions(
   });
 }
 
+/** The present run of a session. Null: it was never started, or there is none. */
+export async function readRun(sql: Sql, sessionId: string): Promise<number | null> {
+  const [session] = await sql<{ run: number }[]>`
+    select run from reference.sessions where id = ${sessionId} and run > 0`;
+  return session?.run ?? null;
+}
+
+/** The state of a session, which nobody changes before the transaction ends. Null: there is none. */
+export async function holdSessionState(sql: Sql, sessionId: string): Promise<SessionState | null> {
+  const [session] = await sql<{ state: SessionState }[]>`
+    select state from reference.sessions where id = ${sessionId} for share`;
+  return session?.state ?? null;
+}
+
 /** A query: the series of the sessions at work, each once, as `instrument_id` and `time_frame`. */
 export function seriesAtWorkSql(sql: Sql) {
   return sql`
@@ -99,10 +113,27 @@ export function seriesAtWorkSql(sql: Sql) {
 /** What of a session says which market it trades, and what it runs without. */
 export type MarketOfSession = Pick<Session, "id" | "run" | "timeFrame" | "degraded"> & { instrumentId: string };
 
-/** The same of all sessions at work, by their ids. */
-export async function readMarketsAtWork(sql: Sql): Promise<MarketOfSession[]> {
-  return await sql<MarketOfSession[]>`
+const marketOfSessionSchema = sessionSchema
+  .pick({ id: true, run: true, timeFrame: true, degraded: true })
+  .extend({ instrumentId: instrumentSchema.shape.id });
+
+/**
+ * The same of all sessions at work, by their ids; those of one account where it is given. Where `onUnreadable` is given it is
+ * told of rows that are not so, and they are left out.
+ */
+export async function readMarketsAtWork(
+  sql: Sql,
+  { accountId, onUnreadable }: { accountId?: string; onUnreadable?: OnUnreadable } = {},
+): Promise<MarketOfSession[]> {
+  const rows = await sql<MarketOfSession[]>`
     select id, run, session -> 'instrumentIds' ->> 0 as "instrumentId", session ->> 'timeFrame' as "timeFrame",
       session -> 'degraded' as degraded
-    from reference.sessions where state = any(${[...AT_WORK]}) order by id`;
+    from reference.sessions
+    where state = any(${[...AT_WORK]}) ${accountId === undefined ? sql`` : sql`and account_id = ${accountId}`} order by id`;
+  if (onUnreadable === undefined) return rows;
+  return rows.filter((row) => {
+    const reason = whyUnreadable(marketOfSessionSchema, row);
+    if (reason !== "") onUnreadable({ what: "session", id: row.id, reason });
+    return reason === "";
+  });
 }

@@ -1,9 +1,10 @@
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
+import { readBookGaps } from "#services/order-position-tracker/record/unbooked-store.ts";
+import { readMarketsAtWork } from "#shared/db/reference-rows.ts";
 import { DEGRADATIONS, type Degradation, type DegradationCode } from "#shared/domain/degradation.ts";
 import { hasCode, sentenceOf } from "#shared/errors/app-error.ts";
 import { type BookGap, sayGap } from "#shared/risk/book-rule.ts";
 import { reportDegraded } from "#shared/session-health/report-degraded.ts";
-import { sessionsAtWork } from "./account-store.ts";
 import type { Fence } from "./reconcile.ts";
 
 /** What of an account's sessions its leader knows to be missing. */
@@ -73,12 +74,14 @@ export function createAccountHealth(context: TrackerContext, accountId: string, 
     },
     async report() {
       if (!isAsked) return;
-      const rows = await sessionsAtWork(deps.db, accountId);
+      const sessions = await readMarketsAtWork(deps.db.sql, { accountId, onUnreadable: context.onUnreadable });
+      const ids = sessions.map(({ id }) => id);
+      const gaps = await readBookGaps(deps.db, ids);
       const atMs = clock.nowMs();
-      for (const { id, run, instrument_id: instrumentId, degraded, gap } of rows) {
+      for (const { id, run, instrumentId, degraded } of sessions) {
         const mine = degraded.filter(({ code }) => DEGRADATIONS[code].reporter === "order-position-tracker");
         const others = mine.filter(({ code }) => code !== "BOOK_INCOMPLETE");
-        const wanted = begunAsTold([...missingOf(instrumentId, others), ...incompleteBook(gap)], mine);
+        const wanted = begunAsTold([...missingOf(instrumentId, others), ...incompleteBook(gaps.get(id))], mine);
         if (Bun.deepEquals(mine, wanted)) continue;
         await deps.db.transaction(async (tx) => {
           await fence(tx);
@@ -91,8 +94,8 @@ export function createAccountHealth(context: TrackerContext, accountId: string, 
 }
 
 /** Whoever leads: it is a row. */
-function incompleteBook(gap: BookGap | null): Degradation[] {
-  if (gap === null) return [];
+function incompleteBook(gap: BookGap | undefined): Degradation[] {
+  if (gap === undefined) return [];
   const text = `Nothing is sent for the session, no exit either: ${sayGap(gap)} It goes on once that is booked or discarded.`;
   return [{ code: "BOOK_INCOMPLETE", sinceMs: gap.seen_at_ms, text }];
 }

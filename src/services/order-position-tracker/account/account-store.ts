@@ -1,9 +1,6 @@
 import type { Sql, Tx } from "#shared/db/db.ts";
 import type { TradingState } from "#shared/domain/account.ts";
 import { type Decimal, decimal } from "#shared/domain/decimal.ts";
-import type { Degradation } from "#shared/domain/degradation.ts";
-import { AT_WORK } from "#shared/domain/session.ts";
-import type { BookGap } from "#shared/risk/book-rule.ts";
 
 /** Amounts by asset, exact. */
 export type Amounts = ReadonlyMap<string, Decimal>;
@@ -42,25 +39,6 @@ export async function openMismatches({ sql }: { sql: Sql }, accountId: string): 
     select scope from alerts.open
     where code = 'BALANCE_MISMATCH' and data ->> 'accountId' = ${accountId} order by scope`;
   return rows.map(({ scope }) => scope);
-}
-
-/** A session that its account's leader tells what it runs without. */
-interface SessionRow {
-  id: string;
-  run: number;
-  instrument_id: string;
-  degraded: Degradation[];
-  /** What its book is known to lack. */
-  gap: BookGap | null;
-}
-
-/** The sessions of an account that are at work. */
-export async function sessionsAtWork({ sql }: { sql: Sql }, accountId: string): Promise<SessionRow[]> {
-  return await sql<SessionRow[]>`
-    select id, run, session -> 'instrumentIds' ->> 0 as instrument_id, session -> 'degraded' as degraded,
-      (select to_jsonb(b) from reference.incomplete_books b where b.session_id = s.id) as gap
-    from reference.sessions s
-    where account_id = ${accountId} and state = any(${[...AT_WORK]}) order by id`;
 }
 
 /** Whether an account may trade, as it is shown. */

@@ -1,5 +1,4 @@
 import type { Sql, Tx } from "#shared/db/db.ts";
-import type { Order } from "#shared/domain/order.ts";
 import { NEW_ERA } from "#shared/orders/order-state.ts";
 
 /** The era of an account that is halted with a reason of this code; in a transaction its row is locked. Null: it is not. */
@@ -7,20 +6,6 @@ export async function lockHaltedEra({ sql }: { sql: Sql }, accountId: string, co
   const [account] = await sql<{ era: number }[]>`
     select era from reference.accounts where id = ${accountId} and state_reason like ${`${code}:%`} for update`;
   return account?.era ?? null;
-}
-
-/** An account's open orders, in the order of their ids. */
-export async function readOpenOrders({ sql }: { sql: Sql }, accountId: string): Promise<Order[]> {
-  const rows = await sql<{ data: Order }[]>`
-    select data from order_position_tracker.orders where account_id = ${accountId} and is_open order by id`;
-  return rows.map(({ data }) => data);
-}
-
-/** The same, locked to the end of the transaction. */
-export async function lockOpenOrders({ sql }: Tx, accountId: string): Promise<Order[]> {
-  const rows = await sql<{ data: Order }[]>`
-    select data from order_position_tracker.orders where account_id = ${accountId} and is_open order by id for update`;
-  return rows.map(({ data }) => data);
 }
 
 /** Puts all that is known by ids of the venue under the era that ends. The venue's lists are read from their beginning. */

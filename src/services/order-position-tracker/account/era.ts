@@ -1,4 +1,5 @@
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
+import { lockOpenOrdersOfAccount, openOrdersOfAccount } from "#services/order-position-tracker/orders/order-store.ts";
 import { absentInMs } from "#services/order-position-tracker/orders/trace-order.ts";
 import { write } from "#services/order-position-tracker/record/book-store.ts";
 import { clearAlert } from "#shared/alerts/raise-alert.ts";
@@ -7,7 +8,7 @@ import type { Order } from "#shared/domain/order.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { VenueOrder } from "#shared/exchange/exchange.ts";
 import { NEW_ERA } from "#shared/orders/order-state.ts";
-import { activateInNewEra, closeHistory, lockHaltedEra, lockOpenOrders, readOpenOrders } from "./era-store.ts";
+import { activateInNewEra, closeHistory, lockHaltedEra } from "./era-store.ts";
 import { alertOf, CODE } from "./new-ids.ts";
 
 /**
@@ -23,7 +24,7 @@ export async function beginEra(context: TrackerContext, accountId: string): Prom
   const known = await askForOpen(context, accountId);
   await deps.db.transaction(async (tx) => {
     const era = await readHalted(tx, accountId);
-    const open = await lockOpenOrders(tx, accountId);
+    const open = await lockOpenOrdersOfAccount(tx, accountId);
     const kept = open.filter(({ id }) => known.get(id) != null);
     for (const order of open) if (!kept.includes(order)) await expire(tx, context, order);
     await closeHistory(tx, accountId, era);
@@ -50,7 +51,7 @@ async function askForOpen(context: TrackerContext, accountId: string): Promise<M
   const { deps, instruments } = context;
   const account = deps.exchanges.account(accountId);
   const known = new Map<string, VenueOrder | null>();
-  for (const order of await readOpenOrders(deps.db, accountId)) {
+  for (const order of await openOrdersOfAccount(deps.db, accountId)) {
     const { id, clientOrderId } = order;
     const askedAtMs = await account.serverTimeMs();
     const instrument = await instruments.byId(order.instrumentId);

@@ -5,7 +5,7 @@ import {
   knownIds,
   lockOrder,
   noteKnown,
-  openOrders,
+  openOrdersOfInstrument,
 } from "#services/order-position-tracker/orders/order-store.ts";
 import { fillsOfOrder } from "#services/order-position-tracker/orders/trace-order.ts";
 import { attribute } from "#services/order-position-tracker/record/attribute.ts";
@@ -164,7 +164,7 @@ async function reconcileStates(
 ): Promise<readonly VenueOrder[]> {
   const { deps, recorder } = context;
   const { accountId } = account;
-  const open = await openOrders(deps.db, accountId, instrument.id);
+  const open = await openOrdersOfInstrument(deps.db, accountId, instrument.id);
   const ours = open.filter(({ order }) => !WITH_A_WORKER.has(order.state));
   const listed = await account.openOrders(instrument);
   const said: VenueOrder[] = [];

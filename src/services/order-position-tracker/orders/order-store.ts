@@ -1,6 +1,7 @@
 import type { OrderKeys } from "#services/order-position-tracker/record/book-store.ts";
-import type { Db, Tx } from "#shared/db/db.ts";
+import type { Db, Sql, Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
+import type { Session } from "#shared/domain/session.ts";
 import { hasEndedUnheard } from "#shared/orders/order-state.ts";
 
 /** Locks one order. Null: there is none yet. */
@@ -39,7 +40,7 @@ export async function forgetCancelRequest({ sql }: Tx, id: string): Promise<void
 }
 
 /** The orders of an account and instrument that are open here, and whether the venue knew nothing of them when it was last asked. */
-export async function openOrders(
+export async function openOrdersOfInstrument(
   { sql }: Db,
   accountId: string,
   instrumentId: string,
@@ -48,6 +49,43 @@ export async function openOrders(
     select data, missing_since_ms is not null as is_missing from order_position_tracker.orders
     where account_id = ${accountId} and is_open and instrument_id = ${instrumentId}`;
   return rows.map((row) => ({ order: row.data, isMissing: row.is_missing }));
+}
+
+/** An account's open orders, in the order of their ids. */
+export async function openOrdersOfAccount({ sql }: { sql: Sql }, accountId: string): Promise<Order[]> {
+  const rows = await sql<{ data: Order }[]>`
+    select data from order_position_tracker.orders where account_id = ${accountId} and is_open order by id`;
+  return rows.map(({ data }) => data);
+}
+
+/** The same, locked to the end of the transaction. */
+export async function lockOpenOrdersOfAccount({ sql }: Tx, accountId: string): Promise<Order[]> {
+  const rows = await sql<{ data: Order }[]>`
+    select data from order_position_tracker.orders where account_id = ${accountId} and is_open order by id for update`;
+  return rows.map(({ data }) => data);
+}
+
+/** A session's open orders by their ids, without a lock: each may be another one by the time it is looked at. */
+export async function openOrdersOfSession(
+  { sql }: { sql: Sql },
+  { id, accountId }: Pick<Session, "id" | "accountId">,
+): Promise<{ order: Order; cancelRequested: boolean }[]> {
+  return await sql<{ order: Order; cancelRequested: boolean }[]>`
+    select data as "order", cancel_requested as "cancelRequested" from order_position_tracker.orders
+    where account_id = ${accountId} and session_id = ${id} and is_open order by id`;
+}
+
+/** How many of these ids are of orders that have a row. */
+export async function countOrders({ sql }: { sql: Sql }, ids: readonly string[]): Promise<number> {
+  const rows = await sql`select 1 from order_position_tracker.orders where id = any(${[...ids]})`;
+  return rows.length;
+}
+
+/** How many orders of a session are open. */
+export async function countOpenOrders({ sql }: { sql: Sql }, sessionId: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int as count from order_position_tracker.orders where session_id = ${sessionId} and is_open`;
+  return row?.count ?? 0;
 }
 
 /** Whether an order of an account is open here. */

@@ -1,6 +1,7 @@
 import type { Db, Sql, Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
 import type { UnreadableFill } from "#shared/exchange/exchange.ts";
+import type { BookGap } from "#shared/risk/book-rule.ts";
 
 /** An execution that the venue tells of and that could not be booked, as it was told. */
 export interface Unbooked {
@@ -115,6 +116,16 @@ export async function readUnbooked({ sql }: Db, accountId: string | undefined, l
     from order_position_tracker.unbooked
     where ${accountId === undefined ? sql`true` : sql`account_id = ${accountId}`}
     order by seen_at_ms desc, trade_id limit ${limit}`;
+}
+
+/** What the books of these sessions are known to lack first, by session; not of those that lack nothing. */
+export async function readBookGaps(
+  { sql }: { sql: Sql },
+  sessionIds: readonly string[],
+): Promise<ReadonlyMap<string, BookGap>> {
+  const rows = await sql<{ session_id: string; gap: BookGap }[]>`
+    select session_id, to_jsonb(b) as gap from reference.incomplete_books b where session_id = any(${[...sessionIds]})`;
+  return new Map(rows.map((row) => [row.session_id, row.gap]));
 }
 
 /** A person's word that a session goes on without an execution. False: no such one is kept, or it was discarded before. */

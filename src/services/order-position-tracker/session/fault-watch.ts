@@ -2,14 +2,15 @@ import type { Fence } from "#services/order-position-tracker/account/reconcile.t
 import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { lockBalances } from "#services/order-position-tracker/money/money-store.ts";
-import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import { failsByContent } from "#services/order-position-tracker/record/unbooked.ts";
+import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
+import { holdSessionState, readRun } from "#shared/db/reference-rows.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { reportFaulted } from "#shared/session-health/report-faulted.ts";
 import { closableHoldings } from "./holdings.ts";
-import { holdState, readRun, readUntoldFaults, type WatchedSession } from "./session-store.ts";
+import { readUntoldFaults, type WatchedSession } from "./session-store.ts";
 
 /** The scope of what concerns a session. */
 export function sessionScope(sessionId: string): string {
@@ -59,7 +60,7 @@ export async function reportFault(
   { bus, clock }: Pick<Deps, "bus" | "clock">,
   { sessionId, reason }: { sessionId: string; reason: string },
 ): Promise<void> {
-  const run = await readRun(tx, sessionId);
+  const run = await readRun(tx.sql, sessionId);
   if (run === null) return;
   reportFaulted(tx, bus, { session: { id: sessionId, run }, reason, atMs: clock.nowMs() });
 }
@@ -75,7 +76,7 @@ export async function findFaultsWithPosition(context: TrackerContext, accountId:
       if ((await closableHoldings(db, session.id)).length === 0) continue;
       await db.transaction(async (tx) => {
         await fence(tx);
-        if ((await holdState(tx, session.id)) === "FAULTED") await watchFaults(tx, context, [session]);
+        if ((await holdSessionState(tx.sql, session.id)) === "FAULTED") await watchFaults(tx, context, [session]);
       });
     } catch (error) {
       if (hasCode(error, "FENCED") || !failsByContent(error)) throw error;

@@ -1,21 +1,6 @@
 import type { Sql, Tx } from "#shared/db/db.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import type { Order } from "#shared/domain/order.ts";
-import type { Session, SessionState } from "#shared/domain/session.ts";
-
-/** The present run of a session. Null: it was never started, or there is none. */
-export async function readRun({ sql }: { sql: Sql }, sessionId: string): Promise<number | null> {
-  const [session] = await sql<{ run: number }[]>`
-    select run from reference.sessions where id = ${sessionId} and run > 0`;
-  return session?.run ?? null;
-}
-
-/** The state of a session, which nobody changes before the transaction ends. Null: there is none. */
-export async function holdState({ sql }: Tx, sessionId: string): Promise<SessionState | null> {
-  const [now] = await sql<{ state: SessionState }[]>`
-    select state from reference.sessions where id = ${sessionId} for share`;
-  return now?.state ?? null;
-}
+import type { Session } from "#shared/domain/session.ts";
 
 /** What of a session says whether somebody has to look after its position. */
 export type WatchedSession = Pick<Session, "id" | "state" | "stateReason" | "accountId">;
@@ -51,29 +36,6 @@ export async function readMarked({ sql }: { sql: Sql }, sessionId: string): Prom
       select close, close_at_ms from order_position_tracker.equity_points
       where session_id = p.session_id order by candle_n desc limit 1) e on true
     where p.session_id = ${sessionId} order by p.instrument_id`;
-}
-
-/** A session's open orders by their ids, without a lock: each may be another one by the time it is looked at. */
-export async function readOpenOrders(
-  { sql }: { sql: Sql },
-  { id, accountId }: Pick<Session, "id" | "accountId">,
-): Promise<{ order: Order; cancelRequested: boolean }[]> {
-  return await sql<{ order: Order; cancelRequested: boolean }[]>`
-    select data as "order", cancel_requested as "cancelRequested" from order_position_tracker.orders
-    where account_id = ${accountId} and session_id = ${id} and is_open order by id`;
-}
-
-/** How many of these ids are of orders that have a row. */
-export async function countOrders({ sql }: { sql: Sql }, ids: readonly string[]): Promise<number> {
-  const rows = await sql`select 1 from order_position_tracker.orders where id = any(${[...ids]})`;
-  return rows.length;
-}
-
-/** How many orders of a session are open. */
-export async function countOpenOrders({ sql }: { sql: Sql }, sessionId: string): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`
-    select count(*)::int as count from order_position_tracker.orders where session_id = ${sessionId} and is_open`;
-  return row?.count ?? 0;
 }
 
 /** Begins a session's equity behind a candle; one that is measured already goes on. Sent at once: its failure is the transaction's. */

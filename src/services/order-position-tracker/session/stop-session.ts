@@ -1,5 +1,9 @@
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
-import { requestCancel } from "#services/order-position-tracker/orders/order-store.ts";
+import {
+  countOrders,
+  openOrdersOfSession,
+  requestCancel,
+} from "#services/order-position-tracker/orders/order-store.ts";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
@@ -8,7 +12,7 @@ import { AppError, hasCode } from "#shared/errors/app-error.ts";
 import { CANCEL_ORDER, FLATTEN_POSITION, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { type Holdings, readHoldings } from "./holdings.ts";
-import { countOrders, endEquity, readOpenOrders } from "./session-store.ts";
+import { endEquity } from "./session-store.ts";
 
 /** Cancels go before entries, and what closes a position before other decisions of its session. */
 const FIRST = 0;
@@ -29,7 +33,7 @@ export async function stopSession(context: TrackerContext, session: Session, uni
     await deps.leader.fence(tx, unit.role, unit.epoch);
     // Before the open orders: what is begun between the two is open by then.
     if (await anyUnsent(tx, context, session)) return false;
-    if (session.stopPolicy !== "keep" && (await readOpenOrders(tx, session)).length > 0) return false;
+    if (session.stopPolicy !== "keep" && (await openOrdersOfSession(tx, session)).length > 0) return false;
     const held = session.stopPolicy === "flatten" ? await readHoldings(tx, session.id) : null;
     if (held !== null && (await askToFlatten(tx, context, { session, held }))) return false;
     await endEquity(tx, session.id);
@@ -56,7 +60,7 @@ async function anyUnsent(tx: Tx, { deps }: TrackerContext, { id: sessionId }: Se
 
 /** The open orders that are still to be canceled: all but those that themselves do what the policy wants. */
 async function ordersToCancel(db: { sql: Sql }, session: Session): Promise<string[]> {
-  return (await readOpenOrders(db, session))
+  return (await openOrdersOfSession(db, session))
     .filter(({ order, cancelRequested }) => !cancelRequested && !(session.stopPolicy === "flatten" && closes(order)))
     .map(({ order }) => order.id);
 }
