@@ -10,8 +10,8 @@ import type { TrackerContext } from "./context.ts";
 import { createKnownInstruments } from "./known-instruments.ts";
 import { createEquityCurve } from "./money/equity.ts";
 import { beginCancel } from "./orders/cancel-order.ts";
-import { lockNextIntent } from "./orders/intent-store.ts";
 import { beginPlacing } from "./orders/place-order.ts";
+import { lockNextStanding } from "./orders/standing-store.ts";
 import { workOrder } from "./orders/work-order.ts";
 import { RecordedAnswers } from "./record/recorded-answers.ts";
 import { createRecorder } from "./record/recorder.ts";
@@ -29,7 +29,7 @@ function workOrders(context: TrackerContext): Running {
     tasks: [PLACE_ORDER, CANCEL_ORDER],
     concurrency: context.settings.R3_ORDER_POSITION_TRACKER_CONCURRENCY,
     mode: "lease",
-    ahead: (tx, lane) => lockNextIntent(tx, context, lane),
+    ahead: (tx, lane) => lockNextStanding(tx, context, lane),
     first: (tx, task, ahead) =>
       task.type === "place-order"
         ? beginPlacing(tx, context, { task, request: task.payload.order, ahead })

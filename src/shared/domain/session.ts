@@ -155,6 +155,11 @@ export const sessionSchema = z.object({
 });
 export type Session = z.infer<typeof sessionSchema>;
 
+/** The series of candles that a session follows. */
+export function seriesOf({ instrumentIds, timeFrame }: Pick<Session, "instrumentIds" | "timeFrame">) {
+  return { instrumentId: instrumentIds[0] ?? "", timeFrame };
+}
+
 /** Whether the state table lets a session go from one state to the other. */
 export function mayTransition(from: SessionState, to: SessionState): boolean {
   return SESSION_TRANSITIONS[from].includes(to);

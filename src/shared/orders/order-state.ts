@@ -1,6 +1,7 @@
 import { averagePriceOf } from "#shared/accounting/average.ts";
 import { decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Fill, Order, OrderState } from "#shared/domain/order.ts";
+import { codesOf } from "./coded-reason.ts";
 
 /**
  * The order state machine (`from: [to ...]`). A fill may also complete an order in any state, see `applyOrderEvent`.
@@ -111,7 +112,7 @@ export const NEW_ERA = "NEW_ERA";
 /** Whether an order has ended by our own word alone, as one that its venue did not know. */
 export function hasEndedUnheard({ state, stateReason }: Pick<Order, "state" | "stateReason">): boolean {
   if (state === "REJECTED" || state === "DENIED") return true;
-  const told = stateReason?.split(/[:,]/)[0];
+  const [told] = codesOf(stateReason);
   if (state === "CANCELED") return told === ABSENT;
   return state === "EXPIRED" && (told === LOST_AT_VENUE || told === NEW_ERA);
 }

@@ -1,4 +1,5 @@
 import type { Sql, Tx } from "#shared/db/db.ts";
+import { codedReason } from "#shared/orders/coded-reason.ts";
 import { NEW_ERA } from "#shared/orders/order-state.ts";
 
 /** The era of an account that is halted with a reason of this code; in a transaction its row is locked. Null: it is not. */
@@ -20,7 +21,7 @@ export async function closeHistory({ sql }: Tx, accountId: string, era: number):
   await sql`update order_position_tracker.foreign_activity set venue_id = ${before} || venue_id
     where account_id = ${accountId} and venue_id not like 'era%'`;
   await sql`update order_position_tracker.unbooked set trade_id = ${before} || trade_id,
-      discard_reason = coalesce(discard_reason, ${`${NEW_ERA}: its history is closed.`})
+      discard_reason = coalesce(discard_reason, ${codedReason(NEW_ERA, "its history is closed.")})
     where account_id = ${accountId} and trade_id not like 'era%'`;
   await sql`update order_position_tracker.ledger set reference = ${before} || reference
     where account_id = ${accountId} and kind in ('trade', 'fee') and reference not like 'era%'`;

@@ -1,15 +1,16 @@
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { lockOpenOrdersOfAccount, openOrdersOfAccount } from "#services/order-position-tracker/orders/order-store.ts";
 import { absentInMs } from "#services/order-position-tracker/orders/trace-order.ts";
-import { write } from "#services/order-position-tracker/record/book-store.ts";
+import { writeBooks } from "#services/order-position-tracker/record/book-store.ts";
 import { clearAlert } from "#shared/alerts/raise-alert.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { VenueOrder } from "#shared/exchange/exchange.ts";
+import { codedReason } from "#shared/orders/coded-reason.ts";
 import { NEW_ERA } from "#shared/orders/order-state.ts";
 import { activateInNewEra, closeHistory, lockHaltedEra } from "./era-store.ts";
-import { alertOf, CODE } from "./new-ids.ts";
+import { IDS_BEGAN_ANEW, idsAlertOf } from "./new-ids.ts";
 
 /**
  * Takes the history of an account whose ids have begun anew as closed: what it knows by the venue's ids stands under the era
@@ -31,16 +32,16 @@ export async function beginEra(context: TrackerContext, accountId: string): Prom
     const orders = kept.map((order) => {
       return { order: { ...order, venueOrderId: known.get(order.id)?.venueOrderId ?? null }, filledQuote: null };
     });
-    await write(tx, deps.clock.nowMs(), { orders });
+    await writeBooks(tx, deps.clock.nowMs(), { orders });
     await activateInNewEra(tx, accountId, deps.clock.nowMs());
-    await clearAlert(tx, deps, alertOf(accountId));
+    await clearAlert(tx, deps, idsAlertOf(accountId));
     tx.afterCommit(() => deps.log.info({ accountId, era: era + 1 }, "a new era of the account's ids"));
   });
 }
 
 /** The era of an account that is halted since its ids have begun anew; in a transaction its row is locked. */
 async function readHalted(db: { sql: Sql }, accountId: string): Promise<number> {
-  const era = await lockHaltedEra(db, accountId, CODE);
+  const era = await lockHaltedEra(db, accountId, IDS_BEGAN_ANEW);
   if (era !== null) return era;
   const message = `The account ${accountId} is not halted by ids that have begun anew.`;
   throw new AppError("CONFLICT", "permanent", message, { details: { accountId } });
@@ -73,6 +74,6 @@ async function askForOpen(context: TrackerContext, accountId: string): Promise<M
 }
 
 async function expire(tx: Tx, { recorder }: TrackerContext, order: Order): Promise<void> {
-  const reason = `${NEW_ERA}: the venue's ids have begun anew, and what it knew of the order is gone.`;
+  const reason = codedReason(NEW_ERA, "the venue's ids have begun anew, and what it knew of the order is gone.");
   await recorder.change(tx, order, { kind: "state", to: "EXPIRED", reason });
 }

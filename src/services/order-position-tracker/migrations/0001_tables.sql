@@ -175,7 +175,7 @@ create table order_position_tracker.equity_points (
 -- made while the tables were all but empty: so none reads a table from its beginning, and `offset 0` keeps a lookup by a key from
 -- being joined in another way.
 
--- order_position_tracker.lock_intent(session, account, order, instrument, addresses, now_ms): locks the session and the account
+-- order_position_tracker.lock_standing(session, account, order, instrument, addresses, now_ms): locks the session and the account
 -- FOR SHARE, then the order FOR UPDATE, and gives what says whether the order is sent. Each is read in a statement of its own
 -- behind the locks, so that it is as of what they were waited for.
 --   addresses         what bans of the account's new orders are kept under
@@ -183,7 +183,7 @@ create table order_position_tracker.equity_points (
 --   gap               the first execution that the session's book lacks; null: it has all
 --   known             the order; null: there is none yet
 --   ban_until_ms      the last end of a ban that runs at now_ms; null: there is none
-create function order_position_tracker.lock_intent(
+create function order_position_tracker.lock_standing(
   in_session text, in_account text, in_order text, in_instrument text, in_addresses text[], in_now_ms bigint,
   out session_state text, out stop_policy text, out gap jsonb, out trading_state text, out known jsonb,
   out ban_until_ms bigint, out instrument jsonb
@@ -199,10 +199,10 @@ begin
   select i.instrument into instrument from reference.instruments i where i.id = in_instrument;
 end $$;
 
--- order_position_tracker.next_intent(queue, lane, addresses, now_ms): the same for the order that a lane's first task, behind the lane's
+-- order_position_tracker.next_standing(queue, lane, addresses, now_ms): the same for the order that a lane's first task, behind the lane's
 -- lock, asks to place. No row: the lane has none, or its first task is another one.
 --   addresses  JSON: { account: [...] }
-create function order_position_tracker.next_intent(in_queue text, in_lane text, in_addresses jsonb, in_now_ms bigint)
+create function order_position_tracker.next_standing(in_queue text, in_lane text, in_addresses jsonb, in_now_ms bigint)
 returns table (
   order_id text, session_state text, stop_policy text, gap jsonb, trading_state text, known jsonb, ban_until_ms bigint,
   instrument jsonb
@@ -213,7 +213,7 @@ begin
   select t.payload -> 'order' into v_order
   from queue.doable(in_queue, in_lane, clock_timestamp(), 1) t where t.type = 'place-order';
   if v_order is null then return; end if;
-  return query select v_order ->> 'id', i.* from order_position_tracker.lock_intent(
+  return query select v_order ->> 'id', i.* from order_position_tracker.lock_standing(
     v_order ->> 'sessionId', v_order ->> 'accountId', v_order ->> 'id', v_order ->> 'instrumentId',
     array(select jsonb_array_elements_text(in_addresses -> (v_order ->> 'accountId'))), in_now_ms) i;
 end $$;
@@ -302,7 +302,7 @@ begin
   end if;
 end $$;
 
--- order_position_tracker.write(batch): writes what came of orders that the transaction has locked. JSON, decimals as text; each
+-- order_position_tracker.write_books(batch): writes what came of orders that the transaction has locked. JSON, decimals as text; each
 -- part may be missing:
 --   atMs        now, by our clock
 --   newOrders   [{ order, isOpen }]: orders that are not there yet
@@ -312,7 +312,7 @@ end $$;
 --   positions   as they are published, each once
 --   entries     [{ sessionId, accountId, asset, kind, reference, amount, atMs }] of the ledger; each moves its balance. One that
 --               is there already moves nothing.
-create function order_position_tracker.write(in_batch jsonb) returns void language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+create function order_position_tracker.write_books(in_batch jsonb) returns void language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_at_ms bigint := in_batch ->> 'atMs';
   v_one record;

@@ -2,10 +2,11 @@ import type { TrackerContext } from "#services/order-position-tracker/context.ts
 import type { Order } from "#shared/domain/order.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
+import { codedReason } from "#shared/orders/coded-reason.ts";
 import { ABSENT, isTerminal, openStateOf } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { endIfLost } from "./lost-order.ts";
-import { type NextMove, NOTHING } from "./next-move.ts";
+import { type NextMove, NOTHING_TO_DO } from "./next-move.ts";
 import { forgetCancelRequest, lockOrder } from "./order-store.ts";
 import { settleTask } from "./settle-task.ts";
 import { absentInMs, fillsOfOrder, traceOrder } from "./trace-order.ts";
@@ -20,12 +21,12 @@ export async function beginCancel(
   const order = await lockOrder(tx, wanted.orderId);
   if (order === null || isTerminal(order.state)) {
     tx.complete(task, { state: order?.state ?? "unknown order" });
-    return NOTHING;
+    return NOTHING_TO_DO;
   }
   if (order.state === "INITIALIZED") {
     const reason = `${wanted.reason} The order was not sent.`;
     tx.complete(task, { state: (await recorder.change(tx, order, { kind: "state", to: "CANCELED", reason })).state });
-    return NOTHING;
+    return NOTHING_TO_DO;
   }
   const pending = await recorder.change(tx, order, { kind: "state", to: "PENDING_CANCEL", reason: wanted.reason });
   return { move: "cancel", order: pending };
@@ -46,7 +47,7 @@ export async function cancelOrder(
   if (typeof said === "string") {
     deps.log.warn({ orderId: order.id, error: said }, "cancel not answered, it is asked for again");
     await lane.step(async (tx) => void settleTask(tx, context, task, (await lockOrder(tx, order.id)) ?? order));
-    return NOTHING;
+    return NOTHING_TO_DO;
   }
   const report = await recorder.prepare(order.accountId, said);
   await lane.step(async (tx) => {
@@ -54,7 +55,7 @@ export async function cancelOrder(
     const now = recorded.orders.get(order.id) ?? (await lockOrder(tx, order.id)) ?? order;
     settleTask(tx, context, task, now.state === "PENDING_CANCEL" ? await endCancel(tx, context, now, said) : now);
   });
-  return NOTHING;
+  return NOTHING_TO_DO;
 }
 
 /** What a cancel that is still pending comes to by the venue's word. */
@@ -64,7 +65,7 @@ async function endCancel(tx: LaneTx, context: TrackerContext, order: Order, said
   // The venue has had it once: then it is not the cancel that ends it.
   if (unknownAtMs !== null && order.venueOrderId !== null) return endIfLost(tx, context, order, unknownAtMs);
   if (absent) {
-    const reason = `${ABSENT}: the venue knows no such order, and takes it no more.`;
+    const reason = codedReason(ABSENT, "the venue knows no such order, and takes it no more.");
     return recorder.change(tx, order, { kind: "state", to: "CANCELED", reason });
   }
   if (!refused) return order;

@@ -1,7 +1,7 @@
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
-import { lastMarketMs } from "./intent-store.ts";
+import { lastMarketMs } from "./standing-store.ts";
 
 /** What an order has once its next attempt is committed: the time that it is signed for, and the window in which the venue may take it. */
 type Intent = Pick<Order, "attempt" | "signedAtMs" | "recvWindowMs" | "submittedAtMs">;

@@ -3,6 +3,7 @@ import type { TrackerContext } from "#services/order-position-tracker/context.ts
 import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Order } from "#shared/domain/order.ts";
+import { codedReason } from "#shared/orders/coded-reason.ts";
 import { LOST_AT_VENUE } from "#shared/orders/order-state.ts";
 import { noteMissing } from "./order-store.ts";
 
@@ -23,7 +24,8 @@ export async function endIfLost(tx: Tx, context: TrackerContext, order: Order, a
 /** EXPIRED, and a person is told. What the venue may say of it later is booked all the same. */
 async function endLost(tx: Tx, { deps, recorder }: TrackerContext, order: Order): Promise<Order> {
   const { id: orderId, sessionId, accountId, clientOrderId, venueOrderId } = order;
-  const reason = `${LOST_AT_VENUE}: the venue had accepted it as ${venueOrderId ?? "an order"}, and knows it no more.`;
+  const known = `the venue had accepted it as ${venueOrderId ?? "an order"}, and knows it no more.`;
+  const reason = codedReason(LOST_AT_VENUE, known);
   const ended = await recorder.change(tx, order, { kind: "state", to: "EXPIRED", reason });
   await raiseAlert(tx, deps, {
     scope: `order:${orderId}`,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { TradingState } from "#shared/domain/account.ts";
-import type { SendingSession } from "./intent-store.ts";
 import { whyNotSent } from "./may-send.ts";
+import type { SendingSession } from "./standing-store.ts";
 
 const running: SendingSession = { state: "RUNNING", stopPolicy: "keep", gap: null };
 const at = (

@@ -2,7 +2,7 @@ import type { OrderRequest } from "#shared/domain/order.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { refuseByBook } from "#shared/risk/book-rule.ts";
 import { isExpired } from "#shared/risk/validity-rule.ts";
-import type { SendingSession, Standing } from "./intent-store.ts";
+import type { SendingSession, Standing } from "./standing-store.ts";
 
 /** Why an order is not sent, and the state that says it. */
 interface NotSent {

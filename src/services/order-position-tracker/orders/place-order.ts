@@ -2,15 +2,16 @@ import type { TrackerContext } from "#services/order-position-tracker/context.ts
 import type { Order, OrderRequest } from "#shared/domain/order.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { PlaceOutcome } from "#shared/exchange/exchange.ts";
+import { codedReason } from "#shared/orders/coded-reason.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { intentOf, marketTimeOf, NO_INTENT } from "./intent.ts";
-import { lockIntent, type NextIntent } from "./intent-store.ts";
 import { whyNotSent } from "./may-send.ts";
-import { type NextMove, NOTHING } from "./next-move.ts";
+import { type NextMove, NOTHING_TO_DO } from "./next-move.ts";
 import { lockOrder } from "./order-store.ts";
 import { sendAgainOrReject } from "./resolve-order.ts";
 import { banLeftMs, settleTask } from "./settle-task.ts";
+import { lockStanding, type NextStanding } from "./standing-store.ts";
 import { traceOrder } from "./trace-order.ts";
 
 /**
@@ -21,14 +22,14 @@ import { traceOrder } from "./trace-order.ts";
 export async function beginPlacing(
   tx: LaneTx,
   context: TrackerContext,
-  { task, request, ahead = null }: { task: Task; request: OrderRequest; ahead?: NextIntent | null | undefined },
+  { task, request, ahead = null }: { task: Task; request: OrderRequest; ahead?: NextStanding | null | undefined },
 ): Promise<NextMove> {
-  const standing = ahead?.orderId === request.id ? ahead.standing : await lockIntent(tx, context, request);
+  const standing = ahead?.orderId === request.id ? ahead.standing : await lockStanding(tx, context, request);
   const { order: found, toldMs } = standing;
   if (found !== null && found.state !== "INITIALIZED") {
     if (found.state !== "SUBMITTED" && found.state !== "UNKNOWN") {
       tx.complete(task, { state: found.state });
-      return NOTHING;
+      return NOTHING_TO_DO;
     }
     const unknown: Order = await context.recorder.change(tx, found, { kind: "state", to: "UNKNOWN" });
     return { move: "resolve", order: unknown };
@@ -39,10 +40,11 @@ export async function beginPlacing(
   // Asked for last: an account may not be in the settings any more, and what is refused by its session ends all the same.
   const refused = await whyNotSent(standing, order, () => marketTimeOf(tx, context, order));
   if (refused !== null) {
-    const reason = `${refused.code === null ? "" : `${refused.code}: `}${refused.why} The order was not sent.`;
+    const why = `${refused.why} The order was not sent.`;
+    const reason = refused.code === null ? why : codedReason(refused.code, why);
     await recorder.change(tx, order, { kind: "state", to: refused.state, reason }, { isNew });
     tx.complete(task, { state: refused.state });
-    return NOTHING;
+    return NOTHING_TO_DO;
   }
   const waitMs = banLeftMs(context, task, { accountId: order.accountId, toldMs });
   if (waitMs > 0) {
@@ -50,7 +52,7 @@ export async function beginPlacing(
     const stateReason = `It waits until ${until}: the venue takes nothing from here before.`;
     recorder.note(tx, { ...order, stateReason }, isNew);
     tx.retryIn(task, waitMs);
-    return NOTHING;
+    return NOTHING_TO_DO;
   }
   const patch = intentOf(context, order);
   const submitted = await recorder.change(tx, order, { kind: "state", to: "SUBMITTED" }, { isNew, patch });
@@ -85,7 +87,7 @@ export async function sendOrder(
       }),
     );
     deps.log.info({ orderId: order.id, sessionId: order.sessionId, state }, "order sent");
-    return NOTHING;
+    return NOTHING_TO_DO;
   }
   if (sent.kind === "rejected") return rejected(lane, context, { task, order, ...sent });
   if (sent.kind === "window-passed") {
@@ -104,7 +106,7 @@ export async function sendOrder(
     const patch = isTaken || now.attempt > 1 ? {} : NO_INTENT;
     settleTask(tx, context, task, now.state === "SUBMITTED" ? await recorder.change(tx, now, to, { patch }) : now);
   });
-  return NOTHING;
+  return NOTHING_TO_DO;
 }
 
 async function place(
@@ -134,12 +136,12 @@ async function rejected(
   if (await mayBeAtVenue(context, order)) return { move: "resolve", order };
   await lane.step(async (tx) => {
     const now = (await lockOrder(tx, order.id)) ?? order;
-    const to = { kind: "state", to: "REJECTED", reason: `${code}: ${reason}` } as const;
+    const to = { kind: "state", to: "REJECTED", reason: codedReason(code, reason) } as const;
     const ended = now.state === "SUBMITTED" ? await context.recorder.change(tx, now, to) : now;
     settleTask(tx, context, task, ended);
   });
   context.deps.log.warn({ orderId: order.id, code }, "order rejected");
-  return NOTHING;
+  return NOTHING_TO_DO;
 }
 
 /** Whether an attempt before the last may have taken effect: the venue is asked, for the order and for fills. */

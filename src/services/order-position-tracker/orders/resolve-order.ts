@@ -2,14 +2,15 @@ import type { TrackerContext } from "#services/order-position-tracker/context.ts
 import { reportFault } from "#services/order-position-tracker/session/fault-watch.ts";
 import type { Order } from "#shared/domain/order.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
+import { codedReason } from "#shared/orders/coded-reason.ts";
 import { ABSENT } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
 import { intentOf, marketTimeOf } from "./intent.ts";
-import { lockIntent, type Standing } from "./intent-store.ts";
 import { whyNotSent } from "./may-send.ts";
-import { type NextMove, NOTHING } from "./next-move.ts";
+import { type NextMove, NOTHING_TO_DO } from "./next-move.ts";
 import { lockOrder } from "./order-store.ts";
 import { settleTask } from "./settle-task.ts";
+import { lockStanding, type Standing } from "./standing-store.ts";
 import { absentInMs, traceOrder } from "./trace-order.ts";
 
 /**
@@ -38,7 +39,7 @@ export async function resolveOrder(
       return settleTask(tx, context, task, recorded.orders.get(order.id) ?? order);
     });
     context.deps.log.info({ orderId: order.id, state }, "unknown order resolved");
-    return NOTHING;
+    return NOTHING_TO_DO;
   }
   const leftMs = absentInMs(context, order, trace);
   if (leftMs === null || leftMs > 0) return putOff(lane, context, task, order, leftMs ?? undefined);
@@ -46,7 +47,10 @@ export async function resolveOrder(
   return sendAgainOrReject(lane, context, task, order, trace.unreadable ? MAY_BE_UNREADABLE : null);
 }
 
-const MAY_BE_UNREADABLE = `${ABSENT}: the venue knows no such order, and lists an execution that can not be read: it may be this order's, see GET /unbooked.`;
+const MAY_BE_UNREADABLE = codedReason(
+  ABSENT,
+  "the venue knows no such order, and lists an execution that can not be read: it may be this order's, see GET /unbooked.",
+);
 
 const LONGEST_PAUSE_MS = 5_000;
 
@@ -66,7 +70,7 @@ async function putOff(
   const pauseMs = Math.max(intervalMs, Math.min(waitedMs / 4, LONGEST_PAUSE_MS));
   const delayMs = Math.round(Math.min(pauseMs, atMostMs ?? pauseMs));
   await lane.step(async (tx) => void settleTask(tx, context, task, (await lockOrder(tx, order.id)) ?? order, delayMs));
-  return NOTHING;
+  return NOTHING_TO_DO;
 }
 
 /**
@@ -82,11 +86,11 @@ export async function sendAgainOrReject(
   against: string | null = null,
 ): Promise<NextMove> {
   return lane.step(async (tx): Promise<NextMove> => {
-    const standing = await lockIntent(tx, context, order);
+    const standing = await lockStanding(tx, context, order);
     const now = standing.order ?? order;
     if (now.state !== "SUBMITTED" && now.state !== "UNKNOWN") {
       settleTask(tx, context, task, now);
-      return NOTHING;
+      return NOTHING_TO_DO;
     }
     const { recorder, deps } = context;
     const reason = against ?? (await whyNotAgain(tx, context, { order, standing }));
@@ -94,7 +98,7 @@ export async function sendAgainOrReject(
       // Whoever decided it would decide the same again, and it may be done already.
       if (against !== null) await reportFault(tx, deps, { sessionId: now.sessionId, reason });
       settleTask(tx, context, task, await recorder.change(tx, now, { kind: "state", to: "REJECTED", reason }));
-      return NOTHING;
+      return NOTHING_TO_DO;
     }
     const unknown = await recorder.change(tx, now, { kind: "state", to: "UNKNOWN" });
     const patch = intentOf(context, now);
@@ -109,11 +113,11 @@ async function whyNotAgain(
   { order, standing }: { order: Order; standing: Standing },
 ): Promise<string | null> {
   if (order.attempt >= context.settings.R3_ORDER_POSITION_TRACKER_MAX_ATTEMPTS)
-    return `${ABSENT}: no attempt reached the venue.`;
+    return codedReason(ABSENT, "no attempt reached the venue.");
   const refused = await whyNotSent(standing, order, () => marketTimeOf(tx, context, order));
   if (refused === null) return null;
-  const codes = refused.code === null ? ABSENT : `${ABSENT}, ${refused.code}`;
-  return `${codes}: the venue has not taken it, and it is not sent again. ${upperFirst(refused.why)}`;
+  const codes = refused.code === null ? ABSENT : [ABSENT, refused.code];
+  return codedReason(codes, `the venue has not taken it, and it is not sent again. ${upperFirst(refused.why)}`);
 }
 
 /** A reason as a sentence of its own. */

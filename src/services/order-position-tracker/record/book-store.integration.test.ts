@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { lockBalances } from "#services/order-position-tracker/money/money-store.ts";
-import { lockIntent, lockNextIntent } from "#services/order-position-tracker/orders/intent-store.ts";
+import { lockNextStanding, lockStanding } from "#services/order-position-tracker/orders/standing-store.ts";
 import { watchFaults } from "#services/order-position-tracker/session/fault-watch.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
@@ -15,7 +15,7 @@ import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { newOrder } from "#shared/orders/new-order.ts";
 import { insertTasks } from "#shared/queue/lane-rows.ts";
-import { beganAnew, lockBooks, type SaidFill, write } from "./book-store.ts";
+import { beganAnew, lockBooks, type SaidFill, writeBooks } from "./book-store.ts";
 
 let database: TestDatabase;
 let session: Session;
@@ -35,7 +35,7 @@ beforeEach(async () => {
   await database.db.transaction(async (tx) => {
     await putAccount(tx.sql, accountId, "binance");
     await putSession(tx.sql, session);
-    await write(tx, 1, { newOrders: [order], entries: [entryOf("capital", "1000")] });
+    await writeBooks(tx, 1, { newOrders: [order], entries: [entryOf("capital", "1000")] });
   });
 });
 
@@ -115,7 +115,7 @@ describe("books", () => {
       body: async (tx) => {
         await tx.sql`select 1 from order_position_tracker.orders where id = ${order.id} for update`;
         const filled = { ...order, state: "FILLED", filledSize: "1", version: 2 } as const;
-        await write(tx, 2, {
+        await writeBooks(tx, 2, {
           orders: [{ order: filled, filledQuote: "100.10" }],
           fills: [fillOf("5")],
           positions: [positionOf("1")],
@@ -135,7 +135,7 @@ describe("books", () => {
     const books = await behind("lock_books", {
       body: async (tx) => {
         await lockBalances(tx, [session.id]);
-        await write(tx, 2, { positions: [positionOf("3")] });
+        await writeBooks(tx, 2, { positions: [positionOf("3")] });
         await tx.sql`
           insert into alerts.open values (${`session:${session.id}`}, 'FAULTED_WITH_POSITION', 'critical', 'x', '{}', 1)`;
       },
@@ -153,16 +153,16 @@ describe("books", () => {
     const tell = (tx: Tx) => watchFaults(tx, context, [faulted]);
     const alerts = async () =>
       (await database.db.sql`select from alerts.open where scope = ${`session:${session.id}`}`).count;
-    await inTransaction((tx) => write(tx, 2, { positions: [positionOf("3")] }));
+    await inTransaction((tx) => writeBooks(tx, 2, { positions: [positionOf("3")] }));
     await behind("balances", {
       body: async (tx) => {
         await lock(tx);
-        await write(tx, 3, { positions: [positionOf("0")] });
+        await writeBooks(tx, 3, { positions: [positionOf("0")] });
       },
       other: tell,
     });
     expect(await alerts()).toBe(0);
-    await inTransaction((tx) => write(tx, 4, { positions: [positionOf("3")] }));
+    await inTransaction((tx) => writeBooks(tx, 4, { positions: [positionOf("3")] }));
     await inTransaction(tell);
     expect(await alerts()).toBe(1);
   });
@@ -170,7 +170,7 @@ describe("books", () => {
   test("are not those of an order whose id at the venue has become that of a closed era meanwhile", async () => {
     const { accountId, instrumentId } = order;
     await inTransaction((tx) =>
-      write(tx, 2, { orders: [{ order: { ...order, venueOrderId: "7" }, filledQuote: null }] }),
+      writeBooks(tx, 2, { orders: [{ order: { ...order, venueOrderId: "7" }, filledQuote: null }] }),
     );
     const books = await behind("lock_books", {
       body: ({ sql }) => sql`update order_position_tracker.orders set venue_order_id = 'era0:7' where id = ${order.id}`,
@@ -183,7 +183,7 @@ describe("books", () => {
   test("are those of the orders with the venue's ids within the instruments too, and of no other", async () => {
     const { accountId, instrumentId } = order;
     await inTransaction((tx) =>
-      write(tx, 2, { orders: [{ order: { ...order, venueOrderId: "7" }, filledQuote: null }] }),
+      writeBooks(tx, 2, { orders: [{ order: { ...order, venueOrderId: "7" }, filledQuote: null }] }),
     );
     const keys = { accountId, clientOrderIds: [], instrumentIds: [instrumentId], venueOrderIds: ["7"] };
     const found = async (more: object) =>
@@ -200,7 +200,7 @@ describe("ids that have begun anew", () => {
   const anew = (fill: SaidFill) => beganAnew(database.db, session.accountId, [said({ tradeId: "900" }), fill]);
 
   test("show in another execution under a booked id, and in an older id of a newer time than the list was read to", async () => {
-    await inTransaction((tx) => write(tx, 1, { fills: [{ ...fillOf("5"), atMs: 20_000 }] }));
+    await inTransaction((tx) => writeBooks(tx, 1, { fills: [{ ...fillOf("5"), atMs: 20_000 }] }));
     await database.db.sql`
       insert into order_position_tracker.fill_cursors values (${session.accountId}, ${order.instrumentId}, '10', 20000, true)`;
     expect(await anew(said({ price: "100.100", atMs: 30_000 }))).toBeNull();
@@ -223,9 +223,9 @@ describe("what is written at once", () => {
       entryOf("capital", "1000"),
     ];
     await inTransaction((tx) =>
-      write(tx, 1, { entries: [...entries, entryOf("t2", "0.1", { kind: "trade" }), ...entries] }),
+      writeBooks(tx, 1, { entries: [...entries, entryOf("t2", "0.1", { kind: "trade" }), ...entries] }),
     );
-    await inTransaction((tx) => write(tx, 1, { entries }));
+    await inTransaction((tx) => writeBooks(tx, 1, { entries }));
     expect(await balances()).toEqual({ BTC: "2.5", USD: "899.999999999999999999999999999999" });
     const [row] = await database.db.sql`
       select count(*)::int as count from order_position_tracker.ledger where session_id = ${session.id}`;
@@ -239,8 +239,8 @@ describe("what is written at once", () => {
         insert into order_position_tracker.unbooked values (${accountId}, ${instrumentId}, ${tradeId}, '7', true, '{}', 'x', 1)`;
     const changed = { ...order, state: "SUBMITTED", version: 2 } as const;
     await inTransaction(async (tx) => {
-      await write(tx, 2, { orders: [{ order: changed, filledQuote: "12.50" }] });
-      await write(tx, 3, { orders: [{ order: changed, filledQuote: null }], fills: [fillOf("5")] });
+      await writeBooks(tx, 2, { orders: [{ order: changed, filledQuote: "12.50" }] });
+      await writeBooks(tx, 3, { orders: [{ order: changed, filledQuote: null }], fills: [fillOf("5")] });
     });
     const rows = await database.db.sql`
       select state, is_open, filled_quote, version, data, created_at_ms, updated_at_ms
@@ -265,7 +265,7 @@ describe("what is written at once", () => {
     const other = { ...order, id: crypto.randomUUID() };
     for (const batch of [{ newOrders: [order] }, { newOrders: [other] }, { fills: [fillOf("5"), fillOf("5")] }])
       expect(
-        await failureOf(inTransaction((tx) => write(tx, 1, { ...batch, entries: [entryOf("more", "1")] }))),
+        await failureOf(inTransaction((tx) => writeBooks(tx, 1, { ...batch, entries: [entryOf("more", "1")] }))),
       ).toContain("duplicate key");
     expect(await balances()).toEqual({ USD: "1000" });
   });
@@ -280,11 +280,11 @@ const exchanges = {
 const context = { deps: { exchanges, clock: { nowMs: () => 50 } }, instruments: { learn: () => undefined } };
 
 describe("an intent", () => {
-  const standing = (tx: Tx) => lockIntent(tx, context as unknown as TrackerContext, order);
+  const standing = (tx: Tx) => lockStanding(tx, context as unknown as TrackerContext, order);
 
   test("sees what it has waited for: a pause, a halt, a gap in the book, a ban", async () => {
     const { id, accountId } = session;
-    const found = await behind("lock_intent", {
+    const found = await behind("lock_standing", {
       body: async ({ sql }) => {
         await sql`update reference.accounts set trading_state = 'HALTED' where id = ${accountId}`;
         await sql`update reference.sessions set state = 'PAUSED' where id = ${id}`;
@@ -309,7 +309,7 @@ describe("an intent", () => {
         const queue = "order-position-tracker";
         const row = { id: crypto.randomUUID(), queue, lane: orderId, type, payload, priority: 5, traceparent: null };
         await insertTasks(tx, { tasks: [row], graceMs: 0 });
-        const found = await lockNextIntent(tx, context as unknown as TrackerContext, orderId);
+        const found = await lockNextStanding(tx, context as unknown as TrackerContext, orderId);
         await tx.sql`delete from queue.tasks where id = ${row.id}`;
         return found;
       });
@@ -359,8 +359,8 @@ describe("an order among many", () => {
     const { db } = one;
     const ofOrder = async (tx: Tx, of: Order, tradeId: string) => {
       const { accountId, clientOrderId, instrumentId, sessionId } = of;
-      await lockIntent(tx, context as unknown as TrackerContext, of);
-      await write(tx, 1, { newOrders: [of] });
+      await lockStanding(tx, context as unknown as TrackerContext, of);
+      await writeBooks(tx, 1, { newOrders: [of] });
       const keys = {
         accountId,
         clientOrderIds: [clientOrderId],
@@ -371,7 +371,7 @@ describe("an order among many", () => {
       await lockBooks(tx, keys, [fill]);
       const entry = { ...entryOf(tradeId, "1", { kind: "trade" }), sessionId };
       const position = { ...positionOf("1"), sessionId };
-      await write(tx, 1, {
+      await writeBooks(tx, 1, {
         orders: [{ order: of, filledQuote: "1" }],
         fills: [fill],
         positions: [position],

@@ -88,14 +88,14 @@ export interface Batch {
  * Writes orders and what came of them in one statement. An entry of the ledger moves its balance; one that is there already moves
  * nothing. What was kept of a fill as unbookable goes. Sent at once, and need not be waited for: its failure is the transaction's.
  */
-export function write({ sql }: Tx, atMs: number, batch: Batch): Promise<unknown> {
+export function writeBooks({ sql }: Tx, atMs: number, batch: Batch): Promise<unknown> {
   const { newOrders, orders, entries, ...asTheyAre } = batch;
-  const parts = {
+  const written = {
     ...asTheyAre,
     newOrders: newOrders?.map((order) => ({ order, isOpen: !isTerminal(order.state) })),
     orders: orders?.map(({ order, filledQuote }) => ({ order, filledQuote, isOpen: !isTerminal(order.state) })),
     entries: entries?.map((entry) => ({ ...entry, amount: plain(entry.amount) })),
   };
-  const given = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined && part.length > 0));
-  return sql`select order_position_tracker.write(${sql.json({ atMs, ...given })})`.execute();
+  const given = Object.fromEntries(Object.entries(written).filter(([, rows]) => rows !== undefined && rows.length > 0));
+  return sql`select order_position_tracker.write_books(${sql.json({ atMs, ...given })})`.execute();
 }

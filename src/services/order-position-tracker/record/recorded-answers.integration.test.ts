@@ -49,8 +49,8 @@ class Venue {
       },
       follow: (follow) => {
         this.tell = follow.onEvent;
-        const hear = (event: AccountEvent) => event.kind === "order" && this.told.push(event);
-        return account.follow({ ...follow, onEvent: hear });
+        const keepTold = (event: AccountEvent) => event.kind === "order" && this.told.push(event);
+        return account.follow({ ...follow, onEvent: keepTold });
       },
     });
 

@@ -131,7 +131,7 @@ describe("what the user stream tells of an order that an answer has ended", () =
 describe("what the user stream tells of an order that an answer has left open", () => {
   const order = filledOrder(1, { state: "ACCEPTED", filledSize: "0", averagePrice: null });
   const accepted = { status: "NEW", filledSize: "0" } as const;
-  const hear = async (said: Partial<VenueOrder>) => {
+  const wasBooked = async (said: Partial<VenueOrder>) => {
     const answers = new RecordedAnswers();
     const report = { ...reportOf(order), orders: [saidOf(order, accepted)], fills: [] };
     await answers.remember(report, async () => ({ recorded: recordedOf(order, []) }));
@@ -139,7 +139,7 @@ describe("what the user stream tells of an order that an answer has left open", 
   };
 
   test("was booked with the answer where it is the very word", async () => {
-    expect(await hear({ filledSize: "0.000", atMs: 1_000_901 })).toBe(true);
+    expect(await wasBooked({ filledSize: "0.000", atMs: 1_000_901 })).toBe(true);
   });
 
   test.each<[what: string, said: Partial<VenueOrder>]>([
@@ -148,7 +148,7 @@ describe("what the user stream tells of an order that an answer has left open", 
     ["time, as when the venue has it again", { atMs: 1_010_901 }],
     ["order of the intent", { venueOrderId: "78" }],
   ])("is news where it is of another %s", async (_what, said) => {
-    expect(await hear(said)).toBe(false);
+    expect(await wasBooked(said)).toBe(false);
   });
 });
 

@@ -2,7 +2,7 @@ import { haltForNewIds } from "#services/order-position-tracker/account/new-ids.
 import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { KnownInstruments } from "#services/order-position-tracker/known-instruments.ts";
 import { entriesOf } from "#services/order-position-tracker/money/ledger.ts";
-import { positionEvent, toPosition } from "#services/order-position-tracker/money/money-store.ts";
+import { positionEvent, toPosition } from "#services/order-position-tracker/money/told-position.ts";
 import { noteSecondOrder } from "#services/order-position-tracker/orders/order-store.ts";
 import { reportFault, sessionScope } from "#services/order-position-tracker/session/fault-watch.ts";
 import { moneyOf } from "#shared/accounting/book.ts";
@@ -17,10 +17,11 @@ import { type Fill, fillSchema, type Order } from "#shared/domain/order.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { VenueFill, VenueOrder } from "#shared/exchange/exchange.ts";
 import { event, ORDERS, POSITIONS, type Position } from "#shared/messages/topics.ts";
+import { codedReason } from "#shared/orders/coded-reason.ts";
 import { applyOrderEvent, type OrderAlert, type OrderEvent, type TrackedOrder } from "#shared/orders/order-state.ts";
 import { readVenueOrder } from "#shared/orders/venue-state.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { type Batch, type Books, lockBooks, type OrderKeys, type SaidFill, write } from "./book-store.ts";
+import { type Batch, type Books, lockBooks, type OrderKeys, type SaidFill, writeBooks } from "./book-store.ts";
 import { keepUnbooked } from "./unbooked.ts";
 import { claimUnbooked } from "./unbooked-store.ts";
 
@@ -146,13 +147,13 @@ export function createRecorder(deps: RecordDeps, instruments: KnownInstruments):
         event(ORDERS, order.sessionId, "order.changed", { from: change.from, order: changed }, linksFrom(order)),
       ]);
       const { from } = change;
-      void write(tx, atMs, {
+      void writeBooks(tx, atMs, {
         ...rowOf(changed, isNew),
         events: [{ type: "order.changed", from, order: changed }],
       });
       return changed;
     },
-    note: (tx, order, isNew) => void write(tx, deps.clock.nowMs(), rowOf(order, isNew)),
+    note: (tx, order, isNew) => void writeBooks(tx, deps.clock.nowMs(), rowOf(order, isNew)),
   };
 }
 
@@ -269,7 +270,7 @@ class Recording {
       // The order remembers it, since a person may clear the alert, and the venue may say it again.
       if (!(await noteSecondOrder(this.tx, orderId, said.venueOrderId))) return;
       await raiseAlert(this.tx, this.deps, { scope: `order:${orderId}`, kind: alerts.DOUBLE_EXECUTION, text, data });
-      await reportFault(this.tx, this.deps, { sessionId, reason: `DOUBLE_EXECUTION: ${text}` });
+      await reportFault(this.tx, this.deps, { sessionId, reason: codedReason("DOUBLE_EXECUTION", text) });
     });
     return true;
   }
@@ -284,7 +285,7 @@ class Recording {
   async write(): Promise<Recorded> {
     const orders = [...this.tracked.values()].filter(({ order }) => this.touched.has(order.id));
     if (orders.length > 0) {
-      void write(this.tx, this.atMs, {
+      void writeBooks(this.tx, this.atMs, {
         orders,
         events: this.changes,
         fills: this.booked.map(({ fill }) => fill),

@@ -3,7 +3,7 @@ import { heldAtVenue } from "#services/order-position-tracker/account/balances.t
 import { reconcileInstrument } from "#services/order-position-tracker/account/reconcile.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { paidIn } from "#services/order-position-tracker/money/money-store.ts";
-import { write } from "#services/order-position-tracker/record/book-store.ts";
+import { writeBooks } from "#services/order-position-tracker/record/book-store.ts";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import { CallLimit } from "#shared/concurrency/call-limit.ts";
@@ -11,7 +11,7 @@ import { SharedRuns } from "#shared/concurrency/shared-runs.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { readSession, readSessions } from "#shared/db/reference-rows.ts";
 import { type Decimal, decimal, plain, ZERO } from "#shared/domain/decimal.ts";
-import type { Session, SessionState } from "#shared/domain/session.ts";
+import { type Session, type SessionState, seriesOf } from "#shared/domain/session.ts";
 import { AppError, hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { reportFaulted } from "#shared/session-health/report-faulted.ts";
@@ -38,8 +38,8 @@ export interface SessionFollower {
  * Whether the candles of a session are asked for. strategy-executor does that, which knows how many its strategy takes: a
  * series has its history from the one who begins it, and never more.
  */
-async function hasSeries({ deps }: TrackerContext, { instrumentIds, timeFrame }: Session): Promise<boolean> {
-  return (await deps.clients.marketData.series({ instrumentId: instrumentIds[0] ?? "", timeFrame })) !== null;
+async function hasSeries({ deps }: TrackerContext, session: Session): Promise<boolean> {
+  return (await deps.clients.marketData.series(seriesOf(session))) !== null;
 }
 
 /** The sessions of a partition that start or stop: both states end by what is done here. One that cannot be read keeps none of the others. */
@@ -84,9 +84,10 @@ async function start(
   { session, unit, short }: { session: Session; unit: OwnedUnit; short: string | null },
 ): Promise<string | null> {
   const { deps } = context;
-  const { accountId, timeFrame } = session;
-  const instrumentId = session.instrumentIds[0] ?? "";
-  const head = await deps.clients.marketData.ensureSeries({ instrumentId, timeFrame, source: "bars", history: 0 });
+  const { accountId } = session;
+  const series = seriesOf(session);
+  const { instrumentId } = series;
+  const head = await deps.clients.marketData.ensureSeries({ ...series, source: "bars", history: 0 });
   const instrument = await context.instruments.byId(instrumentId);
   // A crowd that starts on one account asks the venue once: each by itself would be more than venues answer in a minute.
   const reading = await starts.compared.run(`${accountId} ${instrumentId}`, async () => {
@@ -150,7 +151,7 @@ async function payIn(
   }
   if (!missing.isZero()) {
     const entry = { asset, kind: "capital", reference: `run-${session.run}`, amount: missing, atMs } as const;
-    await write(tx, atMs, { entries: [{ ...entry, sessionId: session.id, accountId }] });
+    await writeBooks(tx, atMs, { entries: [{ ...entry, sessionId: session.id, accountId }] });
   }
   return null;
 }

@@ -20,7 +20,7 @@ export interface Standing {
 }
 
 /** How the order of a task stands, read before it was known which one it is. */
-export interface NextIntent {
+export interface NextStanding {
   /** Null: the task names none. */
   orderId: string | null;
   standing: Standing;
@@ -41,7 +41,7 @@ interface StandingRow {
  * Locks the states that let an order be sent or not, and then the order, until the transaction ends: a halt waits for an intent
  * that is being committed, and none is committed after it. The instrument is read anew too.
  */
-export async function lockIntent(
+export async function lockStanding(
   { sql }: Tx,
   context: TrackerContext,
   { id, sessionId, accountId, instrumentId }: Pick<OrderRequest, "id" | "sessionId" | "accountId" | "instrumentId">,
@@ -49,18 +49,22 @@ export async function lockIntent(
   const { exchanges, clock } = context.deps;
   const addresses = exchanges.orderBanAddresses(accountId);
   const [row] = await sql<StandingRow[]>`
-    select * from order_position_tracker.lock_intent(${sessionId}, ${accountId}, ${id}, ${instrumentId}, ${addresses},
+    select * from order_position_tracker.lock_standing(${sessionId}, ${accountId}, ${id}, ${instrumentId}, ${addresses},
       ${clock.nowMs()})`;
   if (row === undefined) throw new RangeError("A function gives one row.");
   return standingOf(context, row);
 }
 
 /** The same for the order that a lane's first task asks to place. Null: it has none. */
-export async function lockNextIntent({ sql }: Tx, context: TrackerContext, lane: string): Promise<NextIntent | null> {
+export async function lockNextStanding(
+  { sql }: Tx,
+  context: TrackerContext,
+  lane: string,
+): Promise<NextStanding | null> {
   const { exchanges, clock } = context.deps;
   const addresses = Object.fromEntries(exchanges.accounts.map(({ id }) => [id, exchanges.orderBanAddresses(id)]));
   const [row] = await sql<(StandingRow & { order_id: string | null })[]>`
-    select * from order_position_tracker.next_intent(${PLACE_ORDER.queue}, ${lane}, ${sql.json(addresses)}, ${clock.nowMs()})`;
+    select * from order_position_tracker.next_standing(${PLACE_ORDER.queue}, ${lane}, ${sql.json(addresses)}, ${clock.nowMs()})`;
   return row === undefined ? null : { orderId: row.order_id, standing: standingOf(context, row) };
 }
 
