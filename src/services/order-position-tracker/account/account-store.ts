@@ -23,7 +23,7 @@ interface Booked {
   spent: Decimal;
 }
 
-/** As of one moment. */
+/** What is booked of an asset, all of it read at one moment. */
 export async function bookedOf({ sql }: { sql: Sql }, accountId: string, asset: string): Promise<Booked> {
   const [row] = await sql<{ owned: string; spent: string }[]>`
     select coalesce(sum(b.amount) filter (where s.state is distinct from 'DELETED'), 0) as owned,
@@ -48,7 +48,7 @@ export interface AccountState {
   era: number;
 }
 
-/** Of an account that has no row yet: it may trade. */
+/** The state of an account. One that has no row yet may trade. */
 export async function readAccountState({ sql }: { sql: Sql }, accountId: string): Promise<AccountState> {
   const [row] = await sql<AccountState[]>`
     select trading_state as "tradingState", state_reason as "stateReason", era
@@ -56,7 +56,7 @@ export async function readAccountState({ sql }: { sql: Sql }, accountId: string)
   return row ?? { tradingState: "ACTIVE", stateReason: null, era: 0 };
 }
 
-/** Halts an account that trades. False: it was halted before. */
+/** Halts an account. False: it was halted before, and keeps the reason that it has. */
 export async function haltAccount({ sql }: Tx, accountId: string, reason: string, atMs: number): Promise<boolean> {
   const changed = await sql`
     update reference.accounts set trading_state = 'HALTED', state_reason = ${reason}, updated_at_ms = ${atMs}
@@ -65,8 +65,8 @@ export async function haltAccount({ sql }: Tx, accountId: string, reason: string
 }
 
 /**
- * Locks the row of an account, which is made where there is none. Sent at once: what is asked behind it in the same round trip is
- * as the one before has left it.
+ * Locks the row of an account, and makes it where there is none. It is sent at once. What is asked right behind it is read once
+ * the lock is held, and so after whoever held it before.
  */
 export function lockAccount({ sql }: Tx, of: { accountId: string; venue: string; atMs: number }): Promise<unknown> {
   return Promise.all([

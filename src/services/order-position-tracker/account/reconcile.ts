@@ -231,8 +231,8 @@ async function missing(
 }
 
 /**
- * Of the venue's open orders those that nobody here made and that were not seen before, and those that carry an id of ours
- * and are not the order that is known by it, or one that has ended here by our word alone.
+ * The open orders of the venue that should not be there. `foreign`: nobody here made them, and they were not seen before.
+ * `again`: they carry an id of ours, but its order has ended here without the venue's word, or is another one at the venue.
  */
 async function unexpectedOrders(
   { deps }: TrackerContext,

@@ -14,11 +14,9 @@ import { lockStanding, type Standing } from "./standing-store.ts";
 import { absentInMs, traceOrder } from "./trace-order.ts";
 
 /**
- * Finds out what became of an order that may have been sent. It is absent only when the venue's server clock had passed
- * its window, the allowed skew and the time by which the venue's lists may lag before the venue was asked for the order and
- * for fills, and both found nothing: only then can it not take effect any more, and had it, the lists would say so. An answer
- * about the order may be older than the list of fills, so that a fill of unknown origin is waited for until it is known
- * whose it is. Of one that can not be read that is never known: then the order is not sent again.
+ * Finds out what became of an order that may have been sent. The venue is asked for the order and for its fills. What it knows
+ * is booked. Where it knows nothing it is asked again, until the order is proven absent (`absentInMs`). Only then may it be sent
+ * again, but never while an execution that can not be read may be its own.
  */
 export async function resolveOrder(
   lane: LeasedLane,
@@ -55,8 +53,8 @@ const MAY_BE_UNREADABLE = codedReason(
 const LONGEST_PAUSE_MS = 5_000;
 
 /**
- * A question is worth asking again soon while an answer may come, and less and less the longer none does: the venue counts
- * what it is asked. Never later than `atMostMs`, when the answer is the proof.
+ * The question is put off, for longer the longer the order has waited: the venue counts what it is asked. After `atMostMs` it is
+ * asked at the latest, since the answer is the proof then.
  */
 async function putOff(
   lane: LeasedLane,
@@ -74,9 +72,8 @@ async function putOff(
 }
 
 /**
- * An intent that never took effect: sent once more with a new window and the same id while its signal is valid and its
- * session trades, else the order is REJECTED. Where something speaks against it (`against`) its session is faulted too. The new
- * intent is committed here, and sent next.
+ * Of an order that never took effect the next intent is committed, with the same id and a new window; it is sent next. Where the
+ * order may not be sent any more it is REJECTED. `against`: why it is not to be sent in any case; its session is faulted then.
  */
 export async function sendAgainOrReject(
   lane: LeasedLane,

@@ -91,8 +91,12 @@ async function allFills(
 }
 
 /**
- * When an order that a trace has not found is proven absent: 0, it is. More: after so many milliseconds, asked again. Null:
- * the venue knows it.
+ * When an order that the venue does not know is proven absent. 0: it is. More: it may be after so many milliseconds, when it is
+ * asked for again. Null: the venue knows it.
+ *
+ * By the venue's server clock two times have to be over before it is asked. One is the order's window with the allowed skew:
+ * after it the venue takes the order no more. The other is how far its lists may lag: after it they have what it took. A fill
+ * that may be the order's proves nothing until it is known whose it is.
  */
 export function absentInMs(
   { deps, settings }: Pick<TrackerContext, "deps" | "settings">,

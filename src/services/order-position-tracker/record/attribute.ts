@@ -15,10 +15,10 @@ export interface Attributed {
 }
 
 /**
- * Binance's list of fills names orders by the venue's id alone: of those whose id is not known here the venue is asked what
- * they are called by us, each once, so that an execution of ours is never taken for someone else's. What it has executed it
- * may not list as an order yet: that stays `open` until its lists are newer. Nothing is asked about what the account did
- * before its first order of ours (`isHistory`: the list is read for the first time).
+ * Finds out which fills are ours. Binance's list names their orders by the venue's id alone. The venue is asked for each order
+ * whose id is not known here, once: its client order id says whose it is. An order that the venue has executed may be missing
+ * in its other lists for a while: until they are newer it stays `open`. Where the list is read for the first time (`isHistory`)
+ * nothing is asked about what the account did before our first order.
  */
 export async function attribute(
   context: TrackerContext,

@@ -26,10 +26,14 @@ interface Known {
 }
 
 /**
- * What this process has recorded of answers to its orders: the user stream tells the same a moment later. The very report of the
- * answer is no news, and none is what else it tells of an order that had ended by the venue's word then, since such an order
- * stays so whoever has written meanwhile. An execution is no news where it is exactly one that was booked with the answer: it
- * counts no second time. Nothing here is needed: what is not remembered is booked as any other report.
+ * What this process has recorded of answers to its orders. The user stream tells the same a moment later, and what is no news
+ * needs no transaction:
+ *
+ * - the same report as the answer;
+ * - whatever it tells of an order that had ended with the answer, since an order that has ended stays so;
+ * - an execution that was booked with the answer, to the last digit.
+ *
+ * What is not remembered here is booked as any other report, and changes nothing.
  */
 export class RecordedAnswers {
   readonly #underWay = new Map<string, UnderWay>();

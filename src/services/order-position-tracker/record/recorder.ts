@@ -48,8 +48,11 @@ export interface Recorded {
 }
 
 interface RecordOptions {
+  /** When an order of the report was sent: its stamp is written with it. */
   sent?: { orderId: string; atMs: number } | undefined;
+  /** No alert about what can not be booked. */
   silent?: boolean;
+  /** It is from the venue's lists, which garble nothing: an order does not wait for what they tell and nobody can book. */
   listed?: boolean;
 }
 
@@ -60,18 +63,17 @@ export interface Recorder {
     said: { orders?: readonly VenueOrder[]; fills?: readonly VenueFill[] },
   ): Promise<ExecutionReport>;
   /**
-   * Books a report, fills before states: the one path for user stream, answers and queries. Order, fills, position, ledger
-   * and events are one with the transaction; what was booked before changes nothing. What can not be booked is kept as it
-   * was told, with an alert but where it is `silent`; an order does not wait for it once the venue's list (`listed`) has it so.
-   * `sent` adds a stamp to an order.
+   * Books a report: the one path for the user stream, answers and lists. Fills come before states. All that comes of it is
+   * written in the transaction, with its events. What was booked before changes nothing. What can not be booked is kept as it
+   * was told, and a person is told of it.
    */
   record(tx: Tx, report: ExecutionReport, how?: RecordOptions): Promise<Recorded>;
   /**
-   * Changes an order, with its event: one that is locked, or (`isNew`) one that has no row yet. `patch`: what changes with its state. Sent at
-   * once and not waited for: its failure is the transaction's.
+   * Changes the state of an order, and publishes it. The order is locked, or has no row yet (`isNew`). `patch`: what else of it
+   * changes. It is written without being waited for: where that fails, the transaction does.
    */
   change(tx: Tx, order: Order, event: OrderEvent, how?: { isNew?: boolean; patch?: Partial<Order> }): Promise<Order>;
-  /** Writes what is noted of an order that stays as it is, without an event. */
+  /** Writes an order whose state stays as it is, and publishes nothing. */
   note(tx: Tx, order: Order, isNew: boolean): void;
 }
 

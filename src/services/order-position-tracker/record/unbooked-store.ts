@@ -20,8 +20,8 @@ export interface Unbooked {
 }
 
 /**
- * Keeps an execution that can not be booked, as its order's session's where that is known. False: it is booked, or was kept before,
- * and by the venue's list (`listed`) if it is now.
+ * Keeps an execution that can not be booked, for the session of its order where that is known. `listed`: it is from the venue's
+ * list. False: nothing is new, it is booked or was kept before. That the list has it too is new.
  */
 export async function insertUnbooked(
   { sql }: Tx,

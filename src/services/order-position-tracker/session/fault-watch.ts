@@ -18,9 +18,9 @@ export function sessionScope(sessionId: string): string {
 }
 
 /**
- * A session that is FAULTED while it holds a position is told of: nobody manages that position. Over when it is FAULTED no
- * more, or when its last position is closed (`record/recorder.ts`): who books that locks its balances, and sees what was told
- * before; here the same lock shows what was booked before.
+ * Raises the alert about a session that is FAULTED and holds a position, since nobody manages that. It ends when the session is
+ * FAULTED no more, or with its last position, which `record/recorder.ts` books. Both lock the session's balances: so the one that
+ * comes second sees what the first has written.
  */
 export async function watchFaults(tx: Tx, context: TrackerContext, sessions: readonly WatchedSession[]): Promise<void> {
   const faulted = sessions.filter(({ state }) => state === "FAULTED");

@@ -38,7 +38,10 @@ export async function readMarked({ sql }: { sql: Sql }, sessionId: string): Prom
     where p.session_id = ${sessionId} order by p.instrument_id`;
 }
 
-/** Begins a session's equity behind a candle; one that is measured already goes on. Sent at once: its failure is the transaction's. */
+/**
+ * Begins a session's equity behind a candle. One that is measured already goes on. It is written without being waited for: where
+ * that fails, the transaction does.
+ */
 export function beginEquity(
   { sql }: Tx,
   of: { session: Pick<Session, "id" | "timeFrame" | "createdAtMs">; instrument: Instrument; headN: number },
