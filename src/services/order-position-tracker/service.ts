@@ -30,10 +30,16 @@ function workOrders(context: TrackerContext): Running {
     concurrency: context.settings.R3_ORDER_POSITION_TRACKER_CONCURRENCY,
     mode: "lease",
     ahead: (tx, lane) => lockNextStanding(tx, context, lane),
-    first: (tx, task, ahead) =>
-      task.type === "place-order"
-        ? beginPlacing(tx, context, { task, request: task.payload.order, ahead })
-        : beginCancel(tx, context, task, task.payload),
+    first: (tx, task, ahead) => {
+      switch (task.type) {
+        case "place-order":
+          return beginPlacing(tx, context, { task, request: task.payload.order, ahead });
+        case "cancel-order":
+          return beginCancel(tx, context, task, task.payload);
+        default:
+          throw new RangeError(`No step begins the task ${String(task satisfies never)}.`);
+      }
+    },
     handle: (lane, task, first) => workOrder(lane, context, task, first),
   });
 }
