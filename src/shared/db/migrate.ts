@@ -14,7 +14,10 @@ export interface Migration {
 }
 
 const SOURCES = resolve(import.meta.dir, "../..");
-/** Where migrations stand, in the order in which they are applied: those that all share, then the services' own. */
+/**
+ * Where migrations stand, in the order in which they are applied: those that all share, then the services' own. A shared one may
+ * only add: where services' earlier ones were applied before, it comes behind them, and on a fresh database before them.
+ */
 const PLACES = ["shared/db/migrations", "services/*/migrations"];
 
 /** Any number will do, as long as all processes use the same one. */
