@@ -72,10 +72,9 @@ describe("an instrument whose row cannot be read", () => {
     const session = await runSession(world, desk);
     const order = await place(world, desk, requestOf(session, 1));
     const { clientOrderId } = await inState(world, order, "ACCEPTED");
-    const [resting] = [await desk.outside.order({ instrument, clientOrderId })];
+    const resting = await desk.outside.order({ instrument, clientOrderId });
     if (resting === null) throw new Error("The venue has lost the order.");
     tell({
-      kind: "order",
       order: { ...resting, venueSymbol: "BADUSD", clientOrderId: "another", venueOrderId: "bad" },
     });
     await desk.tick("101");

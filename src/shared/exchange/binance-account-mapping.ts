@@ -191,7 +191,7 @@ function reportEvent(frame: unknown): AccountEvent {
     filledSize: report.z,
     atMs: report.T,
   };
-  if (report.x !== "TRADE") return { kind: "order", order };
+  if (report.x !== "TRADE") return { order };
   const fill: VenueFill = {
     tradeId: report.t,
     venueOrderId: report.i,
@@ -205,18 +205,11 @@ function reportEvent(frame: unknown): AccountEvent {
     maker: report.m,
     atMs: report.T,
   };
-  return { kind: "order", order, fill };
+  return { order, fill };
 }
 
-const positionFrame = z.looseObject({
-  B: z.array(z.looseObject({ a: z.string(), f: wireDecimal, l: wireDecimal })),
-});
-
-/** An event of the user stream; null for those that say nothing about orders or balances. */
+/** An event of the user stream; null for those that tell of no order. */
 export function accountEventOf(frame: unknown): AccountEvent | null {
   const { e } = z.looseObject({ e: z.string() }).parse(frame);
-  if (e === "executionReport") return reportEvent(frame);
-  if (e !== "outboundAccountPosition") return null;
-  const balances = positionFrame.parse(frame).B.map(({ a, f, l }) => ({ asset: a, free: f, locked: l }));
-  return { kind: "balances", balances };
+  return e === "executionReport" ? reportEvent(frame) : null;
 }

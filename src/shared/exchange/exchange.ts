@@ -112,10 +112,11 @@ export type PlaceOutcome =
 
 export type CancelOutcome = { kind: "canceled"; order: VenueOrder } | { kind: "not-open" };
 
-/** What the user stream tells. */
-export type AccountEvent =
-  | { kind: "order"; order: VenueOrder; fill?: VenueFill }
-  | { kind: "balances"; balances: VenueBalance[] };
+/** What the user stream tells of an order, with the execution that it is told for where there is one. Balances are asked for. */
+export interface AccountEvent {
+  order: VenueOrder;
+  fill?: VenueFill;
+}
 
 export interface PlaceRequest {
   instrument: Instrument;

@@ -1,7 +1,6 @@
 import { alerts } from "#services/order-position-tracker/alerts.ts";
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { reportForeign } from "#services/order-position-tracker/record/foreign.ts";
-import type { StreamedOrder } from "#services/order-position-tracker/record/recorded-answers.ts";
 import { failsByContent, keepUnbooked } from "#services/order-position-tracker/record/unbooked.ts";
 import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
@@ -29,7 +28,7 @@ export interface InboxOptions {
 
 /** What the user stream told and what is not booked yet, in order. */
 export class ExecutionInbox {
-  readonly #events: StreamedOrder[] = [];
+  readonly #events: AccountEvent[] = [];
   #tries = 0;
 
   constructor(
@@ -39,7 +38,6 @@ export class ExecutionInbox {
   ) {}
 
   put(accountEvent: AccountEvent): void {
-    if (accountEvent.kind !== "order") return;
     if (this.#events.length < MOST_WAITING) this.#events.push(accountEvent);
     else this.options.onLeftOut();
     this.news.wake();
@@ -101,7 +99,7 @@ export class ExecutionInbox {
 async function bookEvents(
   context: TrackerContext,
   options: InboxOptions,
-  events: readonly StreamedOrder[],
+  events: readonly AccountEvent[],
 ): Promise<void> {
   const { deps, recorder } = context;
   const { accountId, fence } = options;
@@ -124,7 +122,7 @@ async function bookEvents(
 async function leaveOut(
   { deps, instruments }: TrackerContext,
   options: InboxOptions,
-  left: StreamedOrder,
+  left: AccountEvent,
   error: unknown,
 ): Promise<void> {
   const { accountId, fence, onLeftOut } = options;

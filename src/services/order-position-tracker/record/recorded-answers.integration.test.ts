@@ -18,7 +18,6 @@ import { until } from "#shared/clock/until.fixture.ts";
 import type { OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { AccountEvent, VenueAccount } from "#shared/exchange/exchange.ts";
-import type { StreamedOrder } from "./recorded-answers.ts";
 
 let world: World;
 let desk: Desk;
@@ -28,7 +27,7 @@ useDesks(8, (given) => {
 
 /** A venue that fills market orders with the answer, and a user stream that says what the test lets it say. */
 class Venue {
-  readonly told: StreamedOrder[] = [];
+  readonly told: AccountEvent[] = [];
   /** Tells the tracker that follows the account. */
   tell: (event: AccountEvent) => void = () => undefined;
   /** Called with the answer on its way. */
@@ -49,13 +48,12 @@ class Venue {
       },
       follow: (follow) => {
         this.tell = follow.onEvent;
-        const keepTold = (event: AccountEvent) => event.kind === "order" && this.told.push(event);
-        return account.follow({ ...follow, onEvent: keepTold });
+        return account.follow({ ...follow, onEvent: (event) => void this.told.push(event) });
       },
     });
 
   /** What the stream has said of an order: its acceptance and its execution. */
-  async of({ clientOrderId }: OrderRequest): Promise<StreamedOrder[]> {
+  async of({ clientOrderId }: OrderRequest): Promise<AccountEvent[]> {
     const own = () => this.told.filter(({ order }) => order.clientOrderId === clientOrderId);
     await until(() => own().some(({ fill }) => fill !== undefined));
     return own();
@@ -202,7 +200,7 @@ describe("what the user stream tells of an order that was filled with its answer
     const session = await start(venue);
     const order = await fillAtOnce(session, 1);
     for (const { order: said } of await venue.of(order))
-      venue.tell({ kind: "order", order: { ...said, status: "NEW", filledSize: "0", venueOrderId: "second" } });
+      venue.tell({ order: { ...said, status: "NEW", filledSize: "0", venueOrderId: "second" } });
     await until(async () => (await alertsAbout(world, session.id)).includes("DOUBLE_EXECUTION"));
   });
 

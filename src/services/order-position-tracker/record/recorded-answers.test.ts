@@ -64,11 +64,11 @@ describe("what the user stream tells of an order that an answer has ended", () =
     ["its acceptance, which came before it", { status: "NEW", filledSize: "0" }],
     ["a part of what was filled", { status: "PARTIALLY_FILLED", filledSize: "1" }],
   ])("was booked with the answer: %s", async (_what, said) => {
-    expect((await answered(order)).has(ACCOUNT, { kind: "order", order: saidOf(order, said) })).toBe(true);
+    expect((await answered(order)).has(ACCOUNT, { order: saidOf(order, said) })).toBe(true);
   });
 
   test("was booked with the answer: the execution, stamped with the answer's own time and a rebate", async () => {
-    const event = { kind: "order", order: saidOf(order), fill: saidFillOf(order) } as const;
+    const event = { order: saidOf(order), fill: saidFillOf(order) } as const;
     const answers = await answered(order);
     expect(answers.has(ACCOUNT, event)).toBe(true);
     expect(answers.has("another", event)).toBe(false);
@@ -81,7 +81,7 @@ describe("what the user stream tells of an order that an answer has ended", () =
     ["another symbol", { venueSymbol: "ETHUSDT" }],
     ["another order", { clientOrderId: `${session.code}-2` }],
   ])("is news where it is of %s", async (_what, said) => {
-    expect((await answered(order)).has(ACCOUNT, { kind: "order", order: saidOf(order, said) })).toBe(false);
+    expect((await answered(order)).has(ACCOUNT, { order: saidOf(order, said) })).toBe(false);
   });
 
   test.each<[what: string, said: Partial<VenueFill>]>([
@@ -96,12 +96,12 @@ describe("what the user stream tells of an order that an answer has ended", () =
     ["time that is none", { atMs: Number.NaN }],
     ["order", { venueOrderId: "78" }],
   ])("is news where its execution has another %s", async (_what, said) => {
-    const event = { kind: "order", order: saidOf(order), fill: saidFillOf(order, said) } as const;
+    const event = { order: saidOf(order), fill: saidFillOf(order, said) } as const;
     expect((await answered(order)).has(ACCOUNT, event)).toBe(false);
   });
 
   test("is news where the answer's transaction booked no execution, as when the stream was first", async () => {
-    const event = { kind: "order", order: saidOf(order), fill: saidFillOf(order) } as const;
+    const event = { order: saidOf(order), fill: saidFillOf(order) } as const;
     expect((await answered(order, recordedOf(order, []))).has(ACCOUNT, event)).toBe(false);
   });
 
@@ -110,19 +110,19 @@ describe("what the user stream tells of an order that an answer has ended", () =
     ["is not of that id at the venue", { venueOrderId: "76" }],
   ])("is news where the order %s", async (_what, ended) => {
     const other = filledOrder(1, ended);
-    expect((await answered(other)).has(ACCOUNT, { kind: "order", order: saidOf(other) })).toBe(false);
+    expect((await answered(other)).has(ACCOUNT, { order: saidOf(other) })).toBe(false);
   });
 
   test("is news where not all could be booked that the answer told", async () => {
     const recorded = { ...recordedOf(order), incomplete: [saidOf(order)] };
-    expect((await answered(order, recorded)).has(ACCOUNT, { kind: "order", order: saidOf(order) })).toBe(false);
+    expect((await answered(order, recorded)).has(ACCOUNT, { order: saidOf(order) })).toBe(false);
   });
 
   test("is forgotten once a thousand orders have followed", async () => {
     const answers = new RecordedAnswers();
     const orders = Array.from({ length: 1_001 }, (_, index) => filledOrder(index + 1));
     for (const one of orders) await answers.remember(reportOf(one), async () => ({ recorded: recordedOf(one) }));
-    const isKnown = (one: Order) => answers.has(ACCOUNT, { kind: "order", order: saidOf(one) });
+    const isKnown = (one: Order) => answers.has(ACCOUNT, { order: saidOf(one) });
     expect(orders.map(isKnown).indexOf(true)).toBe(1);
     expect(orders.filter(isKnown)).toHaveLength(1_000);
   });
@@ -135,7 +135,7 @@ describe("what the user stream tells of an order that an answer has left open", 
     const answers = new RecordedAnswers();
     const report = { ...reportOf(order), orders: [saidOf(order, accepted)], fills: [] };
     await answers.remember(report, async () => ({ recorded: recordedOf(order, []) }));
-    return answers.has(ACCOUNT, { kind: "order", order: saidOf(order, { ...accepted, ...said }) });
+    return answers.has(ACCOUNT, { order: saidOf(order, { ...accepted, ...said }) });
   };
 
   test("was booked with the answer where it is the very word", async () => {
@@ -154,7 +154,7 @@ describe("what the user stream tells of an order that an answer has left open", 
 
 describe("what the user stream tells while an answer is being recorded", () => {
   const order = filledOrder(1);
-  const event = { kind: "order", order: saidOf(order), fill: saidFillOf(order) } as const;
+  const event = { order: saidOf(order), fill: saidFillOf(order) } as const;
 
   test("waits for the end of that, and is known then", async () => {
     const answers = new RecordedAnswers();
@@ -168,7 +168,7 @@ describe("what the user stream tells while an answer is being recorded", () => {
       { ...event, order: saidOf(order, { venueOrderId: "78" }) },
       { ...event, order: saidOf(order, { clientOrderId: "another" }) },
     ])
-      expect(answers.underWay(ACCOUNT, { kind: "order", order: said, fill })).toBeUndefined();
+      expect(answers.underWay(ACCOUNT, { order: said, fill })).toBeUndefined();
     commit.resolve({ recorded: recordedOf(order) });
     await recording;
     expect(await over).toBe(true);
@@ -217,8 +217,8 @@ test("what the user stream tells while its answer is being recorded is booked wh
   // The other order tells when the inbox has looked at both.
   const other = filledOrder(2, { venueOrderId: "78" });
   const told = { orders: [saidOf(order)], fills: [saidFillOf(order)] };
-  inbox.put({ kind: "order", order: saidOf(order), fill: saidFillOf(order) });
-  inbox.put({ kind: "order", order: saidOf(other, { venueOrderId: "78" }) });
+  inbox.put({ order: saidOf(order), fill: saidFillOf(order) });
+  inbox.put({ order: saidOf(other, { venueOrderId: "78" }) });
   await booked.promise;
   expect(heard).toEqual([{ orders: [saidOf(other, { venueOrderId: "78" })], fills: [] }]);
   recording.reject(new Error("The lane is lost."));

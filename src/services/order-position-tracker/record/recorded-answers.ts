@@ -10,8 +10,6 @@ import type { ExecutionReport, Recorded } from "./recorder.ts";
 /** So many orders are remembered; what is told of one before them is booked as any other report. */
 const MOST_ORDERS = 1_000;
 
-export type StreamedOrder = Extract<AccountEvent, { kind: "order" }>;
-
 interface UnderWay {
   report: ExecutionReport;
   /** Resolves when its transaction is over, however it ended. */
@@ -58,7 +56,7 @@ export class RecordedAnswers {
   }
 
   /** Whether all that an event tells was booked with an answer. */
-  has(accountId: string, { order: said, fill: saidFill }: StreamedOrder): boolean {
+  has(accountId: string, { order: said, fill: saidFill }: AccountEvent): boolean {
     const known = this.#known.get(keyOf(accountId, said));
     if (known === undefined || !isNoNews(known, said)) return false;
     if (saidFill === undefined) return true;
@@ -68,7 +66,7 @@ export class RecordedAnswers {
   }
 
   /** Resolves when an answer that tells the same as an event is recorded, or was not. Undefined: none is being recorded. */
-  underWay(accountId: string, { order: said, fill }: StreamedOrder): Promise<void> | undefined {
+  underWay(accountId: string, { order: said, fill }: AccountEvent): Promise<void> | undefined {
     const found = this.#underWay.get(keyOf(accountId, said));
     if (found === undefined) return undefined;
     const isTold =

@@ -146,7 +146,7 @@ describe("fills", () => {
             account.follow({
               ...follow,
               onEvent(told) {
-                if (told.kind !== "order" || told.fill === undefined || garbled++ > 0) return follow.onEvent(told);
+                if (told.fill === undefined || garbled++ > 0) return follow.onEvent(told);
                 follow.onEvent({ ...told, fill: { ...told.fill, price: "a price" } });
               },
             }),

@@ -83,7 +83,7 @@ describe.each([
       expect(await demo.openOrders(instrument)).toMatchObject([{ clientOrderId }]);
       expect(await demo.cancel(query)).toMatchObject({ kind: "canceled" });
       expect(await demo.balances()).toContainEqual({ asset: "USD", free: "10000", locked: "0" });
-      await until(() => events.some((event) => event.kind === "order" && event.order.status === "CANCELED"));
+      await until(() => events.some((event) => event.order.status === "CANCELED"));
     } finally {
       stop.abort();
       await end;
