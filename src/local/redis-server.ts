@@ -166,6 +166,8 @@ export function redisProgram(options: { binary: string; dataFolder: string; port
       // Far above all that is ours: what a reader is given has to fit into its memory.
       "--proto-max-bulk-len",
       "8mb",
+      // So has the answer to one question.
+      ..."--client-output-buffer-limit normal 256mb 0 0".split(" "),
       "--dir",
       folder,
       "--save",

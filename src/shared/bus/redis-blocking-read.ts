@@ -10,6 +10,31 @@ export interface RedisContext {
   keyOf(stream: { topic: string; part: number }): string;
 }
 
+/** A read of so many characters was large: what follows may be as large. */
+const LARGE_READ = 8 * 1024 * 1024;
+
+/**
+ * How many entries of each stream to ask for. One after what was large or failed, and twice as many with each read that was
+ * not: Redis ends a connection whose answer is larger than `client-output-buffer-limit`, and what it gives has to fit into memory.
+ */
+export class ReadSize {
+  #most = Number.POSITIVE_INFINITY;
+
+  of(wanted: number): number {
+    return Math.min(wanted, this.#most);
+  }
+
+  /** Told of what a read gave. */
+  took(entries: readonly RawEntry[]): void {
+    const characters = entries.reduce((sum, [, fields]) => sum + (fields?.[1]?.length ?? 0), 0);
+    this.#most = characters > LARGE_READ ? 1 : this.#most * 2;
+  }
+
+  failed(): void {
+    this.#most = 1;
+  }
+}
+
 /** How long after its time a blocking read may be answered, before its connection counts as silent. */
 const LATE_MS = 2_000;
 

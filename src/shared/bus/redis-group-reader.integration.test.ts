@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import type { Redis } from "ioredis";
 import { until } from "#shared/clock/until.fixture.ts";
 import { type TestRedis, testRedis } from "#shared/db/test-database.ts";
+import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import type { Assignment, Delivery } from "./broker.ts";
 import { BlockingConnection } from "./redis-blocking-read.ts";
 import { connect } from "./redis-connection.ts";
@@ -14,8 +15,9 @@ const GROUP = "g";
 let redis: TestRedis;
 let plain: Redis;
 let reader: RedisGroupReader;
-/** Asked before each of these two commands of the reader. */
-let onCommand: (name: "xautoclaim" | "client", key: string) => Promise<void>;
+/** Awaited before and after each of these two commands of the reader. */
+let onCommand: (name: "xautoclaim" | "client") => Promise<void>;
+let onAnswer: typeof onCommand;
 
 const keyOf = ({ topic, part }: { topic: string; part: number }) => `${redis.prefix}:{${topic}:${part}}`;
 const add = (stream: Assignment, json: string) => plain.xadd(keyOf(stream), "*", "e", json);
@@ -44,14 +46,17 @@ beforeEach(() => {
   redis = testRedis();
   plain = connect(redis.url, 1_000);
   onCommand = () => Promise.resolve();
+  onAnswer = () => Promise.resolve();
   const commands = new Proxy(plain, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name);
       if (typeof value !== "function") return value;
       if (name !== "xautoclaim" && name !== "client") return value.bind(target) as unknown;
       return async (...args: unknown[]): Promise<unknown> => {
-        await onCommand(name, String(args[0]));
-        return value.apply(target, args) as unknown;
+        await onCommand(name);
+        const answer: unknown = await value.apply(target, args);
+        await onAnswer(name);
+        return answer;
       };
     },
   });
@@ -65,24 +70,57 @@ afterEach(async () => {
   await redis.cleanup();
 });
 
-test("what was claimed and given to nobody, since a later claim failed, is not acknowledged, and comes again", async () => {
+test("what was claimed with an answer that was lost is not acknowledged, and comes again", async () => {
   await until(() => plain.status === "ready");
   await add(A, "a1");
   await plain.xgroup("CREATE", keyOf(A), GROUP, "0");
   await plain.call("XREADGROUP", "GROUP", GROUP, "died", "STREAMS", keyOf(A), ">");
   let fails = 1;
-  onCommand = (name, key) =>
-    name === "xautoclaim" && key === keyOf(B) && fails-- > 0 ? Promise.reject(new Error("gone")) : Promise.resolve();
-  reader.assign([A, B]);
-  const error: unknown = await reader.read(100).then(
-    () => null,
-    (thrown: unknown) => thrown,
-  );
-  expect(String(error)).toContain("gone");
+  onAnswer = (name) => (name === "xautoclaim" && fails-- > 0 ? Promise.reject(new Error("gone")) : Promise.resolve());
+  reader.assign([A]);
+  expect(String(await failureOf(reader.read(100)))).toContain("gone");
   await add(A, "a2");
   reader.acknowledge(A, `${Number.MAX_SAFE_INTEGER}-0` as Delivery["position"]);
   expect(await pendingOf(A)).toBe(1);
   expect(await read(2)).toEqual(["a1", "a2"]);
+});
+
+test("what earlier readers left comes a page at a time, each entry once", async () => {
+  await until(() => plain.status === "ready");
+  const names = Array.from({ length: 25 }, (_, index) => `a${index}`);
+  for (const name of names) await add(A, name);
+  await plain.xgroup("CREATE", keyOf(A), GROUP, "0");
+  await plain.call("XREADGROUP", "GROUP", GROUP, "died", "STREAMS", keyOf(A), ">");
+  reader.assign([A, B]);
+  const pages: string[][] = [];
+  for (let page = namesOf(await reader.read(10)); page.length > 0; page = namesOf(await reader.read(10)))
+    pages.push(page);
+  expect(pages.map((page) => page.length)).toEqual([10, 10, 5]);
+  expect(pages.flat()).toEqual(names);
+});
+
+test("after what is large it asks for one entry at a time, and is given all", async () => {
+  await until(() => plain.status === "ready");
+  const large = "x".repeat(3 * 1024 * 1024);
+  // More than Redis gives in one answer (client-output-buffer-limit), and more of them than it may give again.
+  for (let n = 0; n < 100; n += 1) await add(A, `${n} ${large}`);
+  reader.assign([A]);
+  const asked = spyOn(BlockingConnection.prototype, "read");
+  let given = 0;
+  let failures = 0;
+  await until(async () => {
+    const found = await reader.read(500).catch(() => {
+      failures += 1;
+      return [];
+    });
+    given += found.length;
+    return given >= 100;
+  });
+  const counts = asked.mock.calls.map(([, args]) => args[args.indexOf("COUNT") + 1]);
+  asked.mockRestore();
+  expect(counts[0]).toBe(500);
+  expect(failures).toBe(1);
+  expect(given).toBe(100);
 });
 
 test("what comes after its stream is not read any more, as one whose inbox is full, is given all the same", async () => {
@@ -115,7 +153,7 @@ test("what an earlier epoch was given is claimed by the next one, which acknowle
   held.resolve();
   reader.acknowledge(A, `${Number.MAX_SAFE_INTEGER}-0` as Delivery["position"]);
   expect(await pendingOf(A)).toBe(2);
-  const both = await reader.read(1);
+  const both = await reader.read(10);
   expect(namesOf(both)).toEqual(["a1", "a2"]);
   reader.acknowledge(A, both.at(-1)?.position ?? expect.unreachable());
   await until(async () => (await pendingOf(A)) === 0);

@@ -1,6 +1,6 @@
 import type { Assignment, BrokerPosition, Delivery, GroupReader } from "./broker.ts";
 import type { Stream } from "./log-store.ts";
-import { BlockingConnection, type RedisContext } from "./redis-blocking-read.ts";
+import { BlockingConnection, ReadSize, type RedisContext } from "./redis-blocking-read.ts";
 import { brokerError, type IdParts, isBelow, partsOf, type RawEntry, runPipeline, seqOf } from "./redis-connection.ts";
 import { MendTimes, mendStreams } from "./redis-mending.ts";
 
@@ -41,9 +41,12 @@ export class RedisGroupReader implements GroupReader {
   private streams = new Map<string, Assignment>();
   /** Keys whose group stands where it should, with the epoch and the connection that this was made sure for. */
   private readonly prepared = new Map<string, string>();
+  /** Streams whose earlier readers' entries are claimed: for which mark, and from where on; null: all are. */
+  private readonly claims = new Map<string, { mark: string; cursor: string | null }>();
   /** By key. Only of what `read` has given: what is lost on the way there is claimed again, and must not be acknowledged. */
   private readonly delivered = new Map<string, Open>();
   private readonly mendTimes = new MendTimes();
+  private readonly size = new ReadSize();
   private changes = 0;
   private changed = Promise.withResolvers<void>();
   private closed = false;
@@ -75,20 +78,25 @@ export class RedisGroupReader implements GroupReader {
     try {
       await this.connection.open();
       if (this.mendTimes.take()) await mendStreams(this.context.commands, [...this.streams.keys()]);
-      const claimed = await this.prepare();
+      const claimed = await this.prepare(count);
       if (claimed.length > 0 || changes !== this.changes) return claimed;
       const { streams } = this;
       const keys = [...streams.keys()];
       const answer = await this.connection.read("XREADGROUP", [
-        ...this.readArguments(count),
+        ...this.readArguments(this.size.of(count)),
         ...keys,
         ...keys.map(() => ">"),
       ]);
+      this.size.took(answer.flatMap(([, entries]) => entries));
       return answer.flatMap(([key, entries]) => this.deliveries(streams.get(key), entries));
     } catch (error) {
       this.mendTimes.soon();
+      this.size.failed();
       // The groups are made again at the next read, at the positions of then.
-      if (needsGroup(error)) this.prepared.clear();
+      if (needsGroup(error)) {
+        this.prepared.clear();
+        this.claims.clear();
+      }
       throw brokerError(error);
     }
   }
@@ -147,21 +155,27 @@ export class RedisGroupReader implements GroupReader {
     });
   }
 
-  /** Makes groups stand at their positions where they are new to us; gives what earlier readers of volatile streams left. */
-  private async prepare(): Promise<Delivery[]> {
+  /**
+   * Makes groups stand at their positions where they are new to us; gives what earlier readers of volatile streams left, a page
+   * at a time. A page whose answer is lost is claimed again.
+   */
+  private async prepare(count: number): Promise<Delivery[]> {
     const open = [...this.streams].filter(([key, stream]) => this.prepared.get(key) !== this.markOf(stream));
-    if (open.length === 0) return [];
-    await this.makeGroups(open);
-    await this.removeOthers(open);
-    const claimed: [Assignment, RawEntry[]][] = [];
-    for (const [key, stream] of open) {
-      if (stream.durable) continue;
-      claimed.push([stream, await this.claim(key)]);
-      await this.context.commands.eval(REMOVE_EMPTY_CONSUMERS, 1, key, this.group, this.member);
+    const begun = open.filter(([key, stream]) => this.claims.get(key)?.mark !== this.markOf(stream));
+    if (begun.length > 0) {
+      await this.makeGroups(begun);
+      await this.removeOthers(begun);
+      for (const [key, stream] of begun) this.claims.set(key, { mark: this.markOf(stream), cursor: "0-0" });
     }
-    // All or nothing: where one of them fails, what was claimed is not given to anyone, and is claimed again.
-    for (const [key, stream] of open) this.prepared.set(key, this.markOf(stream));
-    return claimed.flatMap(([stream, entries]) => this.deliveries(stream, entries));
+    for (const [key, stream] of open) {
+      if (!stream.durable) {
+        const entries = await this.claimPage(key, count);
+        if (entries.length > 0) return this.deliveries(stream, entries);
+        await this.context.commands.eval(REMOVE_EMPTY_CONSUMERS, 1, key, this.group, this.member);
+      }
+      this.prepared.set(key, this.markOf(stream));
+    }
+    return [];
   }
 
   /** Entries of a volatile stream may have been lost with the connection; those of a durable one come from the log. */
@@ -200,15 +214,17 @@ export class RedisGroupReader implements GroupReader {
     await runPipeline(removing);
   }
 
-  private async claim(key: string): Promise<RawEntry[]> {
-    const claimed: RawEntry[] = [];
-    let cursor = "0-0";
-    do {
-      const answer = await this.context.commands.xautoclaim(key, this.group, this.member, 0, cursor, "COUNT", 500);
+  /** The next entries that earlier readers left; none: there are no more. */
+  private async claimPage(key: string, count: number): Promise<RawEntry[]> {
+    const claim = this.claims.get(key);
+    while (claim !== undefined && claim.cursor !== null) {
+      const place = [key, this.group, this.member, 0, claim.cursor] as const;
+      const answer = await this.context.commands.xautoclaim(...place, "COUNT", this.size.of(count));
       const [next, entries] = answer as [string, RawEntry[]];
-      claimed.push(...entries);
-      cursor = next;
-    } while (cursor !== "0-0");
-    return claimed;
+      claim.cursor = next === "0-0" ? null : next;
+      this.size.took(entries);
+      if (entries.length > 0) return entries;
+    }
+    return [];
   }
 }

@@ -1,6 +1,6 @@
 import type { BrokerPosition, TailReader } from "./broker.ts";
 import type { Stream } from "./log-store.ts";
-import { BlockingConnection, type RedisContext } from "./redis-blocking-read.ts";
+import { BlockingConnection, ReadSize, type RedisContext } from "./redis-blocking-read.ts";
 import { brokerError, isBelow, partsOf, seqOf, usable } from "./redis-connection.ts";
 import { MendTimes, mendStreams } from "./redis-mending.ts";
 
@@ -15,6 +15,7 @@ export async function openTail(
   await usable(context.commands, context.deadlineMs);
   const lasts = await mendStreams(context.commands, [...byKey.keys()]);
   const times = new MendTimes();
+  const size = new ReadSize();
   let generation = 0;
 
   /** A stream that was lost, or made anew, begins below the last id that we saw. */
@@ -32,13 +33,14 @@ export async function openTail(
         await rewind();
         const answer = await connection.read("XREAD", [
           "COUNT",
-          count,
+          size.of(count),
           "BLOCK",
           context.blockMs,
           "STREAMS",
           ...lasts.keys(),
           ...lasts.values(),
         ]);
+        size.took(answer.flatMap(([, entries]) => entries));
         return answer.flatMap(([key, entries]) => {
           const last = entries.at(-1);
           if (last !== undefined) lasts.set(key, last[0]);
@@ -53,6 +55,7 @@ export async function openTail(
         });
       } catch (error) {
         times.soon();
+        size.failed();
         throw brokerError(error);
       }
     },
