@@ -114,7 +114,17 @@ async function up(options: UpOptions, { data, supervisor, general, given, sinceM
     const gone = "The demo's session was deleted; `bin/up --fresh` plays a new demo.";
     if (options.untilDemoEnds) throw new Trouble(gone);
     say(gone);
-  } else if (!run.done) equal = await playDemo(engine, { plan: options.plan, faultSeed: options.faults }, sinceMs);
+  } else if (!run.done) {
+    const { plan, faults: faultSeed, untilDemoEnds: mustEnd } = options;
+    try {
+      equal = await playDemo(engine, { plan, faultSeed, mustEnd }, sinceMs);
+    } catch (error) {
+      if (mustEnd) throw error;
+      // Sessions of a person trade in the same engine.
+      report(error);
+      say("The engine goes on running without the demo; `bin/up`, started again, goes on with it.");
+    }
+  }
   if (!options.untilDemoEnds) {
     showDemo(engine);
     await new Promise(() => {});
@@ -173,9 +183,5 @@ async function main(options: UpOptions): Promise<number> {
 
 const options = readUpOptions(process.argv);
 if (options.json) beQuiet();
-try {
-  process.exitCode = await main(options);
-} catch (error) {
-  report(error);
-  process.exitCode = 1;
-}
+// What still waits for an answer keeps nobody waiting.
+await exitAfter(main(options));

@@ -2,6 +2,7 @@ import Table from "cli-table3";
 import { memoryMb } from "#local/memory.ts";
 import { type Step, say, step, Trouble } from "#local/say.ts";
 import { took } from "#local/show-step.ts";
+import type { Progress } from "./at-rest.ts";
 import { compareRun, startSession, untilRunning } from "./demo.ts";
 import { demoCloses, demoOrderBars, saveRun } from "./demo-run.ts";
 import { venueAccess } from "./demo-settings.ts";
@@ -14,30 +15,40 @@ import { setFaults } from "./venue-faults.ts";
 /** How long the run may stand at one bar before it counts as stuck. */
 const STUCK_AFTER_MS = 120_000;
 
-/** Watches the conductor until the last bar is done, killing servers on the way where the plan says so. */
-async function untilLastBar(line: Step, engine: Engine, killer: ServerKiller, onFirstOrder: () => void): Promise<void> {
+interface Watched {
+  bars: number;
+  progress(): Progress | null;
+  /** Called again and again. */
+  look(): Promise<void>;
+  onFirstOrder(): void;
+  /** Told once, with a sentence, each time that the run stands for long. What it throws ends the watch. */
+  onStuck(sentence: string): void;
+  stuckAfterMs?: number;
+}
+
+/** Watches a run until its last bar is done. */
+export async function untilLastBar(line: Step, watched: Watched): Promise<void> {
+  const { bars, stuckAfterMs = STUCK_AFTER_MS } = watched;
   let said = "";
   let ordered = false;
-  let stuckAtMs = performance.now() + STUCK_AFTER_MS;
+  let stuckAtMs = 0;
   for (;;) {
-    await killer.look();
-    const now = progressOf(engine.data);
+    await watched.look();
+    const now = watched.progress();
     if (now !== null && now.orders > 0 && !ordered) {
       ordered = true;
-      onFirstOrder();
+      watched.onFirstOrder();
     }
     const text =
-      now === null
-        ? "the first bar"
-        : `bar ${now.bar} of ${engine.run.bars}, ${now.orders} orders, equity ${now.equity ?? "-"}`;
-    if (text !== said) stuckAtMs = performance.now() + STUCK_AFTER_MS;
+      now === null ? "the first bar" : `bar ${now.bar} of ${bars}, ${now.orders} orders, equity ${now.equity ?? "-"}`;
+    if (text !== said) stuckAtMs = performance.now() + stuckAfterMs;
     said = text;
     line.say(text);
     if (now?.done === true) return;
-    if (performance.now() > stuckAtMs)
-      throw new Trouble(
-        `The demo stands at ${text}: ${now?.waitsFor ?? "nothing is known"}; the logs are in ${engine.data.logs}.`,
-      );
+    if (performance.now() > stuckAtMs) {
+      stuckAtMs = Number.POSITIVE_INFINITY;
+      watched.onStuck(`The demo stands at ${text}: ${now?.waitsFor ?? "nothing is known"}`);
+    }
     await Bun.sleep(25);
   }
 }
@@ -54,11 +65,12 @@ function showMemory({ supervisor, programs }: Engine): void {
 
 /**
  * Plays the session to its last bar, compares the three accounts of it and prints the last line. Answers whether all are
- * equal. `sinceMs`: when bin/up began, of performance.now().
+ * equal. `mustEnd`: one that stands for long is a Trouble; else it is said, and waited for. `sinceMs`: when bin/up began, of
+ * performance.now().
  */
 export async function playDemo(
   engine: Engine,
-  { plan, faultSeed }: { plan: readonly PlannedKill[]; faultSeed: number | null },
+  { plan, faultSeed, mustEnd }: { plan: readonly PlannedKill[]; faultSeed: number | null; mustEnd: boolean },
   sinceMs: number,
 ): Promise<boolean> {
   const { data, run, urls } = engine;
@@ -74,8 +86,18 @@ export async function playDemo(
   let firstOrder = "none";
   await startConductor(engine, sessionId, faultSeed);
   await step(`${run.bars} daily bars in lockstep`, (line) =>
-    untilLastBar(line, engine, killer, () => {
-      firstOrder = took(sinceMs);
+    untilLastBar(line, {
+      bars: run.bars,
+      progress: () => progressOf(data),
+      look: () => killer.look(),
+      onFirstOrder() {
+        firstOrder = took(sinceMs);
+      },
+      onStuck(sentence) {
+        const where = `${sentence}; the logs are in ${data.logs}.`;
+        if (mustEnd) throw new Trouble(where);
+        say(`  ${where}`);
+      },
     }),
   );
   if (faultSeed !== null) await setFaults(venueAccess(run, urls).url, faultSeed, []);
