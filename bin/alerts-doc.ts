@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { Command } from "commander";
 import { markdownTable } from "#local/markdown-table.ts";
 import { ROOT } from "#local/root.ts";
 import { ALERT_KINDS } from "#local/services.ts";
@@ -56,4 +57,7 @@ export function alertsDoc(): string {
   ].join("\n\n")}\n`;
 }
 
-if (import.meta.main) writeFileSync(ALERTS_DOC, alertsDoc());
+if (import.meta.main) {
+  new Command("alerts-doc").description("Writes docs/alerts.md from the alerts of all services.").parse();
+  writeFileSync(ALERTS_DOC, alertsDoc());
+}

@@ -1,13 +1,18 @@
 // An independent check of a demo that runs: it recomputes every order, fee and equity point from the CSV and docs/demo.md, imports
-// nothing of the engine, and compares with the venue's own ledger and the engine's REST. Usage: check-demo.ts [bin/up's data folder]
+// nothing of the engine, and compares with the venue's own ledger and the engine's REST.
 import { resolve } from "node:path";
+import { Command } from "commander";
 import { parse } from "csv-parse/sync";
 import { Decimal } from "decimal.js";
 import { ROOT } from "#local/root.ts";
 
 Decimal.set({ precision: 100, rounding: Decimal.ROUND_DOWN, toExpNeg: -1000, toExpPos: 1000 });
 type Row = Record<string, string>;
-const folder = resolve(process.argv[2] ?? `${ROOT}/.data`);
+const program = new Command("check-demo")
+  .description("Computes the demo that bin/up has played once more, from its prices alone, and compares.")
+  .argument("[folder]", "bin/up's data folder", `${ROOT}/.data`)
+  .parse();
+const folder = resolve(program.processedArgs[0] as string);
 const fail = (why: string): never => (process.stderr.write(`${why}\n`), process.exit(1));
 async function get(url: string, headers = {}) {
   const answer = await fetch(url, { headers }).catch(() => null);

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
+import { Command } from "commander";
 import { ROOT } from "#local/root.ts";
 import { report, say, step, Trouble } from "#local/say.ts";
 
@@ -90,6 +91,7 @@ const checks: readonly Check[] = [
   ...TOOLS.map(([what, command]) => ({ what, run: () => faultsOf(command) })),
 ];
 
+new Command("check").description("Runs all that has to be right without running anything else.").parse();
 let red = 0;
 for (const { what, run } of checks) {
   try {

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { Command } from "commander";
 import type { z } from "zod";
 import { OWN_SETTINGS } from "#local/own-settings.ts";
 import { ROOT } from "#local/root.ts";
@@ -61,4 +62,7 @@ export function envExample(): string {
   return `${[HEAD, ...SETTING_GROUPS.map(group), outside].join("\n\n\n")}\n`;
 }
 
-if (import.meta.main) writeFileSync(ENV_EXAMPLE, envExample());
+if (import.meta.main) {
+  new Command("env-example").description("Writes .env.example from the settings of all services.").parse();
+  writeFileSync(ENV_EXAMPLE, envExample());
+}

@@ -1,3 +1,4 @@
+import { Command } from "commander";
 import { OWN_SETTINGS } from "#local/own-settings.ts";
 import { SERVICES } from "#local/services.ts";
 import { systemClock } from "#shared/clock/system.ts";
@@ -6,6 +7,7 @@ import { migrate } from "#shared/db/migrate.ts";
 import { fail } from "#shared/service/run-process.ts";
 import { atStart } from "#shared/service/watch-servers.ts";
 
+new Command("migrate").description("Brings the tables of a database up to date: that of DATABASE_URL.").parse();
 try {
   const { general, given } = loadSettings([...SERVICES, OWN_SETTINGS]);
   const setting = "DATABASE_URL";

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { Command } from "commander";
 import { markdownTable } from "#local/markdown-table.ts";
 import { ROOT } from "#local/root.ts";
 import { SERVICES } from "#local/services.ts";
@@ -88,6 +89,11 @@ export function packageJson(text: string): string {
 }
 
 if (import.meta.main) {
+  new Command("services-doc")
+    .description(
+      "Writes the tables of ARCHITECTURE.md and README.md and the scripts of package.json from the services.",
+    )
+    .parse();
   writeFileSync(ARCHITECTURE, architectureDoc(readFileSync(ARCHITECTURE, "utf8")));
   writeFileSync(README, readmeDoc(readFileSync(README, "utf8")));
   writeFileSync(PACKAGE, packageJson(readFileSync(PACKAGE, "utf8")));

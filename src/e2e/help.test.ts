@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { environment } from "#local/environment.ts";
 import { ROOT } from "#local/root.ts";
+import { scripts } from "#package" with { type: "json" };
 
 /** What a command's help says, on lines that are not wrapped. */
 function helpOf(...args: string[]): string {
@@ -22,3 +23,16 @@ test("bench sessions --help says the default of its crowds once", () => {
   expect(about.match(/default/g)).toHaveLength(1);
   expect(about).toContain("100 500 1000");
 });
+
+const SCRIPTS = Object.entries(scripts).filter(([, command]) => command.startsWith("bun "));
+
+test.each(SCRIPTS)(
+  "%s --help says what it does, and does nothing else; what it does not know is refused",
+  (_name, command) => {
+    const [, ...args] = command.split(" ");
+    expect(helpOf(...args)).toMatch(/^Usage: .* Options: .*--help/);
+    const run = Bun.spawnSync([process.execPath, ...args, "--no-such-option"], { cwd: ROOT, env: environment({}) });
+    expect(run.exitCode).toBe(1);
+    expect(run.stderr.toString()).toContain("unknown option '--no-such-option'");
+  },
+);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { filesToRun, slowest } from "./test-run.ts";
+import { countsOf, filesToRun, slowest } from "./test-run.ts";
 
 const UNIT = "src/demo/demo-compare.test.ts";
 const LONG = "src/e2e/demo-all-bars.full.test.ts";
@@ -33,4 +33,10 @@ test("the slowest files come first, as many as are asked for", () => {
     { file: "c.test.ts", seconds: 3 },
   ];
   expect(slowest(times, 2)).toEqual(["   61.0 s  b.test.ts", "    3.0 s  c.test.ts"]);
+});
+
+test("a file that was ended has the tests that had passed, and one failure", () => {
+  const output = "(pass) one [1.00ms]\n(pass) two [1.00ms]\n\nEnded after 120 s.\n";
+  expect(countsOf({ code: null, output })).toEqual({ passed: 2, failed: 1 });
+  expect(countsOf({ code: 0, output: "(pass) one\n 1 pass\n 0 fail\n" })).toEqual({ passed: 1, failed: 0 });
 });

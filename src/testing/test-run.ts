@@ -146,7 +146,8 @@ export function runCommand(
 
 /** What `bun test` counted in its closing lines. A run that counted nothing, or ended badly, has one failure at least. */
 export function countsOf({ code, output }: { code: number | null; output: string }): Counts {
-  const passed = Number(/^\s*(\d+) pass$/m.exec(output)?.[1] ?? 0);
+  // One that was ended counts nothing: its tests that passed are lines.
+  const passed = Number(/^\s*(\d+) pass$/m.exec(output)?.[1] ?? output.match(/^\(pass\) /gm)?.length ?? 0);
   const failed = Number(/^\s*(\d+) fail$/m.exec(output)?.[1] ?? 0);
   const skipped = Number(/^\s*(\d+) (?:skip|todo)$/m.exec(output)?.[1] ?? 0);
   return { passed, failed: code === 0 && passed > 0 ? failed + skipped : Math.max(1, failed) };
@@ -160,6 +161,9 @@ function shortened(output: string): string {
     .slice(-60)
     .join("\n");
 }
+
+/** Marks a stage's step as failed; what failed is said already. */
+class Failed extends Error {}
 
 /** Each file is a process of its own: what one leaves open or slows down is its own. */
 export async function runStage(stage: Stage, files: readonly string[], env: Record<string, string>): Promise<Outcome> {
@@ -192,6 +196,9 @@ export async function runStage(stage: Stage, files: readonly string[], env: Reco
     await Promise.all(Array.from({ length: stage.atOnce }, work));
     clearInterval(timer);
     tell(line);
+    if (total.failed > 0) throw new Failed();
+  }).catch((error: unknown) => {
+    if (!(error instanceof Failed)) throw error;
   });
   return total;
 }

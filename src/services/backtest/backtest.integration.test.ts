@@ -210,7 +210,7 @@ describe("a run", () => {
     failures = 2;
     const { body } = await call("/runs", { ...WANTED, fromN: 1_001, toN: 1_600 });
     const done = await untilOver(body.id);
-    expect(done).toMatchObject({ state: "DONE", bars: 600 });
+    expect(done).toMatchObject({ state: "DONE", bars: 600, strategyVersion: smaCross.version });
     expect(done.barsReason).toBe(
       "600 candles, number 1001 (2003-12-26) to 1600 (2006-05-15): it begins at fromN (1001) and ends at toN (1600).",
     );

@@ -54,10 +54,10 @@ describe("the candles of a run", () => {
   });
 
   test("where there are none: what there is, or how to get some", async () => {
-    expect((await chosen({})).nothing).toBe(
-      "There are no candles in this range: 3 to 7 are kept, the newest of 2007-01-09.",
+    expect(await (await chosen({})).nothing()).toBe(
+      "There are no candles in this range: 3 (2007-01-03) to 7 (2007-01-09) are kept.",
     );
-    expect((await chosen({}, { firstN: 0, headN: 0, headOpenAtMs: null })).nothing).toBe(
+    expect(await (await chosen({}, { firstN: 0, headN: 0, headOpenAtMs: null })).nothing()).toBe(
       "There are no candles of it yet: name history, and the venue's bars are read first.",
     );
   });

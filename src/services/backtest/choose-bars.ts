@@ -12,7 +12,7 @@ export interface ChosenBars {
   whyFirst: string;
   whyLast: string;
   /** What is told where there are none. */
-  nothing: string;
+  nothing(): Promise<string>;
 }
 
 interface Bound {
@@ -39,7 +39,8 @@ export async function chooseBars(
   const firstFrom: Ask = async (fromMs) =>
     (await marketData.candles({ instrumentId, timeFrame, fromMs, limit: 1 }))[0] ?? null;
   const [first, last] = [await chooseFirst(request, head, firstFrom), await chooseLast(request, head, firstFrom)];
-  return { firstN: first.n, lastN: last.n, whyFirst: first.why, whyLast: last.why, nothing: nothingOf(head) };
+  const nothing = async () => nothingOf(head, await firstFrom(0));
+  return { firstN: first.n, lastN: last.n, whyFirst: first.why, whyLast: last.why, nothing };
 }
 
 async function chooseFirst({ from, fromN }: Range, head: SeriesHead, firstFrom: Ask): Promise<Bound> {
@@ -73,8 +74,9 @@ function startOf(day: string): number {
   return Math.max(0, Date.parse(`${day}T00:00:00Z`));
 }
 
-function nothingOf({ firstN, headN, headOpenAtMs }: SeriesHead): string {
+function nothingOf({ firstN, headN, headOpenAtMs }: SeriesHead, oldest: Candle | null): string {
   if (headN < 1 || headOpenAtMs === null)
     return "There are no candles of it yet: name history, and the venue's bars are read first.";
-  return `There are no candles in this range: ${Math.max(firstN, 1)} to ${headN} are kept, the newest of ${dayOf(headOpenAtMs)}.`;
+  const since = oldest === null ? "" : ` (${dayOf(oldest.openAtMs)})`;
+  return `There are no candles in this range: ${Math.max(firstN, 1)}${since} to ${headN} (${dayOf(headOpenAtMs)}) are kept.`;
 }

@@ -77,6 +77,10 @@ const statisticsSchema = z.object({
   sharpe: z.number().nullable().describe("Mean of the returns over their deviation, a year; null: it has no meaning"),
   sortino: z.number().nullable().describe("The same over the deviation of losses alone"),
   trades: z.number().int().describe("Round trips that are over"),
+  openSize: decimalText.describe("Position at the last close, in the base asset, dust included"),
+  openProfit: decimalText.describe(
+    "netProfit less the profits of the trades: what the position that is open at the end is worth more than it cost",
+  ),
   winRate: z.number().nullable().describe("Share of the trades with a profit above zero; null: there are none"),
   profitFactor: z.number().nullable().describe("Sum of the profits over the sum of the losses; null: there is no loss"),
   fees: z.record(z.string(), decimalText).describe("By asset"),
@@ -90,6 +94,7 @@ export const runSchema = z.object({
   id: z.uuid().describe("The run's id"),
   state: z.enum(RUN_STATES).describe("Where it is"),
   request: requestSchema.describe("What was asked, with its defaults"),
+  strategyVersion: z.string().nullable().describe("Version of the strategy that was run; null until it is done"),
   progress: z.number().describe("Share of the bars that are done, 0 to 1"),
   bars: z.number().int().nullable().describe("How many candles were used; null until it is done"),
   barsReason: z.string().nullable().describe("Which candles these are, and why it begins and ends with them"),

@@ -41,14 +41,14 @@ export async function loadCandles(
     candles.push(...page);
   }
   const [first, last] = [candles[0], candles.at(-1)];
-  if (first === undefined || last === undefined) throw refused(chosen.nothing);
+  if (first === undefined || last === undefined) throw refused(await chosen.nothing());
   return { columns: columnsOf(candles), firstN, reason: reasonOf(chosen, first, last) };
 }
 
 function reasonOf({ whyFirst, whyLast }: ChosenBars, first: Candle, last: Candle): string {
   const count = last.n - first.n + 1;
   return (
-    `${count} candles, number ${first.n} (${dayOf(first.openAtMs)}) to ${last.n} (${dayOf(last.openAtMs)}): ` +
+    `${count} ${count === 1 ? "candle" : "candles"}, number ${first.n} (${dayOf(first.openAtMs)}) to ${last.n} (${dayOf(last.openAtMs)}): ` +
     `it begins ${whyFirst} and ends ${whyLast}.`
   );
 }

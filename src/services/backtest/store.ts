@@ -39,7 +39,7 @@ export async function findByKey(sql: Sql, key: string): Promise<{ id: string; fi
 }
 
 const runColumns = (sql: Sql) => sql`
-  id, state, request, progress, bars, bars_reason as "barsReason", statistics, denials, error,
+  id, state, request, strategy_version as "strategyVersion", progress, bars, bars_reason as "barsReason", statistics, denials, error,
   created_at_ms as "createdAtMs", finished_at_ms as "finishedAtMs"`;
 
 export async function readRun(sql: Sql, id: string): Promise<Run | null> {
@@ -112,7 +112,7 @@ export async function failRun(tx: Tx, id: string, error: string, atMs: number): 
 export async function finishRun(
   tx: Tx,
   id: string,
-  { outcome, barsReason }: { outcome: Outcome; barsReason: string },
+  { outcome, barsReason, strategyVersion }: { outcome: Outcome; barsReason: string; strategyVersion: string },
   atMs: number,
 ): Promise<void> {
   const { orders, trades, closeAtMs, equity } = outcome;
@@ -137,7 +137,8 @@ export async function finishRun(
   }
   await tx.sql`
     update backtest.runs set
-      state = 'DONE', progress = 1, bars = ${outcome.bars}, bars_reason = ${barsReason}, statistics = ${tx.sql.json(outcome.statistics as never)},
+      state = 'DONE', progress = 1, bars = ${outcome.bars}, bars_reason = ${barsReason},
+      strategy_version = ${strategyVersion}, statistics = ${tx.sql.json(outcome.statistics as never)},
       denials = ${tx.sql.json(outcome.denials)}, finished_at_ms = ${atMs}
     where id = ${id} and state = 'RUNNING'`;
 }

@@ -49,7 +49,9 @@ export async function workRun(
 }
 
 /** How a run ended: with its outcome, or with a reason that trying again would not change. */
-type RunEnd = { kind: "done"; outcome: Outcome; barsReason: string } | { kind: "failed"; reason: string };
+type RunEnd =
+  | { kind: "done"; outcome: Outcome; barsReason: string; strategyVersion: string }
+  | { kind: "failed"; reason: string };
 
 async function run(
   { deps, settings }: { deps: Deps; settings: Settings },
@@ -70,7 +72,7 @@ async function run(
     const task = { request, file, texts, instrument, columns, firstN };
     const onProgress = (bars: number) => watch.onProgress(bars / columns.length);
     const outcome = await runInThread(strategies, task, { signal: watch.signal, onProgress });
-    return { kind: "done", outcome, barsReason: reason };
+    return { kind: "done", outcome, barsReason: reason, strategyVersion: info.version };
   } finally {
     await watch.close();
   }

@@ -11,7 +11,7 @@ import { VenueLists } from "./venue/venue-lists.ts";
 
 /** Follows the venues for the sessions that run. */
 export function createDataCollect(deps: Deps, settings: DataCollectSettings): Service {
-  const log = deps.log.child({ service: "data-collect" });
+  const log = deps.log;
   const exchanges = usableMarket(deps.exchanges, createRefusedTeller(deps, log));
   const lists = new VenueLists(exchanges, deps.clock, settings.R3_DATA_COLLECT_INSTRUMENTS_AGE_MS);
   const feeds = new Feeds({ ...deps, exchanges }, log, lists, settings.R3_DATA_COLLECT_STALE_AFTER_MS);

@@ -11,7 +11,7 @@ const INSTRUMENTS_AGAIN_MS = 5_000;
 
 /** Keeps the candles of every series, and tells of them. */
 export function createMarketData(deps: Deps, settings: MarketDataSettings): Service {
-  const log = deps.log.child({ service: "market-data" });
+  const log = deps.log;
   const components = createComponents(deps, settings, log);
   const owned = new Set<number>();
   const stopping = new AbortController();

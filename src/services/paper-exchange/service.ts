@@ -8,7 +8,7 @@ import type { MarketSettings, PaperExchangeSettings } from "./settings.ts";
 
 /** Opens every market where its file left it, drives those that a timer drives, and serves them. */
 export function createPaperExchange(deps: ProcessPorts, settings: PaperExchangeSettings): Service {
-  const log = deps.log.child({ service: "paper-exchange" });
+  const log = deps.log;
   const markets = new Map<string, HostedMarket>();
   const ending = new AbortController();
   let running: Promise<void>[] = [];

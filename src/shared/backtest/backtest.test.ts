@@ -12,6 +12,7 @@ import { barsOf, percentPolicy } from "./backtest.fixture.ts";
 import { equityCurve, equityPoints, finalEquity } from "./result.ts";
 import { type BacktestRun, runBacktest } from "./run.ts";
 import { maxDrawdownOf, returnsOf, sharpeOf, sortinoOf, statisticsOf } from "./statistics.ts";
+import { tradesOf } from "./trades.ts";
 
 /** Wants long while the close is at or above its parameter. */
 const threshold = defineStrategy({
@@ -176,6 +177,20 @@ describe("statistics", () => {
     // Held at the closes of bars 1 to 3 and of bar 6.
     expect(statistics.exposure).toBe(4 / 9);
     expect(Object.keys(statistics.fees)).toEqual(["SPX", "USD"]);
+  });
+
+  test("a position that is open at the end, and what the trades do not show of the profit", () => {
+    // Bought at the open behind 110; the last close is 150.
+    const { source, fills } = run([100, 110, 120, 150]);
+    const statistics = statisticsOf(source, "1d");
+    const held = fills[0]?.size ?? expect.unreachable();
+    expect(statistics).toMatchObject({ trades: 0, openSize: plain(held), openProfit: statistics.netProfit });
+    const over = run([100, 110, 120, 90, 90, 100]);
+    const { trades } = tradesOf({ fills: over.fills, instrument: spx, capital: CAPITAL, bars: 6 });
+    const { netProfit, openProfit, openSize } = statisticsOf(over.source, "1d");
+    expect(trades).toHaveLength(1);
+    expect(openSize).toBe(plain(over.fills.at(-1)?.size ?? expect.unreachable()));
+    expect(plain(decimal(openProfit).plus(trades[0]?.profit ?? expect.unreachable()))).toBe(netProfit);
   });
 
   test("of a win without a loss: no profit factor", () => {

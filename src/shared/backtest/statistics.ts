@@ -18,6 +18,10 @@ export interface BacktestStatistics {
   sortino: number | null;
   /** Round trips that are over. */
   trades: number;
+  /** Position at the last close, in the base asset, dust included. */
+  openSize: string;
+  /** netProfit less the profits of the trades: what the open position, or dust, is worth more than it cost. Exact. */
+  openProfit: string;
   /** Share of the trades with a profit above zero. */
   winRate: number | null;
   /** Sum of the profits over sum of the losses. Null without a loss. */
@@ -66,6 +70,8 @@ export function statisticsOf(
     sharpe: sharpeOf(returns, PERIODS_A_YEAR[timeFrame]),
     sortino: sortinoOf(returns, PERIODS_A_YEAR[timeFrame]),
     trades: trades.length,
+    openSize: plain(fills.at(-1)?.size ?? ZERO),
+    openProfit: plain(netProfit.minus(sum(trades))),
     winRate: trades.length === 0 ? null : gains.length / trades.length,
     profitFactor: losses.length === 0 ? null : sum(gains).div(sum(losses).negated()).toNumber(),
     fees: Object.fromEntries([...fees.byAsset].map(([asset, fee]) => [asset, plain(fee)])),

@@ -182,7 +182,7 @@ class BullmqWakeups implements Wakeups {
       removeOnComplete: { count: 1_000 },
       removeOnFail: { count: 1_000 },
     });
-    worker.on("error", (error) => this.#warn("A worker's connection to Redis failed; it goes on by itself", error));
+    worker.on("error", (error) => this.#workerFailed(queue, error));
     this.#runs.set(queue, runs);
     const hinted = this.#hints.listen(queue, runs, closed.signal);
     const running: Running = {
@@ -203,6 +203,15 @@ class BullmqWakeups implements Wakeups {
     });
     this.#workers.add(running);
     return running;
+  }
+
+  /** A key of another type heals by itself for a lane that is swept, and not for a queue that rests. */
+  #workerFailed(queue: string, error: Error): void {
+    const isSpoilt = error.message.includes("WRONGTYPE");
+    const what = isSpoilt
+      ? "has keys that somebody else has written; it is emptied"
+      : "is not read; it goes on by itself";
+    if (this.#warn(`The queue ${queue} ${what}`, error) && isSpoilt) void this.reset(queue);
   }
 
   async reset(queue: string): Promise<void> {
@@ -273,12 +282,13 @@ class BullmqWakeups implements Wakeups {
     return made;
   }
 
-  /** While Redis is away BullMQ says so many times a second, for each worker. */
-  #warn(message: string, error: unknown): void {
+  /** While Redis is away BullMQ says so many times a second, for each worker. False: it was said just before. */
+  #warn(message: string, error: unknown): boolean {
     const nowMs = performance.now();
-    if (nowMs - (this.#warnedAtMs.get(message) ?? Number.NEGATIVE_INFINITY) < WARN_EVERY_MS) return;
+    if (nowMs - (this.#warnedAtMs.get(message) ?? Number.NEGATIVE_INFINITY) < WARN_EVERY_MS) return false;
     this.#warnedAtMs.set(message, nowMs);
     this.options.log?.warn({ error: messageOf(error) }, message);
+    return true;
   }
 }
 

@@ -148,3 +148,14 @@ test("a lane whose mark points to a job that is over is woken again while its qu
   expect(await redis.exists(`${prefix}:${over}`)).toBe(1);
   expect(await redis.keys(`${prefix}:de:swept*`)).toEqual([]);
 }, 90_000);
+
+test("texts in place of the keys of a queue that rests go, without a task", async () => {
+  const task = numberTask("resting");
+  const queue = fixture.process(undefined, 60_000);
+  const done: number[] = [];
+  await work(queue, task, done).ready;
+  const prefix = `${fixture.redis.prefix}:queue:${task.queue}`;
+  for (const name of KEYS) await redis.set(`${prefix}:${name}`, "garbage");
+  await until(async () => (await redis.type(`${prefix}:wait`)) !== "string", 30_000);
+  expect(await redis.type(`${prefix}:prioritized`)).not.toBe("string");
+}, 60_000);

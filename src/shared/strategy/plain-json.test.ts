@@ -27,8 +27,9 @@ test.each([
   [{ a: "\0" }, "it.a is a text with broken characters"],
   [{ "\ud800": 1 }, "a name in it is a text with broken characters"],
   ["\ud800", "it is a text with broken characters"],
-  [Array.from({ length: 1_000_001 }, () => 1), "it makes it larger than 1000000 numbers and characters"],
-  [{ a: "x".repeat(1_000_001) }, "it.a makes it larger than 1000000 numbers and characters"],
+  [Array.from({ length: 125_001 }, () => 1), "it makes it larger than 1000000 characters, a number counted as 8"],
+  [{ a: "x".repeat(1_000_001) }, "it.a makes it larger than 1000000 characters, a number counted as 8"],
+  [{ a: "\u0001".repeat(170_000) }, "it.a makes it larger than 1000000 characters, a number counted as 8"],
 ])("%# is refused with its place", (value, sentence) => {
   expect(() => assertPlainJson(value)).toThrow(sentence);
 });

@@ -7,6 +7,7 @@ create table backtest.runs (
   id uuid primary key,
   state text not null default 'QUEUED' check (state in ('QUEUED', 'RUNNING', 'DONE', 'FAILED', 'CANCELED')),
   request jsonb not null,
+  strategy_version text,
   progress double precision not null default 0,
   bars bigint,
   bars_reason text,

@@ -7,6 +7,7 @@ import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { holdSessionState, readRun } from "#shared/db/reference-rows.ts";
 import { hasCode, messageOf } from "#shared/errors/app-error.ts";
+import { asSentence } from "#shared/errors/as-sentence.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { reportFaulted } from "#shared/session-health/report-faulted.ts";
 import { closableHoldings } from "./holdings.ts";
@@ -49,7 +50,7 @@ async function watchFault(
   const what = held.map(({ instrument }) => instrument.id).join(", ");
   await raiseAlert(tx, deps, {
     ...alert,
-    text: `The session is FAULTED and holds a position in ${what} that nobody manages: ${stateReason ?? "no reason was given."} Start it again, or stop it with the policy flatten.`,
+    text: `The session is FAULTED and holds a position in ${what} that nobody manages: ${asSentence(stateReason ?? "no reason was given")} Start it again, or stop it with the policy flatten.`,
     data: { sessionId: id, accountId },
   });
 }

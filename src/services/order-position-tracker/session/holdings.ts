@@ -7,6 +7,8 @@ import { type MarkedPosition, readMarked } from "./session-store.ts";
 /** A position that an order could close. */
 export interface Holding {
   instrument: Instrument;
+  /** Of the position, in the base asset. */
+  size: string;
   /** The newest close that the session's equity was measured at; before the first the position's average entry. */
   mark: string;
   /** Market time of the position's last change or of that close, whichever is newer. */
@@ -32,7 +34,12 @@ export async function readHoldings(db: { sql: Sql }, sessionId: string): Promise
   const closable = rows.filter(isClosable);
   const left = rows.filter((row) => !closable.includes(row) && !decimal(row.size).isZero()).map(sayLeft);
   return {
-    closable: closable.map(({ instrument, mark, marketAtMs }) => ({ instrument, mark: normalize(mark), marketAtMs })),
+    closable: closable.map(({ instrument, size, mark, marketAtMs }) => ({
+      instrument,
+      size: normalize(size),
+      mark: normalize(mark),
+      marketAtMs,
+    })),
     left: left.length === 0 ? null : left.join(" "),
   };
 }

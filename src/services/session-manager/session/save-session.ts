@@ -3,6 +3,7 @@ import type { Store } from "#services/session-manager/store.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { Session } from "#shared/domain/session.ts";
+import { asSentence } from "#shared/errors/as-sentence.ts";
 import { event, SESSIONS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 
@@ -37,7 +38,7 @@ async function tellFaulted(tx: Tx, deps: SaveDeps, before: Session, session: Ses
   const { id: sessionId, name, state, stateReason } = session;
   const alert = { scope: `session:${sessionId}`, kind: alerts.SESSION_FAULTED };
   if (state === "FAULTED") {
-    const text = `The session "${name}" is FAULTED, and nothing new is sent for it: ${stateReason ?? "no reason was told"}`;
+    const text = `The session "${name}" is FAULTED, and nothing new is sent for it: ${asSentence(stateReason ?? "no reason was told")}`;
     await raiseAlert(tx, deps, { ...alert, text, data: { sessionId } });
   } else if (before.state === "FAULTED") await clearAlert(tx, deps, alert);
 }

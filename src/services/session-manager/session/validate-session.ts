@@ -60,5 +60,10 @@ async function tradingFaults(input: Checked, clients: ServiceClients): Promise<F
     const elsewhere = strange ? [{ field, message: "is not of the account's venue" }] : [];
     return [...elsewhere, ...faultsOfRequest({ instrument, timeFrame, riskPolicy }, field)];
   });
-  return account === null ? [...faults, { field: "accountId", message: "is no known account" }] : faults;
+  return account === null
+    ? [
+        ...faults,
+        { field: "accountId", message: "is no known account: GET /api/order-position-tracker/accounts lists them" },
+      ]
+    : faults;
 }

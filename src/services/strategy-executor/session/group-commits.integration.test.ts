@@ -42,6 +42,22 @@ const longAtTwo = defineStrategy({
   }),
 });
 
+/** Its state is large from the second bar on. */
+const large = defineStrategy({
+  ...longAtTwo,
+  name: "large",
+  create: () => {
+    let state: string | null = null;
+    return {
+      onBar(bar) {
+        if (bar.n === 2) state = "x".repeat(500_000);
+      },
+      snapshot: () => state,
+      restore: () => undefined,
+    };
+  },
+});
+
 const COUNT = 40;
 const IDS = Array.from(
   { length: COUNT },
@@ -65,7 +81,7 @@ beforeEach(() => {
     committing: new Set(),
     failpoint: () => undefined,
     failures: 0,
-    strategies: [longAtTwo],
+    strategies: [longAtTwo, large],
   };
 });
 afterEach(async () => {
@@ -76,9 +92,8 @@ afterEach(async () => {
 });
 
 /** A crowd that has worked its first candle. */
-async function crowd(): Promise<Replica> {
-  for (const id of IDS)
-    await putSession(database.db.sql, shardSession({ id, state: "RUNNING", strategy: "long-at-two" }));
+async function crowd(strategy = "long-at-two"): Promise<Replica> {
+  for (const id of IDS) await putSession(database.db.sql, shardSession({ id, state: "RUNNING", strategy }));
   replica = await startReplica(world);
   await until(async () => {
     const rows = await database.db.sql`select 1 from strategy_executor.runs where phase = 'READY'`;
@@ -113,6 +128,16 @@ test("candles of forty sessions are a few commits, each with its signal and its 
     select lane from queue.tasks where type = ${DECIDE_SIGNAL.type} order by lane`;
   expect(tasks.map(({ lane }) => lane)).toEqual(IDS);
   expect(IDS.map((id) => signalsOf(world, id).length)).toEqual(IDS.map(() => 1));
+});
+
+test("what is large together goes a few at a time", async () => {
+  await crowd("large");
+  showSecond();
+  await Promise.all(IDS.map((id) => untilCandle(world, id, 2)));
+  const groups = await database.db.sql<{ count: number }[]>`
+    select count(*)::int as count from strategy_executor.runs where candle_n = 2 group by xmin::text`;
+  // Of 4 Mi characters at most.
+  expect(Math.max(...groups.map(({ count }) => count))).toBeLessThanOrEqual(8);
 });
 
 test("a session whose row someone holds keeps none of the others, and goes on once it is free", async () => {

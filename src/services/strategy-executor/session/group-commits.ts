@@ -5,6 +5,8 @@ import { commitProgress, commitTogether, type Progress } from "./commits.ts";
 
 /** Sessions of one transaction at most. */
 const MOST_TOGETHER = 200;
+/** Characters of their snapshots, as JSON: what is larger has the next transaction, or one of its own. */
+const MOST_CHARACTERS = 4 * 1024 * 1024;
 /** A commit that waits for something holds the next one up for so long, in milliseconds. */
 const NEXT_AFTER_MS = 100;
 
@@ -12,6 +14,7 @@ const NEXT_AFTER_MS = 100;
 interface Waiter {
   unit: OwnedUnit;
   progress: Progress;
+  characters: number;
   done: () => void;
   failed: (error: unknown) => void;
 }
@@ -30,7 +33,8 @@ export class GroupCommits {
   /** Resolves once it stands; see `commitProgress` for what it throws. */
   commit(unit: OwnedUnit, progress: Progress): Promise<void> {
     const { promise, resolve: done, reject: failed } = Promise.withResolvers<void>();
-    this.#waiting.push({ unit, progress, done, failed });
+    const characters = JSON.stringify(progress.runtime).length;
+    this.#waiting.push({ unit, progress, characters, done, failed });
     if (!this.#isCommitting) void this.#commitAll();
     return promise;
   }
@@ -38,12 +42,22 @@ export class GroupCommits {
   async #commitAll(): Promise<void> {
     this.#isCommitting = true;
     while (this.#waiting.length > 0) {
-      const some = this.#commitSome(this.#waiting.splice(0, MOST_TOGETHER));
+      const some = this.#commitSome(this.#waiting.splice(0, this.#countOfNext()));
       const next = Promise.withResolvers<void>();
       const callOff = this.deps.clock.after(NEXT_AFTER_MS, next.resolve);
       await Promise.race([some, next.promise]).finally(callOff);
     }
     this.#isCommitting = false;
+  }
+
+  /** How many of those that wait, in their order, go together. */
+  #countOfNext(): number {
+    let characters = 0;
+    const tooMany = this.#waiting.findIndex((waiter, index) => {
+      characters += waiter.characters;
+      return index === MOST_TOGETHER || (index > 0 && characters > MOST_CHARACTERS);
+    });
+    return tooMany === -1 ? this.#waiting.length : tooMany;
   }
 
   /** Never rejects: who waits is told. */
