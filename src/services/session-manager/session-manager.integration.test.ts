@@ -58,6 +58,9 @@ describe("creating a session", () => {
 
   test.each([
     [{ strategy: "gold" }, ["strategy"]],
+    [{ name: "\r\n" }, ["name"]],
+    [{ name: "\u200b" }, ["name"]],
+    [{ name: "a\u202eb" }, ["name"]],
     [{ params: { fast: "5" } }, ["params.fast"]],
     [{ instrumentIds: ["ABC/USD.nowhere"] }, ["instrumentIds.0"]],
     [{ instrumentIds: ["SPX/USD.paper", "BTC/USDT.binance"] }, ["instrumentIds"]],

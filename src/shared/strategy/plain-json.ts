@@ -4,7 +4,7 @@ const DEEPEST = 100;
 const LARGEST = 1_000_000;
 const OF_NUMBER = 8;
 /** What JSON writes with more than one character. */
-const ESCAPED = /[\u0000-\u001f"\\]/;
+const ESCAPED = /[\p{Cc}"\\]/u;
 
 /**
  * Throws (TypeError) where a value does not come back from JSON: NaN, Infinity, undefined, functions, dates, maps, circles,
