@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import { end, forget, identityOf, type ProcessRecord, remember, signal } from "./process-record.ts";
 import { Trouble } from "./say.ts";
 
@@ -33,8 +34,7 @@ export interface ProgramEvent {
   detail: string;
 }
 
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 5_000;
+const RESTART: Backoff = { firstMs: 50, longestMs: 5_000 };
 /** One that ran this long counts as healthy: its next restart is prompt again. */
 const HEALTHY_AFTER_MS = 10_000;
 
@@ -43,7 +43,8 @@ interface Kept {
   rank: number;
   child: ChildProcess | null;
   record: ProcessRecord | null;
-  pauseMs: number;
+  /** Deaths in a row, none of them after it had run for long. */
+  deaths: number;
   startedAtMs: number;
   /** How its process ended last. */
   end: string;
@@ -87,7 +88,7 @@ export class Supervisor {
       rank: this.kept.size,
       child: null,
       record: null,
-      pauseMs: FIRST_PAUSE_MS,
+      deaths: 0,
       startedAtMs: 0,
       end: "",
       timer: null,
@@ -211,13 +212,14 @@ export class Supervisor {
   }
 
   private restartLater(kept: Kept, detail: string): void {
-    if (performance.now() - kept.startedAtMs > HEALTHY_AFTER_MS) kept.pauseMs = FIRST_PAUSE_MS;
-    this.onEvent({ name: kept.program.name, what: "died", detail: `${detail}; restart in ${kept.pauseMs} ms` });
+    if (performance.now() - kept.startedAtMs > HEALTHY_AFTER_MS) kept.deaths = 0;
+    kept.deaths += 1;
+    const pauseMs = backoffMs(RESTART, kept.deaths);
+    this.onEvent({ name: kept.program.name, what: "died", detail: `${detail}; restart in ${pauseMs} ms` });
     kept.timer = setTimeout(() => {
       kept.timer = null;
       this.launch(kept, false);
       this.onEvent({ name: kept.program.name, what: "restarted", detail: `process ${kept.record?.pid ?? "none"}` });
-    }, kept.pauseMs);
-    kept.pauseMs = Math.min(kept.pauseMs * 2, LONGEST_PAUSE_MS);
+    }, pauseMs);
   }
 }

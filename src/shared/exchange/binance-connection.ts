@@ -1,5 +1,6 @@
 import Binance, { type StreamClient } from "ccxt/binance-pro";
 import type { Logger } from "pino";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Bans } from "./bans.ts";
@@ -30,7 +31,7 @@ export interface VenueRequest {
   onSent?: (() => void) | undefined;
 }
 
-/** One stream to follow. A connection that is lost is made again, with pauses that grow to `LONGEST_PAUSE_MS`. */
+/** One stream to follow. A connection that is lost is made again, with pauses that grow to five seconds. */
 export interface StreamRequest {
   /** The user's own stream, or a market stream by Binance's name ("btcusdt@trade"). */
   stream: "user" | (string & {});
@@ -47,8 +48,7 @@ const TIME_TIMEOUT_MS = 2_000;
 const PING_EVERY_MS = 5_000;
 /** A subscription that is not acknowledged within this time is made anew, on another connection. */
 const ACKNOWLEDGED_WITHIN_MS = 5_000;
-const SHORTEST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5_000;
+const CONNECT: Backoff = { firstMs: 100, longestMs: 5_000 };
 
 function isLoopback(url: string | undefined): boolean {
   return url !== undefined && /^https?:\/\/(127\.|localhost[:/]|\[::1\])/.test(url);
@@ -193,9 +193,9 @@ export class BinanceConnection extends Binance {
     // ccxt asks for its agent before any ws:// connection, also where no proxy is used.
     await this.loadHttpProxyAgent();
     this.#onFrame.set(stream, onFrame);
-    let pauseMs = SHORTEST_PAUSE_MS;
+    let failures = 0;
     const acknowledged = (): void => {
-      pauseMs = SHORTEST_PAUSE_MS;
+      failures = 0;
       onConnected();
     };
     while (!signal.aborted) {
@@ -208,9 +208,10 @@ export class BinanceConnection extends Binance {
       if (signal.aborted) break;
       const banEndMs = banEndIn(reason, this.#times().aheadMs);
       if (banEndMs !== null) this.#bans.note(this.#address, banEndMs);
+      failures += 1;
+      const pauseMs = backoffMs(CONNECT, failures);
       this.#log.warn({ stream, reason, pauseMs }, "stream lost, connecting again");
       await this.#clock.sleep(pauseMs, signal);
-      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     }
     this.#onFrame.delete(stream);
   }

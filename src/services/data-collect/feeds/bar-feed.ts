@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { chainFrames } from "#shared/candles/bar-order.ts";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { VenueBar } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
@@ -26,8 +27,7 @@ const PAGE = 999;
 const ALL_DAYS = 50_000;
 /** Frames that may wait at most. When they are more, the venue's list is the shorter way to them. */
 const MOST_WAITING = 1_000;
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 2_000;
+const ASK_AGAIN: Backoff = { firstMs: 50, longestMs: 2_000 };
 
 /**
  * The closed bars of one series, from the venue's frames to `market.bars`, in order (`bar-order.ts`). A frame that does not
@@ -118,7 +118,7 @@ export class BarFeed {
   async #askUntilWhole(isOver: () => boolean, isOverdue: boolean): Promise<void> {
     const { clock } = this.#options.deps;
     const before = this.#last;
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    for (let questions = 1; ; questions += 1) {
       if (this.#last === null) await this.#readNewest(isOver);
       else await this.#readAfter(this.#last, isOver);
       if (isOver()) return;
@@ -126,7 +126,7 @@ export class BarFeed {
       for (const one of ready) this.#accept(one);
       this.#waiting = waiting;
       if (waiting.length === 0) break;
-      await clock.sleep(pauseMs, this.#ending);
+      await clock.sleep(backoffMs(ASK_AGAIN, questions), this.#ending);
       if (isOver()) return;
     }
     this.#waiting = null;

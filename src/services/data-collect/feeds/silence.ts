@@ -1,3 +1,4 @@
+import { backoffMs } from "#shared/clock/backoff.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 
 export interface SilenceOptions {
@@ -54,9 +55,9 @@ export function createSilence(options: SilenceOptions): Silence {
   let lastCloseAtMs: number | null = null;
   let heardAtMs = clock.monotonicMs();
   let askAtMs = 0;
-  let pauseMs = staleAfterMs;
+  let questions = 0;
   let connectAtMs = 0;
-  let connectPauseMs = staleAfterMs;
+  let connections = 0;
   /** `sinceMs` by the venue's clock, `seenAtMs` monotonic: when a bar was last seen to be late. */
   let late: { sinceMs: number; seenAtMs: number } | null = null;
   /** The venue's clock and monotonic; null: it is acknowledged. */
@@ -81,9 +82,9 @@ export function createSilence(options: SilenceOptions): Silence {
     },
     heard() {
       heardAtMs = clock.monotonicMs();
-      pauseMs = staleAfterMs;
+      questions = 0;
       askAtMs = 0;
-      connectPauseMs = staleAfterMs;
+      connections = 0;
     },
     wentOut(closeAtMs) {
       lastCloseAtMs = closeAtMs;
@@ -92,8 +93,8 @@ export function createSilence(options: SilenceOptions): Silence {
       const nowMs = clock.monotonicMs();
       const isSilent = marketNowMs === null ? nowMs - heardAtMs >= staleAfterMs : isLate();
       if (!isSilent || nowMs < askAtMs) return false;
-      askAtMs = nowMs + pauseMs;
-      pauseMs = Math.min(pauseMs * 2, longestPauseMs);
+      questions += 1;
+      askAtMs = nowMs + backoffMs({ firstMs: staleAfterMs, longestMs: longestPauseMs }, questions);
       return true;
     },
     staleSinceMs() {
@@ -107,8 +108,8 @@ export function createSilence(options: SilenceOptions): Silence {
     mayConnect() {
       const nowMs = clock.monotonicMs();
       if (nowMs < connectAtMs) return false;
-      connectAtMs = nowMs + connectPauseMs;
-      connectPauseMs = Math.min(connectPauseMs * 2, LONGEST_CONNECT_PAUSE_MS);
+      connections += 1;
+      connectAtMs = nowMs + backoffMs({ firstMs: staleAfterMs, longestMs: LONGEST_CONNECT_PAUSE_MS }, connections);
       return true;
     },
   };

@@ -1,15 +1,15 @@
 import type { Series } from "#services/market-data/series/series.ts";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 
-const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 5_000;
+const ASK_AGAIN: Backoff = { firstMs: 250, longestMs: 5_000 };
 
 type Key = Pick<Series, "instrumentId" | "timeFrame">;
 
 interface Wait {
   instrumentId: string;
   askAtMs: number;
-  pauseMs: number;
+  pauses: number;
   lacking: number;
 }
 
@@ -35,8 +35,8 @@ export class Waits {
   /** It is to be asked for again, after a pause that is longer than the one before. */
   begin(of: Key): void {
     const wait = this.#get(of);
-    wait.askAtMs = this.#clock.monotonicMs() + wait.pauseMs;
-    wait.pauseMs = Math.min(wait.pauseMs * 2, LONGEST_PAUSE_MS);
+    wait.pauses += 1;
+    wait.askAtMs = this.#clock.monotonicMs() + backoffMs(ASK_AGAIN, wait.pauses);
   }
 
   /** The venue has answered, and its answer lacked it. Gives how many answers did so far. */
@@ -61,7 +61,7 @@ export class Waits {
 
   #get(of: Key): Wait {
     const key = keyOf(of);
-    const none = { instrumentId: of.instrumentId, askAtMs: 0, pauseMs: FIRST_PAUSE_MS, lacking: 0 };
+    const none = { instrumentId: of.instrumentId, askAtMs: 0, pauses: 0, lacking: 0 };
     const wait = this.#waits.get(key) ?? none;
     this.#waits.set(key, wait);
     return wait;

@@ -1,9 +1,10 @@
 import type { Logger } from "pino";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import { timeFrameMs } from "#shared/domain/time-frame.ts";
 import type { Market } from "./market.ts";
 
-const MAX_PAUSE_MS = 30_000;
+const COMMIT_AGAIN: Backoff = { firstMs: 500, longestMs: 30_000 };
 
 /**
  * Drives a replay by the clock until it is finished or the signal aborts. A bar takes its length divided by the speed: its
@@ -17,17 +18,18 @@ export async function pace(
 ): Promise<void> {
   const { clock, log, signal } = run;
   const third = timeFrameMs(market.replay?.timeFrame ?? "1d") / 3 / speed;
-  let pauseMs = 0;
+  let failures = 0;
   while (!signal.aborted && !market.finished) {
-    if (pauseMs > 0) await clock.sleep(pauseMs, signal);
+    if (failures > 0) await clock.sleep(backoffMs(COMMIT_AGAIN, failures), signal);
     else if (market.cursor.points > 0) await clock.sleep(third, signal);
     else await clock.sleep(0, signal);
     if (signal.aborted) return;
     try {
       market.showNext();
-      pauseMs = 0;
+      failures = 0;
     } catch (error) {
-      pauseMs = Math.min(MAX_PAUSE_MS, Math.max(500, pauseMs * 2));
+      failures += 1;
+      const pauseMs = backoffMs(COMMIT_AGAIN, failures);
       log.warn({ err: error, marketId: market.id, pauseMs }, "market could not be committed; trying again");
     }
   }

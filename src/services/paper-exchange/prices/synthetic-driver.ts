@@ -1,10 +1,11 @@
 import type { Logger } from "pino";
 import type { Market } from "#services/paper-exchange/market/market.ts";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import { pauseBefore, type SyntheticRules, tradeAfter } from "./synthetic-price.ts";
 
 const SECOND_MS = 1_000;
-const MAX_PAUSE_MS = 30_000;
+const COMMIT_AGAIN: Backoff = { firstMs: 500, longestMs: 30_000 };
 
 /**
  * Makes the trades of a synthetic market in wall-clock time, and closes its bars when their time is over, until the signal
@@ -18,11 +19,12 @@ export async function driveSynthetic(
 ): Promise<void> {
   const { clock, log, signal } = run;
   let tradeAtMs = clock.nowMs();
-  let pauseMs = 0;
+  let failures = 0;
   while (!signal.aborted) {
     const nowMs = clock.nowMs();
     const secondEndsMs = (Math.floor(nowMs / SECOND_MS) + 1) * SECOND_MS;
-    await clock.sleep(pauseMs > 0 ? pauseMs : Math.max(0, Math.min(tradeAtMs, secondEndsMs) - nowMs), signal);
+    const untilDueMs = Math.max(0, Math.min(tradeAtMs, secondEndsMs) - nowMs);
+    await clock.sleep(failures > 0 ? backoffMs(COMMIT_AGAIN, failures) : untilDueMs, signal);
     if (signal.aborted) return;
     try {
       market.closeCandles();
@@ -32,9 +34,10 @@ export async function driveSynthetic(
         const trade = market.trade(tradeAfter(rules, last));
         tradeAtMs = clock.nowMs() + pauseBefore(rules, trade.id);
       }
-      pauseMs = 0;
+      failures = 0;
     } catch (error) {
-      pauseMs = Math.min(MAX_PAUSE_MS, Math.max(500, pauseMs * 2));
+      failures += 1;
+      const pauseMs = backoffMs(COMMIT_AGAIN, failures);
       log.warn({ err: error, marketId: market.id, pauseMs }, "market could not be committed; trying again");
     }
   }
