@@ -12,6 +12,7 @@ const TOOLS: readonly [what: string, command: readonly string[]][] = [
   ["lint and layers (oxlint)", ["oxlint", "--type-aware", ...CODE]],
   ["types (tsc)", ["tsc", "-p", "."]],
   ["dead code (knip)", ["knip"]],
+  ["code that only tests use (knip)", ["knip", "--production"]],
 ];
 
 /** A tool's output where it is not content; null: it is. Without a Node, Bun takes its place. */

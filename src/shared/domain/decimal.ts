@@ -90,12 +90,6 @@ export function floorToStep(value: Decimal, step: Decimal): Decimal {
   return value.divToInt(step).times(step);
 }
 
-/** The smallest multiple of `step` that is not below `value`, for values of zero and above. Exact. */
-export function ceilToStep(value: Decimal, step: Decimal): Decimal {
-  const floor = floorToStep(value, step);
-  return floor.eq(value) ? floor : floor.plus(step);
-}
-
 /** Whether `value` is a whole multiple of `step`. */
 export function isMultipleOf(value: Decimal, step: Decimal): boolean {
   return value.mod(step).isZero();

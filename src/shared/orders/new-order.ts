@@ -1,5 +1,4 @@
 import type { Order, OrderRequest } from "#shared/domain/order.ts";
-import type { TrackedOrder } from "#shared/orders/order-state.ts";
 
 /** The order of a request as risk hands it over: INITIALIZED, version 1, nothing sent and nothing filled. */
 export function newOrder(request: OrderRequest): Order {
@@ -19,9 +18,4 @@ export function newOrder(request: OrderRequest): Order {
     sentAtMs: null,
     version: 1,
   };
-}
-
-/** An order that has no fills yet, ready for `applyOrderEvent`. */
-export function track(order: Order): TrackedOrder {
-  return { order, filledQuote: "0", tradeIds: new Set() };
 }

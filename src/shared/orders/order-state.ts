@@ -1,5 +1,5 @@
 import { averagePriceOf } from "#shared/accounting/average.ts";
-import { decimal, plain, ZERO } from "#shared/domain/decimal.ts";
+import { decimal, plain } from "#shared/domain/decimal.ts";
 import type { Fill, Order, OrderState } from "#shared/domain/order.ts";
 import { codesOf } from "./coded-reason.ts";
 
@@ -115,13 +115,6 @@ export function hasEndedUnheard({ state, stateReason }: Pick<Order, "state" | "s
   const [told] = codesOf(stateReason);
   if (state === "CANCELED") return told === ABSENT;
   return state === "EXPIRED" && (told === LOST_AT_VENUE || told === NEW_ERA);
-}
-
-/** What is still to be filled: the size less the cumulative size while the order is open, 0 once it is closed. */
-export function leavesOf(order: Pick<Order, "state" | "size" | "filledSize">): string {
-  if (isTerminal(order.state)) return "0";
-  const leaves = decimal(order.size).minus(order.filledSize);
-  return plain(leaves.isNegative() ? ZERO : leaves);
 }
 
 /** Where an order goes back to when a change or a cancel of it was refused: by its cumulative size. */

@@ -3,7 +3,6 @@ import { closeSync, openSync } from "node:fs";
 import v8 from "node:v8";
 import { createLogger, destinationAt } from "./logger.ts";
 import { createRegistry } from "./metrics.ts";
-import { nextTraceparent } from "./traceparent.ts";
 
 function logTo(lines: string[], format: "json" | "pretty" | "auto") {
   return createLogger({
@@ -64,19 +63,5 @@ describe("metrics", () => {
     using walks = spyOn(v8, "getHeapSpaceStatistics");
     await registry.metrics();
     expect(walks).not.toHaveBeenCalled();
-  });
-});
-
-describe("the trace context", () => {
-  test("keeps the trace and gives a new span", () => {
-    const parent = nextTraceparent();
-    const next = nextTraceparent(parent);
-    expect(next.split("-")[1]).toBe(parent.split("-")[1] ?? "");
-    expect(next.split("-")[2]).not.toBe(parent.split("-")[2] ?? "");
-    expect(nextTraceparent(parent.replace(/00$/, "01"))).toEndWith("-01");
-  });
-
-  test("begins anew where the parent cannot be read", () => {
-    expect(nextTraceparent("rubbish")).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
   });
 });

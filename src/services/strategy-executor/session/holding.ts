@@ -1,5 +1,5 @@
 import { type Assets, heldAfter, moneyOf } from "#shared/accounting/book.ts";
-import { type Decimal, ZERO } from "#shared/domain/decimal.ts";
+import type { Decimal } from "#shared/domain/decimal.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import { isTerminal } from "#shared/orders/order-state.ts";
 
@@ -12,9 +12,6 @@ export interface Holding {
   /** The numbers of its orders that have ended. Not how many: a late fill tells the end of an order a second time. */
   readonly endedOrders: readonly number[];
 }
-
-/** A session before its first signal. */
-export const NOTHING_HELD: Holding = { size: ZERO, pendingSignal: null, endedOrders: [] };
 
 /** Whether a wish has to wait: a signal is undecided or an order of it on its way. */
 export function isBusy(holding: Holding): boolean {

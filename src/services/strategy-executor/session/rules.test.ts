@@ -1,17 +1,19 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { candleOf } from "#services/strategy-executor/executor.fixture.ts";
-import { plain } from "#shared/domain/decimal.ts";
+import { plain, ZERO } from "#shared/domain/decimal.ts";
 import type { OrderState } from "#shared/domain/order.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { createCandleInbox } from "./candle-inbox.ts";
-import { afterDenial, afterFill, afterOrder, isBusy, NOTHING_HELD } from "./holding.ts";
+import { afterDenial, afterFill, afterOrder, type Holding, isBusy } from "./holding.ts";
 import { signalId } from "./signal.ts";
 import { modeOf } from "./strategy-feed.ts";
 
 const order = (state: OrderState, from = "s1", of: { number?: number; signalOrders?: number } = {}) => {
   return { signalId: from, state, number: 1, signalOrders: 1, ...of };
 };
+/** A session before its first signal. */
+const NOTHING_HELD: Holding = { size: ZERO, pendingSignal: null, endedOrders: [] };
 const waiting = { ...NOTHING_HELD, pendingSignal: "s1" };
 
 describe("a holding", () => {
