@@ -4,7 +4,7 @@ import { sessionSchema } from "#shared/domain/session.ts";
 import { denialCodeSchema } from "#shared/domain/signal.ts";
 
 const { name, strategy, params, instrumentIds, timeFrame, accountId, capital } = sessionSchema.shape;
-const { riskPolicy, refreshIntervalMs, stopPolicy } = sessionSchema.shape;
+const { riskPolicy, stopPolicy } = sessionSchema.shape;
 
 /** What a session is made of. What is not named takes the default given here, and the strategy's own for its parameters. */
 export const createSessionSchema = z
@@ -17,7 +17,6 @@ export const createSessionSchema = z
     accountId,
     capital,
     riskPolicy,
-    refreshIntervalMs: refreshIntervalMs.default(1_000),
     stopPolicy: stopPolicy.default("keep"),
   })
   .meta({
@@ -47,7 +46,6 @@ export const changeSessionSchema = z
     accountId: accountId.optional(),
     capital: capital.optional(),
     riskPolicy: riskPolicy.optional(),
-    refreshIntervalMs: refreshIntervalMs.optional(),
     stopPolicy: stopPolicy.optional(),
   })
   .refine((change) => Object.values(change).some((value) => value !== undefined), "must name at least one field")

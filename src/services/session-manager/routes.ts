@@ -99,7 +99,7 @@ function createChanges(commands: Commands, log: Logger) {
         headers: changeHeaders,
         response: { 200: sessionSchema, ...refusals, 428: problemSchema },
         detail: detail(
-          "Changes a session; name, risk policy, stop policy and refresh interval in any state, instrument, account and time frame " +
+          "Changes a session; name, risk policy and stop policy in any state, instrument, account and time frame " +
             "before its first start only, all else while it is CREATED or STOPPED. A risk policy is sent whole. Needs If-Match with the ETag header of a GET",
         ),
       },

@@ -235,7 +235,7 @@ describe("changing a session", () => {
     const { id } = (await replica.create()).body;
     await force(id, "RUNNING");
     expect((await change(id, { capital: "5" }, "*")).status).toBe(409);
-    expect((await change(id, { refreshIntervalMs: 250 }, "*")).body.refreshIntervalMs).toBe(250);
+    expect((await change(id, { stopPolicy: "flatten" }, "*")).body.stopPolicy).toBe("flatten");
   });
 
   test("measures a running session's new policy at its instrument, and does not ask about its strategy", async () => {

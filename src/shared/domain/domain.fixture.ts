@@ -23,7 +23,6 @@ export function sessionOf(more: Partial<Session> = {}): Session {
       signalValidityMs: null,
       degradedEntries: "deny-stale",
     },
-    refreshIntervalMs: 1_000,
     stopPolicy: "keep",
     state: "RUNNING",
     stateReason: null,

@@ -129,12 +129,6 @@ export const sessionSchema = z.object({
   accountId: shortName.describe("An account of R3_ACCOUNTS, at the venue of its instruments"),
   capital: capitalText,
   riskPolicy: riskPolicySchema.describe("How it is sized, and what limits it"),
-  refreshIntervalMs: z
-    .number()
-    .int()
-    .min(100)
-    .max(86_400_000)
-    .describe("How often positions are to be revalued and managed, in milliseconds; nothing reads it yet"),
   stopPolicy: stopPolicySchema.describe(
     "What a stop does with orders and position: keep leaves both, cancel cancels what is open, flatten also closes the position",
   ),

@@ -68,7 +68,7 @@ describe("what may be asked of a session", () => {
 
 describe("changing a session", () => {
   test.each(SESSION_STATES.map((state) => [state] as const))("in %s only what is free there", (state) => {
-    const change = { name: "b", refreshIntervalMs: 500, capital: "5", params: {} };
+    const change = { name: "b", stopPolicy: "flatten", capital: "5", params: {} } as const;
     const atRest = state === "CREATED" || state === "STOPPED";
     expect(lockedFields(sessionIn(state), change)).toEqual(atRest ? [] : ["capital", "params"]);
     expect(lockedFields(sessionIn(state), { name: "b", stopPolicy: "cancel" })).toEqual([]);

@@ -19,7 +19,7 @@ export type Outcome =
   | { kind: "refused"; asked: Command; allowed: readonly Command[] };
 
 /** The fields that may change whatever the session does; all others only while it is at rest. */
-const ALWAYS_FREE: readonly string[] = ["name", "riskPolicy", "refreshIntervalMs", "stopPolicy"];
+const ALWAYS_FREE: readonly string[] = ["name", "riskPolicy", "stopPolicy"];
 const AT_REST: readonly SessionState[] = ["CREATED", "STOPPED"];
 /**
  * Fixed by the first start. Position, book, ledger and equity points of a session are kept by its id alone: they are in the
