@@ -7,24 +7,24 @@ import type { BarName } from "#shared/strategy/failing.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import { loadDefinitions } from "#shared/strategy-threads/definitions.ts";
 import { type Marks, NO_BAR } from "#shared/strategy-threads/marks.ts";
-import { serve, type ThreadDesk } from "#shared/strategy-threads/serve.ts";
+import { type RequestContext, serve } from "#shared/strategy-threads/serve.ts";
 import type { Outcome } from "./store.ts";
-import { SEAT, type ThreadTask } from "./thread-task.ts";
+import { INSTANCE_ID, type ThreadTask } from "./thread-task.ts";
 
 /** So often a long computation after the run says that it goes on. */
 const POINTS_BETWEEN_MARKS = 4_096;
 
-serve<ThreadTask>(async (task, desk) => {
-  desk.marks.begin("slow", SEAT, NO_BAR);
+serve<ThreadTask>(async (task, context) => {
+  context.marks.begin("slow", INSTANCE_ID, NO_BAR);
   const definition = (await loadDefinitions(task.file, task.texts)).find(({ name }) => name === task.request.strategy);
   if (definition === undefined) throw new Error(`There is no strategy "${task.request.strategy}" any more.`);
-  return compute(task, watched(definition, desk.marks), desk);
+  return compute(task, watched(definition, context.marks), context);
 });
 
 function compute(
   { request, instrument, columns, firstN }: ThreadTask,
   definition: StrategyDefinition,
-  desk: ThreadDesk,
+  context: RequestContext,
 ) {
   const capital = decimal(request.capital);
   const run = runBacktest({
@@ -35,14 +35,14 @@ function compute(
     firstN,
     capital,
     policy: request.riskPolicy,
-    onProgress: (bars) => desk.note(bars),
+    onProgress: (bars) => context.note(bars),
   });
   const source = { columns, instrument, capital, fills: run.fills };
   const last = { n: firstN + columns.length - 1, closeAtMs: columns.closeAtMs.at(-1) ?? 0 };
   const closeAtMs: number[] = [];
   const equity: string[] = [];
   for (const point of equityPoints(source)) {
-    if (closeAtMs.length % POINTS_BETWEEN_MARKS === 0) desk.marks.begin("slow", SEAT, last);
+    if (closeAtMs.length % POINTS_BETWEEN_MARKS === 0) context.marks.begin("slow", INSTANCE_ID, last);
     closeAtMs.push(point.closeAtMs);
     equity.push(plain(point.equity));
   }
@@ -69,12 +69,12 @@ function watched(definition: StrategyDefinition, marks: Marks): StrategyDefiniti
       return {
         onBar(bar, context) {
           last = bar;
-          marks.begin(work, SEAT, bar);
+          marks.begin(work, INSTANCE_ID, bar);
           work = "bar";
           return instance.onBar(bar, context);
         },
         snapshot() {
-          marks.begin("save", SEAT, last);
+          marks.begin("save", INSTANCE_ID, last);
           return instance.snapshot();
         },
         restore: (snapshot) => instance.restore(snapshot),

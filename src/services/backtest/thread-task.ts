@@ -16,4 +16,4 @@ export interface ThreadTask {
 }
 
 /** The only strategy here. */
-export const SEAT = 1;
+export const INSTANCE_ID = 1;

@@ -2,7 +2,7 @@ import { AppError } from "#shared/errors/app-error.ts";
 import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
 import { NOBODY } from "#shared/strategy-threads/watched-thread.ts";
 import type { Outcome } from "./store.ts";
-import { SEAT, type ThreadTask } from "./thread-task.ts";
+import { INSTANCE_ID, type ThreadTask } from "./thread-task.ts";
 
 const MODULE = new URL("./run-thread.ts", import.meta.url);
 
@@ -17,10 +17,10 @@ export async function runInThread(
 ): Promise<Outcome> {
   signal.throwIfAborted();
   const thread = strategies.thread(MODULE);
-  const stop = () => thread.end({ seat: NOBODY, told: "The run was ended." });
+  const stop = () => thread.end({ instanceId: NOBODY, told: "The run was ended." });
   signal.addEventListener("abort", stop, { once: true });
   try {
-    return (await thread.ask(SEAT, task, (bars) => onProgress(bars as number))) as Outcome;
+    return (await thread.ask(INSTANCE_ID, task, (bars) => onProgress(bars as number))) as Outcome;
   } catch (error) {
     if (signal.aborted && signal.reason instanceof AppError) throw signal.reason;
     throw error;

@@ -50,14 +50,14 @@ export class Ownership {
   private readonly trying = new Map<number, Promise<void>>();
   private readonly failures = new Map<number, { count: number; notBeforeMs: number }>();
   private readonly stopping = new AbortController();
-  private readonly settled = Promise.withResolvers<void>();
+  private readonly triedOnce = Promise.withResolvers<void>();
   private loop: Promise<void> | undefined;
 
   constructor(private readonly options: OwnershipOptions) {}
 
   /** Resolves when each unit was tried for once that should be this member's. */
   get ready(): Promise<void> {
-    return this.settled.promise;
+    return this.triedOnce.promise;
   }
 
   start(): void {
@@ -78,7 +78,7 @@ export class Ownership {
     const all = [...this.held.values()];
     for (const { giveUp } of all) giveUp.abort();
     await Promise.all([...this.trying.values(), ...all.map(({ ended }) => ended)]);
-    this.settled.resolve();
+    this.triedOnce.resolve();
   }
 
   /** Announces and looks, and waits for no takeover: a member that waits must not count as gone. */
@@ -89,7 +89,7 @@ export class Ownership {
     while (!signal.aborted) {
       try {
         const tries = this.share(await allotment.look());
-        void Promise.all(tries).then(() => this.settled.resolve());
+        void Promise.all(tries).then(() => this.triedOnce.resolve());
         failures.clear();
       } catch (error) {
         const fields = { group, error: messageOf(error), failures: failures.count + 1 };

@@ -17,7 +17,7 @@ const cursor = z.tuple([epochMs, uuidText]);
 const filter = pageQuery.extend({
   state: deadStateSchema.default("dead").describe("dead: it waits for a person. parked: it is tried again by itself"),
 });
-const word = z.strictObject({
+const actionBody = z.strictObject({
   reason: z.string().trim().min(1).max(1_000).describe("Why, for those who read it later"),
 });
 /** Until there are users. */
@@ -53,13 +53,13 @@ export function createDeadRoutes(service: string, deps: DeadDeps) {
     })
     .post("/dead/:id/redrive", ({ params, body }) => act("redrive", params.id, body.reason), {
       params: byId,
-      body: word,
+      body: actionBody,
       response: { 200: deadDetailSchema, 404: problemSchema, 409: problemSchema },
       detail: { summary: "Has a dead one tried again, and then those that wait behind it" },
     })
     .post("/dead/:id/discard", ({ params, body }) => act("discard", params.id, body.reason), {
       params: byId,
-      body: word,
+      body: actionBody,
       response: { 200: deadDetailSchema, 404: problemSchema, 409: problemSchema },
       detail: { summary: "Takes a dead one out without its effect; those that wait behind it go on" },
     });

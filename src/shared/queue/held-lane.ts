@@ -18,7 +18,8 @@ export class HeldLane implements LeasedLane {
   /** The transactions of steps under way. */
   readonly #steps = new Set<Tx>();
   #isGivenUp = false;
-  readonly #settled = new Map<string, TaskOutcome>();
+  /** What the tasks have come to, by their ids. */
+  readonly #outcomes = new Map<string, TaskOutcome>();
 
   constructor(
     private readonly context: WorkerContext,
@@ -63,9 +64,9 @@ export class HeldLane implements LeasedLane {
 
   /** Takes in what a committed step decided. */
   async settle({ done, later, more }: StepResult<unknown>): Promise<void> {
-    for (const { id, outcome } of done) this.#settled.set(id, outcome);
+    for (const { id, outcome } of done) this.#outcomes.set(id, outcome);
     for (const { id, delayMs } of later) {
-      this.#settled.set(id, { retryInMs: delayMs });
+      this.#outcomes.set(id, { retryInMs: delayMs });
       this.context.wakeLater(this, delayMs, 5);
     }
     if (more !== undefined && !(await more)) this.end();
@@ -73,12 +74,12 @@ export class HeldLane implements LeasedLane {
 
   /** A task is begun, perhaps again: what it came to before does not count. */
   begin(row: TaskRow): void {
-    this.#settled.delete(row.id);
+    this.#outcomes.delete(row.id);
   }
 
   /** What a task came to; undefined: it is still to be done. */
   outcomeOf(row: TaskRow): TaskOutcome | undefined {
-    return this.#settled.get(row.id);
+    return this.#outcomes.get(row.id);
   }
 
   /** Whether an error says that the lane is someone else's now. */

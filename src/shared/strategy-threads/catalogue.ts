@@ -77,7 +77,7 @@ function filesOf(folder: string): string[] {
   return files.filter((file) => !NO_STRATEGY.test(file)).toSorted();
 }
 
-/** A thread that is ended over a file knows its seat alone. */
+/** A thread that is ended over a file knows its instance alone. */
 function naming(file: string, told: string): string {
   const name = basename(file);
   return told.startsWith(name) ? told : `${name} cannot be loaded: ${told}`;

@@ -2,7 +2,7 @@ import { hasCode } from "#shared/errors/app-error.ts";
 import type { StrategyCheck } from "#shared/strategy/registry.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { StrategyInfo } from "./definitions.ts";
-import type { Seat, Seating, Turn, TurnRequest } from "./strategy-host.ts";
+import type { BarsOutcome, BarsRequest, InstanceOptions, StrategyInstance } from "./strategy-host.ts";
 import { type Suspect, type SuspectGroup, Suspects } from "./suspects.ts";
 import type { StrategyAnswers, StrategyRequest } from "./thread.ts";
 import type { ThreadHostOptions } from "./thread-host.ts";
@@ -10,51 +10,52 @@ import { megabytes, NOBODY, strategyFailed, type ThreadEnd, threadEnded, Watched
 
 const MODULE = new URL("./thread.ts", import.meta.url);
 
-interface Occupant extends Suspect {
-  /** What became of it though it asked nothing. */
-  condemned: string | null;
+interface Instance extends Suspect {
+  /** Why it was ended, though it had been asked nothing. */
+  failure: string | null;
 }
 
-/** A thread and who is in it. */
-interface Room {
-  thread: WatchedThread;
-  occupants: Map<number, Occupant>;
+/** A worker thread, and the strategies that sessions have in it. */
+interface SessionThread {
+  worker: WatchedThread;
+  instances: Map<number, Instance>;
   /** The sessions that ever were in it: what one left behind is there yet. */
   sessions: Set<string>;
   /** Whose it is alone. Null: it is shared by all. */
-  group: SuspectGroup<Room> | null;
+  group: SuspectGroup<SessionThread> | null;
   weighing: boolean;
 }
 
 /** How often parameters are checked anew when the thread was ended meanwhile. */
 const CHECK_TRIES = 5;
 
-let seats = 0;
-const nextSeat = () => (seats += 1);
+let lastInstanceId = 0;
+/** Also what asks for no session has an id, so that a thread that is ended over it knows whom to blame. */
+const nextInstanceId = () => (lastInstanceId += 1);
 
 /** The threads that have one set of source files. */
 export class Generation {
   catalogue: Catalogue = { strategies: [], faults: [] };
-  #rooms: readonly Room[] = [];
-  #desk: WatchedThread | null = null;
-  readonly #suspects = new Suspects<Room>();
+  #threads: readonly SessionThread[] = [];
+  #inspector: WatchedThread | null = null;
+  readonly #suspects = new Suspects<SessionThread>();
 
-  constructor(private readonly options: ThreadHostOptions & { crowd: Set<WatchedThread> }) {}
+  constructor(private readonly options: ThreadHostOptions & { allThreads: Set<WatchedThread> }) {}
 
   inspect(file: string): Promise<StrategyInfo[]> {
-    const seat = nextSeat();
-    return ask(this.#openDesk(), seat, { kind: "inspect", seat, file });
+    const instanceId = nextInstanceId();
+    return ask(this.#openInspector(), instanceId, { kind: "inspect", instanceId, file });
   }
 
   /** A schema that throws or does not come back refuses, with its words. */
   async check({ name, version, file, texts }: StrategyInfo, params: unknown): Promise<StrategyCheck> {
     for (let tries = 1; ; tries += 1) {
-      const seat = nextSeat();
+      const instanceId = nextInstanceId();
       try {
         const named = { file, texts, strategy: name, version };
-        return await ask(this.#openDesk(), seat, { kind: "check", seat, ...named, params });
+        return await ask(this.#openInspector(), instanceId, { kind: "check", instanceId, ...named, params });
       } catch (error) {
-        // The desk was ended by the schema of another one.
+        // The thread was ended over the schema of another strategy.
         if (hasCode(error, "THREAD_ENDED") && tries < CHECK_TRIES) continue;
         if (!hasCode(error, "STRATEGY_FAILED")) throw error;
         return {
@@ -65,80 +66,82 @@ export class Generation {
     }
   }
 
-  async open({ file, texts, forming }: StrategyInfo, seating: Seating): Promise<Seat> {
-    const { sessionId, strategy, version, params, instrument, snapshot } = seating;
-    const room = this.#roomFor(sessionId);
-    const seat = nextSeat();
-    const occupant: Occupant = { sessionId, strategy, condemned: null };
-    room.occupants.set(seat, occupant);
-    room.sessions.add(sessionId);
-    let left = false;
-    const leave = () => {
-      left = true;
-      if (room.occupants.delete(seat) && room.thread.ended === null) this.#left(room, seat, sessionId);
+  async open({ file, texts, forming }: StrategyInfo, wanted: InstanceOptions): Promise<StrategyInstance> {
+    const { sessionId, strategy, version, params, instrument, snapshot } = wanted;
+    const thread = this.#threadFor(sessionId);
+    const instanceId = nextInstanceId();
+    const instance: Instance = { sessionId, strategy, failure: null };
+    thread.instances.set(instanceId, instance);
+    thread.sessions.add(sessionId);
+    let isClosed = false;
+    const close = () => {
+      isClosed = true;
+      if (thread.instances.delete(instanceId) && thread.worker.ended === null)
+        this.#closed(thread, instanceId, sessionId);
     };
-    const turn = (wanted: TurnRequest): Promise<Turn> => {
-      if (occupant.condemned !== null) return Promise.reject(strategyFailed(occupant.condemned));
-      if (left) return Promise.reject(threadEnded("The strategy has left its seat."));
-      return ask(room.thread, seat, { kind: "turn", seat, ...wanted });
+    const onBars = (request: BarsRequest): Promise<BarsOutcome> => {
+      if (instance.failure !== null) return Promise.reject(strategyFailed(instance.failure));
+      if (isClosed) return Promise.reject(threadEnded("The strategy was closed."));
+      return ask(thread.worker, instanceId, { kind: "bars", instanceId, ...request });
     };
     try {
       const named = { file, texts, strategy, version };
-      const request = { kind: "open", seat, ...named, params, instrument, snapshot } as const;
-      const { warmupBars } = await ask(room.thread, seat, request);
-      return { warmupBars, forming, turn, close: leave };
+      const request = { kind: "open", instanceId, ...named, params, instrument, snapshot } as const;
+      const { warmupBars } = await ask(thread.worker, instanceId, request);
+      return { warmupBars, forming, onBars, close };
     } catch (error) {
-      leave();
+      close();
       throw error;
     }
   }
 
-  /** Nobody has a seat in it. */
+  /** No session has a strategy in it. */
   get isEmpty(): boolean {
-    return this.#rooms.every(({ occupants }) => occupants.size === 0);
+    return this.#threads.every(({ instances }) => instances.size === 0);
   }
 
   close(): void {
-    const end = { seat: NOBODY, told: "The strategy threads were closed." };
-    this.#desk?.end(end);
-    for (const { thread } of this.#rooms) thread.end(end);
+    const end = { instanceId: NOBODY, told: "The strategy threads were closed." };
+    this.#inspector?.end(end);
+    for (const { worker } of this.#threads) worker.end(end);
   }
 
   /** Where files are inspected and parameters checked: what fails there disturbs no session. */
-  #openDesk(): WatchedThread {
-    if (this.#desk === null || this.#desk.ended !== null) {
-      const onPrint = (_seat: number, text: string) => this.options.log.info({ text }, "a strategy printed");
-      this.#desk = this.#thread({ onPrint });
+  #openInspector(): WatchedThread {
+    if (this.#inspector === null || this.#inspector.ended !== null) {
+      const onPrint = (_instanceId: number, text: string) => this.options.log.info({ text }, "a strategy printed");
+      this.#inspector = this.#startWorker({ onPrint });
     }
-    return this.#desk;
+    return this.#inspector;
   }
 
   /** A suspect's own; else the shared one with the fewest sessions, a new one while there may be more. */
-  #roomFor(sessionId: string): Room {
+  #threadFor(sessionId: string): SessionThread {
     const group = this.#suspects.groupOf(sessionId);
     if (group !== null) {
-      group.room ??= this.#addRoom(group);
-      return group.room;
+      group.thread ??= this.#addThread(group);
+      return group.thread;
     }
-    const shared = this.#rooms.filter((room) => room.group === null);
-    if (shared.length < this.options.threads) return this.#addRoom(null);
-    return shared.reduce((best, room) => (room.occupants.size < best.occupants.size ? room : best));
+    const shared = this.#threads.filter((thread) => thread.group === null);
+    if (shared.length < this.options.threads) return this.#addThread(null);
+    return shared.reduce((best, thread) => (thread.instances.size < best.instances.size ? thread : best));
   }
 
-  #left(room: Room, seat: number, sessionId: string): void {
+  #closed(thread: SessionThread, instanceId: number, sessionId: string): void {
     this.#suspects.acquit(sessionId);
-    if (room.group === null || room.occupants.size > 0) room.thread.tell(seat, { kind: "close", seat });
-    else room.thread.end({ seat: NOBODY, told: "The strategy has left its thread." });
+    if (thread.group === null || thread.instances.size > 0)
+      thread.worker.tell(instanceId, { kind: "close", instanceId });
+    else thread.worker.end({ instanceId: NOBODY, told: "The strategy has left its thread." });
   }
 
-  #ended(room: Room, { seat, told, isInside = false }: ThreadEnd): void {
-    this.#rooms = this.#rooms.filter((other) => other !== room);
-    if (room.group !== null) room.group.room = null;
-    const suspects = [...room.occupants.values()];
-    const culprit = room.occupants.get(seat);
+  #ended(thread: SessionThread, { instanceId, told, isInside = false }: ThreadEnd): void {
+    this.#threads = this.#threads.filter((other) => other !== thread);
+    if (thread.group !== null) thread.group.thread = null;
+    const suspects = [...thread.instances.values()];
+    const culprit = thread.instances.get(instanceId);
     if (culprit !== undefined) {
       // It may have asked nothing at that moment.
-      culprit.condemned ??= told;
+      culprit.failure ??= told;
       for (const { sessionId } of suspects) this.#suspects.acquit(sessionId);
       this.#suspects.gather(suspects.filter((one) => one !== culprit && one.strategy === culprit.strategy));
     } else if (isInside) this.#suspects.split(suspects);
@@ -148,61 +151,64 @@ export class Generation {
     if (suspects.length > 0) this.options.log.warn({ sessionId, others, told }, "a strategy thread was ended");
   }
 
-  #addRoom(group: Room["group"]): Room {
-    const room: Room = {
-      occupants: new Map(),
+  #addThread(group: SessionThread["group"]): SessionThread {
+    const thread: SessionThread = {
+      instances: new Map(),
       sessions: new Set(),
       group,
       weighing: false,
-      thread: this.#thread({
-        onEnd: (end) => this.#ended(room, end),
+      worker: this.#startWorker({
+        onEnd: (end) => this.#ended(thread, end),
         onHeap: (heapBytes) => {
-          if (heapBytes > this.options.limits.memoryBytes) void this.#weigh(room);
+          if (heapBytes > this.options.limits.memoryBytes) void this.#weigh(thread);
         },
-        onPrint: (seat, text) => {
-          const { sessionId, strategy } = room.occupants.get(seat) ?? {};
+        onPrint: (instanceId, text) => {
+          const { sessionId, strategy } = thread.instances.get(instanceId) ?? {};
           this.options.log.info({ sessionId, strategy, text }, "a strategy printed");
         },
       }),
     };
-    this.#rooms = [...this.#rooms, room];
-    return room;
+    this.#threads = [...this.#threads, thread];
+    return thread;
   }
 
-  #thread(told: Partial<ConstructorParameters<typeof WatchedThread>[0]>): WatchedThread {
-    const { limits, clock, processBytes, crowd } = this.options;
-    return new WatchedThread({ module: MODULE, limits, clock, processBytes, crowd, ...told });
+  #startWorker(told: Partial<ConstructorParameters<typeof WatchedThread>[0]>): WatchedThread {
+    const { limits, clock, processBytes, allThreads } = this.options;
+    return new WatchedThread({ module: MODULE, limits, clock, processBytes, allThreads, ...told });
   }
 
   /** Ends a thread that has grown too large. Who holds most of it is to blame, if one does. */
-  async #weigh(room: Room): Promise<void> {
-    if (room.weighing) return;
-    room.weighing = true;
+  async #weigh(thread: SessionThread): Promise<void> {
+    if (thread.weighing) return;
+    thread.weighing = true;
     const limitBytes = this.options.limits.memoryBytes;
-    const held = await ask(room.thread, NOBODY, { kind: "weigh", limitBytes }).catch(() => null);
-    room.weighing = false;
+    const held = await ask(thread.worker, NOBODY, { kind: "weigh", limitBytes }).catch(() => null);
+    thread.weighing = false;
     if (held === null) return;
     const grown = `Its thread held ${megabytes(held.heapBytes)}, more than ${megabytes(limitBytes)}, and was ended`;
-    const [most] = held.seats;
-    const [only] = room.sessions.size === 1 ? held.seats : [];
+    const [most] = held.instances;
+    const [only] = thread.sessions.size === 1 ? held.instances : [];
     if (most !== undefined && most.bytes > held.heapBytes / 2) {
-      room.thread.end({ seat: most.seat, told: `The strategy holds ${megabytes(most.bytes)} of memory. ${grown}.` });
+      thread.worker.end({
+        instanceId: most.instanceId,
+        told: `The strategy holds ${megabytes(most.bytes)} of memory. ${grown}.`,
+      });
     } else if (only !== undefined) {
       const told = `The strategy keeps memory outside of its session, as in a variable of its file. ${grown}.`;
-      room.thread.end({ seat: only.seat, told });
+      thread.worker.end({ instanceId: only.instanceId, told });
     } else {
-      const strategies = [...new Set([...room.occupants.values()].map(({ strategy }) => strategy))].join(", ");
+      const strategies = [...new Set([...thread.instances.values()].map(({ strategy }) => strategy))].join(", ");
       const unknown = `no session holds most of it, so it can not be known yet whose it was of ${strategies}`;
       const told = `${grown}; ${unknown}: they go on in threads apart.`;
-      room.thread.end({ seat: NOBODY, told, isInside: true });
+      thread.worker.end({ instanceId: NOBODY, told, isInside: true });
     }
   }
 }
 
 async function ask<Kind extends StrategyRequest["kind"]>(
   thread: WatchedThread,
-  seat: number,
+  instanceId: number,
   request: Extract<StrategyRequest, { kind: Kind }>,
 ): Promise<StrategyAnswers[Kind]> {
-  return (await thread.ask(seat, request)) as StrategyAnswers[Kind];
+  return (await thread.ask(instanceId, request)) as StrategyAnswers[Kind];
 }

@@ -4,13 +4,13 @@ import { checkStrategy, findStrategy } from "#shared/strategy/registry.ts";
 import { createStrategyRuntime } from "#shared/strategy/runtime.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import { infoOf } from "./definitions.ts";
-import type { Seat, Seating, StrategyHost } from "./strategy-host.ts";
-import { playTurn } from "./turn.ts";
+import { runBars } from "./run-bars.ts";
+import type { InstanceOptions, StrategyHost, StrategyInstance } from "./strategy-host.ts";
 import { strategyFailed } from "./watched-thread.ts";
 
 const UNWATCHED = { onBar: () => undefined, onSave: () => undefined };
 
-/** Strategies of a test in the test's own thread, by the same turns. Nothing contains them. */
+/** Strategies of a test in the test's own thread, by the same rules. Nothing contains them. */
 export function createInlineHost(definitions: readonly StrategyDefinition[]): StrategyHost {
   const find = (name: string) => {
     const definition = findStrategy(definitions, name);
@@ -22,7 +22,7 @@ export function createInlineHost(definitions: readonly StrategyDefinition[]): St
     faults: () => [],
     find,
     check: async (request) => checkStrategy(definitions, request),
-    open: async (seating) => seatOf(findStrategy(definitions, seating.strategy), seating),
+    open: async (wanted) => instanceOf(findStrategy(definitions, wanted.strategy), wanted),
     thread() {
       throw new Error("A test's strategies have no thread.");
     },
@@ -30,8 +30,8 @@ export function createInlineHost(definitions: readonly StrategyDefinition[]): St
   };
 }
 
-function seatOf(definition: StrategyDefinition | null, seating: Seating): Seat {
-  const { strategy, version, params, instrument, snapshot } = seating;
+function instanceOf(definition: StrategyDefinition | null, wanted: InstanceOptions): StrategyInstance {
+  const { strategy, version, params, instrument, snapshot } = wanted;
   if (definition === null) throw strategyFailed(`There is no strategy "${strategy}" here.`);
   if (definition.version !== version) {
     const versions = `version ${version}, but here is ${definition.version}`;
@@ -47,7 +47,7 @@ function seatOf(definition: StrategyDefinition | null, seating: Seating): Seat {
   return {
     warmupBars: definition.warmupBars(definition.params.parse(params)),
     forming: definition.forming,
-    turn: async (request) => failing(() => playTurn(runtime, { ...request, size: decimal(request.size) }, UNWATCHED)),
+    onBars: async (request) => failing(() => runBars(runtime, { ...request, size: decimal(request.size) }, UNWATCHED)),
     close: () => undefined,
   };
 }

@@ -2,7 +2,7 @@ import process from "node:process";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import { barOf, bodyOf, seatingOf, show, strategyFolder, threadHostOf } from "./thread-host.fixture.ts";
+import { barOf, bodyOf, instanceOptionsOf, show, strategyFolder, threadHostOf } from "./thread-host.fixture.ts";
 import { type ThreadEnd, WatchedThread } from "./watched-thread.ts";
 
 // A process of its own: in the test runner's, errors that nobody catches go to the runner and not to the thread's handlers.
@@ -19,9 +19,9 @@ async function lateTurns(): Promise<string[]> {
   await folder.write("wishes", bodyOf("void Promise.resolve().then(() => context.wantLong());"));
   const host = threadHostOf([folder.path]);
   const heard: string[] = [];
-  const good = await host.open(seatingOf("good"));
+  const good = await host.open(instanceOptionsOf("good"));
   for (const name of ["rejects", "wishes", "nothing", "odd"]) {
-    const bad = await host.open(seatingOf(name));
+    const bad = await host.open(instanceOptionsOf(name));
     heard.push(await said(show(bad, barOf(1))), await said(show(good, barOf(heard.length + 1))));
   }
   await host.close();
@@ -29,16 +29,16 @@ async function lateTurns(): Promise<string[]> {
   return heard;
 }
 
-/** How a thread ends that was asked for these seats, the last of which leaves a timer that throws. */
-async function strayEnd(...seats: number[]): Promise<ThreadEnd | null> {
+/** How a thread ends that was asked for these instances, the last of which leaves a timer that throws. */
+async function strayEnd(...instances: number[]): Promise<ThreadEnd | null> {
   const thread = new WatchedThread({
     module: new URL("./stray-thread.fixture.ts", import.meta.url),
     limits: { barMs: 10_000, slowMs: 10_000, memoryBytes: 5e8 },
     clock: systemClock,
     processBytes: () => process.memoryUsage.rss(),
-    crowd: new Set(),
+    allThreads: new Set(),
   });
-  for (const seat of seats) await thread.ask(seat, seat === seats.at(-1) ? "throw late" : "");
+  for (const instance of instances) await thread.ask(instance, instance === instances.at(-1) ? "throw late" : "");
   return until(() => thread.ended);
 }
 

@@ -24,11 +24,11 @@ test("what fails after its bar fails the turn alone: its thread goes on, with wh
 
 test("an error thrown when nobody is asked anything is its strategy's where only one was ever asked there", () => {
   const told = "The strategy threw after its turn had ended: stray; its thread was ended.";
-  expect(heard.own).toEqual({ seat: 7, told });
+  expect(heard.own).toEqual({ instanceId: 7, told });
 });
 
 test("and nobody's where it can not be known whose it is", () => {
   const told =
     "A strategy threw after its turn had ended: stray; its thread was ended, and it can not be known which one it was.";
-  expect(heard.shared).toEqual({ seat: 0, told, isInside: true });
+  expect(heard.shared).toEqual({ instanceId: 0, told, isInside: true });
 });

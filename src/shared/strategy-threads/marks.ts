@@ -4,7 +4,7 @@ import type { BarName } from "#shared/strategy/failing.ts";
 export type Work = "idle" | "bar" | "slow" | "save";
 
 const WORKS: readonly Work[] = ["idle", "bar", "slow", "save"];
-const [COUNT, WORK, SEAT, BAR, CLOSE, WANTED, HEAP, BASE] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+const [COUNT, WORK, INSTANCE, BAR, CLOSE, WANTED, HEAP, BASE] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 const WORDS = 8;
 /** Sizes are shared in kilobytes: as many as there may be fit into 31 bits. */
 const KB = 1_024;
@@ -13,17 +13,17 @@ const KB = 1_024;
 export const NO_BAR: BarName = { n: 0, closeAtMs: 0 };
 
 /**
- * A few numbers in memory that a thread and its host share: how often the thread began something, what, for which seat, at
+ * A few numbers in memory that a thread and its host share: how often the thread began something, what, for which instance, at
  * which bar, and how much memory it holds. A thread that is busy cannot answer; here its host sees that it stands still or
  * grows, and whose strategy it is at.
  */
 export interface Marks {
   /** The thread's side: it begins with something. Tells how large its heap is, where the host wants to know. */
-  begin(work: Work, seat: number, bar: BarName): void;
+  begin(work: Work, instanceId: number, bar: BarName): void;
   /** The thread's side: it begins with a request, and its heap is so large. */
   base(heapBytes: number): void;
   /** The host's side. `heapBytes`: as measured last in this request, 0 before; `grownBytes`: by how much since its begin. */
-  read(): { count: number; work: Work; seat: number; bar: BarName; heapBytes: number; grownBytes: number };
+  read(): { count: number; work: Work; instanceId: number; bar: BarName; heapBytes: number; grownBytes: number };
   /** The host's side: it wants to know how large the heap is, when the thread next begins with something. */
   wantHeap(): void;
 }
@@ -39,37 +39,39 @@ export function createMarksBuffer(): SharedArrayBuffer {
  */
 export function marksOn(buffer: SharedArrayBuffer, measure: () => number = () => 0): Marks {
   const words = new Int32Array(buffer);
-  const set = (work: Work, seat: number, { n, closeAtMs }: BarName) => {
+  const set = (work: Work, instanceId: number, { n, closeAtMs }: BarName) => {
     words[WORK] = WORKS.indexOf(work);
-    words[SEAT] = seat;
+    words[INSTANCE] = instanceId;
     words[BAR] = n;
     // In seconds, as 32 bits without a sign: until the year 2106.
     words[CLOSE] = (closeAtMs / 1_000) | 0;
     words[COUNT] = ((words[COUNT] as number) + 1) | 0;
   };
   return {
-    begin(work, seat, bar) {
+    begin(work, instanceId, bar) {
       if (words[WANTED] === 1) {
         words[WANTED] = 0;
         // It may have to collect garbage first, which is no bar's time.
-        set("slow", seat, bar);
+        set("slow", instanceId, bar);
         words[HEAP] = Math.round(measure() / KB);
       }
-      set(work, seat, bar);
+      set(work, instanceId, bar);
     },
     base(heapBytes) {
       words[HEAP] = 0;
       words[BASE] = Math.round(heapBytes / KB);
     },
     read() {
-      const [count, work, seat, n, close] = [COUNT, WORK, SEAT, BAR, CLOSE].map((word) => Atomics.load(words, word));
-      // Last: it is cleared before another seat is marked.
+      const [count, work, instanceId, n, close] = [COUNT, WORK, INSTANCE, BAR, CLOSE].map((word) =>
+        Atomics.load(words, word),
+      );
+      // Last: it is cleared before another instance is marked.
       const [heap, base] = [HEAP, BASE].map((word) => Atomics.load(words, word));
       const [heapBytes, baseBytes] = [(heap ?? 0) * KB, (base ?? 0) * KB];
       return {
         count: count ?? 0,
         work: WORKS[work ?? 0] ?? "idle",
-        seat: seat ?? 0,
+        instanceId: instanceId ?? 0,
         bar: { n: n ?? 0, closeAtMs: ((close ?? 0) >>> 0) * 1_000 },
         heapBytes,
         grownBytes: heapBytes - baseBytes,

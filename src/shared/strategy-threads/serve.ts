@@ -14,26 +14,30 @@ export interface ThreadStart {
   memoryBytes: number;
 }
 
-/** What the host asks: one answer for each, in order. */
-export interface ThreadAsk<Request = unknown> {
+/** What the host asks. Each gets one answer, in order. */
+export interface ThreadRequest<Request = unknown> {
   id: number;
   request: Request;
 }
 
-/** What a thread says. note: on the way of an answer. print: a line that strategy code wrote on the console. stray: an error at which nobody was asked anything.
- * damaged: what all strategies here share is not as it was, by the request of this id; nothing more is answered. */
-export type ThreadWord =
+/**
+ * What a thread tells its host.
+ * done, failed: the answer. note: progress before the answer. print: a line that strategy code wrote on the console.
+ * uncaught: an error while no request was at work. damaged: the request of this id changed what all strategies of the
+ * thread share; nothing more is answered.
+ */
+export type ThreadMessage =
   | { kind: "done"; id: number; value: unknown; heapBytes: number }
   | { kind: "failed"; id: number; reason: string; heapBytes: number }
   | { kind: "note"; id: number; value: unknown }
-  | { kind: "print"; seat: number; text: string }
-  | { kind: "stray"; reason: string }
+  | { kind: "print"; instanceId: number; text: string }
+  | { kind: "uncaught"; reason: string }
   | { kind: "damaged"; id: number; changed: string };
 
 /** What a request's handler has. */
-export interface ThreadDesk {
+export interface RequestContext {
   marks: Marks;
-  /** Tells the host something before the answer. */
+  /** Tells the host of progress, before the answer. */
   note(value: unknown): void;
 }
 
@@ -48,11 +52,11 @@ const LATE = "The strategy failed after its onBar had come back";
  * given only once all that the request has set going has run: a promise that fails later fails the request. What a strategy
  * must not reach is refused from here on.
  */
-export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => unknown): void {
-  const post = globalThis.postMessage.bind(globalThis) as (word: ThreadWord) => void;
+export function serve<Request>(handle: (request: Request, context: RequestContext) => unknown): void {
+  const post = globalThis.postMessage.bind(globalThis) as (message: ThreadMessage) => void;
   const immediate = setImmediate;
-  const settled = () => new Promise<void>((resolve) => void immediate(resolve));
-  const waiting: ThreadAsk<Request>[] = [];
+  const untilIdle = () => new Promise<void>((resolve) => void immediate(resolve));
+  const waiting: ThreadRequest<Request>[] = [];
   let marks = marksOn(createMarksBuffer());
   let heapBytes: number | undefined;
   let late: { error: unknown } | null = null;
@@ -60,18 +64,18 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
   let working = false;
   let builtInsChange: () => string | null = () => null;
 
-  const print = (...parts: unknown[]) => {
+  const print = (...values: unknown[]) => {
     printed += 1;
     if (printed > PRINTED_LINES) return;
-    const text = parts.map((part) => (typeof part === "string" ? part : Bun.inspect(part))).join(" ");
-    post({ kind: "print", seat: marks.read().seat, text: text.slice(0, PRINTED_CHARACTERS) });
+    const text = values.map((value) => (typeof value === "string" ? value : Bun.inspect(value))).join(" ");
+    post({ kind: "print", instanceId: marks.read().instanceId, text: text.slice(0, PRINTED_CHARACTERS) });
   };
   const later = (error: unknown) => {
     if (working) late ??= { error };
-    else post({ kind: "stray", reason: storable(describe(error)) });
+    else post({ kind: "uncaught", reason: storable(describe(error)) });
   };
 
-  async function answer({ id, request }: ThreadAsk<Request>): Promise<void> {
+  async function answer({ id, request }: ThreadRequest<Request>): Promise<void> {
     late = null;
     printed = 0;
     let value: unknown;
@@ -83,7 +87,7 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     } catch (error) {
       failed = { error };
     }
-    await settled();
+    await untilIdle();
     // First of all: what follows uses built-ins.
     const changed = builtInsChange();
     if (changed !== null) return post({ kind: "damaged", id, changed });
@@ -101,7 +105,7 @@ export function serve<Request>(handle: (request: Request, desk: ThreadDesk) => u
     working = false;
   }
 
-  addEventListener("message", ({ data }: MessageEvent<ThreadStart | ThreadAsk<Request>>) => {
+  addEventListener("message", ({ data }: MessageEvent<ThreadStart | ThreadRequest<Request>>) => {
     if ("marks" in data) {
       marks = marksOn(data.marks, createHeapMeter(data.memoryBytes));
       return;

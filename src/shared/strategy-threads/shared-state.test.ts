@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { strategiesOfEachTest } from "./strategies-of-each-test.fixture.ts";
-import { barOf, bodyOf, seatingOf, show } from "./thread-host.fixture.ts";
+import { barOf, bodyOf, instanceOptionsOf, show } from "./thread-host.fixture.ts";
 
 const at = strategiesOfEachTest();
 
@@ -21,18 +21,18 @@ describe("a change of what all strategies of a thread share", () => {
     await at.folder.write("late", bodyOf("context.wantLong()", "JSON.stringify([bar].map(() => 1))"), {
       before: "const bar = 1;",
     });
-    const [good, bad] = [await at.host.open(seatingOf("good")), await at.host.open(seatingOf("bad"))];
+    const [good, bad] = [await at.host.open(instanceOptionsOf("good")), await at.host.open(instanceOptionsOf("bad"))];
     const told = `The strategy changed ${name}, which all strategies of its thread share; its thread was ended.`;
     expect(await failureOf(show(bad, barOf(1)))).toBe(`STRATEGY_FAILED: ${told}`);
     expect(await failureOf(show(good, barOf(1)))).toBe(`THREAD_ENDED: ${told}`);
-    const late = await at.host.open(seatingOf("late"));
+    const late = await at.host.open(instanceOptionsOf("late"));
     expect((await show(late, barOf(1))).snapshot?.strategy).toBe("[1]");
   });
 
   test("made as a file is loaded leaves that file out, and no other", async () => {
     await at.folder.write("bad", bodyOf(""), { before: "(Array.prototype as any).last = () => 1;" });
     await at.folder.write("aaa", bodyOf(""));
-    expect(await failureOf(at.host.open(seatingOf("bad")))).toContain(
+    expect(await failureOf(at.host.open(instanceOptionsOf("bad")))).toContain(
       "bad.ts cannot be loaded: The strategy changed Array.prototype, which all strategies of its thread share",
     );
     expect(at.host.list().map(({ name }) => name)).toEqual(["aaa", "good"]);
@@ -54,7 +54,7 @@ describe("a variable outside of create", () => {
     ["$x", "const text = `\nlet no = 1;`; let $x = text;"],
   ])("is refused by its name before the file is loaded: %s", async (name, before) => {
     await at.folder.write("bad", bodyOf(""), { before });
-    expect(await failureOf(at.host.open(seatingOf("bad")))).toContain(
+    expect(await failureOf(at.host.open(instanceOptionsOf("bad")))).toContain(
       `bad.ts cannot be loaded: bad.ts: ${refused(name)}`,
     );
   });
@@ -62,7 +62,7 @@ describe("a variable outside of create", () => {
   test("of a file beside it is refused as well", async () => {
     await at.folder.writeFile("own.ts", "let calls = 0; export const next = () => (calls += 1);");
     await at.folder.write("bad", bodyOf("next()"), { before: 'import { next } from "./own.ts";' });
-    expect(await failureOf(at.host.open(seatingOf("bad")))).toContain(`own.ts: ${refused("calls")}`);
+    expect(await failureOf(at.host.open(instanceOptionsOf("bad")))).toContain(`own.ts: ${refused("calls")}`);
   });
 
   test("is none where it only looks like one", async () => {
@@ -79,6 +79,6 @@ let { nothing: sum } = {};\`;
 class Counter { let = 1; }
 export const counted = new Counter(), letters = "let x = 1";`,
     });
-    expect(await failureOf(at.host.open(seatingOf("fine")))).toBe("nothing");
+    expect(await failureOf(at.host.open(instanceOptionsOf("fine")))).toBe("nothing");
   });
 });

@@ -4,7 +4,7 @@ import { pino } from "pino";
 import { until } from "#shared/clock/until.fixture.ts";
 import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { strategiesOfEachTest } from "./strategies-of-each-test.fixture.ts";
-import { barOf, bodyOf, seatingOf, show } from "./thread-host.fixture.ts";
+import { barOf, bodyOf, instanceOptionsOf, show } from "./thread-host.fixture.ts";
 
 const at = strategiesOfEachTest();
 
@@ -46,16 +46,16 @@ describe("the strategies of a folder", () => {
   test("are loaded anew when they change: what runs keeps its version, what begins gets the new one", async () => {
     await at.folder.write("grows", bodyOf("", '"old"'));
     watching();
-    const old = await at.host.open(seatingOf("grows"));
+    const old = await at.host.open(instanceOptionsOf("grows"));
     await show(old, barOf(1));
     await at.folder.write("grows", bodyOf("", '"new"'), { version: "2" });
     await until(() => at.host.find("grows")?.version === "2");
     expect((await show(old, barOf(2))).snapshot?.strategy).toBe("old");
     old.close();
     // Taken up again, as after a failure of the database.
-    const again = await at.host.open(seatingOf("grows"));
+    const again = await at.host.open(instanceOptionsOf("grows"));
     expect((await show(again, barOf(3))).snapshot?.strategy).toBe("old");
-    const fresh = await at.host.open(seatingOf("grows", { version: "2" }));
+    const fresh = await at.host.open(instanceOptionsOf("grows", { version: "2" }));
     expect((await show(fresh, barOf(1))).snapshot?.strategy).toBe("new");
     expect(told).toContain("strategies loaded anew, for sessions and backtests that begin from now on: grows 2");
     // What cannot be taken leaves them as they are.
@@ -67,8 +67,8 @@ describe("the strategies of a folder", () => {
   test("of a file that cannot be loaded stay as they were last, and the fault is told with its line", async () => {
     await at.folder.write("grows", bodyOf("", '"old"'));
     watching({ threads: 3 });
-    const seat = await at.host.open(seatingOf("grows"));
-    const { snapshot } = await show(seat, barOf(1));
+    const instance = await at.host.open(instanceOptionsOf("grows"));
+    const { snapshot } = await show(instance, barOf(1));
     await at.folder.writeFile("grows.ts", "export const fine = 1;\n\nexport const broken = {\n");
     await until(() => at.host.faults().length > 0);
     const fault = "grows.ts cannot be loaded: Expected identifier but found end of file (grows.ts, line 3)";
@@ -82,20 +82,20 @@ describe("the strategies of a folder", () => {
       known: ["good", "grows"],
       faults: [fault],
     });
-    // In a thread that is made after the change too: a session that is seated anew, and one that begins.
-    const again = await at.host.open(seatingOf("grows", { snapshot }));
+    // In a thread that is made after the change too: a session whose strategy is made anew, and one that begins.
+    const again = await at.host.open(instanceOptionsOf("grows", { snapshot }));
     expect((await show(again, barOf(2))).snapshot?.strategy).toBe("old");
-    const begun = await at.host.open(seatingOf("grows", { sessionId: "another" }));
+    const begun = await at.host.open(instanceOptionsOf("grows", { sessionId: "another" }));
     expect((await show(begun, barOf(1))).snapshot?.strategy).toBe("old");
     // However often the others are saved meanwhile.
     for (let version = 2; version <= 12; version += 1) {
       await at.folder.write("good", bodyOf(""), { version: `${version}` });
       await until(() => at.host.find("good")?.version === `${version}`);
     }
-    for (const one of [seat, again, begun]) one.close();
+    for (const one of [instance, again, begun]) one.close();
     await at.folder.write("good", bodyOf(""), { version: "13" });
     await until(() => at.host.find("good")?.version === "13");
-    const last = await at.host.open(seatingOf("grows", { sessionId: "last" }));
+    const last = await at.host.open(instanceOptionsOf("grows", { sessionId: "last" }));
     expect((await show(last, barOf(1))).snapshot?.strategy).toBe("old");
     await at.folder.write("grows", bodyOf("", '"new"'), { version: "2" });
     await until(() => at.host.find("grows")?.version === "2");
@@ -118,7 +118,7 @@ describe("the strategies of a folder", () => {
     "stay as they were last when it %s, and that is said; what is there then is taken",
     async (_how, vanish) => {
       watching({ threads: 2 });
-      const running = await at.host.open(seatingOf("good"));
+      const running = await at.host.open(instanceOptionsOf("good"));
       await show(running, barOf(1));
       await vanish();
       const gone = `There is no folder ${at.folder.path}: R3_STRATEGY_FOLDERS has to name folders of strategies.`;
@@ -127,7 +127,7 @@ describe("the strategies of a folder", () => {
       expect(await at.host.check({ strategy: "good", params: {} })).toMatchObject({ kind: "valid" });
       expect((await show(running, barOf(2))).signal).not.toBeNull();
       // In a thread that is made now.
-      const begun = await at.host.open(seatingOf("good", { sessionId: "another" }));
+      const begun = await at.host.open(instanceOptionsOf("good", { sessionId: "another" }));
       expect((await show(begun, barOf(1))).signal).not.toBeNull();
       await at.folder.make();
       await at.folder.write("good", bodyOf(""), { version: "2" });
@@ -167,7 +167,7 @@ describe("the strategies of a folder", () => {
     expect(at.host.list().map(({ name }) => name)).toEqual(["good", "sound"]);
     expect(at.host.find("good")).toEqual(before);
     expect(told).toContain("a file of strategies cannot be loaded");
-    expect(await failureOf(at.host.open(seatingOf("both")))).toMatch(
+    expect(await failureOf(at.host.open(instanceOptionsOf("both")))).toMatch(
       /There is no strategy "both" here.*Two strategies are named "both", in .*one\.ts and in .*two\.ts: give one of them/,
     );
     await at.folder.removeFile("two.ts");
@@ -188,7 +188,7 @@ describe("the strategies of a folder", () => {
   test("keep what runs however often they are saved, also where only another one was", async () => {
     await at.folder.write("grows", bodyOf("", '"old"'));
     watching();
-    const [old, good] = [await at.host.open(seatingOf("grows")), await at.host.open(seatingOf("good"))];
+    const [old, good] = [await at.host.open(instanceOptionsOf("grows")), await at.host.open(instanceOptionsOf("good"))];
     await show(old, barOf(1));
     for (let version = 2; version <= 12; version += 1) {
       await at.folder.write("grows", bodyOf("", `"${version}"`), { version: `${version}` });
@@ -198,23 +198,23 @@ describe("the strategies of a folder", () => {
     expect(await failureOf(show(good, barOf(1)))).toBe("nothing");
   }, 60_000);
 
-  test("changed under their old version are said to be, and are not taken by what runs when it is seated anew", async () => {
+  test("changed under their old version are said to be, and are not taken by what runs when it is made anew", async () => {
     await at.folder.write("grows", bodyOf("", '"old"'));
     watching();
-    const seat = await at.host.open(seatingOf("grows"));
-    const { snapshot } = await show(seat, barOf(1));
+    const instance = await at.host.open(instanceOptionsOf("grows"));
+    const { snapshot } = await show(instance, barOf(1));
     await at.folder.write("grows", bodyOf("", '"new"'));
     await until(() =>
       told.includes(
         "strategies have changed under their old version: sessions that run go on with the old code: grows 1",
       ),
     );
-    seat.close();
-    const again = await at.host.open(seatingOf("grows", { snapshot }));
+    instance.close();
+    const again = await at.host.open(instanceOptionsOf("grows", { snapshot }));
     expect((await show(again, barOf(2))).snapshot?.strategy).toBe("old");
     again.close();
     // A new run of the session begins with the new code.
-    const fresh = await at.host.open(seatingOf("grows"));
+    const fresh = await at.host.open(instanceOptionsOf("grows"));
     expect((await show(fresh, barOf(1))).snapshot?.strategy).toBe("new");
   });
 

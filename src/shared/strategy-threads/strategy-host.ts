@@ -7,7 +7,7 @@ import type { StrategyInfo } from "./definitions.ts";
 import type { WatchedThread } from "./watched-thread.ts";
 
 /** Bars to show to a strategy, and what it is to know of its session meanwhile. */
-export interface TurnRequest {
+export interface BarsRequest {
   /** In order. All but the last are closed. None: what it remembers is asked for. */
   bars: readonly StrategyBar[];
   mode: TradingMode;
@@ -19,16 +19,16 @@ export interface TurnRequest {
   warmUp: boolean;
 }
 
-/** What a turn came to. */
-export interface Turn {
+/** What came of the bars. */
+export interface BarsOutcome {
   /** What the strategy asks for, and the index of the bar at whose close it does. Null: nothing. */
   signal: { at: number; intent: Intent } | null;
   /** All it remembers now. Null: the last bar was a forming one without a signal, and nothing of it is kept. */
   snapshot: RuntimeSnapshot | null;
 }
 
-/** A strategy as a session or a run wants it. */
-export interface Seating {
+/** Which strategy is to work, for whom, and what it remembers. */
+export interface InstanceOptions {
   /** Whose it is, for the log. */
   sessionId: string;
   strategy: string;
@@ -39,16 +39,16 @@ export interface Seating {
   snapshot: RuntimeSnapshot | null;
 }
 
-/** A strategy at work for one session. Turns are asked for one after the other. */
-export interface Seat {
+/** A strategy at work for one session. It is asked one thing after the other. */
+export interface StrategyInstance {
   /** How many closed bars it wants to have seen before it decides. */
   readonly warmupBars: number;
   readonly forming: boolean;
   /**
    * Shows it bars. STRATEGY_FAILED: it threw, did not come back in time, or remembers what is not JSON. THREAD_ENDED (transient):
-   * what it remembered is lost with another strategy's fault; it is seated again from its row.
+   * what it remembered is lost with another strategy's fault; it is made again from its row.
    */
-  turn(request: TurnRequest): Promise<Turn>;
+  onBars(request: BarsRequest): Promise<BarsOutcome>;
   close(): void;
 }
 
@@ -67,8 +67,8 @@ export interface StrategyHost {
   find(name: string): StrategyInfo | null;
   /** Whether a strategy is known and takes these parameters. STRATEGY_FAILED where its own schema fails. */
   check(request: { strategy: string; params?: unknown }): Promise<StrategyCheck>;
-  /** Seats a strategy. STRATEGY_FAILED: there is none of this name and version, or it cannot begin. */
-  open(seating: Seating): Promise<Seat>;
+  /** Makes a strategy for a session. STRATEGY_FAILED: there is none of this name and version, or it cannot begin. */
+  open(options: InstanceOptions): Promise<StrategyInstance>;
   /**
    * A thread of its own for who runs a strategy whole. `module` ends with `serve` (serve.ts) and loads the file and texts that
    * `find` gives with `loadDefinitions`; whoever asks for it ends it.

@@ -40,7 +40,7 @@ test("threads of suspects are bounded, and who has ended its work is none", () =
     suspects.split([session(n, "a"), session(100 + n, "b")]);
     const group = suspects.groupOf(`${n}`);
     if (group === null) continue;
-    group.room = `room ${n}`;
+    group.thread = `thread ${n}`;
     groups.push(group);
   }
   expect(groups.length).toBe(16);

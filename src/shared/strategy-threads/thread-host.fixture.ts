@@ -6,7 +6,7 @@ import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import type { StrategyBar } from "#shared/strategy/strategy.ts";
-import type { Seat, Seating, StrategyHost } from "./strategy-host.ts";
+import type { InstanceOptions, StrategyHost, StrategyInstance } from "./strategy-host.ts";
 import { createThreadHost, type ThreadHostOptions } from "./thread-host.ts";
 
 /** A folder of strategies of one test. */
@@ -72,7 +72,7 @@ export function threadHostOf(
   });
 }
 
-export const seatingOf = (strategy: string, more: Partial<Seating> = {}): Seating => ({
+export const instanceOptionsOf = (strategy: string, more: Partial<InstanceOptions> = {}): InstanceOptions => ({
   sessionId: `session of ${strategy}`,
   strategy,
   version: "1",
@@ -87,6 +87,6 @@ export function barOf(n: number, close = 100): StrategyBar {
   return { n, openAtMs: n * 60_000, closeAtMs: (n + 1) * 60_000, ...prices, closed: true };
 }
 
-/** Shows a seat one bar each. */
-export const show = (seat: Seat, ...bars: readonly StrategyBar[]) =>
-  seat.turn({ bars, mode: "all", size: "0", busy: false, warmUp: false });
+/** Shows a instance one bar each. */
+export const show = (instance: StrategyInstance, ...bars: readonly StrategyBar[]) =>
+  instance.onBars({ bars, mode: "all", size: "0", busy: false, warmUp: false });

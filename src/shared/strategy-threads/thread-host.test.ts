@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { systemClock } from "#shared/clock/system.ts";
 import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { strategiesOfEachTest } from "./strategies-of-each-test.fixture.ts";
-import type { Seat } from "./strategy-host.ts";
-import { barOf, bodyOf, seatingOf, show } from "./thread-host.fixture.ts";
+import type { StrategyInstance } from "./strategy-host.ts";
+import { barOf, bodyOf, instanceOptionsOf, show } from "./thread-host.fixture.ts";
 
 const at = strategiesOfEachTest();
 
@@ -27,8 +27,8 @@ describe("a strategy that does not come back", () => {
     ],
   ])("(%s) ends its thread and fails alone, by candle and budget; the engine's loop goes on", async (_what, onBar) => {
     await at.folder.write("bad", bodyOf(onBar));
-    const good = await at.host.open(seatingOf("good"));
-    const bad = await at.host.open(seatingOf("bad"));
+    const good = await at.host.open(instanceOptionsOf("good"));
+    const bad = await at.host.open(instanceOptionsOf("bad"));
     await show(bad, barOf(1));
     const both = Promise.all([failureOf(show(bad, barOf(2))), failureOf(show(good, barOf(1)))]);
     // One that is held for the budget comes around once or twice.
@@ -37,7 +37,7 @@ describe("a strategy that does not come back", () => {
       "The strategy did not come back from candle 2 (close 1970-01-01T00:03:00.000Z) within its budget of 300 ms; its thread was ended.";
     expect(await both).toEqual([`STRATEGY_FAILED: ${told}`, `THREAD_ENDED: ${told}`]);
     // The other one begins anew in another thread.
-    const again = await at.host.open(seatingOf("good"));
+    const again = await at.host.open(instanceOptionsOf("good"));
     expect((await show(again, barOf(1))).signal).toMatchObject({ at: 0, intent: { kind: "enter" } });
   });
 
@@ -45,21 +45,21 @@ describe("a strategy that does not come back", () => {
     at.hostWith({ limits: { slowMs: 1_500 } });
     await at.folder.write("bad", bodyOf("if (bar.n >= 2) for (;;);"));
     const open = (strategy: string, index: number) =>
-      at.host.open(seatingOf(strategy, { sessionId: `${strategy} ${index}` }));
+      at.host.open(instanceOptionsOf(strategy, { sessionId: `${strategy} ${index}` }));
     const ended: string[] = [];
     /** Who was in a thread that ended begins anew, as a session does. */
-    const work = async (strategy: string, index: number, first: Seat): Promise<void> => {
-      for (let seat = first; ; seat = await open(strategy, index)) {
-        const failure = await failureOf(show(seat, barOf(2)));
+    const work = async (strategy: string, index: number, first: StrategyInstance): Promise<void> => {
+      for (let instance = first; ; instance = await open(strategy, index)) {
+        const failure = await failureOf(show(instance, barOf(2)));
         if (failure.startsWith("THREAD_ENDED")) continue;
         ended.push(`${strategy} ${failure.split(":")[0]}`);
         return;
       }
     };
     const named = ["good", "bad", "bad", "bad", "bad", "good", "good"];
-    const seats = await Promise.all(named.map(open));
-    await Promise.all(seats.map((seat) => show(seat, barOf(1))));
-    await Promise.all(named.map((strategy, index) => work(strategy, index, seats[index] as Seat)));
+    const instances = await Promise.all(named.map(open));
+    await Promise.all(instances.map((instance) => show(instance, barOf(1))));
+    await Promise.all(named.map((strategy, index) => work(strategy, index, instances[index] as StrategyInstance)));
     // The first of a thread that was not ended yet is not waited for by anyone.
     const good = ended.filter((one) => one.startsWith("good"));
     expect(good).toEqual(["good nothing", "good nothing", "good nothing"]);
@@ -71,25 +71,29 @@ describe("a strategy that does not come back", () => {
     const spin = "let spun = 1; for (let i = 0; i < 3e8; i += 1) spun = (spun * 31 + i) | 0; kept[0] = spun;";
     await at.folder.write("slow", bodyOf(spin, "kept"), { before: "const kept = [0];" });
     at.hostWith({ limits: { barMs: 20 } });
-    const seat = await at.host.open(seatingOf("slow"));
-    await show(seat, barOf(1));
-    expect(await failureOf(show(seat, barOf(2)))).toContain(
+    const instance = await at.host.open(instanceOptionsOf("slow"));
+    await show(instance, barOf(1));
+    expect(await failureOf(show(instance, barOf(2)))).toContain(
       "candle 2 (close 1970-01-01T00:03:00.000Z) within its budget of 20 ms",
     );
-    const warming = await at.host.open(seatingOf("slow"));
+    const warming = await at.host.open(instanceOptionsOf("slow"));
     const warmUp = { mode: "none", size: "0", busy: false, warmUp: true } as const;
-    expect(await failureOf(warming.turn({ bars: [barOf(1), barOf(2)], ...warmUp }))).toBe("nothing");
+    expect(await failureOf(warming.onBars({ bars: [barOf(1), barOf(2)], ...warmUp }))).toBe("nothing");
   });
 
   test.each([
-    ["after a bar", " after candle 1 (close 1970-01-01T00:02:00.000Z)", async (seat: Seat) => show(seat, barOf(1))],
-    ["at the begin of a warm-up", "", (seat: Seat) => show(seat)],
-  ])("from its snapshot (%s) fails alone", async (_when, after, turn) => {
+    [
+      "after a bar",
+      " after candle 1 (close 1970-01-01T00:02:00.000Z)",
+      async (instance: StrategyInstance) => show(instance, barOf(1)),
+    ],
+    ["at the begin of a warm-up", "", (instance: StrategyInstance) => show(instance)],
+  ])("from its snapshot (%s) fails alone", async (_when, after, ask) => {
     at.hostWith({ limits: { slowMs: 2_000 } });
     await at.folder.write("bad", bodyOf("", "(() => { for (;;); })()"));
-    const good = await at.host.open(seatingOf("good"));
-    const bad = await at.host.open(seatingOf("bad"));
-    const both = await Promise.all([failureOf(turn(bad)), failureOf(show(good, barOf(1)))]);
+    const good = await at.host.open(instanceOptionsOf("good"));
+    const bad = await at.host.open(instanceOptionsOf("bad"));
+    const both = await Promise.all([failureOf(ask(bad)), failureOf(show(good, barOf(1)))]);
     const told = `The strategy did not come back from its snapshot()${after} within its budget of 2000 ms; its thread was ended.`;
     expect(both).toEqual([`STRATEGY_FAILED: ${told}`, `THREAD_ENDED: ${told}`]);
   });
@@ -100,7 +104,7 @@ describe("a strategy that does not come back", () => {
     await at.folder.write("asks", bodyOf(""), { params: "z.strictObject({}).refine(() => { for (;;); })" });
     await at.host.load();
     expect(at.host.list().map(({ name }) => name)).toEqual(["asks", "good"]);
-    expect(await failureOf(at.host.open(seatingOf("loops")))).toMatch(
+    expect(await failureOf(at.host.open(instanceOptionsOf("loops")))).toMatch(
       /no strategy "loops" here\. loops\.ts cannot be loaded: The strategy did not come back from its code being loaded/,
     );
     const [asked, good] = await Promise.all([
@@ -112,7 +116,7 @@ describe("a strategy that does not come back", () => {
   });
 });
 
-describe("what a strategy does late or gives wrong fails the turn with a sentence", () => {
+describe("what a strategy does late or gives wrong fails the request with a sentence", () => {
   test.each([
     [
       "an asynchronous onBar",
@@ -136,16 +140,19 @@ describe("what a strategy does late or gives wrong fails the turn with a sentenc
     ["a circle in a snapshot", bodyOf("", "(() => { const a: any = {}; a.a = a; return a; })()"), "goes on for ever"],
   ])("%s", async (_what, body, told) => {
     await at.folder.write("bad", body);
-    const [good, seat] = [await at.host.open(seatingOf("good")), await at.host.open(seatingOf("bad"))];
-    expect(await failureOf(show(seat, barOf(1)))).toMatch(new RegExp(`^STRATEGY_FAILED: .*${RegExp.escape(told)}`));
+    const [good, instance] = [
+      await at.host.open(instanceOptionsOf("good")),
+      await at.host.open(instanceOptionsOf("bad")),
+    ];
+    expect(await failureOf(show(instance, barOf(1)))).toMatch(new RegExp(`^STRATEGY_FAILED: .*${RegExp.escape(told)}`));
     // Its thread goes on, with who was in it before.
     expect(await failureOf(show(good, barOf(1)))).toBe("nothing");
   });
 
   test("what it throws names candle, file and line", async () => {
     await at.folder.write("bad", bodyOf('throw new Error("on purpose")'));
-    const seat = await at.host.open(seatingOf("bad"));
-    expect(await failureOf(show(seat, barOf(7)))).toBe(
+    const instance = await at.host.open(instanceOptionsOf("bad"));
+    expect(await failureOf(show(instance, barOf(7)))).toBe(
       "STRATEGY_FAILED: The strategy failed at candle 7 (close 1970-01-01T00:08:00.000Z): on purpose (bad.ts, line 6)",
     );
   });
@@ -168,8 +175,11 @@ describe("what is thrown and is no Error is said in words, with its candle", () 
     ],
   ])("%s", async (code, told) => {
     await at.folder.write("bad", bodyOf(`${code};`));
-    const [good, seat] = [await at.host.open(seatingOf("good")), await at.host.open(seatingOf("bad"))];
-    const failure = await failureOf(show(seat, barOf(3)));
+    const [good, instance] = [
+      await at.host.open(instanceOptionsOf("good")),
+      await at.host.open(instanceOptionsOf("bad")),
+    ];
+    const failure = await failureOf(show(instance, barOf(3)));
     expect(failure).toStartWith(`STRATEGY_FAILED: The strategy failed at ${candle}: ${told}`);
     expect(await failureOf(show(good, barOf(1)))).toBe("nothing");
   });
@@ -196,8 +206,8 @@ describe("what would make a strategy depend on more than its bars is refused", (
     ["(Atomics as any).waitAsync()", "Atomics.waitAsync is refused"],
   ])("%s, as it runs", async (code, told) => {
     await at.folder.write("bad", bodyOf(`${code};`));
-    const seat = await at.host.open(seatingOf("bad"));
-    expect(await failureOf(show(seat, barOf(1)))).toContain(`NOT_DETERMINISTIC: ${told}`);
+    const instance = await at.host.open(instanceOptionsOf("bad"));
+    expect(await failureOf(show(instance, barOf(1)))).toContain(`NOT_DETERMINISTIC: ${told}`);
   });
 
   test.each([
@@ -214,7 +224,7 @@ describe("what would make a strategy depend on more than its bars is refused", (
     ['throw new Error("as it loads");', "as it loads"],
   ])("%s, before it is loaded", async (before, told) => {
     await at.folder.write("bad", bodyOf(""), { before });
-    expect(await failureOf(at.host.open(seatingOf("bad")))).toContain(told);
+    expect(await failureOf(at.host.open(instanceOptionsOf("bad")))).toContain(told);
     expect(at.host.list().map(({ name }) => name)).toEqual(["good"]);
   });
 
@@ -223,7 +233,7 @@ describe("what would make a strategy depend on more than its bars is refused", (
       before:
         '// Bun, import("x")\nexport const text = "Bun and import.meta";\nexport const own = { Bun: `of ${text}` }.Bun;',
     });
-    expect(await failureOf(at.host.open(seatingOf("fine")))).toBe("nothing");
+    expect(await failureOf(at.host.open(instanceOptionsOf("fine")))).toBe("nothing");
   });
 
   test("a date of a bar, and what a file beside it exports, are not", async () => {
@@ -233,8 +243,8 @@ describe("what would make a strategy depend on more than its bars is refused", (
     await at.folder.write("fine", bodyOf("new Date(bar.closeAtMs).toISOString()", said), {
       before: `import { two } from "./own.ts"; ${days}`,
     });
-    const seat = await at.host.open(seatingOf("fine"));
-    expect((await show(seat, barOf(1))).snapshot?.strategy).toEqual([42, "1/1/1970"]);
+    const instance = await at.host.open(instanceOptionsOf("fine"));
+    expect((await show(instance, barOf(1))).snapshot?.strategy).toEqual([42, "1/1/1970"]);
   });
 });
 
@@ -249,9 +259,9 @@ describe("memory", () => {
       bodyOf("if (bar.n === 2) for (const all: number[][] = [];;) all.push(new Array(1e5).fill(1.5));"),
     );
     at.hostWith({ limits: { barMs: 20_000, memoryBytes: 2e8 } });
-    const seat = await at.host.open(seatingOf("eats"));
-    await show(seat, barOf(1));
-    expect(await failureOf(show(seat, barOf(2)))).toMatch(
+    const instance = await at.host.open(instanceOptionsOf("eats"));
+    await show(instance, barOf(1));
+    expect(await failureOf(show(instance, barOf(2)))).toMatch(
       /^STRATEGY_FAILED: The process grew by more than 200 MB while the strategy was at candle 2 \(close 1970-01-01T00:03:00\.000Z\); its thread was ended\./,
     );
   }, 30_000);
@@ -260,9 +270,9 @@ describe("memory", () => {
     await at.folder.write("gathers", GATHERS);
     at.hostWith({ limits: { memoryBytes: 1e8 } });
     const [one, , good] = [
-      await at.host.open(seatingOf("gathers")),
-      await at.host.open(seatingOf("good")),
-      await at.host.open(seatingOf("good")),
+      await at.host.open(instanceOptionsOf("gathers")),
+      await at.host.open(instanceOptionsOf("good")),
+      await at.host.open(instanceOptionsOf("good")),
     ];
     let told = "nothing";
     for (let n = 1; told === "nothing" && n < 200; n += 1) told = await failureOf(show(one, barOf(n)));
@@ -272,10 +282,13 @@ describe("memory", () => {
     expect(await failureOf(show(good, barOf(1)))).toMatch(/^THREAD_ENDED: /);
   }, 30_000);
 
-  test("gathered within one turn of many bars: it is known before the turn ends", async () => {
+  test("gathered within one request of many bars: it is known before the request ends", async () => {
     await at.folder.write("gathers", GATHERS);
     at.hostWith({ limits: { memoryBytes: 1e8 } });
-    const [one, good] = [await at.host.open(seatingOf("gathers")), await at.host.open(seatingOf("good"))];
+    const [one, good] = [
+      await at.host.open(instanceOptionsOf("gathers")),
+      await at.host.open(instanceOptionsOf("good")),
+    ];
     await show(good, barOf(1));
     const bars = Array.from({ length: 400 }, (_, index) => barOf(index + 1));
     const both = await Promise.all([failureOf(show(one, ...bars)), failureOf(show(good, barOf(2)))]);
@@ -290,9 +303,9 @@ describe("memory", () => {
       before: "const last: number[][] = [];",
     });
     at.hostWith({ limits: { memoryBytes: 1e8 } });
-    const seat = await at.host.open(seatingOf("churns"));
+    const instance = await at.host.open(instanceOptionsOf("churns"));
     const bars = Array.from({ length: 500 }, (_, index) => barOf(index + 1));
-    expect(await failureOf(show(seat, ...bars))).toBe("nothing");
+    expect(await failureOf(show(instance, ...bars))).toBe("nothing");
   }, 30_000);
 
   test("that no session holds, as of a variable of a file: who is to blame is found in threads apart", async () => {
@@ -300,24 +313,24 @@ describe("memory", () => {
       before: "const all: number[][] = [];",
     });
     at.hostWith({ limits: { memoryBytes: 1e8 } });
-    const seated = (name: string, of: string) => at.host.open(seatingOf(name, { sessionId: of }));
+    const open = (name: string, of: string) => at.host.open(instanceOptionsOf(name, { sessionId: of }));
     const names = ["good", "good", "shares", "good"];
-    const seats = await Promise.all(names.map((name, index) => seated(name, `session ${index}`)));
-    const endOf = async (seat: Seat) => {
+    const instances = await Promise.all(names.map((name, index) => open(name, `session ${index}`)));
+    const endOf = async (instance: StrategyInstance) => {
       let told = "nothing";
-      for (let n = 1; told === "nothing" && n < 200; n += 1) told = await failureOf(show(seat, barOf(n)));
+      for (let n = 1; told === "nothing" && n < 200; n += 1) told = await failureOf(show(instance, barOf(n)));
       return told;
     };
-    expect(await endOf(seats[2] as Seat)).toMatch(
+    expect(await endOf(instances[2] as StrategyInstance)).toMatch(
       /^THREAD_ENDED: .*can not be known yet whose it was of good, shares: they/,
     );
-    for (const seat of seats) seat.close();
-    const [good, , culprit] = await Promise.all(names.map((name, index) => seated(name, `session ${index}`)));
-    expect(await endOf(culprit as Seat)).toMatch(
+    for (const instance of instances) instance.close();
+    const [good, , culprit] = await Promise.all(names.map((name, index) => open(name, `session ${index}`)));
+    expect(await endOf(culprit as StrategyInstance)).toMatch(
       /^STRATEGY_FAILED: The strategy keeps memory outside of its session, as in a variable of its file\. Its thread held/,
     );
     // Who was with it goes on.
-    expect(await failureOf(show(good as Seat, barOf(1)))).toBe("nothing");
+    expect(await failureOf(show(good as StrategyInstance, barOf(1)))).toBe("nothing");
   }, 60_000);
 });
 
@@ -327,8 +340,8 @@ describe("random numbers", () => {
       "(() => { let last = 0; return { onBar(_bar, context) { last = context.random(); }, snapshot: () => last, restore() {} }; })()";
     await at.folder.write("draws", draws, { params: "z.strictObject({ a: z.number().default(1) })" });
     const valueOf = async (more: object, ...ns: number[]) => {
-      const seat = await at.host.open(seatingOf("draws", more));
-      const { snapshot } = await show(seat, ...ns.map((n) => barOf(n)));
+      const instance = await at.host.open(instanceOptionsOf("draws", more));
+      const { snapshot } = await show(instance, ...ns.map((n) => barOf(n)));
       return snapshot;
     };
     const [two, three] = [await valueOf({}, 1, 2), await valueOf({}, 1, 2, 3)];

@@ -6,7 +6,7 @@ import type { StrategyCheck } from "#shared/strategy/registry.ts";
 import { type Catalogue, folderOf, readCatalogue, refuseMissing } from "./catalogue.ts";
 import type { StrategyInfo } from "./definitions.ts";
 import { Generation } from "./generation.ts";
-import type { Seat, Seating, StrategyHost } from "./strategy-host.ts";
+import type { InstanceOptions, StrategyHost, StrategyInstance } from "./strategy-host.ts";
 import { strategyFailed, type ThreadLimits, WatchedThread } from "./watched-thread.ts";
 
 export interface ThreadHostOptions {
@@ -27,7 +27,7 @@ export interface ThreadHostOptions {
 const QUIET_MS = 100;
 /** So often folders are read again that could not be: one that is gone tells nobody that it is back. */
 const AGAIN_MS = 1_000;
-/** Sets of strategies that are kept though nobody has a seat in them: a session may be between two seats. */
+/** Sets of strategies that are kept though nobody has a instance in them: a session may be between two instances. */
 const KEPT = 8;
 
 /**
@@ -44,14 +44,14 @@ class ThreadHost implements StrategyHost {
   /** What could not be taken at the last reading. */
   #faults: readonly string[] = [];
   #loading: Promise<void> | null = null;
-  readonly #crowd = new Set<WatchedThread>();
+  readonly #allThreads = new Set<WatchedThread>();
   #watchers: readonly { close(): void }[] = [];
   #changed: ReturnType<typeof setTimeout> | undefined;
   /** Files have changed since they were read last. */
   #isStale = false;
   #isRereading = false;
   #isClosed = false;
-  /** Where sessions were seated last: their code is there, also where it has changed under its version. */
+  /** Where the strategies of sessions were made last: their code is there, also where it has changed under its version. */
   readonly #homes = new Map<string, Generation>();
 
   constructor(private readonly options: ThreadHostOptions) {}
@@ -83,27 +83,27 @@ class ThreadHost implements StrategyHost {
     return { kind: "unknown-strategy", known: this.list().map(({ name }) => name), faults: [...this.#faults] };
   }
 
-  async open(seating: Seating): Promise<Seat> {
+  async open(wanted: InstanceOptions): Promise<StrategyInstance> {
     await this.load();
-    const { sessionId, snapshot } = seating;
+    const { sessionId, snapshot } = wanted;
     // What begins anew begins with the newest.
     const home = snapshot === null ? undefined : this.#homes.get(sessionId);
     for (const generation of home === undefined ? this.#generations : [home, ...this.#generations]) {
-      const info = generation.catalogue.strategies.find(({ name }) => name === seating.strategy);
-      if (info?.version !== seating.version) continue;
+      const info = generation.catalogue.strategies.find(({ name }) => name === wanted.strategy);
+      if (info?.version !== wanted.version) continue;
       this.#homes.set(sessionId, generation);
-      return generation.open(info, seating);
+      return generation.open(info, wanted);
     }
-    const info = this.find(seating.strategy);
-    if (info === null) throw strategyFailed(this.#notHere(seating.strategy));
-    const versions = `version ${seating.version}, but here is ${info.version}`;
-    throw strategyFailed(`The session was made for "${seating.strategy}" in ${versions}.`);
+    const info = this.find(wanted.strategy);
+    if (info === null) throw strategyFailed(this.#notHere(wanted.strategy));
+    const versions = `version ${wanted.version}, but here is ${info.version}`;
+    throw strategyFailed(`The session was made for "${wanted.strategy}" in ${versions}.`);
   }
 
   thread(module: URL): WatchedThread {
     const { log } = this.options;
-    const onPrint = (_seat: number, text: string) => log.info({ text }, "a strategy printed");
-    return new WatchedThread({ ...this.options, module, crowd: this.#crowd, onPrint });
+    const onPrint = (_instanceId: number, text: string) => log.info({ text }, "a strategy printed");
+    return new WatchedThread({ ...this.options, module, allThreads: this.#allThreads, onPrint });
   }
 
   async close(): Promise<void> {
@@ -128,10 +128,12 @@ class ThreadHost implements StrategyHost {
     const { folders } = this.options;
     for (const folder of folders) refuseMissing(folder);
     for (const watcher of this.#watchers) watcher.close();
-    this.#watchers = folders.map((folder) => watch(folderOf(folder), (_event, file) => this.#heard(folder, file)));
+    this.#watchers = folders.map((folder) =>
+      watch(folderOf(folder), (_event, file) => this.#onFileChange(folder, file)),
+    );
   }
 
-  #heard(folder: string, file: string | null): void {
+  #onFileChange(folder: string, file: string | null): void {
     if (file?.endsWith(".ts") === false && existsSync(folderOf(folder))) return;
     this.#readIn(QUIET_MS);
   }
@@ -189,7 +191,7 @@ class ThreadHost implements StrategyHost {
 
   async #read(): Promise<void> {
     const { folders, log } = this.options;
-    const generation = new Generation({ ...this.options, crowd: this.#crowd });
+    const generation = new Generation({ ...this.options, allThreads: this.#allThreads });
     let catalogue: Catalogue;
     try {
       catalogue = await readCatalogue(

@@ -8,9 +8,9 @@ import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import { infoOf, loadDefinitions, type StrategyInfo } from "./definitions.ts";
 import { liveHeapBytes } from "./heap-meter.ts";
 import { NO_BAR } from "./marks.ts";
-import { serve, type ThreadDesk } from "./serve.ts";
-import type { Turn, TurnRequest } from "./strategy-host.ts";
-import { playTurn } from "./turn.ts";
+import { runBars } from "./run-bars.ts";
+import { type RequestContext, serve } from "./serve.ts";
+import type { BarsOutcome, BarsRequest } from "./strategy-host.ts";
 
 /** A strategy as a request names it. */
 interface Named extends Pick<StrategyInfo, "file" | "texts"> {
@@ -20,11 +20,17 @@ interface Named extends Pick<StrategyInfo, "file" | "texts"> {
 
 /** What this thread can be asked. */
 export type StrategyRequest =
-  | { kind: "inspect"; seat: number; file: string }
-  | ({ kind: "check"; seat: number; params: unknown } & Named)
-  | ({ kind: "open"; seat: number; params: unknown; instrument: Instrument; snapshot: RuntimeSnapshot | null } & Named)
-  | ({ kind: "turn"; seat: number } & TurnRequest)
-  | { kind: "close"; seat: number }
+  | { kind: "inspect"; instanceId: number; file: string }
+  | ({ kind: "check"; instanceId: number; params: unknown } & Named)
+  | ({
+      kind: "open";
+      instanceId: number;
+      params: unknown;
+      instrument: Instrument;
+      snapshot: RuntimeSnapshot | null;
+    } & Named)
+  | ({ kind: "bars"; instanceId: number } & BarsRequest)
+  | { kind: "close"; instanceId: number }
   | { kind: "weigh"; limitBytes: number };
 
 /** The answers, by what was asked. */
@@ -32,40 +38,40 @@ export interface StrategyAnswers {
   inspect: StrategyInfo[];
   check: StrategyCheck;
   open: { warmupBars: number };
-  turn: Turn;
+  bars: BarsOutcome;
   close: null;
   weigh: HeldMemory | null;
 }
 
-/** What the strategies of a thread hold, in bytes, largest first. The seats are empty afterwards. */
+/** What the strategies of a thread hold, in bytes, largest first. No instance is left in it afterwards. */
 export interface HeldMemory {
   heapBytes: number;
-  seats: { seat: number; bytes: number }[];
+  instances: { instanceId: number; bytes: number }[];
 }
 
-interface Seat {
+interface Instance {
   runtime: StrategyRuntime;
   /** It has been shown a bar here. */
   begun: boolean;
 }
 
-const seats = new Map<number, Seat>();
+const instances = new Map<number, Instance>();
 
-serve<StrategyRequest>((request, desk) => {
+serve<StrategyRequest>((request, context) => {
   switch (request.kind) {
     case "inspect":
-      desk.marks.begin("slow", request.seat, NO_BAR);
+      context.marks.begin("slow", request.instanceId, NO_BAR);
       return inspect(request.file);
     case "check":
-      desk.marks.begin("slow", request.seat, NO_BAR);
+      context.marks.begin("slow", request.instanceId, NO_BAR);
       return check(request);
     case "open":
-      desk.marks.begin("slow", request.seat, NO_BAR);
+      context.marks.begin("slow", request.instanceId, NO_BAR);
       return open(request);
-    case "turn":
-      return turn(request, desk);
+    case "bars":
+      return onBars(request, context);
     case "close":
-      seats.delete(request.seat);
+      instances.delete(request.instanceId);
       return null;
     case "weigh":
       return weigh(request.limitBytes);
@@ -97,52 +103,52 @@ async function check(named: Named & { params: unknown }): Promise<StrategyCheck>
 }
 
 async function open(request: Extract<StrategyRequest, { kind: "open" }>): Promise<StrategyAnswers["open"]> {
-  const { seat, params, instrument, snapshot } = request;
+  const { instanceId, params, instrument, snapshot } = request;
   const definition = await definitionOf(request);
   return guarded("could not begin", () => {
     const runtime = createStrategyRuntime({ definition, params, instrument });
     if (snapshot !== null) runtime.restore(snapshot);
-    seats.set(seat, { runtime, begun: false });
+    instances.set(instanceId, { runtime, begun: false });
     return { warmupBars: definition.warmupBars(definition.params.parse(params)) };
   });
 }
 
-function turn(request: Extract<StrategyRequest, { kind: "turn" }>, { marks }: ThreadDesk): Turn {
-  const { seat, warmUp } = request;
-  const at = seats.get(seat);
-  if (at === undefined) throw new AppError("INTERNAL", "permanent", "The strategy's seat is empty.");
+function onBars(request: Extract<StrategyRequest, { kind: "bars" }>, { marks }: RequestContext): BarsOutcome {
+  const { instanceId, warmUp } = request;
+  const at = instances.get(instanceId);
+  if (at === undefined) throw new AppError("INTERNAL", "permanent", "The strategy is not in this thread.");
   let [work, bar]: ["slow" | "bar", BarName] = ["slow", NO_BAR];
-  const answer = playTurn(
+  const answer = runBars(
     at.runtime,
     { ...request, size: decimal(request.size) },
     {
       onBar(shown) {
         [work, bar] = [warmUp || !at.begun ? "slow" : "bar", shown];
         at.begun = true;
-        marks.begin(work, seat, bar);
+        marks.begin(work, instanceId, bar);
       },
-      onSave: () => marks.begin("save", seat, bar),
+      onSave: () => marks.begin("save", instanceId, bar),
     },
   );
   // What a bar has set going runs yet.
-  if (bar !== NO_BAR) marks.begin(work, seat, bar);
+  if (bar !== NO_BAR) marks.begin(work, instanceId, bar);
   return answer;
 }
 
 /**
- * What the seats hold. Null: no more than the limit, the rest was garbage. The seats are emptied one by one; what the heap
+ * What the instances hold. Null: no more than the limit, the rest was garbage. They are let go one by one; what the heap
  * loses by each was its.
  */
 function weigh(limitBytes: number): HeldMemory | null {
   const heapBytes = liveHeapBytes();
   if (heapBytes <= limitBytes) return null;
   let before = heapBytes;
-  const held = [...seats.keys()].map((seat) => {
-    seats.delete(seat);
+  const held = [...instances.keys()].map((instanceId) => {
+    instances.delete(instanceId);
     const after = liveHeapBytes();
     const bytes = before - after;
     before = after;
-    return { seat, bytes };
+    return { instanceId, bytes };
   });
-  return { heapBytes, seats: held.toSorted((left, right) => right.bytes - left.bytes) };
+  return { heapBytes, instances: held.toSorted((left, right) => right.bytes - left.bytes) };
 }

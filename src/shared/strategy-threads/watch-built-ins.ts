@@ -50,7 +50,7 @@ interface Kept {
  *
  * They are watched and not frozen: on a frozen RegExp.prototype exact decimals take twice as long, on a frozen
  * Array.prototype half as long again. Getters and properties that are not enumerable are not looked at: to change those
- * takes more than a mistake, and to look at them after each turn takes three times as long.
+ * takes more than a mistake, and to look at them after each request takes three times as long.
  */
 export function watchBuiltIns(): () => string | null {
   const kept = [

@@ -2,7 +2,7 @@ import type { Clock } from "#shared/clock/clock.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { candleName } from "#shared/strategy/failing.ts";
 import { createMarksBuffer, type Marks, marksOn } from "./marks.ts";
-import type { ThreadAsk, ThreadStart, ThreadWord } from "./serve.ts";
+import type { ThreadMessage, ThreadRequest, ThreadStart } from "./serve.ts";
 
 /** How long a thread may stand still, and how large it may grow, before it is ended. */
 export interface ThreadLimits {
@@ -14,12 +14,12 @@ export interface ThreadLimits {
   memoryBytes: number;
 }
 
-/** The seat of what is asked for no strategy, and of an end that is no strategy's. */
+/** The instance id of what is asked for no strategy, and of an end that is no strategy's. */
 export const NOBODY = 0;
 
-/** Why a thread is over. `seat`: whose strategy ended it, or `NOBODY` that is known. `told` is a sentence for a person. */
+/** Why a thread is over. `instanceId`: whose strategy ended it; `NOBODY`: that is not known. `told` is a sentence for a person. */
 export interface ThreadEnd {
-  seat: number;
+  instanceId: number;
   told: string;
   /** It was one of those who were in it, though it is not known which one. */
   isInside?: boolean;
@@ -33,17 +33,17 @@ export interface WatchedThreadOptions {
   /** Memory of the whole process, in bytes. */
   processBytes: () => number;
   /** The threads of this process, this one among them: where several stand still, none can be blamed for memory. */
-  crowd: Set<WatchedThread>;
+  allThreads: Set<WatchedThread>;
   /** Told once, in the tick in which everything that was asked is refused. */
   onEnd?: (end: ThreadEnd) => void;
   /** Told after each answer how large the thread's own heap is. */
   onHeap?: (heapBytes: number) => void;
   /** A line that strategy code printed. */
-  onPrint?: (seat: number, text: string) => void;
+  onPrint?: (instanceId: number, text: string) => void;
 }
 
 interface Asked {
-  seat: number;
+  instanceId: number;
   resolve: (value: unknown) => void;
   reject: (error: AppError) => void;
   onNote: ((value: unknown) => void) | undefined;
@@ -73,8 +73,8 @@ export class WatchedThread {
   readonly #worker: Worker;
   readonly #marks;
   readonly #asked = new Map<number, Asked>();
-  /** The seats that something was ever asked for. */
-  readonly #seats = new Set<number>();
+  /** The instances that something was ever asked for. */
+  readonly #instances = new Set<number>();
   #ids = 0;
   #end: ThreadEnd | null = null;
   #looking: ReturnType<typeof setInterval> | undefined;
@@ -84,19 +84,19 @@ export class WatchedThread {
     const buffer = createMarksBuffer();
     this.#marks = marksOn(buffer);
     this.#worker = new Worker(options.module.href);
-    this.#worker.onmessage = ({ data }: MessageEvent<ThreadWord>) => this.#hear(data);
+    this.#worker.onmessage = ({ data }: MessageEvent<ThreadMessage>) => this.#receive(data);
     this.#worker.onerror = ({ message }) => {
       const mark = this.#marks.read();
-      const { work, seat } = mark;
+      const { work, instanceId } = mark;
       const where = work === "idle" ? "" : ` at ${placeOf(mark)} or before`;
       const told = `A strategy's thread failed${where}: ${errorLine(message)}`;
-      this.end(work === "idle" ? { seat: NOBODY, told, isInside: true } : { seat, told });
+      this.end(work === "idle" ? { instanceId: NOBODY, told, isInside: true } : { instanceId, told });
     };
     this.#worker.addEventListener("close", () =>
-      this.end({ seat: NOBODY, told: "A strategy thread ended by itself." }),
+      this.end({ instanceId: NOBODY, told: "A strategy thread ended by itself." }),
     );
     this.#worker.postMessage({ marks: buffer, memoryBytes: options.limits.memoryBytes } satisfies ThreadStart);
-    options.crowd.add(this);
+    options.allThreads.add(this);
   }
 
   get ended(): ThreadEnd | null {
@@ -109,72 +109,72 @@ export class WatchedThread {
   }
 
   /**
-   * Asks, on behalf of a seat. STRATEGY_FAILED: the strategy threw, or held the thread up. THREAD_ENDED (transient): the
+   * Asks, on behalf of an instance. STRATEGY_FAILED: the strategy threw, or held the thread up. THREAD_ENDED (transient): the
    * thread is over for another reason.
    */
-  ask(seat: number, request: unknown, onNote?: (value: unknown) => void): Promise<unknown> {
+  ask(instanceId: number, request: unknown, onNote?: (value: unknown) => void): Promise<unknown> {
     if (this.#end !== null) return Promise.reject(threadEnded(this.#end.told));
     const id = (this.#ids += 1);
     const asked = Promise.withResolvers<unknown>();
-    this.#seats.add(seat);
-    this.#asked.set(id, { seat, onNote, ...asked });
-    this.#worker.postMessage({ id, request } satisfies ThreadAsk);
+    this.#instances.add(instanceId);
+    this.#asked.set(id, { instanceId, onNote, ...asked });
+    this.#worker.postMessage({ id, request } satisfies ThreadRequest);
     this.#looking ??= this.#watch();
     return asked.promise;
   }
 
   /** Tells it something that has no answer: it is worked after what was asked before, and its outcome is nobody's. */
-  tell(seat: number, request: unknown): void {
-    this.ask(seat, request).catch(() => undefined);
+  tell(instanceId: number, request: unknown): void {
+    this.ask(instanceId, request).catch(() => undefined);
   }
 
-  /** Ends the thread at once. What was asked for the seat that is to blame is STRATEGY_FAILED, all else THREAD_ENDED. */
+  /** Ends the thread at once. What was asked for the instance that is to blame is STRATEGY_FAILED, all else THREAD_ENDED. */
   end(end: ThreadEnd): void {
     if (this.#end !== null) return;
     this.#end = end;
-    this.options.crowd.delete(this);
+    this.options.allThreads.delete(this);
     clearInterval(this.#looking);
     this.#worker.terminate();
-    for (const { seat, reject } of this.#asked.values()) {
-      reject(seat === end.seat && seat !== NOBODY ? strategyFailed(end.told) : threadEnded(end.told));
+    for (const { instanceId, reject } of this.#asked.values()) {
+      reject(instanceId === end.instanceId && instanceId !== NOBODY ? strategyFailed(end.told) : threadEnded(end.told));
     }
     this.#asked.clear();
     this.options.onEnd?.(end);
   }
 
-  #hear(word: ThreadWord): void {
-    if (word.kind === "print") {
-      this.options.onPrint?.(word.seat, word.text);
+  #receive(message: ThreadMessage): void {
+    if (message.kind === "print") {
+      this.options.onPrint?.(message.instanceId, message.text);
       return;
     }
-    if (word.kind === "stray") {
-      this.#stray(word.reason);
+    if (message.kind === "uncaught") {
+      this.#uncaught(message.reason);
       return;
     }
-    const asked = this.#asked.get(word.id);
+    const asked = this.#asked.get(message.id);
     if (asked === undefined) return;
-    if (word.kind === "note") {
-      asked.onNote?.(word.value);
+    if (message.kind === "note") {
+      asked.onNote?.(message.value);
       return;
     }
-    if (word.kind === "damaged") {
-      const told = `The strategy changed ${word.changed}, which all strategies of its thread share; its thread was ended.`;
-      this.end({ seat: asked.seat, told });
+    if (message.kind === "damaged") {
+      const told = `The strategy changed ${message.changed}, which all strategies of its thread share; its thread was ended.`;
+      this.end({ instanceId: asked.instanceId, told });
       return;
     }
-    this.#asked.delete(word.id);
+    this.#asked.delete(message.id);
     if (this.#asked.size === 0) this.#rest();
-    if (word.kind === "done") asked.resolve(word.value);
-    else asked.reject(strategyFailed(word.reason));
-    this.options.onHeap?.(word.heapBytes);
+    if (message.kind === "done") asked.resolve(message.value);
+    else asked.reject(strategyFailed(message.reason));
+    this.options.onHeap?.(message.heapBytes);
   }
 
-  /** Something that a strategy has set going has thrown when nobody was asked anything. */
-  #stray(reason: string): void {
-    const [seat = NOBODY, ...others] = this.#seats;
+  /** A strategy has thrown after its answer, while nothing was asked. */
+  #uncaught(reason: string): void {
+    const [instanceId = NOBODY, ...others] = this.#instances;
     const told = `strategy threw after its turn had ended: ${reason}; its thread was ended`;
-    if (others.length === 0) this.end({ seat, told: `The ${told}.` });
-    else this.end({ seat: NOBODY, told: `A ${told}, and it can not be known which one it was.`, isInside: true });
+    if (others.length === 0) this.end({ instanceId, told: `The ${told}.` });
+    else this.end({ instanceId: NOBODY, told: `A ${told}, and it can not be known which one it was.`, isInside: true });
   }
 
   #rest(): void {
@@ -193,7 +193,7 @@ export class WatchedThread {
     const { limits, clock, processBytes } = this.options;
     const nowMs = clock.monotonicMs();
     const mark = this.#marks.read();
-    const { count, work, seat } = mark;
+    const { count, work, instanceId } = mark;
     const seen = this.#seen;
     if (count !== seen.count) {
       this.#seen = { count, stillMs: 0, looks: 0, atMs: nowMs, bytes: processBytes() };
@@ -206,15 +206,15 @@ export class WatchedThread {
     seen.looks += 1;
     const at = placeOf(mark);
     const budgetMs = work === "bar" ? limits.barMs : limits.slowMs;
-    const blamed = work === "idle" ? NOBODY : seat;
+    const blamed = work === "idle" ? NOBODY : instanceId;
     if (seen.stillMs >= budgetMs) {
       const told = `The strategy did not come back from ${at} within its budget of ${budgetMs} ms; its thread was ended.`;
-      this.end({ seat: blamed, told: blamed === NOBODY ? "A strategy thread stood still and was ended." : told });
+      this.end({ instanceId: blamed, told: blamed === NOBODY ? "A strategy thread stood still and was ended." : told });
     } else if (this.standsStill && processBytes() - seen.bytes > limits.memoryBytes) {
-      const others = [...this.options.crowd].filter((thread) => thread !== this && thread.standsStill).length;
+      const others = [...this.options.allThreads].filter((thread) => thread !== this && thread.standsStill).length;
       const grew = `The process grew by more than ${megabytes(limits.memoryBytes)} while the strategy was at ${at}; its thread was ended.`;
       const doubt = others > 0 ? ` ${others} other threads were at work: whose memory it was can not be known.` : "";
-      this.end({ seat: others > 0 ? NOBODY : blamed, told: `${grew}${doubt}` });
+      this.end({ instanceId: others > 0 ? NOBODY : blamed, told: `${grew}${doubt}` });
     }
   }
 
@@ -223,12 +223,12 @@ export class WatchedThread {
    * afterwards who holds it.
    */
   #hasGrown(mark: ReturnType<Marks["read"]>): boolean {
-    const { seat, heapBytes, grownBytes } = mark;
+    const { instanceId, heapBytes, grownBytes } = mark;
     const { memoryBytes } = this.options.limits;
     if (heapBytes <= memoryBytes || grownBytes <= memoryBytes / 2) return false;
     const held = `The strategy's thread held ${megabytes(heapBytes)} at ${placeOf(mark)}, more than ${megabytes(memoryBytes)}`;
     const told = `${held}, ${megabytes(grownBytes)} of them gathered in this turn alone; it was ended.`;
-    this.end({ seat, told });
+    this.end({ instanceId, told });
     return true;
   }
 }

@@ -48,10 +48,10 @@ export function tradeAfter(
   const { seed, startPrice, priceStep, sizeStep } = rules;
   const random = drawn(seed, last.tradeId + 1, 3);
   const { regime, up } = regimeAt(rules, last.atMs);
-  // The sum of three even draws is near enough to a bell.
-  const bell = (random() + random() + random() - 1.5) * 2;
+  // The sum of three uniform draws is close enough to a normal distribution.
+  const normal = (random() + random() + random() - 1.5) * 2;
   const now = Number(last.price);
-  let move = bell * VOLATILITY[regime];
+  let move = normal * VOLATILITY[regime];
   if (regime === "trend") move += up ? DRIFT : -DRIFT;
   if (regime === "range") move += ((Number(startPrice) - now) / now) * PULL;
   if (regime === "jump" && random() < JUMP_CHANCE) move += random() < 0.5 ? JUMP : -JUMP;

@@ -103,7 +103,12 @@ function commandsOf(context: CommandDeps): Commands {
         const session = await lockSession(context, tx, { id, ifMatch: conditions.ifMatch });
         const nowMs = context.deps.clock.nowMs();
         const missing = missingSettings(session, context.deps.exchanges, nowMs);
-        return save(context, tx, session, settled(session, act(session, action, { nowMs, missing, stopPolicy })));
+        return save(
+          context,
+          tx,
+          session,
+          sessionOrConflict(session, act(session, action, { nowMs, missing, stopPolicy })),
+        );
       }),
     remove: async (id, conditions) => (await given(conditions)) ?? removeSession(context, id, conditions),
   };
@@ -146,13 +151,13 @@ async function changeSession(
 async function removeSession(context: CommandDeps, id: string, conditions: Conditions): Promise<Answer> {
   const read = await findSession(context, id);
   checkIfMatch(read, conditions.ifMatch);
-  settled(read, remove(read, 0));
+  sessionOrConflict(read, remove(read, 0));
   await refuseExposed(context, id);
   return once(context, conditions, async (tx) => {
     // The version that was seen without a position: a start in between would be another one.
     const session = await lockSession(context, tx, { id, ifMatch: `"${read.version}"` });
     await refuseDead(tx, id);
-    await save(context, tx, session, settled(session, remove(session, context.deps.clock.nowMs())));
+    await save(context, tx, session, sessionOrConflict(session, remove(session, context.deps.clock.nowMs())));
     return { status: 204, session: null };
   });
 }
@@ -181,7 +186,7 @@ async function save(context: CommandDeps, tx: Tx, before: Session, session: Sess
 }
 
 /** The session an outcome leads to; what was refused is CONFLICT (409) with what is allowed. */
-function settled(session: Session, outcome: Outcome): Session {
+function sessionOrConflict(session: Session, outcome: Outcome): Session {
   if (outcome.kind === "changed") return outcome.session;
   throw conflict(session.state, outcome);
 }

@@ -121,23 +121,23 @@ describe("reports", () => {
     let { session } = started;
     expect(session.stateReason).toBe(STARTING_REASON);
     let readiness = NOT_READY;
-    const hear = (report: object) => {
-      const effect = applyReport(session, readiness, { run: session.run, ...report } as Report, 9);
+    const report = (what: object) => {
+      const effect = applyReport(session, readiness, { run: session.run, ...what } as Report, 9);
       readiness = effect.readiness ?? readiness;
       session = effect.session ?? session;
       return session.stateReason;
     };
-    const waits = (until: string, reason: string) => hear({ type: "report.waiting", until, reason });
+    const waits = (until: string, reason: string) => report({ type: "report.waiting", until, reason });
     expect(waits("warm", "No candles.")).toBe("No candles.");
     expect(waits("reconciled", "The venue is away.")).toBe("No candles. The venue is away.");
     expect(waits("reconciled", "No candles.")).toBe("No candles.");
     const { version } = session;
     waits("reconciled", "No candles.");
     expect(session.version).toBe(version);
-    expect(hear({ type: "report.reconciled" })).toBe("No candles.");
+    expect(report({ type: "report.reconciled" })).toBe("No candles.");
     expect(waits("reconciled", "Too late.")).toBe("No candles.");
     expect(waits("warm", "Soon.")).toBe("Soon.");
-    expect(hear({ type: "report.warm" })).toBeNull();
+    expect(report({ type: "report.warm" })).toBeNull();
     expect(session.state).toBe("RUNNING");
     expect(waits("warm", "Too late.")).toBeNull();
   });

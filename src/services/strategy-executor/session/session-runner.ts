@@ -14,7 +14,7 @@ import { AppError, hasCode, messageOf, sentenceOf } from "#shared/errors/app-err
 import type { MarketDataClient, SeriesHead } from "#shared/http/clients.ts";
 import type { Deps } from "#shared/service/service.ts";
 import type { RuntimeSnapshot } from "#shared/strategy/runtime.ts";
-import type { Seat, Turn } from "#shared/strategy-threads/strategy-host.ts";
+import type { BarsOutcome, StrategyInstance } from "#shared/strategy-threads/strategy-host.ts";
 import { strategyFailed, threadEnded } from "#shared/strategy-threads/watched-thread.ts";
 import { createFailureRow } from "#shared/telemetry/failure-row.ts";
 import { type CandleInbox, createCandleInbox } from "./candle-inbox.ts";
@@ -29,7 +29,7 @@ export interface Workplace {
   deps: Deps;
   settings: Settings;
   commits: GroupCommits;
-  /** A crowd that starts leaves room for those that run. */
+  /** Many sessions that start at once leave time for those that run. */
   warmUps: CallLimit;
 }
 
@@ -42,7 +42,7 @@ const SILENT_MS = 5_000;
 interface Loaded {
   session: Session;
   row: RunRow;
-  seat: Seat;
+  instance: StrategyInstance;
 }
 
 /**
@@ -166,7 +166,7 @@ export class SessionRunner {
       await this.#work(loaded, candles);
       return true;
     }
-    const forming = loaded.seat.forming ? this.#inbox.takeForming(loaded.row.candleN) : null;
+    const forming = loaded.instance.forming ? this.#inbox.takeForming(loaded.row.candleN) : null;
     if (forming === null) return false;
     await this.#work(loaded, [forming]);
     return true;
@@ -180,19 +180,19 @@ export class SessionRunner {
       // It was never started, or its newest run is not known to this row yet: an event will tell.
       if (found === null || found.row.run !== found.session.run) return null;
       const { session, row } = found;
-      // It was told. It is not seated again: what failed then, as a strategy that is gone, would fail again at once.
+      // It was told. It is not made again: what failed then, as a strategy that is gone, would fail again at once.
       if (row.phase === "FAULTED") return null;
       const instrument = await this.#instrument(session.instrumentIds[0] as string);
       const { id: sessionId, strategy, strategyVersion: version, params } = session;
-      const seating = { sessionId, strategy, version, params, instrument, snapshot: row.runtime };
-      const seat = await deps.strategies.open(seating);
+      const wanted = { sessionId, strategy, version, params, instrument, snapshot: row.runtime };
+      const instance = await deps.strategies.open(wanted);
       // Something came in meanwhile that this copy may not have.
       if (before !== this.#changes) {
-        seat.close();
+        instance.close();
         continue;
       }
       this.known = session;
-      this.#loaded = { session, row, seat };
+      this.#loaded = { session, row, instance };
       this.#inbox.drop(row.candleN);
       this.#catchUp = true;
       return this.#loaded;
@@ -207,19 +207,19 @@ export class SessionRunner {
   }
 
   async #warmUp(loaded: Loaded): Promise<void> {
-    const { session, seat } = loaded;
+    const { session, instance } = loaded;
     const series = { instrumentId: session.instrumentIds[0] as string, timeFrame: session.timeFrame };
-    const wanted = seat.warmupBars;
+    const wanted = instance.warmupBars;
     // Closed candles are the venue's own for every session of a series; within a bar trades tell.
-    const wish = { source: "bars", history: wanted, forming: seat.forming } as const;
+    const wish = { source: "bars", history: wanted, forming: instance.forming } as const;
     const head = await this.#ensureSeries({ ...series, ...wish });
     await this.place.warmUps.run(this.#stopped, () => this.#showHistory(loaded, head));
   }
 
   async #showHistory(loaded: Loaded, head: SeriesHead): Promise<void> {
-    const { session, seat } = loaded;
+    const { session, instance } = loaded;
     const series = { instrumentId: session.instrumentIds[0] as string, timeFrame: session.timeFrame };
-    const wanted = seat.warmupBars;
+    const wanted = instance.warmupBars;
     let candleN = Math.max(head.firstN - 1, head.headN - wanted, 0);
     let closeAtMs: number | null = null;
     let { snapshot } = await this.#show(loaded, []);
@@ -296,11 +296,11 @@ export class SessionRunner {
   async #feed(loaded: Loaded, candles: readonly Candle[]): Promise<Progress | null> {
     const { session, row } = loaded;
     const last = candles.at(-1) as Candle;
-    const turn = await this.#show(loaded, candles);
+    const shown = await this.#show(loaded, candles);
     // While it was at work, the copy was dropped: the row decides again.
-    if (this.#loaded !== loaded || turn.snapshot === null) return null;
+    if (this.#loaded !== loaded || shown.snapshot === null) return null;
     const signal =
-      turn.signal === null ? null : this.#signalOf(session, row, candles[turn.signal.at] as Candle, turn.signal);
+      shown.signal === null ? null : this.#signalOf(session, row, candles[shown.signal.at] as Candle, shown.signal);
     if (signal !== null) row.holding = { ...row.holding, pendingSignal: signal.id };
     return {
       session,
@@ -308,17 +308,17 @@ export class SessionRunner {
       candleN: last.closed ? last.n : row.candleN,
       closeAtMs: last.closed ? last.closeAtMs : null,
       bar: last.n,
-      runtime: turn.snapshot,
+      runtime: shown.snapshot,
       signals: row.signals + (signal === null ? 0 : 1),
       signal,
     };
   }
 
-  /** One turn of the strategy, with what the session holds and may do as it is now. */
-  async #show(loaded: Loaded, candles: readonly Candle[]): Promise<Turn> {
-    const { session, row, seat } = loaded;
+  /** Shows candles to the strategy, with what the session holds and may do as it is now. */
+  async #show(loaded: Loaded, candles: readonly Candle[]): Promise<BarsOutcome> {
+    const { session, row, instance } = loaded;
     try {
-      return await seat.turn({
+      return await instance.onBars({
         bars: candles.map(barOf),
         mode: modeOf(session.state),
         size: plain(row.holding.size),
@@ -338,7 +338,7 @@ export class SessionRunner {
 
   /** Forgets what is in memory; its row has it all. */
   #drop(): void {
-    this.#loaded?.seat.close();
+    this.#loaded?.instance.close();
     this.#loaded = null;
   }
 

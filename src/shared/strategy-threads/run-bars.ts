@@ -1,25 +1,25 @@
 import type { Decimal } from "#shared/domain/decimal.ts";
 import { type BarName, candleName, guarded, strategyError } from "#shared/strategy/failing.ts";
 import type { StrategyRuntime } from "#shared/strategy/runtime.ts";
-import type { Turn, TurnRequest } from "./strategy-host.ts";
+import type { BarsOutcome, BarsRequest } from "./strategy-host.ts";
 
-/** What is told of a turn before the strategy's code runs. */
-export interface TurnSteps {
+/** Told before each part of the strategy's code runs. */
+export interface BarsHooks {
   onBar(bar: BarName): void;
   onSave(): void;
 }
 
-/** Shows bars to a strategy, as a turn asks for it. Throws what fails, in a sentence. */
-export function playTurn(
+/** Shows bars to a strategy, as was asked for. Throws what fails, in a sentence. */
+export function runBars(
   runtime: StrategyRuntime,
-  { bars, mode, size, busy }: Omit<TurnRequest, "size"> & { size: Decimal },
-  steps: TurnSteps,
-): Turn {
+  { bars, mode, size, busy }: Omit<BarsRequest, "size"> & { size: Decimal },
+  hooks: BarsHooks,
+): BarsOutcome {
   runtime.setPosition(size);
   runtime.setBusy(busy);
-  let signal: Turn["signal"] = null;
+  let signal: BarsOutcome["signal"] = null;
   for (const [index, bar] of bars.entries()) {
-    steps.onBar(bar);
+    hooks.onBar(bar);
     try {
       runtime.feed(bar);
     } catch (error) {
@@ -33,7 +33,7 @@ export function playTurn(
   // Of a forming bar without a signal nothing is kept.
   const last = bars.at(-1);
   if (last?.closed === false && signal === null) return { signal, snapshot: null };
-  steps.onSave();
+  hooks.onSave();
   return {
     signal,
     snapshot: guarded(`could not be saved${last === undefined ? "" : ` after ${candleName(last)}`}`, () =>
