@@ -9,7 +9,7 @@ import { flattenPosition } from "./decision/flatten-position.ts";
 import { BOOK_TOPICS, concernsBook, concernsRefusals, followOrders, forgetRefusals } from "./follow-orders.ts";
 import { createRoutes } from "./routes.ts";
 import type { RiskManagerSettings } from "./settings.ts";
-import { GROUP, readNextContext } from "./store.ts";
+import { GROUP, lockNextContext } from "./store.ts";
 
 /** Decides signals as tasks, a session at a time, and keeps each session's book from the orders topic. */
 export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Service {
@@ -33,7 +33,7 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
           tasks: [DECIDE_SIGNAL, FLATTEN_POSITION],
           concurrency: settings.R3_RISK_MANAGER_CONCURRENCY,
           mode: "transaction",
-          ahead: (tx, lane) => readNextContext(tx, lane, deps.clock.nowMs()),
+          ahead: (tx, lane) => lockNextContext(tx, lane, deps.clock.nowMs()),
           async handle(tx, tasks, ahead) {
             const outcomes = [];
             for (const [index, { type, payload }] of tasks.entries()) {

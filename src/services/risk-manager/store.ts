@@ -94,10 +94,11 @@ export interface NextContext {
 const EMPTY = bookToJson(createBook(ZERO));
 
 /**
- * All that a decision is made from, in one statement. It locks the session, so that its state stays, and its budget, so that
- * no other decision is made meanwhile. A session without a budget gets one. `atMs`: wall clock.
+ * Locks what a decision is made from, and gives it, in one statement: the session, so that its state stays, and its budget, so
+ * that no other decision is made meanwhile. It also writes: a session without a budget gets one, and where its capital has
+ * changed, the difference is paid in or out. `atMs`: wall clock.
  */
-export async function readContext(
+export async function lockContext(
   tx: Tx,
   { id, sessionId, instrumentId }: Pick<Cause, "id" | "sessionId" | "instrumentId">,
   atMs: number,
@@ -111,7 +112,7 @@ export async function readContext(
 }
 
 /** The same for the signal that a lane's first task asks to decide. Null: it has none. `atMs`: wall clock. */
-export async function readNextContext(tx: Tx, lane: string, atMs: number): Promise<NextContext | null> {
+export async function lockNextContext(tx: Tx, lane: string, atMs: number): Promise<NextContext | null> {
   const { sql } = tx;
   const [row] = await sql<(ContextRow & { signal_id: string | null })[]>`
     select * from risk_manager.next_context(${DECIDE_SIGNAL.queue}, ${lane}, ${GROUP}, ${ORDERS.name}, ${sql.json(EMPTY)},
@@ -121,10 +122,10 @@ export async function readNextContext(tx: Tx, lane: string, atMs: number): Promi
 
 function contextOf(tx: Tx, row: ContextRow): DecisionContext {
   const { decided, session, gap, trading_state: account, instrument } = row;
-  return { decided, session, gap, account, instrument, budget: budgetOf(tx, row) };
+  return { decided, session, gap, account, instrument, budget: paidInBudget(tx, row) };
 }
 
-function budgetOf(tx: Tx, row: ContextRow): Budget | null {
+function paidInBudget(tx: Tx, row: ContextRow): Budget | null {
   const { session, capital, book, quote, base, open_orders: openOrders } = row;
   if (capital === null || book === null) return null;
   return {

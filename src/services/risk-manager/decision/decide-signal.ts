@@ -1,4 +1,4 @@
-import { type Budget, type NextContext, readContext } from "#services/risk-manager/store.ts";
+import { type Budget, lockContext, type NextContext } from "#services/risk-manager/store.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
@@ -22,7 +22,7 @@ export async function decideSignal(
   ahead: NextContext | null = null,
 ): Promise<TaskOutcome> {
   const nowMs = deps.clock.nowMs();
-  const context = ahead?.signalId === signal.id ? ahead.context : await readContext(tx, signal, nowMs);
+  const context = ahead?.signalId === signal.id ? ahead.context : await lockContext(tx, signal, nowMs);
   if (context.decided !== null) return { decision: "already made" };
   const { session, instrument, budget } = context;
   const marketNowMs = instrument === null ? null : deps.exchanges.marketNowMs(instrument.venue);

@@ -1,16 +1,16 @@
-import { type Budget, type Cause, type DecisionContext, readContext } from "#services/risk-manager/store.ts";
+import { type Budget, type Cause, type DecisionContext, lockContext } from "#services/risk-manager/store.ts";
 import { heldOf } from "#shared/accounting/book.ts";
 import { closableSize } from "#shared/accounting/flat.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { FlattenPosition } from "#shared/messages/tasks.ts";
-import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import type { TaskOutcome } from "#shared/queue/queue.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { whyIncomplete } from "#shared/risk/book-rule.ts";
 import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
 import { reportFaulted } from "#shared/session-health/report-faulted.ts";
+import { reportWaiting } from "#shared/session-health/report-waiting.ts";
 import { sayRefused } from "./refused-exit.ts";
 import { approve, type DecideDeps, deny } from "./write-decision.ts";
 
@@ -30,14 +30,14 @@ function flattenCauseOf({ sessionId, run, version, instrumentId }: FlattenPositi
  */
 export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenPosition): Promise<TaskOutcome> {
   const first = causeOf(wanted, deps.clock.stampMs());
-  const context = await readContext(tx, first, deps.clock.nowMs());
+  const context = await lockContext(tx, first, deps.clock.nowMs());
   const { session, budget } = context;
   if (session === null || budget === null || !isWanted(session, wanted)) return { decision: "not wanted any more" };
   if (budget.openOrders > 0) return { decision: "orders are under way", orders: budget.openOrders };
   const incomplete = whyIncomplete(context.gap, session.degraded);
   if (incomplete !== null) {
     const reason = `The position is not closed before it is known: ${incomplete} With the stop policy keep the session stops without that.`;
-    reportWaiting(tx, deps, session, reason);
+    reportWaits(tx, deps, session, reason);
     return { decision: "book incomplete" };
   }
   const decision = measure(wanted, context, { session, budget });
@@ -46,7 +46,7 @@ export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenP
   if (status === "HALTED" || status === "GONE") {
     const what = status === "HALTED" ? "has halted" : "does not list";
     const reason = `The venue ${what} ${wanted.instrumentId}${status === "GONE" ? " any more" : ""}: the position is closed once it trades again. With the stop policy keep the session stops without that.`;
-    reportWaiting(tx, deps, session, reason);
+    reportWaits(tx, deps, session, reason);
     return { decision: "not trading" };
   }
   if (context.decided === "denied") {
@@ -61,7 +61,7 @@ export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenP
   }
   const { refusedExit } = budget;
   if (refusedExit !== null && deps.clock.nowMs() < refusedExit.retryAtMs) {
-    reportWaiting(tx, deps, session, sayRefused(refusedExit));
+    reportWaits(tx, deps, session, sayRefused(refusedExit));
     return { decision: "paused", untilMs: refusedExit.retryAtMs };
   }
   const marketAtMs = Math.max(wanted.marketAtMs, budget.marketAtMs);
@@ -112,10 +112,8 @@ function reportNotFlattened(tx: Tx, { bus, clock }: DecideDeps, session: Session
   reportFaulted(tx, bus, { session, reason: `The position was not flattened: ${why}`, atMs: clock.nowMs() });
 }
 
-/** Where the session says something else. May be told again until it says so: then it changes nothing. */
-function reportWaiting(tx: Tx, { bus, clock }: DecideDeps, session: Session, reason: string): void {
+/** Only where the session does not say so yet. */
+function reportWaits(tx: Tx, { bus, clock }: DecideDeps, session: Session, reason: string): void {
   if (session.stateReason === reason) return;
-  const { id: sessionId, run } = session;
-  const report = { sessionId, run, atMs: clock.nowMs(), until: "stopped" as const, reason };
-  bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.waiting", report)]);
+  reportWaiting(tx, bus, { session, until: "stopped", reason, atMs: clock.nowMs() });
 }

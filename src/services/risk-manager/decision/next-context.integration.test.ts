@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { riskSession, World } from "#services/risk-manager/risk-manager.fixture.ts";
-import { readContext, readNextContext } from "#services/risk-manager/store.ts";
+import { lockContext, lockNextContext } from "#services/risk-manager/store.ts";
 import { putSession } from "#shared/db/reference-rows.fixture.ts";
 import { signalOf } from "#shared/domain/domain.fixture.ts";
 import type { Session } from "#shared/domain/session.ts";
@@ -33,11 +33,11 @@ describe("a context that is read with the lane's lock", () => {
     world.database.db.transaction(async (tx) => {
       const row = { id: crypto.randomUUID(), queue, lane: session.id, type, payload, priority: 5, traceparent: null };
       await insertTasks(tx, { tasks: [row], graceMs: 0 });
-      const found = await readNextContext(tx, session.id, 1);
+      const found = await lockNextContext(tx, session.id, 1);
       await tx.sql`delete from queue.tasks where id = ${row.id}`;
       return found;
     });
-  const alone = () => world.database.db.transaction((tx) => readContext(tx, signal, 1));
+  const alone = () => world.database.db.transaction((tx) => lockContext(tx, signal, 1));
 
   test("is that of the signal to be decided, as it is read alone", async () => {
     const found = await nextTo(DECIDE_SIGNAL, { signal });
