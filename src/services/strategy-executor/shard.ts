@@ -1,7 +1,7 @@
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { readSessions } from "#shared/db/reference-rows.ts";
 import type { Candle } from "#shared/domain/candle.ts";
-import { AT_WORK, type Session } from "#shared/domain/session.ts";
+import { AT_WORK, type Session, seriesOf } from "#shared/domain/session.ts";
 import type { Holding } from "./session/holding.ts";
 import { SessionRunner, type Workplace } from "./session/session-runner.ts";
 
@@ -57,7 +57,7 @@ export class Shard {
 
   /** Instruments whose candles its sessions wait for. */
   addInstruments(to: Set<string>): void {
-    for (const { session } of this.#runners.values()) to.add(session.instrumentIds[0] as string);
+    for (const { session } of this.#runners.values()) to.add(seriesOf(session).instrumentId);
   }
 
   /** Resolves when no session of it works any more. */

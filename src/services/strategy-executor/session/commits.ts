@@ -15,6 +15,7 @@ import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS, SIGNALS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { reportFaulted } from "#shared/session-health/report-faulted.ts";
+import { reportWaiting } from "#shared/session-health/report-waiting.ts";
 import type { RuntimeSnapshot } from "#shared/strategy/runtime.ts";
 
 /** What one or more candles have come to. */
@@ -115,11 +116,10 @@ export async function commitWaiting(
   unit: OwnedUnit,
   { session, reason: said }: { session: Session; reason: string },
 ): Promise<void> {
-  const reason = storable(said);
-  const report = { sessionId: session.id, run: session.run, atMs: deps.clock.nowMs(), until: "warm" as const, reason };
+  const told = { session, until: "warm", reason: storable(said), atMs: deps.clock.nowMs() } as const;
   await deps.db.transaction(async (tx) => {
     await deps.leader.fence(tx, unit.role, unit.epoch);
-    deps.bus.publish(tx, [event(SESSION_REPORTS, session.id, "report.waiting", report)]);
+    reportWaiting(tx, deps.bus, told);
   });
 }
 

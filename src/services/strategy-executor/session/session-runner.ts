@@ -8,7 +8,7 @@ import { readInstrument } from "#shared/db/reference-rows.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { plain } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import { AT_WORK, type Session } from "#shared/domain/session.ts";
+import { AT_WORK, type Session, seriesOf } from "#shared/domain/session.ts";
 import type { Intent, Signal } from "#shared/domain/signal.ts";
 import { AppError, hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import type { MarketDataClient, SeriesHead } from "#shared/http/clients.ts";
@@ -80,8 +80,8 @@ export class SessionRunner {
 
   /** A candle of some series came by. */
   offer(candle: Candle): void {
-    const { instrumentIds, timeFrame } = this.known;
-    if (candle.instrumentId !== instrumentIds[0] || candle.timeFrame !== timeFrame) return;
+    const { instrumentId, timeFrame } = seriesOf(this.known);
+    if (candle.instrumentId !== instrumentId || candle.timeFrame !== timeFrame) return;
     this.#heardAtMs = this.place.deps.clock.monotonicMs();
     this.#inbox.offer(candle, this.#loaded?.row.candleN ?? 0);
     this.wake();
@@ -93,8 +93,7 @@ export class SessionRunner {
     const loaded = this.#loaded;
     if (loaded?.row.phase !== "READY" || clock.monotonicMs() - this.#heardAtMs < SILENT_MS) return;
     this.#heardAtMs = clock.monotonicMs();
-    const { instrumentIds, timeFrame } = loaded.session;
-    const next = { instrumentId: instrumentIds[0] as string, timeFrame, fromN: loaded.row.candleN + 1, limit: 1 };
+    const next = { ...seriesOf(loaded.session), fromN: loaded.row.candleN + 1, limit: 1 };
     const found = await clients.marketData.candles(next).catch(() => []);
     for (const candle of found) this.offer(candle);
   }
@@ -182,7 +181,7 @@ export class SessionRunner {
       const { session, row } = found;
       // It was told. It is not made again: what failed then, as a strategy that is gone, would fail again at once.
       if (row.phase === "FAULTED") return null;
-      const instrument = await this.#instrument(session.instrumentIds[0] as string);
+      const instrument = await this.#instrument(seriesOf(session).instrumentId);
       const { id: sessionId, strategy, strategyVersion: version, params } = session;
       const wanted = { sessionId, strategy, version, params, instrument, snapshot: row.runtime };
       const instance = await deps.strategies.open(wanted);
@@ -208,7 +207,7 @@ export class SessionRunner {
 
   async #warmUp(loaded: Loaded): Promise<void> {
     const { session, instance } = loaded;
-    const series = { instrumentId: session.instrumentIds[0] as string, timeFrame: session.timeFrame };
+    const series = seriesOf(session);
     const wanted = instance.warmupBars;
     // Closed candles are the venue's own for every session of a series; within a bar trades tell.
     const wish = { source: "bars", history: wanted, forming: instance.forming } as const;
@@ -218,7 +217,7 @@ export class SessionRunner {
 
   async #showHistory(loaded: Loaded, head: SeriesHead): Promise<void> {
     const { session, instance } = loaded;
-    const series = { instrumentId: session.instrumentIds[0] as string, timeFrame: session.timeFrame };
+    const series = seriesOf(session);
     const wanted = instance.warmupBars;
     let candleN = Math.max(head.firstN - 1, head.headN - wanted, 0);
     let closeAtMs: number | null = null;
@@ -261,7 +260,7 @@ export class SessionRunner {
     const hole = this.#inbox.hasHole(row.candleN);
     if (!hole && !this.#catchUp) return this.#inbox.next(row.candleN, this.place.settings.R3_STRATEGY_EXECUTOR_BATCH);
     const limit = Math.min(PAGE, this.place.settings.R3_STRATEGY_EXECUTOR_BATCH);
-    const series = { instrumentId: session.instrumentIds[0] as string, timeFrame: session.timeFrame };
+    const series = seriesOf(session);
     const found = await this.place.deps.clients.marketData.candles({ ...series, fromN: row.candleN + 1, limit });
     // While it was asked, the copy may have been dropped: the row decides again.
     if (this.#loaded !== loaded) return [];
