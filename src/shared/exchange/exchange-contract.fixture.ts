@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { pino } from "pino";
+import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { createBinanceExchanges } from "./binance-exchanges.ts";
 import type {
   AccountEvent,
   Exchanges,
@@ -66,6 +69,21 @@ export interface ExchangeStage {
   /** Nothing befalls any more. */
   calm(): Promise<void>;
   close(): Promise<void>;
+}
+
+const KEYS = { apiKey: "key", secret: "secret" };
+
+/** Connectors to a stage's venues, given with their addresses; `trader` has the key that they know, `stranger` another one. */
+export function connectorsTo(venues: Readonly<Record<string, string>>, accountVenue: string): Exchanges {
+  return createBinanceExchanges({
+    venues: Object.entries(venues).map(([id, restUrl]) => ({ id, connector: "binance", restUrl })),
+    accounts: [
+      { id: "trader", venue: accountVenue, ...KEYS },
+      { id: "stranger", venue: accountVenue, apiKey: "another-key", secret: "another-secret" },
+    ],
+    clock: systemClock,
+    log: pino({ level: "silent" }),
+  });
 }
 
 /** What the tests of one stage share. */

@@ -1,12 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pino } from "pino";
 import { z } from "zod";
-import { systemClock } from "#shared/clock/system.ts";
-import { createBinanceExchanges } from "./binance-exchanges.ts";
-import type { Exchanges } from "./exchange.ts";
-import type { ExchangeStage, ExchangeTold, ToldBar } from "./exchange-contract.fixture.ts";
+import { connectorsTo, type ExchangeStage, type ExchangeTold, type ToldBar } from "./exchange-contract.fixture.ts";
 import { type PaperVenue, startPaperVenue } from "./paper-venue.fixture.ts";
 
 const KEYS = { apiKey: "key", secret: "secret" };
@@ -148,7 +144,7 @@ export async function startPaperStage(): Promise<ExchangeStage> {
     account: "trader",
     stranger: "stranger",
     told: TOLD,
-    connect: () => connect(venue),
+    connect: () => connectorsTo({ replay: venue.url("replay"), ticker: venue.url("ticker") }, "ticker"),
     showNext: () => releaseUntil(venue, SHOWN + 1),
     reach: () => venue.control("ticker", "tick", { price: "10" }),
     befall: (what) => venue.control("ticker", "faults", { seed: 1, faults: [FAULTS[what]] }),
@@ -158,16 +154,4 @@ export async function startPaperStage(): Promise<ExchangeStage> {
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-function connect(venue: PaperVenue): Exchanges {
-  return createBinanceExchanges({
-    venues: ["replay", "ticker"].map((id) => ({ id, connector: "binance", restUrl: venue.url(id) })),
-    accounts: [
-      { id: "trader", venue: "ticker", ...KEYS },
-      { id: "stranger", venue: "ticker", apiKey: "another-key", secret: "another-secret" },
-    ],
-    clock: systemClock,
-    log: pino({ level: "silent" }),
-  });
 }

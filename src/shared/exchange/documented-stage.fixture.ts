@@ -1,10 +1,7 @@
 import { join } from "node:path";
-import { pino } from "pino";
-import { systemClock } from "#shared/clock/system.ts";
 import { TIME_FRAMES } from "#shared/domain/time-frame.ts";
-import { createBinanceExchanges } from "./binance-exchanges.ts";
-import type { ExchangeStage, ExchangeTold, ToldBar } from "./exchange-contract.fixture.ts";
-import { RecordedVenue } from "./recorded-venue.fixture.ts";
+import { DocumentedVenue } from "./documented-venue.fixture.ts";
+import { connectorsTo, type ExchangeStage, type ExchangeTold, type ToldBar } from "./exchange-contract.fixture.ts";
 
 /** When the bar before the first one of the suite opens. */
 const BEFORE_MS = 1_507_724_880_000;
@@ -103,28 +100,19 @@ const TOLD: ExchangeTold = {
   refused: { request: { clientOrderId: "refused-1", side: "BUY", style: { type: "MARKET" }, size: "100000" } },
 };
 
-/** Binance as its documentation has it on record (`recorded-binance.jsonl`): one account, from one order to the next. */
-export async function startRecordedStage(): Promise<ExchangeStage> {
-  const recorded = new RecordedVenue(await Bun.file(join(import.meta.dir, "recorded-binance.jsonl")).text());
+/** Binance as its documentation describes it (`documented-binance.jsonl`): one account, from one order to the next. */
+export async function startDocumentedStage(): Promise<ExchangeStage> {
+  const documented = new DocumentedVenue(await Bun.file(join(import.meta.dir, "documented-binance.jsonl")).text());
   return {
     venue: "binance",
     account: "trader",
     stranger: "stranger",
     told: TOLD,
-    connect: () =>
-      createBinanceExchanges({
-        venues: [{ id: "binance", connector: "binance", restUrl: recorded.url }],
-        accounts: [
-          { id: "trader", venue: "binance", apiKey: "key", secret: "secret" },
-          { id: "stranger", venue: "binance", apiKey: "another-key", secret: "another-secret" },
-        ],
-        clock: systemClock,
-        log: pino({ level: "silent" }),
-      }),
-    showNext: async () => recorded.show("next"),
-    reach: async () => recorded.show("reach"),
-    befall: async (what) => recorded.befall(what),
-    calm: async () => recorded.befall(undefined),
-    close: () => recorded.stop(),
+    connect: () => connectorsTo({ binance: documented.url }, "binance"),
+    showNext: async () => documented.show("next"),
+    reach: async () => documented.show("reach"),
+    befall: async (what) => documented.befall(what),
+    calm: async () => documented.befall(undefined),
+    close: () => documented.stop(),
   };
 }

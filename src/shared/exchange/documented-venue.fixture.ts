@@ -3,7 +3,7 @@ import { z } from "zod";
 
 /** A request and what the venue says to it. `SHOW` is no request: its frames are sent when a test asks for them. */
 const recordSchema = z.strictObject({
-  /** Where the venue is on record with it. */
+  /** Where it is documented. */
   source: z.string().min(1),
   request: z.strictObject({
     method: z.enum(["GET", "POST", "DELETE", "WS", "SHOW"]),
@@ -29,11 +29,11 @@ const recordSchema = z.strictObject({
   /** What the streams tell with it, each to those who follow: a market stream, or "user". */
   frames: z.array(z.strictObject({ to: z.string(), frame: z.unknown() })).default([]),
 });
-type Recorded = z.infer<typeof recordSchema>;
+type DocumentedAnswer = z.infer<typeof recordSchema>;
 
 /** A request as it came. */
 interface Asked {
-  method: Recorded["request"]["method"];
+  method: DocumentedAnswer["request"]["method"];
   path: string;
   params: URLSearchParams;
   apiKey?: string | null;
@@ -45,9 +45,9 @@ const streamRequest = z.looseObject({
   params: z.unknown(),
 });
 
-/** A server that says what a venue is on record with, and nothing else. */
-export class RecordedVenue {
-  readonly #records: readonly Recorded[];
+/** A server that answers as a venue's documentation says, and nothing else. */
+export class DocumentedVenue {
+  readonly #records: readonly DocumentedAnswer[];
   readonly #effects = new Set<string>();
   readonly #followed = new Map<ServerWebSocket, Set<string>>();
   readonly #server: Server<undefined>;
@@ -89,7 +89,7 @@ export class RecordedVenue {
   }
 
   /** The record of a request: the last one that holds. */
-  #play(asked: Asked): Recorded {
+  #play(asked: Asked): DocumentedAnswer {
     const found = this.#records.findLast(({ request, since, fault }) => {
       const { method, path, params, apiKey } = request;
       const isAsked = method === asked.method && path === asked.path;
