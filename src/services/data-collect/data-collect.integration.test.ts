@@ -194,9 +194,12 @@ describe("REST of data-collect", () => {
     expect(await bars.json()).toMatchObject({ items: [{ openAtMs: MINUTE_MS, prevOpenAtMs: 0 }] });
     const before = await ask(`/bars?instrumentId=${id}&timeFrame=1m&toMs=120000&limit=1`);
     expect(await before.json()).toMatchObject({ items: [{ openAtMs: MINUTE_MS, prevOpenAtMs: 0 }] });
+    const first = await ask(`/bars?instrumentId=${id}&timeFrame=1m&fromMs=0&limit=1`);
+    expect(await first.json()).toMatchObject({ items: [{ openAtMs: 0, prevOpenAtMs: null }] });
     expect((await ask(`/bars?instrumentId=${id}&timeFrame=1m&fromMs=0&toMs=120000`)).status).toBe(422);
     const trades = await ask(`/trades?instrumentId=${id}&fromId=2`);
     expect(await trades.json()).toMatchObject({ items: [{ tradeId: "2" }, { tradeId: "3" }] });
+    expect(await (await ask(`/trades?instrumentId=${id}&fromId=4`)).json()).toMatchObject({ items: [] });
     expect(await (await ask("/instruments?venue=paper")).json()).toEqual({ items: [spx] });
   });
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
+import type { Db, Tx } from "#shared/db/db.ts";
 import type { Degradation } from "#shared/domain/degradation.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
-import type { Deps } from "#shared/service/service.ts";
-import { missingOf, reportMissing } from "./report-missing.ts";
+import { missingOf, type ReportDeps, reportMissing } from "./report-missing.ts";
 
 const unit: OwnedUnit = {
   group: "data-collect",
@@ -17,19 +17,21 @@ const unit: OwnedUnit = {
 async function report(degraded: readonly Degradation[]): Promise<number> {
   let transactions = 0;
   const row = { id: "s", run: 1, instrumentId: spx.id, timeFrame: "1m", degraded };
-  const deps = {
+  // Casts, since a real one needs a server: each statement is answered with the row, and no other member is used.
+  const sql = (async () => [row]) as unknown as Db["sql"];
+  const deps: ReportDeps = {
     db: {
-      sql: async () => [row],
-      async transaction(work: (tx: unknown) => Promise<unknown>) {
+      sql,
+      async transaction(work) {
         transactions += 1;
-        return await work({});
+        return await work({ sql } as unknown as Tx);
       },
     },
     bus: { partitionOf: () => 1, publish: () => undefined },
     leader: { fence: async () => undefined },
     clock: { nowMs: () => 9 },
   };
-  await reportMissing(deps as unknown as Deps, {
+  await reportMissing(deps, {
     units: new Map([[1, unit]]),
     statusOf: () => ({ ...spx, status: "HALTED" }),
     staleSinceMs: () => 5,

@@ -1,9 +1,11 @@
-import type { OwnedUnit } from "#shared/bus/bus.ts";
+import type { Bus, OwnedUnit } from "#shared/bus/bus.ts";
+import type { Clock } from "#shared/clock/clock.ts";
+import type { Db } from "#shared/db/db.ts";
 import { readMarketsAtWork } from "#shared/db/reference-rows.ts";
 import { DEGRADATIONS, type Degradation } from "#shared/domain/degradation.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
-import type { Deps } from "#shared/service/service.ts";
+import type { Leader } from "#shared/leader/leader.ts";
 import { reportDegraded } from "#shared/session-health/report-degraded.ts";
 import type { Feed } from "./store.ts";
 
@@ -18,14 +20,19 @@ export interface Market {
   staleSinceMs(feed: Feed): Staleness;
 }
 
+/** What it needs of the ports. */
+export interface ReportDeps {
+  db: Pick<Db, "sql" | "transaction">;
+  bus: Pick<Bus, "partitionOf" | "publish">;
+  leader: Pick<Leader, "fence">;
+  clock: Pick<Clock, "nowMs">;
+}
+
 /**
  * Reports to the sessions at work what their market lacks, and what is over. Only the owner of an instrument's partition
  * does, fenced by its unit. What a session's row says already is not told again.
  */
-export async function reportMissing(
-  { db, bus, leader, clock }: Pick<Deps, "db" | "bus" | "leader" | "clock">,
-  market: Market,
-): Promise<void> {
+export async function reportMissing({ db, bus, leader, clock }: ReportDeps, market: Market): Promise<void> {
   if (market.units.size === 0) return;
   const sessions = await readMarketsAtWork(db.sql);
   const atMs = clock.nowMs();

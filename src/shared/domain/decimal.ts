@@ -58,8 +58,9 @@ export function normalize(text: DecimalText): DecimalText {
 const WORD_DIGITS = 7;
 
 /**
- * A decimal as a float64 that is off by less than 8 times 2^-52 of it. From its first four words, 22 digits at least: what
- * `toNumber` gives is the nearest one, and is made of text.
+ * A decimal as a float64 that is off by less than 8 times 2^-52 of it. It is made from the first four words, which are 22
+ * digits at least; `toNumber` gives the nearest float64, and goes by text. For zero, and for sizes from 1e-280 to 1e307:
+ * smaller ones lose digits down to 0, larger ones are Infinity.
  */
 export function approximate({ d: words, e: exponent, s: sign }: Decimal): number {
   const [first = 0, second = 0, third = 0, fourth = 0] = words;
