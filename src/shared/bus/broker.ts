@@ -72,13 +72,13 @@ export interface Broker {
   push(entries: readonly Push[]): Promise<void>;
   pushVolatile(entries: readonly VolatilePush[]): Promise<void>;
   groupReader(group: string, member: string): GroupReader;
-  /** Of a broker whose own protocol shares a group's units out. Without it rendezvous hashing over the log's members does. */
+  /** Only where the broker's own protocol shares out the units of a group. Without it they are shared by rendezvous hashing. */
   allotment?(group: string, member: string): Allotment;
   /** Reads from the end of each stream on; all are of one class. Resolves once nothing that comes from now on is missed. */
   tailReader(streams: readonly Stream[], durable: boolean): Promise<TailReader>;
   /**
-   * Takes out entries that nobody should have put in, where they would be in the way of what is pushed. A broker in which
-   * they are in nobody's way may leave them.
+   * Removes entries that did not come from us and would block what is pushed. A broker in which they block nothing may keep
+   * them.
    */
   forget(stream: Stream, positions: readonly BrokerPosition[]): Promise<void>;
   /** The entries of a durable stream up to this number are not needed any more. A broker that forgets by age may keep them. */

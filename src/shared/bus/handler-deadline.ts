@@ -9,7 +9,7 @@ type DeadlinePlace = Pick<UnitPlace, "unit" | "clock" | "poison">;
 /** How long the database may take to say that it is there. */
 const ANSWER_MS = 1_000;
 
-/** Runs a handler in a transaction, for as long as a handler may take: past it DEADLINE_PASSED, with which the unit is given up. */
+/** Runs a handler in a transaction. Throws DEADLINE_PASSED when it takes longer than a handler may: the unit is then given up. */
 export function withinDeadline<T>(place: UnitPlace, body: (tx: Tx) => Promise<T>): Promise<T> {
   const { db, clock, poison } = place;
   return transactWithin({ db, clock, deadlineMs: poison.deadlineMs, overdue: () => overdue(place) }, body);

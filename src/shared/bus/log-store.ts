@@ -81,8 +81,8 @@ export interface LogStore {
   /** Moves positions on. FENCED when the epoch is another one or a position is not where it should be. */
   advance(tx: Tx, unit: UnitEpoch, steps: readonly Advance[]): Promise<void>;
   /**
-   * `advance` in a transaction of its own whose commit does not wait for the disk: a crash of the server may take it back.
-   * Only past events that change nothing.
+   * `advance` in a transaction of its own that does not wait for the disk: a crash of the server may undo it. Only for events
+   * that change nothing.
    */
   pass(unit: UnitEpoch, steps: readonly Advance[]): Promise<void>;
   /** Where a group stands by topic and partition (`streamKey`), whatever the epoch. */
@@ -93,7 +93,7 @@ export interface LogStore {
   positions(unit: UnitEpoch, topics: readonly string[]): Promise<Position[] | undefined>;
   /** The smallest position of any group by topic and partition (`streamKey`). */
   slowest(): Promise<ReadonlyMap<string, number>>;
-  /** Says that the member is there and gives all members of the group whose last word is younger than their lease. */
+  /** Announces a member. Gives all members of the group that have announced themselves within their lease. */
   beat(group: string, member: string, leaseMs: number): Promise<string[]>;
   /** The member is gone from now on. */
   leave(group: string, member: string): Promise<void>;

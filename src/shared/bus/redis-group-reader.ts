@@ -39,9 +39,9 @@ interface Open {
 export class RedisGroupReader implements GroupReader {
   private readonly connection: BlockingConnection;
   private streams = new Map<string, Assignment>();
-  /** Keys whose group stands where it should, with the epoch and the connection that this was made sure for. */
+  /** Keys whose group has its right position. Each with the epoch and the connection for which that was checked. */
   private readonly prepared = new Map<string, string>();
-  /** Streams whose earlier readers' entries are claimed: for which mark, and from where on; null: all are. */
+  /** Streams whose pending entries of earlier readers are being claimed: for which mark, and from where on. Null: all are claimed. */
   private readonly claims = new Map<string, { mark: string; cursor: string | null }>();
   /** By key. Only of what `read` has given: what is lost on the way there is claimed again, and must not be acknowledged. */
   private readonly delivered = new Map<string, Open>();
@@ -140,7 +140,7 @@ export class RedisGroupReader implements GroupReader {
     clearTimeout(timer);
   }
 
-  /** Of a stream as it was asked for: since then it may be another epoch's, which claims what came, or not be read for a while. */
+  /** `asked`: the stream as it was when it was asked for. By now it may have another epoch, which claims these entries, or be paused. */
   private deliveries(asked: Assignment | undefined, entries: readonly RawEntry[]): Delivery[] {
     if (asked === undefined) return [];
     const { topic, part, durable, epoch } = asked;
@@ -198,7 +198,7 @@ export class RedisGroupReader implements GroupReader {
     for (const [error] of await runPipeline(moving)) if (error !== null) throw brokerError(error);
   }
 
-  /** Of durable streams, whose entries come from the log: SETID alone leaves those pending that were given to earlier owners. */
+  /** Only for durable streams, whose entries come from the log. SETID alone would keep the entries of earlier owners pending. */
   private async removeOthers(open: readonly [string, Assignment][]): Promise<void> {
     const durable = open.filter(([, stream]) => stream.durable);
     const asking = this.context.commands.pipeline();

@@ -11,12 +11,12 @@ export interface AllotmentSources {
   leader: Pick<Leader, "leaseMs">;
 }
 
-/** The broker's own allotment for a member, whose name is unique in its group; where it brings none, the log's members share by rendezvous hashing. */
+/** The broker's own allotment, or rendezvous hashing where it brings none. The member's name is unique in its group. */
 export function allotmentOf({ broker, logStore, leader }: AllotmentSources, group: string, member: string): Allotment {
   return broker.allotment?.(group, member) ?? allotByRendezvous(logStore, leader.leaseMs, { group, member });
 }
 
-/** Over the members whose last word is younger than their lease. A member always counts itself. */
+/** Among the members that have announced themselves within their lease. A member always counts itself. */
 function allotByRendezvous(
   members: AllotmentSources["logStore"],
   leaseMs: number,

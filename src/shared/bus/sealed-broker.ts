@@ -15,8 +15,8 @@ export interface ForgedEntries extends Stream {
 export const MOST_CHARACTERS = 4 * 1024 * 1024;
 
 /**
- * A broker whose entries are sealed for their place: topic, partition and number. What does not verify is told, forgotten by
- * the broker and not delivered; of a durable stream it leaves a hole at most, which is read from the log.
+ * A broker whose entries are sealed for their place: topic, partition and number. An entry that does not verify is reported,
+ * removed from the broker and not delivered. In a durable stream that leaves a gap at most, which is filled from the log.
  */
 export function sealBroker(broker: Broker, seal: Seal, onForged: (forged: ForgedEntries) => void): Broker {
   const place = ({ topic, part, seq }: Stream & { seq: number }) => `${topic} ${part} ${seq}`;

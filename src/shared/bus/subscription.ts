@@ -49,7 +49,7 @@ export class Subscription implements Running {
   /** What the takeover's transaction gave, by partition, until the unit's work begins. */
   private readonly taken = new Map<number, TakenUnit>();
   private readonly durableTopics: string[];
-  /** Those whose dead events hold their key. */
+  /** Topics in which a dead event blocks the later ones of its key. */
   private readonly blocking: string[];
   private readonly closing = new AbortController();
   private readonly loops: Promise<void>[];

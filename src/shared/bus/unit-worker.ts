@@ -121,8 +121,8 @@ export class UnitWorker {
   }
 
   /**
-   * Works until the unit's signal aborts, or throws FENCED when another owner is there. Ends by itself where a commit went
-   * through whose answer was lost: what follows the events in memory never heard of them, and has to be made anew.
+   * Works until the unit's signal aborts. Throws FENCED when there is another owner. Ends by itself after a commit that went
+   * through but whose answer was lost: what is kept in memory has missed those events, and is made anew.
    */
   async run(): Promise<void> {
     const pause = new GrowingPause(this.options.clock);

@@ -77,7 +77,7 @@ export class ConnectionPool {
     const isOutage = hasCode(error, "DATABASE_UNAVAILABLE") && error.kind === "outage";
     if ((isOutage || connection.isOver) && !connection.isAbandoned) {
       connection.destroy(error);
-      // What is silent or gone for one is so for those that are free: each of them would cost a deadline.
+      // A server that is silent or gone for one connection is so for the free ones too. Each would cost a deadline.
       for (const other of this.#free.splice(0)) other.destroy(error);
     }
     if (this.#isClosed) {

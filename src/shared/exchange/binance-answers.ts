@@ -15,7 +15,7 @@ const UNCLEAR_CODES: ReadonlySet<string> = new Set(["-1000", "-1001", "-1006", "
 /** Statuses that say nothing about the request itself: blocked, too many requests, banned. */
 const UNCLEAR_STATUSES: ReadonlySet<number> = new Set([403, 408, 418, 429]);
 
-/** How long a ban lasts whose end the venue does not name: too many requests, and banned for going on all the same. */
+/** How long a ban lasts where the venue names no end. 429: too many requests. 418: banned for going on all the same. */
 const UNNAMED_BAN_MS: Readonly<Record<number, number>> = { 429: 10_000, 418: 120_000 };
 
 /** Whether an answer of this status tells of a ban. */
@@ -40,8 +40,8 @@ export function banEndIn(text: string, aheadMs: number): number | null {
 }
 
 /**
- * The ban of an answer with 418 or 429, whose end its Retry-After (seconds) or its text names: the later of the two. Null: it
- * is no ban. `aheadMs`: how far the venue's clock is ahead of ours.
+ * The ban that an answer with 418 or 429 tells. Its Retry-After (seconds) or its text names the end; the later one
+ * counts. Null: it is no ban. `aheadMs`: how far the venue's clock is ahead of ours.
  */
 export function banOf(
   { status, retryAfter, text }: { status: number; retryAfter: string | null; text: string },

@@ -185,7 +185,7 @@ export class BinanceMarketData implements VenueMarketData {
     return await this.#ask({ api: "public", method: "GET", path: "klines", params }, "bars", barsOf);
   }
 
-  /** The venue's clock, as it was measured when bars up to now were listed last; ours as long as none were. */
+  /** The time by the venue's clock, as measured when bars were listed last. Before the first list: by ours. */
   nowMs(): number {
     if (this.#measured === null) return this.#clock.nowMs();
     const { serverMs, monotonicMs } = this.#measured;

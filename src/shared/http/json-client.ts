@@ -125,8 +125,8 @@ async function bodyOf(service: string, answer: Response): Promise<unknown> {
 }
 
 /**
- * A refusal keeps its problem's code and words. What is the service's own trouble is SERVICE_UNAVAILABLE; so is what that
- * service waits for itself, with its words.
+ * A refusal keeps the code and the words of its problem. A fault of the service is SERVICE_UNAVAILABLE. So is something that
+ * the service itself waits for; then its words are kept.
  */
 async function refusal(service: string, answer: Response): Promise<AppError> {
   const isProblem = answer.headers.get("content-type")?.startsWith(PROBLEM_TYPE) ?? false;

@@ -29,7 +29,7 @@ export interface KnownHosts {
   pages: ReadonlySet<string>;
 }
 
-/** The hosts of a process: what is listened on, those of the URLs, and further ones, whose pages are believed as well. */
+/** The hosts of a process: those it listens on, those of the URLs, and `more`, whose pages are trusted too. */
 export function knownHosts({ address, urls, more }: OwnNames): KnownHosts {
   const listening = EVERYWHERE.has(address) ? [...addressesOfMachine(), ...LOOPBACK] : [inBrackets(address)];
   const names = listening.some((one) => LOOPBACK.includes(one)) ? [...listening, ...LOOPBACK] : listening;

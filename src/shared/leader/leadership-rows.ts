@@ -2,7 +2,7 @@ import type { Db, Sql, Tx } from "#shared/db/db.ts";
 
 // All SQL of the leadership tables. Times are of the Postgres clock alone.
 
-/** Those of the roles that this holder may try for: nobody's, run out, or its own from before. One cheap read. */
+/** The roles that this holder may try for: those that are free or have run out, and its own from before. One cheap read. */
 export async function freeRoles(sql: Sql, holder: string, roles: readonly string[]): Promise<Set<string>> {
   const taken = await sql<{ role: string }[]>`
     select role from leadership.leases

@@ -35,7 +35,7 @@ export const FLATTEN_POSITION = defineTask({
   payload: z.object({
     sessionId: z.string(),
     run: z.number().int().positive(),
-    /** Of the session as it was seen STOPPING; another one by now makes the task void. */
+    /** The session's version when it was seen STOPPING. If it has another one by now, the task does nothing. */
     version: z.number().int().positive(),
     instrumentId: z.string(),
     /** What the position is valued at, and since when, in market time. */

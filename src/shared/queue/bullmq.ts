@@ -293,8 +293,8 @@ class BullmqWakeups implements Wakeups {
 }
 
 /**
- * Wake-ups as BullMQ jobs, one a waiting lane, whose return value is the outcome that the board shows; each with a hint before it,
- * which is faster.
+ * Wake-ups as BullMQ jobs, one for each waiting lane. What a job returns is the outcome that the board shows. A hint, which is
+ * faster, goes before each job.
  */
 export function createBullmqWakeups(options: BullmqOptions): Wakeups {
   return new BullmqWakeups(options);

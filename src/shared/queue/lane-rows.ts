@@ -90,7 +90,7 @@ export async function hasWork({ sql }: { sql: Sql }, { queue, lane }: LaneName):
   return rows.length > 0;
 }
 
-/** The lanes with such a task whose payload contains a part. */
+/** The lanes with an open or dead task of this type whose payload contains `part`. */
 export async function lanesWithOpenTask(
   tx: Tx,
   { queue, type, part }: { queue: string; type: string; part: unknown },

@@ -20,7 +20,7 @@ export interface LaneRunsOptions {
 /** So many hints at least without a job: one that other processes have taken is no sign. */
 const HINTS_ALONE = 20;
 const NO_JOBS_MS = 10_000;
-/** Wake-ups of which it is remembered what their runs came to. */
+/** For so many wake-ups, the outcome of the run is remembered. */
 const MOST_REMEMBERED = 1_000;
 
 /**
@@ -30,9 +30,9 @@ const MOST_REMEMBERED = 1_000;
  */
 export class LaneRuns {
   readonly #running = new Map<string, Promise<TaskOutcome>>();
-  /** Those that hints began and whose jobs are not here. */
+  /** Runs that a hint has begun, and whose job has not come yet. */
   readonly #hinted = new Set<string>();
-  /** What runs that hints began have come to, by wake-up, until its job comes. */
+  /** Outcomes of runs that a hint has begun, by wake-up, until the job comes. */
   readonly #ended = new Map<string, Ended>();
   /** Jobs that are here. */
   readonly #jobs = new Set<Promise<TaskOutcome>>();

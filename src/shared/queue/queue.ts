@@ -18,8 +18,8 @@ export interface TaskType<Payload extends z.ZodType = z.ZodType, Type extends st
   /** How long a handler may take for one in lease mode, in milliseconds; past it the lane is given up. Default two minutes. */
   readonly deadlineMs?: number;
   /**
-   * Its lane is locked where it is enqueued, and not only at the commit. For tasks whose asker goes on to lock what the
-   * worker locks behind the lane.
+   * Its lane is locked as it is enqueued, not only at the commit. Needed where who enqueues then locks what the worker locks
+   * after the lane: so both lock in one order.
    */
   readonly locksAtOnce?: true;
   /** The session that a task is done for, by its payload. */

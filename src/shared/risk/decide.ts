@@ -139,7 +139,7 @@ function decideExit(input: DecisionInput): Approval | Denial {
   const approval = { kind: "approved", side: "SELL", style, reduceOnly: true } as const;
   if (isWithinMaximum(size, atVenue, limits)) return { ...approval, orders: [closing(size)] };
   const parts = exitParts(size, { price, limits, mostOrders: instrument.maxOpenOrders });
-  // Of an instrument whose largest order is below its smallest one.
+  // There are no parts where the instrument's largest order is below its smallest one.
   const large = parts.length > 0 ? null : aboveMaximum(size, atVenue, limits);
   return large ?? { ...approval, orders: parts.map(closing) };
 }

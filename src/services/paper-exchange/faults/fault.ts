@@ -46,8 +46,8 @@ export interface Frame {
 }
 
 /**
- * What an active fault does, as far as it does anything; each is asked where the venue's protocol passes it. None sets anything at
- * the market itself, so that what ends takes only its own effect away.
+ * What an active fault does. Each function is called at its place in the venue's protocol. None changes the market itself, so
+ * that a fault that ends takes away its own effect only.
  */
 export interface Misbehaviour {
   /** Before a request takes effect: the reply that it gets instead. Null: it goes on. */

@@ -5,7 +5,7 @@ import { commitProgress, commitTogether, type Progress } from "./commits.ts";
 
 /** Sessions of one transaction at most. */
 const MOST_TOGETHER = 200;
-/** Characters of their snapshots, as JSON: what is larger has the next transaction, or one of its own. */
+/** Characters of their snapshots as JSON, at most. What goes beyond waits for the next transaction, or has one of its own. */
 const MOST_CHARACTERS = 4 * 1024 * 1024;
 /** A commit that waits for something holds the next one up for so long, in milliseconds. */
 const NEXT_AFTER_MS = 100;
