@@ -1,7 +1,7 @@
 import type { Db } from "#shared/db/db.ts";
 import { normalize } from "#shared/domain/decimal.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
-import type { Position } from "#shared/messages/topics.ts";
+import type { Position } from "#shared/domain/position.ts";
 
 type SessionFilter = string | undefined;
 

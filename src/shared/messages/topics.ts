@@ -4,7 +4,8 @@ import type { OutgoingEvent, Topic } from "#shared/bus/bus.ts";
 import { candleSchema, venueBarSchema, venueTradeSchema } from "#shared/domain/candle.ts";
 import { degradationCodeSchema, degradationSchema } from "#shared/domain/degradation.ts";
 import { fillSchema, orderSchema, orderStateSchema } from "#shared/domain/order.ts";
-import { decimalText, epochMs, positiveDecimal } from "#shared/domain/schemas.ts";
+import { positionSchema } from "#shared/domain/position.ts";
+import { epochMs } from "#shared/domain/schemas.ts";
 import { sessionSchema, sessionStateSchema } from "#shared/domain/session.ts";
 import { denialCodeSchema, signalSchema } from "#shared/domain/signal.ts";
 
@@ -101,18 +102,6 @@ export const ORDERS = defineTopic({
     "order.filled": z.object({ from: orderStateSchema, order: orderSchema, fill: fillSchema }),
   },
 });
-
-export const positionSchema = z.object({
-  sessionId: z.string().describe("Whose position it is"),
-  accountId: z.string().describe("The account that holds it"),
-  instrumentId: z.string().describe("What is held"),
-  size: decimalText.describe("Signed, in the base asset"),
-  averageEntry: positiveDecimal.nullable().describe("Average price at which it was opened; null: there is none"),
-  realizedProfit: decimalText.describe("In the quote asset, of what was closed"),
-  fees: z.record(z.string(), decimalText).describe("Fees paid by asset; below zero where more was credited"),
-  updatedAtMs: epochMs.describe("When it changed last, UTC epoch milliseconds"),
-});
-export type Position = z.infer<typeof positionSchema>;
 
 export const POSITIONS = defineTopic({
   name: "positions",

@@ -1,5 +1,6 @@
+import type { Position } from "#shared/domain/position.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
-import { event, POSITIONS, type Position } from "#shared/messages/topics.ts";
+import { event, POSITIONS } from "#shared/messages/topics.ts";
 import { eventually } from "#testing/alone.fixture.ts";
 import { itemsOf, type Work } from "#testing/alone-work.fixture.ts";
 import { SESSION } from "#testing/alone-world.fixture.ts";

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { positionSchema } from "#shared/domain/position.ts";
 import { defineTask } from "#shared/messages/tasks.ts";
-import { defineTopic, positionSchema } from "#shared/messages/topics.ts";
+import { defineTopic } from "#shared/messages/topics.ts";
 
 /** What was noted. */
 export const TRIAL_NOTES = defineTopic({

@@ -1,7 +1,8 @@
 import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { decimal } from "#shared/domain/decimal.ts";
-import { event, type Position } from "#shared/messages/topics.ts";
+import type { Position } from "#shared/domain/position.ts";
+import { event } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { alerts } from "./alerts.ts";
 import { TRIAL_NOTES } from "./messages.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { positionSchema } from "#shared/domain/position.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
-import { positionSchema } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { listNotes } from "./store.ts";
 

@@ -1,6 +1,6 @@
 import type { Sql, Tx } from "#shared/db/db.ts";
 import { normalize } from "#shared/domain/decimal.ts";
-import type { Position } from "#shared/messages/topics.ts";
+import type { Position } from "#shared/domain/position.ts";
 
 /** A session's newest position. */
 export type Note = Pick<Position, "sessionId" | "size">;

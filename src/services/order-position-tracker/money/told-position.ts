@@ -1,6 +1,6 @@
 import { type PositionState, positionToJson } from "#shared/accounting/position.ts";
 import type { Decimal } from "#shared/domain/decimal.ts";
-import type { Position } from "#shared/messages/topics.ts";
+import type { Position } from "#shared/domain/position.ts";
 
 /** A position as events and REST show it. */
 export function toPosition(

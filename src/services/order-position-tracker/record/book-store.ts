@@ -3,7 +3,7 @@ import { NO_POSITION, type PositionJson, type PositionState, positionFromJson } 
 import type { Sql, Tx } from "#shared/db/db.ts";
 import { plain } from "#shared/domain/decimal.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
-import type { Position } from "#shared/messages/topics.ts";
+import type { Position } from "#shared/domain/position.ts";
 import { isTerminal, type TrackedOrder } from "#shared/orders/order-state.ts";
 
 // What becomes of orders is read in one statement and written in one; their functions are in the migration.
