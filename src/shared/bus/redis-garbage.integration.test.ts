@@ -39,6 +39,22 @@ const GARBAGE: [string, () => Promise<unknown>][] = [
   ["a list", () => redis.multi().del(key).rpush(key, "garbage").exec()],
   ["a group that stands behind all entries", () => redis.xgroup("SETID", key, GROUP, HIGHEST).catch(() => null)],
   ["nothing", () => redis.del(key)],
+  [
+    "groups without number",
+    () =>
+      redis.eval(`for n = 1, 20000 do redis.call("XGROUP", "CREATE", KEYS[1], "g" .. n, "$", "MKSTREAM") end`, 1, key),
+  ],
+  [
+    "consumers without number",
+    () =>
+      redis.eval(
+        `redis.pcall("XGROUP", "CREATE", KEYS[1], ARGV[1], "0", "MKSTREAM")
+        for n = 1, 20000 do redis.call("XGROUP", "CREATECONSUMER", KEYS[1], ARGV[1], "c" .. n) end`,
+        1,
+        key,
+        GROUP,
+      ),
+  ],
   ["an entry without our field", () => redis.xadd(key, "*", "", "")],
 ];
 
@@ -85,6 +101,13 @@ describe.each([
     // Publishers do not wait for readers: a true entry may take the last id there is.
     await send("between");
     await reaches(readers, "after");
+    await until(async () => {
+      await Promise.all(readers.map((reader) => reader.read(100).catch(() => [])));
+      // Made anew, it is away for a moment.
+      const groups = (await redis.xinfo("GROUPS", key).catch(() => null)) as unknown[][] | null;
+      const consumers = (await redis.xinfo("CONSUMERS", key, GROUP).catch(() => null)) as unknown[][] | null;
+      return groups !== null && consumers !== null && Math.max(groups.length, consumers.length) < 10;
+    });
     for (const reader of readers) await reader.close();
   });
 
@@ -96,3 +119,16 @@ describe.each([
     for (const reader of readers) await reader.close();
   });
 });
+
+test("an entry of hundreds of megabytes goes before it is read", async () => {
+  const group = broker.groupReader(GROUP, "member");
+  group.assign([{ ...STREAM, durable: false, epoch: 1, doneSeq: () => 0 }]);
+  const add = `redis.call("XADD", KEYS[1], "*", "e", string.rep("x", 300000000))`;
+  await redis.eval(add, 1, key);
+  await until(async () => {
+    await broker.pushVolatile([{ ...STREAM, json: "after", maxLength: 100 }]).catch(() => undefined);
+    const found = await group.read(100).catch(() => []);
+    return found.some(({ json }) => json === "after");
+  });
+  await group.close();
+}, 60_000);

@@ -4,17 +4,19 @@ import { brokerError, runPipeline } from "./redis-connection.ts";
 /**
  * Makes a stream usable again, whatever somebody left there: what is no stream goes, and a last id above the last entry is
  * set back, since it would keep every later push out. A group that stands behind it is set back too; it has had all that is
- * left. Ids are compared by their first half alone, which grows with each push that follows.
+ * left. Ids are compared by their first half alone, which grows with each push that follows. One that is larger than any of
+ * ours goes before anything of it is read: an entry of hundreds of megabytes holds Redis up for seconds each time that it is
+ * looked at. So does one with groups without number, and a group with such consumers.
  *
- * KEYS[1] the stream, ARGV ids of entries to delete before. Result: the id of the last entry, 0-0 where there is none.
+ * KEYS[1] the stream, ARGV[1] bytes that it may have, ARGV[2] groups, and consumers of one, further ones ids of entries to delete before. Result: the id of the last entry, 0-0 where there is none.
  */
 const MEND = `
 local kind = redis.call("TYPE", KEYS[1]).ok
-if kind ~= "stream" then
+if kind ~= "stream" or redis.call("MEMORY", "USAGE", KEYS[1], "SAMPLES", 0) > tonumber(ARGV[1]) then
   redis.call("UNLINK", KEYS[1])
   return "0-0"
 end
-if #ARGV > 0 then redis.call("XDEL", KEYS[1], unpack(ARGV)) end
+if #ARGV > 2 then redis.call("XDEL", KEYS[1], unpack(ARGV, 3)) end
 local function named(fields)
   local values = {}
   for place = 1, #fields, 2 do values[fields[place]] = fields[place + 1] end
@@ -24,14 +26,28 @@ local function ms(id) return tonumber(string.match(id, "^%d+")) end
 local entry = redis.call("XREVRANGE", KEYS[1], "+", "-", "COUNT", 1)[1]
 local last = entry and entry[1] or "0-0"
 local info = named(redis.call("XINFO", "STREAM", KEYS[1]))
+if info.groups > tonumber(ARGV[2]) then
+  redis.call("UNLINK", KEYS[1])
+  return "0-0"
+end
 if ms(info["last-generated-id"]) > ms(last) then
   redis.call("XSETID", KEYS[1], last, "ENTRIESADDED", redis.call("XLEN", KEYS[1]), "MAXDELETEDID", "0-0")
 end
 for _, fields in ipairs(redis.call("XINFO", "GROUPS", KEYS[1])) do
   local group = named(fields)
-  if ms(group["last-delivered-id"]) > ms(last) then redis.call("XGROUP", "SETID", KEYS[1], group.name, last) end
+  if group.consumers > tonumber(ARGV[2]) then redis.call("XGROUP", "DESTROY", KEYS[1], group.name)
+  elseif ms(group["last-delivered-id"]) > ms(last) then redis.call("XGROUP", "SETID", KEYS[1], group.name, last) end
 end
 return last`;
+
+/**
+ * What a stream may take of Redis' memory. Past it the stream is made anew: what is durable is read from the log, and what is not
+ * comes again.
+ */
+const MOST_BYTES = 64 * 1024 * 1024;
+/** Groups are a handful, and a group's consumers are the processes of a service. */
+const MOST_GROUPS = 1_000;
+const BOUNDS = [MOST_BYTES, MOST_GROUPS];
 
 /** How often a reader looks at its streams, with entries or without. */
 const MEND_EVERY_MS = 2_000;
@@ -39,7 +55,7 @@ const MEND_EVERY_MS = 2_000;
 /** Mends streams; gives the id of each one's last entry. Throws an AppError (outage). */
 export async function mendStreams(redis: Redis, keys: readonly string[]): Promise<Map<string, string>> {
   const pipeline = redis.pipeline();
-  for (const key of keys) pipeline.eval(MEND, 1, key);
+  for (const key of keys) pipeline.eval(MEND, 1, key, ...BOUNDS);
   const answers = await runPipeline(pipeline);
   return new Map(
     keys.map((key, index) => {
@@ -52,7 +68,7 @@ export async function mendStreams(redis: Redis, keys: readonly string[]): Promis
 
 /** Deletes entries, and mends their stream. */
 export async function forgetEntries(redis: Redis, key: string, ids: readonly string[]): Promise<void> {
-  await redis.eval(MEND, 1, key, ...ids).catch((error: unknown) => {
+  await redis.eval(MEND, 1, key, ...BOUNDS, ...ids).catch((error: unknown) => {
     throw brokerError(error);
   });
 }
