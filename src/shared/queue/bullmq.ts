@@ -1,4 +1,4 @@
-import { Queue, Worker } from "bullmq";
+import { type Job, Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { Running } from "#shared/bus/bus.ts";
@@ -6,7 +6,7 @@ import { backoffMs, RECONNECT } from "#shared/clock/backoff.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { LaneRuns } from "./lane-runs.ts";
 import type { RunLane, TaskOutcome, WakeInfo, Wakeups } from "./queue.ts";
-import { type Hint, RedisHints } from "./redis-hints.ts";
+import { type Hint, isName, RedisHints } from "./redis-hints.ts";
 
 export interface BullmqOptions {
   url: string;
@@ -74,6 +74,14 @@ function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
     timer = setTimeout(() => resolve(undefined), ms);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** What is none of ours is emptied: what is done is kept for a while. */
+async function workJob(runs: LaneRuns, job: Job<WakeJob>): Promise<TaskOutcome | null> {
+  const { lane, wakeId } = job.data;
+  if (isName(lane) && isName(wakeId)) return await runs.job(lane, wakeId);
+  await job.updateData({ lane: "", wakeId: "" });
+  return null;
 }
 
 class BullmqWakeups implements Wakeups {
@@ -168,7 +176,7 @@ class BullmqWakeups implements Wakeups {
     const own = { concurrency, run, onRoom, onNoJobs, nowMs };
     const { noJobsMs } = this.options;
     const runs = new LaneRuns(noJobsMs === undefined ? own : { ...own, noJobsMs });
-    const worker = new Worker<WakeJob, TaskOutcome>(queue, ({ data }) => runs.job(data.lane, data.wakeId), {
+    const worker = new Worker<WakeJob, TaskOutcome | null>(queue, (job) => workJob(runs, job), {
       connection: connectionOf(this.options.url, closed.signal, true),
       prefix: this.#prefix,
       concurrency,

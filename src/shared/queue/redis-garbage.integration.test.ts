@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { until } from "#shared/clock/until.fixture.ts";
 import { createBullmqWakeups } from "./bullmq.ts";
@@ -159,3 +160,27 @@ test("texts in place of the keys of a queue that rests go, without a task", asyn
   await until(async () => (await redis.type(`${prefix}:wait`)) !== "string", 30_000);
   expect(await redis.type(`${prefix}:prioritized`)).not.toBe("string");
 }, 60_000);
+
+test("jobs whose lanes nobody could name are emptied, and nobody asks the database about them", async () => {
+  const task = numberTask("long-lanes");
+  const queue = fixture.process(undefined, 60_000);
+  const done: number[] = [];
+  await work(queue, task, done).ready;
+  const prefix = `${fixture.redis.prefix}:queue:${task.queue}`;
+  const wakeups = new Queue(task.queue, {
+    connection: { url: fixture.redis.url },
+    prefix: `${fixture.redis.prefix}:queue`,
+  });
+  const made = await wakeups.addBulk(
+    [{ lane: "x".repeat(4_000_000), wakeId: "w" }, { lane: 5 }, { lane: "l", wakeId: [] }].map((data) => ({
+      name: "wake",
+      data,
+    })),
+  );
+  for (const { id } of made) {
+    await until(async () => (await redis.zscore(`${prefix}:completed`, String(id))) !== null, 30_000);
+    expect(await redis.hget(`${prefix}:${id}`, "data")).toBe('{"lane":"","wakeId":""}');
+  }
+  await wakeups.close();
+  await oneMore(queue, task, done);
+});

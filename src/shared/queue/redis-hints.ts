@@ -78,12 +78,17 @@ export class RedisHints {
   }
 }
 
+/** Whether it may be a lane's name or a wake-up's id. */
+export function isName(value: unknown): value is string {
+  return typeof value === "string" && value.length <= MOST_CHARACTERS;
+}
+
 /** Null: it is none of ours. */
 function hintOf(text: string): Hint | null {
   if (text.length > MOST_CHARACTERS) return null;
   try {
     const [wakeId, lane] = JSON.parse(text) as unknown[];
-    return typeof wakeId === "string" && typeof lane === "string" ? { lane, wakeId } : null;
+    return isName(wakeId) && isName(lane) ? { lane, wakeId } : null;
   } catch {
     return null;
   }
