@@ -1,5 +1,6 @@
 import { AppError, hasCode } from "#shared/errors/app-error.ts";
 import type { Connection } from "./connection.ts";
+import { isOutdated } from "./postgres-errors.ts";
 
 export interface PoolOptions {
   maxConnections: number;
@@ -80,6 +81,7 @@ export class ConnectionPool {
       // A server that is silent or gone for one connection is so for the free ones too. Each would cost a deadline.
       for (const other of this.#free.splice(0)) other.destroy(error);
     }
+    if (isOutdated(error) && !connection.isOver) connection.destroy(error);
     if (this.#isClosed) {
       connection.close(away(CLOSED));
       if (this.#lent.size === 0) this.#allBack.resolve();

@@ -305,3 +305,35 @@ describe("the pool", () => {
     expect(row?.["value"]).toBe(100);
   });
 });
+
+test("a connection that prepared a statement before its table changed is thrown away at its first failure", async () => {
+  const pool = createPostgresDb(database.url, { maxConnections: 2 });
+  const { sql } = database.db;
+  await sql`create table changing (id integer)`;
+  await sql`insert into changing values (1)`;
+  await sql`create function inner_rows(p integer) returns setof changing language plpgsql as
+    'begin return query select * from changing where id = p; end'`;
+  await sql`create function changing_rows(p integer) returns setof changing language plpgsql as
+    'begin return query select * from inner_rows(p); end'`;
+  // As our functions are called: through what was prepared for the rows of then.
+  const read = () => pool.transaction((tx) => tx.sql`select * from changing_rows(${1})`);
+  const readPlain = () => pool.sql`select * from changing where id = ${1}`;
+  for (let times = 0; times < 4; times += 1) await Promise.all([read(), read(), readPlain(), readPlain()]);
+  await sql`alter table changing add column more text`;
+  let failures = 0;
+  const outcomes: string[] = [];
+  for (let times = 0; times < 20; times += 1) {
+    for (const one of [read, readPlain]) {
+      const failure = await one().then(
+        () => null,
+        (error: unknown) => error,
+      );
+      if (failure === null) continue;
+      failures += 1;
+      outcomes.push(hasCode(failure, "DATABASE_UNAVAILABLE") ? failure.kind : String(failure));
+    }
+  }
+  expect(new Set(outcomes)).toEqual(new Set(["transient"]));
+  expect(failures).toBeLessThanOrEqual(2);
+  await pool.close();
+});

@@ -173,7 +173,13 @@ class BullmqWakeups implements Wakeups {
     const onRoom = (jobs: number) => {
       worker.concurrency = jobs;
     };
-    const own = { concurrency, run, onRoom, onNoJobs, nowMs };
+    // Its job may find nothing more to do, and then says nothing of it.
+    const told: RunLane = (lane, isAgain) =>
+      run(lane, isAgain).catch((error: unknown) => {
+        this.#warn(`Work of the queue ${queue} failed and is tried again`, error);
+        throw error;
+      });
+    const own = { concurrency, run: told, onRoom, onNoJobs, nowMs };
     const { noJobsMs } = this.options;
     const runs = new LaneRuns(noJobsMs === undefined ? own : { ...own, noJobsMs });
     const worker = new Worker<WakeJob, TaskOutcome | null>(queue, (job) => workJob(runs, job), {
