@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
-import { AppError, hasCode } from "#shared/errors/app-error.ts";
+import { AppError, hasCode, messageOf } from "#shared/errors/app-error.ts";
 import type { Tx } from "./db.ts";
 import { createPostgresDb, type PostgresOptions } from "./postgres.ts";
 import { createTestDatabase, type TestDatabase } from "./test-database.ts";
@@ -324,13 +324,10 @@ test("a connection that prepared a statement before its table changed is thrown 
   const outcomes: string[] = [];
   for (let times = 0; times < 20; times += 1) {
     for (const one of [read, readPlain]) {
-      const failure = await one().then(
-        () => null,
-        (error: unknown) => error,
-      );
-      if (failure === null) continue;
+      const failure = await thrownBy(one);
+      if (failure === undefined) continue;
       failures += 1;
-      outcomes.push(hasCode(failure, "DATABASE_UNAVAILABLE") ? failure.kind : String(failure));
+      outcomes.push(hasCode(failure, "DATABASE_UNAVAILABLE") ? failure.kind : messageOf(failure));
     }
   }
   expect(new Set(outcomes)).toEqual(new Set(["transient"]));
