@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { systemClock } from "#shared/clock/system.ts";
 import { checkStrategy, faultsOfStrategy, findStrategy } from "#shared/strategy/registry.ts";
 import type { StrategyBar, StrategyContext, StrategyInstance } from "#shared/strategy/strategy.ts";
 import { readCatalogue } from "#shared/strategy-threads/catalogue.ts";
@@ -7,9 +8,10 @@ import { flip } from "./flip.ts";
 import { smaCross } from "./sma-cross.ts";
 
 /** Every strategy of this folder. */
-const { strategies } = await readCatalogue(["strategies"], async (file) =>
-  (await loadDefinitions(file)).map((definition) => infoOf(definition, file)),
-);
+const { strategies } = await readCatalogue(["strategies"], {
+  inspect: async (file) => (await loadDefinitions(file)).map((definition) => infoOf(definition, file)),
+  clock: systemClock,
+});
 const definitions = (await Promise.all(strategies.map(({ file }) => loadDefinitions(file)))).flat();
 
 function wishOf(instance: StrategyInstance, close: number, seen: Partial<StrategyContext> = {}): string {

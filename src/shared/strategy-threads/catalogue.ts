@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { basename, isAbsolute, join, relative } from "node:path";
 import { Glob } from "bun";
+import type { Clock } from "#shared/clock/clock.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { StrategyInfo } from "./definitions.ts";
 
@@ -16,6 +17,40 @@ const ROOT = join(import.meta.dir, "../../..");
 /** Files of a folder that hold no strategy. */
 const NO_STRATEGY = /\.(test|fixture|d)\.ts$/;
 
+export interface ReadOptions {
+  inspect: (file: string) => Promise<StrategyInfo[]>;
+  clock: Pick<Clock, "sleep">;
+  before?: readonly StrategyInfo[] | null;
+}
+
+/** A file that takes longer than this is left to itself while the next one is read, */
+const NEXT_AFTER_MS = 500;
+/** and so many at once. */
+const AT_ONCE = 8;
+
+/** What each file has, or the error that it fails with, in their order. Most are read at once; some never come back. */
+async function inspectAll(
+  files: readonly string[],
+  { inspect, clock }: Pick<ReadOptions, "inspect" | "clock">,
+): Promise<{ file: string; outcome: unknown }[]> {
+  const all: Promise<{ file: string; outcome: unknown }>[] = [];
+  const underWay = new Set<Promise<unknown>>();
+  for (const file of files) {
+    while (underWay.size >= AT_ONCE) await Promise.race(underWay);
+    const one = inspect(file).then(
+      (infos) => ({ file, outcome: infos }),
+      (error: unknown) => ({ file, outcome: error }),
+    );
+    all.push(one);
+    underWay.add(one);
+    void one.then(() => underWay.delete(one));
+    const come = new AbortController();
+    await Promise.race([one, clock.sleep(NEXT_AFTER_MS, come.signal)]);
+    come.abort();
+  }
+  return Promise.all(all);
+}
+
 /**
  * Finds every strategy that the files in these folders export. A file that cannot be loaded is left out, with a sentence
  * about it. SETTINGS_INVALID: a folder is not there, or two strategies have one name. `before`: the strategies that were
@@ -24,18 +59,14 @@ const NO_STRATEGY = /\.(test|fixture|d)\.ts$/;
  */
 export async function readCatalogue(
   folders: readonly string[],
-  inspect: (file: string) => Promise<StrategyInfo[]>,
-  before: readonly StrategyInfo[] | null = null,
+  { inspect, clock, before = null }: ReadOptions,
 ): Promise<Catalogue> {
   const found: StrategyInfo[] = [];
   const faults: { file: string; told: string }[] = [];
-  for (const file of folders.flatMap(filesOf)) {
-    try {
-      found.push(...(await inspect(file)));
-    } catch (error) {
-      if (error instanceof AppError && error.code !== "STRATEGY_FAILED") throw error;
-      faults.push({ file, told: naming(file, messageOf(error)) });
-    }
+  for (const { file, outcome } of await inspectAll(folders.flatMap(filesOf), { inspect, clock })) {
+    if (Array.isArray(outcome)) found.push(...outcome);
+    else if (outcome instanceof AppError && outcome.code !== "STRATEGY_FAILED") throw outcome;
+    else faults.push({ file, told: naming(file, messageOf(outcome)) });
   }
   const strategies: StrategyInfo[] = [];
   for (const [name, infos] of Map.groupBy(found, (info) => info.name)) {

@@ -33,18 +33,30 @@ let lastInstanceId = 0;
 /** Also what asks for no session has an id, so that a thread that is ended over it knows whom to blame. */
 const nextInstanceId = () => (lastInstanceId += 1);
 
+const CLOSED = { instanceId: NOBODY, told: "The strategy threads were closed." };
+
 /** The threads that have one set of source files. */
 export class Generation {
   catalogue: Catalogue = { strategies: [], faults: [] };
   #threads: readonly SessionThread[] = [];
   #inspector: WatchedThread | null = null;
+  /** Those that load a file now. */
+  readonly #inspecting = new Set<WatchedThread>();
   readonly #suspects = new Suspects<SessionThread>();
 
   constructor(private readonly options: ThreadHostOptions & { allThreads: Set<WatchedThread> }) {}
 
-  inspect(file: string): Promise<StrategyInfo[]> {
+  /** Files that are inspected side by side have a thread each: one that does not come back holds up none. */
+  async inspect(file: string): Promise<StrategyInfo[]> {
     const instanceId = nextInstanceId();
-    return ask(this.#openInspector(), instanceId, { kind: "inspect", instanceId, file });
+    const thread = this.#openInspector();
+    this.#inspecting.add(thread);
+    try {
+      return await ask(thread, instanceId, { kind: "inspect", instanceId, file });
+    } finally {
+      this.#inspecting.delete(thread);
+      if (thread !== this.#inspector) thread.end(CLOSED);
+    }
   }
 
   /** A schema that throws or does not come back refuses, with its words. */
@@ -101,14 +113,14 @@ export class Generation {
   }
 
   close(): void {
-    const end = { instanceId: NOBODY, told: "The strategy threads were closed." };
-    this.#inspector?.end(end);
-    for (const { worker } of this.#threads) worker.end(end);
+    this.#inspector?.end(CLOSED);
+    for (const thread of this.#inspecting) thread.end(CLOSED);
+    for (const { worker } of this.#threads) worker.end(CLOSED);
   }
 
   /** Where files are inspected and parameters checked: what fails there disturbs no session. */
   #openInspector(): WatchedThread {
-    if (this.#inspector === null || this.#inspector.ended !== null) {
+    if (this.#inspector === null || this.#inspector.ended !== null || this.#inspecting.has(this.#inspector)) {
       const onPrint = (_instanceId: number, text: string) => this.options.log.info({ text }, "a strategy printed");
       this.#inspector = this.#startWorker({ onPrint });
     }

@@ -194,11 +194,11 @@ class ThreadHost implements StrategyHost {
     const generation = new Generation({ ...this.options, allThreads: this.#allThreads });
     let catalogue: Catalogue;
     try {
-      catalogue = await readCatalogue(
-        folders,
-        (file) => generation.inspect(file),
-        this.#generations[0]?.catalogue.strategies ?? null,
-      );
+      catalogue = await readCatalogue(folders, {
+        inspect: (file) => generation.inspect(file),
+        clock: this.options.clock,
+        before: this.#generations[0]?.catalogue.strategies ?? null,
+      });
     } catch (error) {
       generation.close();
       throw error;
