@@ -1,6 +1,6 @@
 import Table from "cli-table3";
 import { memoryMb } from "#local/memory.ts";
-import { type Step, say, step, Trouble } from "#local/say.ts";
+import { report, type Step, say, step, Trouble } from "#local/say.ts";
 import { took } from "#local/show-step.ts";
 import type { Progress } from "./at-rest.ts";
 import { compareRun, startSession, untilRunning } from "./demo.ts";
@@ -85,22 +85,26 @@ export async function playDemo(
   });
   let firstOrder = "none";
   await startConductor(engine, sessionId, faultSeed);
-  await step(`${run.bars} daily bars in lockstep`, (line) =>
-    untilLastBar(line, {
-      bars: run.bars,
-      progress: () => progressOf(data),
-      look: () => killer.look(),
-      onFirstOrder() {
-        firstOrder = took(sinceMs);
-      },
-      onStuck(sentence) {
-        const where = `${sentence}; the logs are in ${data.logs}.`;
-        if (mustEnd) throw new Trouble(where);
-        say(`  ${where}`);
-      },
-    }),
-  );
-  if (faultSeed !== null) await setFaults(venueAccess(run, urls).url, faultSeed, []);
+  try {
+    await step(`${run.bars} daily bars in lockstep`, (line) =>
+      untilLastBar(line, {
+        bars: run.bars,
+        progress: () => progressOf(data),
+        look: () => killer.look(),
+        onFirstOrder() {
+          firstOrder = took(sinceMs);
+        },
+        onStuck(sentence) {
+          const where = `${sentence}; the logs are in ${data.logs}.`;
+          if (mustEnd) throw new Trouble(where);
+          // Said also where all else is quiet.
+          report(new Trouble(where));
+        },
+      }),
+    );
+  } finally {
+    if (faultSeed !== null) await setFaults(venueAccess(run, urls).url, faultSeed, []);
+  }
   say(`  Time to the first order: ${firstOrder}`);
   showMemory(engine);
   const { result, differences } = await step("Engine, backtest and the venue's ledger compared", () =>

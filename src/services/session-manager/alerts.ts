@@ -5,7 +5,7 @@ export const alerts = defineAlerts({
   SESSION_DEGRADED: {
     severity: "warning",
     meaning: "A session runs with something missing: its list `degraded` says what.",
-    toDo: "Read the reasons on the session. Its exits go on, except while the reason is BOOK_INCOMPLETE; entries are denied or not by its risk policy.",
+    toDo: "Read the reasons on the session. Its exits go on, except while BOOK_INCOMPLETE is among them; entries are denied or not by its risk policy.",
     ends: "condition",
   },
   SESSION_FAULTED: {

@@ -153,7 +153,8 @@ export class Subscription implements Running {
         if (pause.count > 0) {
           this.context.log.info({ group: this.options.group }, "The broker is read again");
           pause.reset();
-          await this.compare();
+          // The broker is there, whatever becomes of it; it is done every second besides.
+          await this.compare().catch(() => undefined);
         }
       } catch (error) {
         if (signal.aborted) return;

@@ -39,8 +39,20 @@ const OUTAGE_STATES = new Set([
 /** SQLSTATEs after which the same transaction may simply be tried again: serialization, deadlock, lock timeout. */
 const TRANSIENT_STATES = new Set(["40001", "40P01", "55P03", "57014"]);
 
-/** What a connection says, for as long as it lives, of a statement whose tables have changed since it was prepared. */
+/**
+ * What a connection says, for as long as it lives, of a statement whose tables have changed since it was prepared. Its codes
+ * stand for other faults too, which no other connection passes.
+ */
+const OUTDATED = [
+  "cached plan must not change result type",
+  "structure of query does not match function result type",
+  "prepared statement",
+];
 const OUTDATED_STATES = new Set(["0A000", "26000", "42804"]);
+
+function saysOutdated(code: string, text: string): boolean {
+  return OUTDATED_STATES.has(code) && OUTDATED.some((words) => text.startsWith(words));
+}
 
 /** Whether another connection may do what this one does not any more. */
 export function isOutdated(error: unknown): boolean {
@@ -89,7 +101,7 @@ export function databaseError(error: unknown): unknown {
     return new AppError("FENCED", "permanent", `An old owner tried to write: ${text}.`, { cause: error });
   }
   if (code === CONFLICT_STATE) return new AppError("CONFLICT", "transient", text, { cause: error });
-  if (TRANSIENT_STATES.has(code) || OUTDATED_STATES.has(code)) {
+  if (TRANSIENT_STATES.has(code) || saysOutdated(code, text)) {
     return new AppError("DATABASE_UNAVAILABLE", "transient", `The database asks to try again: ${text}.`, {
       cause: error,
       details: { code },

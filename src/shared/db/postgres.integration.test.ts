@@ -334,3 +334,11 @@ test("a connection that prepared a statement before its table changed is thrown 
   expect(failures).toBeLessThanOrEqual(2);
   await pool.close();
 });
+
+test("a statement whose types do not fit is no matter of its connection", async () => {
+  const { sql } = database.db;
+  await sql`create table typed (id integer)`;
+  const failure = await thrownBy(() => database.db.sql`insert into typed (id) select ${"x"}::text`);
+  expect(failure).not.toBeInstanceOf(AppError);
+  expect(failure).toMatchObject({ code: "42804" });
+});

@@ -82,11 +82,11 @@ export const degradationSchema = z.object({
 });
 export type Degradation = z.infer<typeof degradationSchema>;
 
-/** What becomes of entries while something is missing. Exits are denied with BOOK_INCOMPLETE alone. */
+/** What becomes of entries while something is missing. Exits are never denied for it, except while BOOK_INCOMPLETE is among it. */
 export const DEGRADED_ENTRIES = {
   deny: "Entries are denied whatever is missing.",
   "deny-stale": "Entries are denied while prices are stale, and allowed else.",
-  allow: "Entries are allowed whatever is missing; with BOOK_INCOMPLETE alone they are denied.",
+  allow: "Entries are allowed whatever is missing, except while BOOK_INCOMPLETE is among it.",
 } as const;
 export const degradedEntriesSchema = z.enum(
   Object.keys(DEGRADED_ENTRIES) as [keyof typeof DEGRADED_ENTRIES, ...(keyof typeof DEGRADED_ENTRIES)[]],

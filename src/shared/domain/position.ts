@@ -10,6 +10,6 @@ export const positionSchema = z.object({
   averageEntry: positiveDecimal.nullable().describe("Average price at which it was opened; null: there is none"),
   realizedProfit: decimalText.describe("In the quote asset, of what was closed"),
   fees: z.record(z.string(), decimalText).describe("Fees paid by asset; below zero where more was credited"),
-  updatedAtMs: epochMs.describe("When it changed last, UTC epoch milliseconds"),
+  updatedAtMs: epochMs.describe("Market clock of its last change, UTC epoch milliseconds"),
 });
 export type Position = z.infer<typeof positionSchema>;

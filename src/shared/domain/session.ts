@@ -78,7 +78,7 @@ export const riskPolicySchema = z.strictObject({
   degradedEntries: degradedEntriesSchema
     .default("deny-stale")
     .describe(
-      "What becomes of entries while something is missing: deny, deny-stale (while prices are stale), allow. Exits are denied with BOOK_INCOMPLETE alone",
+      "What becomes of entries while something is missing: deny, deny-stale (while prices are stale), allow. Exits are never denied for it, except while BOOK_INCOMPLETE is among it",
     ),
 });
 export type RiskPolicy = z.infer<typeof riskPolicySchema>;
