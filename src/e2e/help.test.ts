@@ -26,13 +26,10 @@ test("bench sessions --help says the default of its crowds once", () => {
 
 const SCRIPTS = Object.entries(scripts).filter(([, command]) => command.startsWith("bun "));
 
-test.each(SCRIPTS)(
-  "%s --help says what it does, and does nothing else; what it does not know is refused",
-  (_name, command) => {
-    const [, ...args] = command.split(" ");
-    expect(helpOf(...args)).toMatch(/^Usage: .* Options: .*--help/);
-    const run = Bun.spawnSync([process.execPath, ...args, "--no-such-option"], { cwd: ROOT, env: environment({}) });
-    expect(run.exitCode).toBe(1);
-    expect(run.stderr.toString()).toContain("unknown option '--no-such-option'");
-  },
-);
+test.each(SCRIPTS)("%s --help says what it does; what it does not know is refused", (_name, command) => {
+  const [, ...args] = command.split(" ");
+  expect(helpOf(...args)).toMatch(/^Usage: .* Options: .*--help/);
+  const run = Bun.spawnSync([process.execPath, ...args, "--no-such-option"], { cwd: ROOT, env: environment({}) });
+  expect(run.exitCode).toBe(1);
+  expect(run.stderr.toString()).toContain("unknown option '--no-such-option'");
+});

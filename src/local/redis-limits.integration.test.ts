@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Redis } from "ioredis";
 import { testRedis } from "#shared/db/test-database.ts";
 
-test("a Redis of ours takes no value above 8 MiB, whoever writes it", async () => {
+test("a Redis of ours takes no value above 8 MiB, from any client", async () => {
   const place = testRedis();
   const redis = new Redis(place.url, { maxRetriesPerRequest: 0, retryStrategy: () => null });
   redis.on("error", () => undefined);

@@ -3,8 +3,12 @@ import { epochMs } from "#shared/domain/schemas.ts";
 import { sessionSchema } from "#shared/domain/session.ts";
 import { denialCodeSchema } from "#shared/domain/signal.ts";
 
-const { name, strategy, params, instrumentIds, timeFrame, accountId, capital } = sessionSchema.shape;
+const { strategy, params, instrumentIds, timeFrame, accountId, capital } = sessionSchema.shape;
 const { riskPolicy, stopPolicy } = sessionSchema.shape;
+const name = sessionSchema.shape.name.refine(
+  (text) => /[\p{L}\p{N}\p{P}\p{S}]/u.test(text) && !/[\p{Cc}\p{Bidi_C}]/u.test(text),
+  { message: "must have a letter, a digit or a sign that can be seen, and nothing that turns or breaks a line" },
+);
 
 /** What a session is made of. What is not named takes the default given here, and the strategy's own for its parameters. */
 export const createSessionSchema = z

@@ -159,3 +159,14 @@ test("what an earlier epoch was given is claimed by the next one, which acknowle
   reader.acknowledge(A, both.at(-1)?.position ?? expect.unreachable());
   await until(async () => (await pendingOf(A)) === 0);
 });
+
+test("what is in its worker's hands is not given again where its group is made anew", async () => {
+  await until(() => plain.status === "ready");
+  reader.assign([A]);
+  await add(A, "a1");
+  expect(await read(1)).toEqual(["a1"]);
+  await plain.xgroup("DESTROY", keyOf(A), GROUP);
+  expect(String(await failureOf(reader.read(10)))).toContain("NOGROUP");
+  await add(A, "a2");
+  expect(await read(1)).toEqual(["a2"]);
+});

@@ -24,8 +24,8 @@ function needsGroup(error: unknown): boolean {
 }
 
 /**
- * So many ids of a stream are remembered until they are acknowledged. The oldest beyond them stay pending, and come to the
- * next owner: of a unit's worker that takes so many before it is done with any, none is known.
+ * So many ids of a stream are remembered until they are acknowledged. Older ones stay pending, and come to the next owner. No
+ * worker takes so many before it is done with the first.
  */
 const MOST_OPEN = 20_000;
 
@@ -147,7 +147,9 @@ export class RedisGroupReader implements GroupReader {
     const open = this.delivered.get(this.context.keyOf(asked));
     if (open?.epoch !== epoch) return [];
     const { ids } = open;
-    return entries.flatMap(([id, fields]) => {
+    // Given already and not done with: it is claimed again after the connection was made anew.
+    const fresh = durable ? entries : entries.filter(([id]) => !ids.has(id));
+    return fresh.flatMap(([id, fields]) => {
       ids.set(id, partsOf(id));
       if (ids.size > MOST_OPEN) ids.delete(ids.keys().next().value ?? id);
       const position = id as BrokerPosition;

@@ -2,13 +2,16 @@ import type { Redis } from "ioredis";
 import { brokerError, runPipeline } from "./redis-connection.ts";
 
 /**
- * Makes a stream usable again, whatever somebody left there: what is no stream goes, and a last id above the last entry is
- * set back, since it would keep every later push out. A group that stands behind it is set back too; it has had all that is
- * left. Ids are compared by their first half alone, which grows with each push that follows. One that is larger than any of
- * ours goes before anything of it is read: an entry of hundreds of megabytes holds Redis up for seconds each time that it is
- * looked at. So does one with groups without number, and a group with such consumers.
+ * Makes a stream usable again, whatever somebody left there.
  *
- * KEYS[1] the stream, ARGV[1] bytes that it may have, ARGV[2] groups, and consumers of one, further ones ids of entries to delete before. Result: the id of the last entry, 0-0 where there is none.
+ * - What is no stream goes.
+ * - A stream that is too large goes before anything of it is read: an entry of hundreds of megabytes holds Redis up for
+ *   seconds each time that it is looked at. So does one with too many groups; and a group with too many consumers.
+ * - A last id above the last entry is set back, since it would keep every later push out. A group that stands behind it is
+ *   set back too; it has had all that is left. Ids are compared by their first half, which grows with each push.
+ *
+ * KEYS[1] the stream. ARGV[1] how many bytes it may have, ARGV[2] how many groups, and a group consumers; further ones are ids
+ * of entries to delete before. Result: the id of the last entry, 0-0 where there is none.
  */
 const MEND = `
 local kind = redis.call("TYPE", KEYS[1]).ok
@@ -41,8 +44,8 @@ end
 return last`;
 
 /**
- * What a stream may take of Redis' memory. Past it the stream is made anew: what is durable is read from the log, and what is not
- * comes again.
+ * What a stream may take of Redis' memory, whoever filled it: somebody else, or a group that is far behind. Past it the stream
+ * is made anew. What is durable is read from the log, and what is not comes again.
  */
 const MOST_BYTES = 64 * 1024 * 1024;
 /** Groups are a handful, and a group's consumers are the processes of a service. */

@@ -108,14 +108,7 @@ export const sessionSchema = z.object({
     .string()
     .regex(/^[a-z0-9]{8}$/)
     .describe("The beginning of each of its client order ids"),
-  name: z
-    .string()
-    .min(1)
-    .max(100)
-    .refine((name) => /[\p{L}\p{N}\p{P}\p{S}]/u.test(name) && !/[\p{Cc}\p{Bidi_C}]/u.test(name), {
-      message: "must have a letter, a digit or a sign that can be seen, and nothing that turns or breaks a line",
-    })
-    .describe("What a person calls it; need not be unique"),
+  name: z.string().min(1).max(100).describe("What a person calls it; need not be unique"),
   strategy: idText.describe("Name of a strategy, as GET /api/strategy-executor/strategies lists them"),
   strategyVersion: z.string().describe("Version of the strategy that its parameters were checked with"),
   params: paramsSchema.describe(

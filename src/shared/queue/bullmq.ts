@@ -95,6 +95,8 @@ class BullmqWakeups implements Wakeups {
   readonly #hints: RedisHints;
   /** The queues that this process works. */
   readonly #runs = new Map<string, LaneRuns>();
+  /** Queues whose keys are being removed. */
+  readonly #emptying = new Set<string>();
   /** When each warning was last logged. */
   readonly #warnedAtMs = new Map<string, number>();
   readonly #waiting: NewJob[] = [];
@@ -176,7 +178,7 @@ class BullmqWakeups implements Wakeups {
     // Its job may find nothing more to do, and then says nothing of it.
     const told: RunLane = (lane, isAgain) =>
       run(lane, isAgain).catch((error: unknown) => {
-        this.#warn(`Work of the queue ${queue} failed and is tried again`, error);
+        this.#warn("Work of a queue failed and is tried again", error, queue);
         throw error;
       });
     const own = { concurrency, run: told, onRoom, onNoJobs, nowMs };
@@ -221,11 +223,14 @@ class BullmqWakeups implements Wakeups {
 
   /** A key of another type heals by itself for a lane that is swept, and not for a queue that rests. */
   #workerFailed(queue: string, error: Error): void {
-    const isSpoilt = error.message.includes("WRONGTYPE");
-    const what = isSpoilt
-      ? "has keys that somebody else has written; it is emptied"
-      : "is not read; it goes on by itself";
-    if (this.#warn(`The queue ${queue} ${what}`, error) && isSpoilt) void this.reset(queue);
+    if (!error.message.includes("WRONGTYPE")) {
+      this.#warn("A queue is not read; it goes on by itself", error, queue);
+      return;
+    }
+    this.#warn("A queue has keys that somebody else has written; it is emptied", error, queue);
+    if (this.#emptying.has(queue)) return;
+    this.#emptying.add(queue);
+    void this.reset(queue).finally(() => this.#emptying.delete(queue));
   }
 
   async reset(queue: string): Promise<void> {
@@ -296,13 +301,13 @@ class BullmqWakeups implements Wakeups {
     return made;
   }
 
-  /** While Redis is away BullMQ says so many times a second, for each worker. False: it was said just before. */
-  #warn(message: string, error: unknown): boolean {
+  /** While Redis is away BullMQ says so many times a second, for each worker. */
+  #warn(message: string, error: unknown, queue?: string): void {
     const nowMs = performance.now();
-    if (nowMs - (this.#warnedAtMs.get(message) ?? Number.NEGATIVE_INFINITY) < WARN_EVERY_MS) return false;
-    this.#warnedAtMs.set(message, nowMs);
-    this.options.log?.warn({ error: messageOf(error) }, message);
-    return true;
+    const what = `${message} ${queue ?? ""}`;
+    if (nowMs - (this.#warnedAtMs.get(what) ?? Number.NEGATIVE_INFINITY) < WARN_EVERY_MS) return;
+    this.#warnedAtMs.set(what, nowMs);
+    this.options.log?.warn({ queue, error: messageOf(error) }, message);
   }
 }
 

@@ -1,56 +1,22 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, spyOn, test } from "bun:test";
-import {
-  FakeVenue,
-  listen,
-  MINUTE_MS,
-  type Replica,
-  showBars,
-  startReplica,
-} from "#services/market-data/market-data.fixture.ts";
+import { describe, expect, spyOn, test } from "bun:test";
+import { listen, MINUTE_MS, showBars } from "#services/market-data/market-data.fixture.ts";
+import { replicasOfEachTest } from "#services/market-data/replicas-of-each-test.fixture.ts";
 import { numbered } from "#services/market-data/series/series.ts";
 import { Store } from "#services/market-data/store.ts";
 import { until } from "#shared/clock/until.fixture.ts";
-import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 
-let database: TestDatabase;
-let redis: TestRedis;
-let venue: FakeVenue;
-let replicas: Replica[] = [];
-
-async function start(): Promise<Replica> {
-  const replica = await startReplica({ database, redis, venue });
-  replicas.push(replica);
-  return replica;
-}
+const at = replicasOfEachTest();
 
 const numbersOf = (candles: readonly Candle[]): number[] => candles.map(({ n }) => n);
 const closesOf = (candles: readonly Candle[]): string[] => candles.map(({ n, close }) => `${n}:${close}`);
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-
-beforeEach(async () => {
-  redis = testRedis();
-  venue = new FakeVenue();
-  await database.db.sql`truncate reference.instruments, market_data.series, market_data.candles, alerts.open`;
-});
-
-afterEach(async () => {
-  await Promise.all(replicas.map((replica) => replica.stop()));
-  replicas = [];
-  await redis.cleanup();
-});
-
-afterAll(async () => await database.drop());
-
 describe("a series from the venue's bars", () => {
   test("begins with its history, then numbers each bar as it comes, exactly and once", async () => {
-    venue.bar(0, "10.5");
-    venue.bar(3, "11");
-    const { bus, ensure, candles, hits } = await start();
+    at.venue.bar(0, "10.5");
+    at.venue.bar(3, "11");
+    const { bus, ensure, candles, hits } = await at.start();
     expect(await ensure({ history: 10 })).toEqual({
       instrumentId: spx.id,
       timeFrame: "1m",
@@ -61,7 +27,7 @@ describe("a series from the venue's bars", () => {
     });
     expect(hits).toEqual([]);
     const heard = await listen(bus);
-    const third = venue.bar(4, "10.123456789012345678");
+    const third = at.venue.bar(4, "10.123456789012345678");
     await showBars(bus, third, third);
     await showBars(bus, third);
     await until(() => heard.some(({ n }) => n === 3));
@@ -90,22 +56,22 @@ describe("a series from the venue's bars", () => {
 
   test("begins with a history of several pages, counted back over holes, and tells of none of it", async () => {
     // A market that rests two days of seven.
-    for (let minute = 0; venue.bars_.length < 7_000; minute += 1) if (minute % 7 < 5) venue.bar(minute, "10");
-    const { ensure, candles, hits } = await start();
+    for (let minute = 0; at.venue.bars_.length < 7_000; minute += 1) if (minute % 7 < 5) at.venue.bar(minute, "10");
+    const { ensure, candles, hits } = await at.start();
     expect(await ensure({ history: 6_000 })).toMatchObject({ firstN: 1, headN: 6_000 });
-    expect((await candles("fromN=1&limit=1"))[0]?.openAtMs).toBe(venue.bars_[1_000]?.openAtMs);
-    expect((await candles("fromN=6000"))[0]?.openAtMs).toBe(venue.bars_.at(-1)?.openAtMs);
+    expect((await candles("fromN=1&limit=1"))[0]?.openAtMs).toBe(at.venue.bars_[1_000]?.openAtMs);
+    expect((await candles("fromN=6000"))[0]?.openAtMs).toBe(at.venue.bars_.at(-1)?.openAtMs);
     expect(hits).toEqual([]);
   });
 
   test("whose head the venue has taken back goes on from what it lists, keeps the candle and tells once", async () => {
-    for (const minute of [0, 1, 2]) venue.bar(minute, "10");
-    const { bus, ensure, candles } = await start();
+    for (const minute of [0, 1, 2]) at.venue.bar(minute, "10");
+    const { bus, ensure, candles } = await at.start();
     expect(await ensure({ history: 3 })).toMatchObject({ headN: 3 });
-    venue.bars_ = venue.bars_.slice(0, 2);
-    await showBars(bus, venue.bar(3, "11"));
+    at.venue.bars_ = at.venue.bars_.slice(0, 2);
+    await showBars(bus, at.venue.bar(3, "11"));
     await until(async () => (await candles("fromN=4")).length === 1);
-    await showBars(bus, venue.bar(4, "12"));
+    await showBars(bus, at.venue.bar(4, "12"));
     await until(async () => (await candles("fromN=4")).length === 2);
     expect((await candles("fromN=3")).map(({ n, openAtMs }) => [n, openAtMs / MINUTE_MS])).toEqual([
       [3, 2],
@@ -113,59 +79,59 @@ describe("a series from the venue's bars", () => {
       [5, 4],
     ]);
     expect(await ensure({ history: 3 })).toMatchObject({ headN: 5 });
-    const rows = await database.db.sql<{ code: string; scope: string }[]>`select code, scope from alerts.open`;
+    const rows = await at.database.db.sql<{ code: string; scope: string }[]>`select code, scope from alerts.open`;
     expect(rows).toEqual([{ code: "HISTORY_CHANGED", scope: `series:${spx.id}/1m` }] as never);
   });
 
   test("that was asked for twice at once reads its history once", async () => {
-    for (let minute = 0; minute < 3_000; minute += 1) venue.bar(minute, "10");
-    const { ensure } = await start();
-    const asked = spyOn(venue, "bars");
+    for (let minute = 0; minute < 3_000; minute += 1) at.venue.bar(minute, "10");
+    const { ensure } = await at.start();
+    const asked = spyOn(at.venue, "bars");
     await Promise.all([ensure({ history: 2_500 }), ensure({ history: 2_500 })]);
     // Three pages back, three forth, and the second one's look at what is new.
     expect(asked).toHaveBeenCalledTimes(7);
   });
 
   test("that was begun with less history than the venue has refuses who asks for more than it keeps", async () => {
-    for (let minute = 0; minute < 1_500; minute += 1) venue.bar(minute, "10");
-    const { ask, ensure } = await start();
+    for (let minute = 0; minute < 1_500; minute += 1) at.venue.bar(minute, "10");
+    const { ask, ensure } = await at.start();
     const series = { instrumentId: spx.id, timeFrame: "1m", source: "bars" };
     expect(await ensure({ history: 10 })).toMatchObject({ headN: 1_000 });
     expect(await ensure({ history: 1_000 })).toMatchObject({ headN: 1_000 });
     const refused = await ask("/series", { ...series, history: 1_001 });
     expect(refused.status).toBe(409);
     expect(await refused.json()).toMatchObject({ detail: expect.stringMatching(/has 1000 bars so far, and 1001 are/) });
-    venue.bar(1_500, "10");
+    at.venue.bar(1_500, "10");
     expect(await ensure({ history: 1_001 })).toMatchObject({ headN: 1_001 });
   });
 
   test("gives what there is where the venue has no more, and takes the most that is asked for before its first bar", async () => {
-    const { ask, ensure } = await start();
+    const { ask, ensure } = await at.start();
     const found = `/series?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1m`;
     expect(await (await ask(found)).json()).toMatchObject({ items: [] });
     expect(await ensure({ history: 10 })).toMatchObject({ headN: 0 });
     expect(await (await ask(found)).json()).toMatchObject({ items: [{ headN: 0 }] });
-    for (let minute = 0; minute < 1_500; minute += 1) venue.bar(minute, "10");
+    for (let minute = 0; minute < 1_500; minute += 1) at.venue.bar(minute, "10");
     expect(await ensure({ history: 2_000 })).toMatchObject({ headN: 1_500 });
   });
 
   test("takes the venue's first bar as number 1", async () => {
-    const { bus, ensure, candles } = await start();
+    const { bus, ensure, candles } = await at.start();
     expect(await ensure()).toMatchObject({ firstN: 0, headN: 0, headOpenAtMs: null });
-    await showBars(bus, venue.bar(0, "10"));
+    await showBars(bus, at.venue.bar(0, "10"));
     await until(async () => (await candles("fromN=1")).length === 1);
   });
 
   test("closes holes with the venue's list, in order, before a later bar gets its number", async () => {
-    venue.bar(0, "10");
-    const { bus, ensure, candles } = await start();
+    at.venue.bar(0, "10");
+    const { bus, ensure, candles } = await at.start();
     await ensure();
     const heard = await listen(bus);
-    for (const minute of [1, 2, 3]) venue.bar(minute, `1${minute}`);
-    venue.failures = 1;
-    const late = venue.bar(9, "19");
+    for (const minute of [1, 2, 3]) at.venue.bar(minute, `1${minute}`);
+    at.venue.failures = 1;
+    const late = at.venue.bar(9, "19");
     await showBars(bus, late);
-    await until(() => venue.failures === 0);
+    await until(() => at.venue.failures === 0);
     expect(await candles("fromN=2")).toEqual([]);
     await showBars(bus, late);
     await until(() => heard.some(({ n }) => n === 5));
@@ -173,8 +139,8 @@ describe("a series from the venue's bars", () => {
   });
 
   test("repeats the newest candle of each series, so that a lost message is noticed", async () => {
-    venue.bar(0, "10");
-    const { bus, ensure } = await start();
+    at.venue.bar(0, "10");
+    const { bus, ensure } = await at.start();
     await ensure();
     const heard = await listen(bus);
     await until(() => heard.length >= 3);
@@ -182,24 +148,24 @@ describe("a series from the venue's bars", () => {
   });
 
   test("stores a candle before it is published", async () => {
-    const { bus, ensure, onStored } = await start();
+    const { bus, ensure, onStored } = await at.start();
     await ensure();
     const heard = await listen(bus);
     const seen: { heard: number; stored: Promise<unknown[]> }[] = [];
     onStored.run = () => {
-      seen.push({ heard: heard.length, stored: database.db.sql`select n from market_data.candles`.execute() });
+      seen.push({ heard: heard.length, stored: at.database.db.sql`select n from market_data.candles`.execute() });
     };
-    await showBars(bus, venue.bar(0, "10"));
+    await showBars(bus, at.venue.bar(0, "10"));
     await until(() => heard.length > 0);
     expect(seen.map((one) => one.heard)).toEqual([0]);
     expect(await seen[0]?.stored).toHaveLength(1);
   });
 
   test("a writer whose head is old adds nothing and is told so", async () => {
-    const store = new Store(database.db);
+    const store = new Store(at.database.db);
     const fresh = { instrumentId: spx.id, timeFrame: "1m", source: "bars", forming: false, history: 1 } as const;
     const before = await store.ensureSeries({ ...fresh, headN: 0, headOpenAtMs: null, lastTradeId: null }, 0, 1);
-    const [first, second] = [venue.bar(0, "10"), venue.bar(1, "11")];
+    const [first, second] = [at.venue.bar(0, "10"), at.venue.bar(1, "11")];
     expect(await store.append(before, numbered(before, [first]), null)).toBe(true);
     expect(await store.append(before, numbered(before, [first, second]), null)).toBe(false);
     expect(await store.series(spx.id, "1m")).toMatchObject({ headN: 1, headOpenAtMs: 0 });
@@ -207,25 +173,24 @@ describe("a series from the venue's bars", () => {
   });
 
   test("two replicas that add at once give each number once", async () => {
-    const first = await start();
+    const first = await at.start();
     await first.ensure();
-    for (let minute = 0; minute < 40; minute += 1) venue.bar(minute, String(minute + 1));
-    const second = await start();
+    for (let minute = 0; minute < 40; minute += 1) at.venue.bar(minute, String(minute + 1));
+    const second = await at.start();
     await Promise.all([first, second, first, second].map((replica) => replica.ensure()));
     const candles = await second.candles("fromN=1");
     expect(closesOf(candles)).toEqual(Array.from({ length: 40 }, (_, index) => `${index + 1}:${index + 1}`));
-    const [row] = await database.db.sql<{ head_n: number }[]>`select head_n from market_data.series`;
+    const [row] = await at.database.db.sql<{ head_n: number }[]>`select head_n from market_data.series`;
     expect(row?.head_n).toBe(40);
   });
 
   test("makes up for what came while no one was there", async () => {
-    venue.bar(0, "10");
-    const first = await start();
+    at.venue.bar(0, "10");
+    const first = await at.start();
     await first.ensure();
     await first.stop();
-    replicas = [];
-    for (let minute = 1; minute < 1_500; minute += 1) venue.bar(minute, "11");
-    const second = await start();
+    for (let minute = 1; minute < 1_500; minute += 1) at.venue.bar(minute, "11");
+    const second = await at.start();
     expect(await second.ensure()).toMatchObject({ headN: 1_500 });
     expect(numbersOf(await second.candles("fromN=1499"))).toEqual([1_499, 1_500]);
   });

@@ -1,26 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import {
-  FakeVenue,
-  listen,
-  MINUTE_MS,
-  type Replica,
-  showTrades,
-  startReplica,
-} from "#services/market-data/market-data.fixture.ts";
+import { describe, expect, test } from "bun:test";
+import { listen, MINUTE_MS, showTrades } from "#services/market-data/market-data.fixture.ts";
+import { replicasOfEachTest } from "#services/market-data/replicas-of-each-test.fixture.ts";
 import { until } from "#shared/clock/until.fixture.ts";
-import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 
-let database: TestDatabase;
-let redis: TestRedis;
-let venue: FakeVenue;
-let replicas: Replica[] = [];
-
-async function start(settings: Record<string, string> = {}): Promise<Replica> {
-  const replica = await startReplica({ database, redis, venue, settings });
-  replicas.push(replica);
-  return replica;
-}
+const at = replicasOfEachTest();
 
 const pricesOf = ({ n, openAtMs, open, high, low, close, volume }: Candle) => ({
   n,
@@ -31,39 +15,21 @@ const pricesOf = ({ n, openAtMs, open, high, low, close, volume }: Candle) => ({
 
 /** The codes of the alerts that are open. */
 async function alerts(): Promise<string[]> {
-  const rows = await database.db.sql<{ code: string }[]>`select code from alerts.open order by code`;
+  const rows = await at.database.db.sql<{ code: string }[]>`select code from alerts.open order by code`;
   return rows.map(({ code }) => code);
 }
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-
-beforeEach(async () => {
-  redis = testRedis();
-  venue = new FakeVenue();
-  await database.db.sql`truncate reference.instruments, market_data.series, market_data.candles, alerts.open`;
-});
-
-afterEach(async () => {
-  await Promise.all(replicas.map((replica) => replica.stop()));
-  replicas = [];
-  await redis.cleanup();
-});
-
-afterAll(async () => await database.drop());
-
 describe("a series from trades", () => {
   test("asks for the trades, begins with history, and makes candles of whole minutes", async () => {
-    venue.bar(0, "10");
-    const { bus, ensure, candles } = await start();
+    at.venue.bar(0, "10");
+    const { bus, ensure, candles } = await at.start();
     expect(await ensure({ source: "trades", history: 5 })).toMatchObject({ headN: 1 });
-    expect(venue.followed).toContain("trades");
+    expect(at.venue.followed).toContain("trades");
     // Joined half-way through minute 1: the venue's bar of it is the candle.
-    await showTrades(bus, venue.trade(1.5 * MINUTE_MS, "11"));
-    venue.bar(1, "11.75");
-    await showTrades(bus, venue.trade(2 * MINUTE_MS, "12"), venue.trade(2.5 * MINUTE_MS, "9"));
-    await showTrades(bus, venue.trade(2.9 * MINUTE_MS, "10"), venue.trade(7 * MINUTE_MS, "8"));
+    await showTrades(bus, at.venue.trade(1.5 * MINUTE_MS, "11"));
+    at.venue.bar(1, "11.75");
+    await showTrades(bus, at.venue.trade(2 * MINUTE_MS, "12"), at.venue.trade(2.5 * MINUTE_MS, "9"));
+    await showTrades(bus, at.venue.trade(2.9 * MINUTE_MS, "10"), at.venue.trade(7 * MINUTE_MS, "8"));
     await until(async () => (await candles("fromN=3")).length === 1);
     expect((await candles("fromN=2")).map(pricesOf)).toEqual([
       { n: 2, minute: 1, prices: ["10", "12.5", "9.5", "11.75"], volume: "3.25" },
@@ -72,16 +38,20 @@ describe("a series from trades", () => {
   });
 
   test("goes on after a crash from the last stored trade, with the lost ones from the venue", async () => {
-    const first = await start();
+    const first = await at.start();
     await first.ensure({ source: "trades" });
-    await showTrades(first.bus, venue.trade(0, "10"), venue.trade(MINUTE_MS, "11"), venue.trade(2 * MINUTE_MS, "12"));
+    await showTrades(
+      first.bus,
+      at.venue.trade(0, "10"),
+      at.venue.trade(MINUTE_MS, "11"),
+      at.venue.trade(2 * MINUTE_MS, "12"),
+    );
     await until(async () => (await first.candles("fromN=1")).length === 1);
     await first.stop();
-    replicas = [];
-    venue.trade(2.2 * MINUTE_MS, "15");
-    venue.trade(3 * MINUTE_MS, "7");
-    const second = await start();
-    await showTrades(second.bus, venue.trade(4 * MINUTE_MS, "6"));
+    at.venue.trade(2.2 * MINUTE_MS, "15");
+    at.venue.trade(3 * MINUTE_MS, "7");
+    const second = await at.start();
+    await showTrades(second.bus, at.venue.trade(4 * MINUTE_MS, "6"));
     await until(async () => (await second.candles("fromN=1")).length === 3, 10_000);
     expect((await second.candles("fromN=1")).map(pricesOf)).toEqual([
       { n: 1, minute: 1, prices: ["11", "11", "11", "11"], volume: "0.5" },
@@ -91,14 +61,14 @@ describe("a series from trades", () => {
   }, 20_000);
 
   test("closes a hole in the ids before it goes on, and takes no trade twice", async () => {
-    const { bus, ensure, candles } = await start();
+    const { bus, ensure, candles } = await at.start();
     await ensure({ source: "trades" });
-    const opening = venue.trade(0, "10");
-    const first = venue.trade(MINUTE_MS, "11");
+    const opening = at.venue.trade(0, "10");
+    const first = at.venue.trade(MINUTE_MS, "11");
     await showTrades(bus, opening, first);
-    venue.trade(1.1 * MINUTE_MS, "20");
-    venue.trade(1.2 * MINUTE_MS, "5");
-    const last = venue.trade(2 * MINUTE_MS, "12");
+    at.venue.trade(1.1 * MINUTE_MS, "20");
+    at.venue.trade(1.2 * MINUTE_MS, "5");
+    const last = at.venue.trade(2 * MINUTE_MS, "12");
     await showTrades(bus, last, first, last);
     await until(async () => (await candles("fromN=1")).length === 1);
     expect((await candles("fromN=1")).map(pricesOf)).toEqual([
@@ -107,14 +77,14 @@ describe("a series from trades", () => {
   });
 
   test("a live candle is closed by the clock, after the venue was asked for a trade that got lost", async () => {
-    const { bus, ensure, ask } = await start();
+    const { bus, ensure, ask } = await at.start();
     const heard = await listen(bus);
     await ensure({ source: "trades", timeFrame: "1s" });
     const second = Math.floor(Date.now() / 1_000) * 1_000;
-    const opening = venue.trade(second - 1_000, "9", second - 1_000);
-    const live = venue.trade(second, "10", second);
+    const opening = at.venue.trade(second - 1_000, "9", second - 1_000);
+    const live = at.venue.trade(second, "10", second);
     // Nobody shows this one.
-    venue.trade(second + 1, "13");
+    at.venue.trade(second + 1, "13");
     await showTrades(bus, opening, live);
     await until(() => heard.some(({ closed }) => closed));
     expect(heard.find(({ closed }) => closed)).toMatchObject({ n: 1, openAtMs: second, high: "13", volume: "1" });
@@ -122,16 +92,16 @@ describe("a series from trades", () => {
   });
 
   test("a trade that comes after the clock has closed its candle does not stop the series: it is told of, and in no candle", async () => {
-    const { bus, ensure } = await start({ R3_MARKET_DATA_LATE_TRADES_MS: "300" });
+    const { bus, ensure } = await at.start({ R3_MARKET_DATA_LATE_TRADES_MS: "300" });
     await ensure({ source: "trades", timeFrame: "1s" });
     const second = Math.floor(Date.now() / 1_000) * 1_000;
-    await showTrades(bus, venue.trade(second - 1_000, "9", second - 1_000), venue.trade(second, "10", second));
-    const stored = () => database.db.sql<{ n: number; open_at_ms: number; close: string; volume: string }[]>`
+    await showTrades(bus, at.venue.trade(second - 1_000, "9", second - 1_000), at.venue.trade(second, "10", second));
+    const stored = () => at.database.db.sql<{ n: number; open_at_ms: number; close: string; volume: string }[]>`
       select n, open_at_ms, close, volume from market_data.candles where time_frame = '1s' order by n`;
     await until(async () => (await stored()).length === 1);
-    await showTrades(bus, venue.trade(second + 900, "99", Date.now()));
+    await showTrades(bus, at.venue.trade(second + 900, "99", Date.now()));
     const next = Math.floor(Date.now() / 1_000) * 1_000 + 1_000;
-    await showTrades(bus, venue.trade(next, "11", next), venue.trade(next + 1_000, "12", next + 1_000));
+    await showTrades(bus, at.venue.trade(next, "11", next), at.venue.trade(next + 1_000, "12", next + 1_000));
     await until(async () => (await stored()).length >= 2);
     expect((await stored()).slice(0, 2).map((row) => [row.n, row.open_at_ms, row.close, row.volume])).toEqual([
       [1, second, "10", "0.5"],
@@ -142,15 +112,15 @@ describe("a series from trades", () => {
   });
 
   test("trades whose ids begin anew go on as a candle of the venue's bars", async () => {
-    const { bus, ensure, candles } = await start();
+    const { bus, ensure, candles } = await at.start();
     await ensure({ source: "trades" });
-    for (let count = 0; count < 5; count += 1) venue.trade(0, "10");
-    await showTrades(bus, venue.trade(0, "10"), venue.trade(MINUTE_MS, "11"));
-    venue.trades_ = [];
-    venue.bar(1, "11");
-    await showTrades(bus, venue.trade(2 * MINUTE_MS, "12"));
-    venue.bar(2, "12.5");
-    await showTrades(bus, venue.trade(3 * MINUTE_MS, "13"), venue.trade(4 * MINUTE_MS, "14"));
+    for (let count = 0; count < 5; count += 1) at.venue.trade(0, "10");
+    await showTrades(bus, at.venue.trade(0, "10"), at.venue.trade(MINUTE_MS, "11"));
+    at.venue.trades_ = [];
+    at.venue.bar(1, "11");
+    await showTrades(bus, at.venue.trade(2 * MINUTE_MS, "12"));
+    at.venue.bar(2, "12.5");
+    await showTrades(bus, at.venue.trade(3 * MINUTE_MS, "13"), at.venue.trade(4 * MINUTE_MS, "14"));
     await until(async () => (await candles("fromN=1")).length === 3);
     expect((await candles("fromN=1")).map(({ openAtMs, close }) => [openAtMs / MINUTE_MS, close])).toEqual([
       [1, "11"],
@@ -163,16 +133,16 @@ describe("a series from trades", () => {
 
 describe("forming candles", () => {
   test("of bars are published with each trade and the number they will have; nothing is stored for them", async () => {
-    venue.bar(0, "10");
-    const { bus, ensure, candles } = await start();
+    at.venue.bar(0, "10");
+    const { bus, ensure, candles } = await at.start();
     await ensure({ forming: true });
     const heard = await listen(bus);
     const formed = (): Candle[] => heard.filter(({ closed }) => !closed);
-    await showTrades(bus, venue.trade(MINUTE_MS, "11", 77.25));
+    await showTrades(bus, at.venue.trade(MINUTE_MS, "11", 77.25));
     await until(() => formed().length === 1);
-    await showTrades(bus, venue.trade(1.5 * MINUTE_MS, "13"));
+    await showTrades(bus, at.venue.trade(1.5 * MINUTE_MS, "13"));
     await until(() => formed().length === 2);
-    await showTrades(bus, venue.trade(2 * MINUTE_MS, "14"));
+    await showTrades(bus, at.venue.trade(2 * MINUTE_MS, "14"));
     await until(() => formed().length === 3);
     expect(formed()).toMatchObject([
       { n: 2, openAtMs: MINUTE_MS, close: "11", tradedAtMs: MINUTE_MS, receivedAtMs: 77.25 },
@@ -184,12 +154,12 @@ describe("forming candles", () => {
   });
 
   test("of trades carry the next number behind the stored head", async () => {
-    const { bus, ensure } = await start();
+    const { bus, ensure } = await at.start();
     await ensure({ source: "trades", forming: true });
     const heard = await listen(bus);
-    await showTrades(bus, venue.trade(0, "10"));
-    await showTrades(bus, venue.trade(MINUTE_MS, "11"));
-    await showTrades(bus, venue.trade(2 * MINUTE_MS, "12"));
+    await showTrades(bus, at.venue.trade(0, "10"));
+    await showTrades(bus, at.venue.trade(MINUTE_MS, "11"));
+    await showTrades(bus, at.venue.trade(2 * MINUTE_MS, "12"));
     const last = () => heard.filter(({ closed }) => !closed).at(-1);
     await until(() => last()?.openAtMs === 2 * MINUTE_MS);
     expect(last()).toMatchObject({ n: 2, open: "12" });

@@ -129,8 +129,11 @@ async function leaveOut(
   const { clientOrderId, venueOrderId, venueSymbol } = left.order;
   const tradeId = left.fill?.tradeId ?? null;
   const { venue } = deps.exchanges.account(accountId);
-  // It may be its instrument's row that cannot be read.
-  const instrument = await instruments.bySymbol(venue, venueSymbol).catch(() => null);
+  const instrument = await instruments.bySymbol(venue, venueSymbol).catch((unreadable: unknown) => {
+    // It may be its instrument's row that cannot be read. A database that is away says nothing of it.
+    if (!failsByContent(unreadable)) throw unreadable;
+    return null;
+  });
   await deps.db.transaction(async (tx) => {
     await fence(tx);
     if (left.fill !== undefined && instrument !== null) {

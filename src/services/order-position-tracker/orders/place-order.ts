@@ -98,12 +98,15 @@ export async function sendOrder(
     if (await mayBeAtVenue(context, order)) return { move: "resolve", order };
     return sendAgainOrReject(lane, context, task, order);
   }
-  const isTaken = sent.kind !== "not-taken";
-  deps.log.warn({ orderId: order.id, reason: sent.reason }, isTaken ? "answer of the venue lost" : "order not taken");
+  const mayBeTaken = sent.kind !== "not-taken";
+  deps.log.warn(
+    { orderId: order.id, reason: sent.reason },
+    mayBeTaken ? "answer of the venue lost" : "order not taken",
+  );
   await lane.step(async (tx) => {
     const now = (await lockOrder(tx, order.id)) ?? order;
     const to = { kind: "state", to: "UNKNOWN", reason: sent.reason } as const;
-    const patch = isTaken || now.attempt > 1 ? {} : NO_INTENT;
+    const patch = mayBeTaken || now.attempt > 1 ? {} : NO_INTENT;
     settleTask(tx, context, task, now.state === "SUBMITTED" ? await recorder.change(tx, now, to, { patch }) : now);
   });
   return NOTHING_TO_DO;

@@ -1,7 +1,7 @@
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
 import { reportFault } from "#services/order-position-tracker/session/fault-watch.ts";
 import type { Order } from "#shared/domain/order.ts";
-import { messageOf } from "#shared/errors/app-error.ts";
+import { hasCode, messageOf } from "#shared/errors/app-error.ts";
 import { codedReason } from "#shared/orders/coded-reason.ts";
 import { ABSENT } from "#shared/orders/order-state.ts";
 import type { LaneTx, LeasedLane, Task } from "#shared/queue/queue.ts";
@@ -24,7 +24,11 @@ export async function resolveOrder(
   task: Task,
   order: Order,
 ): Promise<NextMove> {
-  const trace = await traceOrder(context, order).catch((error: unknown) => messageOf(error));
+  const trace = await traceOrder(context, order).catch((error: unknown) => {
+    // The trace reads our own rows too.
+    if (hasCode(error, "DATABASE_UNAVAILABLE")) throw error;
+    return messageOf(error);
+  });
   if (typeof trace === "string") {
     context.deps.log.warn({ orderId: order.id, error: trace }, "order not resolved: the venue does not answer");
     return putOff(lane, context, task, order);

@@ -14,7 +14,7 @@ import {
 } from "#services/strategy-executor/executor.fixture.ts";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { until } from "#shared/clock/until.fixture.ts";
-import type { Db } from "#shared/db/db.ts";
+import type { Db, Sql } from "#shared/db/db.ts";
 import { createPostgresDb } from "#shared/db/postgres.ts";
 import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
@@ -140,13 +140,11 @@ test("what is large together goes a few at a time", async () => {
   expect(Math.max(...groups.map(({ count }) => count))).toBeLessThanOrEqual(8);
 });
 
-test("a session whose row someone holds keeps none of the others, and goes on once it is free", async () => {
-  await crowd();
-  const [held = ""] = IDS.slice(7);
-  const free = Promise.withResolvers<void>();
-  const taken = Promise.withResolvers<void>();
-  const holding = database.db.transaction(async ({ sql }) => {
-    await sql`select 1 from reference.sessions where id = ${held} for update`;
+/** All sessions but one, of whom someone holds something, go on at the second candle; that one does once it is let go. */
+async function othersGoOn(held: string, db: Db, hold: (sql: Sql) => Promise<unknown>): Promise<void> {
+  const [free, taken] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const holding = db.transaction(async ({ sql }) => {
+    await hold(sql);
     taken.resolve();
     await free.promise;
   });
@@ -158,6 +156,12 @@ test("a session whose row someone holds keeps none of the others, and goes on on
   await holding;
   await untilCandle(world, held, 2);
   expect(signalsOf(world, held)).toHaveLength(1);
+}
+
+test("a session whose row someone holds keeps none of the others, and goes on once it is free", async () => {
+  await crowd();
+  const [held = ""] = IDS.slice(7);
+  await othersGoOn(held, database.db, (sql) => sql`select 1 from reference.sessions where id = ${held} for update`);
 });
 
 test("a session whose lane someone holds keeps none of the others", async () => {
@@ -169,20 +173,7 @@ test("a session whose lane someone holds keeps none of the others", async () => 
   const [held = ""] = IDS.slice(7);
   const { queue } = DECIDE_SIGNAL;
   await database.db.sql`insert into queue.lanes (queue, lane, next_seq, epoch) values (${queue}, ${held}, 1, 1)`;
-  const [free, taken] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const holding = patient.transaction(async ({ sql }) => {
-    await sql`select 1 from queue.lanes where lane = ${held} for update`;
-    taken.resolve();
-    await free.promise;
-  });
-  await taken.promise;
-  showSecond();
-  await Promise.all(IDS.filter((id) => id !== held).map((id) => untilStored(world, id, 2)));
-  expect(await runRow(world, held)).toMatchObject({ candle_n: 1 });
-  free.resolve();
-  await holding;
-  await untilCandle(world, held, 2);
-  expect(signalsOf(world, held)).toHaveLength(1);
+  await othersGoOn(held, patient, (sql) => sql`select 1 from queue.lanes where lane = ${held} for update`);
 });
 
 /** Sessions of the crowd, each with what its second candle has come to, and who commits them. */
