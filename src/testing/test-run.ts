@@ -49,7 +49,7 @@ export const STAGES: readonly Stage[] = [
   {
     name: "Integration tests",
     matches: (file) => INTEGRATION.test(file) && !CONTRACT.test(file),
-    atOnce: 2,
+    atOnce: 3,
     limitMs: 180_000,
   },
   { name: "End-to-end tests", matches: (file) => file.endsWith(".e2e.test.ts"), atOnce: 2, limitMs: 240_000 },
