@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { Command } from "commander";
 import { ROOT } from "#local/root.ts";
+import { runTool } from "#local/run-tool.ts";
 import { report, say, step, Trouble } from "#local/say.ts";
 
 const CODE = ["src", "bin", "bench", "chaos", "strategies"].filter((name) => existsSync(join(ROOT, name)));
@@ -15,17 +16,10 @@ const TOOLS: readonly [what: string, command: readonly string[]][] = [
   ["code that only tests use (knip)", ["knip", "--production"]],
 ];
 
-/** A tool's output where it is not content; null: it is. Without a Node, Bun takes its place. */
+/** A tool's output where it is not content; null: it is. */
 async function faultsOf(command: readonly string[]): Promise<string | null> {
-  const bun = Bun.which("node") === null ? ["--bun"] : [];
-  const child = Bun.spawn([process.execPath, ...bun, "run", ...command], {
-    cwd: ROOT,
-    stdout: "pipe",
-    stderr: "pipe",
-    timeout: 120_000,
-  });
-  const output = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return (await child.exited) === 0 ? null : output.join("");
+  const { code, output } = await runTool(command, 120_000);
+  return code === 0 ? null : output;
 }
 
 /** A lockfile has to be there (an install without one passes), and names no host: it fits whatever registry is used. */

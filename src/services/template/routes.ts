@@ -1,16 +1,15 @@
 import { z } from "zod";
-import { positionSchema } from "#shared/domain/position.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { noteSchema } from "./messages.ts";
 import { listNotes } from "./store.ts";
 
 const cursor = z.tuple([z.string()]);
-const noteSchema = positionSchema.pick({ sessionId: true, size: true });
 
-/** REST of the notes. */
+/** REST of the notes: any instance answers alike, from the table. */
 export function createRoutes({ db, log }: Pick<Deps, "db" | "log">) {
-  return httpBase("trial", log).get(
+  return httpBase("template", log).get(
     "/notes",
     async ({ query: { limit, cursor: from } }) => {
       const [after] = readCursor(from, cursor) ?? [""];
