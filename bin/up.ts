@@ -32,6 +32,8 @@ interface UpContext {
   given: Readonly<Record<string, string>>;
   /** When it began, of performance.now(). */
   sinceMs: number;
+  /** Called once it is known which demo this is about. */
+  onChosen: () => void;
 }
 
 /** The run to go on with, or a new one, which may take nothing away that a person has not given up. */
@@ -87,11 +89,13 @@ function showDemo({ urls, run }: Engine): void {
   say("Everything goes on running; Ctrl-C stops all of it. A session of your own: docs/first-session.md.");
 }
 
-async function up(options: UpOptions, { data, supervisor, general, given, sinceMs }: UpContext): Promise<number> {
+async function up(options: UpOptions, context: UpContext): Promise<number> {
+  const { data, supervisor, general, given, sinceMs } = context;
   const left = await endLeftovers(data.pids);
   if (left.length > 0) say(`Stopped what an earlier bin/up left running: ${left.join(", ")}.`);
   const server = await startPostgres(supervisor, data, { durable: true, given });
   const run = await takeRun(data, options, server);
+  context.onChosen();
   const servers = { ...server, ...(await startRedis(supervisor, data, { durable: true, given })) };
   const databaseUrl = await step("Database migrated", () => prepareDatabase(servers, run));
   const { processes } = options;
@@ -148,6 +152,7 @@ async function main(options: UpOptions): Promise<number> {
   const folder = settings.of(OWN_SETTINGS).R3_DATA_FOLDER;
   const data = takeDataFolder(resolve(ROOT, folder), "bin/up");
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
+  let isChosen = false;
   let interrupts = 0;
   const interrupt = (name: NodeJS.Signals): void => {
     interrupts += 1;
@@ -164,13 +169,17 @@ async function main(options: UpOptions): Promise<number> {
     const ended = stopped.then(() => {
       data.release();
       sayWhatStays(data);
-      return loadRun(data.path)?.done === true && !options.untilDemoEnds ? 0 : 130;
+      const isOver = isChosen && loadRun(data.path)?.done === true;
+      return isOver && !options.untilDemoEnds ? 0 : 130;
     });
     void exitAfter(ended);
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
   try {
-    return await up(options, { data, supervisor, general, given, sinceMs });
+    const onChosen = () => {
+      isChosen = true;
+    };
+    return await up(options, { data, supervisor, general, given, sinceMs, onChosen });
   } finally {
     if (interrupts === 0) {
       await step("Everything stopped", () => supervisor.stop());

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { decimalText } from "#shared/domain/schemas.ts";
 import { accountEventOf, balancesOf, fillsOf, orderOf, placedOf } from "./binance-account-mapping.ts";
 import type { VenueAnswer } from "./binance-answers.ts";
 import { banOf, classifyAnswer, isDuplicateOrder } from "./binance-answers.ts";
@@ -130,8 +131,27 @@ describe("bars and trades", () => {
     ]);
   });
 
-  test("a number where an amount should be text is refused, since its digits may be lost", () => {
-    expect(() => barsOf([[1, 0.1, "1", "1", "1", "1", 2]])).toThrow();
+  test.each([
+    [0.1, "number 0.1"],
+    ["0x1", 'string "0x1"'],
+    [null, "object null"],
+    ["1e-60", 'string "1e-60"'],
+  ])("an amount %p of a bar is no decimal to anyone, and the bars beside it are read", (amount, said) => {
+    const [, odd, after] = barsOf([
+      [1, "1", "1", "1", "1", "1", 2],
+      [3, amount, "1", "1", "1", "1", 4],
+      [5, "1", "1", "1", "1", "1", 6],
+    ]);
+    expect(odd?.open).toBe(said);
+    expect(decimalText.safeParse(odd?.open).success).toBe(false);
+    expect(after).toMatchObject({ openAtMs: 5, open: "1" });
+  });
+
+  test("an exponent is read, as of a volume that is very small", () => {
+    expect(barsOf([[1, "1", "1", "1", "1", "1.5E-8", 2]])[0]?.volume).toBe("0.000000015");
+    expect(balancesOf({ balances: [{ asset: "SHIB", free: "1E-8", locked: "0" }] })).toEqual([
+      { asset: "SHIB", free: "0.00000001", locked: "0" },
+    ]);
   });
 
   test("a kline frame is a bar only once it is closed", () => {

@@ -1,19 +1,27 @@
 import { z } from "zod";
 import type { VenueTrade } from "#shared/domain/candle.ts";
-import { decimal, isMultipleOf, normalize } from "#shared/domain/decimal.ts";
+import { decimal, isMultipleOf, MOST_DECIMAL_LENGTH, normalize } from "#shared/domain/decimal.ts";
 import { type Instrument, instrumentId, instrumentSchema } from "#shared/domain/instrument.ts";
 import { decimalText, positiveDecimal } from "#shared/domain/schemas.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
 
 /** Binance's words made ours. Pure; amounts stay the venue's own digits, brought into the plain form. */
 
 /** ccxt turns integers of 15 digits and more into text, so both forms are read. */
 export const wireId = z.union([z.string(), z.number()]).transform(String);
 export const wireMs = z.union([z.number(), z.string().regex(/^\d+$/)]).transform(Number);
-/** A decimal as Binance writes it, in plain form. A number is refused: its digits may be lost. */
+/** A decimal as venues write it, in plain form; some write small ones with an exponent. A number is refused: its digits may be lost. */
 export const wireDecimal = z
   .string()
-  .regex(/^-?\d+(\.\d+)?$/)
-  .transform(normalize);
+  .regex(/^-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,2})?$/)
+  .transform((text, context) => {
+    try {
+      return normalize(text.toLowerCase());
+    } catch (error) {
+      context.addIssue({ code: "custom", message: messageOf(error) });
+      return z.NEVER;
+    }
+  });
 
 const filterSchema = z.looseObject({ filterType: z.string() });
 const symbolSchema = z.looseObject({
@@ -163,8 +171,13 @@ export interface BarPrices {
   volume: string;
 }
 
+/** A decimal of a listed bar, which is asked for again and again. What is none comes with its type, as `number 0.1`, for the schema to refuse that bar alone. */
+const barDecimal = z.union([
+  wireDecimal,
+  z.unknown().transform((value) => `${typeof value} ${JSON.stringify(value)}`.slice(0, MOST_DECIMAL_LENGTH)),
+]);
 const klineRow = z
-  .tuple([wireMs, wireDecimal, wireDecimal, wireDecimal, wireDecimal, wireDecimal, wireMs])
+  .tuple([wireMs, barDecimal, barDecimal, barDecimal, barDecimal, barDecimal, wireMs])
   .rest(z.unknown());
 
 /** Bars of a klines answer, oldest first. The newest may still be forming. */

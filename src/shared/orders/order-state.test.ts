@@ -193,4 +193,19 @@ describe("readVenueOrder", () => {
     const got = reading.kind === "event" && reading.event.kind === "state" ? reading.event.to : reading.kind;
     expect<string>(got).toBe(expected);
   });
+
+  test("an order that was filled after someone made it smaller at the venue has ended", () => {
+    const half = changed(inState("ACCEPTED"), { kind: "fill", fill: fillOf("1", "0.4") }).tracked;
+    expect(readVenueOrder(half.order, { ...venue("FILLED", "0.4"), size: "0.4" })).toEqual({
+      kind: "event",
+      event: {
+        kind: "state",
+        to: "EXPIRED",
+        venueOrderId: "5",
+        reason: "RESIZED: the venue has it at 0.4, and we sent 1.",
+      },
+    });
+    // Of all that we sent the last fills are on their way.
+    expect(readVenueOrder(half.order, venue("FILLED", "0.4"))).toEqual({ kind: "nothing" });
+  });
 });

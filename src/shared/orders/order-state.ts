@@ -109,6 +109,9 @@ export const ABSENT = "ABSENT";
 /** Begins the reason of an order that was open when its venue's ids began anew. */
 export const NEW_ERA = "NEW_ERA";
 
+/** Begins the reason of an order that was filled at a smaller size than we sent: someone has changed it at its venue. */
+export const RESIZED = "RESIZED";
+
 /** Whether an order has ended by our own word alone, as one that its venue did not know. */
 export function hasEndedUnheard({ state, stateReason }: Pick<Order, "state" | "stateReason">): boolean {
   if (state === "REJECTED" || state === "DENIED") return true;

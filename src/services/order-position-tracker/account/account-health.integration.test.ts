@@ -15,7 +15,7 @@ import type { VenueAccount } from "#shared/exchange/exchange.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(3, (given) => {
+useDesks(4, (given) => {
   ({ world, desk } = given);
 });
 
@@ -31,6 +31,8 @@ async function toldOf(session: Session): Promise<Degradation> {
 
 test.each([
   ["ACCOUNT_UNREACHABLE", "serverTimeMs", "serverTimeMs"],
+  // Answered in a form that cannot be read, or refused, while all else is answered.
+  ["ACCOUNT_UNREACHABLE", "balances", "balances"],
   ["RECONCILIATION_PENDING", "openOrders", "openOrders"],
   ["RECONCILIATION_PENDING", "openOrders", "serverTimeMs"],
 ] as const)(
@@ -38,7 +40,7 @@ test.each([
   async (code, first, later) => {
     let asked = 0;
     let isAway = false;
-    const failing = (question: "serverTimeMs" | "openOrders") => (given: VenueAccount) =>
+    const failing = (question: "serverTimeMs" | "openOrders" | "balances") => (given: VenueAccount) =>
       changed(given, {
         [question]: async (...of: never[]) => {
           asked += 1;

@@ -9,7 +9,7 @@ import type { Fence } from "./reconcile.ts";
 
 /** What of an account's sessions its leader knows to be missing. */
 export interface AccountHealth {
-  /** A comparison has ended; these instruments could not be compared, each with why. */
+  /** A comparison has ended, that of the balances too; these instruments could not be compared, each with why. */
   compared(failed: ReadonlyMap<string, string>): void;
   /** A comparison was not possible at all. */
   unreachable(error: unknown): void;
@@ -47,7 +47,7 @@ export function createAccountHealth(context: TrackerContext, accountId: string, 
       return [{ code: "VENUE_BANNED", sinceMs: unreachable?.sinceMs ?? nowMs, text }];
     }
     if (unreachable !== null && isLong("ACCOUNT_UNREACHABLE", unreachable.sinceMs)) {
-      const text = `The account ${accountId} cannot be asked for its orders and fills. ${unreachable.reason}`;
+      const text = `The account ${accountId} cannot be asked for its orders, fills and balances. ${unreachable.reason}`;
       return [{ code: "ACCOUNT_UNREACHABLE", sinceMs: unreachable.sinceMs, text }];
     }
     // Nothing is known of it now: what was told stands.

@@ -40,9 +40,10 @@ export async function followAccount(context: TrackerContext, accountId: string, 
   const reconcile = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
-        health.compared(await reconcileAccount(context, accountId, fence));
+        const failed = await reconcileAccount(context, accountId, fence);
         await bookAgain.run();
         await balances.compare();
+        health.compared(failed);
       } catch (error) {
         if (hasCode(error, "FENCED")) return;
         health.unreachable(error);
