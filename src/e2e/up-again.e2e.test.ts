@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { z } from "zod";
 import { loadRun } from "#demo/demo-run.ts";
 import { demoSession } from "#demo/demo-settings.ts";
+import { environment } from "#local/environment.ts";
 import { endLeftovers } from "#local/process-record.ts";
 import { getJson, postJson } from "#local/rest.ts";
+import { ROOT } from "#local/root.ts";
 import { removeData } from "#local/servers.ts";
 import { eventually } from "#testing/alone.fixture.ts";
 import { runUp } from "#testing/up.fixture.ts";
@@ -20,6 +22,25 @@ afterAll(async () => {
 
 const up = (args: readonly string[], look?: (sessionsUrl: string) => Promise<void>) =>
   runUp({ R3_DATA_FOLDER: folder }, args, look && ((api) => look(`${api}/session-manager/sessions`)));
+
+/** Runs bin/up at a terminal where a person presses Ctrl-C instead of answering its question. Gives its exit code. */
+async function upInterruptedAtQuestion(args: readonly string[]): Promise<number> {
+  let shown = "";
+  const child = Bun.spawn([process.execPath, "bin/up.ts", ...args], {
+    cwd: ROOT,
+    env: environment({ R3_DATA_FOLDER: folder }),
+    timeout: 60_000,
+    terminal: {
+      data(_terminal, data) {
+        shown += new TextDecoder().decode(data);
+      },
+    },
+  });
+  await eventually("the question", () => shown.includes("[y/N]"), 30_000);
+  // As the terminal does at Ctrl-C.
+  child.kill("SIGINT");
+  return await child.exited;
+}
 
 const names = z.object({ items: z.array(z.object({ name: z.string() })) });
 const view = z.object({ state: z.string() });
@@ -57,6 +78,9 @@ test("bin/up goes on with what a person made of the demo's engine, and removes n
   const unasked = await up(["--bars", "21", "--fresh"]);
   expect(unasked.code).toBe(1);
   expect(unasked.said).toContain('--fresh would remove your sessions ("mine"): add --yes to remove them');
+  expect(loadRun(folder)?.bars).toBe(20);
+
+  expect(await upInterruptedAtQuestion(["--bars", "21", "--fresh"])).toBe(130);
   expect(loadRun(folder)?.bars).toBe(20);
 
   const fresh = await up(["--bars", "21", "--fresh", "--yes", "--until-demo-ends"]);

@@ -101,25 +101,31 @@ describe("data-collect", () => {
     expect(venue.followers.size).toBe(1);
   }, 20_000);
 
-  test("a bar with a price of zero does not stop its series: it is left out with an alert, the next one names the one before it", async () => {
-    await putSession(database, "RUNNING", "1m");
-    await venue.close(barOf("1m", 0, 1));
-    const { bus, ask } = await start();
-    const heard = await listen(bus);
-    await until(() => heard.bars.length > 0);
-    await venue.close(barOf("1m", MINUTE_MS, 0));
-    await venue.close(barOf("1m", 2 * MINUTE_MS, 2));
-    await until(() => heard.bars.some(({ openAtMs }) => openAtMs === 2 * MINUTE_MS));
-    expect(firsts(heard.bars)).toEqual([
-      [0, null],
-      [2 * MINUTE_MS, 0],
-    ]);
-    const told = await ask(`/bars?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1m&fromMs=1`);
-    expect(await told.json()).toMatchObject({ items: [{ openAtMs: 2 * MINUTE_MS, prevOpenAtMs: 0 }] });
-    const alerts = () => database.db.sql<{ code: string; scope: string }[]>`select code, scope from alerts.open`;
-    await until(async () => (await alerts()).length > 0);
-    expect([...(await alerts())]).toEqual([{ code: "BAR_REFUSED", scope: `series:${spx.id}/1m` }]);
-  });
+  test.each([
+    ["with a price of zero", barOf("1m", MINUTE_MS, 0)],
+    ["with a volume that cannot be read", { ...barOf("1m", MINUTE_MS, 1), volume: "number 0.1" }],
+  ])(
+    "a bar %s does not stop its series: it is left out with an alert, the next one names the one before it",
+    async (_what, refused) => {
+      await putSession(database, "RUNNING", "1m");
+      await venue.close(barOf("1m", 0, 1));
+      const { bus, ask } = await start();
+      const heard = await listen(bus);
+      await until(() => heard.bars.length > 0);
+      await venue.close(refused);
+      await venue.close(barOf("1m", 2 * MINUTE_MS, 2));
+      await until(() => heard.bars.some(({ openAtMs }) => openAtMs === 2 * MINUTE_MS));
+      expect(firsts(heard.bars)).toEqual([
+        [0, null],
+        [2 * MINUTE_MS, 0],
+      ]);
+      const told = await ask(`/bars?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1m&fromMs=1`);
+      expect(await told.json()).toMatchObject({ items: [{ openAtMs: 2 * MINUTE_MS, prevOpenAtMs: 0 }] });
+      const alerts = () => database.db.sql<{ code: string; scope: string }[]>`select code, scope from alerts.open`;
+      await until(async () => (await alerts()).length > 0);
+      expect([...(await alerts())]).toEqual([{ code: "BAR_REFUSED", scope: `series:${spx.id}/1m` }]);
+    },
+  );
 
   test("that begins at a bar with a price of zero goes on with the next one", async () => {
     await putSession(database, "RUNNING", "1m");

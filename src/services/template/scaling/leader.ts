@@ -53,12 +53,13 @@ async function lookAtAll(place: Place, { role, epoch, signal }: Leadership): Pro
   let after = "";
   while (!signal.aborted) {
     const notes = await listNotes(db.sql, after, PAGE);
+    const last = notes.at(-1);
+    if (last === undefined) return;
     await db.transaction(async (tx) => {
       await leader.fence(tx, role, epoch);
       for (const note of notes) await tellIfLarge(tx, place, note);
     });
-    const last = notes.at(-1);
-    if (last === undefined || notes.length < PAGE) return;
+    if (notes.length < PAGE) return;
     after = last.sessionId;
   }
 }
