@@ -142,6 +142,12 @@ const STRIKES: Readonly<Record<FaultName, Strike>> = {
   "postgres-connections-silent": async ({ lines }) => lines.postgres.silence(),
 };
 
+/** Holds the run at its bar, or lets it go on. Nothing happens where the conductor has ended. */
+export function holdConductor({ supervisor }: Victims, isHeld: boolean): void {
+  const pid = supervisor.pidOf("conductor");
+  if (pid !== null) send([pid], isHeld ? "SIGSTOP" : "SIGCONT");
+}
+
 /** Does it, and resolves when it is over. */
 export function strike(victims: Victims, fault: PlannedFault): Promise<void> {
   return STRIKES[fault.fault](victims, fault);

@@ -119,16 +119,3 @@ describe.each([
     for (const reader of readers) await reader.close();
   });
 });
-
-test("an entry of hundreds of megabytes goes before it is read", async () => {
-  const group = broker.groupReader(GROUP, "member");
-  group.assign([{ ...STREAM, durable: false, epoch: 1, doneSeq: () => 0 }]);
-  const add = `redis.call("XADD", KEYS[1], "*", "e", string.rep("x", 300000000))`;
-  await redis.eval(add, 1, key);
-  await until(async () => {
-    await broker.pushVolatile([{ ...STREAM, json: "after", maxLength: 100 }]).catch(() => undefined);
-    const found = await group.read(100).catch(() => []);
-    return found.some(({ json }) => json === "after");
-  });
-  await group.close();
-}, 60_000);
