@@ -35,6 +35,7 @@ import { type KnownHosts, knownHosts } from "#shared/http/neighbours.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import { createBullmqBoard } from "#shared/queue/bullmq-board.ts";
 import { deleteOldTasks } from "#shared/queue/old-tasks.ts";
 import { createTaskQueue, type TaskQueueOptions } from "#shared/queue/task-queue.ts";
 import { deleteOldRows } from "#shared/retention/retention.ts";
@@ -53,6 +54,8 @@ import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { createRegistry } from "#shared/telemetry/metrics.ts";
 
 const VERSION = packageJson.version;
+/** Those that some service works. */
+const QUEUES = [...new Set(SERVICES.flatMap(({ tasks }) => tasks.works.map(({ queue }) => queue)))];
 const DAY_MS = 86_400_000;
 
 interface Ports {
@@ -129,10 +132,12 @@ async function connect(settings: Settings, log: Logger, registry: Registry, plac
     { name: "exchanges", stop: () => exchanges.close() },
     { name: "writes", stop: () => redisWrites.close() },
     { name: "strategies", stop: () => strategies.close() },
+    { name: "queue-board", stop: () => queueBoard.close() },
     retentionOf(general, { db, leader, clock, log }),
     watch,
   ];
-  const ports = { db, bus, queue, leader, cache, exchanges, clients, strategies };
+  const queueBoard = createBullmqBoard({ ...redis, queues: QUEUES });
+  const ports = { db, bus, queue, leader, cache, exchanges, clients, strategies, queueBoard };
   return {
     deps: { ...ports, alertKinds: ALERT_KINDS, clock, log, failpoints },
     parts,
@@ -260,6 +265,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     return {
       ...definition,
       ...(service.routes === undefined ? {} : { routes: service.routes }),
+      ...(service.startPage === undefined ? {} : { startPage: service.startPage }),
       notReady: () => [...(engine?.away() ?? []), ...(started ? service.notReady() : ["to start"])],
       start: async (signal: AbortSignal) => {
         await service.start(signal);

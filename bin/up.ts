@@ -69,12 +69,13 @@ function sayTable(head: string, rows: readonly (readonly [string, string])[]): v
 function showPlaces({ urls, data }: Engine): void {
   const isOneProcess = new Set(Object.values(urls)).size === 1;
   const api = urls["session-manager"];
-  const pages: [string, string][] = isOneProcess ? [["services and their API", `${api}/`]] : Object.entries(urls);
+  const pages: [string, string][] = isOneProcess ? [["start page", `${api}/`]] : Object.entries(urls);
   sayTable("where to look", [
     ...pages,
     ["sessions", `${api}/api/session-manager/sessions`],
     ["alerts", `${api}/api/session-manager/alerts`],
     ["orders", `${urls["order-position-tracker"]}/api/order-position-tracker/orders`],
+    ["task queues", `${urls["dashboard"]}/queues`],
     ["logs", data.logs],
   ]);
 }

@@ -15,7 +15,8 @@ import type { Deps } from "#shared/service/service.ts";
 const log = pino({ level: "silent" });
 // Routes are only read here: no other port is ever called.
 const exchanges = { accounts: [], venues: [] };
-const deps = { log, clock: systemClock, db: createMemoryDb(), exchanges, clients: {}, alertKinds: ALERT_KINDS };
+const queue = { backlog: () => Promise.resolve([]) };
+const deps = { log, clock: systemClock, db: createMemoryDb(), exchanges, clients: {}, alertKinds: ALERT_KINDS, queue };
 const services = SERVICES.map((definition) => ({
   ...definition,
   ...definition.create(deps as unknown as Deps, definition.settings.parse({})),

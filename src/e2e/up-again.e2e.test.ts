@@ -58,7 +58,7 @@ test("bin/up goes on with what a person made of the demo's engine, and removes n
   expect(first.code).toBe(0);
   expect(first.said).toContain("Interrupted (SIGINT): stopping everything");
   const at = (text: string) => first.said.indexOf(text);
-  expect(at("✔ Services, in one process")).toBeLessThan(at("services and their API"));
+  expect(at("✔ Services, in one process")).toBeLessThan(at("start page"));
   expect(at("/api/session-manager/sessions")).toBeLessThan(at("✔ Demo session created"));
   expect(first.said).toEndWith(
     `Data and logs stay in ${folder} (R3_DATA_FOLDER); \`bin/up\` with the same settings starts from there again.\n`,

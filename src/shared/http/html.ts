@@ -23,21 +23,28 @@ h3 { font-size: 0.95rem; margin: 0.8rem 0 0.2rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.93em; }
 th, td { text-align: left; vertical-align: top; padding: 0.2rem 0.9rem 0.2rem 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 500; color: var(--dim); }
+.wide { overflow-x: auto; }
 form label { display: block; margin: 0.2rem 0; } form input { width: 22rem; } form textarea { width: 100%; box-sizing: border-box; }
 form textarea, pre { font: 0.9em ui-monospace, monospace; } pre { overflow-x: auto; }
 `;
 
+export interface PageExtras {
+  script?: string;
+  reloadS?: number;
+}
+
 /**
  * A page that needs nothing but itself: it can be read without a network and without a script. `body` is HTML. `script` is
  * the only one that the page may run; it reaches only the server that the page is from. No other page may show this one in a
- * frame.
+ * frame. With `reloadS` it loads itself anew after so many seconds.
  */
-export function pageOf(title: string, body: string, script?: string): Response {
+export function pageOf(title: string, body: string, { script, reloadS }: PageExtras = {}): Response {
   const hash = script === undefined ? null : new Bun.CryptoHasher("sha256").update(script).digest("base64");
   const allowed = hash === null ? "" : `; script-src 'sha256-${hash}'; connect-src 'self'`;
   const run = script === undefined ? "" : `<script>${script}</script>`;
   const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">`;
-  const html = `<!doctype html><html lang="en"><head>${head}<title>${escaped(title)}</title><style>${STYLE}</style></head>`;
+  const reload = reloadS === undefined ? "" : `<meta http-equiv="refresh" content="${reloadS}">`;
+  const html = `<!doctype html><html lang="en"><head>${head}${reload}<title>${escaped(title)}</title><style>${STYLE}</style></head>`;
   return new Response(`${html}<body>${body}${run}</body></html>`, {
     headers: {
       "content-type": "text/html; charset=utf-8",

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import { createFailureRow, type FailureRow } from "#shared/telemetry/failure-row.ts";
 import { checkAnswer, writeAnswer } from "./answers.ts";
+import { escaped } from "./html.ts";
 import { problemResponse } from "./http-base.ts";
 import { indexPage } from "./index-page.ts";
 import { type KnownHosts, refuseForeign } from "./neighbours.ts";
@@ -19,6 +20,7 @@ export interface HostedService {
   description: string;
   notReady(): readonly string[];
   routes?: AnyElysia;
+  startPage?: () => Promise<string>;
 }
 
 export interface HttpAppOptions {
@@ -167,10 +169,17 @@ function documents(app: AnyElysia, options: HttpAppOptions) {
   let made: OpenApiDocument | null = null;
   const document = () => (made ??= documentOf(app, options));
   const hidden = { detail: { hide: true } };
+  const sections = async () => (await Promise.all(options.services.map(sectionOf))).join("");
   return new Elysia()
-    .get("/", () => indexPage(document()), hidden)
+    .get("/", async () => indexPage(document(), await sections()), hidden)
     .get("/openapi", () => apiPage(document()), hidden)
     .get("/openapi.json", () => document(), hidden);
+}
+
+/** What cannot be read now is said in its place: the page is looked at most while something is away. */
+async function sectionOf({ name, startPage }: HostedService): Promise<string> {
+  if (startPage === undefined) return "";
+  return startPage().catch((error: unknown) => `<p>${escaped(`${name}: ${messageOf(error)}`)}</p>`);
 }
 
 function durationsIn(registry: Registry) {

@@ -1,6 +1,9 @@
 import { escaped, pageOf } from "./html.ts";
 import { type OpenApiDocument, type Operation, PROCESS } from "./openapi-document.ts";
 
+/** How often a page that changes loads itself anew, in seconds. */
+const RELOAD_S = 5;
+
 const LINKS = [
   ["/openapi", "the API of these services, to read and to try"],
   ["/openapi.json", "the same for programs (OpenAPI 3.1)"],
@@ -9,8 +12,11 @@ const LINKS = [
   ["/metrics", "metrics in Prometheus' text format"],
 ] as const;
 
-/** What stands at the address itself: the services of the process, and the lists of each that can be looked at with a click. */
-export function indexPage({ info, tags, paths }: OpenApiDocument): Response {
+/**
+ * What stands at the address itself: the services of the process, and the lists of each that can be looked at with a click.
+ * `sections` is HTML that changes, and stands first; with it the page loads itself anew.
+ */
+export function indexPage({ info, tags, paths }: OpenApiDocument, sections = ""): Response {
   const links = LINKS.map(([path, what]) => `<tr><td><a href="${path}">${path}</a></td><td>${what}</td></tr>`);
   const services = tags
     .filter(({ name }) => name !== PROCESS)
@@ -24,8 +30,9 @@ export function indexPage({ info, tags, paths }: OpenApiDocument): Response {
   const table = (rows: readonly string[]) => `<table>${rows.join("")}</table>`;
   return pageOf(
     info.title,
-    `<h1>${info.title} <span class="dim">${info.version}</span></h1>${table(links)}` +
-      `<h2>Services of this process</h2>${table(services)}`,
+    `<h1>${info.title} <span class="dim">${info.version}</span></h1>${sections}` +
+      `<h2>Links</h2>${table(links)}<h2>Services of this process</h2>${table(services)}`,
+    sections === "" ? {} : { reloadS: RELOAD_S },
   );
 }
 

@@ -24,7 +24,7 @@ export function apiPage({ info, tags, paths }: OpenApiDocument): Response {
   const intro =
     `<h1>${info.title} <span class="dim">${info.version}</span></h1><p>${escaped(info.description)} ` +
     `The same for programs: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1). <a href="/">Back to the start</a>.</p>`;
-  return pageOf(`${info.title}: API`, `${intro}<nav>${links}</nav>${sections.join("")}`, TRY_IT);
+  return pageOf(`${info.title}: API`, `${intro}<nav>${links}</nav>${sections.join("")}`, { script: TRY_IT });
 }
 
 function operationHtml(method: string, path: string, operation: Operation): string {

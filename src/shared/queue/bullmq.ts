@@ -58,7 +58,7 @@ const WARN_EVERY_MS = 5_000;
  * is made anew, and a wake-up that was lost with it is swept. Once
  * `closed` is aborted nothing is connected anew: with Redis away a closed client would go on trying for ever.
  */
-function connectionOf(url: string, closed: AbortSignal, enableOfflineQueue: boolean) {
+export function connectionOf(url: string, closed: AbortSignal, enableOfflineQueue: boolean) {
   const retryStrategy = (times: number) => (closed.aborted ? null : backoffMs(RECONNECT, times));
   const socketTimeout = BLOCK_S * 1_000 + SILENT_MS;
   // A master that was demoted closes no connection: connect again and find the new one.

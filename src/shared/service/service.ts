@@ -10,6 +10,7 @@ import type { Exchanges } from "#shared/exchange/exchange.ts";
 import type { ServiceClients } from "#shared/http/clients.ts";
 import type { Leader } from "#shared/leader/leader.ts";
 import type { TaskQueue, TaskType } from "#shared/queue/queue.ts";
+import type { QueueBoard } from "#shared/queue/queue-board.ts";
 import type { Failpoints } from "#shared/service/failpoints.ts";
 import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
 
@@ -24,6 +25,8 @@ export interface Deps {
   /** REST clients of the other services. */
   clients: ServiceClients;
   strategies: StrategyHost;
+  /** The pages of the task queues' jobs. */
+  queueBoard: QueueBoard;
   /** Every kind of alert that the services and their processes raise. */
   alertKinds: AlertKinds;
   clock: Clock;
@@ -41,6 +44,8 @@ export interface Service {
   notReady(): readonly string[];
   /** One Elysia plugin; its prefix is /api/<service>. */
   routes?: AnyElysia;
+  /** HTML at the head of the start page of its process, which then loads itself anew every few seconds. */
+  startPage?: () => Promise<string>;
 }
 
 /** The ports of a service that stands outside the engine: without Postgres and Redis. */

@@ -1,0 +1,78 @@
+import { escaped } from "#shared/http/html.ts";
+import type { Overview } from "./overview.ts";
+import type { SessionLine } from "./session-line.ts";
+
+/** Where a person reads more, from the start page. */
+const SESSION = "/api/session-manager/sessions/";
+const DASH = "&#8211;";
+
+/** The overview as HTML: what asks for a person first. `nowMs` is what ages are counted to. */
+export function startSections({ sessions, sessionCounts, alerts, queues }: Overview, nowMs: number): string {
+  const count = sessionCounts.map((one) => `${one.count} ${one.state}`).join(", ");
+  return [
+    section(
+      "Alerts",
+      alerts.length === 0 ? "none is open" : `${alerts.length} open`,
+      table(
+        ["severity", "what it is, and what to do", "since"],
+        alerts.map(({ severity, text, code, raisedAtMs, toDo }) => [
+          escaped(severity),
+          `${escaped(text)}<br><span class="dim">${escaped(code)}: ${escaped(toDo)}</span>`,
+          ageOf(raisedAtMs, nowMs),
+        ]),
+      ),
+    ),
+    section(
+      "Sessions",
+      count === "" ? "there is none" : count,
+      table(
+        ["session", "strategy", "instrument", "state", "changed"],
+        sessions.map((one) => sessionRow(one, nowMs)),
+      ),
+    ),
+    section(
+      "Task queues",
+      `what waits; <a href="/queues">the board of their jobs</a>`,
+      table(
+        ["queue", "open tasks", "oldest"],
+        queues.map(({ queue, open, oldestCreatedAtMs }) => [
+          escaped(queue),
+          String(open),
+          ageOf(oldestCreatedAtMs, nowMs),
+        ]),
+      ),
+    ),
+  ].join("");
+}
+
+function sessionRow(session: SessionLine, nowMs: number): string[] {
+  const { id, name, strategy, instrumentIds, timeFrame, state, stateReason, degraded, updatedAtMs } = session;
+  const why = [stateReason, ...degraded.map(({ text }) => text)].filter((text) => text !== null);
+  return [
+    `<a href="${SESSION}${encodeURIComponent(id)}">${escaped(name)}</a>`,
+    escaped(strategy),
+    `${escaped(instrumentIds.join(", "))} ${escaped(timeFrame)}`,
+    `${escaped(state)}${why.map((text) => `<br><span class="dim">${escaped(text)}</span>`).join("")}`,
+    ageOf(updatedAtMs, nowMs),
+  ];
+}
+
+function section(title: string, about: string, rows: string): string {
+  return `<h2>${title}</h2><p class="dim">${about}</p>${rows}`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return "";
+  const line = (cells: readonly string[], tag: "td" | "th") =>
+    `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join("")}</tr>`;
+  return `<div class="wide"><table>${line(head, "th")}${rows.map((cells) => line(cells, "td")).join("")}</table></div>`;
+}
+
+/** How long ago, in the largest unit that says something: 12 s, 5 min, 3 h, 2 d. A time that is still to come is a dash. */
+export function ageOf(atMs: number, nowMs: number): string {
+  const seconds = Math.floor((nowMs - atMs) / 1_000);
+  if (seconds < 0) return DASH;
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}
