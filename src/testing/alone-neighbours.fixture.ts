@@ -1,3 +1,4 @@
+import { columnsOf, textsOfColumns } from "#shared/candles/columns.fixture.ts";
 import type { Candle, VenueBar } from "#shared/domain/candle.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 
@@ -74,6 +75,11 @@ export function serveNeighbours(): Neighbours {
         const query = new URL(request.url).searchParams;
         const from = Number(query.get("fromN") ?? "1") - 1;
         return Response.json({ items: candles.slice(from, from + Number(query.get("limit") ?? "1000")) });
+      },
+      "/api/market-data/candles/columns": (request) => {
+        const query = new URL(request.url).searchParams;
+        const asked = candles.slice(Number(query.get("fromN")) - 1, Number(query.get("toN")));
+        return Response.json(textsOfColumns(columnsOf(asked)));
       },
     },
   });

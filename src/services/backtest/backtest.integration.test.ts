@@ -1,19 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { parse } from "csv-parse/sync";
 import type { AnyElysia } from "elysia";
 import { pino } from "pino";
 import { z } from "zod";
 import { equityPoints, orderToJson } from "#shared/backtest/result.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
 import { tradesOf, tradeToJson } from "#shared/backtest/trades.ts";
-import { columnsOf } from "#shared/candles/columns.ts";
+import { columnsOf } from "#shared/candles/columns.fixture.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";
 import type { Candle } from "#shared/domain/candle.ts";
-import { decimal, normalize, plain } from "#shared/domain/decimal.ts";
-import { AppError } from "#shared/errors/app-error.ts";
-import type { MarketDataClient } from "#shared/http/clients.ts";
+import { decimal, plain } from "#shared/domain/decimal.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
 import { createMemoryWakeups } from "#shared/queue/memory.ts";
@@ -29,11 +26,9 @@ import {
 } from "#shared/strategy-threads/thread-host.fixture.ts";
 import { smaCross } from "#strategies/sma-cross.ts";
 import { runSchema, tradeSchema } from "./contract.ts";
+import { type History, LONG, readHistory } from "./history.fixture.ts";
 import { backtest } from "./index.ts";
 
-const DAY_MS = 86_400_000;
-/** An instrument with more candles than a run may read. */
-const LONG = "LONG/USD.paper";
 const WANTED = {
   strategy: "sma-cross",
   params: { fast: 10, slow: 30 },
@@ -53,53 +48,11 @@ let strategies: StrategyHost;
 let folder: StrategyFolder;
 /** By how much the service's clock was moved. */
 let aheadMs = 0;
-/** How often market-data still fails before it answers. */
-let failures = 0;
-/** What reading a page of candles takes. */
-let onRead = async (): Promise<void> => undefined;
-
-const marketData: MarketDataClient = {
-  instrument: async (id) => (id === spx.id || id === LONG ? { ...spx, id, timeFrames: ["1d"] } : null),
-  series: async () => null,
-  async ensureSeries(query) {
-    failures -= 1;
-    if (failures >= 0) throw new AppError("SERVICE_UNAVAILABLE", "transient", "It is away.");
-    return {
-      ...query,
-      firstN: 1,
-      headN: query.instrumentId === LONG ? 7_000 : candles.length,
-      headOpenAtMs: candles.at(-1)?.openAtMs ?? null,
-    };
-  },
-  async candles({ fromN = 1, fromMs = 0, limit }) {
-    await onRead();
-    return candles.filter(({ n, openAtMs }) => n >= fromN && openAtMs >= fromMs).slice(0, limit);
-  },
-};
+let history: History;
 
 beforeAll(async () => {
-  const text = await Bun.file(
-    new URL("../../../node_modules/vega-datasets/data/sp500-2000.csv", import.meta.url),
-  ).text();
-  const rows: Record<"date" | "open" | "high" | "low" | "close" | "volume", string>[] = parse(text, { columns: true });
-  candles = rows.map((row, index) => {
-    const openAtMs = Date.parse(`${row.date}T00:00:00Z`);
-    const [open, high, low, close] = [row.open, row.high, row.low, row.close].map(normalize);
-    const prices = { open, high, low, close, volume: row.volume } as Pick<
-      Candle,
-      "open" | "high" | "low" | "close" | "volume"
-    >;
-    const series = { instrumentId: spx.id, timeFrame: "1d", source: "bars" } as const;
-    return {
-      ...series,
-      n: index + 1,
-      closed: true,
-      openAtMs,
-      closeAtMs: openAtMs + DAY_MS,
-      ...prices,
-      receivedAtMs: 0,
-    };
-  });
+  history = await readHistory();
+  ({ candles } = history);
   database = await createTestDatabase();
   folder = await strategyFolder();
   const spin = "let spun = 1; for (let i = 0; i < 2e7; i += 1) spun = (spun * 31 + i) | 0; kept[0] = spun;";
@@ -123,7 +76,7 @@ beforeAll(async () => {
   });
   strategies = threadHostOf(["strategies", folder.path], { limits: { slowMs: 3_000, memoryBytes: 1e8 } });
   const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
-  const given = { db: database.db, queue, clients: { marketData }, strategies, clock, log };
+  const given = { db: database.db, queue, clients: { marketData: history.marketData }, strategies, clock, log };
   // The service asks for no other port.
   const deps = given as unknown as Deps;
   serve = async (settings = {}) => {
@@ -207,7 +160,7 @@ describe("a run", () => {
   });
 
   test("reads a range of candles, and waits for market-data when it is away", async () => {
-    failures = 2;
+    history.failures = 2;
     const { body } = await call("/runs", { ...WANTED, fromN: 1_001, toN: 1_600 });
     const done = await untilOver(body.id);
     expect(done).toMatchObject({ state: "DONE", bars: 600, strategyVersion: smaCross.version });
@@ -298,9 +251,9 @@ describe("a strategy that is no good", () => {
   });
 
   test("and whose candles took longer to read than its deadline fails as well: that counts from its begin", async () => {
-    onRead = async () => {
+    history.onRead = async () => {
       aheadMs += 3_600_001;
-      onRead = async () => undefined;
+      history.onRead = async () => undefined;
     };
     const slow = await call("/runs", { ...WANTED, params: {}, strategy: "slow" });
     expect(await untilOver(slow.body.id)).toMatchObject({ state: "FAILED", error: TOO_LATE });
@@ -327,7 +280,7 @@ describe("a strategy that is no good", () => {
 test.each([1, 2])("%d runs at once are worked where R3_BACKTEST_CONCURRENCY says so, and no more", async (atOnce) => {
   await serve({ R3_BACKTEST_CONCURRENCY: `${atOnce}` });
   const working = { now: 0, most: 0 };
-  onRead = async () => {
+  history.onRead = async () => {
     working.now += 1;
     working.most = Math.max(working.most, working.now);
     await until(() => working.most >= atOnce);
@@ -338,7 +291,7 @@ test.each([1, 2])("%d runs at once are worked where R3_BACKTEST_CONCURRENCY says
   const wanted = { ...WANTED, fromN: 1_001, toN: 1_600 };
   const runs = await Promise.all(Array.from({ length: 6 }, () => call("/runs", wanted)));
   for (const { body } of runs) expect((await untilOver(body.id)).state).toBe("DONE");
-  onRead = async () => undefined;
+  history.onRead = async () => undefined;
   expect(working).toEqual({ now: 0, most: atOnce });
 });
 

@@ -66,7 +66,7 @@ export const requestSchema = sessionSchema
   });
 export type RunRequest = z.infer<typeof requestSchema>;
 
-const statisticsSchema = z.object({
+export const statisticsSchema = z.object({
   bars: z.number().int().describe("How many candles were used"),
   finalEquity: decimalText.describe("Cash and position at the last close, in the quote asset"),
   netProfit: decimalText.describe("That less the capital"),

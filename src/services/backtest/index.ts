@@ -3,6 +3,7 @@ import { ALERTS } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
 import { createBacktest } from "./service.ts";
 import { settings } from "./settings.ts";
+import { RUN_SWEEP } from "./sweep/messages.ts";
 
 /** Runs strategies on history, with the code that trades; see README.md. */
 export const backtest = defineService({
@@ -11,7 +12,7 @@ export const backtest = defineService({
   scaling: "task queue",
   needs: "engine",
   topics: { in: [], out: [ALERTS] },
-  tasks: { works: [RUN_BACKTEST], asks: [RUN_BACKTEST] },
+  tasks: { works: [RUN_BACKTEST, RUN_SWEEP], asks: [RUN_BACKTEST, RUN_SWEEP] },
   alerts: {},
   settings,
   create: (deps, values) => createBacktest({ deps, settings: values }),

@@ -1,11 +1,10 @@
-import { type CandleColumns, columnsOf } from "#shared/candles/columns.ts";
-import type { Candle } from "#shared/domain/candle.ts";
+import { createSharedColumns, fillColumns, MOST_COLUMNS } from "#shared/candles/column-text.ts";
+import type { CandleColumns } from "#shared/candles/columns.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { MarketDataClient } from "#shared/http/clients.ts";
 import { type ChosenBars, chooseBars, dayOf } from "./choose-bars.ts";
 import type { RunRequest } from "./contract.ts";
-
-const PAGE = 1_000;
 
 /** The candles of a run. */
 export interface LoadedCandles {
@@ -15,10 +14,21 @@ export interface LoadedCandles {
   reason: string;
 }
 
-/** The candles a run asks for, as columns with the number of the first. Their numbers run on without a gap. */
+/** Candles by their numbers, both ends included. */
+export interface CandleRange {
+  instrumentId: string;
+  timeFrame: TimeFrame;
+  firstN: number;
+  lastN: number;
+}
+
+/**
+ * The candles a run asks for, as columns with the number of the first. Their numbers run on without a gap. They are in memory
+ * that threads share.
+ */
 export async function loadCandles(
   marketData: MarketDataClient,
-  request: RunRequest,
+  request: Omit<RunRequest, "params">,
   limits: { maxBars: number; signal: AbortSignal },
 ): Promise<LoadedCandles> {
   const { instrumentId, timeFrame, history } = request;
@@ -26,29 +36,39 @@ export async function loadCandles(
   const chosen = await chooseBars(marketData, request, head);
   const { firstN, lastN } = chosen;
   if (lastN - firstN + 1 > limits.maxBars) throw refused(`The run would read more than ${limits.maxBars} candles.`);
-  const candles: Candle[] = [];
-  for (let n = firstN; n <= lastN; n = firstN + candles.length) {
-    limits.signal.throwIfAborted();
-    const page = await marketData.candles({ instrumentId, timeFrame, fromN: n, limit: Math.min(PAGE, lastN - n + 1) });
-    const inOrder = page.length > 0 && page.every((candle, index) => candle.n === n + index);
-    if (!inOrder) {
+  if (lastN < firstN) throw refused(await chosen.nothing());
+  const columns = await readColumns(marketData, { instrumentId, timeFrame, firstN, lastN }, limits.signal);
+  return { columns, firstN, reason: reasonOf(chosen, columns) };
+}
+
+/** Reads candles that market-data has counted, in pages. */
+export async function readColumns(
+  marketData: Pick<MarketDataClient, "columns">,
+  { instrumentId, timeFrame, firstN, lastN }: CandleRange,
+  signal: AbortSignal,
+): Promise<CandleColumns> {
+  const columns = createSharedColumns(lastN - firstN + 1);
+  for (let n = firstN; n <= lastN; n += MOST_COLUMNS) {
+    signal.throwIfAborted();
+    const toN = Math.min(n + MOST_COLUMNS - 1, lastN);
+    const page = await marketData.columns({ instrumentId, timeFrame, fromN: n, toN });
+    // Numbers are given without a gap: so many of them are all of them.
+    if (page.count !== toN - n + 1) {
       throw new AppError(
         "SERVICE_UNAVAILABLE",
         "transient",
         "market-data does not have the candles that it has counted.",
       );
     }
-    candles.push(...page);
+    fillColumns(columns, page, n - firstN);
   }
-  const [first, last] = [candles[0], candles.at(-1)];
-  if (first === undefined || last === undefined) throw refused(await chosen.nothing());
-  return { columns: columnsOf(candles), firstN, reason: reasonOf(chosen, first, last) };
+  return columns;
 }
 
-function reasonOf({ whyFirst, whyLast }: ChosenBars, first: Candle, last: Candle): string {
-  const count = last.n - first.n + 1;
+function reasonOf({ firstN, lastN, whyFirst, whyLast }: ChosenBars, { length, openAtMs }: CandleColumns): string {
+  const [first, last] = [dayOf(openAtMs[0] ?? 0), dayOf(openAtMs[length - 1] ?? 0)];
   return (
-    `${count} ${count === 1 ? "candle" : "candles"}, number ${first.n} (${dayOf(first.openAtMs)}) to ${last.n} (${dayOf(last.openAtMs)}): ` +
+    `${length} ${length === 1 ? "candle" : "candles"}, number ${firstN} (${first}) to ${lastN} (${last}): ` +
     `it begins ${whyFirst} and ends ${whyLast}.`
   );
 }

@@ -21,8 +21,9 @@ import {
 import { cancelRun, findByKey, insertRun, listEquity, listOrders, listRuns, listTrades, readRun } from "./store.ts";
 
 const idParams = z.object({ id: uuidText.describe("The run's id") });
-const keyHeaders = z.looseObject({
-  "idempotency-key": z.string().min(1).max(200).optional().describe("The same key gives the same run"),
+/** Headers of what makes something. */
+export const keyHeaders = z.looseObject({
+  "idempotency-key": z.string().min(1).max(200).optional().describe("The same key gives the same answer"),
 });
 
 /** REST of the backtests. */

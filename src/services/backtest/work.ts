@@ -8,7 +8,7 @@ import type { RunRequest } from "./contract.ts";
 import { loadCandles } from "./load-candles.ts";
 import type { Settings } from "./settings.ts";
 import { beginRun, failRun, finishRun, lockRunning, type Outcome, writeProgress } from "./store.ts";
-import { runInThread } from "./thread.ts";
+import { runInThread } from "./threads/run-in-thread.ts";
 
 type RunTask = TaskOf<typeof RUN_BACKTEST>;
 

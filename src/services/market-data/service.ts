@@ -1,6 +1,8 @@
+import { Elysia } from "elysia";
 import type { Running } from "#shared/bus/bus.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
+import { createColumnRoutes } from "./candles/column-routes.ts";
 import { createComponents } from "./components.ts";
 import { keepEvents, repeatHeads, SOURCE_TOPICS } from "./keep-events.ts";
 import { createRoutes } from "./routes.ts";
@@ -73,6 +75,6 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
       await components.teller.close();
     },
     notReady: () => (isReady ? [] : ["the bus"]),
-    routes: createRoutes({ log, ...components }),
+    routes: new Elysia().use(createRoutes({ log, ...components })).use(createColumnRoutes(deps)),
   };
 }

@@ -249,5 +249,6 @@ function marketDataOf(world: World): MarketDataClient {
       world.asked?.();
       return answer(world.candles.slice(fromN - 1, fromN - 1 + limit));
     },
+    columns: () => Promise.reject(new Error("A session reads candles.")),
   };
 }

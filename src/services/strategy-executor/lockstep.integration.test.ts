@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { applyFill, createBook, heldOf } from "#shared/accounting/book.ts";
 import { barsOf, percentPolicy } from "#shared/backtest/backtest.fixture.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
-import { columnsOf } from "#shared/candles/columns.ts";
+import { columnsOf } from "#shared/candles/columns.fixture.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase } from "#shared/db/test-database.ts";

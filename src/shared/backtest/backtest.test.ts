@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { z } from "zod";
 import { heldOf } from "#shared/accounting/book.ts";
-import { columnsOf } from "#shared/candles/columns.ts";
+import { columnsOf } from "#shared/candles/columns.fixture.ts";
 import { decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";

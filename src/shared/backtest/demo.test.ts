@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { parse } from "csv-parse/sync";
-import { columnsOf } from "#shared/candles/columns.ts";
+import { columnsOf } from "#shared/candles/columns.fixture.ts";
 import { decimal, normalize, plain } from "#shared/domain/decimal.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { smaCross } from "#strategies/sma-cross.ts";

@@ -3,9 +3,7 @@ import fc from "fast-check";
 import type { VenueTrade } from "#shared/domain/candle.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
-import { AppError } from "#shared/errors/app-error.ts";
 import { addTrade, type TradedCandle } from "./aggregate.ts";
-import { columnsOf, exactFloat } from "./columns.ts";
 import { tradeIdAfter, tradeLinkOf } from "./trade-ids.ts";
 
 function trade(id: number, atMs: number, price: string, size = "1"): VenueTrade {
@@ -94,30 +92,5 @@ describe("trade ids", () => {
   test("are counted on and back, not below zero", () => {
     expect(tradeIdAfter("9007199254740993", 1)).toBe("9007199254740994");
     expect(tradeIdAfter("5", -10)).toBe("0");
-  });
-});
-
-describe("columnsOf", () => {
-  test("keeps each price to the last digit", () => {
-    const columns = columnsOf([
-      {
-        openAtMs: 0,
-        closeAtMs: 60_000,
-        open: "1455.219971",
-        high: "1478",
-        low: "1.5",
-        close: "0.1",
-        volume: "931800000",
-      },
-    ]);
-    expect(columns.length).toBe(1);
-    expect(String(columns.open[0])).toBe("1455.219971");
-    expect(columns.close[0]).toBe(0.1);
-    expect(columns.closeAtMs[0]).toBe(60_000);
-  });
-
-  test("refuses a price that float64 would change", () => {
-    expect(() => exactFloat("1234567890.123456789")).toThrow(AppError);
-    expect(exactFloat("0.00000001")).toBe(1e-8);
   });
 });

@@ -1,3 +1,4 @@
+import type { ColumnTexts } from "#shared/candles/column-text.ts";
 import type { Candle, CandleSource, VenueBar, VenueTrade } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
@@ -60,6 +61,11 @@ export interface MarketDataClient {
     fromMs?: number;
     limit: number;
   }): Promise<Candle[]>;
+  /**
+   * Closed candles `fromN` to `toN` as columns, at most MOST_COLUMNS. INVALID_INPUT: a price has more digits than float64
+   * keeps.
+   */
+  columns(query: { instrumentId: string; timeFrame: TimeFrame; fromN: number; toN: number }): Promise<ColumnTexts>;
 }
 
 /** strategy-executor's internal REST. */

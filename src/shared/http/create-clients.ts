@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { columnTextsSchema } from "#shared/candles/column-text.ts";
 import { candleSchema, candleSourceSchema, venueBarSchema, venueTradeSchema } from "#shared/domain/candle.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
@@ -113,6 +114,11 @@ function marketDataOver(client: JsonClient, patient: JsonClient): MarketDataClie
       ),
     candles: async (query) =>
       itemsOf(await client.ask({ path: "/candles", query: { ...query }, shared: true, answer: listOf(candleSchema) })),
+    columns: async (query) =>
+      there(
+        await client.ask({ path: "/candles/columns", query: { ...query }, shared: true, answer: columnTextsSchema }),
+        "/candles/columns",
+      ),
   };
 }
 

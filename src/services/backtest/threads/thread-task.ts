@@ -1,7 +1,7 @@
+import type { RunRequest } from "#services/backtest/contract.ts";
 import type { CandleColumns } from "#shared/candles/columns.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Texts } from "#shared/strategy-threads/definitions.ts";
-import type { RunRequest } from "./contract.ts";
 
 /** What the thread is asked, once. Its notes are how many bars are done, its answer an `Outcome`. */
 export interface ThreadTask {

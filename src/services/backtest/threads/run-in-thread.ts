@@ -1,7 +1,7 @@
+import type { Outcome } from "#services/backtest/store.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
 import { NOBODY } from "#shared/strategy-threads/watched-thread.ts";
-import type { Outcome } from "./store.ts";
 import { INSTANCE_ID, type ThreadTask } from "./thread-task.ts";
 
 const MODULE = new URL("./run-thread.ts", import.meta.url);

@@ -1,15 +1,15 @@
+import type { Outcome } from "#services/backtest/store.ts";
 import { equityPoints, orderToJson } from "#shared/backtest/result.ts";
 import { runBacktest } from "#shared/backtest/run.ts";
 import { statisticsOf } from "#shared/backtest/statistics.ts";
 import { tradesOf, tradeToJson } from "#shared/backtest/trades.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
-import type { BarName } from "#shared/strategy/failing.ts";
 import type { StrategyDefinition } from "#shared/strategy/strategy.ts";
 import { loadDefinitions } from "#shared/strategy-threads/definitions.ts";
-import { type Marks, NO_BAR } from "#shared/strategy-threads/marks.ts";
+import { NO_BAR } from "#shared/strategy-threads/marks.ts";
 import { type RequestContext, serve } from "#shared/strategy-threads/serve.ts";
-import type { Outcome } from "./store.ts";
 import { INSTANCE_ID, type ThreadTask } from "./thread-task.ts";
+import { watchedStrategy } from "./watched-strategy.ts";
 
 /** So often a long computation after the run says that it goes on. */
 const POINTS_BETWEEN_MARKS = 4_096;
@@ -18,7 +18,7 @@ serve<ThreadTask>(async (task, context) => {
   context.marks.begin("slow", INSTANCE_ID, NO_BAR);
   const definition = (await loadDefinitions(task.file, task.texts)).find(({ name }) => name === task.request.strategy);
   if (definition === undefined) throw new Error(`There is no strategy "${task.request.strategy}" any more.`);
-  return compute(task, watched(definition, context.marks), context);
+  return compute(task, watchedStrategy(definition, context.marks, INSTANCE_ID), context);
 });
 
 function compute(
@@ -56,29 +56,4 @@ function compute(
     equity,
   };
   return outcome;
-}
-
-/** The strategy, with a mark at each bar that its host sees it go on by. */
-function watched(definition: StrategyDefinition, marks: Marks): StrategyDefinition {
-  return {
-    ...definition,
-    create(params) {
-      const instance = definition.create(params);
-      let work: "slow" | "bar" = "slow";
-      let last: BarName = NO_BAR;
-      return {
-        onBar(bar, context) {
-          last = bar;
-          marks.begin(work, INSTANCE_ID, bar);
-          work = "bar";
-          return instance.onBar(bar, context);
-        },
-        snapshot() {
-          marks.begin("save", INSTANCE_ID, last);
-          return instance.snapshot();
-        },
-        restore: (snapshot) => instance.restore(snapshot),
-      };
-    },
-  };
 }
