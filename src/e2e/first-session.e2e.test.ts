@@ -35,7 +35,7 @@ test("docs/first-session.md: what it says to type makes a session that trades, a
   const settings = { ...(await settingsOfGuide()), R3_DATA_FOLDER: folder };
   const ended = await runUp(settings, ["--bars", "12"], async (api) => {
     const ask = async (path: string) => (await getJson(`${api}/${path}`)) as Answer;
-    const [session, faults, backtest, change] = bodies;
+    const [session, faults, backtest, kill, active, change] = bodies;
     const { id } = (await postJson(`${api}/session-manager/sessions`, session)).body as { id: string };
     const url = `session-manager/sessions/${id}`;
     await postJson(`${api}/${url}/start`, {});
@@ -63,6 +63,15 @@ test("docs/first-session.md: what it says to type makes a session that trades, a
     expect(await patched.json()).toMatchObject({ stopPolicy: "keep" });
     await postJson(`${api}/${url}/stop`, {});
     await eventually("it is stopped", async () => (await ask(url))["state"] === "STOPPED", 30_000);
+    const killed = (await postJson(`${api}/risk-manager/kill`, kill)).body as { id: string };
+    const isFlat = async () => (await ask(`risk-manager/kill/${killed.id}`))["state"] === "FLAT";
+    await eventually("it is flat", isFlat, 30_000);
+    expect((await ask(`order-position-tracker/exposure?sessionId=${id}`))["positions"]).toBe(0);
+    expect((await postJson(`${api}/${url}/start`, {}, { accept: [409] })).status).toBe(409);
+    const put = { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify(active) };
+    const state = await fetch(`${api}/risk-manager/accounts/me/trading-state`, put);
+    expect(await state.json()).toMatchObject({ tradingState: "ACTIVE", kills: [] });
+    expect((await postJson(`${api}/${url}/start`, {})).status).toBe(200);
   });
   expect(ended.code).toBe(0);
 }, 180_000);

@@ -58,6 +58,12 @@ export const alerts = defineAlerts({
     toDo: "Nothing where it is your own. Else cancel it at the venue and change the account's keys.",
     ends: "fact",
   },
+  KILL_NOT_FLAT: {
+    severity: "critical",
+    meaning: "A session was killed half a minute ago, and has an open order or a position that is not closed yet.",
+    toDo: "Read what it waits for in GET .../kill/<id> of risk-manager. Where the venue does not take the order, close the position there by hand.",
+    ends: "condition",
+  },
   LATE_ACCEPTANCE: {
     severity: "critical",
     meaning: "The venue holds an order that had ended here as one that it did not know.",

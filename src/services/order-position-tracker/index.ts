@@ -1,4 +1,4 @@
-import { CANCEL_ORDER, FLATTEN_POSITION, PLACE_ORDER } from "#shared/messages/tasks.ts";
+import { CANCEL_ORDER, FLATTEN_POSITION, FLATTEN_SESSION, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { ALERTS, MARKET_CANDLES, ORDERS, POSITIONS, SESSION_REPORTS, SESSIONS } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
 import { alerts } from "./alerts.ts";
@@ -11,7 +11,7 @@ export const orderPositionTracker = defineService({
   scaling: "task queue, no state in the process",
   needs: "engine",
   topics: { in: [SESSIONS, MARKET_CANDLES], out: [ORDERS, POSITIONS, SESSION_REPORTS, ALERTS] },
-  tasks: { works: [PLACE_ORDER, CANCEL_ORDER], asks: [CANCEL_ORDER, FLATTEN_POSITION] },
+  tasks: { works: [PLACE_ORDER, CANCEL_ORDER, FLATTEN_SESSION], asks: [CANCEL_ORDER, FLATTEN_POSITION] },
   alerts,
   settings: orderPositionTrackerSettings,
   create: createOrderPositionTracker,

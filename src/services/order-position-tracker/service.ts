@@ -1,7 +1,7 @@
 import { Elysia } from "elysia";
 import type { Running } from "#shared/bus/bus.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
-import { CANCEL_ORDER, PLACE_ORDER } from "#shared/messages/tasks.ts";
+import { CANCEL_ORDER, FLATTEN_SESSION, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { MARKET_CANDLES, SESSIONS } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { accountRole, followAccount } from "./account/account-stream.ts";
@@ -10,6 +10,7 @@ import type { TrackerContext } from "./context.ts";
 import { createKnownInstruments } from "./known-instruments.ts";
 import { createEquityCurve } from "./money/equity.ts";
 import { beginCancel } from "./orders/cancel-order.ts";
+import { NOTHING_TO_DO } from "./orders/next-move.ts";
 import { beginPlacing } from "./orders/place-order.ts";
 import { lockNextStanding } from "./orders/standing-store.ts";
 import { workOrder } from "./orders/work-order.ts";
@@ -17,6 +18,7 @@ import { RecordedAnswers } from "./record/recorded-answers.ts";
 import { createRecorder } from "./record/recorder.ts";
 import { createRoutes } from "./routes.ts";
 import { watchFaults } from "./session/fault-watch.ts";
+import { flattenSession } from "./session/flatten-session.ts";
 import { createSessionFollower } from "./session/follow-sessions.ts";
 import type { OrderPositionTrackerSettings } from "./settings.ts";
 import { createUnreadableRows } from "./unreadable-rows.ts";
@@ -26,7 +28,7 @@ const GROUP = "order-position-tracker";
 function workOrders(context: TrackerContext): Running {
   return context.deps.queue.work({
     queue: PLACE_ORDER.queue,
-    tasks: [PLACE_ORDER, CANCEL_ORDER],
+    tasks: [PLACE_ORDER, CANCEL_ORDER, FLATTEN_SESSION],
     concurrency: context.settings.R3_ORDER_POSITION_TRACKER_CONCURRENCY,
     mode: "lease",
     ahead: (tx, lane) => lockNextStanding(tx, context, lane),
@@ -36,11 +38,14 @@ function workOrders(context: TrackerContext): Running {
           return beginPlacing(tx, context, { task, request: task.payload.order, ahead });
         case "cancel-order":
           return beginCancel(tx, context, task, task.payload);
+        case "flatten-session":
+          return Promise.resolve(NOTHING_TO_DO);
         default:
           throw new RangeError(`No step begins the task ${String(task satisfies never)}.`);
       }
     },
-    handle: (lane, task, first) => workOrder(lane, context, task, first),
+    handle: (lane, task, first) =>
+      task.type === "flatten-session" ? flattenSession(lane, context, task) : workOrder(lane, context, task, first),
   });
 }
 

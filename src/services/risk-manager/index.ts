@@ -1,4 +1,4 @@
-import { DECIDE_SIGNAL, FLATTEN_POSITION, PLACE_ORDER } from "#shared/messages/tasks.ts";
+import { DECIDE_SIGNAL, FLATTEN_POSITION, FLATTEN_SESSION, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { ALERTS, ORDERS, SESSION_REPORTS, SESSIONS, SIGNALS } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
 import { alerts } from "./alerts.ts";
@@ -11,7 +11,7 @@ export const riskManager = defineService({
   scaling: "task queue",
   needs: "engine",
   topics: { in: [ORDERS, SESSIONS], out: [SIGNALS, ORDERS, SESSION_REPORTS, ALERTS] },
-  tasks: { works: [DECIDE_SIGNAL, FLATTEN_POSITION], asks: [PLACE_ORDER] },
+  tasks: { works: [DECIDE_SIGNAL, FLATTEN_POSITION], asks: [PLACE_ORDER, FLATTEN_SESSION] },
   alerts,
   settings: riskManagerSettings,
   create: createRiskManager,

@@ -27,7 +27,8 @@ import { createRiskManager } from "./service.ts";
 import { riskManagerSettings } from "./settings.ts";
 
 const log = pino({ level: "silent" });
-const ACCOUNT = "demo";
+/** The account that all sessions have, unless a test says otherwise. */
+export const ACCOUNT = "demo";
 
 /** A decision as its row says it. */
 export interface DecisionRow {
@@ -60,7 +61,7 @@ async function openPorts(database: TestDatabase, redis: TestRedis, adapters: Ada
   const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation, blockMs: 100 });
   const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance: crypto.randomUUID() });
   const queue = createTaskQueue({ db, wakeups: adapters.wakeups(redis), clock: systemClock, log, sweepMs: 50 });
-  const exchanges = { marketNowMs: () => MARKET.nowMs };
+  const exchanges = { accounts: [{ id: ACCOUNT, venue: "paper" }], marketNowMs: () => MARKET.nowMs };
   return { db, bus, queue, leader, exchanges, clock, log, failpoints: noFailpoints };
 }
 type Ports = Awaited<ReturnType<typeof openPorts>>;

@@ -7,6 +7,7 @@ import type { Deps, Service } from "#shared/service/service.ts";
 import { decideSignal } from "./decision/decide-signal.ts";
 import { flattenPosition } from "./decision/flatten-position.ts";
 import { BOOK_TOPICS, concernsBook, concernsRefusals, followOrders, forgetRefusals } from "./follow-orders.ts";
+import { createKillRoutes } from "./kill/kill-routes.ts";
 import { createRoutes } from "./routes.ts";
 import type { RiskManagerSettings } from "./settings.ts";
 import { GROUP, lockNextContext } from "./store.ts";
@@ -57,6 +58,9 @@ export function createRiskManager(deps: Deps, settings: RiskManagerSettings): Se
       for (const one of running.splice(0).reverse()) await one.close();
     },
     notReady: () => (started ? [] : ["its queue and its topics"]),
-    routes: new Elysia().use(createRoutes(deps.db, deps.log)).use(createDeadRoutes("risk-manager", deps)),
+    routes: new Elysia()
+      .use(createRoutes(deps.db, deps.log))
+      .use(createKillRoutes(deps, deps.log))
+      .use(createDeadRoutes("risk-manager", deps)),
   };
 }

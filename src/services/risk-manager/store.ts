@@ -18,6 +18,7 @@ import { DECIDE_SIGNAL } from "#shared/messages/tasks.ts";
 import { ORDERS } from "#shared/messages/topics.ts";
 import type { BookGap } from "#shared/risk/book-rule.ts";
 import type { ApprovedOrder, Denial } from "#shared/risk/decide.ts";
+import type { RiskState } from "#shared/risk/risk-state-rule.ts";
 import type { RefusedExit } from "./decision/refused-exit.ts";
 
 /** Who keeps the books by the orders' events. */
@@ -61,6 +62,8 @@ export interface DecisionContext {
   gap: BookGap | null;
   /** Null: no such account is known. */
   account: TradingState | null;
+  /** What risk holds back; null: nothing. */
+  risk: RiskState | null;
   instrument: Instrument | null;
   /** Null: there is no such session. */
   budget: Budget | null;
@@ -72,6 +75,7 @@ interface ContextRow {
   session: Session | null;
   gap: BookGap | null;
   trading_state: TradingState | null;
+  risk: RiskState | null;
   instrument: Instrument | null;
   capital: string | null;
   book: BookJson | null;
@@ -121,8 +125,8 @@ export async function lockNextContext(tx: Tx, lane: string, atMs: number): Promi
 }
 
 function contextOf(tx: Tx, row: ContextRow): DecisionContext {
-  const { decided, session, gap, trading_state: account, instrument } = row;
-  return { decided, session, gap, account, instrument, budget: paidInBudget(tx, row) };
+  const { decided, session, gap, trading_state: account, risk, instrument } = row;
+  return { decided, session, gap, account, risk, instrument, budget: paidInBudget(tx, row) };
 }
 
 function paidInBudget(tx: Tx, row: ContextRow): Budget | null {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { epochMs, uuidText } from "#shared/domain/schemas.ts";
 import { sessionSchema } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
+import { fingerprintOf } from "#shared/http/fingerprint.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
@@ -15,7 +16,7 @@ import {
   sessionViewSchema,
   stopSessionSchema,
 } from "./contract.ts";
-import { type Answer, fingerprintOf } from "./idempotency/idempotency.ts";
+import type { Answer } from "./idempotency/idempotency.ts";
 import type { Commands, Conditions } from "./session/commands.ts";
 import { etagOf } from "./session/etag.ts";
 import type { Store } from "./store.ts";

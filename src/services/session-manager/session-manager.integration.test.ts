@@ -22,7 +22,8 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   published = [];
-  await database.db.sql`truncate reference.sessions, session_manager.readiness, session_manager.idempotency_keys`;
+  await database.db
+    .sql`truncate reference.sessions, reference.risk_states, session_manager.readiness, session_manager.idempotency_keys`;
   replica = createReplica(database.db, bus);
 });
 
@@ -36,6 +37,36 @@ async function force(id: string, state: string): Promise<void> {
 }
 
 const fieldsOf = (called: Called) => called.body.errors?.map((error) => error.field);
+
+describe("while risk has HALTED it", () => {
+  test.each([
+    [
+      "session",
+      (id: string) => `session:${id}`,
+      /^The session \S+ is HALTED since \S+: killed by me\. POST \/api\/risk-manager\/release with \{"session":"\S+"\} ends that first\.$/,
+    ],
+    [
+      "account",
+      () => "account:demo",
+      /^The account demo is HALTED .* PUT \/api\/risk-manager\/accounts\/demo\/trading-state with/,
+    ],
+    [
+      "all",
+      () => "all",
+      /^All accounts are HALTED .* POST \/api\/risk-manager\/release with \{"all":true\} ends that first\.$/,
+    ],
+  ])("by its %s it is neither started nor resumed, and says what ends that", async (_what, scopeOf, says) => {
+    const { id } = (await replica.create()).body;
+    await database.db.sql`insert into reference.risk_states values (${scopeOf(id)}, 3, null, 'killed by me', 1)`;
+    const refused = await act(id, "start");
+    expect([refused.status, refused.body.detail]).toEqual([409, expect.stringMatching(says)]);
+    await force(id, "PAUSED");
+    expect((await act(id, "resume")).status).toBe(409);
+    await database.db.sql`update reference.risk_states set level = 2`;
+    expect((await act(id, "resume")).status).toBe(200);
+    expect((await act(id, "pause")).status).toBe(200);
+  });
+});
 
 describe("creating a session", () => {
   test("fills in the strategy's parameters and tells of it", async () => {

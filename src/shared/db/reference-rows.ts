@@ -3,6 +3,7 @@ import type { Assets } from "#shared/accounting/book.ts";
 import { type Instrument, instrumentSchema } from "#shared/domain/instrument.ts";
 import { AT_WORK, type Session, type SessionState, sessionSchema } from "#shared/domain/session.ts";
 import { faultsOf } from "#shared/errors/field-error.ts";
+import type { RiskState } from "#shared/risk/risk-state-rule.ts";
 import type { Sql } from "./db.ts";
 
 // What services read of the schema `reference`. Its writers are market-data (instruments), session-manager (sessions) and
@@ -100,6 +101,17 @@ export async function holdSessionState(sql: Sql, sessionId: string): Promise<Ses
   const [session] = await sql<{ state: SessionState }[]>`
     select state from reference.sessions where id = ${sessionId} for share`;
   return session?.state ?? null;
+}
+
+/** What risk holds back of a session; then that stays so until the transaction ends. Null: nothing. `nowMs`: wall clock. */
+export async function holdRiskState(
+  sql: Sql,
+  { id, accountId }: Pick<Session, "id" | "accountId">,
+  nowMs: number,
+): Promise<RiskState | null> {
+  const [row] = await sql<{ risk: RiskState | null }[]>`
+    select reference.risk_state(${id}, ${accountId}, ${nowMs}) as risk`;
+  return row?.risk ?? null;
 }
 
 /** A query: the series of the sessions at work, each once, as `instrument_id` and `time_frame`. */

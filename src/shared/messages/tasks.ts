@@ -25,7 +25,7 @@ export const DECIDE_SIGNAL = defineTask({
 });
 
 /**
- * order-position-tracker asks risk-manager to close what a session that stops still holds. It may be asked for as often as
+ * order-position-tracker asks risk-manager to close what a session that stops, or is killed, still holds. It may be asked for as often as
  * it likes: while an order of the session is open, nothing is made. Lane: the session.
  */
 export const FLATTEN_POSITION = defineTask({
@@ -41,6 +41,8 @@ export const FLATTEN_POSITION = defineTask({
     /** What the position is valued at, and since when, in market time. */
     mark: decimalText,
     marketAtMs: epochMs,
+    /** The kill that it is closed for, whatever state the session is in. Not there: for its stop. */
+    killId: z.string().optional(),
   }),
   onDead: "block",
   sessionOf: ({ sessionId }) => sessionId,
@@ -56,6 +58,27 @@ export const PLACE_ORDER = defineTask({
   onDead: "block",
   sessionOf: ({ order }) => order.sessionId,
 });
+
+/**
+ * risk-manager asks order-position-tracker to cancel what is open of a session and to close what it holds, for a kill; it is done
+ * when the session is flat. Lane: the session.
+ */
+export const FLATTEN_SESSION = defineTask({
+  queue: "order-position-tracker",
+  type: "flatten-session",
+  lane: "sessionId",
+  payload: z.object({
+    killId: z.string(),
+    sessionId: z.string(),
+    accountId: z.string(),
+    /** When the kill was committed (wall clock). */
+    killedAtMs: epochMs,
+  }),
+  // A new kill begins anew.
+  onDead: "skip",
+  sessionOf: ({ sessionId }) => sessionId,
+});
+export type FlattenSession = z.infer<typeof FLATTEN_SESSION.payload>;
 
 /** Asks order-position-tracker to cancel an order that is open. Lane: the order. */
 export const CANCEL_ORDER = defineTask({

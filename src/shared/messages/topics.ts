@@ -56,6 +56,8 @@ export const SESSION_REPORTS = defineTopic({
     /** order-position-tracker: what the stop policy asks for is done. `reason`: what it could not close, in a sentence; null: nothing. */
     "report.stopped": z.object({ ...report, reason: z.string().nullable() }),
     "report.faulted": z.object({ ...report, reason: z.string() }),
+    /** risk-manager: a person has killed it; what it holds is closed whatever becomes of this report. */
+    "report.killed": z.object({ ...report, reason: z.string() }),
     /** risk-manager: a signal of the run was denied. */
     "report.denied": z.object({ ...report, code: denialCodeSchema, reason: z.string() }),
     /** It runs with something missing from now on, or for another reason than was told. */

@@ -111,6 +111,18 @@ create view reference.incomplete_books as
   from order_position_tracker.unbooked where session_id is not null and discard_reason is null
   order by session_id, seen_at_ms, trade_id;
 
+-- The sessions that a kill has found or made flat, and what is left of each that no order could close, in a sentence.
+create table order_position_tracker.flattened (
+  kill_id text not null,
+  session_id text not null,
+  left_over text,
+  flat_at_ms bigint not null,
+  primary key (kill_id, session_id)
+);
+-- The same for risk-manager, which tells how far a kill has come.
+create view reference.flattened_sessions as
+  select kill_id, session_id, left_over, flat_at_ms from order_position_tracker.flattened;
+
 create table order_position_tracker.positions (
   session_id text not null,
   instrument_id text not null,
@@ -176,7 +188,7 @@ create table order_position_tracker.equity_points (
 -- being joined in another way.
 
 -- order_position_tracker.lock_standing(session, account, order, instrument, addresses, now_ms): locks the session and the account
--- FOR SHARE, then the order FOR UPDATE, and gives what says whether the order is sent. Each is read in a statement of its own
+-- FOR SHARE, and what risk holds back, then the order FOR UPDATE, and gives what says whether the order is sent. Each is read in a statement of its own
 -- behind the locks, so that it is as of what they were waited for.
 --   addresses         what bans of the account's new orders are kept under
 --   session_state     null: the session is gone
@@ -185,13 +197,14 @@ create table order_position_tracker.equity_points (
 --   ban_until_ms      the last end of a ban that runs at now_ms; null: there is none
 create function order_position_tracker.lock_standing(
   in_session text, in_account text, in_order text, in_instrument text, in_addresses text[], in_now_ms bigint,
-  out session_state text, out stop_policy text, out gap jsonb, out trading_state text, out known jsonb,
+  out session_state text, out stop_policy text, out gap jsonb, out trading_state text, out risk jsonb, out known jsonb,
   out ban_until_ms bigint, out instrument jsonb
 ) language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
   select s.state, s.session ->> 'stopPolicy' into session_state, stop_policy
   from reference.sessions s where s.id = in_session for share;
   select a.trading_state into trading_state from reference.accounts a where a.id = in_account for share;
+  risk := reference.risk_state(in_session, in_account, in_now_ms);
   select o.data into known from order_position_tracker.orders o where o.id = in_order for update;
   select to_jsonb(b) into gap from reference.incomplete_books b where b.session_id = in_session;
   select max(b.until_ms) into ban_until_ms from venues.bans b
@@ -204,7 +217,7 @@ end $$;
 --   addresses  JSON: { account: [...] }
 create function order_position_tracker.next_standing(in_queue text, in_lane text, in_addresses jsonb, in_now_ms bigint)
 returns table (
-  order_id text, session_state text, stop_policy text, gap jsonb, trading_state text, known jsonb, ban_until_ms bigint,
+  order_id text, session_state text, stop_policy text, gap jsonb, trading_state text, risk jsonb, known jsonb, ban_until_ms bigint,
   instrument jsonb
 ) language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare

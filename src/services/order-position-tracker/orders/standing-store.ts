@@ -5,6 +5,7 @@ import type { Order, OrderRequest } from "#shared/domain/order.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { PLACE_ORDER } from "#shared/messages/tasks.ts";
 import type { BookGap } from "#shared/risk/book-rule.ts";
+import type { RiskState } from "#shared/risk/risk-state-rule.ts";
 
 /** What of a session says whether its orders may be sent. Undefined: it is gone. */
 export type SendingSession = (Pick<Session, "state" | "stopPolicy"> & { gap: BookGap | null }) | undefined;
@@ -13,6 +14,8 @@ export type SendingSession = (Pick<Session, "state" | "stopPolicy"> & { gap: Boo
 export interface Standing {
   session: SendingSession;
   account: TradingState | null;
+  /** What risk holds back; null: nothing. */
+  risk: RiskState | null;
   /** Null: there is none yet. */
   order: Order | null;
   /** Until when other processes were told that the venue takes no orders; null: they were not. */
@@ -31,6 +34,7 @@ interface StandingRow {
   stop_policy: Session["stopPolicy"];
   gap: BookGap | null;
   trading_state: TradingState | null;
+  risk: RiskState | null;
   known: Order | null;
   ban_until_ms: number | null;
   /** As it is stored. */
@@ -38,8 +42,8 @@ interface StandingRow {
 }
 
 /**
- * Locks the states that let an order be sent or not, and then the order, until the transaction ends: a halt waits for an intent
- * that is being committed, and none is committed after it. The instrument is read anew too.
+ * Locks the states that let an order be sent or not, and then the order, until the transaction ends: a halt or a kill waits
+ * for an intent that is being committed, and none is committed after it. The instrument is read anew too.
  */
 export async function lockStanding(
   { sql }: Tx,
@@ -74,6 +78,7 @@ function standingOf({ instruments }: TrackerContext, row: StandingRow): Standing
   return {
     session: state === null ? undefined : { state, stopPolicy, gap },
     account: row.trading_state,
+    risk: row.risk,
     order: row.known,
     toldMs: row.ban_until_ms,
   };

@@ -32,6 +32,7 @@ beforeEach(async () => {
   const accountId = crypto.randomUUID();
   session = sessionOf({ id: crypto.randomUUID(), code: crypto.randomUUID().slice(0, 8), accountId, state: "RUNNING" });
   order = newOrder(orderRequestOf(session, 1));
+  await database.db.sql`delete from reference.risk_states`;
   await database.db.transaction(async (tx) => {
     await putAccount(tx.sql, accountId, "binance");
     await putSession(tx.sql, session);
@@ -290,14 +291,13 @@ describe("an intent", () => {
         await sql`update reference.sessions set state = 'PAUSED' where id = ${id}`;
         await sql`insert into order_position_tracker.unbooked values (${accountId}, 'x', '1', null, true, '{}', 'why', 1, ${id})`;
         await sql`insert into venues.bans values (${accountId}, 60)`;
+        await sql`insert into reference.risk_states values ('all', 3, null, 'killed by me', 40)`;
       },
       other: standing,
     });
-    expect(found).toMatchObject({
-      session: { state: "PAUSED", gap: { trade_id: "1" } },
-      account: "HALTED",
-      toldMs: 60,
-    });
+    const risk = { scope: "all", level: 3, cause: "killed by me", sinceMs: 40 };
+    const paused = { state: "PAUSED", gap: { trade_id: "1" } };
+    expect(found).toMatchObject({ session: paused, account: "HALTED", risk, toldMs: 60 });
     expect(found.order).toEqual(order);
   });
 
@@ -327,6 +327,7 @@ describe("an intent", () => {
       "account",
       ({ sql }) => sql`update reference.accounts set trading_state = 'HALTED' where id = ${session.accountId}`,
     ],
+    ["risk state", ({ sql }) => sql`/* update */ lock table reference.risk_states in exclusive mode`],
     ["order", ({ sql }) => sql`update order_position_tracker.orders set version = 9 where id = ${order.id}`],
   ])("keeps its %s as it is until it is committed", async (_what, change) => {
     const order = await behind("update", { body: standing, other: async (tx) => void (await change(tx)) });
@@ -338,7 +339,8 @@ describe("an intent", () => {
     await database.db.sql`delete from reference.accounts where id = ${session.accountId}`;
     await database.db.sql`delete from order_position_tracker.orders where id = ${order.id}`;
     await database.db.sql`insert into venues.bans values (${session.accountId}, 50)`;
-    expect(await inTransaction(standing)).toEqual({ session: undefined, account: null, order: null, toldMs: null });
+    const nothing = { account: null, risk: null, order: null, toldMs: null };
+    expect(await inTransaction(standing)).toEqual({ session: undefined, ...nothing });
   });
 });
 

@@ -1,21 +1,12 @@
 import type { TrackerContext } from "#services/order-position-tracker/context.ts";
-import {
-  countOrders,
-  openOrdersOfSession,
-  requestCancel,
-} from "#services/order-position-tracker/orders/order-store.ts";
+import { openOrdersOfSession } from "#services/order-position-tracker/orders/order-store.ts";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
-import type { Sql, Tx } from "#shared/db/db.ts";
-import type { Order } from "#shared/domain/order.ts";
+import type { Tx } from "#shared/db/db.ts";
 import type { Session } from "#shared/domain/session.ts";
-import { AppError, hasCode } from "#shared/errors/app-error.ts";
-import { CANCEL_ORDER, FLATTEN_POSITION, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
+import { anyUnsent, askToCancel, askToFlatten, ordersToCancel } from "./end-orders.ts";
 import { type Holdings, readHoldings } from "./holdings.ts";
 import { endEquity } from "./session-store.ts";
-
-/** Cancels go before entries, and what closes a position before other decisions of its session. */
-const FIRST = 0;
 
 /**
  * Does what the stop policy asks for, as far as it can be done now, and may be repeated. keep: nothing. cancel: no order
@@ -25,12 +16,17 @@ const FIRST = 0;
  */
 export async function stopSession(context: TrackerContext, session: Session, unit: OwnedUnit): Promise<boolean> {
   const { deps } = context;
+  const fenced = <T>(body: (tx: Tx) => Promise<T>) =>
+    deps.db.transaction(async (tx) => {
+      await deps.leader.fence(tx, unit.role, unit.epoch);
+      return body(tx);
+    });
   if (session.stopPolicy !== "keep") {
-    for (const id of await ordersToCancel(deps.db, session))
-      await askToCancel(context, { orderId: id, sessionId: session.id }, unit);
+    const flattens = session.stopPolicy === "flatten";
+    for (const id of await ordersToCancel(deps.db, session, flattens))
+      await askToCancel(context, { orderId: id, sessionId: session.id, reason: "The session stops." }, fenced);
   }
-  return deps.db.transaction(async (tx) => {
-    await deps.leader.fence(tx, unit.role, unit.epoch);
+  return fenced(async (tx) => {
     // Before the open orders: what is begun between the two is open by then.
     if (await anyUnsent(tx, context, session)) return false;
     if (session.stopPolicy !== "keep" && (await openOrdersOfSession(tx, session)).length > 0) return false;
@@ -56,63 +52,4 @@ function whatIsLeft({ stopPolicy }: Session, { closable, left }: Holdings): stri
   );
   const all = left === null ? kept : [...kept, left];
   return all.length === 0 ? null : all.join(" ");
-}
-
-/**
- * Whether an order of the session is decided that has no row yet. None is added while it stops, but for the one that
- * flattens: a decision locks the session's row.
- */
-async function anyUnsent(tx: Tx, { deps }: TrackerContext, { id: sessionId }: Session): Promise<boolean> {
-  const lanes = await deps.queue.waitingLanes(tx, PLACE_ORDER, { order: { sessionId } });
-  if (lanes.length === 0) return false;
-  return (await countOrders(tx, lanes)) < lanes.length;
-}
-
-/** The open orders that are still to be canceled: all but those that themselves do what the policy wants. */
-async function ordersToCancel(db: { sql: Sql }, session: Session): Promise<string[]> {
-  return (await openOrdersOfSession(db, session))
-    .filter(({ order, cancelRequested }) => !cancelRequested && !(session.stopPolicy === "flatten" && closes(order)))
-    .map(({ order }) => order.id);
-}
-
-/**
- * Asks for the cancel of one order, once. The lane is locked before the order's row, as the order's worker does it: the
- * other way round each would wait for the other. An order that has closed meanwhile takes the task back with it.
- */
-async function askToCancel(
-  { deps }: TrackerContext,
-  { orderId, sessionId }: { orderId: string; sessionId: string },
-  unit: OwnedUnit,
-): Promise<void> {
-  const payload = { orderId, sessionId, reason: "The session stops." };
-  const asked = deps.db.transaction(async (tx) => {
-    await deps.leader.fence(tx, unit.role, unit.epoch);
-    await deps.queue.enqueue(tx, { task: CANCEL_ORDER, lane: orderId, payload, priority: FIRST });
-    if (await requestCancel(tx, orderId)) return;
-    throw new AppError("PRECONDITION_FAILED", "permanent", `The order ${orderId} has no cancel to ask for any more.`);
-  });
-  await asked.catch((error: unknown) => {
-    if (!hasCode(error, "PRECONDITION_FAILED")) throw error;
-  });
-}
-
-/** Market orders that reduce: to cancel one would only lead to another one like it. */
-function closes({ reduceOnly, style }: Order): boolean {
-  return reduceOnly && style.type === "MARKET";
-}
-
-/** Whether a position is left that an order could close. Risk is asked once, and again when it has answered. */
-async function askToFlatten(
-  tx: Tx,
-  { deps }: TrackerContext,
-  { session, held }: { session: Session; held: Holdings },
-): Promise<boolean> {
-  if (held.closable.length === 0) return false;
-  if (await deps.queue.isWaiting(tx, FLATTEN_POSITION, session.id)) return true;
-  const { id: sessionId, run, version } = session;
-  for (const { instrument, mark, marketAtMs } of held.closable) {
-    const payload = { sessionId, run, version, instrumentId: instrument.id, mark, marketAtMs };
-    await deps.queue.enqueue(tx, { task: FLATTEN_POSITION, lane: sessionId, payload, priority: FIRST });
-  }
-  return true;
 }

@@ -27,9 +27,9 @@ export async function decideSignal(
   const { session, instrument, budget } = context;
   const marketNowMs = instrument === null ? null : deps.exchanges.marketNowMs(instrument.venue);
   const marketAtMs = Math.max(signal.marketAtMs, budget?.marketAtMs ?? 0, marketNowMs ?? 0);
-  const { account, gap } = context;
+  const { account, risk, gap } = context;
   const refusedExit = budget?.refusedExit ?? null;
-  const refusal = refuseSignal(signal, { session, account, gap, marketAtMs, refusedExit, nowMs });
+  const refusal = refuseSignal(signal, { session, account, risk, gap, marketAtMs, refusedExit, nowMs });
   if (refusal !== null || session === null || budget === null) {
     const { code, reason } = refusal ?? { code: "SESSION_NOT_TRADING", reason: "There is no such session." };
     return deny(tx, deps, signal, { kind: "denied", code, reason });

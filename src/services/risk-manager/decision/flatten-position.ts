@@ -1,3 +1,4 @@
+import { holdStandingKill } from "#services/risk-manager/kill/kill-store.ts";
 import { type Budget, type Cause, type DecisionContext, lockContext } from "#services/risk-manager/store.ts";
 import { heldOf } from "#shared/accounting/book.ts";
 import { closableSize } from "#shared/accounting/flat.ts";
@@ -5,39 +6,35 @@ import type { Tx } from "#shared/db/db.ts";
 import { decimal } from "#shared/domain/decimal.ts";
 import type { Session } from "#shared/domain/session.ts";
 import type { FlattenPosition } from "#shared/messages/tasks.ts";
+import { flattenCauseOf, killCauseOf } from "#shared/orders/closing-cause.ts";
 import type { TaskOutcome } from "#shared/queue/queue.ts";
 import { refuseByAccount } from "#shared/risk/account-rule.ts";
 import { whyIncomplete } from "#shared/risk/book-rule.ts";
 import { type Approval, type Denial, decide } from "#shared/risk/decide.ts";
-import { reportFaulted } from "#shared/session-health/report-faulted.ts";
-import { reportWaiting } from "#shared/session-health/report-waiting.ts";
+import { tellerOf } from "./flatten-teller.ts";
 import { sayRefused } from "./refused-exit.ts";
 import { approve, type DecideDeps, deny } from "./write-decision.ts";
 
-/** The cause of the first decision that flattens an instrument in one version of a session. */
-function flattenCauseOf({ sessionId, run, version, instrumentId }: FlattenPosition): string {
-  return `flatten:${sessionId}:${run}:${version}:${instrumentId}`;
-}
-
 /**
- * Closes what a session that stops still holds, with reduce-only market orders sized from its book: one, or as many as the
+ * Closes what a session that stops, or is killed, still holds, with reduce-only market orders sized from its book: one, or as many as the
  * venue's maximums ask for.
  *
  * It waits until all orders of the session have ended, since only then the book has all their fills; order-position-tracker
  * asks again. What is left is closed by further decisions. They wait while the venue refuses exits or halts the instrument,
- * and while the book lacks something; the session says so. Where risk denies it the session is reported as faulted, and a
- * person may stop it once more.
+ * and while the book lacks something; the session, or the kill, says so. Where risk denies it for a stop the session is reported
+ * as faulted, and a person may stop it once more; for a kill it says why, and is asked again.
  */
 export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenPosition): Promise<TaskOutcome> {
   const first = causeOf(wanted, deps.clock.stampMs());
   const context = await lockContext(tx, first, deps.clock.nowMs());
   const { session, budget } = context;
-  if (session === null || budget === null || !isWanted(session, wanted)) return { decision: "not wanted any more" };
+  if (session === null || budget === null || !(await isWanted(tx, session, wanted)))
+    return { decision: "not wanted any more" };
+  const tell = tellerOf(tx, deps, { session, killId: wanted.killId });
   if (budget.openOrders > 0) return { decision: "orders are under way", orders: budget.openOrders };
   const incomplete = whyIncomplete(context.gap, session.degraded);
   if (incomplete !== null) {
-    const reason = `The position is not closed before it is known: ${incomplete} With the stop policy keep the session stops without that.`;
-    reportWaits(tx, deps, session, reason);
+    tell.waits(`The position is not closed before it is known: ${incomplete}`);
     return { decision: "book incomplete" };
   }
   const decision = measure(wanted, context, { session, budget });
@@ -45,40 +42,43 @@ export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenP
   const status = context.instrument?.status;
   if (status === "HALTED" || status === "GONE") {
     const what = status === "HALTED" ? "has halted" : "does not list";
-    const reason = `The venue ${what} ${wanted.instrumentId}${status === "GONE" ? " any more" : ""}: the position is closed once it trades again. With the stop policy keep the session stops without that.`;
-    reportWaits(tx, deps, session, reason);
+    const still = status === "GONE" ? " any more" : "";
+    tell.waits(`The venue ${what} ${wanted.instrumentId}${still}: the position is closed once it trades again.`);
     return { decision: "not trading" };
   }
   if (context.decided === "denied") {
-    reportNotFlattened(tx, deps, session, "risk has denied it");
+    tell.failed("risk has denied it");
     return { decision: "failed" };
   }
   // The number of its first order is its own: no decision of this session has had it.
   const cause = context.decided === null ? first : { ...first, id: `${first.id}:${budget.nextOrderNumber}` };
   if (decision.kind === "denied") {
-    reportNotFlattened(tx, deps, session, `${decision.code}: ${decision.reason}`);
-    return deny(tx, deps, cause, decision);
+    tell.failed(`${decision.code}: ${decision.reason}`);
+    // A kill asks again: a denial that is kept would be the last word.
+    return wanted.killId === undefined ? deny(tx, deps, cause, decision) : { decision: "denied", code: decision.code };
   }
   const { refusedExit } = budget;
   if (refusedExit !== null && deps.clock.nowMs() < refusedExit.retryAtMs) {
-    reportWaits(tx, deps, session, sayRefused(refusedExit));
+    tell.refused(sayRefused(refusedExit));
     return { decision: "paused", untilMs: refusedExit.retryAtMs };
   }
+  tell.closes();
   const marketAtMs = Math.max(wanted.marketAtMs, budget.marketAtMs);
   return approve(tx, deps, { cause, session, budget, decision, marketAtMs });
 }
 
-function isWanted(session: Session, { run, version }: FlattenPosition): boolean {
+async function isWanted(tx: Tx, session: Session, { run, version, killId }: FlattenPosition): Promise<boolean> {
+  if (killId !== undefined) return holdStandingKill(tx, killId);
   const { state, stopPolicy } = session;
   return state === "STOPPING" && stopPolicy === "flatten" && session.run === run && session.version === version;
 }
 
 function causeOf(wanted: FlattenPosition, stampMs: number): Cause {
-  const { sessionId, run, instrumentId, mark, marketAtMs } = wanted;
+  const { sessionId, run, instrumentId, mark, marketAtMs, killId } = wanted;
   const what = { sessionId, run, number: 0, instrumentId, marks: { [instrumentId]: mark } };
   return {
     ...what,
-    id: flattenCauseOf(wanted),
+    id: killId === undefined ? flattenCauseOf(wanted) : killCauseOf({ killId, sessionId, instrumentId }),
     marketAtMs,
     validUntilMs: null,
     receivedAtMs: stampMs,
@@ -105,15 +105,4 @@ function measure(
   const intent = { kind: "exit", style: { type: "MARKET" } } as const;
   const refusals = budget.refusedExit?.times ?? 0;
   return decide({ intent, mark, policy: session.riskPolicy, instrument, book, reserved, refusals });
-}
-
-/** May be reported again until the session is FAULTED: then it changes nothing. */
-function reportNotFlattened(tx: Tx, { bus, clock }: DecideDeps, session: Session, why: string): void {
-  reportFaulted(tx, bus, { session, reason: `The position was not flattened: ${why}`, atMs: clock.nowMs() });
-}
-
-/** Only where the session does not say so yet. */
-function reportWaits(tx: Tx, { bus, clock }: DecideDeps, session: Session, reason: string): void {
-  if (session.stateReason === reason) return;
-  reportWaiting(tx, bus, { session, until: "stopped", reason, atMs: clock.nowMs() });
 }

@@ -48,17 +48,45 @@ create table risk_manager.decisions (
 create index decisions_by_time on risk_manager.decisions (decided_at_ms, signal_id, order_index);
 create index decisions_by_session on risk_manager.decisions (session_id, decided_at_ms, signal_id, order_index);
 
+-- Kills that a person has asked for. scope: as in reference.risk_states. ended_at_ms: a person has ended the halt that it began, and
+-- nothing more is closed for it. caller, key, fingerprint: the Idempotency-Key it was asked under; null: without one.
+create table risk_manager.kills (
+  id text primary key,
+  scope text not null,
+  reason text,
+  caller text not null,
+  key text,
+  fingerprint text,
+  created_at_ms bigint not null,
+  ended_at_ms bigint,
+  unique (caller, key)
+);
+create index kills_by_time on risk_manager.kills (created_at_ms, id);
+create index kills_that_stand on risk_manager.kills (scope) where ended_at_ms is null;
+
+-- The sessions of a kill. waits: why risk could not close what one holds when it was asked last; null: it could, or was not asked.
+create table risk_manager.kill_sessions (
+  kill_id text not null references risk_manager.kills,
+  session_id text not null,
+  waits text,
+  primary key (kill_id, session_id)
+);
+
+-- Which kills stand, as order-position-tracker reads it.
+create view reference.standing_kills as select id from risk_manager.kills where ended_at_ms is null;
+
 -- risk_manager.context(signal, session, instrument, group, topic, book, at_ms): all that a decision is made from, read and locked
 -- to the end of the transaction in lock order: the session against changes of its state, its account against changes of its
--- trading state, its budget against other decisions. Each statement sees what the lock before it was waited for: so the
+-- trading state, what risk holds back, its budget against other decisions. Each statement sees what the lock before it was waited for: so the
 -- reservations are summed behind the budget's lock.
 --   group, topic  whose parked events count as orders that have not ended
 --   book, at_ms   of a budget that is opened because the session has none yet; its capital is 0, until the caller pays one in
+--   at_ms         also the time by which a state of risk is over
 --   result        one row; null is what there is none of. `decided`: the kind of the decision made before for this signal.
 --                 quote, base: what the open orders may still take
 create function risk_manager.context(
   in_signal text, in_session text, in_instrument text, in_group text, in_topic text, in_book jsonb, in_at_ms bigint,
-  out decided text, out session jsonb, out gap jsonb, out trading_state text, out instrument jsonb,
+  out decided text, out session jsonb, out gap jsonb, out trading_state text, out risk jsonb, out instrument jsonb,
   out capital numeric, out book jsonb, out next_order_number integer, out market_at_ms bigint, out refused_exit jsonb,
   out quote numeric, out base numeric, out open_orders integer
 ) language plpgsql as $$
@@ -71,6 +99,7 @@ begin
   into session, v_account, gap
   from reference.sessions s where s.id = in_session for share of s;
   select a.trading_state into trading_state from reference.accounts a where a.id = v_account for share;
+  risk := reference.risk_state(in_session, v_account, in_at_ms);
   select i.instrument into instrument from reference.instruments i where i.id = in_instrument;
   select b.* into v_budget from risk_manager.budgets b where b.session_id = in_session for update;
   if not found and v_account is not null then
@@ -97,7 +126,7 @@ $$;
 create function risk_manager.next_context(
   in_queue text, in_lane text, in_group text, in_topic text, in_book jsonb, in_at_ms bigint
 ) returns table (
-  signal_id text, decided text, session jsonb, gap jsonb, trading_state text, instrument jsonb,
+  signal_id text, decided text, session jsonb, gap jsonb, trading_state text, risk jsonb, instrument jsonb,
   capital numeric, book jsonb, next_order_number integer, market_at_ms bigint, refused_exit jsonb,
   quote numeric, base numeric, open_orders integer
 ) language plpgsql as $$

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Db, Tx } from "#shared/db/db.ts";
@@ -54,14 +53,4 @@ function answerOf(row: KeyRow | null, { fingerprint }: KeyScope): Answer | null 
       details: { errors: [{ field: "headers.idempotency-key", message: "must be a new one for a new request" }] },
     },
   );
-}
-
-/** SHA-256 of a JSON value, the same whatever the order of its keys. */
-export function fingerprintOf(value: unknown): string {
-  return createHash("sha256").update(JSON.stringify(value, sortedKeys)).digest("hex");
-}
-
-function sortedKeys(_key: string, value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -11,6 +11,7 @@ export type Report =
   | { type: "report.waiting"; run: number; until: StartStep | "stopped"; reason: string }
   | { type: "report.stopped"; run: number; reason: string | null }
   | { type: "report.faulted"; run: number; reason: string }
+  | { type: "report.killed"; run: number; reason: string }
   | { type: "report.degraded"; run: number; degradation: Degradation }
   | { type: "report.restored"; run: number; code: DegradationCode };
 
@@ -32,7 +33,7 @@ export interface ReportEffect {
 /**
  * STARTING becomes RUNNING when strategy-executor is warm and order-position-tracker has reconciled, both in the present
  * run; until then its reason says what it waits for. STOPPING becomes STOPPED when the stop policy is done. A fault counts
- * in every state that may fault. A report of another run, or one that comes again, changes nothing.
+ * in every state that may fault. A killed session stops with the policy flatten; one that is FAULTED or over stays so. A report of another run, or one that comes again, changes nothing.
  */
 export function applyReport(session: Session, readiness: Readiness, report: Report, nowMs: number): ReportEffect {
   if (report.run !== session.run) return {};
@@ -54,6 +55,10 @@ export function applyReport(session: Session, readiness: Readiness, report: Repo
     case "report.faulted":
       return mayTransition(session.state, "FAULTED")
         ? { session: moved(session, "FAULTED", report.reason, nowMs) }
+        : {};
+    case "report.killed":
+      return mayTransition(session.state, "STOPPING") && session.state !== "FAULTED"
+        ? { session: moved({ ...session, stopPolicy: "flatten" }, "STOPPING", report.reason, nowMs) }
         : {};
     case "report.degraded": {
       const { degradation } = report;

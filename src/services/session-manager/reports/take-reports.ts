@@ -44,6 +44,8 @@ function readReport({ type, data }: SessionReport): Report {
       return { type, run: data.run, reason: data.reason };
     case "report.faulted":
       return { type, run: data.run, reason: data.reason };
+    case "report.killed":
+      return { type, run: data.run, reason: data.reason };
     case "report.waiting":
       return { type, run: data.run, until: data.until, reason: data.reason };
     case "report.degraded": {

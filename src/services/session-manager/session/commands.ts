@@ -6,10 +6,13 @@ import type { Store } from "#services/session-manager/store.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import type { Tx } from "#shared/db/db.ts";
+import { holdRiskState } from "#shared/db/reference-rows.ts";
 import { deadOfSessions } from "#shared/dead/dead-of-sessions.ts";
 import type { Session, SessionState } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { event, SESSIONS } from "#shared/messages/topics.ts";
+import { targetOf } from "#shared/risk/risk-scope.ts";
+import { sayRiskState } from "#shared/risk/risk-state-rule.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { checkIfMatch, requireIfMatch } from "./etag.ts";
 import { saveSession } from "./save-session.ts";
@@ -102,6 +105,7 @@ function commandsOf(context: CommandDeps): Commands {
       once(context, conditions, async (tx) => {
         const session = await lockSession(context, tx, { id, ifMatch: conditions.ifMatch });
         const nowMs = context.deps.clock.nowMs();
+        if (action === "start" || action === "resume") await refuseHalted(tx, session, nowMs);
         const missing = missingSettings(session, context.deps.exchanges, nowMs);
         return save(
           context,
@@ -212,6 +216,18 @@ async function refuseExposed({ deps }: CommandDeps, id: string): Promise<void> {
   const text =
     "The session has a position or an open order: start it, and stop it with the stop policy flatten (or close both at the venue).";
   throw new AppError("CONFLICT", "permanent", text, { details: { openOrders, positions } });
+}
+
+/** After a kill nothing trades before a person has said so to risk-manager. */
+async function refuseHalted({ sql }: Tx, session: Session, nowMs: number): Promise<void> {
+  const risk = await holdRiskState(sql, session, nowMs);
+  if (risk === null || risk.level < 3) return;
+  const target = targetOf(risk.scope);
+  const how =
+    "account" in target
+      ? `PUT /api/risk-manager/accounts/${target.account}/trading-state with {"tradingState": "ACTIVE"} ends that first.`
+      : `POST /api/risk-manager/release with ${JSON.stringify(target)} ends that first.`;
+  throw new AppError("CONFLICT", "permanent", `${sayRiskState(risk)} ${how}`, { details: { scope: risk.scope } });
 }
 
 /** What is dead of it would be told of a session that nobody finds any more. */

@@ -177,6 +177,18 @@ describe("reports", () => {
     );
     expect(faulted.session).toMatchObject({ state: "FAULTED", stateReason: "it threw" });
   });
+
+  test("stop a killed session with the policy flatten, but none that is over, FAULTED or stops already", () => {
+    const told = (state: SessionState) => {
+      const session = { ...sessionIn(state), stopPolicy: "keep" as const };
+      return applyReport(session, NOT_READY, { type: "report.killed", run: session.run, reason: "It was killed." }, 9);
+    };
+    for (const state of ["STARTING", "RUNNING", "PAUSED"] as const) {
+      const killed = { state: "STOPPING", stopPolicy: "flatten", stateReason: "It was killed." };
+      expect(told(state).session).toMatchObject(killed);
+    }
+    for (const state of ["CREATED", "STOPPING", "STOPPED", "FAULTED"] as const) expect(told(state)).toEqual({});
+  });
 });
 
 describe("what a session runs without", () => {

@@ -35,3 +35,31 @@ create table reference.accounts (
   era integer not null default 0,
   updated_at_ms bigint not null
 );
+
+-- Writer: risk-manager. What risk holds back, by scope: 'all', 'account:<id>' or 'session:<id>'; the strictest that concerns an order
+-- counts. No row: nothing. level 1: no entries. 2: only orders that reduce. 3: only risk's own closing orders. until_ms: when it ends by
+-- itself (wall clock); null: a person ends it. cause: why, in a sentence.
+-- Decisions and the commit of an order's intent read it under the lock of the table that FOR SHARE takes; who writes it locks the table
+-- IN EXCLUSIVE MODE first. So a change waits for those that have read it, and who comes later sees it, also where there was no row.
+create table reference.risk_states (
+  scope text primary key,
+  level smallint not null check (level between 1 and 3),
+  until_ms bigint,
+  cause text not null,
+  since_ms bigint not null
+);
+
+-- reference.risk_state(session, account, now_ms): what holds an order of a session back: the strictest state that concerns it, as
+-- { scope, level, cause, sinceMs }; null: nothing does. That stays so until the transaction ends.
+create function reference.risk_state(in_session text, in_account text, in_now_ms bigint) returns jsonb
+language plpgsql as $$
+begin
+  -- A statement of its own: the next one reads what this one has waited for.
+  lock table reference.risk_states in row share mode;
+  return (
+    select jsonb_build_object('scope', r.scope, 'level', r.level, 'cause', r.cause, 'sinceMs', r.since_ms)
+    from reference.risk_states r
+    where r.scope in ('all', 'account:' || in_account, 'session:' || in_session)
+      and (r.until_ms is null or r.until_ms > in_now_ms)
+    order by r.level desc, r.scope limit 1);
+end $$;

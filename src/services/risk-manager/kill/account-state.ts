@@ -1,0 +1,101 @@
+import { AppError } from "#shared/errors/app-error.ts";
+import { asSentence } from "#shared/errors/as-sentence.ts";
+import { scopeOf } from "#shared/risk/risk-scope.ts";
+import { type RiskState, sayRiskState, tradingStateOf } from "#shared/risk/risk-state-rule.ts";
+import { endHalt, type KillDeps, noAccount, refuseUnknown, release } from "./kill.ts";
+import type { AccountState, TradingStateWish } from "./kill-contract.ts";
+import {
+  lockRiskStates,
+  type OwnState,
+  readAccount,
+  readAccounts,
+  readRiskStates,
+  standingKills,
+  writeRiskState,
+} from "./kill-store.ts";
+
+const configuredOf = ({ exchanges }: KillDeps) => exchanges.accounts.map(({ id }) => id);
+
+/** What an account takes, and what holds it. NOT_FOUND: it is not known. */
+export async function readAccountState(deps: KillDeps, id: string): Promise<AccountState> {
+  const own = await readAccount(deps.db.sql, id, configuredOf(deps));
+  const [state] = own === null ? [] : await statesOf(deps, [own]);
+  if (state === undefined) throw noAccount(id);
+  return state;
+}
+
+/** The same of all accounts by their ids, after `afterId`. */
+export async function readAccountStates(
+  deps: KillDeps,
+  { afterId, limit }: { afterId: string; limit: number },
+): Promise<AccountState[]> {
+  return statesOf(deps, await readAccounts(deps.db.sql, { configured: configuredOf(deps), afterId, limit }));
+}
+
+async function statesOf({ db: { sql }, clock }: KillDeps, accounts: readonly OwnState[]): Promise<AccountState[]> {
+  const scopes = ["all", ...accounts.map(({ id }) => scopeOf({ account: id }))];
+  const [states, kills] = await Promise.all([readRiskStates(sql, scopes, clock.nowMs()), standingKills(sql, scopes)]);
+  return accounts.map((own) => {
+    const concerns = ({ scope }: { scope: string }) => scope === "all" || scope === scopeOf({ account: own.id });
+    const killIds = kills.filter(concerns).map(({ id }) => id);
+    return { accountId: own.id, kills: killIds, ...stateOf(own, states.find(concerns)) };
+  });
+}
+
+function stateOf(own: OwnState, strictest: RiskState | undefined): Omit<AccountState, "accountId" | "kills"> {
+  const byRisk = tradingStateOf(strictest?.level ?? null);
+  // What the account is by itself takes the least.
+  if (own.tradingState === "HALTED" || (own.tradingState === "REDUCING" && byRisk === "ACTIVE"))
+    return { tradingState: own.tradingState, reason: sayOwn(own), sinceMs: null };
+  if (strictest === undefined) return { tradingState: byRisk, reason: null, sinceMs: null };
+  return { tradingState: byRisk, reason: sayRiskState(strictest), sinceMs: strictest.sinceMs };
+}
+
+function sayOwn({ id, tradingState, reason }: OwnState): string {
+  return `The account ${id} is ${tradingState} by itself: ${asSentence(reason ?? "no reason was told")}`;
+}
+
+/**
+ * Sets what an account takes. ACTIVE ends its halt, with its kills; REDUCING and HALTED close nothing by themselves.
+ *
+ * @throws AppError NOT_FOUND where it is not known; CONFLICT where it would not be ACTIVE all the same, or a kill is not flat yet
+ */
+export async function setAccountState(
+  deps: KillDeps,
+  { accountId, wish, caller }: { accountId: string; wish: TradingStateWish; caller: string },
+): Promise<AccountState> {
+  const target = { account: accountId };
+  const { tradingState, abandon } = wish;
+  if (tradingState === "ACTIVE") {
+    await refuseHeldElsewhere(deps, accountId);
+    await release(deps, target, abandon);
+    return readAccountState(deps, accountId);
+  }
+  const scope = scopeOf(target);
+  await deps.db.transaction(async (tx) => {
+    await lockRiskStates(tx);
+    await refuseUnknown(tx, deps, target);
+    const isKilled = (await standingKills(tx.sql, [scope])).length > 0;
+    if (tradingState === "HALTED" && isKilled) return;
+    if (isKilled) await endHalt(tx, deps, target, abandon);
+    const cause = wish.reason === undefined ? `set by ${caller}` : `set by ${caller}: ${wish.reason}`;
+    const level = tradingState === "HALTED" ? 3 : 2;
+    await writeRiskState(tx, { scope, level, cause, sinceMs: deps.clock.nowMs() });
+    tx.afterCommit(() => deps.log.warn({ accountId, tradingState, cause }, "trading state set"));
+  });
+  return readAccountState(deps, accountId);
+}
+
+/** What else holds the account is ended where it began. */
+async function refuseHeldElsewhere(deps: KillDeps, accountId: string): Promise<void> {
+  const { sql } = deps.db;
+  const own = await readAccount(sql, accountId, configuredOf(deps));
+  if (own !== null && own.tradingState !== "ACTIVE") {
+    const text = `${sayOwn(own)} Its alert in GET /api/session-manager/alerts says what ends that.`;
+    throw new AppError("CONFLICT", "permanent", text, { details: { accountId } });
+  }
+  const [all] = await readRiskStates(sql, ["all"], deps.clock.nowMs());
+  if (all === undefined) return;
+  const text = `${sayRiskState(all)} POST /api/risk-manager/release {"all": true} ends that first.`;
+  throw new AppError("CONFLICT", "permanent", text, { details: { accountId } });
+}
