@@ -1,14 +1,13 @@
 import { z } from "zod";
+import { readableName } from "#shared/domain/readable-name.ts";
 import { epochMs } from "#shared/domain/schemas.ts";
 import { sessionSchema } from "#shared/domain/session.ts";
 import { denialCodeSchema } from "#shared/domain/signal.ts";
+import { ifMatchSchema } from "#shared/http/versions.ts";
 
 const { strategy, params, instrumentIds, timeFrame, accountId, capital } = sessionSchema.shape;
 const { riskPolicy, stopPolicy } = sessionSchema.shape;
-const name = sessionSchema.shape.name.refine(
-  (text) => /[\p{L}\p{N}\p{P}\p{S}]/u.test(text) && !/[\p{Cc}\p{Bidi_C}]/u.test(text),
-  { message: "must have a letter, a digit or a sign that can be seen, and nothing that turns or breaks a line" },
-);
+const name = readableName(sessionSchema.shape.name);
 
 /** What a session is made of. What is not named takes the default given here, and the strategy's own for its parameters. */
 export const createSessionSchema = z
@@ -85,17 +84,9 @@ export const sessionViewSchema = sessionSchema.extend({
 });
 export type SessionView = z.infer<typeof sessionViewSchema>;
 
-/** Any version, or ETags as HTTP writes them; a weak one never matches. */
-const ETAGS = /^(\*|(W\/)?"[^"]*"(\s*,\s*(W\/)?"[^"]*")*)$/;
-
 /** Headers of every change. */
 export const changeHeaders = z.object({
   "idempotency-key": z.string().min(1).max(255).optional().describe("The same key gives the same answer, for 24 hours"),
   "x-forwarded-user": z.string().min(1).max(200).optional().describe("Whose key it is, as the gateway tells"),
-  "if-match": z
-    .string()
-    .max(255, { abort: true })
-    .regex(ETAGS, 'must be quoted, like "3", or *')
-    .optional()
-    .describe("ETag of the version that is meant"),
+  "if-match": ifMatchSchema,
 });

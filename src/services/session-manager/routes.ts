@@ -7,6 +7,7 @@ import { fingerprintOf } from "#shared/http/fingerprint.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
+import { etagOf } from "#shared/http/versions.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import { type AlertDeps, createAlertRoutes } from "./alert-routes.ts";
 import {
@@ -18,7 +19,6 @@ import {
 } from "./contract.ts";
 import type { Answer } from "./idempotency/idempotency.ts";
 import type { Commands, Conditions } from "./session/commands.ts";
-import { etagOf } from "./session/etag.ts";
 import type { Store } from "./store.ts";
 
 const byId = z.object({ id: uuidText.describe("The session's id") });

@@ -10,11 +10,11 @@ import { holdRiskState } from "#shared/db/reference-rows.ts";
 import { deadOfSessions } from "#shared/dead/dead-of-sessions.ts";
 import type { Session, SessionState } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
+import { checkIfMatch, requireIfMatch } from "#shared/http/versions.ts";
 import { event, SESSIONS } from "#shared/messages/topics.ts";
 import { targetOf } from "#shared/risk/risk-scope.ts";
 import { sayRiskState } from "#shared/risk/risk-state-rule.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { checkIfMatch, requireIfMatch } from "./etag.ts";
 import { saveSession } from "./save-session.ts";
 import { newCode } from "./session-code.ts";
 import {
