@@ -11,6 +11,7 @@ export const SERVICES: readonly ServiceDefinition[] = [
   (await import("#services/strategy-executor/index.ts")).strategyExecutor,
   (await import("#services/session-manager/index.ts")).sessionManager,
   (await import("#services/backtest/index.ts")).backtest,
+  (await import("#services/notification/index.ts")).notification,
   (await import("#services/dashboard/index.ts")).dashboard,
   (await import("#services/template/index.ts")).template,
 ];

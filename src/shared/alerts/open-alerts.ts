@@ -66,3 +66,10 @@ export async function isOpen({ sql }: { sql: Sql }, scope: string, code: string)
   const rows = await sql`select 1 from alerts.open where scope = ${scope} and code = ${code}`;
   return rows.length > 0;
 }
+
+/** How many alerts are open, by severity. */
+export async function countOpenAlerts(sql: Sql): Promise<Record<string, number>> {
+  const rows = await sql<{ severity: string; count: number }[]>`
+    select severity, count(*)::integer as count from alerts.open group by severity order by severity`;
+  return Object.fromEntries(rows.map(({ severity, count }) => [severity, count]));
+}

@@ -89,6 +89,23 @@ export async function readSessions(
   });
 }
 
+/** Names of sessions by their ids; one that is not there has none. */
+export async function readSessionNames(sql: Sql, ids: readonly string[]): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map();
+  const rows = await sql<{ id: string; name: string }[]>`
+    select id, session ->> 'name' as name from reference.sessions where id = any(${[...ids]}::text[])`;
+  return new Map(rows.map(({ id, name }) => [id, name]));
+}
+
+/** How many sessions are in each state, of these or of all (null); those that are deleted do not count. */
+export async function countSessionStates(sql: Sql, ids: readonly string[] | null): Promise<Record<string, number>> {
+  const rows = await sql<{ state: string; count: number }[]>`
+    select state, count(*)::integer as count from reference.sessions
+    where state <> 'DELETED' ${ids === null ? sql`` : sql`and id = any(${[...ids]}::text[])`}
+    group by state order by state`;
+  return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+}
+
 /** The present run of a session. Null: it was never started, or there is none. */
 export async function readRun(sql: Sql, sessionId: string): Promise<number | null> {
   const [session] = await sql<{ run: number }[]>`

@@ -1,0 +1,112 @@
+import type { OutgoingMessage, Send, Verdict } from "#services/notification/channels/channel.ts";
+import { createSend } from "#services/notification/channels/create-channels.ts";
+import { firstOf } from "#services/notification/channels/within.ts";
+import type { Place } from "#services/notification/place.ts";
+import { lockRecipient } from "#services/notification/recipients/recipient-store.ts";
+import type { DELIVER_MESSAGES } from "#services/notification/tasks.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
+import { storable } from "#shared/errors/storable-text.ts";
+import type { LaneTx, LeasedLane, TaskOf } from "#shared/queue/queue.ts";
+import { pauseMs, type Tried } from "./delivery.ts";
+import { type Batch, readBatch, writeRetry } from "./message-store.ts";
+import { noteTried } from "./note-tried.ts";
+
+type DeliverTask = TaskOf<typeof DELIVER_MESSAGES>;
+
+/** So many messages are sent before it is noted what became of them, */
+const MOST_UNNOTED = 20;
+/** and no more are begun once these milliseconds are over: what a kill repeats is less than that and one message. */
+const UNNOTED_MS = 1_000;
+/** A lane is worked for so long before others have their turn. */
+const TURN_MS = 15_000;
+
+/** The task's first step, with the lease: the messages to begin with. Null: there are none, and the task is done. */
+export async function takeMessages(tx: LaneTx, task: DeliverTask): Promise<Batch | null> {
+  await lockRecipient(tx, task.payload.recipientId);
+  return nextBatch(tx, task);
+}
+
+/**
+ * Sends what waits for a recipient, in order. Nothing is held while a channel is asked: before and after it there is a step, which
+ * the lane's epoch fences. A channel that fails puts its own lane off, and no other one.
+ */
+export async function deliverMessages(
+  place: Place,
+  { lane, task, first }: { lane: LeasedLane; task: DeliverTask; first: Batch },
+): Promise<void> {
+  const { clock } = place.deps;
+  const turnEndsMs = clock.monotonicMs() + TURN_MS;
+  let batch: Batch | null = first;
+  while (batch !== null) {
+    const sent: Batch = batch;
+    const tried = await sendBatch(place, sent, lane.signal);
+    const isOver = place.stopping.aborted || clock.monotonicMs() >= turnEndsMs;
+    batch = await lane.step((tx) => endBatch(tx, place, { task, batch: sent, tried, isOver }));
+  }
+}
+
+/** Notes what became of messages and gives the next ones. Null: the task is done, or put off. */
+async function endBatch(
+  tx: LaneTx,
+  place: Place,
+  { task, batch, tried, isOver }: { task: DeliverTask; batch: Batch; tried: Tried; isOver: boolean },
+): Promise<Batch | null> {
+  const recipient = await lockRecipient(tx, task.payload.recipientId);
+  if (recipient === null) {
+    tx.complete(task, { state: "no recipient" });
+    return null;
+  }
+  // What another channel did says nothing of this one.
+  const isSameChannel = recipient.channelVersion === batch.channelVersion;
+  const { failures } = await noteTried(tx, place, { recipient, batch, tried, isSameChannel });
+  if (tried.failure !== null && isSameChannel) {
+    const firstMs = place.settings.R3_NOTIFICATION_RETRY_MS;
+    const delayMs = pauseMs({ failures, firstMs }, tried.failure.retryAfterMs, Math.random());
+    await writeRetry(tx, recipient.id, place.deps.clock.nowMs() + delayMs);
+    tx.complete(task, { state: "the channel has failed", retryInMs: delayMs });
+    return null;
+  }
+  const next = await nextBatch(tx, task);
+  if (next === null || !isOver) return next;
+  tx.retryIn(task, 0);
+  return null;
+}
+
+/**
+ * The next messages. Null: none waits, and the task is done. The recipient is locked: who makes a message locks it too, and finds
+ * the task either open or done.
+ */
+async function nextBatch(tx: LaneTx, task: DeliverTask): Promise<Batch | null> {
+  const batch = await readBatch(tx, task.payload.recipientId, MOST_UNNOTED);
+  if (batch !== null && batch.messages.length > 0) return batch;
+  tx.complete(task, { state: batch === null ? "no recipient" : "all sent" });
+  return null;
+}
+
+/** Sends one after the other, until one fails, time is up, or the lane is lost or left. */
+async function sendBatch({ deps, settings, stopping }: Place, batch: Batch, lost: AbortSignal): Promise<Tried> {
+  const send = createSend(batch.channel, settings, deps.clock);
+  const untilMs = deps.clock.monotonicMs() + UNNOTED_MS;
+  const ending = firstOf([lost, stopping]);
+  const ended: Tried["ended"] = [];
+  try {
+    for (const message of batch.messages) {
+      if (ending.signal.aborted || deps.clock.monotonicMs() >= untilMs) break;
+      const verdict = await verdictOf(send, message, ending.signal);
+      if (verdict.kind !== "later") ended.push({ seq: message.seq, verdict });
+      else return { ended, failure: ending.signal.aborted ? null : verdict };
+    }
+  } finally {
+    ending.release();
+  }
+  return { ended, failure: null };
+}
+
+/** A channel does not throw; one that does all the same delays its own lane. */
+async function verdictOf(send: Send, message: OutgoingMessage, signal: AbortSignal): Promise<Verdict> {
+  try {
+    return await send(message, signal);
+  } catch (error) {
+    return { kind: "later", reason: `It could not be sent: ${storable(messageOf(error))}`, retryAfterMs: null };
+  }
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from "bun:test";
+import { afterHeld, afterMessage, heldLonger, placeOf, type Standing } from "./hold.ts";
+
+const NOON = Date.parse("2026-01-01T12:00:30Z");
+const NIGHT = Date.parse("2026-01-01T23:00:30Z");
+const MORNING = Date.parse("2026-01-02T07:00:00Z");
+const MINUTE_MS = 60_000;
+const none = { quietHours: null, digestMinutes: null, throttlePerMinute: null, timeZone: "UTC" };
+const quiet = { ...none, quietHours: { from: "22:00", to: "07:00" } };
+const empty: Standing = { heldCount: 0, releaseAtMs: null, throttleMinute: 0, throttleCount: 0, waiting: 0 };
+const at = (nowMs: number, severity: "info" | "critical" = "info") => ({ severity, nowMs, laneLimit: 10 });
+const send = { kind: "send" } as const;
+const hold = (untilMs: number) => ({ kind: "hold", untilMs }) as const;
+
+describe("where a notice goes", () => {
+  test("at once, where nothing is said", () => expect(placeOf(none, empty, at(NIGHT))).toEqual(send));
+
+  test("quiet hours hold back until their end all but what is critical", () => {
+    expect(placeOf(quiet, empty, at(NIGHT))).toEqual(hold(MORNING));
+    expect(placeOf(quiet, empty, at(NIGHT, "critical"))).toEqual(send);
+    expect(placeOf(quiet, empty, at(NOON))).toEqual(send);
+  });
+
+  test("a digest holds back for its minutes, and never into quiet hours", () => {
+    const digest = { ...quiet, digestMinutes: 15 };
+    expect(placeOf(digest, empty, at(NOON))).toEqual(hold(NOON + 15 * MINUTE_MS));
+    expect(placeOf(digest, empty, at(NOON, "critical"))).toEqual(send);
+    const beforeTen = Date.parse("2026-01-01T21:50:00Z");
+    expect(placeOf(digest, empty, at(beforeTen))).toEqual(hold(MORNING));
+  });
+
+  test("a throttle lets so many through in a minute, what is critical among them", () => {
+    const throttled = { ...none, throttlePerMinute: 2 };
+    let standing = empty;
+    for (let count = 0; count < 2; count += 1) {
+      expect(placeOf(throttled, standing, at(NOON, "critical"))).toEqual(send);
+      standing = afterMessage(standing, NOON);
+    }
+    const nextMinute = NOON + 30_000;
+    expect(placeOf(throttled, standing, at(NOON, "critical"))).toEqual(hold(nextMinute));
+    expect(placeOf(throttled, standing, at(nextMinute))).toEqual(send);
+  });
+
+  test("what comes behind something that is held is held with it", () => {
+    const held = afterHeld(empty, NOON + 5_000);
+    expect(placeOf(none, held, at(NOON))).toEqual(hold(NOON + 5_000));
+    expect(placeOf(none, held, at(NOON, "critical"))).toEqual(send);
+  });
+
+  test("a lane that is full takes none until the next minute, and then only where it has room", () => {
+    const full = { ...empty, waiting: 10 };
+    expect(placeOf(none, full, at(NOON, "critical"))).toEqual(hold(NOON + 30_000));
+    expect(heldLonger(full, { nowMs: NOON, laneLimit: 10 })).toBe(NOON + 30_000);
+    expect(heldLonger({ ...full, waiting: 9 }, { nowMs: NOON, laneLimit: 10 })).toBeNull();
+  });
+
+  test("of several that are held the earliest time counts", () => {
+    const standing = afterHeld(afterHeld(empty, NOON + 9_000), NOON + 5_000);
+    expect(standing).toMatchObject({ heldCount: 2, releaseAtMs: NOON + 5_000 });
+    expect(afterHeld(standing, NOON + 7_000)).toMatchObject({ heldCount: 3, releaseAtMs: NOON + 5_000 });
+  });
+});

@@ -1,0 +1,82 @@
+import type { Preferences } from "#services/notification/recipients/recipient.ts";
+import type { Severity } from "#shared/alerts/alert-kinds.ts";
+import { isQuiet, nextAt } from "./local-time.ts";
+
+/** How a recipient stands, as the transaction has locked it. */
+export interface Standing {
+  /** How many notices are held back, and when they become one message. */
+  heldCount: number;
+  releaseAtMs: number | null;
+  /** The minute that the throttle counts, and its messages. */
+  throttleMinute: number;
+  throttleCount: number;
+  /** Messages that are not sent yet. */
+  waiting: number;
+}
+
+/** Whether a notice becomes a message at once, or is held back until a time. */
+export type Place = { kind: "send" } | { kind: "hold"; untilMs: number };
+
+type Holding = Pick<Preferences, "quietHours" | "digestMinutes" | "throttlePerMinute" | "timeZone">;
+
+const MINUTE_MS = 60_000;
+
+/**
+ * Where a notice goes. Critical ones wait for neither quiet hours nor digests; nobody gets more than the throttle lets through, and
+ * no lane more than its limit. Once something is held, what would follow it is held too, so that the order stays.
+ */
+export function placeOf(
+  preferences: Holding,
+  standing: Standing,
+  { severity, nowMs, laneLimit }: { severity: Severity; nowMs: number; laneLimit: number },
+): Place {
+  const { quietHours, timeZone, digestMinutes } = preferences;
+  const urgent = severity === "critical";
+  if (standing.waiting >= laneLimit || isThrottled(preferences, standing, nowMs))
+    return hold(preferences, nextMinute(nowMs), urgent);
+  if (urgent) return { kind: "send" };
+  if (standing.heldCount > 0) return { kind: "hold", untilMs: standing.releaseAtMs ?? nextMinute(nowMs) };
+  if (digestMinutes !== null) return hold(preferences, nowMs + digestMinutes * MINUTE_MS, false);
+  if (quietHours !== null && isQuiet(quietHours, timeZone, nowMs)) return hold(preferences, nowMs, false);
+  return { kind: "send" };
+}
+
+/** The standing once a message more is made. */
+export function afterMessage(standing: Standing, nowMs: number): Standing {
+  const throttleMinute = Math.floor(nowMs / MINUTE_MS);
+  const throttleCount = throttleMinute === standing.throttleMinute ? standing.throttleCount + 1 : 1;
+  return { ...standing, throttleMinute, throttleCount, waiting: standing.waiting + 1 };
+}
+
+/** The standing once a notice more is held back: the earliest time counts. */
+export function afterHeld(standing: Standing, untilMs: number): Standing {
+  const releaseAtMs = Math.min(standing.releaseAtMs ?? Number.POSITIVE_INFINITY, untilMs);
+  return { ...standing, heldCount: standing.heldCount + 1, releaseAtMs };
+}
+
+/** When what is held may be told after all, where it cannot be now; null: now. */
+export function heldLonger(
+  standing: Standing,
+  { nowMs, laneLimit }: { nowMs: number; laneLimit: number },
+): number | null {
+  return standing.waiting >= laneLimit ? nextMinute(nowMs) : null;
+}
+
+function isThrottled(
+  { throttlePerMinute }: Holding,
+  { throttleMinute, throttleCount }: Standing,
+  nowMs: number,
+): boolean {
+  if (throttlePerMinute === null || throttleMinute !== Math.floor(nowMs / MINUTE_MS)) return false;
+  return throttleCount >= throttlePerMinute;
+}
+
+/** Not in quiet hours, but for what is critical. */
+function hold({ quietHours, timeZone }: Holding, untilMs: number, urgent: boolean): Place {
+  const quiet = quietHours !== null && !urgent && isQuiet(quietHours, timeZone, untilMs);
+  return { kind: "hold", untilMs: quiet ? nextAt(quietHours.to, timeZone, untilMs) : untilMs };
+}
+
+function nextMinute(nowMs: number): number {
+  return (Math.floor(nowMs / MINUTE_MS) + 1) * MINUTE_MS;
+}

@@ -1,0 +1,106 @@
+import type { Place } from "#services/notification/place.ts";
+import { type LockedRecipient, lockRecipient } from "#services/notification/recipients/recipient-store.ts";
+import type { Running } from "#shared/bus/bus.ts";
+import type { Tx } from "#shared/db/db.ts";
+import { messageOf } from "#shared/errors/app-error.ts";
+import type { Leadership } from "#shared/leader/leader.ts";
+import { digestOf } from "./digest.ts";
+import { heldLonger } from "./hold.ts";
+import { nextAt } from "./local-time.ts";
+import { keepLanes, Lane } from "./make-messages.ts";
+import { takeHeld } from "./notice-store.ts";
+import { summaryOf } from "./summary.ts";
+import { readDay } from "./summary-store.ts";
+import { deleteOld, listDue, setSummary } from "./timer-store.ts";
+
+/** The role that one instance has at a time. */
+const ROLE = "notification:timer";
+/** Recipients of one look. */
+const MOST_DUE = 200;
+const SWEEP_EVERY_MS = 600_000;
+const DAY_MS = 86_400_000;
+/** A summary is of two days at most: after a time without one, of the last two. */
+const LONGEST_SUMMARY_MS = 2 * DAY_MS;
+
+/** One instance does what is due by the clock: digests, daily summaries, lanes that are tried again. It deletes what is old, too. */
+export function startTimer(place: Place): Running {
+  const { clock, leader, log } = place.deps;
+  const stopping = new AbortController();
+  const led = leader.lead(ROLE, stopping.signal, async (leadership) => {
+    let sweepAtMs = 0;
+    while (!leadership.signal.aborted) {
+      try {
+        await doWhatIsDue(place, leadership);
+        if (clock.monotonicMs() >= sweepAtMs) {
+          await sweep(place);
+          sweepAtMs = clock.monotonicMs() + SWEEP_EVERY_MS;
+        }
+      } catch (error) {
+        log.warn({ error: messageOf(error) }, "what is due was not done; it is tried again");
+      }
+      await clock.sleep(place.settings.R3_NOTIFICATION_TIMER_MS, leadership.signal);
+    }
+  });
+  return {
+    ready: Promise.resolve(),
+    async close() {
+      stopping.abort();
+      await led;
+    },
+  };
+}
+
+/** One recipient a transaction; each begins with the fence, so that who was deposed and does not know it tells nothing. */
+async function doWhatIsDue(place: Place, { role, epoch, signal }: Leadership): Promise<void> {
+  const { db, leader, clock } = place.deps;
+  for (const id of await listDue(db.sql, clock.nowMs(), MOST_DUE)) {
+    if (signal.aborted) return;
+    await db.transaction(async (tx) => {
+      await leader.fence(tx, role, epoch);
+      const recipient = await lockRecipient(tx, id);
+      if (recipient !== null) await tellRecipient(tx, place, recipient);
+    });
+  }
+}
+
+async function tellRecipient(tx: Tx, place: Place, recipient: LockedRecipient): Promise<void> {
+  const nowMs = place.deps.clock.nowMs();
+  const lane = new Lane(recipient, nowMs);
+  await releaseHeld(tx, place, lane);
+  await summarize(tx, lane, nowMs);
+  if (lane.retryAtMs !== null && lane.retryAtMs <= nowMs) lane.retryAtMs = null;
+  await keepLanes(tx, place, [lane]);
+}
+
+/** What is held becomes one message, unless the lane is full. */
+async function releaseHeld(tx: Tx, { deps, settings }: Place, lane: Lane): Promise<void> {
+  const nowMs = deps.clock.nowMs();
+  const { standing, recipient } = lane;
+  if (standing.releaseAtMs === null || standing.releaseAtMs > nowMs) return;
+  const laterMs = heldLonger(standing, { nowMs, laneLimit: settings.R3_NOTIFICATION_LANE_LIMIT });
+  if (laterMs !== null) {
+    lane.standing = { ...standing, releaseAtMs: laterMs };
+    return;
+  }
+  const held = await takeHeld(tx, recipient.id);
+  const { heldCount } = standing;
+  lane.standing = { ...standing, heldCount: 0, releaseAtMs: null };
+  if (heldCount > 0) lane.send(digestOf(held, heldCount, recipient.preferences.timeZone));
+}
+
+/** The summary of the time since the last one, and when the next one is due. */
+async function summarize(tx: Tx, lane: Lane, nowMs: number): Promise<void> {
+  const { id, preferences, summaryAtMs, summarizedAtMs } = lane.recipient;
+  const { dailySummaryAt, timeZone, sessionIds } = preferences;
+  if (summaryAtMs === null || summaryAtMs > nowMs || dailySummaryAt === null) return;
+  const fromMs = Math.max(summarizedAtMs, nowMs - LONGEST_SUMMARY_MS);
+  lane.send(summaryOf(await readDay(tx.sql, { fromMs, toMs: nowMs, sessionIds }), timeZone));
+  await setSummary(tx, { id, summarizedAtMs: nowMs, summaryAtMs: nextAt(dailySummaryAt, timeZone, nowMs) });
+}
+
+async function sweep({ deps, settings }: Place): Promise<void> {
+  const nowMs = deps.clock.nowMs();
+  const messagesMs = nowMs - settings.R3_NOTIFICATION_KEEP_DAYS * DAY_MS;
+  const deleted = await deleteOld(deps.db.sql, { messagesMs, fillsMs: nowMs - LONGEST_SUMMARY_MS });
+  if (deleted > 0) deps.log.debug({ deleted }, "old messages deleted");
+}
