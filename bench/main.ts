@@ -3,6 +3,7 @@ import { wholeNumber } from "#local/options.ts";
 import { report } from "#local/say.ts";
 import { benchApi } from "./api.ts";
 import { benchBacktest } from "./backtest.ts";
+import { benchNotify } from "./notify.ts";
 import { benchSessions } from "./sessions.ts";
 import { benchTickToOrder } from "./tick-to-order.ts";
 
@@ -45,6 +46,12 @@ program
   .description("answers a second of orders and candles, beside a bare handler with the same query and JSON.stringify")
   .option("--rounds <n>", "rounds of 18 seconds", wholeNumber(1_000), 5)
   .action((options: { rounds: number }) => benchApi(options));
+
+program
+  .command("notify")
+  .description("messages a second from the raise of alerts to a local webhook, for 100 recipients")
+  .option("--rounds <n>", "rounds of 10,000 messages", wholeNumber(1_000), 3)
+  .action((options: { rounds: number }) => benchNotify(options));
 
 try {
   await program.parseAsync();

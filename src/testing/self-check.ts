@@ -143,6 +143,17 @@ const FAULTS: readonly Fault[] = [
     finder: "is missing here",
     mustSay: ["the bar"],
   },
+  {
+    name: "a message that has another id with each try",
+    file: "src/services/notification/delivery/deliver.ts",
+    plant: replace(
+      "verdictOf(send, message, ending.signal)",
+      "verdictOf(send, { ...message, id: crypto.randomUUID() }, ending.signal)",
+    ),
+    command: ["bin/test.ts", "src/e2e/notification-kill.e2e.test.ts"],
+    finder: "in order for each recipient, and repeats within the kill alone, under one id",
+    mustSay: [],
+  },
 ];
 
 async function run({ copy, env }: Place, command: readonly string[]): Promise<{ code: number; output: string }> {
