@@ -29,6 +29,11 @@ const CHECK = ["run", "check"];
 const CHAOS = ["run", "chaos", "venue", "--seed", "1", "--seconds", "20"];
 const append = (text: string) => (source: string) => `${source}\n${text}\n`;
 const replace = (what: string, by: string) => (source: string) => source.replace(what, by);
+/** Both, or the fault is none. */
+const replaceTwo = (one: readonly [string, string], two: readonly [string, string]) => (source: string) =>
+  source.includes(one[0]) && source.includes(two[0]) ? source.replace(...one).replace(...two) : source;
+/** Real processes, one of which is killed, on servers of its own. */
+const SWEEP = ["bin/test.ts", "src/e2e/sweep-kill"];
 
 const FAULTS: readonly Fault[] = [
   {
@@ -153,6 +158,28 @@ const FAULTS: readonly Fault[] = [
     command: ["bin/test.ts", "src/e2e/notification-kill.e2e.test.ts"],
     finder: "in order for each recipient, and repeats within the kill alone, under one id",
     mustSay: [],
+  },
+  {
+    name: "runs of a sweep that who takes over a killed worker's part counts again",
+    file: "src/services/backtest/sweep/store.ts",
+    plant: replaceTwo(
+      ["and state = 'QUEUED' order by number", "order by number"],
+      ["given.number and r.state = 'QUEUED'", "given.number"],
+    ),
+    command: SWEEP,
+    finder: "(fail) a sweep over three workers, one of them killed",
+    mustSay: [],
+  },
+  {
+    name: "a worker of a sweep that reads the candles there are by now",
+    file: "src/services/backtest/sweep/work.ts",
+    plant: replaceTwo(
+      ["sweep.pinned === null ? await look(deps, request, limits) : null", "await look(deps, request, limits)"],
+      ["firstN, lastN } = pinned;", "firstN, lastN } = found.pinned;"],
+    ),
+    command: SWEEP,
+    finder: "(fail) a sweep over three workers, one of them killed",
+    mustSay: ["- Expected  - "],
   },
 ];
 
