@@ -1,7 +1,7 @@
 import postgres from "postgres";
 import { z } from "zod";
 import { engineSettings, type PaperMarket, type ServiceUrls } from "#demo/demo-settings.ts";
-import { chooseUrls, startServices } from "#demo/engine.ts";
+import { type Apart, chooseUrls, startServices } from "#demo/engine.ts";
 import { makeDatabase } from "#local/make-database.ts";
 import { postJson } from "#local/rest.ts";
 import { Trouble } from "#local/say.ts";
@@ -11,7 +11,7 @@ import { CallLimit } from "#shared/concurrency/call-limit.ts";
 import { type Order, orderSchema } from "#shared/domain/order.ts";
 
 /** When the sessions of a crowd signal, as bench/strategies/on-close.ts has it. */
-export type Flips = "never" | "at-minutes" | "in-bursts-too";
+export type Flips = "never" | "at-minutes" | "in-bursts-too" | number;
 
 /** An engine for many sessions on one synthetic market of bars of a second. */
 export interface Crowd {
@@ -115,10 +115,10 @@ function readsOf(sql: postgres.Sql): Pick<Crowd, "untilRunning" | "signals" | "i
 export async function startCrowd(
   { supervisor, data, env: given }: Scratch,
   servers: Servers,
-  { processes }: { processes: boolean },
+  { processes, apart }: { processes: boolean; apart?: Apart },
 ): Promise<Crowd> {
   const databaseUrl = await makeDatabase(servers.databaseUrl, "r3_crowd");
-  const urls = await chooseUrls(processes);
+  const urls = await chooseUrls(processes, { apart: apart?.service });
   const own = { R3_STRATEGY_FOLDERS: "strategies,bench/strategies", R3_LOG_LEVEL: "warn" };
   const settings = engineSettings({
     given,
@@ -130,7 +130,12 @@ export async function startCrowd(
     dataFolder: data.path,
     failpoints: [],
   });
-  const programs = await startServices(supervisor, { urls, env: { ...settings, ...own }, processes });
+  const programs = await startServices(supervisor, {
+    urls,
+    env: { ...settings, ...own },
+    processes,
+    ...(apart && { apart }),
+  });
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => undefined });
   const base = `${urls["session-manager"]}/api/session-manager/sessions`;
   // A process lets 256 requests out at a time; who watches needs some of them.

@@ -4,6 +4,7 @@ import { report } from "#local/say.ts";
 import { type ChaosDemoOptions, chaosDemo } from "./demo.ts";
 import { LAYOUTS } from "./demo-faults.ts";
 import { chaosRush, type RushOptions } from "./rush.ts";
+import { chaosTakeover } from "./takeover.ts";
 import { chaosVenue } from "./venue.ts";
 
 const program = new Command("chaos").description(
@@ -43,6 +44,11 @@ program
   .option("--sessions <n>", "how many", wholeNumber(10_000), 1_000)
   .option("--processes", "a process for each service", false)
   .action((options: RushOptions) => chaosRush(options));
+
+program
+  .command("takeover")
+  .description("twenty sessions over two strategy-executors, one of which is killed, frozen and woken, told to end")
+  .action(() => chaosTakeover());
 
 try {
   await program.parseAsync();

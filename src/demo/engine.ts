@@ -27,12 +27,15 @@ export interface Engine {
   programs: string[];
 }
 
-/** One address for all services, or one each. */
-export async function chooseUrls(processes: boolean, wanted?: string): Promise<ServiceUrls> {
+/** One address for all services, or one each; the one that runs apart has its own. */
+export async function chooseUrls(
+  processes: boolean,
+  { wanted, apart }: { wanted?: string | undefined; apart?: string | undefined } = {},
+): Promise<ServiceUrls> {
   const first = wanted === undefined ? await portNear(DEFAULT_PORT) : await portOf("R3_HTTP_PORT", wanted);
   const entries: [string, string][] = [];
   for (const { name } of SERVICES) {
-    const port = entries.length === 0 || !processes ? first : await freePort();
+    const port = entries.length === 0 || !(processes || name === apart) ? first : await freePort();
     entries.push([name, `http://127.0.0.1:${port}`]);
   }
   return Object.fromEntries(entries) as ServiceUrls;
@@ -74,7 +77,7 @@ const WITH_FAULTS = {
 /** Starts every service, in one process or in one each, and waits until all take work. */
 export async function startEngine(options: EngineOptions, databaseUrl: string): Promise<Engine> {
   const { supervisor, data, servers, run, processes, kills, given, misbehaves } = options;
-  const urls = await chooseUrls(processes, given["R3_HTTP_PORT"]);
+  const urls = await chooseUrls(processes, { wanted: given["R3_HTTP_PORT"] });
   const env = engineSettings({
     given: misbehaves ? { ...WITH_FAULTS, ...given } : given,
     markets: [demoMarket(run, misbehaves ? LIST_LAG_MS : 0)],
@@ -89,29 +92,54 @@ export async function startEngine(options: EngineOptions, databaseUrl: string): 
   return { supervisor, data, run, urls, env, programs };
 }
 
+export interface StartOptions {
+  urls: ServiceUrls;
+  env: Record<string, string>;
+  processes: boolean;
+  /** A service of which the one process of all has none: it runs in so many of its own. */
+  apart?: Apart;
+}
+
+/** Several processes of one service. */
+export interface Apart {
+  service: string;
+  count: number;
+}
+
 /** Starts the services of an environment and waits until all take work. Answers the names of their programs. */
 export async function startServices(
   supervisor: Supervisor,
-  { urls, env, processes }: { urls: ServiceUrls; env: Record<string, string>; processes: boolean },
+  { urls, env, processes, apart }: StartOptions,
 ): Promise<string[]> {
-  const programs = processes ? SERVICES.map(({ name }) => name) : ["engine"];
+  const names = SERVICES.map(({ name }) => name).filter((name) => name !== apart?.service);
+  const together = processes
+    ? names.map((name) => ({ name, services: [name] }))
+    : [{ name: "engine", services: names }];
+  const replicas = Array.from({ length: apart?.count ?? 0 }, (_, n) => `${apart?.service}-${n + 1}`);
+  const programs = [
+    ...together.map((one) => ({ ...one, url: urls[one.name] ?? urls["session-manager"] })),
+    ...(await Promise.all(
+      replicas.map(async (name, n) => ({
+        name,
+        services: [apart?.service ?? ""],
+        url: n === 0 ? (urls[apart?.service ?? ""] ?? "") : `http://127.0.0.1:${await freePort()}`,
+      })),
+    )),
+  ];
   await Promise.all(
-    programs.map((name) => {
-      const url = urls[name] ?? urls["session-manager"];
-      return supervisor.start(serviceProgram(name, processes ? name : "all", { url, env }));
-    }),
+    programs.map(({ name, services, url }) => supervisor.start(serviceProgram(name, services, { url, env }))),
   );
-  return programs;
+  return programs.map(({ name }) => name);
 }
 
 function serviceProgram(
   name: string,
-  services: string,
+  services: readonly string[],
   { url, env }: { url: string; env: Record<string, string> },
 ): Program {
   return {
     name,
-    command: [process.execPath, join(ROOT, "bin/run.ts"), services],
+    command: [process.execPath, join(ROOT, "bin/run.ts"), ...services],
     cwd: ROOT,
     env: { ...env, R3_HTTP_PORT: new URL(url).port },
     stopSignal: "SIGTERM",
@@ -124,7 +152,7 @@ function serviceProgram(
 /** Starts one more process of a service, which shares its work. It is one of the engine's programs from then on. */
 export async function startReplica({ supervisor, env, programs }: Engine, service: string): Promise<void> {
   const name = `${service}-2`;
-  await supervisor.start(serviceProgram(name, service, { url: `http://127.0.0.1:${await freePort()}`, env }));
+  await supervisor.start(serviceProgram(name, [service], { url: `http://127.0.0.1:${await freePort()}`, env }));
   programs.push(name);
 }
 

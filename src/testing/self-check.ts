@@ -181,6 +181,14 @@ const FAULTS: readonly Fault[] = [
     finder: "(fail) a sweep over three workers, one of them killed",
     mustSay: ["- Expected  - "],
   },
+  {
+    name: "a takeover that does not read the candles it has missed",
+    file: "src/services/strategy-executor/session/session-runner.ts",
+    plant: replace("if (!hole && !this.#catchUp) return", "if (row.candleN >= 0) return"),
+    command: ["run", "chaos", "takeover"],
+    finder: "signals are missing",
+    mustSay: ["No signal: session and bar"],
+  },
 ];
 
 async function run({ copy, env }: Place, command: readonly string[]): Promise<{ code: number; output: string }> {
