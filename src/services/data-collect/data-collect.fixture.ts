@@ -6,11 +6,11 @@ import { createRedisBroker } from "#shared/bus/redis-broker.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import type { TestDatabase, TestRedis } from "#shared/db/test-database.ts";
-import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
+import type { Quote, VenueBar, VenueTrade } from "#shared/domain/candle.ts";
 import type { Degradation } from "#shared/domain/degradation.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { SessionState } from "#shared/domain/session.ts";
-import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { BarQuery, Exchanges, VenueMarketData } from "#shared/exchange/exchange.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
@@ -28,7 +28,7 @@ export const MINUTE_MS = 60_000;
 /** A bar of the venue with its number as its prices. */
 export function barOf(timeFrame: TimeFrame, openAtMs: number, close: number): VenueBar {
   const price = String(close);
-  const lengthMs = timeFrame === "1d" ? DAY_MS : MINUTE_MS;
+  const lengthMs = timeFrameMs(timeFrame);
   const prices = { open: price, high: price, low: price, close: price, volume: "1" };
   const chain = { prevOpenAtMs: null, receivedAtMs: 1 };
   return { instrumentId: spx.id, timeFrame, openAtMs, closeAtMs: openAtMs + lengthMs, ...prices, ...chain };
@@ -40,11 +40,26 @@ export function tradeOf(id: number): VenueTrade {
 }
 
 interface Follower {
-  timeFrame: TimeFrame | "trades";
+  timeFrame: TimeFrame | "trades" | "quotes";
   onBar: (bar: VenueBar) => void;
   onAlive: () => void;
   onTrades: (trades: VenueTrade[]) => void;
+  onQuote: (quote: Quote) => void;
   onConnected: () => void;
+}
+
+/** What a stream does not tell of. */
+const DEAF = {
+  onBar: () => undefined,
+  onAlive: () => undefined,
+  onTrades: () => undefined,
+  onQuote: () => undefined,
+};
+
+/** Best bid and ask, one below the price and one above it. */
+export function quoteOf(price: number, receivedAtMs = price): Quote {
+  const prices = { bid: String(price - 1), bidSize: "2", ask: String(price + 1), askSize: "3" };
+  return { instrumentId: spx.id, ...prices, receivedAtMs };
 }
 
 /** A venue whose bars and connections a test moves by hand. */
@@ -68,6 +83,11 @@ export class FakeVenue implements VenueMarketData {
   /** Questions for trades. */
   tradesAsked = 0;
 
+  /** The best prices that it tells when it is asked; null: it is away. */
+  standing: Quote | null = null;
+  /** How often a stream of quotes was followed. */
+  quotesFollowed = 0;
+
   /** Closes a bar. `silent`: its frame is lost on the way. */
   close(bar?: VenueBar, { silent = false } = {}): Promise<void> {
     if (bar === undefined) return Promise.resolve();
@@ -84,6 +104,21 @@ export class FakeVenue implements VenueMarketData {
   trade(trade: VenueTrade, { silent = false } = {}): void {
     this.#trades = [...this.#trades, trade];
     if (!silent) for (const one of this.followers) if (one.timeFrame === "trades") one.onTrades([trade]);
+  }
+
+  quoteAt(quote: Quote, { silent = false } = {}): void {
+    this.standing = quote;
+    if (!silent) for (const one of this.followers) if (one.timeFrame === "quotes") one.onQuote(quote);
+  }
+
+  async quote(): Promise<Quote> {
+    if (this.standing !== null) return this.standing;
+    throw new AppError("VENUE_UNAVAILABLE", "transient", "The venue is away.");
+  }
+
+  async followQuotes(follow: Parameters<VenueMarketData["followQuotes"]>[0]): Promise<void> {
+    this.quotesFollowed += 1;
+    await this.#follow({ ...DEAF, ...follow, timeFrame: "quotes" }, follow.signal);
   }
 
   reconnect(): void {
@@ -120,15 +155,12 @@ export class FakeVenue implements VenueMarketData {
 
   async followBars(follow: Parameters<VenueMarketData["followBars"]>[0]): Promise<void> {
     this.followed += 1;
-    await this.#follow({ ...follow, onTrades: () => undefined }, follow.signal);
+    await this.#follow({ ...DEAF, ...follow }, follow.signal);
   }
 
   async followTrades(follow: Parameters<VenueMarketData["followTrades"]>[0]): Promise<void> {
     this.tradesFollowed += 1;
-    await this.#follow(
-      { ...follow, timeFrame: "trades", onBar: () => undefined, onAlive: () => undefined },
-      follow.signal,
-    );
+    await this.#follow({ ...DEAF, ...follow, timeFrame: "trades" }, follow.signal);
   }
 
   async #follow(follower: Follower, signal: AbortSignal): Promise<void> {

@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { until } from "#shared/clock/until.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
-import type { VenueBar } from "#shared/domain/candle.ts";
+import type { Quote, VenueBar } from "#shared/domain/candle.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
+import { MARKET_QUOTES } from "#shared/messages/topics.ts";
 import {
   barOf,
   DAY_MS,
@@ -11,6 +13,7 @@ import {
   listen,
   MINUTE_MS,
   putSession,
+  quoteOf,
   type Replica,
   startReplica,
   tradeOf,
@@ -174,6 +177,53 @@ describe("data-collect", () => {
     await until(() => venue.followers.size === 0);
   });
 
+  test("follows quotes where they are asked for, and tells the one that stands again and again", async () => {
+    await putSession(database, "RUNNING", "1m");
+    const { bus, ask } = await start();
+    const heard: Quote[] = [];
+    const handle = (events: readonly { data: Quote }[]) => void heard.push(...events.map(({ data }) => data));
+    await bus.tail({ topic: MARKET_QUOTES, from: "now", handle }).ready;
+    expect((await ask("/feeds", { instrumentId: spx.id, kind: "quotes" })).status).toBe(200);
+    await until(() => venue.quotesFollowed === 1);
+    venue.quoteAt(quoteOf(10));
+    await until(() => heard.length >= 3);
+    expect(new Set(heard.map(({ bid }) => bid))).toEqual(new Set(["9"]));
+  });
+
+  test("makes bars that the venue does not make of its shorter ones, with one subscription for all that need them", async () => {
+    venue.instruments = async () => [{ ...spx, timeFrames: ["1m"] }];
+    await putSession(database, "RUNNING", "1m");
+    for (let n = 0; n < 7; n += 1) await venue.close(barOf("1m", n * MINUTE_MS, n + 1));
+    const { bus, ask } = await start();
+    const heard = await listen(bus);
+    for (const timeFrame of ["5m", "15m"]) {
+      const feed = { instrumentId: spx.id, kind: "bars", timeFrame };
+      expect((await ask("/feeds", feed)).status).toBe(200);
+    }
+    const of = (timeFrame: TimeFrame) => heard.bars.filter((bar) => bar.timeFrame === timeFrame);
+    await until(() => of("5m").length > 0 && of("1m").length > 0);
+    for (let n = 7; n < 20; n += 1) await venue.close(barOf("1m", n * MINUTE_MS, n + 1));
+    await until(() => of("15m").length > 0 && of("5m").some(({ openAtMs }) => openAtMs === 15 * MINUTE_MS));
+    expect(venue.followed).toBe(1);
+    const fives = firsts(of("5m")).map(([at, before]) => [at / MINUTE_MS, before === null ? null : before / MINUTE_MS]);
+    expect(fives).toEqual([
+      [0, null],
+      [5, 0],
+      [10, 5],
+      [15, 10],
+    ]);
+    expect(of("15m")[0]).toMatchObject({ openAtMs: 0, open: "1", high: "15", close: "15", volume: "15" });
+    const told = await ask(`/bars?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=5m&fromMs=0&limit=9`);
+    const { items } = (await told.json()) as { items: VenueBar[] };
+    expect(items.map(({ openAtMs, close }) => [openAtMs / MINUTE_MS, close])).toEqual([
+      [0, "5"],
+      [5, "10"],
+      [10, "15"],
+      [15, "20"],
+    ]);
+    expect((await ask(`/bars?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1s`)).status).toBe(422);
+  });
+
   test("a second instance takes an instrument over and closes the hole", async () => {
     await putSession(database, "RUNNING", "1m");
     await venue.close(barOf("1m", 0, 1));
@@ -216,6 +266,6 @@ describe("REST of data-collect", () => {
     expect(wrong.status).toBe(422);
     const { errors } = (await wrong.json()) as { errors: { field: string }[] };
     expect(errors.map(({ field }) => field)).toContainEqual(expect.stringMatching(/timeFrame$/));
-    expect((await ask("/feeds", { instrumentId: spx.id, kind: "quotes" })).status).toBe(422);
+    expect((await ask("/feeds", { instrumentId: spx.id, kind: "depth" })).status).toBe(422);
   });
 });

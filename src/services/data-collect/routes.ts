@@ -45,16 +45,19 @@ const barsQuery = z
 const feedKind = <Kind extends string>(kind: Kind) => z.literal(kind).describe("What is followed");
 const feedSchema = z.discriminatedUnion("kind", [
   z.strictObject({ instrumentId, kind: feedKind("trades") }),
+  z.strictObject({ instrumentId, kind: feedKind("quotes") }),
   z.strictObject({ instrumentId, kind: feedKind("bars"), timeFrame: timeFrameSchema }),
 ]);
+const asked = { askedAtMs: epochMs.describe("When it was asked for first, UTC epoch milliseconds") };
 const askedFeedSchema = z.discriminatedUnion("kind", [
-  feedSchema.options[0].extend({ askedAtMs: epochMs.describe("When it was asked for first, UTC epoch milliseconds") }),
-  feedSchema.options[1].extend({ askedAtMs: epochMs.describe("When it was asked for first, UTC epoch milliseconds") }),
+  feedSchema.options[0].extend(asked),
+  feedSchema.options[1].extend(asked),
+  feedSchema.options[2].extend(asked),
 ]);
 const removeQuery = z
   .strictObject({
     instrumentId,
-    kind: z.enum(["trades", "bars"]).describe("What is followed"),
+    kind: z.enum(["trades", "quotes", "bars"]).describe("What is followed"),
     timeFrame: timeFrameSchema.optional(),
   })
   .refine(({ kind, timeFrame }) => (kind === "bars") === (timeFrame !== undefined), {

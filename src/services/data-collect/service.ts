@@ -5,6 +5,8 @@ import type { Deps, Service } from "#shared/service/service.ts";
 import { Feeds } from "./feeds/feeds.ts";
 import { createRoutes } from "./routes.ts";
 import type { DataCollectSettings } from "./settings.ts";
+import { withMadeBars } from "./venue/made-bars.ts";
+import { withSharedBars } from "./venue/shared-bars.ts";
 import { createRefusedTeller } from "./venue/tell-refused.ts";
 import { usableMarket } from "./venue/usable-market.ts";
 import { VenueLists } from "./venue/venue-lists.ts";
@@ -12,7 +14,8 @@ import { VenueLists } from "./venue/venue-lists.ts";
 /** Follows the venues for the sessions that run. */
 export function createDataCollect(deps: Deps, settings: DataCollectSettings): Service {
   const log = deps.log;
-  const exchanges = usableMarket(deps.exchanges, createRefusedTeller(deps, log));
+  const usable = usableMarket(deps.exchanges, createRefusedTeller(deps, log));
+  const exchanges = withMadeBars(withSharedBars(usable));
   const lists = new VenueLists(exchanges, deps.clock, settings.R3_DATA_COLLECT_INSTRUMENTS_AGE_MS);
   const feeds = new Feeds({ ...deps, exchanges }, log, lists, settings.R3_DATA_COLLECT_STALE_AFTER_MS);
   const stopping = new AbortController();

@@ -4,17 +4,17 @@ import { type TimeFrame, timeFrameSchema } from "#shared/domain/time-frame.ts";
 
 /** What is to be followed of an instrument. */
 export type Feed =
-  | { instrumentId: string; kind: "trades" }
+  | { instrumentId: string; kind: "trades" | "quotes" }
   | { instrumentId: string; kind: "bars"; timeFrame: TimeFrame };
 
 /** One text for each feed. */
 export function feedKey(feed: Feed): string {
-  return feed.kind === "trades" ? `${feed.instrumentId} trades` : `${feed.instrumentId} bars ${feed.timeFrame}`;
+  return feed.kind === "bars" ? `${feed.instrumentId} bars ${feed.timeFrame}` : `${feed.instrumentId} ${feed.kind}`;
 }
 
 interface FeedRow {
   instrument_id: string;
-  kind: "trades" | "bars";
+  kind: "trades" | "quotes" | "bars";
   time_frame: string;
 }
 
@@ -34,7 +34,7 @@ export async function wantedFeeds(db: Db): Promise<Feed[]> {
 }
 
 function feedOf({ instrument_id: instrumentId, kind, time_frame }: FeedRow): Feed {
-  if (kind === "trades") return { instrumentId, kind };
+  if (kind !== "bars") return { instrumentId, kind };
   return { instrumentId, kind, timeFrame: timeFrameSchema.parse(time_frame) };
 }
 

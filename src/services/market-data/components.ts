@@ -5,6 +5,7 @@ import type { Deps } from "#shared/service/service.ts";
 import { CandlePages } from "./candles/candle-pages.ts";
 import { CandleWriter } from "./candles/candle-writer.ts";
 import { InstrumentTable } from "./instrument-table.ts";
+import { QuoteBoard } from "./quote-board.ts";
 import { ensureSeries, type SeriesRequest } from "./series/ensure-series.ts";
 import { KeptSeries } from "./series/kept-series.ts";
 import type { MarketDataSettings } from "./settings.ts";
@@ -23,6 +24,7 @@ export interface Components {
   teller: Teller;
   instruments: InstrumentTable;
   pages: CandlePages;
+  quotes: QuoteBoard;
   ensure: (request: SeriesRequest) => Promise<SeriesHead>;
 }
 
@@ -66,6 +68,7 @@ export function createComponents(deps: Deps, settings: MarketDataSettings, log: 
       graceMs: settings.R3_MARKET_DATA_LATE_TRADES_MS,
       tell: teller.tell,
     }),
+    quotes: new QuoteBoard(clock, settings.R3_MARKET_DATA_QUOTES_MS),
     pages: new CandlePages({ ...cached, store }),
     ensure: (request) => ensureSeries(ensuring, request),
   };

@@ -1,4 +1,4 @@
-import { ALERTS, MARKET_BARS, MARKET_CANDLES, MARKET_TRADES } from "#shared/messages/topics.ts";
+import { ALERTS, MARKET_BARS, MARKET_CANDLES, MARKET_QUOTES, MARKET_TRADES } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
 import { alerts } from "./alerts.ts";
 import { createMarketData } from "./service.ts";
@@ -7,10 +7,10 @@ import { marketDataSettings } from "./settings.ts";
 /** Instruments and candles: the store, the numbers, the cache. */
 export const marketData = defineService({
   name: "market-data",
-  description: "Keeps instruments and candles of every time frame, and publishes candles with their numbers",
+  description: "Keeps instruments, candles of every time frame and quotes, and publishes candles with their numbers",
   scaling: "replicas for reads, partitions for aggregation",
   needs: "engine",
-  topics: { in: [MARKET_BARS, MARKET_TRADES], out: [MARKET_CANDLES, ALERTS] },
+  topics: { in: [MARKET_BARS, MARKET_TRADES, MARKET_QUOTES], out: [MARKET_CANDLES, ALERTS] },
   tasks: { works: [], asks: [] },
   alerts,
   settings: marketDataSettings,

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { z } from "zod";
 import { MOST_HISTORY } from "#shared/candles/limits.ts";
-import { candleSchema, candleSourceSchema } from "#shared/domain/candle.ts";
+import { candleSchema, candleSourceSchema, quoteSchema } from "#shared/domain/candle.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
 import { countText, idText } from "#shared/domain/schemas.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
@@ -12,6 +12,7 @@ import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.t
 import { problemSchema } from "#shared/http/problem.ts";
 import type { CandlePages } from "./candles/candle-pages.ts";
 import type { InstrumentTable } from "./instrument-table.ts";
+import type { QuoteBoard } from "./quote-board.ts";
 import type { SeriesRequest } from "./series/ensure-series.ts";
 import { headOf } from "./series/series.ts";
 import type { Store } from "./store.ts";
@@ -21,6 +22,7 @@ export interface RouteOptions {
   store: Store;
   pages: CandlePages;
   instruments: InstrumentTable;
+  quotes: QuoteBoard;
   ensure: (request: SeriesRequest) => Promise<SeriesHead>;
 }
 
@@ -57,7 +59,7 @@ const candlesQuery = z
   });
 
 /** Instruments, series and candles for services and people. */
-export function createRoutes({ log, store, pages, instruments, ensure }: RouteOptions) {
+export function createRoutes({ log, store, pages, instruments, quotes, ensure }: RouteOptions) {
   return httpBase("market-data", log)
     .get(
       "/instruments",
@@ -89,6 +91,18 @@ export function createRoutes({ log, store, pages, instruments, ensure }: RouteOp
       response: { 200: seriesHeadSchema, 404: problemSchema, 409: problemSchema, 422: problemSchema },
       detail: { summary: "Makes sure that a series is kept; the same call twice changes nothing", tags },
     })
+    .get(
+      "/quotes",
+      ({ query: { instrumentId: id } }) => {
+        const one = id === undefined ? null : quotes.find(id);
+        return { items: id === undefined ? quotes.list() : one === null ? [] : [one], nextCursor: null };
+      },
+      {
+        query: z.strictObject({ instrumentId: instrumentId.optional().describe("Only of this instrument") }),
+        response: { 200: pageSchema(quoteSchema), 422: problemSchema },
+        detail: { summary: "Best bid and ask of the instruments whose quotes are followed, as they stand", tags },
+      },
+    )
     .get(
       "/candles",
       async ({ query }) => {

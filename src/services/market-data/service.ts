@@ -1,15 +1,28 @@
 import { Elysia } from "elysia";
 import type { Running } from "#shared/bus/bus.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
+import { MARKET_QUOTES } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { createColumnRoutes } from "./candles/column-routes.ts";
 import { createComponents } from "./components.ts";
 import { keepEvents, repeatHeads, SOURCE_TOPICS } from "./keep-events.ts";
+import type { QuoteBoard } from "./quote-board.ts";
 import { createRoutes } from "./routes.ts";
 import type { MarketDataSettings } from "./settings.ts";
 
 /** How long to wait before a venue whose instruments could not be read is asked again. */
 const INSTRUMENTS_AGAIN_MS = 5_000;
+
+/** Every replica answers for every instrument. */
+function noteQuotes(bus: Deps["bus"], quotes: QuoteBoard): Running {
+  return bus.tail({
+    topic: MARKET_QUOTES,
+    from: "now",
+    handle(events) {
+      for (const { data } of events) quotes.note(data);
+    },
+  });
+}
 
 /** Keeps the candles of every series, and tells of them. */
 export function createMarketData(deps: Deps, settings: MarketDataSettings): Service {
@@ -19,7 +32,7 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
   const stopping = new AbortController();
   const { signal } = stopping;
   const background: Promise<void>[] = [];
-  let subscription: Running | null = null;
+  const running: Running[] = [];
   let isReady = false;
 
   /** What another owner has stored meanwhile is not known here. */
@@ -51,7 +64,7 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
 
   return {
     async start() {
-      subscription = deps.bus.subscribe({
+      const subscription = deps.bus.subscribe({
         group: "market-data",
         topics: SOURCE_TOPICS,
         handleVolatile: (events) => keepEvents(components, log, events),
@@ -64,14 +77,15 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
           forget(partition);
         },
       });
-      await subscription.ready;
+      running.push(subscription, noteQuotes(deps.bus, components.quotes));
+      await Promise.all(running.map(({ ready }) => ready));
       background.push(repeat(), ...deps.exchanges.venues.map(refresh));
       isReady = true;
     },
     async stop() {
       stopping.abort();
       await Promise.all(background);
-      await subscription?.close();
+      for (const each of running.toReversed()) await each.close();
       await components.teller.close();
     },
     notReady: () => (isReady ? [] : ["the bus"]),

@@ -18,6 +18,11 @@ export const marketDataSettings = z.object({
     .describe(
       "How long after its end, by the venue's clock, a candle of trades without a later one is waited for, in milliseconds",
     ),
+  R3_MARKET_DATA_QUOTES_MS: wholeNumber(1_000, 600_000)
+    .default(5_000)
+    .describe(
+      "How long a quote that data-collect does not repeat is taken to stand, in milliseconds; longer than R3_DATA_COLLECT_REPEAT_MS",
+    ),
   R3_MARKET_DATA_CACHE_MS: wholeNumber(1_000, 3_600_000)
     .default(60_000)
     .describe("How long pages of candles stay in the cache, in milliseconds"),

@@ -1,6 +1,6 @@
 import { Decimal, plain, ZERO } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
 import { type EquitySource, equityCurve, finalEquity } from "./result.ts";
 import { feesOf, tradesOf } from "./trades.ts";
 
@@ -34,16 +34,13 @@ export interface BacktestStatistics {
   exposure: number;
 }
 
-/**
- * Periods a year by which ratios are annualised: those of a market that never closes and a year of 365 days.
- * 1s: 31,536,000; 1m: 525,600; 1h: 8,760; 1d: 365.
- */
-export const PERIODS_A_YEAR: Readonly<Record<TimeFrame, number>> = {
-  "1s": 31_536_000,
-  "1m": 525_600,
-  "1h": 8_760,
-  "1d": 365,
-};
+/** Of a market that never closes: a year of 365 days. */
+const YEAR_MS = 365 * timeFrameMs("1d");
+
+/** Periods a year by which ratios are annualised: 31,536,000 of 1s, 525,600 of 1m, 8,760 of 1h, 365 of 1d. */
+function periodsAYear(timeFrame: TimeFrame): number {
+  return YEAR_MS / timeFrameMs(timeFrame);
+}
 
 /** Computes the statistics of a run; see `BacktestStatistics` and the ratios below. */
 export function statisticsOf(
@@ -67,8 +64,8 @@ export function statisticsOf(
     netProfit: plain(netProfit),
     return: plain(netProfit.div(capital).toDecimalPlaces(18, Decimal.ROUND_HALF_EVEN)),
     maxDrawdown: maxDrawdownOf(curve, capital.toNumber()),
-    sharpe: sharpeOf(returns, PERIODS_A_YEAR[timeFrame]),
-    sortino: sortinoOf(returns, PERIODS_A_YEAR[timeFrame]),
+    sharpe: sharpeOf(returns, periodsAYear(timeFrame)),
+    sortino: sortinoOf(returns, periodsAYear(timeFrame)),
     trades: trades.length,
     openSize: plain(fills.at(-1)?.size ?? ZERO),
     openProfit: plain(netProfit.minus(sum(trades))),

@@ -42,15 +42,32 @@ export const venueTradeSchema = z.object({
 });
 export type VenueTrade = z.infer<typeof venueTradeSchema>;
 
+/** Best bid and ask of an instrument. A side that nobody stands on has the price and size 0. */
+export const quoteSchema = z.object({
+  instrumentId: z.string().describe("What it is of"),
+  bid: nonNegativeDecimal.describe("Highest price that somebody buys at"),
+  bidSize: nonNegativeDecimal.describe("What is bought there, in the base asset"),
+  ask: nonNegativeDecimal.describe("Lowest price that somebody sells at"),
+  askSize: nonNegativeDecimal.describe("What is sold there, in the base asset"),
+  receivedAtMs: stampMs.describe("When its frame arrived (wall clock), UTC epoch milliseconds with a fraction"),
+});
+export type Quote = z.infer<typeof quoteSchema>;
+
 /**
  * Open, high, low, close and volume over [openAtMs, closeAtMs). `n` numbers the closed candles of a series
- * (instrument, time frame) without a gap, from 1. A forming candle carries the number it will have and `closed: false`.
+ * (instrument, time frame) without a gap: those of its beginning from 1, earlier ones that are added later 0, -1, ... A forming
+ * candle carries the number it will have and `closed: false`.
  */
 export const candleSchema = z.object({
   instrumentId: z.string().describe("What it is of"),
   timeFrame: timeFrameSchema.describe("How long it is"),
   source: candleSourceSchema.describe("Whether it was built from trades, or taken from the venue as it makes bars"),
-  n: z.number().int().positive().describe("Number within the closed candles of its series, from 1, without a gap"),
+  n: z
+    .number()
+    .int()
+    .describe(
+      "Number within the closed candles of its series, without a gap; those added before the first are 0, -1, ...",
+    ),
   closed: z.boolean().describe("Whether it is over"),
   openAtMs: epochMs.describe("When it begins, UTC epoch milliseconds"),
   closeAtMs: epochMs.describe("When it ends, UTC epoch milliseconds"),

@@ -6,7 +6,7 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import type { Bans } from "./bans.ts";
 import { banEndIn, banOf, classifyAnswer, isBan, OUTSIDE_WINDOW, type VenueAnswer } from "./binance-answers.ts";
 import { serverTimeOf } from "./binance-mapping.ts";
-import { klineStream, tradeStream, USER_STREAM } from "./binance-streams.ts";
+import { klineStream, quoteStream, tradeStream, USER_STREAM } from "./binance-streams.ts";
 import { addressOf, type BinanceUrls, ordersAddressOf } from "./binance-urls.ts";
 import { ServerClock } from "./server-clock.ts";
 
@@ -297,6 +297,10 @@ export class BinanceConnection extends Binance {
 
   override handleTrade(_client: StreamClient, message: { s: string }): void {
     this.#deliver(tradeStream(message.s), message);
+  }
+
+  override handleBidsAsks(_client: StreamClient, message: { s: string }): void {
+    this.#deliver(quoteStream(message.s), message);
   }
 
   override handleOrderUpdate(_client: StreamClient, message: unknown): void {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { decimalText } from "#shared/domain/schemas.ts";
+import { TIME_FRAMES } from "#shared/domain/time-frame.ts";
 import { accountEventOf, balancesOf, fillsOf, orderOf, placedOf } from "./binance-account-mapping.ts";
 import type { VenueAnswer } from "./binance-answers.ts";
 import { banOf, classifyAnswer, isDuplicateOrder } from "./binance-answers.ts";
@@ -46,7 +47,7 @@ describe("instruments", () => {
       takerFee: "0.001",
       feeDecimals: 8,
       status: "TRADING",
-      timeFrames: ["1s", "1m", "1h", "1d"],
+      timeFrames: [...TIME_FRAMES],
     });
   });
 

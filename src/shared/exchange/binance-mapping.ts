@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { VenueTrade } from "#shared/domain/candle.ts";
+import type { Quote, VenueTrade } from "#shared/domain/candle.ts";
 import { decimal, isMultipleOf, MOST_DECIMAL_LENGTH, normalize } from "#shared/domain/decimal.ts";
 import { type Instrument, instrumentId, instrumentSchema } from "#shared/domain/instrument.ts";
 import { decimalText, positiveDecimal } from "#shared/domain/schemas.ts";
@@ -224,6 +224,27 @@ export function tradeOf(frame: unknown, instrument: string, receivedAtMs: number
     atMs: T,
     receivedAtMs,
   };
+}
+
+const quoteFrame = z.looseObject({ b: wireDecimal, B: wireDecimal, a: wireDecimal, A: wireDecimal });
+
+/** Best bid and ask of a bookTicker frame, which has no time of the venue's. */
+export function quoteOf(frame: unknown, instrument: string, receivedAtMs: number): Quote {
+  const { b, B, a, A } = quoteFrame.parse(frame);
+  return { instrumentId: instrument, bid: b, bidSize: B, ask: a, askSize: A, receivedAtMs };
+}
+
+const quoteRow = z.looseObject({
+  bidPrice: wireDecimal,
+  bidQty: wireDecimal,
+  askPrice: wireDecimal,
+  askQty: wireDecimal,
+});
+
+/** Best bid and ask of an answer to `ticker/bookTicker`. */
+export function quoteAnswerOf(body: unknown, instrument: string, receivedAtMs: number): Quote {
+  const { bidPrice: bid, bidQty: bidSize, askPrice: ask, askQty: askSize } = quoteRow.parse(body);
+  return { instrumentId: instrument, bid, bidSize, ask, askSize, receivedAtMs };
 }
 
 const tradeRow = z.looseObject({

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Clock } from "#shared/clock/clock.ts";
-import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
+import type { Quote, VenueBar, VenueTrade } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import type { VenueRequest } from "./binance-connection.ts";
@@ -13,11 +13,13 @@ import {
   type FeesBySymbol,
   feesOf,
   instrumentsOf,
+  quoteAnswerOf,
+  quoteOf,
   serverTimeOf,
   tradeOf,
   tradesOf,
 } from "./binance-mapping.ts";
-import { klineStream, tradeStream } from "./binance-streams.ts";
+import { klineStream, quoteStream, tradeStream } from "./binance-streams.ts";
 import type { BarQuery, VenueMarketData } from "./exchange.ts";
 
 export interface MarketDataOptions {
@@ -211,6 +213,14 @@ export class BinanceMarketData implements VenueMarketData {
     return await this.#ask(request, "trades", (body) => tradesOf(body, instrument.id, this.#clock.stampMs()));
   }
 
+  async quote(instrument: Instrument): Promise<Quote> {
+    const params = { symbol: instrument.venueSymbol };
+    const request: VenueRequest = { api: "public", method: "GET", path: "ticker/bookTicker", params };
+    return await this.#ask(request, "best bid and ask", (body) =>
+      quoteAnswerOf(body, instrument.id, this.#clock.stampMs()),
+    );
+  }
+
   async followBars(follow: Parameters<VenueMarketData["followBars"]>[0]): Promise<void> {
     const { instrument, timeFrame, signal, onBar, onAlive, onConnected } = follow;
     await this.#connection.followStream({
@@ -234,6 +244,16 @@ export class BinanceMarketData implements VenueMarketData {
       signal,
       onConnected,
       onFrame: (frame) => onTrades([tradeOf(frame, instrument.id, this.#clock.stampMs())]),
+    });
+  }
+
+  async followQuotes(follow: Parameters<VenueMarketData["followQuotes"]>[0]): Promise<void> {
+    const { instrument, signal, onQuote, onConnected } = follow;
+    await this.#connection.followStream({
+      stream: quoteStream(instrument.venueSymbol),
+      signal,
+      onConnected,
+      onFrame: (frame) => onQuote(quoteOf(frame, instrument.id, this.#clock.stampMs())),
     });
   }
 

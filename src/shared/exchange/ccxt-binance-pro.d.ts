@@ -44,6 +44,7 @@ declare module "ccxt/binance-pro" {
     watch(url: string, hash: string, message: unknown, subscribeHash: string, subscription: unknown): Promise<unknown>;
     handleOHLCV(client: StreamClient, message: unknown): void;
     handleTrade(client: StreamClient, message: unknown): void;
+    handleBidsAsks(client: StreamClient, message: unknown): void;
     handleOrderUpdate(client: StreamClient, message: unknown): void;
     handleBalance(client: StreamClient, message: unknown): void;
     handleEventStreamTerminated(client: StreamClient, message: unknown): void;

@@ -56,7 +56,9 @@ const TOLD: ExchangeTold = {
     bar: barOf(3, ["4000.1", "4000.1", "3996", "3997.5", "13.25"]),
     barFrames: 2,
     trades: [{ tradeId: "28458", price: "3997.5", size: "0.25" }],
+    quotes: [{ bid: "3997.49", bidSize: "31.21", ask: "3997.5", askSize: "40.66" }],
   },
+  quote: { bid: "3995.99", bidSize: "431", ask: "3996", askSize: "9" },
   filled: {
     request: { clientOrderId: "6gCrw2kRUAF9CvJDGP16IP", side: "SELL", style: { type: "MARKET" }, size: "10" },
     fills: [

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
-import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
+import type { Quote, VenueBar, VenueTrade } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { createBinanceExchanges } from "./binance-exchanges.ts";
@@ -18,6 +18,7 @@ import type {
 
 /** A bar without what its reader adds. */
 export type ToldBar = Omit<VenueBar, "instrumentId" | "timeFrame" | "receivedAtMs">;
+export type ToldQuote = Pick<Quote, "bid" | "bidSize" | "ask" | "askSize">;
 export type ToldTrade = Pick<VenueTrade, "tradeId" | "price" | "size">;
 
 /** An order that the suite sends, what its executions are, and what the account has then of the assets that it is about. */
@@ -36,7 +37,9 @@ export interface ExchangeTold {
   /** The newest trades, oldest first. */
   trades: readonly [ToldTrade, ToldTrade];
   /** What follows them, once it is shown; the last one of its so many frames of bars has the closed bar, the others one that forms. */
-  next: { bar: ToldBar; barFrames: number; trades: ToldTrade[] };
+  next: { bar: ToldBar; barFrames: number; trades: ToldTrade[]; quotes: ToldQuote[] };
+  /** Best bid and ask before that. */
+  quote: ToldQuote;
   /** A market order that is filled at once. */
   filled: ToldOrder;
   /** A limit order that is not filled; the balances are those while it is open. */
@@ -137,6 +140,10 @@ function toldTrade({ tradeId, price, size }: VenueTrade): ToldTrade {
   return { tradeId, price, size };
 }
 
+function toldQuote({ bid, bidSize, ask, askSize }: Quote): ToldQuote {
+  return { bid, bidSize, ask, askSize };
+}
+
 function describeMarketData(scene: Scene): void {
   const market = (): VenueMarketData => scene.exchanges.marketData(scene.stage.venue);
 
@@ -165,11 +172,16 @@ function describeMarketData(scene: Scene): void {
 }
 
 function describeBarsAndTrades(scene: Scene): void {
-  test("streams trades, and bars once they are closed, as its lists have them then", async () => {
+  test("tells best bid and ask when it is asked", async () => {
+    const { instrument, quote } = scene.stage.told;
+    expect(toldQuote(await scene.exchanges.marketData(scene.stage.venue).quote(instrument))).toEqual(quote);
+  });
+
+  test("streams trades, best prices, and bars once they are closed, as its lists have them then", async () => {
     const { instrument, timeFrame, bars: before, next } = scene.stage.told;
     const market = scene.exchanges.marketData(scene.stage.venue);
     const stop = new AbortController();
-    const [bars, trades]: [VenueBar[], VenueTrade[]] = [[], []];
+    const [bars, trades, quotes]: [VenueBar[], VenueTrade[], Quote[]] = [[], [], []];
     const seen = { connected: 0, alive: 0 };
     const follow = {
       instrument,
@@ -180,13 +192,16 @@ function describeBarsAndTrades(scene: Scene): void {
     const ends = [
       market.followBars({ ...follow, timeFrame, onBar: (bar) => bars.push(bar) }),
       market.followTrades({ ...follow, onTrades: (more) => trades.push(...more) }),
+      market.followQuotes({ ...follow, onQuote: (quote) => quotes.push(quote) }),
     ];
-    await until(() => seen.connected === 2);
+    await until(() => seen.connected === 3);
     await scene.stage.showNext();
     await until(() => bars.length >= 1 && trades.length >= next.trades.length);
+    await until(() => quotes.length >= next.quotes.length);
     expect(bars.map(toldBar)).toEqual([{ ...next.bar, prevOpenAtMs: null }]);
     expect(seen.alive).toBe(next.barFrames);
     expect(trades.map(toldTrade)).toEqual(next.trades);
+    expect(quotes.map(toldQuote)).toEqual(next.quotes);
     const listed = await market.bars({ instrument, timeFrame, afterMs: before[2].openAtMs, limit: 1 });
     expect(listed.map(toldBar)).toEqual([next.bar]);
     const [first] = next.trades;

@@ -1,4 +1,4 @@
-import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
+import type { Quote, VenueBar, VenueTrade } from "#shared/domain/candle.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { OrderStyle, Side } from "#shared/domain/signal.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
@@ -44,6 +44,15 @@ export interface VenueMarketData {
     instrument: Instrument;
     signal: AbortSignal;
     onTrades: (trades: VenueTrade[]) => void;
+    onConnected: () => void;
+  }): Promise<void>;
+  /** Best bid and ask now. */
+  quote(instrument: Instrument): Promise<Quote>;
+  /** Best bid and ask, as often as the venue tells them. Reconnects by itself; `onConnected` after each acknowledgement. */
+  followQuotes(follow: {
+    instrument: Instrument;
+    signal: AbortSignal;
+    onQuote: (quote: Quote) => void;
     onConnected: () => void;
   }): Promise<void>;
   close(): Promise<void>;

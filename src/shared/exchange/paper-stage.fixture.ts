@@ -46,6 +46,11 @@ function tradesOf(n: number) {
   return [open, low, high, close].map((price, at) => ({ tradeId: `${4 * n + at + 1}`, price, size: "250000.75" }));
 }
 
+/** A replay's best prices are both its last one. */
+function quoteAt({ price, size }: { price: string; size: string }) {
+  return { bid: price, bidSize: size, ask: price, askSize: size };
+}
+
 const TOLD: ExchangeTold = {
   instrument: {
     id: "SPX/USD.replay",
@@ -74,7 +79,8 @@ const TOLD: ExchangeTold = {
   timeFrame: "1d",
   bars: [barOf(1), barOf(2), barOf(3)],
   trades: [tradesOf(3)[2] ?? never(), tradesOf(3)[3] ?? never()],
-  next: { bar: barOf(4), barFrames: 1, trades: tradesOf(4) },
+  next: { bar: barOf(4), barFrames: 1, trades: tradesOf(4), quotes: tradesOf(4).map(quoteAt) },
+  quote: quoteAt(tradesOf(3)[3] ?? never()),
   filled: {
     request: { clientOrderId: "filled-1", side: "BUY", style: { type: "MARKET" }, size: "1.2345" },
     fills: [{ price: "10.5", size: "1.2345", fee: "0.0012345", feeAsset: "SPX", maker: false }],

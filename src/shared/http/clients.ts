@@ -31,7 +31,9 @@ export interface DataCollectClient {
   trades(query: { instrumentId: string; fromId?: string; limit: number }): Promise<VenueTrade[]>;
   /** Asks for a feed beside the bars of the sessions; it runs while a session that runs names the instrument. */
   follow(
-    feed: { instrumentId: string; kind: "trades" } | { instrumentId: string; kind: "bars"; timeFrame: TimeFrame },
+    feed:
+      | { instrumentId: string; kind: "trades" | "quotes" }
+      | { instrumentId: string; kind: "bars"; timeFrame: TimeFrame },
   ): Promise<void>;
 }
 

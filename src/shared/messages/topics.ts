@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { severitySchema } from "#shared/alerts/alert-kinds.ts";
 import type { OutgoingEvent, Topic } from "#shared/bus/bus.ts";
-import { candleSchema, venueBarSchema, venueTradeSchema } from "#shared/domain/candle.ts";
+import { candleSchema, quoteSchema, venueBarSchema, venueTradeSchema } from "#shared/domain/candle.ts";
 import { degradationCodeSchema, degradationSchema } from "#shared/domain/degradation.ts";
 import { fillSchema, orderSchema, orderStateSchema } from "#shared/domain/order.ts";
 import { positionSchema } from "#shared/domain/position.ts";
@@ -159,6 +159,17 @@ export const MARKET_BARS = defineTopic({
   maxLength: 10_000,
   description: "The venue's own closed bars, from data-collect; the newest of each series is repeated every second.",
   schemas: { "market.bar": venueBarSchema },
+});
+
+export const MARKET_QUOTES = defineTopic({
+  name: "market.quotes",
+  class: "volatile",
+  version: 1,
+  key: "instrumentId",
+  onDead: "skip",
+  maxLength: 10_000,
+  description: "Best bid and ask, from data-collect: the newest, a few times a second at most.",
+  schemas: { "market.quote": quoteSchema },
 });
 
 export const MARKET_CANDLES = defineTopic({

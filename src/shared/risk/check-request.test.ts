@@ -35,7 +35,7 @@ describe("faultsOfRequest", () => {
   });
 
   test("names the time frames that the venue has", () => {
-    expect(faults(percent("1"), "1h")).toEqual(["timeFrame must be 1d: SPX/USD.paper has no other bars"]);
+    expect(faults(percent("1"), "1h")).toEqual(["timeFrame must be one of 1d, 1w: SPX/USD.paper has no other candles"]);
   });
 
   test("says of an unknown instrument that it is unknown, and still what is wrong without it", () => {

@@ -142,7 +142,7 @@ export class BarFeed {
   }
 
   async #readNewest(isOver: () => boolean): Promise<void> {
-    const counts = this.#options.timeFrame === "1d";
+    const counts = this.#options.timeFrame === "1d" && this.#options.instrument.timeFrames.includes("1d");
     const bars = await this.#bars(counts ? { fromMs: 0, limit: ALL_DAYS } : { limit: 1 });
     if (isOver()) return;
     const newest = bars.at(-1);

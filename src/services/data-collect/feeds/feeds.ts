@@ -4,24 +4,25 @@ import { type Feed, feedKey, wantedFeeds } from "#services/data-collect/store.ts
 import type { VenueLists } from "#services/data-collect/venue/venue-lists.ts";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
-import { parseInstrumentId } from "#shared/domain/instrument.ts";
+import { type Instrument, parseInstrumentId } from "#shared/domain/instrument.ts";
 import { timeFrameMs } from "#shared/domain/time-frame.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { createFailureRow, type FailureRow } from "#shared/telemetry/failure-row.ts";
 import { BarFeed } from "./bar-feed.ts";
+import { QuoteFeed } from "./quote-feed.ts";
 import { createSilence, type Silence } from "./silence.ts";
 import { TradeFeed } from "./trade-feed.ts";
 
 /** A venue counts connections. A feed that it refuses is tried again with growing pauses, from the one to the other. */
 const REFUSED: Backoff = { firstMs: 5_000, longestMs: 60_000 };
-/** A market may be without a trade for this many times as long as a bar may stay away, before it is asked. */
+/** A market may be without a trade or a change of its best prices for this many times as long as a bar may stay away, before it is asked. */
 const QUIET_FACTOR = 3;
 
 /** What is kept of a feed for as long as it is wanted, whether it runs or not. */
 interface WantedFeed {
   feed: Feed;
-  /** Null: it is of trades. */
+  /** Null: it is not of bars. */
   silence: Silence | null;
   /** How often in a row it could not be started, and how often it was refused. */
   starting: FailureRow;
@@ -31,7 +32,7 @@ interface WantedFeed {
 interface RunningFeed {
   feed: Feed;
   controller: AbortController;
-  source: BarFeed | TradeFeed;
+  source: BarFeed | TradeFeed | QuoteFeed;
   ended: Promise<void>;
 }
 
@@ -75,10 +76,10 @@ export class Feeds {
     await next;
   }
 
-  /** Publishes the newest bar of each series again, and looks which of them are silent. */
+  /** Publishes the newest bar and quote of each feed again, and looks which of them are silent. */
   repeat(): void {
     for (const { source } of this.#running.values()) {
-      if (source instanceof BarFeed) source.repeat();
+      if (!(source instanceof TradeFeed)) source.repeat();
       source.look();
     }
   }
@@ -122,19 +123,7 @@ export class Feeds {
       const instrument = await this.#lists.get(feed.instrumentId);
       // The partition may have gone while the venue was asked.
       if (!this.#owned.has(this.#deps.bus.partitionOf(feed.instrumentId))) return;
-      const bars =
-        feed.kind === "bars" && silence !== null
-          ? new BarFeed({
-              deps: this.#deps,
-              log,
-              instrument,
-              timeFrame: feed.timeFrame,
-              silence,
-              signal,
-            })
-          : null;
-      const quietAfterMs = this.staleAfterMs * QUIET_FACTOR;
-      const source = bars ?? new TradeFeed({ deps: this.#deps, log, instrument, quietAfterMs, signal });
+      const source = this.#sourceOf({ feed, silence }, { log, instrument, signal });
       const beganMs = this.#deps.clock.monotonicMs();
       const ended = source.run().catch(async (error: unknown) => {
         if (this.#deps.clock.monotonicMs() - beganMs > REFUSED.longestMs) refused.clear();
@@ -152,6 +141,16 @@ export class Feeds {
       if (!starting.note(reason)) return;
       log.warn({ reason, failures: starting.count }, "feed not started, trying again");
     }
+  }
+
+  #sourceOf(
+    { feed, silence }: Pick<WantedFeed, "feed" | "silence">,
+    at: { log: Logger; instrument: Instrument; signal: AbortSignal },
+  ): RunningFeed["source"] {
+    const place = { deps: this.#deps, quietAfterMs: this.staleAfterMs * QUIET_FACTOR, ...at };
+    if (feed.kind === "bars" && silence !== null) return new BarFeed({ ...place, timeFrame: feed.timeFrame, silence });
+    if (feed.kind === "quotes") return new QuoteFeed(place);
+    return new TradeFeed(place);
   }
 
   #keep(feed: Feed): WantedFeed {

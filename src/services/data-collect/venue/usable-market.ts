@@ -47,7 +47,9 @@ function usable(market: VenueMarketData, onRefused: OnRefused): VenueMarketData 
           else follow.onUnusable?.(bar);
         },
       }),
+    quote: (instrument) => market.quote(instrument),
     followTrades: (follow) => market.followTrades(follow),
+    followQuotes: (follow) => market.followQuotes(follow),
     close: () => market.close(),
   };
 }

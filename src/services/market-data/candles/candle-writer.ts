@@ -7,6 +7,7 @@ import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { TradedCandle } from "#shared/candles/aggregate.ts";
 import { barLinkOf } from "#shared/candles/bar-order.ts";
 import type { Candle, VenueBar } from "#shared/domain/candle.ts";
+import { type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { DataCollectClient } from "#shared/http/clients.ts";
 import { event, MARKET_CANDLES } from "#shared/messages/topics.ts";
@@ -23,8 +24,8 @@ export interface WriterOptions {
 /** The last trade of a candle of trades. */
 type LastTrade = Pick<TradedCandle, "openAtMs" | "lastTradeId">;
 
-/** Bars asked for at once: when history is read and when a hole is closed. */
-const PAGE = 1_000;
+/** Bars asked for at once when history is read and when a hole is closed: fewer of a long time frame, which may have to be made. */
+const pageOf = (timeFrame: TimeFrame): number => (timeFrameMs(timeFrame) >= timeFrameMs("1h") ? 100 : 1_000);
 
 /** Stores closed candles, then tells of them; closes holes of a series with the venue's own bars. */
 export class CandleWriter {
@@ -84,10 +85,11 @@ export class CandleWriter {
   ): Promise<Series> {
     const { instrumentId, timeFrame, headOpenAtMs } = series;
     let current = series;
+    const page = pageOf(timeFrame);
     let fromMs = headOpenAtMs === null ? await this.#beginningOf(series) : headOpenAtMs + 1;
     if (fromMs === null) return series;
     for (;;) {
-      const bars = await this.#options.dataCollect.bars({ instrumentId, timeFrame, fromMs, limit: PAGE });
+      const bars = await this.#options.dataCollect.bars({ instrumentId, timeFrame, fromMs, limit: page });
       const { next: wanted, isCut } = goingOn(
         current,
         bars.filter(({ closeAtMs }) => closeAtMs <= untilMs),
@@ -102,7 +104,7 @@ export class CandleWriter {
         tell: headOpenAtMs !== null,
       });
       const last = bars.at(-1);
-      const isEnd = bars.length < PAGE || last === undefined || last.closeAtMs > untilMs;
+      const isEnd = bars.length < page || last === undefined || last.closeAtMs > untilMs;
       if (moved !== null && isEnd) return moved;
       current = moved ?? (await this.#reread(current));
       const doneAtMs = moved === null ? current.headOpenAtMs : (last?.openAtMs ?? null);
@@ -117,7 +119,10 @@ export class CandleWriter {
   async #beginningOf({ instrumentId, timeFrame, history }: Series): Promise<number | null> {
     let beginsAtMs: number | null = null;
     for (let missing = history; missing > 0; ) {
-      const range = { limit: Math.min(PAGE, missing), ...(beginsAtMs === null ? {} : { toMs: beginsAtMs }) };
+      const range = {
+        limit: Math.min(pageOf(timeFrame), missing),
+        ...(beginsAtMs === null ? {} : { toMs: beginsAtMs }),
+      };
       const bars = await this.#options.dataCollect.bars({ instrumentId, timeFrame, ...range });
       const [first] = bars;
       beginsAtMs = first?.openAtMs ?? beginsAtMs;

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { exchangeInfoOf, instrumentOf } from "#services/paper-exchange/market/instrument.ts";
 import { type MarketSettings, marketSchema } from "#services/paper-exchange/settings.ts";
-import { TIME_FRAMES } from "#shared/domain/time-frame.ts";
 import { instrumentsOf } from "#shared/exchange/binance-mapping.ts";
 import { checkFilters } from "./filters.ts";
 import type { Placement } from "./placement.ts";
@@ -81,5 +80,5 @@ test("the connector reads from exchangeInfo what the settings say", () => {
     instruments: [instrument],
     leftOut: [],
   });
-  expect(instrument).toMatchObject({ ...rules, timeFrames: [...TIME_FRAMES] });
+  expect(instrument).toMatchObject({ ...rules, timeFrames: ["1s", "1m", "1h", "1d"] });
 });

@@ -1,6 +1,6 @@
+import { MADE_FRAMES } from "#services/paper-exchange/prices/candles.ts";
 import type { MarketSettings } from "#services/paper-exchange/settings.ts";
 import { type Instrument, instrumentId } from "#shared/domain/instrument.ts";
-import { TIME_FRAMES } from "#shared/domain/time-frame.ts";
 
 /** Above any price or size a simulation needs. */
 const LARGEST = "9000000000";
@@ -32,7 +32,7 @@ export function instrumentOf(settings: MarketSettings): Instrument {
     takerFee: settings.fees.taker,
     feeDecimals: settings.rules.feeDecimals,
     status: "TRADING",
-    timeFrames: settings.kind === "replay" ? [settings.timeFrame] : [...TIME_FRAMES],
+    timeFrames: settings.kind === "replay" ? [settings.timeFrame] : [...MADE_FRAMES],
   };
 }
 

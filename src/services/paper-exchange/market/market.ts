@@ -14,7 +14,7 @@ import {
 import { orderNumberOf } from "#services/paper-exchange/ledger/order-number.ts";
 import type { Placement } from "#services/paper-exchange/ledger/placement.ts";
 import type { ReplayBar } from "#services/paper-exchange/prices/bars.ts";
-import { type CandleRow, Candles } from "#services/paper-exchange/prices/candles.ts";
+import { type CandleRow, Candles, MADE_FRAMES } from "#services/paper-exchange/prices/candles.ts";
 import {
   lastTradeIdOf,
   POINTS,
@@ -27,7 +27,7 @@ import { isRefusal, type Refusal } from "#services/paper-exchange/protocol/refus
 import type { Clock } from "#shared/clock/clock.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
-import { TIME_FRAMES, type TimeFrame } from "#shared/domain/time-frame.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { Failpoints } from "#shared/service/failpoints.ts";
 import type { MarketOptions, ReleaseOutcome, Replay, Shown } from "./market-options.ts";
@@ -106,7 +106,7 @@ export class Market {
 
   /** Time frames that it makes bars of. */
   get timeFrames(): readonly TimeFrame[] {
-    if (this.synthetic !== null) return TIME_FRAMES;
+    if (this.synthetic !== null) return MADE_FRAMES;
     return this.replay === null ? [] : [this.replay.timeFrame];
   }
 

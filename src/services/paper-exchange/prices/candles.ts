@@ -1,6 +1,9 @@
 import { decimal, plain } from "#shared/domain/decimal.ts";
-import { candleOpenAtMs, TIME_FRAMES, type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
+import { candleOpenAtMs, type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
 import type { PublicTrade } from "./replay.ts";
+
+/** The time frames that a synthetic market makes bars of, shortest first. The engine makes others of them. */
+export const MADE_FRAMES = ["1s", "1m", "1h", "1d"] as const satisfies readonly TimeFrame[];
 
 /** A bar of a synthetic market, made of its trades. One without a trade has the close before it as all its prices, and no volume. */
 export interface CandleRow {
@@ -28,7 +31,7 @@ function empty(timeFrame: TimeFrame, openAtMs: number, price: string): CandleRow
   return { timeFrame, openAtMs, ...prices, volume: "0", quote: "0", trades: 0, closed: false };
 }
 
-/** The bars of every time frame, aligned to UTC, closed by the wall clock as Binance closes them: also those without a trade. */
+/** The bars of its time frames, aligned to UTC, closed by the wall clock as Binance closes them: also those without a trade. */
 export class Candles {
   readonly #closed = new Map<TimeFrame, CandleRow[]>();
   readonly #forming = new Map<TimeFrame, CandleRow>();
@@ -39,7 +42,7 @@ export class Candles {
       if (row.closed) this.closed(row.timeFrame).push(row);
       else this.#forming.set(row.timeFrame, row);
     }
-    for (const timeFrame of TIME_FRAMES) {
+    for (const timeFrame of MADE_FRAMES) {
       const last = this.closed(timeFrame).at(-1);
       const next =
         last === undefined
@@ -64,7 +67,7 @@ export class Candles {
 
   /** Takes a trade into the bars that form. What is over by its time has been closed before. */
   add({ price, size }: PublicTrade): CandleRow[] {
-    return TIME_FRAMES.map((timeFrame) => {
+    return MADE_FRAMES.map((timeFrame) => {
       const before = this.forming(timeFrame);
       const first = before.trades === 0;
       const value = decimal(price);
@@ -85,13 +88,13 @@ export class Candles {
 
   /** Whether a bar's time is over. */
   isOver(nowMs: number): boolean {
-    return TIME_FRAMES.some((timeFrame) => closeAtMsOf(this.forming(timeFrame)) <= nowMs);
+    return MADE_FRAMES.some((timeFrame) => closeAtMsOf(this.forming(timeFrame)) <= nowMs);
   }
 
   /** Closes what is over, shortest first, and begins what follows, up to `nowMs`. Gives what has changed, in order. */
   closeUntil(nowMs: number): CandleRow[] {
     const changed: CandleRow[] = [];
-    for (const timeFrame of TIME_FRAMES) {
+    for (const timeFrame of MADE_FRAMES) {
       let row = this.forming(timeFrame);
       const oldest = candleOpenAtMs(timeFrame, nowMs) - MOST_KEPT * timeFrameMs(timeFrame);
       while (closeAtMsOf(row) <= nowMs) {

@@ -1,6 +1,6 @@
 import { decimal } from "#shared/domain/decimal.ts";
-import { candleOpenAtMs, TIME_FRAMES, timeFrameMs } from "#shared/domain/time-frame.ts";
-import type { CandleRow } from "./candles.ts";
+import { candleOpenAtMs, timeFrameMs } from "#shared/domain/time-frame.ts";
+import { type CandleRow, MADE_FRAMES } from "./candles.ts";
 import { type SyntheticRules, tradeAfter } from "./synthetic-price.ts";
 
 /** Trades that a made-up bar is made of. */
@@ -11,7 +11,7 @@ const TRADES = 4;
  * is made up by itself and ends near the first price.
  */
 export function madeUpHistory(rules: SyntheticRules, count: number, nowMs: number): CandleRow[] {
-  return TIME_FRAMES.flatMap((timeFrame, index) => {
+  return MADE_FRAMES.flatMap((timeFrame, index) => {
     const lengthMs = timeFrameMs(timeFrame);
     const firstMs = candleOpenAtMs(timeFrame, nowMs) - count * lengthMs;
     // A draw of its own, and a regime for each bar; the last bar is at the first price, so that the two meet.
