@@ -5,6 +5,7 @@ import { benchApi } from "./api.ts";
 import { benchBacktest } from "./backtest.ts";
 import { benchNotify } from "./notify.ts";
 import { benchSessions } from "./sessions.ts";
+import { benchSweep } from "./sweep.ts";
 import { benchTickToOrder } from "./tick-to-order.ts";
 
 const count = wholeNumber(10_000);
@@ -26,6 +27,12 @@ program
   .command("backtest")
   .description("bars a second of a backtest with orders, fees and exact money, beside a bare loop")
   .action(() => benchBacktest());
+
+program
+  .command("sweep")
+  .description("a sweep of 100 pairs of averages over 100,000 bars: one worker, two, and the bare loop in one thread")
+  .option("--rounds <n>", "rounds of all three", wholeNumber(1_000), 5)
+  .action((options: { rounds: number }) => benchSweep(options));
 
 program
   .command("sessions")
