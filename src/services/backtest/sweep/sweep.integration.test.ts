@@ -109,10 +109,11 @@ describe("a sweep", () => {
     const done = await world.untilState(body.id, "DONE", "FAILED");
     world.history.onRead = async () => undefined;
     world.history.candles.pop();
-    expect(done).toMatchObject({ state: "DONE", bars: before - 100 });
-    expect(new Set((await world.runsOf(body.id)).map(({ statistics }) => statistics?.bars))).toEqual(
-      new Set([before - 100]),
-    );
+    expect(done.state).toBe("DONE");
+    // Which of the workers looked first, before or after the new candle, is not told beforehand.
+    expect([before - 100, before - 99]).toContain(done.bars ?? 0);
+    const bars = (await world.runsOf(body.id)).map(({ statistics }) => statistics?.bars);
+    expect(new Set(bars)).toEqual(new Set([done.bars ?? 0]));
     expect(reads).toBeLessThanOrEqual(6);
   });
 
