@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+
+import { resolve } from "node:path";
+import { freePort } from "#local/ports.ts";
+import { ROOT } from "#local/root.ts";
+import { SERVICES } from "#local/services.ts";
+import { createWorld, type World } from "#testing/alone-world.fixture.ts";
+import { openShell, type Shell, typedBlocks } from "#testing/typed.fixture.ts";
+
+const guide = await Bun.file(resolve(ROOT, "docs/scaling.md")).text();
+
+let world: World;
+let shell: Shell;
+beforeAll(async () => {
+  world = await createWorld();
+  shell = openShell(world.folder);
+});
+afterAll(async () => {
+  await shell.type("kill -9 $FIRST $SECOND 2> /dev/null || true").catch(() => undefined);
+  await shell.close();
+  await world.close();
+});
+
+/** The shards of an answer: who leads each is told by its epoch alone. */
+function epochsIn(said: string): number[] {
+  return [...said.matchAll(/"epoch":(\d+)/g)].map(([, epoch]) => Number(epoch));
+}
+
+test("docs/scaling.md: two instances share the shards, one is killed, the other leads all of them", async () => {
+  const [first, second] = [await freePort(), await freePort()];
+  const typed = typedBlocks(guide).map((block) =>
+    block
+      .replaceAll("7400", String(first))
+      .replaceAll("7401", String(second))
+      .replaceAll("bin/bun run strategy-executor", `bun ${resolve(ROOT, "bin/run.ts")} strategy-executor`),
+  );
+  const [start = "", look = "", kill = "", end = ""] = typed;
+  expect(typed).toHaveLength(4);
+  for (const [name, value] of Object.entries(world.settings)) await shell.type(`export ${name}='${value}'`);
+  await shell.type(start);
+  const before = epochsIn(await shell.type(look));
+  const after = epochsIn(await shell.type(kill));
+  expect(before.length).toBeGreaterThanOrEqual(8);
+  expect(after.slice(-8).some((epoch, n) => epoch > (before.slice(-8)[n] ?? 0))).toBeTrue();
+  expect(after.slice(-8).every((epoch, n) => epoch >= (before.slice(-8)[n] ?? 0))).toBeTrue();
+  await shell.type(end);
+}, 120_000);
+
+test("docs/scaling.md names every service but the one that is copied", () => {
+  const table = guide.slice(guide.indexOf("## What there is to add"), guide.indexOf("## How many"));
+  const named = SERVICES.map(({ name }) => name).filter((name) => name !== "template");
+  expect(named.filter((name) => !table.includes(name))).toEqual([]);
+});
