@@ -27,6 +27,8 @@ interface Place {
 const CHECK = ["run", "check"];
 /** Long enough for what every run begins with: lost answers to orders while lists lag, and dropped bars. */
 const CHAOS = ["run", "chaos", "venue", "--seed", "1", "--seconds", "20"];
+/** Real processes, one of which is killed, on servers of its own. */
+const MARKET = ["bin/test.ts", "src/e2e/market-kill"];
 const append = (text: string) => (source: string) => `${source}\n${text}\n`;
 const replace = (what: string, by: string) => (source: string) => source.replace(what, by);
 /** Both, or the fault is none. */
@@ -188,6 +190,22 @@ const FAULTS: readonly Fault[] = [
     command: ["run", "chaos", "takeover"],
     finder: "signals are missing",
     mustSay: ["No signal: session and bar"],
+  },
+  {
+    name: "a hole that the bars of a killed instance leave, and nobody closes",
+    file: "src/shared/candles/bar-order.ts",
+    plant: replace('bar.prevOpenAtMs === headOpenAtMs ? "next" : "hole"', '"next"'),
+    command: MARKET,
+    finder: "(fail) three instances at two venues, one killed",
+    mustSay: ["- Expected  - "],
+  },
+  {
+    name: "trades that a killed instance has not told, and nobody asks for",
+    file: "src/shared/candles/trade-ids.ts",
+    plant: replace('distance === 1n ? "next" : "hole"', '"next"'),
+    command: MARKET,
+    finder: "(fail) three instances at two venues, one killed",
+    mustSay: ["- Expected  - "],
   },
 ];
 
