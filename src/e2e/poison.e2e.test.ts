@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { getJson, postJson } from "#local/rest.ts";
+import { SERVICES } from "#local/services.ts";
 import type { Db } from "#shared/db/db.ts";
 import { createPostgresDb } from "#shared/db/postgres.ts";
 import type { DeadDetail, DeadItem } from "#shared/dead/dead-item.ts";
+import { ORDERS } from "#shared/messages/topics.ts";
 import { eventually, type RunningProcess, startProcess, untilReady } from "#testing/alone.fixture.ts";
 import { INSTRUMENT, type RunningApi, sessionBody, startApi } from "#testing/api.fixture.ts";
 
@@ -57,6 +59,9 @@ async function createSession(more: Record<string, unknown> = {}): Promise<string
 }
 
 const start = (id: string) => post(`session-manager/sessions/${id}/start`, {});
+
+/** Whoever follows the topic of orders has the event. */
+const FOLLOWERS = SERVICES.filter(({ topics }) => topics.in.includes(ORDERS)).map(({ name }) => name);
 
 async function ordersOf(id: string): Promise<number> {
   return (await get<{ items: unknown[] }>(`order-position-tracker/orders?sessionId=${id}&limit=1000`)).items.length;
@@ -128,16 +133,18 @@ describe("in a running engine", () => {
     const envelope = { id: "x", source: "s", type: "unheard-of", key: own, timeMs: 1, version: 9, data: { n: 1 } };
     const entries = [{ key: own, type: "unheard-of", version: 9, envelope }];
     await db.sql`select bus.append(${JSON.stringify([{ topic: "orders", part: 0, entries }])}::text)`;
-    for (const service of ["strategy-executor", "risk-manager"]) {
+    for (const service of FOLLOWERS) {
       const { id, tries } = await deadAt(service);
       const { content } = await get<DeadDetail>(`${service}/dead/${id}`);
       expect([tries, JSON.parse(content)]).toEqual([1, envelope]);
     }
     await eventually("the session says so", async () =>
-      (await sessionOf(own)).degraded.some(({ code, text }) => code === "WORK_DEAD" && text.includes("and 1 more")),
+      (await sessionOf(own)).degraded.some(
+        ({ code, text }) => code === "WORK_DEAD" && text.includes(`and ${FOLLOWERS.length - 1} more`),
+      ),
     );
     await tradesOn(api.sessionId);
-    for (const service of ["strategy-executor", "risk-manager"]) {
+    for (const service of FOLLOWERS) {
       await post(`${service}/dead/${(await deadAt(service)).id}/discard`, { reason: "of no version of ours" });
     }
     await untilSound(own, "EVENT_DEAD");
