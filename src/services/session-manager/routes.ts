@@ -3,7 +3,6 @@ import { z } from "zod";
 import { epochMs, uuidText } from "#shared/domain/schemas.ts";
 import { sessionSchema } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
-import { fingerprintOf } from "#shared/http/fingerprint.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
@@ -18,11 +17,16 @@ import {
   stopSessionSchema,
 } from "./contract.ts";
 import type { Answer } from "./idempotency/idempotency.ts";
-import type { Commands, Conditions } from "./session/commands.ts";
+import { createBulkRoutes } from "./session/bulk-routes.ts";
+import type { Commands } from "./session/commands.ts";
+import { conditionsOf } from "./session/conditions.ts";
+import { sortFields } from "./session/session-query-store.ts";
 import type { Store } from "./store.ts";
 
 const byId = z.object({ id: uuidText.describe("The session's id") });
-const cursor = z.tuple([epochMs, z.string()]);
+/** What a sort compares, and the id. */
+const byTime = z.tuple([epochMs, z.string()]);
+const byText = z.tuple([z.string(), z.string()]);
 const refusals = { 404: problemSchema, 409: problemSchema, 412: problemSchema, 422: problemSchema };
 
 const WITHOUT_BODY = ["start", "pause", "resume"] as const;
@@ -39,6 +43,7 @@ export function createRoutes(deps: AlertDeps, commands: Commands, store: Store) 
     .use(createReads(store, log))
     .use(createChanges(commands, log))
     .use(createActions(commands, log))
+    .use(createBulkRoutes(deps, commands, store))
     .use(createAlertRoutes(deps));
 }
 
@@ -46,15 +51,19 @@ function createReads(store: Store, log: Logger) {
   return httpBase("session-manager", log)
     .get(
       "/sessions",
-      async ({ query }) => {
-        const after = readCursor(query.cursor, cursor);
-        const rows = await store.list(after, query.limit + 1);
-        return pageOf(rows, query.limit, ({ createdAtMs, id }) => [createdAtMs, id]);
+      async ({ query: { limit, cursor, sort, order, ...filter } }) => {
+        const isText = sort === "name" || sort === "state";
+        const after = isText ? readCursor(cursor, byText) : readCursor(cursor, byTime);
+        const rows = await store.list(filter, { sort, order, after, limit: limit + 1 });
+        const page = pageOf(rows, limit, ({ key, view }) => [key, view.id]);
+        return { ...page, items: page.items.map(({ view }) => view) };
       },
       {
-        query: pageQuery,
+        query: pageQuery.extend(sortFields),
         response: { 200: pageSchema(sessionViewSchema) },
-        detail: detail("Lists sessions with what was denied since their start, oldest first"),
+        detail: detail(
+          "Lists sessions with what was denied since their start; the oldest first unless another order is asked for",
+        ),
       },
     )
     .get(
@@ -163,17 +172,6 @@ function createActions(commands: Commands, log: Logger) {
 
 function detail(summary: string) {
   return { summary, tags: ["session-manager"] };
-}
-
-/** Until users are known, the gateway's header names the caller. */
-function conditionsOf(request: Request, headers: z.infer<typeof changeHeaders>, body: unknown): Conditions {
-  const key = headers["idempotency-key"];
-  const ifMatch = headers["if-match"];
-  if (key === undefined) return { ifMatch, scope: null };
-  const caller = headers["x-forwarded-user"] ?? "local";
-  // One session, however its id is written.
-  const route = `${request.method} ${new URL(request.url).pathname.toLowerCase()}`;
-  return { ifMatch, scope: { caller, route, key, fingerprint: fingerprintOf(body) } };
 }
 
 function told(answer: Answer, headers: Record<string, unknown>) {

@@ -9,12 +9,15 @@ import { watchSettings } from "./reports/settings-watch.ts";
 import { createReportTaker } from "./reports/take-reports.ts";
 import { createRoutes } from "./routes.ts";
 import { createCommands } from "./session/commands.ts";
+import { removeEvents } from "./session/event-store.ts";
 import type { Settings } from "./settings.ts";
 import { createStore } from "./store.ts";
 
+const DAY_MS = 86_400_000;
+
 /**
  * session-manager: answers REST, follows the reports of those who carry sessions out and what risk denies, compares sessions
- * with the settings, forgets old keys.
+ * with the settings, forgets old keys and what happened long ago.
  */
 export function createSessionManager(deps: Deps, settings: Settings): Service {
   const { db, bus, clock, log } = deps;
@@ -25,9 +28,13 @@ export function createSessionManager(deps: Deps, settings: Settings): Service {
   let reading = false;
   let working: Promise<void>[] = [];
 
+  const keptMs = settings.R3_SESSION_MANAGER_EVENTS_DAYS * DAY_MS;
   const sweep = async () => {
     while (!ended.signal.aborted) {
       await keys.sweep().catch((error: unknown) => log.warn({ reason: messageOf(error) }, "old keys not removed"));
+      await removeEvents(db.sql, clock.nowMs() - keptMs).catch((error: unknown) =>
+        log.warn({ reason: messageOf(error) }, "old events of sessions not removed"),
+      );
       await clock.sleep(settings.R3_SESSION_MANAGER_SWEEP_MS, ended.signal);
     }
   };

@@ -12,5 +12,8 @@ export const settings = z.object({
   R3_SESSION_MANAGER_WATCH_MS: wholeNumber(100, 3_600_000)
     .default(5_000)
     .describe("How often sessions are compared with R3_VENUES, R3_ACCOUNTS and what is dead, in milliseconds"),
+  R3_SESSION_MANAGER_EVENTS_DAYS: wholeNumber(1, 36_500)
+    .default(365)
+    .describe("How long what happened to sessions is kept, in days"),
 });
 export type Settings = z.infer<typeof settings>;

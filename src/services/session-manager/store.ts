@@ -3,9 +3,22 @@ import { readSessions } from "#shared/db/reference-rows.ts";
 import { AT_WORK, type Session, sessionSchema } from "#shared/domain/session.ts";
 import type { Denials, SessionView } from "./contract.ts";
 import { NOTHING_REACHED, type Readiness } from "./reports/report-rules.ts";
+import {
+  matchesSql,
+  pageSql,
+  type SessionFilter,
+  type SessionOrder,
+  sortKeySql,
+} from "./session/session-query-store.ts";
 
-/** Where a page of sessions begins: after this one, in the order of creation. */
-export type SessionsAfter = [createdAtMs: number, id: string];
+/** Where a page of sessions begins: after this one, in the order that was asked for. */
+export type SessionsAfter = [key: number | string, id: string];
+
+/** A session of a list, with what the list is sorted by. */
+export interface ListedSession {
+  key: number | string;
+  view: SessionView;
+}
 
 interface SessionRow {
   session: unknown;
@@ -22,8 +35,13 @@ export interface Store {
   find(id: string): Promise<Session | null>;
   /** The same with what was denied to it. */
   view(id: string): Promise<SessionView | null>;
-  /** Not deleted ones, in the order of creation. */
-  list(after: SessionsAfter | null, limit: number): Promise<SessionView[]>;
+  /** Not deleted ones that a filter fits, in this order. */
+  list(
+    filter: SessionFilter,
+    page: SessionOrder & { after: SessionsAfter | null; limit: number },
+  ): Promise<ListedSession[]>;
+  /** The ids of those that a filter fits, the oldest first. */
+  matching(tx: Tx, filter: SessionFilter, limit: number): Promise<string[]>;
   /** Those at work (`AT_WORK`). */
   atWork(): Promise<Session[]>;
   /** As `find`, with the row locked until the transaction ends. */
@@ -49,12 +67,16 @@ export function createStore(db: Db): Store {
       const [row] = await db.sql<ViewRow[]>`${views(db.sql)} where s.id = ${id} and s.state <> 'DELETED'`;
       return row === undefined ? null : viewOf(row);
     },
-    async list(after, limit) {
-      const [atMs, id] = after ?? [-1, ""];
-      const rows = await db.sql<ViewRow[]>`
-        ${views(db.sql)} where s.state <> 'DELETED' and (s.created_at_ms, s.id) > (${atMs}, ${id})
-        order by s.created_at_ms, s.id limit ${limit}`;
-      return rows.map(viewOf);
+    async list(filter, page) {
+      const { sql } = db;
+      const rows = await sql<(ViewRow & { key: number | string })[]>`
+        ${views(sql, sql`, ${sortKeySql(sql, page.sort)} as key`)} where ${matchesSql(sql, filter)} ${pageSql(sql, page)}`;
+      return rows.map((row) => ({ key: row.key, view: viewOf(row) }));
+    },
+    async matching({ sql }, filter, limit) {
+      const rows = await sql<{ id: string }[]>`
+        select s.id from reference.sessions s where ${matchesSql(sql, filter)} order by s.created_at_ms, s.id limit ${limit}`;
+      return rows.map(({ id }) => id);
     },
     atWork: () => readSessions(db.sql, { states: AT_WORK }),
     async lock(tx, id) {
@@ -100,11 +122,11 @@ export function createStore(db: Db): Store {
   };
 }
 
-/** Denials of an earlier run do not count. */
-function views(sql: Sql) {
+/** Denials of an earlier run do not count. `more`: further columns. */
+function views(sql: Sql, more = sql``) {
   return sql`
     select s.session, coalesce(d.count, 0) as count, case when d.count is not null then
-      jsonb_build_object('code', d.last_code, 'reason', d.last_reason, 'atMs', d.last_at_ms) end as last
+      jsonb_build_object('code', d.last_code, 'reason', d.last_reason, 'atMs', d.last_at_ms) end as last${more}
     from reference.sessions s left join session_manager.denials d on d.session_id = s.id and d.run = s.run`;
 }
 

@@ -6,7 +6,12 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { claimKey, type KeyRow, type KeyScope, keepAnswer, readKey, removeKeys } from "./idempotency-store.ts";
 
 /** An answer as it is given, and given again under the same key. */
-export const answerSchema = z.object({ status: z.number().int(), session: sessionSchema.nullable() });
+export const answerSchema = z.object({
+  status: z.number().int(),
+  session: sessionSchema.nullable(),
+  /** Of a bulk: the sessions that it was asked for. */
+  ids: z.array(z.string()).optional(),
+});
 export type Answer = z.infer<typeof answerSchema>;
 
 /** Answers under an Idempotency-Key. */

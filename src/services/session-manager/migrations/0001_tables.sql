@@ -21,6 +21,23 @@ create table session_manager.denials (
   last_at_ms bigint not null
 );
 
+-- What happened to each session, one row a version: by whom (a person as the gateway names it, or a service), and at whose word (what
+-- was asked for, or the type of the report). what: the fields that were changed, or the codes of what is missing or is missing no more.
+create table session_manager.events (
+  session_id text not null,
+  version integer not null,
+  run integer not null,
+  kind text not null,
+  state text not null,
+  reason text,
+  what text[] not null,
+  by text not null,
+  cause text not null,
+  at_ms bigint not null,
+  primary key (session_id, version)
+);
+create index events_by_time on session_manager.events (at_ms);
+
 -- Answers given under an Idempotency-Key, written in the transaction of the change. `answer` is null only inside that transaction.
 create table session_manager.idempotency_keys (
   caller text not null,

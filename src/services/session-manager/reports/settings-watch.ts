@@ -7,6 +7,8 @@ import { createFailureRow } from "#shared/telemetry/failure-row.ts";
 import { comparedWithSettings } from "./missing-settings.ts";
 import { NOTHING_REACHED } from "./report-rules.ts";
 
+const ORIGIN = { by: "session-manager", cause: "settings" };
+
 /**
  * Compares each session at work with the settings of this process and with what is dead of it: at once, and then every
  * `everyMs` until the signal aborts. Replicas may all do it: each locks the session's row and sees what another has written.
@@ -48,7 +50,7 @@ async function compareAll(
       const found = { named, readiness: await store.readiness(tx, seen.id), dead: own };
       const session = comparedWithSettings(before, found, clock.nowMs());
       if (session === undefined) return;
-      await saveSession(tx, { deps, store }, { before, session });
+      await saveSession(tx, { deps, store }, { before, session, origin: ORIGIN });
       const codes = session.degraded.map(({ code }) => code);
       tx.afterCommit(() => log.info({ sessionId: session.id, degraded: codes }, "session compared with settings"));
     });

@@ -30,7 +30,8 @@ async function takeReport(tx: Tx, deps: TakerDeps, store: Store, received: Sessi
   const { session, ...reached } = applyReport(before, readiness, report, deps.clock.nowMs());
   if (reached.readiness !== undefined) await store.saveReadiness(tx, sessionId, reached.readiness);
   if (session === undefined) return;
-  await saveSession(tx, { deps, store }, { before, session, causationId: received.id });
+  const origin = { by: received.source, cause: received.type };
+  await saveSession(tx, { deps, store }, { before, session, origin, causationId: received.id });
   const fields = { sessionId, run: before.run, from: before.state, to: session.state, reason: session.stateReason };
   tx.afterCommit(() => deps.log.info(fields, "session changed by a report"));
 }

@@ -1,6 +1,11 @@
-import type { ChangeSession, CreateSession } from "#services/session-manager/contract.ts";
+import type {
+  BulkAnswer,
+  BulkWish,
+  ChangeSession,
+  CopySession,
+  CreateSession,
+} from "#services/session-manager/contract.ts";
 import type { Answer, IdempotencyKeys } from "#services/session-manager/idempotency/idempotency.ts";
-import type { KeyScope } from "#services/session-manager/idempotency/idempotency-store.ts";
 import { missingSettings } from "#services/session-manager/reports/missing-settings.ts";
 import type { Store } from "#services/session-manager/store.ts";
 import type { Clock } from "#shared/clock/clock.ts";
@@ -15,13 +20,18 @@ import { event, SESSIONS } from "#shared/messages/topics.ts";
 import { targetOf } from "#shared/risk/risk-scope.ts";
 import { sayRiskState } from "#shared/risk/risk-state-rule.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { actOnMany } from "./bulk.ts";
+import type { Conditions } from "./conditions.ts";
+import { writeEvent } from "./event-store.ts";
 import { saveSession } from "./save-session.ts";
 import { newCode } from "./session-code.ts";
+import { changeOf } from "./session-event.ts";
 import {
   type Action,
   act,
   allowedCommands,
   changed,
+  copyOf,
   FIXED_BY_START,
   fieldsOf,
   firstStep,
@@ -31,12 +41,6 @@ import {
   remove,
 } from "./session-rules.ts";
 import { CHECKED, validateSession } from "./validate-session.ts";
-
-/** How a change is asked for: the version that is meant, and the key under which its answer is kept. */
-export interface Conditions {
-  ifMatch: string | undefined;
-  scope: KeyScope | null;
-}
 
 export interface CommandDeps {
   deps: Pick<Deps, "db" | "bus" | "clients" | "clock" | "exchanges">;
@@ -53,11 +57,17 @@ export interface Asked {
 /** Each is one transaction: the session's row, what belongs to it, its event, and the answer under its key. */
 export interface Commands {
   create(input: CreateSession, conditions: Conditions): Promise<Answer>;
+  /** A new session like another one, with what is given otherwise. */
+  copy(id: string, change: NonNullable<CopySession>, conditions: Conditions): Promise<Answer>;
   change(id: string, change: ChangeSession, conditions: Conditions): Promise<Answer>;
   /** `stopPolicy`: of a stop, where it was told one. */
   act(id: string, { action, stopPolicy }: Asked, conditions: Conditions): Promise<Answer>;
   remove(id: string, conditions: Conditions): Promise<Answer>;
+  /** One action for many sessions, each a transaction of its own. */
+  bulk(wish: BulkWish, conditions: Conditions): Promise<BulkAnswer>;
 }
+
+type SingleCommands = Omit<Commands, "bulk">;
 
 /** Of those that make work, so many run at once, and so many more wait: a crowd leaves room for what runs. */
 const AT_ONCE = 8;
@@ -84,8 +94,9 @@ export function createCommands(context: CommandDeps): Commands {
   // Apart: a change asks other services, and one that hangs keeps no session from its start.
   const limitChanges = createCrowdLimit(context.deps.clock);
   const limitStarts = createCrowdLimit(context.deps.clock);
-  return {
+  const limited: SingleCommands = {
     create: (input, conditions) => limitChanges(() => commands.create(input, conditions)),
+    copy: (id, change, conditions) => limitChanges(() => commands.copy(id, change, conditions)),
     change: (id, change, conditions) => limitChanges(() => commands.change(id, change, conditions)),
     act(id, asked, conditions) {
       const act = () => commands.act(id, asked, conditions);
@@ -93,12 +104,20 @@ export function createCommands(context: CommandDeps): Commands {
     },
     remove: (id, conditions) => commands.remove(id, conditions),
   };
+  return { ...limited, bulk: (wish, conditions) => actOnMany(context, limited, { wish, conditions }) };
 }
 
-function commandsOf(context: CommandDeps): Commands {
+function commandsOf(context: CommandDeps): SingleCommands {
   const given = async ({ scope }: Conditions) => (scope === null ? null : context.keys.find(scope));
   return {
-    create: async (input, conditions) => (await given(conditions)) ?? create(context, input, conditions),
+    create: async (input, conditions) =>
+      (await given(conditions)) ?? create(context, input, { conditions, cause: "create", keepsParams: false }),
+    copy: async (id, change, conditions) => {
+      const before = await given(conditions);
+      if (before !== null) return before;
+      const input = copyOf(await findSession(context, id), defined(change));
+      return create(context, input, { conditions, cause: `copy of ${id}`, keepsParams: change.params === undefined });
+    },
     change: async (id, change, conditions) =>
       (await given(conditions)) ?? changeSession(context, { id, change, conditions }),
     act: async (id, { action, stopPolicy }, conditions) =>
@@ -107,20 +126,21 @@ function commandsOf(context: CommandDeps): Commands {
         const nowMs = context.deps.clock.nowMs();
         if (action === "start" || action === "resume") await refuseHalted(tx, session, nowMs);
         const missing = missingSettings(session, context.deps.exchanges, nowMs);
-        return save(
-          context,
-          tx,
-          session,
-          sessionOrConflict(session, act(session, action, { nowMs, missing, stopPolicy })),
-        );
+        const outcome = act(session, action, { nowMs, missing, stopPolicy });
+        const origin = { by: conditions.caller, cause: action };
+        return save(context, tx, { before: session, session: sessionOrConflict(session, outcome), origin });
       }),
     remove: async (id, conditions) => (await given(conditions)) ?? removeSession(context, id, conditions),
   };
 }
 
-async function create(context: CommandDeps, input: CreateSession, conditions: Conditions): Promise<Answer> {
+async function create(
+  context: CommandDeps,
+  input: CreateSession,
+  { conditions, cause, keepsParams }: { conditions: Conditions; cause: string; keepsParams: boolean },
+): Promise<Answer> {
   const { clients, clock, bus } = context.deps;
-  const checked = await validateSession(input, { fields: CHECKED, keepsParams: false }, clients);
+  const checked = await validateSession(input, { fields: CHECKED, keepsParams }, clients);
   if (checked === null) throw new AppError("INTERNAL", "permanent", "The strategy was not asked about.");
   const { strategyVersion, params } = checked;
   const id = crypto.randomUUID();
@@ -129,6 +149,7 @@ async function create(context: CommandDeps, input: CreateSession, conditions: Co
     const nowMs = clock.nowMs();
     let session = newSession({ ...input, params }, { ...known, code: newCode(), nowMs });
     while (!(await context.store.insert(tx, session))) session = { ...session, code: newCode() };
+    await writeEvent(tx, session, { ...changeOf(null, session), by: conditions.caller, cause });
     bus.publish(tx, [event(SESSIONS, id, "session.changed", { from: null, session })]);
     return { status: 201, session };
   });
@@ -147,8 +168,9 @@ async function changeSession(
   const about = { fields, keepsParams: change.params === undefined };
   const checked = await validateSession(wanted, about, context.deps.clients);
   return once(context, conditions, async (tx) => {
-    const session = await lockSession(context, tx, { id, ifMatch: `"${read.version}"` });
-    return save(context, tx, session, changed(session, { ...change, ...checked }, context.deps.clock.nowMs()));
+    const before = await lockSession(context, tx, { id, ifMatch: `"${read.version}"` });
+    const session = changed(before, { ...change, ...checked }, context.deps.clock.nowMs());
+    return save(context, tx, { before, session, origin: { by: conditions.caller, cause: "change" } });
   });
 }
 
@@ -159,9 +181,10 @@ async function removeSession(context: CommandDeps, id: string, conditions: Condi
   await refuseExposed(context, id);
   return once(context, conditions, async (tx) => {
     // The version that was seen without a position: a start in between would be another one.
-    const session = await lockSession(context, tx, { id, ifMatch: `"${read.version}"` });
+    const before = await lockSession(context, tx, { id, ifMatch: `"${read.version}"` });
     await refuseDead(tx, id);
-    await save(context, tx, session, sessionOrConflict(session, remove(session, context.deps.clock.nowMs())));
+    const session = sessionOrConflict(before, remove(before, context.deps.clock.nowMs()));
+    await save(context, tx, { before, session, origin: { by: conditions.caller, cause: "delete" } });
     return { status: 204, session: null };
   });
 }
@@ -184,9 +207,9 @@ async function lockSession(
   return session;
 }
 
-async function save(context: CommandDeps, tx: Tx, before: Session, session: Session): Promise<Answer> {
-  await saveSession(tx, context, { before, session });
-  return { status: 200, session };
+async function save(context: CommandDeps, tx: Tx, of: Parameters<typeof saveSession>[2]): Promise<Answer> {
+  await saveSession(tx, context, of);
+  return { status: 200, session: of.session };
 }
 
 /** The session an outcome leads to; what was refused is CONFLICT (409) with what is allowed. */
@@ -247,6 +270,6 @@ function unknown(): never {
 }
 
 /** Without the fields that were not given. */
-function defined(change: ChangeSession): Partial<CreateSession> {
+function defined(change: ChangeSession | NonNullable<CopySession>): Partial<CreateSession> {
   return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
 }

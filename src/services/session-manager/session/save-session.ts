@@ -6,19 +6,23 @@ import type { Session } from "#shared/domain/session.ts";
 import { asSentence } from "#shared/errors/as-sentence.ts";
 import { event, SESSIONS } from "#shared/messages/topics.ts";
 import type { Deps } from "#shared/service/service.ts";
+import { type Origin, writeEvent } from "./event-store.ts";
+import { changeOf } from "./session-event.ts";
 
 type SaveDeps = Pick<Deps, "bus" | "clock">;
 
 /**
- * Writes a changed session whose row is locked, with all that follows: its event, and the alerts that its state and its list
- * ask for. Every change goes through here, whoever asked for it.
+ * Writes a changed session whose row is locked, with all that follows: its event, what its history says of it, and the alerts that
+ * its state and its list ask for. Every change goes through here, whoever asked for it.
  */
 export async function saveSession(
   tx: Tx,
   { deps, store }: { deps: SaveDeps; store: Pick<Store, "update"> },
-  { before, session, causationId }: { before: Session; session: Session; causationId?: string },
+  of: { before: Session; session: Session; origin: Origin; causationId?: string },
 ): Promise<void> {
+  const { before, session, origin, causationId } = of;
   await store.update(tx, session);
+  await writeEvent(tx, session, { ...changeOf(before, session), ...origin });
   const links = causationId === undefined ? {} : { causationId };
   deps.bus.publish(tx, [event(SESSIONS, session.id, "session.changed", { from: before.state, session }, links)]);
   await tellDegraded(tx, deps, before, session);

@@ -46,6 +46,16 @@ export function newSession(
   };
 }
 
+const LONGEST_NAME = 100;
+
+/** What a copy of a session is made of: all that a person gave it, and in its place what is given now. */
+export function copyOf(session: Session, given: Partial<CreateSession>): CreateSession {
+  const { strategy, params, instrumentIds, timeFrame, accountId, capital, riskPolicy, stopPolicy } = session;
+  // Half of a sign that takes two places goes too.
+  const name = `Copy of ${session.name}`.slice(0, LONGEST_NAME).replace(/[\uD800-\uDBFF]$/, "");
+  return { name, strategy, params, instrumentIds, timeFrame, accountId, capital, riskPolicy, stopPolicy, ...given };
+}
+
 /** What may be asked of a session now. RUNNING is reached by a person from PAUSED alone: from STARTING it comes by reports. */
 export function allowedCommands(state: SessionState): Command[] {
   const actions = (Object.keys(ACTIONS) as Action[]).filter((action) => mayAct(state, action));
