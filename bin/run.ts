@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { Command } from "commander";
 import type { Registry } from "prom-client";
 import { keepFilesPrivate } from "#local/file-modes.ts";
@@ -49,9 +50,10 @@ import { atStart, watchServers } from "#shared/service/watch-servers.ts";
 import { foldersOf } from "#shared/strategy-threads/catalogue.ts";
 import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
 import { createThreadHost } from "#shared/strategy-threads/thread-host.ts";
-import { sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
+import { type HeartbeatOptions, sendHeartbeats } from "#shared/telemetry/heartbeats.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { createRegistry } from "#shared/telemetry/metrics.ts";
+import { measureProcess } from "#shared/telemetry/process-load.ts";
 
 const VERSION = packageJson.version;
 /** Those that some service works. */
@@ -60,6 +62,8 @@ const DAY_MS = 86_400_000;
 
 interface Ports {
   deps: Deps;
+  /** Who this process is where it owns and leads, random for each start. */
+  instance: string;
   /** In the order of their start. */
   parts: Part[];
   /** What the process cannot work without, and has not got. */
@@ -139,7 +143,8 @@ async function connect(settings: Settings, log: Logger, registry: Registry, plac
   const queueBoard = createBullmqBoard({ ...redis, queues: QUEUES });
   const ports = { db, bus, queue, leader, cache, exchanges, clients, strategies, queueBoard };
   return {
-    deps: { ...ports, alertKinds: ALERT_KINDS, clock, log, failpoints },
+    deps: { ...ports, alertKinds: ALERT_KINDS, redisMemory: () => redisWrites.memory(), clock, log, failpoints },
+    instance,
     parts,
     away: () => [...watch.away(), ...leader.unled().map((role) => `someone who leads ${role}`)],
   };
@@ -239,6 +244,21 @@ function makeService(
   return definition.create({ ...engine.deps, bus, queue, log }, settings.of(definition));
 }
 
+/** Tells the others of this process, from its start to its end. */
+function heartbeatsOf({ deps: { bus, clock, log }, instance }: Ports, services: HeartbeatOptions["services"]): Part {
+  const startedAtMs = Math.round(performance.timeOrigin);
+  const identity = { instance, host: hostname(), pid: process.pid, version: VERSION, startedAtMs };
+  let beating: Promise<void> | undefined;
+  return {
+    name: "heartbeats",
+    start: (signal) => {
+      const load = measureProcess(process.cwd(), () => process.memoryUsage.rss());
+      beating = sendHeartbeats({ bus, clock, log, services, identity, load }, signal);
+    },
+    stop: () => beating,
+  };
+}
+
 async function makeRunner(chosen: readonly ServiceDefinition[]) {
   const settings = loadSettings([...SERVICES, OWN_SETTINGS]);
   const { general } = settings;
@@ -292,19 +312,16 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     },
     stop: () => listening?.stop(),
   };
-  const beats = ({ bus, clock }: Deps): Part => ({
-    name: "heartbeats",
-    start: (signal) => {
-      const instance = crypto.randomUUID();
-      const alive = services.map((service) => ({ name: service.name, ready: () => service.notReady().length === 0 }));
-      const memoryBytes = (): number => process.memoryUsage.rss();
-      void sendHeartbeats({ bus, clock, log, services: alive, instance, version: VERSION, memoryBytes }, signal);
-    },
-  });
   // Peers stop together, as in processes of their own: with Redis away each has deadlines to wait for. A venue is the last.
   const outside = services.filter(({ needs }) => needs === "process");
   const peers = services.filter(({ needs }) => needs === "engine");
-  const parts = [...(engine?.parts ?? []), http, outside, peers, ...(engine === null ? [] : [beats(engine.deps)])];
+  const parts = [
+    ...(engine?.parts ?? []),
+    http,
+    outside,
+    peers,
+    ...(engine === null ? [] : [heartbeatsOf(engine, services)]),
+  ];
   return createRunner({ parts, clock: systemClock, log, stopTimeoutMs: general.R3_STOP_TIMEOUT_MS });
 }
 

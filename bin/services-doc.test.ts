@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ROOT } from "#local/root.ts";
 import { SERVICES } from "#local/services.ts";
 import { readMigrations } from "#shared/db/migrate.ts";
+import { HEARTBEATS } from "#shared/messages/topics.ts";
 import { ARCHITECTURE, architectureDoc, PACKAGE, packageJson, README, readmeDoc } from "./services-doc.ts";
 
 describe("what is made from the services' definitions", () => {
@@ -52,7 +53,8 @@ describe("what is made from the services' definitions", () => {
 
   test("each topic that is followed is published by someone, and each task that is asked for is worked", () => {
     const [published, worked] = [
-      SERVICES.flatMap(({ topics }) => topics.out),
+      // Each process says how it is.
+      [HEARTBEATS, ...SERVICES.flatMap(({ topics }) => topics.out)],
       SERVICES.flatMap(({ tasks }) => tasks.works),
     ];
     for (const { topics, tasks } of SERVICES) {

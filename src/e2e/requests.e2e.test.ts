@@ -41,6 +41,11 @@ const LISTS = [
   "backtest/runs",
   "risk-manager/dead",
   "session-manager/dead",
+  "monitoring/alerts",
+  "monitoring/rules",
+  "monitoring/services",
+  "monitoring/leaders",
+  "monitoring/dead",
 ];
 const paged = (path: string, name: string, value: string) =>
   `${path}${path.includes("?") ? "&" : "?"}${name}=${encodeURIComponent(value)}`;

@@ -13,6 +13,7 @@ export const SERVICES: readonly ServiceDefinition[] = [
   (await import("#services/backtest/index.ts")).backtest,
   (await import("#services/notification/index.ts")).notification,
   (await import("#services/dashboard/index.ts")).dashboard,
+  (await import("#services/monitoring/index.ts")).monitoring,
   (await import("#services/template/index.ts")).template,
 ];
 

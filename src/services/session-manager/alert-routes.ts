@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { type AlertKinds, severitySchema } from "#shared/alerts/alert-kinds.ts";
-import { alertCodeSchema, isOpen, kindOf, listOpenAlerts, openAlertSchema } from "#shared/alerts/open-alerts.ts";
-import { clearAlert } from "#shared/alerts/raise-alert.ts";
+import { clearByHand } from "#shared/alerts/clear-by-hand.ts";
+import { alertCodeSchema, listOpenAlerts, openAlertSchema } from "#shared/alerts/open-alerts.ts";
 import { epochMs } from "#shared/domain/schemas.ts";
-import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import type { Deps } from "#shared/service/service.ts";
@@ -64,17 +63,4 @@ export function createAlertRoutes(deps: AlertDeps) {
         },
       },
     );
-}
-
-/** NOT_FOUND where none is open; CONFLICT where it ends by itself. */
-async function clearByHand(deps: AlertDeps, { scope, code }: { scope: string; code: string }): Promise<void> {
-  const kind = kindOf(deps.alertKinds, code);
-  const byItself = kind.ends === "condition";
-  if (byItself && (await isOpen(deps.db, scope, code))) {
-    const text = `${code} ends by itself, once what it tells of is over. ${kind.toDo}`;
-    throw new AppError("CONFLICT", "permanent", text, { details: { scope, code } });
-  }
-  const cleared = !byItself && (await deps.db.transaction((tx) => clearAlert(tx, deps, { scope, kind })));
-  if (!cleared) throw new AppError("NOT_FOUND", "permanent", "No alert of this scope and code is open.");
-  deps.log.info({ scope, code }, "alert cleared by a person");
 }

@@ -73,3 +73,12 @@ export async function countOpenAlerts(sql: Sql): Promise<Record<string, number>>
     select severity, count(*)::integer as count from alerts.open group by severity order by severity`;
   return Object.fromEntries(rows.map(({ severity, count }) => [severity, count]));
 }
+
+/** Where alerts of these codes are open, as the transaction sees it. */
+export async function readOpen(
+  { sql }: { sql: Sql },
+  codes: readonly string[],
+): Promise<Pick<OpenAlert, "scope" | "code">[]> {
+  return await sql<Pick<OpenAlert, "scope" | "code">[]>`
+    select scope, code from alerts.open where code = any(${[...codes]}::text[])`;
+}

@@ -1,5 +1,6 @@
 import { AppError } from "#shared/errors/app-error.ts";
 import { brokerError, connect, usable } from "./redis-connection.ts";
+import type { ServerMemory } from "./server-memory.ts";
 
 const DEADLINE_MS = 1_000;
 const KEPT_MS = 10_000;
@@ -10,6 +11,8 @@ export interface RedisWrites {
   prove(): Promise<void>;
   /** Throws SETTINGS_INVALID where a full Redis would make room by forgetting events and wake-ups. */
   refuseEviction(): Promise<void>;
+  /** How full it is, against its `maxmemory`. */
+  memory(): Promise<ServerMemory>;
   close(): Promise<void>;
 }
 
@@ -35,6 +38,11 @@ export function createRedisWrites({ url, prefix }: { url: string; prefix: string
       const cause = new Error(`it ${told}`);
       const text = `Redis, which REDIS_URL names, ${told}`;
       throw new AppError("SETTINGS_INVALID", "permanent", text, { cause, details: { policy } });
+    },
+    async memory() {
+      const memory = await ask(() => redis.info("memory"));
+      const of = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(memory)?.[1] ?? 0);
+      return { usedBytes: of("used_memory"), mostBytes: of("maxmemory") || of("total_system_memory") };
     },
     close() {
       redis.disconnect();

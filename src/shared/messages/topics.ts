@@ -184,6 +184,28 @@ export const MARKET_CANDLES = defineTopic({
   schemas: { "market.candle": candleSchema },
 });
 
+/** What a process says of one of its services, every two seconds. What is of the process is the same in all of its beats. */
+export const beatSchema = z.object({
+  service: z.string().describe("The service"),
+  instance: z.string().describe("The process, new at each start; also who it is where it leads"),
+  host: z.string().describe("Name of the machine"),
+  pid: z.number().int().describe("The process' id there"),
+  version: z.string().describe("Version of the engine"),
+  startedAtMs: epochMs.describe("When the process began, UTC epoch milliseconds"),
+  atMs: epochMs.describe("When it said this, by its own clock, UTC epoch milliseconds"),
+  ready: z.boolean().describe("Whether it takes work"),
+  waitsFor: z.array(z.string()).describe("What it waits for; empty: it takes work"),
+  leaving: z.boolean().describe("Its last beat: it was stopped, and has ended in order"),
+  memoryBytes: z.number().nonnegative().describe("Memory of the process (RSS), in bytes"),
+  loopDelayMs: z
+    .number()
+    .nonnegative()
+    .describe("The longest time for which nothing else was done since the beat before, in milliseconds"),
+  diskBytes: z.number().nonnegative().describe("Size of the disk that it works on, in bytes; 0: not known"),
+  diskFreeBytes: z.number().nonnegative().describe("What of it is free, in bytes"),
+});
+export type Beat = z.infer<typeof beatSchema>;
+
 export const HEARTBEATS = defineTopic({
   name: "heartbeats",
   class: "volatile",
@@ -192,16 +214,7 @@ export const HEARTBEATS = defineTopic({
   onDead: "skip",
   maxLength: 1_000,
   description: "Liveness, version and load of each service process.",
-  schemas: {
-    "service.beat": z.object({
-      service: z.string(),
-      instance: z.string(),
-      version: z.string(),
-      atMs: epochMs,
-      ready: z.boolean(),
-      memoryBytes: z.number(),
-    }),
-  },
+  schemas: { "service.beat": beatSchema },
 });
 
 /** Builds an event whose type and data fit its topic. */

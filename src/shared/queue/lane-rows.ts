@@ -166,8 +166,8 @@ export async function finishTasks(
 }
 
 /** The open tasks of queues, by queue; one that has none is left out. */
-export async function readBacklog(db: Db): Promise<QueueBacklog[]> {
-  const rows = await db.sql<QueueBacklog[]>`
+export async function readBacklog({ sql }: { sql: Sql }): Promise<QueueBacklog[]> {
+  const rows = await sql<QueueBacklog[]>`
     select queue, count(*)::int as open, min(created_at_ms) as "oldestCreatedAtMs"
     from queue.tasks where state = 'open' group by queue order by queue`;
   return [...rows];

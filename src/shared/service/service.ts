@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { z } from "zod";
 import type { AlertKinds } from "#shared/alerts/alert-kinds.ts";
 import type { Bus, Topic } from "#shared/bus/bus.ts";
+import type { ServerMemory } from "#shared/bus/server-memory.ts";
 import type { Cache } from "#shared/cache/cache.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { Db } from "#shared/db/db.ts";
@@ -29,6 +30,8 @@ export interface Deps {
   queueBoard: QueueBoard;
   /** Every kind of alert that the services and their processes raise. */
   alertKinds: AlertKinds;
+  /** How full Redis is. Fails with an outage where it is away. */
+  redisMemory(): Promise<ServerMemory>;
   clock: Clock;
   log: Logger;
   failpoints: Failpoints;

@@ -1,31 +1,67 @@
 import type { Bus } from "#shared/bus/bus.ts";
 import type { Clock } from "#shared/clock/clock.ts";
-import { event, HEARTBEATS } from "#shared/messages/topics.ts";
+import { type Beat, event, HEARTBEATS } from "#shared/messages/topics.ts";
 import type { Logger } from "./logger.ts";
 
+/** What a process measures of itself. */
+export type ProcessLoad = Pick<Beat, "memoryBytes" | "loopDelayMs" | "diskBytes" | "diskFreeBytes">;
+
+/** Who a process is; the same in each of its beats. */
+export type ProcessIdentity = Pick<Beat, "instance" | "host" | "pid" | "version" | "startedAtMs">;
+
 export interface HeartbeatOptions {
-  bus: Bus;
+  bus: Pick<Bus, "publishVolatile">;
   clock: Clock;
   log: Logger;
-  /** Services of this process, and whether each takes work. */
-  services: readonly { name: string; ready(): boolean }[];
-  instance: string;
-  version: string;
-  memoryBytes(): number;
+  /** Services of this process, and what each waits for; nothing: it takes work. */
+  services: readonly { name: string; notReady(): readonly string[] }[];
+  identity: ProcessIdentity;
+  /** Asked once a beat: what it gives is of the time since. */
+  load(): Promise<ProcessLoad>;
   intervalMs?: number;
 }
 
-/** Tells every two seconds, until the signal aborts, that the services of this process are alive. A beat that fails is not repeated. */
+/** How often a process beats. */
+export const BEAT_EVERY_MS = 2_000;
+/** A reason is a phrase; what a server says may be more. */
+const MOST_REASONS = 20;
+const LONGEST_REASON = 300;
+
+/**
+ * Tells every two seconds, until the signal aborts, that the services of this process are alive, and at last that they leave.
+ * A beat that fails is not repeated.
+ */
 export async function sendHeartbeats(options: HeartbeatOptions, signal: AbortSignal): Promise<void> {
-  const { bus, clock, instance, version } = options;
   while (!signal.aborted) {
+    await beat(options, false);
+    await options.clock.sleep(options.intervalMs ?? BEAT_EVERY_MS, signal);
+  }
+  await beat(options, true);
+}
+
+async function beat(options: HeartbeatOptions, leaving: boolean): Promise<void> {
+  const { bus, clock, log, services, identity } = options;
+  try {
+    const measured = await options.load();
     const atMs = clock.nowMs();
-    const memoryBytes = options.memoryBytes();
-    const beats = options.services.map((service) => {
-      const beat = { service: service.name, instance, version, atMs, ready: service.ready(), memoryBytes };
-      return event(HEARTBEATS, service.name, "service.beat", beat);
+    const beats = services.map((service) => {
+      const waitsFor = service
+        .notReady()
+        .slice(0, MOST_REASONS)
+        .map((reason) => reason.slice(0, LONGEST_REASON));
+      const ready = waitsFor.length === 0 && !leaving;
+      return event(HEARTBEATS, service.name, "service.beat", {
+        service: service.name,
+        ...identity,
+        ...measured,
+        atMs,
+        ready,
+        waitsFor,
+        leaving,
+      });
     });
-    await bus.publishVolatile(beats).catch((error: unknown) => options.log.debug({ err: error }, "heartbeat not sent"));
-    await clock.sleep(options.intervalMs ?? 2_000, signal);
+    await bus.publishVolatile(beats);
+  } catch (error) {
+    log.debug({ err: error }, "heartbeat not sent");
   }
 }

@@ -1,0 +1,151 @@
+import { type AlertView, viewOf } from "#services/monitoring/alerts/alert.ts";
+import { listAlerts } from "#services/monitoring/alerts/alert-store.ts";
+import type { Context } from "#services/monitoring/context.ts";
+import { valueWords } from "#services/monitoring/facts/facts.ts";
+import { type RoleView, readRoles, readServices, type ServiceView } from "#services/monitoring/instances/views.ts";
+import { type Look, readLook } from "#services/monitoring/rules/rule-store.ts";
+import { readSessions } from "#shared/db/reference-rows.ts";
+import { AT_WORK, type Session } from "#shared/domain/session.ts";
+import { escaped, pageOf } from "#shared/http/html.ts";
+
+/** How often the page is loaded anew, in seconds. */
+const RELOADS_AFTER_S = 5;
+/** A look that is older than this many pauses is an old one. */
+const OLD_AFTER_LOOKS = 10;
+const MOST_ROWS = 200;
+
+/** Services, alerts, sessions and leaders as they are now, for a person, also on a phone. It needs no script. */
+export async function statusPage(context: Context): Promise<Response> {
+  const { deps, settings } = context;
+  const { db, clock, alertKinds } = deps;
+  const nowMs = clock.nowMs();
+  const newest = { after: null, limit: MOST_ROWS };
+  const [services, roles, alerts, sessions, last] = await Promise.all([
+    readServices(context),
+    readRoles(context),
+    listAlerts({ sql: db.sql, nowMs }, { state: "open" }, newest),
+    // One that cannot be read is told of by who carries it out.
+    readSessions(db.sql, { states: [...AT_WORK, "FAULTED"], onUnreadable: () => undefined }),
+    readLook(db.sql),
+  ]);
+  const views = alerts.map((alert) => viewOf(alertKinds, alert));
+  const body = [
+    `<h1>Status <span class="dim">${new Date(nowMs).toISOString().slice(0, 19).replace("T", " ")} UTC</span></h1>`,
+    headOf({ services, alerts: views, last, nowMs, oldAfterMs: OLD_AFTER_LOOKS * settings.R3_MONITORING_LOOK_MS }),
+    alertsOf(views, nowMs),
+    servicesOf(services, nowMs),
+    sessionsOf(sessions),
+    leadersOf(roles, nowMs),
+  ];
+  return pageOf("Status", body.join(""), { reloadS: RELOADS_AFTER_S });
+}
+
+function headOf(seen: {
+  services: readonly ServiceView[];
+  alerts: readonly AlertView[];
+  last: Look | null;
+  nowMs: number;
+  oldAfterMs: number;
+}): string {
+  const { services, alerts, last, nowMs, oldAfterMs } = seen;
+  const down = services.filter(({ ready, instances }) => ready === 0 && instances.length > 0);
+  const told = alerts.filter(({ silenced }) => silenced === null);
+  const critical = told.filter(({ severity }) => severity === "critical").length;
+  const words = [
+    down.length === 0 ? "Every service takes work" : `Takes no work: ${down.map(({ service }) => service).join(", ")}`,
+    told.length === 0 ? "no alert is open" : `${told.length} alerts are open, ${critical} of them critical`,
+  ];
+  const blind = Object.entries(last?.blind ?? {}).map(([source, why]) => `${source} (${why})`);
+  const looked = last === null ? "Nobody has looked yet" : `The rules were looked at ${ago(last.atMs, nowMs)}`;
+  const isOld = last === null || nowMs - last.atMs > oldAfterMs;
+  return (
+    `<p>${escaped(words.join("; "))}.</p>` +
+    `<p class="dim">${isOld ? `<b>${looked}: no instance of monitoring leads.</b>` : `${looked}.`} ` +
+    `${blind.length === 0 ? "" : `<b>Not seen: ${escaped(blind.join(", "))}.</b> `}` +
+    `The page loads itself every ${RELOADS_AFTER_S} s. <a href="/">Start</a></p>`
+  );
+}
+
+function alertsOf(alerts: readonly AlertView[], nowMs: number): string {
+  const rows = alerts.map((alert) => {
+    const { severity, code, scope, text, toDo, raisedAtMs, acknowledged, silenced } = alert;
+    const words = [
+      ...(acknowledged === null ? [] : [`seen by ${acknowledged.by}: ${acknowledged.reason}`]),
+      ...(silenced === null ? [] : [`silent for ${valueWords(silenced.untilMs - nowMs, "ms")}: ${silenced.reason}`]),
+    ];
+    return [
+      `<b>${severity}</b>`,
+      `${escaped(code)}<br><span class="dim">${escaped(scope)}</span>`,
+      `${escaped(text)}<br><span class="dim">${escaped(toDo)}</span>${words.map((word) => `<br>${escaped(word)}`).join("")}`,
+      ago(raisedAtMs, nowMs),
+    ];
+  });
+  return section("Alerts", ["", "code", "what is the matter", "since"], rows, "No alert is open.");
+}
+
+function servicesOf(services: readonly ServiceView[], nowMs: number): string {
+  const rows = services.map(({ service, ready, instances, lag, tasks, parked, dead }) => {
+    const events = lag.reduce((sum, one) => sum + one.events, 0);
+    const waitedMs = Math.max(0, ...lag.map((one) => one.waitedMs));
+    return [
+      `<b>${escaped(service)}</b>`,
+      String(ready),
+      instances.map((instance) => instanceOf(instance, nowMs)).join("<br>"),
+      events === 0 ? "0" : `${events}, for ${valueWords(waitedMs, "ms")}`,
+      tasks.open === 0 ? "0" : `${tasks.open}, for ${valueWords(tasks.oldestMs, "ms")}`,
+      parked + dead === 0 ? "0" : `${parked} tried again, ${dead} dead`,
+    ];
+  });
+  const head = ["service", "ready", "instances", "events that wait", "open tasks", "failed"];
+  return section("Services", head, rows, "No service is heard.");
+}
+
+function instanceOf(instance: ServiceView["instances"][number], nowMs: number): string {
+  const { host, pid, version, standing, ready, waitsFor, memoryBytes, loopDelayMs, heardAtMs, roles } = instance;
+  const who = `${escaped(host)}/${pid} <span class="dim">${escaped(version)}</span>`;
+  if (standing !== "alive") return `${who} <b>${standing}</b>, heard ${ago(heardAtMs, nowMs)}`;
+  const state = ready ? "ready" : `<b>waits for ${escaped(waitsFor.join(", "))}</b>`;
+  return `${who} ${state}, ${valueWords(memoryBytes, "bytes")}, delay ${valueWords(loopDelayMs, "ms")}, ${roles.length} roles`;
+}
+
+function sessionsOf(sessions: readonly Session[]): string {
+  const rows = sessions
+    .slice(0, MOST_ROWS)
+    .map(({ id, name, state, stateReason, instrumentIds, degraded }) => [
+      `<a href="/api/session-manager/sessions/${id}">${escaped(name)}</a>`,
+      state === "FAULTED" ? `<b>${state}</b>` : state,
+      escaped(instrumentIds.join(", ")),
+      escaped([...(stateReason === null ? [] : [stateReason]), ...degraded.map(({ code }) => code)].join("; ")),
+    ]);
+  const more = sessions.length > MOST_ROWS ? `<p class="dim">and ${sessions.length - MOST_ROWS} more</p>` : "";
+  const head = ["session", "state", "trades", "what there is to say"];
+  return section("Sessions", head, rows, "No session is at work.") + more;
+}
+
+/** Roles of one process that were taken together are one line. */
+function leadersOf(roles: readonly RoleView[], nowMs: number): string {
+  const rows = roles.map(({ role, led, process, sinceMs, epoch, changes }) => [
+    escaped(role),
+    led ? escaped(process ?? "a process that is not heard") : "<b>nobody</b>",
+    sinceMs === null ? "" : ago(sinceMs, nowMs),
+    `${epoch}, ${changes} in an hour`,
+  ]);
+  return section("Leaders", ["role", "led by", "since", "changes"], rows, "Nothing is led.");
+}
+
+function section(title: string, head: readonly string[], rows: readonly string[][], none: string): string {
+  if (rows.length === 0) return `<h2>${title}</h2><p class="dim">${none}</p>`;
+  const line = (cells: readonly string[], tag: "th" | "td") =>
+    `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join("")}</tr>`;
+  const table = `<table>${line(head, "th")}${rows.map((cells) => line(cells, "td")).join("")}</table>`;
+  // On a phone a wide table scrolls, and the page does not.
+  return `<h2>${title}</h2><div class="wide">${table}</div>`;
+}
+
+/** How long something is ago, for a person. */
+function ago(atMs: number, nowMs: number): string {
+  const seconds = Math.max(0, Math.round((nowMs - atMs) / 1_000));
+  if (seconds < 120) return `${seconds} s ago`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} min ago` : `${Math.round(minutes / 60)} h ago`;
+}
