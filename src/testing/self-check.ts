@@ -184,6 +184,25 @@ const FAULTS: readonly Fault[] = [
     mustSay: ["- Expected  - "],
   },
   {
+    name: "a change of a session that keeps no answer under its Idempotency-Key",
+    file: "src/services/session-manager/session/conditions.ts",
+    plant: replace("if (key === undefined) return", 'if (key !== "") return'),
+    command: ["bin/test.ts", "src/e2e/session-manager-replicas.e2e.test.ts"],
+    finder: "(fail) one replica is killed, one frozen and woken",
+    mustSay: [],
+  },
+  {
+    name: "an order of a worker that died, of which nobody asks the venue",
+    file: "src/services/order-position-tracker/orders/place-order.ts",
+    plant: replace(
+      'return { move: "resolve", order: unknown };',
+      'tx.complete(task, { state: "given up" });\n    return NOTHING_TO_DO;',
+    ),
+    command: ["bin/test.ts", "chaos/workers.e2e.test.ts"],
+    finder: "(fail) two of three workers each die in mid-order",
+    mustSay: [],
+  },
+  {
     name: "a takeover that does not read the candles it has missed",
     file: "src/services/strategy-executor/session/session-runner.ts",
     plant: replace("if (!hole && !this.#catchUp) return", "if (row.candleN >= 0) return"),

@@ -43,14 +43,29 @@ async function addresses(together: readonly (readonly string[])[]): Promise<Serv
   return urls as ServiceUrls;
 }
 
-/** Makes a world in which nothing runs yet. `together`: the services that share a process. `venueFaults`: what the venue does wrong. */
+/** One that stands still hears nothing; one may have died by itself. */
+function wake({ pid }: RunningProcess): void {
+  try {
+    process.kill(pid, "SIGCONT");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** How a world differs from the others. */
+interface SyntheticWorldOptions {
+  /** The services that share a process. */
+  together?: readonly (readonly string[])[];
+  settings?: Record<string, string>;
+  tradeEveryMs?: number;
+  /** Where processes are to die, each once, in whichever of them passes its place first. */
+  failpoints?: readonly object[];
+}
+
+/** Makes a world in which nothing runs yet. */
 export async function createSyntheticWorld(
   id: string,
-  {
-    together = [],
-    settings = {},
-    tradeEveryMs = 100,
-  }: { together?: readonly (readonly string[])[]; settings?: Record<string, string>; tradeEveryMs?: number } = {},
+  { together = [], settings = {}, tradeEveryMs = 100, failpoints = [] }: SyntheticWorldOptions = {},
 ): Promise<SyntheticWorld> {
   const [database, redisServer, urls] = [await createTestDatabase(), testRedis(), await addresses(together)];
   const redis = await layLine(redisServer.url);
@@ -79,7 +94,7 @@ export async function createSyntheticWorld(
     redisUrl: redis.url,
     prefix: redisServer.prefix,
     dataFolder: folder,
-    failpoints: [],
+    failpoints,
   });
   const running = new Set<RunningProcess>();
   return {
@@ -102,8 +117,7 @@ export async function createSyntheticWorld(
       await one.stop();
     },
     async close() {
-      // One that stands still hears nothing.
-      for (const { pid } of running) process.kill(pid, "SIGCONT");
+      for (const one of running) wake(one);
       await Promise.all([...running].map((one) => one.stop()));
       await redis.cut();
       await redisServer.cleanup();
