@@ -158,6 +158,7 @@ function clientsOf(general: Settings["general"], placeOf: PlaceOf): ServiceClien
       marketData: placeOf("market-data", general.R3_MARKET_DATA_URL),
       strategyExecutor: placeOf("strategy-executor", general.R3_STRATEGY_EXECUTOR_URL),
       orderPositionTracker: placeOf("order-position-tracker", general.R3_ORDER_POSITION_TRACKER_URL),
+      monitoring: placeOf("monitoring", general.R3_MONITORING_URL),
     },
     general.R3_HTTP_TIMEOUT_MS,
   );
@@ -195,6 +196,7 @@ function hostsOf(general: Settings["general"]): KnownHosts {
     general.R3_MARKET_DATA_URL,
     general.R3_STRATEGY_EXECUTOR_URL,
     general.R3_ORDER_POSITION_TRACKER_URL,
+    general.R3_MONITORING_URL,
   ];
   const urls = [...services, ...venues].filter((url) => url !== undefined);
   return knownHosts({ address: general.R3_HTTP_HOST, urls, more: general.R3_HTTP_ALLOWED_HOSTS });

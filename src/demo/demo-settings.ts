@@ -118,6 +118,7 @@ export function engineSettings(options: SettingsOptions): Record<string, string>
     R3_MARKET_DATA_URL: urls["market-data"],
     R3_STRATEGY_EXECUTOR_URL: urls["strategy-executor"],
     R3_ORDER_POSITION_TRACKER_URL: urls["order-position-tracker"],
+    R3_MONITORING_URL: urls["monitoring"] ?? "",
     R3_VENUES: beside(
       given,
       "R3_VENUES",

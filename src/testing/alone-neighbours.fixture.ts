@@ -13,7 +13,7 @@ export interface Neighbours {
   close(): Promise<void>;
 }
 
-const SERVICES = ["DATA_COLLECT", "MARKET_DATA", "STRATEGY_EXECUTOR", "ORDER_POSITION_TRACKER"];
+const SERVICES = ["DATA_COLLECT", "MARKET_DATA", "STRATEGY_EXECUTOR", "ORDER_POSITION_TRACKER", "MONITORING"];
 const DAY_MS = 86_400_000;
 
 /** The n-th day of the series, from 2000 on; it opens and closes at this price. */
@@ -63,6 +63,7 @@ export function serveNeighbours(): Neighbours {
       }),
       "/api/order-position-tracker/accounts/:id": (request) =>
         Response.json({ id: request.params.id, venue: spx.venue }),
+      "/api/monitoring/services": json({ items: [] }),
       "/api/data-collect/instruments": json({ items: [spx] }),
       "/api/data-collect/feeds": json({}),
       "/api/data-collect/bars": () => Response.json({ items: bars }),

@@ -136,7 +136,9 @@ describe("the start page", () => {
       alerts: unknown[];
     };
     expect(overview).toMatchObject({
-      sessionCounts: [{ state: SESSION.state, count: 1 }],
+      sessionCounts: { [SESSION.state]: 1 },
+      alertCounts: { critical: 1 },
+      services: [],
       alerts: [{ code: "TASK_DEAD" }],
     });
   });

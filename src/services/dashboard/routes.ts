@@ -8,7 +8,7 @@ import { overviewSchema, readOverview } from "./overview.ts";
 const BOARD = "/queues";
 
 /** REST of the overview, and the pages of the board. */
-export function createRoutes(deps: Pick<Deps, "db" | "queue" | "alertKinds" | "log" | "queueBoard">) {
+export function createRoutes(deps: Pick<Deps, "db" | "queue" | "alertKinds" | "clients" | "log" | "queueBoard">) {
   const overview = httpBase("dashboard", deps.log).get("/overview", () => readOverview(deps), {
     response: { 200: overviewSchema(deps.alertKinds) },
     detail: { summary: "What the engine does now: sessions, open alerts, waiting tasks" },

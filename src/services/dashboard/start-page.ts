@@ -7,12 +7,12 @@ const SESSION = "/api/session-manager/sessions/";
 const DASH = "&#8211;";
 
 /** The overview as HTML: what asks for a person first. `nowMs` is what ages are counted to. */
-export function startSections({ sessions, sessionCounts, alerts, queues }: Overview, nowMs: number): string {
-  const count = sessionCounts.map((one) => `${one.count} ${one.state}`).join(", ");
+export function startSections(overview: Overview, nowMs: number): string {
+  const { sessions, sessionCounts, alerts, alertCounts, services, queues } = overview;
   return [
     section(
       "Alerts",
-      alerts.length === 0 ? "none is open" : `${alerts.length} open`,
+      `${countsOf(alertCounts) || "none is open"}; <a href="/api/monitoring/alerts">all of them</a>`,
       table(
         ["severity", "what it is, and what to do", "since"],
         alerts.map(({ severity, text, code, raisedAtMs, toDo }) => [
@@ -23,8 +23,13 @@ export function startSections({ sessions, sessionCounts, alerts, queues }: Overv
       ),
     ),
     section(
+      "Services",
+      services === null ? "monitoring does not answer" : `<a href="/api/monitoring/">their status</a>`,
+      table(["service", "ready", "version", "waits for", "events behind", "dead"], (services ?? []).map(serviceRow)),
+    ),
+    section(
       "Sessions",
-      count === "" ? "there is none" : count,
+      countsOf(sessionCounts) || "there is none",
       table(
         ["session", "strategy", "instrument", "state", "changed"],
         sessions.map((one) => sessionRow(one, nowMs)),
@@ -43,6 +48,19 @@ export function startSections({ sessions, sessionCounts, alerts, queues }: Overv
       ),
     ),
   ].join("");
+}
+
+/** The counts of each word, as `3 RUNNING, 1 STOPPED`; empty: there are none. */
+function countsOf(counts: Readonly<Record<string, number | undefined>>): string {
+  return Object.entries(counts)
+    .map(([word, count]) => `${count} ${word}`)
+    .join(", ");
+}
+
+function serviceRow(one: NonNullable<Overview["services"]>[number]): string[] {
+  const { service, ready, instances, versions, waitsFor, events, dead } = one;
+  const words = [`${ready} of ${instances}`, versions.join(", "), waitsFor.join(", "), String(events), String(dead)];
+  return [service, ...words].map(escaped);
 }
 
 function sessionRow(session: SessionLine, nowMs: number): string[] {

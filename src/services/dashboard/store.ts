@@ -1,5 +1,5 @@
 import type { Sql } from "#shared/db/db.ts";
-import { AT_WORK, type SessionState } from "#shared/domain/session.ts";
+import { AT_WORK } from "#shared/domain/session.ts";
 import { type SessionLine, sessionLineSchema } from "./session-line.ts";
 
 /** Sessions that are not deleted: what is at work or FAULTED first, then by their latest change. A row that cannot be read is left out. */
@@ -11,10 +11,4 @@ export async function listSessions(sql: Sql, limit: number): Promise<SessionLine
     const read = sessionLineSchema.safeParse(session);
     return read.success ? [read.data] : [];
   });
-}
-
-/** How many sessions are in each state; deleted ones are not counted. */
-export async function countSessions(sql: Sql): Promise<{ state: SessionState; count: number }[]> {
-  return sql<{ state: SessionState; count: number }[]>`
-    select state, count(*)::int as count from reference.sessions where state <> 'DELETED' group by state order by state`;
 }

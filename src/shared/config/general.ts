@@ -101,6 +101,7 @@ export const generalSchema = z.object({
   R3_MARKET_DATA_URL: serviceUrl("market-data"),
   R3_STRATEGY_EXECUTOR_URL: serviceUrl("strategy-executor"),
   R3_ORDER_POSITION_TRACKER_URL: serviceUrl("order-position-tracker"),
+  R3_MONITORING_URL: serviceUrl("monitoring"),
   R3_LOG_LEVEL: z
     .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
     .default("info")

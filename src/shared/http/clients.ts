@@ -83,10 +83,31 @@ export interface OrderPositionTrackerClient {
   account(accountId: string): Promise<{ id: string; venue: string } | null>;
 }
 
+/** A service as monitoring sees it. */
+export interface ServiceStanding {
+  service: string;
+  /** How many of its instances are alive and take work. */
+  ready: number;
+  instances: { standing: string; version: string; ready: boolean; waitsFor: string[] }[];
+  /** Its open tasks, and the age of the oldest in milliseconds. */
+  tasks: { open: number; oldestMs: number };
+  /** Where it is behind. */
+  lag: { events: number; waitedMs: number }[];
+  /** Events and tasks that wait for a person. */
+  dead: number;
+}
+
+/** monitoring's REST. */
+export interface MonitoringClient {
+  /** Every service that is or was heard, by its name. */
+  services(): Promise<ServiceStanding[]>;
+}
+
 /** The REST clients a service may use. A service that is down gives an AppError SERVICE_UNAVAILABLE (transient). */
 export interface ServiceClients {
   dataCollect: DataCollectClient;
   marketData: MarketDataClient;
   strategyExecutor: StrategyExecutorClient;
   orderPositionTracker: OrderPositionTrackerClient;
+  monitoring: MonitoringClient;
 }

@@ -8,6 +8,7 @@ import { fieldErrorSchema } from "#shared/errors/field-error.ts";
 import type {
   DataCollectClient,
   MarketDataClient,
+  MonitoringClient,
   OrderPositionTrackerClient,
   ServiceClients,
   StrategyExecutorClient,
@@ -60,6 +61,19 @@ export const exposureSchema = z.object({
   positions: z.number().int().nonnegative().describe("How many of its positions an order could close"),
 });
 
+/** What is read of monitoring's GET /services. */
+const count = z.number().int();
+const serviceStandingSchema = z.object({
+  service: z.string(),
+  ready: count,
+  instances: z.array(
+    z.object({ standing: z.string(), version: z.string(), ready: z.boolean(), waitsFor: z.array(z.string()) }),
+  ),
+  tasks: z.object({ open: count, oldestMs: z.number() }),
+  lag: z.array(z.object({ events: count, waitedMs: z.number() })),
+  dead: count,
+});
+
 const accountSchema = z.object({ id: z.string(), venue: z.string() });
 
 /**
@@ -77,6 +91,7 @@ export function createServiceClients(places: ServicePlaces, timeoutMs = 5_000): 
     ),
     strategyExecutor: strategyExecutorOver(client("strategy-executor", places.strategyExecutor)),
     orderPositionTracker: orderPositionTrackerOver(client("order-position-tracker", places.orderPositionTracker)),
+    monitoring: monitoringOver(client("monitoring", places.monitoring)),
   };
 }
 
@@ -143,6 +158,13 @@ function orderPositionTrackerOver(client: JsonClient): OrderPositionTrackerClien
         query: { atVenue: "false" },
         answer: accountSchema,
       }),
+  };
+}
+
+function monitoringOver(client: JsonClient): MonitoringClient {
+  return {
+    services: async () =>
+      itemsOf(await client.ask({ path: "/services", shared: true, answer: listOf(serviceStandingSchema) })),
   };
 }
 
