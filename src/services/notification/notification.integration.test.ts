@@ -11,7 +11,8 @@ afterEach(() => world.close());
 
 const scopes = Array.from({ length: 30 }, (_, index) => `topic:${index}`);
 const titles = (name: string) => world.desk.at(`/${name}`).map(({ title }) => title);
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 describe("what is told", () => {
   test("each alert reaches each recipient that wants it, once, in the order of its number, from two instances too", async () => {
@@ -60,13 +61,13 @@ describe("what waits for its time", () => {
     // All day but for its first minute: it is quiet now, and a day ahead it has been over.
     const { id } = await world.recipient("desk", { quietHours: { from: "00:01", to: "00:00" } });
     const midnightMs = new Date().setUTCHours(0, 0, 0, 0);
-    world.aheadMs = midnightMs + DAY_MS + 12 * 3_600_000 - Date.now();
+    world.aheadMs = midnightMs + DAY_MS + 12 * HOUR_MS - Date.now();
     for (const scope of ["topic:a", "topic:b"]) await world.raise("TEST_WARNING", scope);
     await until(async () => (await world.read(id)).held === 2);
     await world.raise("TEST_CRITICAL", "topic:c");
     await until(() => world.desk.at("/desk").length === 1);
     expect(titles("desk")).toEqual(["critical: TEST_CRITICAL (topic:c)"]);
-    world.aheadMs += 12 * 3_600_000 + 1_000;
+    world.aheadMs += 12 * HOUR_MS + 1_000;
     await until(() => world.desk.at("/desk").length === 2);
     const { kind, text } = world.desk.at("/desk")[1] ?? {};
     expect(kind).toBe("digest");
@@ -93,17 +94,18 @@ describe("what waits for its time", () => {
   test("a daily summary counts the fills since the last one, and comes once a day", async () => {
     world = await World.create();
     const session = await putSession(world.database.db.sql, sessionOf({ name: "Mine" }));
-    const { id } = await world.recipient("desk", { events: [], dailySummaryAt: "08:00" });
+    const inTwoHours = new Date(Date.now() + 2 * HOUR_MS).toISOString().slice(11, 16);
+    const { id } = await world.recipient("desk", { events: [], dailySummaryAt: inTwoHours });
     await world.publish(filled(session), filled(session, { side: "SELL", price: "101", fee: "-0.05" }));
     await until(async () => (await world.database.db.sql`select 1 from notification.fills`).length === 2);
-    world.aheadMs = DAY_MS;
+    world.aheadMs = 2 * HOUR_MS;
     await until(() => world.desk.at("/desk").length === 1);
     expect(world.desk.at("/desk")[0]).toMatchObject({
       kind: "summary",
       title: "The day: 2 fills, no open alerts",
       text: expect.stringContaining("- Mine: 2 fills, bought for 100.5, sold for 101, fees 0.05 USD"),
     });
-    world.aheadMs = 2 * DAY_MS;
+    world.aheadMs += DAY_MS;
     await until(() => world.desk.at("/desk").length === 2);
     expect(world.desk.at("/desk")[1]).toMatchObject({ title: "The day: 0 fills, no open alerts", seq: 2 });
     await until(async () => (await world.read(id)).sent === 2);

@@ -2,7 +2,7 @@ import type { OutgoingMessage, Send, Verdict } from "#services/notification/chan
 import { createSend } from "#services/notification/channels/create-channels.ts";
 import { firstOf } from "#services/notification/channels/within.ts";
 import type { Place } from "#services/notification/place.ts";
-import { lockRecipient } from "#services/notification/recipients/recipient-store.ts";
+import { lockRecipient, readRecipient, tryLockRecipient } from "#services/notification/recipients/recipient-store.ts";
 import type { DELIVER_MESSAGES } from "#services/notification/tasks.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { storable } from "#shared/errors/storable-text.ts";
@@ -21,8 +21,7 @@ const UNNOTED_MS = 1_000;
 const TURN_MS = 15_000;
 
 /** The task's first step, with the lease: the messages to begin with. Null: there are none, and the task is done. */
-export async function takeMessages(tx: LaneTx, task: DeliverTask): Promise<Batch | null> {
-  await lockRecipient(tx, task.payload.recipientId);
+export function takeMessages(tx: LaneTx, task: DeliverTask): Promise<Batch | null> {
   return nextBatch(tx, task);
 }
 
@@ -51,7 +50,9 @@ async function endBatch(
   place: Place,
   { task, batch, tried, isOver }: { task: DeliverTask; batch: Batch; tried: Tried; isOver: boolean },
 ): Promise<Batch | null> {
-  const recipient = await lockRecipient(tx, task.payload.recipientId);
+  // It is not waited for without need: a lane whose row is locked for long cannot extend its lease.
+  const find = needsRecipient(batch, tried) ? lockRecipient : readRecipient;
+  const recipient = await find(tx, task.payload.recipientId);
   if (recipient === null) {
     tx.complete(task, { state: "no recipient" });
     return null;
@@ -72,13 +73,26 @@ async function endBatch(
   return null;
 }
 
+/** Whether more comes of it than that messages were sent: what else is written of a recipient is written with its row locked. */
+function needsRecipient({ messages, delivery }: Batch, { ended, failure }: Tried): boolean {
+  const hasRefused = ended.some(({ verdict }) => verdict.kind === "refused");
+  return messages.length === 0 || failure !== null || hasRefused || delivery.isDown || delivery.isRefusing;
+}
+
 /**
- * The next messages. Null: none waits, and the task is done. The recipient is locked: who makes a message locks it too, and finds
- * the task either open or done.
+ * The next messages. Null: none waits, and the task is done. That is decided with the recipient locked: who makes a message locks it
+ * too, and finds the task either open or done. Where someone holds it just now there is a batch without messages: the next step
+ * waits for the recipient.
  */
 async function nextBatch(tx: LaneTx, task: DeliverTask): Promise<Batch | null> {
-  const batch = await readBatch(tx, task.payload.recipientId, MOST_UNNOTED);
+  const { recipientId } = task.payload;
+  const batch = await readBatch(tx, recipientId, MOST_UNNOTED);
   if (batch !== null && batch.messages.length > 0) return batch;
+  if (batch !== null) {
+    if ((await tryLockRecipient(tx, recipientId)) === null) return batch;
+    const again = await readBatch(tx, recipientId, MOST_UNNOTED);
+    if (again !== null && again.messages.length > 0) return again;
+  }
   tx.complete(task, { state: batch === null ? "no recipient" : "all sent" });
   return null;
 }

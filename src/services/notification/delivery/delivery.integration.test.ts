@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { World } from "#services/notification/notification.fixture.ts";
+import { lockRecipient } from "#services/notification/recipients/recipient-store.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 
 let world: World;
@@ -20,6 +21,7 @@ describe("a channel that is down", () => {
     const down = await world.recipient("down");
     const up = await world.recipient("up");
     await raiseAll(0, 5);
+    await until(async () => (await world.read(down.id)).waiting === 5);
     await until(() => at("up").some(({ title }) => title.includes("NOTIFICATION_CHANNEL_DOWN")));
     expect(await world.alertsOf(down.id)).toEqual(["NOTIFICATION_CHANNEL_DOWN"]);
     expect(await world.read(down.id)).toMatchObject({
@@ -30,9 +32,8 @@ describe("a channel that is down", () => {
     });
     await until(async () => (await world.read(up.id)).waiting === 0);
     expect(await world.read(up.id)).toMatchObject({ sent: 6, failingSinceMs: null });
-    const tries = at("down");
-    expect(new Set(tries.map(({ id }) => id)).size).toBe(1);
-    expect(tries.length).toBeGreaterThan(2);
+    await until(() => at("down").length > 2);
+    expect(new Set(at("down").map(({ id }) => id)).size).toBe(1);
     status = 200;
     await until(() => at("down").some(({ kind }) => kind === "delayed"));
     const arrived = at("down").slice(-6);
@@ -114,20 +115,24 @@ describe("a message that is refused for good", () => {
 
 describe("another channel", () => {
   test("has at once what the one before did not take, and ends what was said of it", async () => {
-    world.desk.answer = ({ path }) =>
-      new Response("", { status: path === "/old" ? 503 : 200, headers: { "retry-after": "600" } });
+    let headers: Record<string, string> = {};
+    world.desk.answer = ({ path }) => new Response("", { status: path === "/old" ? 503 : 200, headers });
     const { id } = await world.recipient("old");
     await raiseAll(0, 2);
-    await until(async () => (await world.read(id)).lastError !== null);
-    await world.change(id, { channel: world.hook("new") });
+    await until(async () => (await world.alertsOf(id)).includes("NOTIFICATION_CHANNEL_DOWN"));
+    headers = { "retry-after": "600" };
+    const tries = at("old").length;
+    await until(() => at("old").length > tries);
+    const changed = await world.change(id, { channel: world.hook("new") });
+    expect(changed).toMatchObject({ channel: { to: world.hook("new").url }, failingSinceMs: null, lastError: null });
+    expect(await world.alertsOf(id)).toEqual([]);
     await until(() => at("new").length === 2);
     expect(at("new").map(({ seq, id: messageId }) => [seq, messageId])).toEqual([
       [1, at("old")[0]?.id],
       [2, expect.any(String)],
     ]);
     await until(async () => (await world.read(id)).sent === 2);
-    expect(await world.read(id)).toMatchObject({ failingSinceMs: null, lastError: null });
-    expect(await world.alertsOf(id)).toEqual([]);
+    expect(at("new")).toHaveLength(2);
   });
 
   test("is not blamed for what the one before answers still", async () => {
@@ -147,6 +152,29 @@ describe("another channel", () => {
     expect(at("new")).toHaveLength(1);
     expect(await world.read(id)).toMatchObject({ failingSinceMs: null, lastError: null });
   });
+});
+
+test("what was sent is noted while someone holds the recipient, and what comes then is sent", async () => {
+  const answer = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  world.desk.answer = async () => {
+    asked.resolve();
+    await answer.promise;
+    return new Response("ok");
+  };
+  const { id } = await world.recipient("desk");
+  await raiseAll(0, 1);
+  await asked.promise;
+  await world.database.db.transaction(async (tx) => {
+    await lockRecipient(tx, id);
+    answer.resolve();
+    await until(async () => (await world.messages(id))[0]?.state === "sent");
+  });
+  await raiseAll(1, 2);
+  await until(async () => (await world.read(id)).sent === 2);
+  const open = () => world.database.db.sql`select 1 from queue.tasks where queue = 'notification' and state <> 'done'`;
+  await until(async () => (await open()).length === 0);
+  expect(at("desk").map(({ seq }) => seq)).toEqual([1, 2]);
 });
 
 test("a recipient that is deleted while a message is on its way leaves nothing behind", async () => {

@@ -16,7 +16,7 @@ export interface Batch {
 
 interface BatchRow extends Delivery, Pick<Batch, "channel" | "channelVersion"> {}
 
-/** The next messages of a recipient, in order. Null: there is no such recipient any more. The caller has locked it and its lane. */
+/** The next messages of a recipient, in order. Null: there is no such recipient any more. The caller holds its lane. */
 export async function readBatch(tx: Tx, recipientId: string, limit: number): Promise<Batch | null> {
   const [row] = await tx.sql<BatchRow[]>`
     select s.secrets as channel, r.channel_version as "channelVersion", d.done_seq as "doneSeq", d.failures, d.failing_since_ms as "failingSinceMs",
@@ -57,10 +57,6 @@ export async function writeEnded(
   }: { ended: readonly Ended[]; delivery: Delivery; lastError: string | null; nowMs: number },
 ): Promise<void> {
   const { sql } = tx;
-  if (ended.length > 0)
-    await sql`
-      update notification.messages m set state = e.state, error = e.error, attempts = attempts + 1, ended_at_ms = ${nowMs}
-      from jsonb_to_recordset(${sql.json(ended as never)}) as e (id uuid, state text, error text) where m.id = e.id`;
   const sent = ended.filter(({ state }) => state === "sent").length;
   const { doneSeq, failures, failingSinceMs, isDown, isRefusing } = delivery;
   await sql`
@@ -69,6 +65,10 @@ export async function writeEnded(
       dead_count = dead_count + ${ended.length - sent},
       last_sent_at_ms = case when ${sent} > 0 then ${nowMs}::bigint else last_sent_at_ms end
     where recipient_id = ${recipientId}`;
+  if (ended.length > 0)
+    await sql`
+      update notification.messages m set state = e.state, error = e.error, attempts = attempts + 1, ended_at_ms = ${nowMs}
+      from jsonb_to_recordset(${sql.json(ended as never)}) as e (id uuid, state text, error text) where m.id = e.id`;
 }
 
 /** One try more of a message that still waits. */

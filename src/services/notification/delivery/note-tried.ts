@@ -11,7 +11,7 @@ import { type Batch, countAttempt, writeEnded } from "./message-store.ts";
 
 /** What a lane has tried. */
 export interface TriedBatch {
-  /** Locked. */
+  /** Locked, where more comes of it than that messages were sent. */
   recipient: LockedRecipient;
   batch: Batch;
   tried: Tried;

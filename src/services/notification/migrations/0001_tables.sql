@@ -1,6 +1,7 @@
 -- Writer: notification. All times are UTC epoch milliseconds of the services' clock.
--- Lock order: recipients, smaller ids first, then their deliveries. Who works a lane has locked it before; whoever else would lock it
--- after a recipient does so only where the lane has no open task, and so nobody works it.
+-- Lock order: recipients, smaller ids first, then their deliveries, then messages. Who works a lane has locked it before, and waits for
+-- its recipient before it has written anything, or not at all; whoever else would lock the lane after a recipient does so only where it
+-- has no open task, and so nobody works it.
 create schema notification;
 
 -- Who is told, and what.

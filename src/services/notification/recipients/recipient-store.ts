@@ -3,7 +3,7 @@ import type { Sql, Tx } from "#shared/db/db.ts";
 import type { ChannelInput, ChannelView } from "./channel-input.ts";
 import { type Preferences, preferencesSchema, type Recipient } from "./recipient.ts";
 
-/** A recipient whose row is locked to the end of the transaction. */
+/** A recipient as a transaction needs it, mostly with its row locked to the end. */
 export interface LockedRecipient {
   id: string;
   name: string;
@@ -49,6 +49,18 @@ export async function lockRecipients(tx: Tx): Promise<LockedRecipient[]> {
 /** One of them. Null: there is none. */
 export async function lockRecipient(tx: Tx, id: string): Promise<LockedRecipient | null> {
   const [row] = await tx.sql<LockedRow[]>`${locked(tx.sql)} where r.id = ${id} for no key update of r`;
+  return row === undefined ? null : lockedOf(row);
+}
+
+/** The same without waiting. Null also: someone else holds it. */
+export async function tryLockRecipient(tx: Tx, id: string): Promise<LockedRecipient | null> {
+  const [row] = await tx.sql<LockedRow[]>`${locked(tx.sql)} where r.id = ${id} for no key update of r skip locked`;
+  return row === undefined ? null : lockedOf(row);
+}
+
+/** The same as it is, without locking it. */
+export async function readRecipient(tx: Tx, id: string): Promise<LockedRecipient | null> {
+  const [row] = await tx.sql<LockedRow[]>`${locked(tx.sql)} where r.id = ${id}`;
   return row === undefined ? null : lockedOf(row);
 }
 
