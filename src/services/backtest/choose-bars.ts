@@ -44,7 +44,7 @@ export async function chooseBars(
 }
 
 async function chooseFirst({ from, fromN }: Range, head: SeriesHead, firstFrom: Ask): Promise<Bound> {
-  const kept = Math.max(head.firstN, 1);
+  const kept = head.headN === 0 ? 1 : head.firstN;
   const isKept = (asked: string) => `at the first candle kept, which is after ${asked}`;
   if (from !== undefined) {
     const asked = `from (${from})`;
@@ -78,5 +78,5 @@ function nothingOf({ firstN, headN, headOpenAtMs }: SeriesHead, oldest: Candle |
   if (headN < 1 || headOpenAtMs === null)
     return "There are no candles of it yet: name history, and the venue's bars are read first.";
   const since = oldest === null ? "" : ` (${dayOf(oldest.openAtMs)})`;
-  return `There are no candles in this range: ${Math.max(firstN, 1)}${since} to ${headN} (${dayOf(headOpenAtMs)}) are kept.`;
+  return `There are no candles in this range: ${firstN}${since} to ${headN} (${dayOf(headOpenAtMs)}) are kept.`;
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { MOST_HISTORY } from "#shared/candles/limits.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
 import {
-  countNumber,
+  candleNumber,
   decimalText,
   epochMs,
   isoDate,
@@ -23,8 +23,8 @@ export const requestSchema = sessionSchema
     ),
     from: isoDate.optional().describe("Day of the first candle, of UTC. Default: that of the first one that is kept"),
     to: isoDate.optional().describe("Day of the last candle, which it holds whole. Default: that of the newest one"),
-    fromN: countNumber.positive().optional().describe("Number of the first candle, in place of from"),
-    toN: countNumber.positive().optional().describe("Number of the last candle, in place of to"),
+    fromN: candleNumber.optional().describe("Number of the first candle, in place of from"),
+    toN: candleNumber.optional().describe("Number of the last candle, in place of to"),
     history: z
       .number()
       .int()

@@ -98,7 +98,7 @@ describe("candles", () => {
 describe("bad input", () => {
   test("is named field by field", async () => {
     const id = encodeURIComponent(spx.id);
-    expect(await problemOf(`/candles?instrumentId=${id}&timeFrame=2m&fromN=0&limit=x`)).toEqual({
+    expect(await problemOf(`/candles?instrumentId=${id}&timeFrame=2m&fromN=x&limit=x`)).toEqual({
       status: 422,
       fields: ["timeFrame", "fromN", "limit"],
     });

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { MOST_HISTORY } from "#shared/candles/limits.ts";
 import { candleSchema, candleSourceSchema, quoteSchema } from "#shared/domain/candle.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
-import { countText, idText } from "#shared/domain/schemas.ts";
+import { idText, numberText } from "#shared/domain/schemas.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
 import type { SeriesHead } from "#shared/http/clients.ts";
 import { seriesHeadSchema } from "#shared/http/create-clients.ts";
@@ -37,7 +37,7 @@ const seriesBody = z.strictObject({
     .int()
     .min(0)
     .max(MOST_HISTORY)
-    .describe("Closed bars of the venue to begin with; 409 where it was begun with fewer and the venue has more"),
+    .describe("Closed bars that it has to have, where the venue has them; a series with fewer grows at its beginning"),
   forming: z.boolean().optional().describe("Whether the candle that forms is published with each trade"),
 });
 const seriesQuery = z.strictObject({
@@ -48,7 +48,7 @@ const candlesQuery = z
   .strictObject({
     instrumentId,
     timeFrame: timeFrameSchema,
-    fromN: countText.optional().describe("Candles with this number or a later one"),
+    fromN: numberText.optional().describe("Candles with this number or a later one"),
     fromMs: z.coerce.number().int().nonnegative().optional().describe("Candles that opened then or later"),
     toMs: z.coerce.number().int().nonnegative().optional().describe("Candles that opened before"),
     limit: z.coerce.number().int().min(1).max(5_000).default(1_000).describe("How many at most"),

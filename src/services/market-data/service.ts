@@ -7,6 +7,7 @@ import { createColumnRoutes } from "./candles/column-routes.ts";
 import { createComponents } from "./components.ts";
 import { keepEvents, repeatHeads, SOURCE_TOPICS } from "./keep-events.ts";
 import type { QuoteBoard } from "./quote-board.ts";
+import { createReportRoutes } from "./reports/report-routes.ts";
 import { createRoutes } from "./routes.ts";
 import type { MarketDataSettings } from "./settings.ts";
 
@@ -89,6 +90,9 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
       await components.teller.close();
     },
     notReady: () => (isReady ? [] : ["the bus"]),
-    routes: new Elysia().use(createRoutes({ log, ...components })).use(createColumnRoutes(deps)),
+    routes: new Elysia()
+      .use(createRoutes({ log, ...components }))
+      .use(createColumnRoutes(deps))
+      .use(createReportRoutes({ ...deps, ...components, dataCollect: deps.clients.dataCollect })),
   };
 }

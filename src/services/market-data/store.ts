@@ -1,4 +1,4 @@
-import type { Db } from "#shared/db/db.ts";
+import type { Db, Sql } from "#shared/db/db.ts";
 import type { Candle, CandleSource } from "#shared/domain/candle.ts";
 import { normalize } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
@@ -11,6 +11,7 @@ interface SeriesRow {
   source: CandleSource;
   forming: boolean;
   history: number;
+  first_n: number;
   head_n: number;
   head_open_at_ms: number | null;
   last_trade_id: string | null;
@@ -38,6 +39,7 @@ function toSeries(row: SeriesRow): Series {
     source: row.source,
     forming: row.forming,
     history: row.history,
+    firstN: row.first_n,
     headN: row.head_n,
     headOpenAtMs: row.head_open_at_ms,
     lastTradeId: row.last_trade_id,
@@ -62,7 +64,7 @@ function toCandle(row: CandleRow): Candle {
   };
 }
 
-/** Which candles to read: from a number on, or by the time they opened (from included, to not). */
+/** Which candles to read: from a number on (none: from the first), or by the time they opened (from included, to not). */
 export interface CandleQuery {
   instrumentId: string;
   timeFrame: TimeFrame;
@@ -70,6 +72,22 @@ export interface CandleQuery {
   fromMs?: number | undefined;
   toMs?: number | undefined;
   limit: number;
+}
+
+/** Candles as rows of a statement. */
+function unnested(sql: Sql, candles: readonly Candle[]) {
+  const column = <Value>(read: (candle: Candle) => Value): Value[] => candles.map(read);
+  return sql`unnest(
+    ${column(({ n }) => n)}::int[],
+    ${column(({ openAtMs }) => openAtMs)}::bigint[],
+    ${column(({ closeAtMs }) => closeAtMs)}::bigint[],
+    ${column(({ open }) => open)}::numeric[],
+    ${column(({ high }) => high)}::numeric[],
+    ${column(({ low }) => low)}::numeric[],
+    ${column(({ close }) => close)}::numeric[],
+    ${column(({ volume }) => volume)}::numeric[],
+    ${column(({ receivedAtMs }) => receivedAtMs)}::float8[]
+  )`;
 }
 
 /** All SQL of the schema market_data, and what is written to reference.instruments. */
@@ -138,7 +156,6 @@ export class Store {
   async append(before: Series, candles: readonly Candle[], lastTradeId: string | null): Promise<boolean> {
     const newest = candles.at(-1);
     if (newest === undefined) return true;
-    const column = <Value>(read: (candle: Candle) => Value): Value[] => candles.map(read);
     const rows = await this.#db.sql`
       with moved as (
         update market_data.series
@@ -149,17 +166,30 @@ export class Store {
       insert into market_data.candles
         (instrument_id, time_frame, n, open_at_ms, close_at_ms, open, high, low, close, volume, received_at_ms)
       select moved.instrument_id, moved.time_frame, added.*
-      from moved, unnest(
-        ${column(({ n }) => n)}::int[],
-        ${column(({ openAtMs }) => openAtMs)}::bigint[],
-        ${column(({ closeAtMs }) => closeAtMs)}::bigint[],
-        ${column(({ open }) => open)}::numeric[],
-        ${column(({ high }) => high)}::numeric[],
-        ${column(({ low }) => low)}::numeric[],
-        ${column(({ close }) => close)}::numeric[],
-        ${column(({ volume }) => volume)}::numeric[],
-        ${column(({ receivedAtMs }) => receivedAtMs)}::float8[]
-      ) as added
+      from moved, ${unnested(this.#db.sql, candles)} as added
+      returning n`;
+    return rows.length > 0;
+  }
+
+  /**
+   * Adds earlier candles before the first and moves that, in one statement. False: the first is not where `before` has it, and
+   * nothing was written.
+   */
+  async prepend(before: Series, candles: readonly Candle[]): Promise<boolean> {
+    const [first] = candles;
+    if (first === undefined) return true;
+    const rows = await this.#db.sql`
+      with moved as (
+        update market_data.series
+        set first_n = ${first.n}
+        where instrument_id = ${before.instrumentId} and time_frame = ${before.timeFrame} and first_n = ${before.firstN}
+          and head_n > 0
+        returning instrument_id, time_frame
+      )
+      insert into market_data.candles
+        (instrument_id, time_frame, n, open_at_ms, close_at_ms, open, high, low, close, volume, received_at_ms)
+      select moved.instrument_id, moved.time_frame, added.*
+      from moved, ${unnested(this.#db.sql, candles)} as added
       returning n`;
     return rows.length > 0;
   }
@@ -185,16 +215,28 @@ export class Store {
     return gone.map(({ id }) => id);
   }
 
-  async candles({ instrumentId, timeFrame, fromN = 1, fromMs = 0, toMs, limit }: CandleQuery): Promise<Candle[]> {
+  async candles({ instrumentId, timeFrame, fromN, fromMs = 0, toMs, limit }: CandleQuery): Promise<Candle[]> {
     const { sql } = this.#db;
     const rows = await sql<CandleRow[]>`
       select candle.*, series.source
       from market_data.candles candle join market_data.series series using (instrument_id, time_frame)
-      where instrument_id = ${instrumentId} and time_frame = ${timeFrame} and n >= ${fromN}
+      where instrument_id = ${instrumentId} and time_frame = ${timeFrame}
+        ${fromN === undefined ? sql`` : sql`and n >= ${fromN}`}
         ${fromMs > 0 ? sql`and open_at_ms >= ${fromMs}` : sql``}
         ${toMs === undefined ? sql`` : sql`and open_at_ms < ${toMs}`}
       order by n limit ${limit}`;
     return rows.map(toCandle);
+  }
+
+  /** When the first candle of a series opened; null: it has none. */
+  async first({
+    instrumentId,
+    timeFrame,
+  }: Pick<Series, "instrumentId" | "timeFrame">): Promise<{ openAtMs: number } | null> {
+    const [row] = await this.#db.sql<{ open_at_ms: number }[]>`
+      select open_at_ms from market_data.candles
+      where instrument_id = ${instrumentId} and time_frame = ${timeFrame} order by n limit 1`;
+    return row === undefined ? null : { openAtMs: row.open_at_ms };
   }
 
   /** The newest candle of each series in these partitions. */

@@ -242,12 +242,12 @@ function marketDataOf(world: World): MarketDataClient {
     series: () => answer(null),
     ensureSeries: (query) => {
       if (world.refusal !== undefined) return Promise.reject(world.refusal);
-      const headN = world.candles.length;
-      return answer({ ...query, firstN: Math.min(1, headN), headN, headOpenAtMs: null });
+      const [firstN = 0, headN = 0] = [world.candles[0]?.n, world.candles.at(-1)?.n];
+      return answer({ ...query, firstN, headN, headOpenAtMs: null });
     },
     candles: ({ fromN = 1, limit }) => {
       world.asked?.();
-      return answer(world.candles.slice(fromN - 1, fromN - 1 + limit));
+      return answer(world.candles.filter(({ n }) => n >= fromN).slice(0, limit));
     },
     columns: () => Promise.reject(new Error("A session reads candles.")),
   };

@@ -32,8 +32,10 @@ export const epochMs = z.number().int().nonnegative().describe("UTC epoch millis
 const MOST_COUNT = 2_147_483_647;
 /** A whole number that is counted and kept in four bytes: of a candle, an order, a run. */
 export const countNumber = z.number().int().nonnegative().max(MOST_COUNT);
-/** The same from 1 on as text of a query. */
-export const countText = z.coerce.number().int().positive().max(MOST_COUNT);
+/** Number of a candle in its series: those before the first of its beginning are 0, -1, ... */
+export const candleNumber = z.number().int().min(-MOST_COUNT).max(MOST_COUNT);
+/** Number of a candle as text of a query. */
+export const numberText = z.coerce.number().int().min(-MOST_COUNT).max(MOST_COUNT);
 /** A UUID in small letters, however it was written. */
 export const uuidText = z.uuid().toLowerCase();
 /** A day of UTC. */

@@ -4,7 +4,7 @@ import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import type { StrategyCheck } from "#shared/strategy/registry.ts";
 
-/** The numbers of a stored series: its first and its newest closed candle. 0: it has none yet. */
+/** The numbers of a stored series: its first and its newest closed candle. `headN` 0: it has none yet. The first is 1, 0, -1, ... */
 export interface SeriesHead {
   instrumentId: string;
   timeFrame: TimeFrame;
@@ -44,8 +44,8 @@ export interface MarketDataClient {
   /** A series as it is kept, its history perhaps still being read. Null: no one has asked for it yet. */
   series(query: { instrumentId: string; timeFrame: TimeFrame }): Promise<SeriesHead | null>;
   /**
-   * Makes sure that the series is kept, with this much history where the venue has it; the same call twice changes nothing.
-   * CONFLICT (permanent): it was begun with less, though the venue has it, or from another source.
+   * Makes sure that the series is kept, with this many candles where the venue has them: it grows at its beginning where it has
+   * fewer. The same call twice changes nothing. CONFLICT (permanent): it is kept from another source.
    */
   ensureSeries(query: {
     instrumentId: string;

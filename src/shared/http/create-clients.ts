@@ -46,7 +46,12 @@ export const seriesHeadSchema = z.object({
   instrumentId: z.string().describe("What it is of"),
   timeFrame: timeFrameSchema.describe("Length of its candles"),
   source: candleSourceSchema.describe("Whether it is built from trades, or taken from the venue as it makes bars"),
-  firstN: z.number().int().nonnegative().describe("Number of its first candle; 0: it has none yet"),
+  firstN: z
+    .number()
+    .int()
+    .describe(
+      "Number of its first candle: 1, and less once it has grown at its beginning; 0 where headN is 0 too: it has none yet",
+    ),
   headN: z.number().int().nonnegative().describe("Number of its newest closed candle; 0: it has none yet"),
   headOpenAtMs: z
     .number()

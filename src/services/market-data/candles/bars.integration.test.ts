@@ -92,19 +92,6 @@ describe("a series from the venue's bars", () => {
     expect(asked).toHaveBeenCalledTimes(7);
   });
 
-  test("that was begun with less history than the venue has refuses who asks for more than it keeps", async () => {
-    for (let minute = 0; minute < 1_500; minute += 1) at.venue.bar(minute, "10");
-    const { ask, ensure } = await at.start();
-    const series = { instrumentId: spx.id, timeFrame: "1m", source: "bars" };
-    expect(await ensure({ history: 10 })).toMatchObject({ headN: 1_000 });
-    expect(await ensure({ history: 1_000 })).toMatchObject({ headN: 1_000 });
-    const refused = await ask("/series", { ...series, history: 1_001 });
-    expect(refused.status).toBe(409);
-    expect(await refused.json()).toMatchObject({ detail: expect.stringMatching(/has 1000 bars so far, and 1001 are/) });
-    at.venue.bar(1_500, "10");
-    expect(await ensure({ history: 1_001 })).toMatchObject({ headN: 1_001 });
-  });
-
   test("gives what there is where the venue has no more, and takes the most that is asked for before its first bar", async () => {
     const { ask, ensure } = await at.start();
     const found = `/series?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1m`;
@@ -164,7 +151,11 @@ describe("a series from the venue's bars", () => {
   test("a writer whose head is old adds nothing and is told so", async () => {
     const store = new Store(at.database.db);
     const fresh = { instrumentId: spx.id, timeFrame: "1m", source: "bars", forming: false, history: 1 } as const;
-    const before = await store.ensureSeries({ ...fresh, headN: 0, headOpenAtMs: null, lastTradeId: null }, 0, 1);
+    const before = await store.ensureSeries(
+      { ...fresh, firstN: 1, headN: 0, headOpenAtMs: null, lastTradeId: null },
+      0,
+      1,
+    );
     const [first, second] = [at.venue.bar(0, "10"), at.venue.bar(1, "11")];
     expect(await store.append(before, numbered(before, [first]), null)).toBe(true);
     expect(await store.append(before, numbered(before, [first, second]), null)).toBe(false);

@@ -1,7 +1,13 @@
 import type { Logger } from "pino";
 import { alerts } from "#services/market-data/alerts.ts";
 import type { KeptSeries } from "#services/market-data/series/kept-series.ts";
-import { type ClosedPrices, numbered, type Series } from "#services/market-data/series/series.ts";
+import {
+  type ClosedPrices,
+  countOf,
+  numbered,
+  numberedBefore,
+  type Series,
+} from "#services/market-data/series/series.ts";
 import type { Store } from "#services/market-data/store.ts";
 import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { TradedCandle } from "#shared/candles/aggregate.ts";
@@ -113,6 +119,30 @@ export class CandleWriter {
   }
 
   /**
+   * Adds the venue's bars before the first candle until there are `count`, page by page, each stored whole: what is cut off goes
+   * on with the next call. A series without candles is left alone. Gives the series as it is then.
+   */
+  async catchUpBefore(series: Series, count: number): Promise<Series> {
+    const { store, kept, dataCollect } = this.#options;
+    const { instrumentId, timeFrame } = series;
+    let current = series;
+    let first = await store.first(current);
+    while (first !== null && countOf(current) < count) {
+      const limit = Math.min(pageOf(timeFrame), count - countOf(current));
+      const bars = await dataCollect.bars({ instrumentId, timeFrame, toMs: first.openAtMs, limit });
+      const [oldest] = bars;
+      if (oldest === undefined) return current;
+      const earlier = numberedBefore(current, usable(current, bars));
+      if (await store.prepend(current, earlier)) current = { ...current, firstN: earlier[0]?.n ?? current.firstN };
+      else current = await this.#reread(current);
+      kept.note(current);
+      // Where none of a page had a trade, the next one is before them.
+      first = earlier.length > 0 ? await store.first(current) : { openAtMs: oldest.openAtMs };
+    }
+    return current;
+  }
+
+  /**
    * When the first bar of a series' history opened. Null: the venue has none. It is counted back from the newest bar, bar by
    * bar: a market has nights and weekends, so it cannot be computed.
    */
@@ -164,9 +194,11 @@ export class CandleWriter {
 function goingOn(series: Series, bars: readonly VenueBar[]): { next: readonly VenueBar[]; isCut: boolean } {
   const { headOpenAtMs } = series;
   const [first] = bars;
-  if (first === undefined || series.source === "trades") {
-    // Where trades make candles, bars without a trade are left out.
-    return { next: bars.filter(({ volume }) => volume !== "0"), isCut: false };
-  }
+  if (first === undefined || series.source === "trades") return { next: usable(series, bars), isCut: false };
   return { next: bars, isCut: headOpenAtMs !== null && barLinkOf(headOpenAtMs, first) === "hole" };
+}
+
+/** Where trades make candles, bars without a trade are left out. */
+function usable({ source }: Series, bars: readonly VenueBar[]): readonly VenueBar[] {
+  return source === "trades" ? bars.filter(({ volume }) => volume !== "0") : bars;
 }

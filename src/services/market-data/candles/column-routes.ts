@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { columnTextsSchema, MOST_COLUMNS } from "#shared/candles/column-text.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
-import { countText } from "#shared/domain/schemas.ts";
+import { numberText } from "#shared/domain/schemas.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { problemSchema } from "#shared/http/problem.ts";
@@ -12,8 +12,8 @@ const columnsQuery = z
   .strictObject({
     instrumentId: instrumentSchema.shape.id,
     timeFrame: timeFrameSchema,
-    fromN: countText.describe("Number of the first candle"),
-    toN: countText.describe(`Number of the last one; ${MOST_COLUMNS} candles at most`),
+    fromN: numberText.describe("Number of the first candle"),
+    toN: numberText.describe(`Number of the last one; ${MOST_COLUMNS} candles at most`),
   })
   .refine(({ fromN, toN }) => fromN <= toN && toN - fromN < MOST_COLUMNS, {
     path: ["toN"],

@@ -1,5 +1,6 @@
--- Candles of each series, numbered without a gap from 1. Writer: market-data. Only a statement that finds `head_n` as it
--- read it may add candles, and adds them and moves the head in one: so no number is given twice, whoever writes.
+-- Candles of each series, numbered without a gap: from 1 on as they close, and 0, -1, ... for earlier ones that are added later.
+-- Writer: market-data. Only a statement that finds `head_n` (`first_n`) as it read it may add candles at that end, and adds them and
+-- moves it in one: so no number is given twice, whoever writes, and none is ever given anew.
 create schema market_data;
 
 -- Part of every cache key: what a cache kept of another database is never read.
@@ -18,7 +19,9 @@ create table market_data.series (
   history integer not null check (history > 0),
   -- Of the instrument: the series of a partition have one owner.
   partition integer not null,
-  head_n integer not null default 0,
+  -- Number of the first candle, once there is one.
+  first_n integer not null default 1 check (first_n <= 1),
+  head_n integer not null default 0 check (head_n >= 0),
   head_open_at_ms bigint,
   -- Source trades: the last trade of the newest candle; aggregation goes on behind it. Null: not yet begun.
   last_trade_id text,
@@ -30,7 +33,7 @@ create index series_by_partition on market_data.series (partition);
 create table market_data.candles (
   instrument_id text not null,
   time_frame text not null,
-  n integer not null check (n > 0),
+  n integer not null,
   open_at_ms bigint not null,
   close_at_ms bigint not null,
   open numeric not null,

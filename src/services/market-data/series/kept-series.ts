@@ -47,8 +47,11 @@ export class KeptSeries {
   note(series: Series): void {
     const known = this.#kept.get(series.instrumentId);
     const before = known?.series.get(series.timeFrame);
-    if (before !== undefined && before.headN > series.headN) return;
-    known?.series.set(series.timeFrame, series);
+    // Both ends go one way alone; what moves the one may have read the other long ago.
+    if (before === undefined) known?.series.set(series.timeFrame, series);
+    else if (before.headN <= series.headN)
+      known?.series.set(series.timeFrame, { ...series, firstN: Math.min(before.firstN, series.firstN) });
+    else if (series.firstN < before.firstN) known?.series.set(series.timeFrame, { ...before, firstN: series.firstN });
   }
 
   forget(instrumentId: string): void {

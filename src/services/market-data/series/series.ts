@@ -9,6 +9,8 @@ export interface Series {
   readonly source: CandleSource;
   readonly forming: boolean;
   readonly history: number;
+  /** Number of its first candle; where it has none yet, of the first that it will have. */
+  readonly firstN: number;
   readonly headN: number;
   readonly headOpenAtMs: number | null;
   readonly lastTradeId: string | null;
@@ -22,17 +24,31 @@ export type ClosedPrices = Pick<
 
 /** The contract's form of a series. */
 export function headOf(series: Series): SeriesHead {
-  const { instrumentId, timeFrame, source, headN, headOpenAtMs } = series;
-  return { instrumentId, timeFrame, source, firstN: headN === 0 ? 0 : 1, headN, headOpenAtMs };
+  const { instrumentId, timeFrame, source, firstN, headN, headOpenAtMs } = series;
+  return { instrumentId, timeFrame, source, firstN: headN === 0 ? 0 : firstN, headN, headOpenAtMs };
 }
 
-/** Gives the next numbers behind the head to closed candles, oldest first. */
+/** How many candles it has. */
+export function countOf({ firstN, headN }: Pick<Series, "firstN" | "headN">): number {
+  return headN - firstN + 1;
+}
+
+/** Gives closed candles, oldest first, the next numbers behind the head. */
 export function numbered(series: Series, closed: readonly ClosedPrices[]): Candle[] {
+  return numberedFrom(series.headN + 1, series, closed);
+}
+
+/** Gives closed candles, oldest first, the numbers up to the one before the first. */
+export function numberedBefore(series: Series, closed: readonly ClosedPrices[]): Candle[] {
+  return numberedFrom(series.firstN - closed.length, series, closed);
+}
+
+function numberedFrom(n: number, series: Series, closed: readonly ClosedPrices[]): Candle[] {
   return closed.map((prices, index) => ({
     instrumentId: series.instrumentId,
     timeFrame: series.timeFrame,
     source: series.source,
-    n: series.headN + index + 1,
+    n: n + index,
     closed: true,
     openAtMs: prices.openAtMs,
     closeAtMs: prices.closeAtMs,

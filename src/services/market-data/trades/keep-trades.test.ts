@@ -14,7 +14,7 @@ import { TradeKeeper } from "./keep-trades.ts";
 /** A series of trades in a store of memory, which survives the keeper. */
 function world(from: Partial<Series> = {}) {
   const kind = { instrumentId: spx.id, timeFrame: "1m", source: "trades", forming: false, history: 10 } as const;
-  let series: Series = { ...kind, headN: 0, headOpenAtMs: null, lastTradeId: null, ...from };
+  let series: Series = { ...kind, firstN: 1, headN: 0, headOpenAtMs: null, lastTradeId: null, ...from };
   const candles: Candle[] = [];
   const store = {
     series: async () => series,

@@ -9,6 +9,7 @@ const series: Series = {
   source: "bars",
   forming: true,
   history: 1,
+  firstN: 1,
   headN: 7,
   headOpenAtMs: 420_000,
   lastTradeId: null,

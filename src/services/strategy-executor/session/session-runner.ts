@@ -219,7 +219,7 @@ export class SessionRunner {
     const { session, instance } = loaded;
     const series = seriesOf(session);
     const wanted = instance.warmupBars;
-    let candleN = Math.max(head.firstN - 1, head.headN - wanted, 0);
+    let candleN = head.headN === 0 ? 0 : Math.max(head.firstN - 1, head.headN - wanted);
     let closeAtMs: number | null = null;
     let { snapshot } = await this.#show(loaded, []);
     while (candleN < head.headN && !this.#stopped.aborted) {

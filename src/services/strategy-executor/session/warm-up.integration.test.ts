@@ -61,8 +61,18 @@ async function start(): Promise<Replica> {
 
 const warm = () => world.published.filter(({ type }) => type === "report.warm");
 
+test("a warm-up reads the candles that were added before the first one", async () => {
+  world.candles = [-3, -2, -1, 0, 1, 2].map((n) => ({ ...candleOf(n + 4, "10"), n }));
+  const session = shardSession({ state: "STARTING", params: { warmup: 5 } });
+  await putSession(database.db.sql, session);
+  const replica = await start();
+  await replica.deliver([sessionChanged(session)]);
+  await until(async () => (await runRow(world, session.id))?.phase === "READY");
+  expect(await runRow(world, session.id)).toMatchObject({ candle_n: 2, runtime: { strategy: [-2, -1, 0, 1, 2] } });
+});
+
 test("a warm-up that market-data refuses faults its session and says why", async () => {
-  const refused = "The service market-data refused: The series has 1000 bars so far, and 2000 are asked for.";
+  const refused = "The service market-data refused: The series is kept from trades.";
   world.refusal = new AppError("CONFLICT", "permanent", refused);
   const session = shardSession({ state: "STARTING", params: { warmup: 2_000 } });
   await putSession(database.db.sql, session);
