@@ -162,6 +162,14 @@ const FAULTS: readonly Fault[] = [
     mustSay: ["toEqual({ id: first.id"],
   },
   {
+    name: "a leader of monitoring that was deposed and writes all the same",
+    file: "src/services/monitoring/rules/look.ts",
+    plant: replace("await deps.leader.fence(tx, ROLE, epoch);", ""),
+    command: ["bin/test.ts", "src/e2e/monitoring-kill.e2e.test.ts"],
+    finder: "(fail) two instances: one leads; killed, frozen and stopped",
+    mustSay: ["expect([...epochs]).toEqual([present.epoch])"],
+  },
+  {
     name: "runs of a sweep that who takes over a killed worker's part counts again",
     file: "src/services/backtest/sweep/store.ts",
     plant: replaceTwo(
