@@ -1,10 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { ALERT_KINDS, SERVICES } from "#local/services.ts";
+import { FACTS } from "#services/monitoring/facts/facts.ts";
+import { SHIPPED_RULES } from "#services/monitoring/rules/shipped-rules.ts";
 import { PROCESS_ALERTS } from "#shared/alerts/alert-kinds.ts";
 import { DEGRADATIONS, DEGRADED_ENTRIES } from "#shared/domain/degradation.ts";
 import { ALERTS_DOC, alertsDoc } from "./alerts-doc.ts";
 
+const SHIPPED = SHIPPED_RULES.map(({ id }) => [id, id] as const);
 const rows = alertsDoc()
   .split("\n")
   .filter((line) => line.startsWith("| `"));
@@ -14,9 +17,10 @@ describe("docs/alerts.md", () => {
     expect(readFileSync(ALERTS_DOC, "utf8")).toBe(alertsDoc());
   });
 
-  test("has a row for each code of an alert, of a degradation, and for each way to take entries", () => {
+  test("has a row for each code of an alert, of a rule, of a fact, of a degradation, and for each way to take entries", () => {
     const said = rows.map((row) => /^\| `([^`]+)`/.exec(row)?.[1] ?? "");
-    const known = [ALERT_KINDS, DEGRADATIONS, DEGRADED_ENTRIES].flatMap((table) => Object.keys(table));
+    const tables = [ALERT_KINDS, Object.fromEntries(SHIPPED), FACTS, DEGRADATIONS, DEGRADED_ENTRIES];
+    const known = tables.flatMap((table) => Object.keys(table));
     expect(said.toSorted()).toEqual(known.toSorted());
   });
 
@@ -27,6 +31,8 @@ describe("docs/alerts.md", () => {
     );
     expect(cells).toEqual([
       ...Array<number>(alerts ?? 0).fill(5),
+      ...Array<number>(SHIPPED.length).fill(5),
+      ...Array<number>(Object.keys(FACTS).length).fill(4),
       ...Array<number>(degradations ?? 0).fill(4),
       ...Array<number>(entries ?? 0).fill(2),
     ]);

@@ -4,6 +4,8 @@ import { Command } from "commander";
 import { markdownTable } from "#local/markdown-table.ts";
 import { ROOT } from "#local/root.ts";
 import { ALERT_KINDS } from "#local/services.ts";
+import { FACTS, type FactKind, factOf, valueWords } from "#services/monitoring/facts/facts.ts";
+import { SHIPPED_RULES } from "#services/monitoring/rules/shipped-rules.ts";
 import type { AlertKind } from "#shared/alerts/alert-kinds.ts";
 import { DEGRADATIONS, DEGRADED_ENTRIES } from "#shared/domain/degradation.ts";
 import { riskPolicySchema } from "#shared/domain/session.ts";
@@ -24,6 +26,12 @@ Severities: **critical**: money or protection is at stake, look now. **warning**
 
 const DEGRADED = `## What a session can run without
 Each entry of a session's \`degraded\` has one of these codes, a sentence with the reason, and since when. It ends by itself; at rest and FAULTED the list is empty.`;
+
+const RULES = `## Rules
+What monitoring tells of by itself, each as the alert of its name: [docs/monitoring.md](monitoring.md) says how to change them and to make others.`;
+
+const FACTS_HEAD = `## What rules can be about
+As \`GET /api/monitoring/facts\` lists them.`;
 
 const ENTRIES = `## Entries while something is missing
 What a session's risk policy says as \`degradedEntries\`. A denied entry has the code \`SESSION_DEGRADED\`. Exits are never denied for it, but with \`BOOK_INCOMPLETE\`, which has that code itself.`;
@@ -52,9 +60,30 @@ export function alertsDoc(): string {
   return `${[
     HEAD,
     `${ALERTS}\n\n${markdownTable(["code", "severity", "what has happened", "what to do", "ends"], alerts)}`,
+    `${RULES}\n\n${markdownTable(["rule", "met when", "for", "not of", "severity"], rules())}`,
+    `${FACTS_HEAD}\n\n${markdownTable(["fact", "what it tells", "of each", "in"], facts())}`,
     `${DEGRADED}\n\n${markdownTable(["code", "meaning", "told by", "prices"], degradations)}`,
     `${ENTRIES}\n\n${markdownTable(["value", "meaning"], entries)}`,
   ].join("\n\n")}\n`;
+}
+
+function rules(): string[][] {
+  return SHIPPED_RULES.map(({ id, fact, comparison, limit, forMs, except, severity }) => [
+    `\`${id}\``,
+    `\`${fact}\` is ${comparison} ${valueWords(limit, factOf(fact).unit)}`,
+    forMs === 0 ? "" : valueWords(forMs, "ms"),
+    except.map((beginning) => `\`${beginning}\``).join(", "),
+    severity,
+  ]);
+}
+
+function facts(): string[][] {
+  return Object.entries<FactKind>(FACTS).map(([fact, { meaning, subject, unit }]) => [
+    `\`${fact}\``,
+    meaning,
+    `\`${subject}\``,
+    unit,
+  ]);
 }
 
 if (import.meta.main) {

@@ -330,7 +330,13 @@ describe("what is seen", () => {
     expect(answer.headers.get("content-security-policy")).toStartWith("default-src 'none'; ");
     expect(html).toContain("&#60;script&#62;alert(1)");
     expect(html).not.toMatch(/<script|<link|https?:\/\/| src=/);
-    for (const text of ["BROKER_FORGED", "monitoring:look", "width=device-width", "No session is at work"])
+    for (const text of [
+      "BROKER_FORGED",
+      "monitoring:look",
+      "partitions of monitoring",
+      "width=device-width",
+      "No session is at work",
+    ])
       expect(html).toContain(text);
   });
 });

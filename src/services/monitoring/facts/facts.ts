@@ -140,7 +140,8 @@ export function valueWords(value: number, unit: Unit): string {
     case "percent":
       return `${Math.round(value)} %`;
     case "ms":
-      return value < 10 * SECOND_MS ? `${Math.round(value)} ms` : `${Math.round(value / SECOND_MS)} s`;
+      if (value < 10 * SECOND_MS && value % SECOND_MS !== 0) return `${Math.round(value)} ms`;
+      return `${Math.round(value / SECOND_MS)} s`;
     case "count":
       return String(value);
   }

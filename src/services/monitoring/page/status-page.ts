@@ -87,25 +87,29 @@ function servicesOf(services: readonly ServiceView[], nowMs: number): string {
   const rows = services.map(({ service, ready, instances, lag, tasks, parked, dead }) => {
     const events = lag.reduce((sum, one) => sum + one.events, 0);
     const waitedMs = Math.max(0, ...lag.map((one) => one.waitedMs));
+    // Who was stopped or replaced matters only where nobody is there instead.
+    const present = instances.filter(({ standing }) => standing === "alive" || standing === "silent");
+    const shown = present.length > 0 ? present : instances;
     return [
       `<b>${escaped(service)}</b>`,
       String(ready),
-      instances.map((instance) => instanceOf(instance, nowMs)).join("<br>"),
       events === 0 ? "0" : `${events}, for ${valueWords(waitedMs, "ms")}`,
       tasks.open === 0 ? "0" : `${tasks.open}, for ${valueWords(tasks.oldestMs, "ms")}`,
       parked + dead === 0 ? "0" : `${parked} tried again, ${dead} dead`,
+      shown.map((instance) => instanceOf(instance, nowMs)).join("<br>"),
     ];
   });
-  const head = ["service", "ready", "instances", "events that wait", "open tasks", "failed"];
+  const head = ["service", "ready", "events that wait", "open tasks", "failed", "instances"];
   return section("Services", head, rows, "No service is heard.");
 }
 
 function instanceOf(instance: ServiceView["instances"][number], nowMs: number): string {
   const { host, pid, version, standing, ready, waitsFor, memoryBytes, loopDelayMs, heardAtMs, roles } = instance;
   const who = `${escaped(host)}/${pid} <span class="dim">${escaped(version)}</span>`;
-  if (standing !== "alive") return `${who} <b>${standing}</b>, heard ${ago(heardAtMs, nowMs)}`;
   const state = ready ? "ready" : `<b>waits for ${escaped(waitsFor.join(", "))}</b>`;
-  return `${who} ${state}, ${valueWords(memoryBytes, "bytes")}, delay ${valueWords(loopDelayMs, "ms")}, ${roles.length} roles`;
+  const load = `${valueWords(memoryBytes, "bytes")}, delay ${valueWords(loopDelayMs, "ms")}, ${roles.length} roles`;
+  const words = standing === "alive" ? `${state}, ${load}` : `<b>${standing}</b>, heard ${ago(heardAtMs, nowMs)}`;
+  return `<span style="white-space:nowrap">${who} ${words}</span>`;
 }
 
 function sessionsOf(sessions: readonly Session[]): string {
@@ -122,15 +126,26 @@ function sessionsOf(sessions: readonly Session[]): string {
   return section("Sessions", head, rows, "No session is at work.") + more;
 }
 
-/** Roles of one process that were taken together are one line. */
+/** Partitions of a group that one process has are one line. */
 function leadersOf(roles: readonly RoleView[], nowMs: number): string {
-  const rows = roles.map(({ role, led, process, sinceMs, epoch, changes }) => [
-    escaped(role),
-    led ? escaped(process ?? "a process that is not heard") : "<b>nobody</b>",
-    sinceMs === null ? "" : ago(sinceMs, nowMs),
-    `${epoch}, ${changes} in an hour`,
-  ]);
-  return section("Leaders", ["role", "led by", "since", "changes"], rows, "Nothing is led.");
+  const lines = Map.groupBy(roles, ({ role, led, instance }) => `${groupOf(role) ?? role} ${led} ${instance}`);
+  const rows = [...lines.values()].map((together) => {
+    const [{ role, led, process } = roles[0] as RoleView] = together;
+    const sinceMs = Math.max(...together.map((one) => one.sinceMs ?? 0));
+    const changes = together.reduce((sum, one) => sum + one.changes, 0);
+    return [
+      escaped(together.length === 1 ? role : `${together.length} partitions of ${groupOf(role)}`),
+      led ? escaped(process ?? "a process that is not heard") : "<b>nobody</b>",
+      sinceMs === 0 ? "" : ago(sinceMs, nowMs),
+      String(changes),
+    ];
+  });
+  return section("Leaders", ["role", "led by", "since", "changes in an hour"], rows, "Nothing is led.");
+}
+
+/** The group of a partition's role; null: it is another role. */
+function groupOf(role: string): string | null {
+  return /^unit:(.*):\d+$/.exec(role)?.[1] ?? null;
 }
 
 function section(title: string, head: readonly string[], rows: readonly string[][], none: string): string {

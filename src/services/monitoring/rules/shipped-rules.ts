@@ -7,6 +7,9 @@ type Condition = { fact: FactName } & Pick<Rule, "comparison" | "limit" | "forMs
 /** What is over for a moment only is not over. */
 const ENDS_AFTER_MS = 10_000;
 
+/** Backtests take as long as they take, and a message waits for its channel, which notification tells of. */
+const PATIENT_QUEUES = ["queue:backtest", "queue:notification"];
+
 /** Each under the code of the alert that it raises, whose kind says the severity, the text and what to do. */
 const CONDITIONS: Readonly<Record<string, Condition>> = {
   SERVICE_DOWN: { fact: "service.ready", comparison: "below", limit: 1, forMs: 15_000, endsAfterMs: 0 },
@@ -18,8 +21,7 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
   BUS_LAG: { fact: "bus.lag", comparison: "above", limit: 10_000, forMs: 30_000 },
   BUS_STUCK: { fact: "bus.waited", comparison: "above", limit: 30_000, forMs: 5_000 },
   QUEUE_LONG: { fact: "queue.open", comparison: "above", limit: 5_000, forMs: 30_000 },
-  // Backtests take as long as they take.
-  QUEUE_STUCK: { fact: "queue.waited", comparison: "above", limit: 60_000, forMs: 5_000, except: ["queue:backtest"] },
+  QUEUE_STUCK: { fact: "queue.waited", comparison: "above", limit: 60_000, forMs: 5_000, except: PATIENT_QUEUES },
   WORK_PARKED: { fact: "work.parked", comparison: "above", limit: 0, forMs: 60_000 },
   LEADER_FLAPS: { fact: "leader.changes", comparison: "above", limit: 5, forMs: 0 },
   REDIS_FULL: { fact: "redis.memory", comparison: "above", limit: 80, forMs: 10_000 },
