@@ -160,6 +160,11 @@ create table order_position_tracker.ledger (
   unique (session_id, kind, asset, reference)
 );
 
+-- The sessions with a position or an open order, as risk-manager asks for a kill.
+create view reference.holding_sessions as
+  select session_id from order_position_tracker.positions where size <> 0
+  union select session_id from order_position_tracker.orders where is_open;
+
 -- How far a session's equity curve has come; moves by one candle at a time, in the statement that writes the point.
 create table order_position_tracker.equity_cursors (
   session_id text primary key,

@@ -71,7 +71,11 @@ const killFields = {
   reason: z.string().nullable().describe("Why, as it was asked for"),
   caller: z.string().describe("Who asked for it"),
   state: killStateSchema,
-  sessions: z.number().int().nonnegative().describe("How many sessions it concerns: those that were ever started"),
+  sessions: z
+    .number()
+    .int()
+    .nonnegative()
+    .describe("How many sessions it concerns: those that were started, at rest only where they hold something"),
   flat: z.number().int().nonnegative().describe("How many of them are flat"),
   createdAtMs: epochMs.describe("Since when no entry is sent, UTC epoch milliseconds"),
   flatAtMs: epochMs.nullable().describe("When the last of them was flat, UTC epoch milliseconds; null: not yet"),

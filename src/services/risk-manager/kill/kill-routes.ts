@@ -78,7 +78,7 @@ function killRoutes(deps: KillDeps, log: Logger) {
           responses: {
             204: { description: "Nothing of that scope is held back any more" },
             404: { description: "There is no such session or account" },
-            409: { description: "A kill of it is not flat yet" },
+            409: { description: "A kill of it is not flat yet, or its sessions are not stopped" },
           },
         },
       },

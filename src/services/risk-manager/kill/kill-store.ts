@@ -20,11 +20,12 @@ export interface ConcernedSession {
   run: number;
 }
 
-/** The sessions of a target that were ever started, by their ids: the others hold nothing. */
+/** The sessions of a target that may hold something, by their ids: those that were ever started, at rest only where they do. */
 export async function concernedSessions({ sql }: Tx, target: RiskTarget): Promise<ConcernedSession[]> {
   return sql<ConcernedSession[]>`
     select id, account_id as "accountId", state, run from reference.sessions
-    where run > 0 and state <> 'DELETED' ${ofTarget(sql, target)} order by id`;
+    where run > 0 and state <> 'DELETED'
+      and (state <> 'STOPPED' or id in (select session_id from reference.holding_sessions)) ${ofTarget(sql, target)} order by id`;
 }
 
 function ofTarget(sql: Sql, target: RiskTarget) {
@@ -77,14 +78,21 @@ export async function findByKey(
 /** Writes a kill with its sessions. */
 export async function writeKill(
   { sql }: Tx,
-  kill: { id: string; scope: string; reason: string | null; sessionIds: readonly string[]; atMs: number } & KillKey,
+  kill: {
+    id: string;
+    scope: string;
+    reason: string | null;
+    sessions: readonly Pick<ConcernedSession, "id" | "run">[];
+    atMs: number;
+  } & KillKey,
 ): Promise<void> {
+  const runs = kill.sessions.map(({ id, run }) => ({ id, run }));
   await sql`
     insert into risk_manager.kills (id, scope, reason, caller, key, fingerprint, created_at_ms)
     values (${kill.id}, ${kill.scope}, ${kill.reason}, ${kill.caller}, ${kill.key}, ${kill.fingerprint}, ${kill.atMs})`;
   await sql`
-    insert into risk_manager.kill_sessions (kill_id, session_id)
-    select ${kill.id}, id from unnest(${[...kill.sessionIds]}::text[]) as id`;
+    insert into risk_manager.kill_sessions (kill_id, session_id, run)
+    select ${kill.id}, s.id, s.run from jsonb_to_recordset(${sql.json(runs)}) as s (id text, run integer)`;
 }
 
 /** Notes why what a session holds is not closed yet for a kill; null: it is under way. Not to be waited for: it travels with the commit. */
@@ -101,6 +109,15 @@ export function noteWaits(
 export async function holdStandingKill({ sql }: Tx, id: string): Promise<boolean> {
   const rows = await sql`select 1 from risk_manager.kills where id = ${id} and ended_at_ms is null for share`;
   return rows.length > 0;
+}
+
+/** How many sessions of the kills of a scope that nobody has ended are still in the run that was killed, in one of these states. */
+export async function countStillIn({ sql }: Tx, scope: string, states: readonly SessionState[]): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(distinct s.id)::int as count from risk_manager.kills k
+    join risk_manager.kill_sessions ks on ks.kill_id = k.id join reference.sessions s on s.id = ks.session_id
+    where k.scope = ${scope} and k.ended_at_ms is null and s.run = ks.run and s.state = any(${[...states]}::text[])`;
+  return row?.count ?? 0;
 }
 
 /** Ends the kills of a scope. */

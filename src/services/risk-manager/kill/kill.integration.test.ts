@@ -106,10 +106,14 @@ const waiting = (text: string) =>
   });
 
 describe("a kill", () => {
-  test("of an account has a task for each session that was ever started, stops those at work, and raises one alert", async () => {
+  test("of an account has a task for each session that may hold something, stops those at work, and raises one alert", async () => {
     const [running, paused, stopped, faulted] = await Promise.all(
       (["RUNNING", "PAUSED", "STOPPED", "FAULTED"] as const).map((state) => put({ state })),
     );
+    const bare = await put({ state: "STOPPED" });
+    await world.database.db.sql`
+      insert into order_position_tracker.positions (session_id, instrument_id, account_id, size, realized_profit, fees, updated_at_ms)
+      values (${stopped?.id ?? ""}, ${spx.id}, ${ACCOUNT}, 1, 0, '{}', 1), (${bare.id}, ${spx.id}, ${ACCOUNT}, 0, 0, '{}', 1)`;
     const created = await put({ state: "CREATED", run: 0 });
     const elsewhere = await put({ accountId: "other" });
     const killed = await kill({ account: ACCOUNT, reason: "Enough." }, { "x-forwarded-user": "eve" });
@@ -129,7 +133,7 @@ describe("a kill", () => {
       (await world.told("session-reports", session?.id ?? "")).map(({ type, data }) => [type, data["reason"]]);
     expect(await told(running)).toEqual([["report.killed", "It was killed by eve: Enough."]]);
     expect(await told(paused)).toHaveLength(1);
-    for (const one of [stopped, faulted, created, elsewhere]) expect(await told(one)).toEqual([]);
+    for (const one of [stopped, faulted, bare, created, elsewhere]) expect(await told(one)).toEqual([]);
     const alerts = await world.database.db.sql<{ scope: string; code: string; text: string }[]>`
       select scope, code, text from alerts.open`;
     expect([...alerts]).toEqual([
@@ -322,6 +326,12 @@ describe("the trading state of an account", () => {
     }
     expect((await ask(PATH, { tradingState: "HALTED" })).body).toMatchObject({ kills: [id] });
     await tellFlat(id, session.id);
+    const early = await ask(PATH, { tradingState: "ACTIVE" });
+    expect([early.status, early.body["detail"]]).toEqual([
+      409,
+      '1 of the killed sessions would trade again at once: session-manager has not stopped them yet. Wait until it has, or ask again with "abandon": true.',
+    ]);
+    await put({ id: session.id, state: "STOPPED" });
     expect((await ask(PATH, { tradingState: "ACTIVE" })).body).toMatchObject({ tradingState: "ACTIVE", kills: [] });
     expect(await world.database.db.sql`select 1 from alerts.open`).toHaveLength(0);
     expect((await ask(`/kill/${id}`)).body).toMatchObject({ state: "FLAT", endedAtMs: expect.any(Number) });

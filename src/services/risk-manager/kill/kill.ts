@@ -13,6 +13,7 @@ import type { KillWish } from "./kill-contract.ts";
 import {
   type ConcernedSession,
   concernedSessions,
+  countStillIn,
   endKills,
   findByKey,
   isSession,
@@ -30,6 +31,8 @@ export type KillDeps = Pick<Deps, "db" | "bus" | "queue" | "clock" | "log"> & {
   exchanges: Pick<Deps["exchanges"], "accounts">;
 };
 
+/** Before all that waits for a connection. */
+const URGENT = { urgent: true };
 /** Before other tasks, as cancels are. */
 const FIRST = 0;
 /** A session in one of these is stopped by its kill; one that stops already, or is over, stays so. */
@@ -67,13 +70,13 @@ export async function kill(deps: KillDeps, wish: KillWish, asker: Asker): Promis
     const reason = wish.reason ?? null;
     const cause = reason === null ? `killed by ${asker.caller}` : `killed by ${asker.caller}: ${reason}`;
     await writeRiskState(tx, { scope, level: 3, cause, sinceMs: atMs });
-    await writeKill(tx, { id, scope, reason, sessionIds: sessions.map((one) => one.id), atMs, ...under });
+    await writeKill(tx, { id, scope, reason, sessions, atMs, ...under });
     for (const session of sessions) flatten(tx, deps, { killId: id, session, cause, atMs });
     const text = `${sayScope(scope)} HALTED: ${asSentence(cause)} GET /api/risk-manager/kill/${id} says when all is flat; POST /api/risk-manager/release lets it trade again.`;
     await raiseAlert(tx, deps, { scope: alertScopeOf(target), kind: alerts.KILLED, text, data: { killId: id } });
     tx.afterCommit(() => deps.log.warn({ killId: id, scope, sessions: sessions.length, cause }, "killed"));
     return id;
-  });
+  }, URGENT);
 }
 
 async function givenBefore(tx: Tx, under: KillKey): Promise<string | null> {
@@ -116,7 +119,7 @@ export function noAccount(id: string): AppError {
 /**
  * Ends what holds a target, with the kills that stand for it. Nothing more is closed for them. Nothing changes where nothing held it.
  *
- * @throws AppError NOT_FOUND as `kill`; CONFLICT where a kill is not flat yet and that is not to be abandoned
+ * @throws AppError NOT_FOUND as `kill`; CONFLICT where a kill is not flat yet, or its sessions are not stopped, and that is not to be abandoned
  */
 export async function release(deps: KillDeps, target: RiskTarget, abandon: boolean): Promise<void> {
   await deps.db.transaction(async (tx) => {
@@ -125,7 +128,7 @@ export async function release(deps: KillDeps, target: RiskTarget, abandon: boole
     await endHalt(tx, deps, target, abandon);
     await removeRiskState(tx, scopeOf(target));
     tx.afterCommit(() => deps.log.warn({ scope: scopeOf(target) }, "released"));
-  });
+  }, URGENT);
 }
 
 /** Ends the kills of a target with their alert; their state of risk is left to the caller. The table is locked. */
@@ -136,6 +139,11 @@ export async function endHalt(tx: Tx, deps: KillDeps, target: RiskTarget, abando
     const { id, flat, sessions } = unfinished;
     const text = `The kill ${id} has not closed everything yet, ${flat} of its ${sessions} sessions are flat: wait until GET /api/risk-manager/kill/${id} says FLAT, or ask again with "abandon": true, and what is left stays as it is.`;
     throw new AppError("CONFLICT", "permanent", text, { details: { killId: id, flat, sessions } });
+  }
+  const going = abandon ? 0 : await countStillIn(tx, scope, STOPPED_BY_KILL);
+  if (going > 0) {
+    const text = `${going} of the killed sessions would trade again at once: session-manager has not stopped them yet. Wait until it has, or ask again with "abandon": true.`;
+    throw new AppError("CONFLICT", "permanent", text, { details: { scope, going } });
   }
   await endKills(tx, scope, deps.clock.nowMs());
   await clearAlert(tx, deps, { scope: alertScopeOf(target), kind: alerts.KILLED });

@@ -64,10 +64,11 @@ create table risk_manager.kills (
 create index kills_by_time on risk_manager.kills (created_at_ms, id);
 create index kills_that_stand on risk_manager.kills (scope) where ended_at_ms is null;
 
--- The sessions of a kill. waits: why risk could not close what one holds when it was asked last; null: it could, or was not asked.
+-- The sessions of a kill, with the start that each was in. waits: why risk could not close what one holds when it was asked last; null: it could, or was not asked.
 create table risk_manager.kill_sessions (
   kill_id text not null references risk_manager.kills,
   session_id text not null,
+  run integer not null,
   waits text,
   primary key (kill_id, session_id)
 );
