@@ -16,8 +16,10 @@ create table notification.recipients (
   channel_version integer not null default 1,
   -- The number of the next message; dense, in the order of commits, since the row is locked to the commit.
   next_seq bigint not null default 1,
-  -- How many notices are held back, also those that are only counted. When they become one message; null: none is.
+  -- How many notices are held back, also those that are only counted, and how many of them are critical. When they become one
+  -- message; null: none is.
   held_count integer not null default 0,
+  held_critical integer not null default 0,
   release_at_ms bigint,
   -- The minute that the throttle counts, and how many messages it has.
   throttle_minute bigint not null default 0,
@@ -71,7 +73,8 @@ create table notification.messages (
 ) with (fillfactor = 80);
 create index messages_ended on notification.messages (ended_at_ms) where state <> 'waiting';
 
--- What is held back for a recipient (quiet hours, a digest, a throttle, a full lane), in order; it becomes one message.
+-- What is held back for a recipient (quiet hours, a digest, a throttle, a full lane), in order; it becomes one message. At most 50
+-- each, what is critical before the rest.
 create table notification.held (
   recipient_id uuid not null references notification.recipients on delete cascade,
   n bigint generated always as identity,

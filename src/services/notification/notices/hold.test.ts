@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { afterHeld, afterMessage, heldLonger, placeOf, type Standing } from "./hold.ts";
+import { afterHeld, afterMessage, heldLonger, isKept, placeOf, type Standing } from "./hold.ts";
 
 const NOON = Date.parse("2026-01-01T12:00:30Z");
 const NIGHT = Date.parse("2026-01-01T23:00:30Z");
@@ -7,7 +7,14 @@ const MORNING = Date.parse("2026-01-02T07:00:00Z");
 const MINUTE_MS = 60_000;
 const none = { quietHours: null, digestMinutes: null, throttlePerMinute: null, timeZone: "UTC" };
 const quiet = { ...none, quietHours: { from: "22:00", to: "07:00" } };
-const empty: Standing = { heldCount: 0, releaseAtMs: null, throttleMinute: 0, throttleCount: 0, waiting: 0 };
+const empty: Standing = {
+  heldCount: 0,
+  heldCritical: 0,
+  releaseAtMs: null,
+  throttleMinute: 0,
+  throttleCount: 0,
+  waiting: 0,
+};
 const at = (nowMs: number, severity: "info" | "critical" = "info") => ({ severity, nowMs, laneLimit: 10 });
 const send = { kind: "send" } as const;
 const hold = (untilMs: number) => ({ kind: "hold", untilMs }) as const;
@@ -29,7 +36,7 @@ describe("where a notice goes", () => {
     expect(placeOf(digest, empty, at(beforeTen))).toEqual(hold(MORNING));
   });
 
-  test("a throttle lets so many through in a minute, what is critical among them", () => {
+  test("a throttle lets so many through in a minute; what is critical is counted, and never held", () => {
     const throttled = { ...none, throttlePerMinute: 2 };
     let standing = empty;
     for (let count = 0; count < 2; count += 1) {
@@ -37,12 +44,13 @@ describe("where a notice goes", () => {
       standing = afterMessage(standing, NOON);
     }
     const nextMinute = NOON + 30_000;
-    expect(placeOf(throttled, standing, at(NOON, "critical"))).toEqual(hold(nextMinute));
+    expect(placeOf(throttled, standing, at(NOON))).toEqual(hold(nextMinute));
+    expect(placeOf(throttled, standing, at(NOON, "critical"))).toEqual(send);
     expect(placeOf(throttled, standing, at(nextMinute))).toEqual(send);
   });
 
   test("what comes behind something that is held is held with it", () => {
-    const held = afterHeld(empty, NOON + 5_000);
+    const held = afterHeld(empty, NOON + 5_000, "info");
     expect(placeOf(none, held, at(NOON))).toEqual(hold(NOON + 5_000));
     expect(placeOf(none, held, at(NOON, "critical"))).toEqual(send);
   });
@@ -55,8 +63,16 @@ describe("where a notice goes", () => {
   });
 
   test("of several that are held the earliest time counts", () => {
-    const standing = afterHeld(afterHeld(empty, NOON + 9_000), NOON + 5_000);
-    expect(standing).toMatchObject({ heldCount: 2, releaseAtMs: NOON + 5_000 });
-    expect(afterHeld(standing, NOON + 7_000)).toMatchObject({ heldCount: 3, releaseAtMs: NOON + 5_000 });
+    const standing = afterHeld(afterHeld(empty, NOON + 9_000, "info"), NOON + 5_000, "critical");
+    expect(standing).toMatchObject({ heldCount: 2, heldCritical: 1, releaseAtMs: NOON + 5_000 });
+    const later = afterHeld(standing, NOON + 7_000, "warning");
+    expect(later).toMatchObject({ heldCount: 3, heldCritical: 1, releaseAtMs: NOON + 5_000 });
+  });
+
+  test("fifty are kept to be told, what is critical before the rest", () => {
+    const full = { ...empty, heldCount: 50, heldCritical: 49 };
+    expect([isKept(full, "warning"), isKept(full, "critical")]).toEqual([false, true]);
+    expect(isKept({ ...full, heldCritical: 50 }, "critical")).toBe(false);
+    expect(isKept({ ...full, heldCount: 49 }, "info")).toBe(true);
   });
 });

@@ -4,8 +4,10 @@ import { isQuiet, nextAt } from "./local-time.ts";
 
 /** How a recipient stands, as the transaction has locked it. */
 export interface Standing {
-  /** How many notices are held back, and when they become one message. */
+  /** How many notices are held back, also those that are only counted, and when they become one message. */
   heldCount: number;
+  /** How many of them are critical. */
+  heldCritical: number;
   releaseAtMs: number | null;
   /** The minute that the throttle counts, and its messages. */
   throttleMinute: number;
@@ -17,13 +19,16 @@ export interface Standing {
 /** Whether a notice becomes a message at once, or is held back until a time. */
 export type Place = { kind: "send" } | { kind: "hold"; untilMs: number };
 
+/** Of what is held back for a recipient so many are kept to be told; the others are counted. */
+export const MOST_HELD = 50;
+
 type Holding = Pick<Preferences, "quietHours" | "digestMinutes" | "throttlePerMinute" | "timeZone">;
 
 const MINUTE_MS = 60_000;
 
 /**
- * Where a notice goes. Critical ones wait for neither quiet hours nor digests; nobody gets more than the throttle lets through, and
- * no lane more than its limit. Once something is held, what would follow it is held too, so that the order stays.
+ * Where a notice goes. Critical ones wait for a full lane alone: the throttle counts them and holds back the others. Once something
+ * is held, what would follow it is held too, so that the order stays.
  */
 export function placeOf(
   preferences: Holding,
@@ -32,9 +37,9 @@ export function placeOf(
 ): Place {
   const { quietHours, timeZone, digestMinutes } = preferences;
   const urgent = severity === "critical";
-  if (standing.waiting >= laneLimit || isThrottled(preferences, standing, nowMs))
-    return hold(preferences, nextMinute(nowMs), urgent);
+  if (standing.waiting >= laneLimit) return hold(preferences, nextMinute(nowMs), urgent);
   if (urgent) return { kind: "send" };
+  if (isThrottled(preferences, standing, nowMs)) return hold(preferences, nextMinute(nowMs), false);
   if (standing.heldCount > 0) return { kind: "hold", untilMs: standing.releaseAtMs ?? nextMinute(nowMs) };
   if (digestMinutes !== null) return hold(preferences, nowMs + digestMinutes * MINUTE_MS, false);
   if (quietHours !== null && isQuiet(quietHours, timeZone, nowMs)) return hold(preferences, nowMs, false);
@@ -49,9 +54,15 @@ export function afterMessage(standing: Standing, nowMs: number): Standing {
 }
 
 /** The standing once a notice more is held back: the earliest time counts. */
-export function afterHeld(standing: Standing, untilMs: number): Standing {
+export function afterHeld(standing: Standing, untilMs: number, severity: Severity): Standing {
   const releaseAtMs = Math.min(standing.releaseAtMs ?? Number.POSITIVE_INFINITY, untilMs);
-  return { ...standing, heldCount: standing.heldCount + 1, releaseAtMs };
+  const heldCritical = standing.heldCritical + (severity === "critical" ? 1 : 0);
+  return { ...standing, heldCount: standing.heldCount + 1, heldCritical, releaseAtMs };
+}
+
+/** Whether what is held back next is kept to be told, and not only counted. What is critical takes the place of what is not. */
+export function isKept({ heldCount, heldCritical }: Standing, severity: Severity): boolean {
+  return (severity === "critical" ? heldCritical : heldCount) < MOST_HELD;
 }
 
 /** When what is held may be told after all, where it cannot be now; null: now. */

@@ -4,8 +4,7 @@ import { DELIVER_MESSAGES } from "#services/notification/tasks.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { readSessionNames } from "#shared/db/reference-rows.ts";
 import type { MessageContent } from "./content.ts";
-import { MOST_HELD } from "./digest.ts";
-import { afterHeld, afterMessage, placeOf, type Standing } from "./hold.ts";
+import { afterHeld, afterMessage, isKept, placeOf, type Standing } from "./hold.ts";
 import { contentOf, isTold, isWanted, noticeOf, type ToldEvent } from "./notice.ts";
 import { addFills, type NewHeld, type NewMessage, writeNotices } from "./notice-store.ts";
 
@@ -50,8 +49,8 @@ export class Lane {
       this.send(content);
       return;
     }
-    if (this.standing.heldCount < MOST_HELD) this.held.push({ recipientId: this.recipient.id, content });
-    this.standing = afterHeld(this.standing, place.untilMs);
+    if (isKept(this.standing, severity)) this.held.push({ recipientId: this.recipient.id, content });
+    this.standing = afterHeld(this.standing, place.untilMs, severity);
   }
 }
 

@@ -2,7 +2,7 @@ import type { Tx } from "#shared/db/db.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import type { Fill } from "#shared/domain/order.ts";
 import { contentSchema, type MessageContent } from "./content.ts";
-import type { Standing } from "./hold.ts";
+import { MOST_HELD, type Standing } from "./hold.ts";
 
 /** A message to be kept. */
 export interface NewMessage {
@@ -44,6 +44,7 @@ export async function writeNotices(tx: Tx, made: readonly Made[]): Promise<void>
       insert into notification.held (recipient_id, content)
       select (h.value ->> 'recipientId')::uuid, h.value -> 'content'
       from jsonb_array_elements(${sql.json(held as never)}) with ordinality as h (value, place) order by h.place`;
+  await makeRoom(tx, held);
   const rows = made.map(({ recipient, standing, nextSeq, retryAtMs }) => ({
     id: recipient.id,
     nextSeq,
@@ -52,11 +53,24 @@ export async function writeNotices(tx: Tx, made: readonly Made[]): Promise<void>
   }));
   await sql`
     update notification.recipients r
-    set next_seq = s."nextSeq", held_count = s."heldCount", release_at_ms = s."releaseAtMs",
+    set next_seq = s."nextSeq", held_count = s."heldCount", held_critical = s."heldCritical", release_at_ms = s."releaseAtMs",
       throttle_minute = s."throttleMinute", throttle_count = s."throttleCount", retry_at_ms = s."retryAtMs"
-    from jsonb_to_recordset(${sql.json(rows as never)}) as s (id uuid, "nextSeq" bigint, "heldCount" integer,
+    from jsonb_to_recordset(${sql.json(rows as never)}) as s (id uuid, "nextSeq" bigint, "heldCount" integer, "heldCritical" integer,
       "releaseAtMs" bigint, "throttleMinute" bigint, "throttleCount" integer, "retryAtMs" bigint)
     where r.id = s.id`;
+}
+
+/** Where something critical was kept, the latest that is not goes for it: it is told as a number. */
+async function makeRoom({ sql }: Tx, held: readonly NewHeld[]): Promise<void> {
+  const ids = held.filter(({ content }) => content.severity === "critical").map(({ recipientId }) => recipientId);
+  if (ids.length === 0) return;
+  await sql`
+    delete from notification.held h using (
+      select recipient_id, n,
+        row_number() over (partition by recipient_id order by content ->> 'severity' = 'critical' desc, n) as place
+      from notification.held where recipient_id = any(${[...new Set(ids)]}::uuid[])
+    ) ranked
+    where ranked.place > ${MOST_HELD} and h.recipient_id = ranked.recipient_id and h.n = ranked.n`;
 }
 
 /** What is held back for a recipient, in order; it is no longer. */

@@ -83,9 +83,10 @@ async function releaseHeld(tx: Tx, { deps, settings }: Place, lane: Lane): Promi
     return;
   }
   const held = await takeHeld(tx, recipient.id);
-  const { heldCount } = standing;
-  lane.standing = { ...standing, heldCount: 0, releaseAtMs: null };
-  if (heldCount > 0) lane.send(digestOf(held, heldCount, recipient.preferences.timeZone));
+  const { heldCount: count, heldCritical: critical } = standing;
+  const { timeZone } = recipient.preferences;
+  lane.standing = { ...standing, heldCount: 0, heldCritical: 0, releaseAtMs: null };
+  if (count > 0) lane.send(digestOf(held, { count, critical, timeZone }));
 }
 
 /** The summary of the time since the last one, and when the next one is due. */

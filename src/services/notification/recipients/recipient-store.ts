@@ -26,15 +26,15 @@ interface LockedRow extends Omit<LockedRecipient, "standing" | "preferences">, O
 }
 
 function lockedOf(row: LockedRow): LockedRecipient {
-  const { heldCount, releaseAtMs, throttleMinute, throttleCount, doneSeq, preferences, ...rest } = row;
+  const { heldCount, heldCritical, releaseAtMs, throttleMinute, throttleCount, doneSeq, preferences, ...rest } = row;
   const waiting = rest.nextSeq - 1 - doneSeq;
-  const standing = { heldCount, releaseAtMs, throttleMinute, throttleCount, waiting };
+  const standing = { heldCount, heldCritical, releaseAtMs, throttleMinute, throttleCount, waiting };
   return { ...rest, preferences: preferencesSchema.parse(preferences), standing };
 }
 
 const locked = (sql: Sql) => sql`
   select r.id, name, channel, preferences, version, channel_version as "channelVersion",
-    next_seq as "nextSeq", held_count as "heldCount",
+    next_seq as "nextSeq", held_count as "heldCount", held_critical as "heldCritical",
     release_at_ms as "releaseAtMs", throttle_minute as "throttleMinute", throttle_count as "throttleCount", retry_at_ms as "retryAtMs",
     summary_at_ms as "summaryAtMs", summarized_at_ms as "summarizedAtMs", created_at_ms as "createdAtMs",
     d.done_seq as "doneSeq"

@@ -51,7 +51,9 @@ const preferences = {
     .min(1)
     .max(100_000)
     .nullable()
-    .describe("So many messages in a minute at most; the rest comes as one message after it. Null: no limit"),
+    .describe(
+      "So many messages in a minute at most; the rest comes as one message after it. What is critical is counted and not held back. Null: no limit",
+    ),
   dailySummaryAt: timeOfDay.nullable().describe("When the summary of a day is sent. Null: never"),
   templates: z
     .strictObject({
