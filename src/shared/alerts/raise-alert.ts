@@ -10,7 +10,7 @@ import type { AlertKind } from "./alert-kinds.ts";
 export interface Alert {
   /**
    * What it is about, by kind and id: `session:<id>`, `account:<id>`, `account:<id>/<asset or symbol>`, `order:<id>`,
-   * `instrument:<id>`, `topic:<name>`, `series:<id>/<time frame>`, `events:<group>/<topic>/<key>`, `tasks:<queue>/<lane>`, and those of
+   * `instrument:<id>`, `topic:<name>`, `series:<id>/<time frame>`, `events:<group>/<topic>/<key>`, `tasks:<queue>/<lane>`, `risk:all`, and those of
    * monitoring's facts (`service:<name>`, `group:<name>` ...). With its kind's code it makes the alert one.
    */
   scope: string;
