@@ -15,4 +15,11 @@ export const alerts = defineAlerts({
     toDo: "Read the reason, change the recipient's channel, and send a test message. What was refused is listed under GET /api/notification/recipients/<id>/messages?state=dead.",
     ends: "condition",
   },
+  NOTIFICATION_UNREADABLE: {
+    severity: "warning",
+    meaning:
+      "Preferences of a recipient cannot be read: another version of the engine wrote them. They count as not given, so it is told more than it wants.",
+    toDo: "PATCH the recipient with the preferences that the text names.",
+    ends: "condition",
+  },
 });

@@ -1,8 +1,8 @@
 import { createTransport } from "nodemailer";
+import { within } from "#shared/clock/within.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import type { OutgoingMessage, Send, Verdict } from "./channel.ts";
 import { type Sending, told } from "./http-post.ts";
-import { within } from "./within.ts";
 
 /** Sends by a mail server. `url` may hold a password. */
 export function createEmail(

@@ -1,8 +1,8 @@
 import type { Clock } from "#shared/clock/clock.ts";
+import { within } from "#shared/clock/within.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { storable } from "#shared/errors/storable-text.ts";
 import { cut, type Verdict } from "./channel.ts";
-import { within } from "./within.ts";
 
 /** A request that hands a message over. */
 export interface Post {

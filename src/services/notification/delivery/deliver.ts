@@ -1,9 +1,9 @@
 import type { OutgoingMessage, Send, Verdict } from "#services/notification/channels/channel.ts";
 import { createSend } from "#services/notification/channels/create-channels.ts";
-import { firstOf } from "#services/notification/channels/within.ts";
 import type { Place } from "#services/notification/place.ts";
 import { lockRecipient, readRecipient, tryLockRecipient } from "#services/notification/recipients/recipient-store.ts";
 import type { DELIVER_MESSAGES } from "#services/notification/tasks.ts";
+import { firstOf } from "#shared/clock/within.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { storable } from "#shared/errors/storable-text.ts";
 import type { LaneTx, LeasedLane, TaskOf } from "#shared/queue/queue.ts";

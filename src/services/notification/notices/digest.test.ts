@@ -11,8 +11,9 @@ const notice = (n: number, severity: MessageContent["severity"] = "info"): Messa
   data: { n },
 });
 
+const NOW = notice(99).atMs;
 const of = (held: MessageContent[], count: number, { critical = 0, timeZone = "UTC" } = {}) =>
-  digestOf(held, { count, critical, timeZone });
+  digestOf(held, { count, critical, timeZone, nowMs: NOW });
 
 describe("what was held back, in one message", () => {
   test("one alone is told as it is", () => expect(of([notice(1)], 1)).toEqual(notice(1)));
@@ -35,6 +36,17 @@ describe("what was held back, in one message", () => {
     const lines = text.split("\n");
     expect(text.length).toBeLessThan(1_650);
     expect(lines.at(-1)).toBe(`and ${60 - (lines.length - 1)} more`);
+  });
+
+  test("what cannot be read any more is told as a number", () => {
+    expect(of([], 1, { critical: 1 })).toEqual({
+      kind: "digest",
+      severity: "critical",
+      title: "1 message since 2026-01-01 12:00 UTC",
+      text: "and 1 more, 1 of them critical",
+      atMs: NOW,
+      data: { count: 1, critical: 1 },
+    });
   });
 
   test("what is critical is named first; of what is not named it is said how many are", () => {

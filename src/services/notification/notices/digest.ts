@@ -13,11 +13,11 @@ const RANKS = ["info", "warning", "critical"] as const;
  */
 export function digestOf(
   held: readonly MessageContent[],
-  { count, critical, timeZone }: { count: number; critical: number; timeZone: string },
+  { count, critical, timeZone, nowMs }: { count: number; critical: number; timeZone: string; nowMs: number },
 ): MessageContent {
   const [first] = held;
   if (first !== undefined && count === 1) return first;
-  const since = first?.atMs ?? 0;
+  const sinceMs = first?.atMs ?? nowMs;
   const lines: string[] = [];
   let room = MOST_LINES;
   const isCritical = ({ severity }: MessageContent): boolean => severity === "critical";
@@ -31,13 +31,13 @@ export function digestOf(
   const more = count - lines.length;
   const criticalMore = critical - inOrder.slice(0, lines.length).filter(isCritical).length;
   if (more > 0) lines.push(`and ${more} more${criticalMore > 0 ? `, ${criticalMore} of them critical` : ""}`);
-  const severity = RANKS.findLast((rank) => held.some((one) => one.severity === rank)) ?? "info";
+  const rank = RANKS.findLast((one) => held.some(({ severity }) => severity === one)) ?? "info";
   return {
     kind: "digest",
-    severity,
-    title: `${count} messages since ${readable(since, timeZone)}`,
+    severity: critical > 0 ? "critical" : rank,
+    title: `${count} ${count === 1 ? "message" : "messages"} since ${readable(sinceMs, timeZone)}`,
     text: lines.join("\n"),
-    atMs: held.at(-1)?.atMs ?? since,
+    atMs: held.at(-1)?.atMs ?? nowMs,
     data: { count, critical },
   };
 }

@@ -73,11 +73,16 @@ async function makeRoom({ sql }: Tx, held: readonly NewHeld[]): Promise<void> {
     where ranked.place > ${MOST_HELD} and h.recipient_id = ranked.recipient_id and h.n = ranked.n`;
 }
 
-/** What is held back for a recipient, in order; it is no longer. */
+/** What is held back for a recipient, in order; it is no longer. What cannot be read is left out: it was counted. */
 export async function takeHeld(tx: Tx, recipientId: string): Promise<MessageContent[]> {
   const rows = await tx.sql<{ n: number; content: unknown }[]>`
     delete from notification.held where recipient_id = ${recipientId} returning n, content`;
-  return rows.toSorted((left, right) => left.n - right.n).map(({ content }) => contentSchema.parse(content));
+  return rows
+    .toSorted((left, right) => left.n - right.n)
+    .flatMap(({ content }) => {
+      const read = contentSchema.safeParse(content);
+      return read.success ? [read.data] : [];
+    });
 }
 
 /** Keeps fills for the daily summary. Their time is ours: a replay's market is of another year. */

@@ -3,12 +3,21 @@ import type { Sql, Tx } from "#shared/db/db.ts";
 /** So many rows go at once. */
 const MOST_DELETED = 10_000;
 
-/** Recipients for whom something is due, the longest due first. */
-export async function listDue(sql: Sql, nowMs: number, limit: number): Promise<string[]> {
-  const rows = await sql<{ id: string }[]>`
-    select id from notification.recipients where least(release_at_ms, summary_at_ms, retry_at_ms) <= ${nowMs}
-    order by least(release_at_ms, summary_at_ms, retry_at_ms) limit ${limit}`;
-  return rows.map(({ id }) => id);
+/** What is due for a recipient: its lane is tried again, what is held becomes a message, or it gets a daily summary. */
+export interface Due {
+  id: string;
+  what: "retry" | "digest" | "summary";
+}
+
+/** What is due: lanes that are tried again before digests, and these before summaries; of each the longest due first. */
+export async function listDue(sql: Sql, nowMs: number, limit: number): Promise<Due[]> {
+  return await sql<Due[]>`
+    select id, what
+    from notification.recipients, lateral (
+      values (1, 'retry', retry_at_ms), (2, 'digest', release_at_ms), (3, 'summary', summary_at_ms)
+    ) as due (rank, what, at_ms)
+    where least(release_at_ms, summary_at_ms, retry_at_ms) <= ${nowMs} and at_ms <= ${nowMs}
+    order by rank, at_ms limit ${limit}`;
 }
 
 /** When a recipient had its last summary, and when it has the next one. */

@@ -1,8 +1,9 @@
 import type { Place } from "#services/notification/place.ts";
 import { type LockedRecipient, lockRecipient } from "#services/notification/recipients/recipient-store.ts";
 import type { Running } from "#shared/bus/bus.ts";
+import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { Tx } from "#shared/db/db.ts";
-import { messageOf } from "#shared/errors/app-error.ts";
+import { AppError, hasCode, messageOf } from "#shared/errors/app-error.ts";
 import type { Leadership } from "#shared/leader/leader.ts";
 import { digestOf } from "./digest.ts";
 import { heldLonger } from "./hold.ts";
@@ -11,12 +12,15 @@ import { keepLanes, Lane } from "./make-messages.ts";
 import { takeHeld } from "./notice-store.ts";
 import { summaryOf } from "./summary.ts";
 import { readDay } from "./summary-store.ts";
-import { deleteOld, listDue, setSummary } from "./timer-store.ts";
+import { type Due, deleteOld, listDue, setSummary } from "./timer-store.ts";
+import { watchRecipients } from "./watch-recipients.ts";
 
 /** The role that one instance has at a time. */
 const ROLE = "notification:timer";
-/** Recipients of one look. */
-const MOST_DUE = 200;
+/** So much is done in one look. */
+const MOST_DUE = 1_000;
+/** Before what could not be done for a recipient is tried again. */
+const PAUSE: Backoff = { firstMs: 1_000, longestMs: 300_000 };
 const SWEEP_EVERY_MS = 600_000;
 const DAY_MS = 86_400_000;
 /** A summary is of two days at most: after a time without one, of the last two. */
@@ -28,10 +32,12 @@ export function startTimer(place: Place): Running {
   const stopping = new AbortController();
   const led = leader.lead(ROLE, stopping.signal, async (leadership) => {
     let sweepAtMs = 0;
+    const putOff: PutOff = new Map();
     while (!leadership.signal.aborted) {
       try {
-        await doWhatIsDue(place, leadership);
+        await doWhatIsDue(place, leadership, putOff);
         if (clock.monotonicMs() >= sweepAtMs) {
+          await watchRecipients(place, leadership);
           await sweep(place);
           sweepAtMs = clock.monotonicMs() + SWEEP_EVERY_MS;
         }
@@ -50,25 +56,46 @@ export function startTimer(place: Place): Running {
   };
 }
 
-/** One recipient a transaction; each begins with the fence, so that who was deposed and does not know it tells nothing. */
-async function doWhatIsDue(place: Place, { role, epoch, signal }: Leadership): Promise<void> {
-  const { db, leader, clock } = place.deps;
-  for (const id of await listDue(db.sql, clock.nowMs(), MOST_DUE)) {
+/** What could not be done for a recipient, and until when it is put off. */
+type PutOff = Map<string, { failures: number; untilMs: number }>;
+
+/**
+ * One thing of one recipient a transaction: what cannot be done is put off, and holds up nothing else. Each begins with the
+ * fence, so that who was deposed and does not know it tells nothing.
+ */
+async function doWhatIsDue(place: Place, { role, epoch, signal }: Leadership, putOff: PutOff): Promise<void> {
+  const { db, leader, clock, log } = place.deps;
+  for (const { id, what } of await listDue(db.sql, clock.nowMs(), MOST_DUE)) {
     if (signal.aborted) return;
-    await db.transaction(async (tx) => {
-      await leader.fence(tx, role, epoch);
-      const recipient = await lockRecipient(tx, id);
-      if (recipient !== null) await tellRecipient(tx, place, recipient);
-    });
+    const key = `${what} ${id}`;
+    const failures = putOff.get(key)?.failures ?? 0;
+    if (clock.monotonicMs() < (putOff.get(key)?.untilMs ?? 0)) continue;
+    try {
+      await db.transaction(async (tx) => {
+        await leader.fence(tx, role, epoch);
+        const recipient = await lockRecipient(tx, id);
+        if (recipient !== null) await tellRecipient(tx, place, { recipient, what });
+      });
+      putOff.delete(key);
+    } catch (error) {
+      if (hasCode(error, "FENCED") || (error instanceof AppError && error.kind === "outage")) throw error;
+      putOff.set(key, { failures: failures + 1, untilMs: clock.monotonicMs() + backoffMs(PAUSE, failures + 1) });
+      log.warn({ recipientId: id, what, error: messageOf(error) }, "what is due was not done; it is tried again");
+    }
   }
 }
 
-async function tellRecipient(tx: Tx, place: Place, recipient: LockedRecipient): Promise<void> {
+/** All that it reads may have changed since it was listed. */
+async function tellRecipient(
+  tx: Tx,
+  place: Place,
+  { recipient, what }: { recipient: LockedRecipient; what: Due["what"] },
+): Promise<void> {
   const nowMs = place.deps.clock.nowMs();
   const lane = new Lane(recipient, nowMs);
-  await releaseHeld(tx, place, lane);
-  await summarize(tx, lane, nowMs);
-  if (lane.retryAtMs !== null && lane.retryAtMs <= nowMs) lane.retryAtMs = null;
+  if (what === "digest") await releaseHeld(tx, place, lane);
+  else if (what === "summary") await summarize(tx, lane, nowMs);
+  else if (lane.retryAtMs !== null && lane.retryAtMs <= nowMs) lane.retryAtMs = null;
   await keepLanes(tx, place, [lane]);
 }
 
@@ -86,7 +113,7 @@ async function releaseHeld(tx: Tx, { deps, settings }: Place, lane: Lane): Promi
   const { heldCount: count, heldCritical: critical } = standing;
   const { timeZone } = recipient.preferences;
   lane.standing = { ...standing, heldCount: 0, heldCritical: 0, releaseAtMs: null };
-  if (count > 0) lane.send(digestOf(held, { count, critical, timeZone }));
+  if (count > 0) lane.send(digestOf(held, { count, critical, timeZone, nowMs }));
 }
 
 /** The summary of the time since the last one, and when the next one is due. */

@@ -73,6 +73,7 @@ export async function changeRecipient(
       atMs,
     };
     await updateRecipient(tx, row, channel ?? null);
+    await clearAlert(tx, place.deps, { scope: scopeOf(id), kind: alerts.NOTIFICATION_UNREADABLE });
     if (channel === undefined) return;
     await resetDelivery(tx, id);
     await tryNow(tx, place, new Lane(before, atMs));

@@ -1,7 +1,7 @@
 import type { Standing } from "#services/notification/notices/hold.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import type { ChannelInput, ChannelView } from "./channel-input.ts";
-import { type Preferences, preferencesSchema, type Recipient } from "./recipient.ts";
+import { type Preferences, type Recipient, readPreferences } from "./recipient.ts";
 
 /** A recipient as a transaction needs it, mostly with its row locked to the end. */
 export interface LockedRecipient {
@@ -29,7 +29,7 @@ function lockedOf(row: LockedRow): LockedRecipient {
   const { heldCount, heldCritical, releaseAtMs, throttleMinute, throttleCount, doneSeq, preferences, ...rest } = row;
   const waiting = rest.nextSeq - 1 - doneSeq;
   const standing = { heldCount, heldCritical, releaseAtMs, throttleMinute, throttleCount, waiting };
-  return { ...rest, preferences: preferencesSchema.parse(preferences), standing };
+  return { ...rest, preferences: readPreferences(preferences).preferences, standing };
 }
 
 const locked = (sql: Sql) => sql`
@@ -62,6 +62,16 @@ export async function tryLockRecipient(tx: Tx, id: string): Promise<LockedRecipi
 export async function readRecipient(tx: Tx, id: string): Promise<LockedRecipient | null> {
   const [row] = await tx.sql<LockedRow[]>`${locked(tx.sql)} where r.id = ${id}`;
   return row === undefined ? null : lockedOf(row);
+}
+
+/** Recipients with preferences that cannot be read, and the names of these. */
+export async function listUnreadable({ sql }: Tx): Promise<{ id: string; name: string; unreadable: string[] }[]> {
+  const rows = await sql<{ id: string; name: string; preferences: unknown }[]>`
+    select id, name, preferences from notification.recipients order by id`;
+  return rows.flatMap(({ preferences, ...row }) => {
+    const { unreadable } = readPreferences(preferences);
+    return unreadable.length > 0 ? [{ ...row, unreadable }] : [];
+  });
 }
 
 /** Keeps one creation from passing the limit beside another one. Null: there are too many. */
@@ -124,7 +134,7 @@ export async function deleteRecipient(tx: Tx, id: string): Promise<void> {
 }
 
 interface ViewRow extends Omit<Recipient, keyof Preferences> {
-  preferences: Preferences;
+  preferences: unknown;
 }
 
 const views = (sql: Sql) => sql`
@@ -135,7 +145,7 @@ const views = (sql: Sql) => sql`
   from notification.recipients r join notification.deliveries d on d.recipient_id = r.id`;
 
 function viewOf({ preferences, ...rest }: ViewRow): Recipient {
-  return { ...rest, ...preferences };
+  return { ...rest, ...readPreferences(preferences).preferences };
 }
 
 /** A recipient for people to see. Null: there is none. */

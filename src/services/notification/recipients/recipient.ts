@@ -71,7 +71,7 @@ function namesInWords(): string {
     .join("; ");
 }
 
-/** The preferences as they are kept. */
+/** The preferences as they are written. */
 export const preferencesSchema = z.object(preferences);
 export type Preferences = z.infer<typeof preferencesSchema>;
 
@@ -86,6 +86,21 @@ const optional = {
   dailySummaryAt: preferences.dailySummaryAt.default(null),
   templates: preferences.templates.default({}),
 };
+
+/**
+ * The preferences as they are read, and the names of those that cannot be, since another version of the engine wrote them: they
+ * count as not given, so that a recipient is told more than it wanted, and never less.
+ */
+export function readPreferences(kept: unknown): { preferences: Preferences; unreadable: string[] } {
+  const given = z.record(z.string(), z.unknown()).catch({}).parse(kept);
+  const unreadable: string[] = [];
+  const read = Object.entries(preferences).map(([name, schema]) => {
+    const field = schema.safeParse(given[name]);
+    if (!field.success) unreadable.push(name);
+    return [name, field.success ? field.data : undefined];
+  });
+  return { preferences: z.object(optional).parse(Object.fromEntries(read)), unreadable };
+}
 
 /** What a recipient is made of. */
 export const createRecipientSchema = z

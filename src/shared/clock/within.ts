@@ -1,4 +1,4 @@
-import type { Clock } from "#shared/clock/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** A signal that others end. */
 export interface Ending {
@@ -7,14 +7,12 @@ export interface Ending {
   release(): void;
 }
 
-/** A signal that aborts with the first of these. Unlike AbortSignal.any it leaves nothing behind at those that live long. */
+/** A signal that aborts with the first of these, and its reason. Unlike AbortSignal.any it leaves nothing behind at those that live long. */
 export function firstOf(signals: readonly AbortSignal[]): Ending {
   const ending = new AbortController();
-  const end = (): void => ending.abort();
-  for (const signal of signals) {
-    if (signal.aborted) end();
-    else signal.addEventListener("abort", end, { once: true });
-  }
+  const end = (): void => ending.abort(signals.find(({ aborted }) => aborted)?.reason);
+  for (const signal of signals) signal.addEventListener("abort", end, { once: true });
+  if (signals.some(({ aborted }) => aborted)) end();
   return {
     signal: ending.signal,
     release() {
