@@ -133,6 +133,8 @@ export interface TaskQueue {
   enqueue(tx: Tx, task: NewTask): Promise<string>;
   /** Whether a task of this type is open or dead in a lane, as the transaction sees it. */
   isWaiting(tx: Tx, task: TaskType, lane: string): Promise<boolean>;
+  /** Whether a task is open in a lane, as the transaction sees it. */
+  hasOpen(tx: Tx, at: { queue: string; lane: string }): Promise<boolean>;
   /** The lanes with an open or dead task of this type whose payload contains `part`, as the transaction sees it. */
   waitingLanes(tx: Tx, task: TaskType, part: Record<string, unknown>): Promise<string[]>;
   work<T extends TaskType, Ahead = unknown, First = unknown>(options: WorkerOptions<T, Ahead, First>): Running;

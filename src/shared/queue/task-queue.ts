@@ -116,6 +116,11 @@ class RowTaskQueue implements TaskQueue {
     return hasOpenTask(tx, { queue, lane }, type);
   }
 
+  hasOpen(tx: Tx, at: { queue: string; lane: string }): Promise<boolean> {
+    writePending(tx);
+    return hasWork(tx, at);
+  }
+
   waitingLanes(tx: Tx, { queue, type }: TaskType, part: Record<string, unknown>): Promise<string[]> {
     writePending(tx);
     return lanesWithOpenTask(tx, { queue, type, part });

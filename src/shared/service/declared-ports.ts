@@ -56,6 +56,7 @@ export function declaredQueue(queue: TaskQueue, { name, tasks }: Declared): Task
       return queue.enqueue(tx, task);
     },
     isWaiting: (tx, task, lane) => queue.isWaiting(tx, task, lane),
+    hasOpen: (tx, at) => queue.hasOpen(tx, at),
     waitingLanes: (tx, task, part) => queue.waitingLanes(tx, task, part),
     work(options) {
       for (const task of options.tasks) if (!worked.has(task)) throw undeclared(name, "works the task", task.type);

@@ -71,12 +71,14 @@ create table backtest.sweeps (
 );
 create index sweeps_by_creation on backtest.sweeps (created_at_ms, id);
 
--- Its runs: figures, no orders. part: the task that works it with others.
+-- Its runs: figures, no orders. part: the task that works it with others. thread_ends: how often its thread has ended under it for a
+-- reason that is not known to be its own.
 create table backtest.sweep_runs (
   sweep_id uuid not null references backtest.sweeps (id) on delete cascade,
   number integer not null,
   part integer not null,
   state text not null default 'QUEUED' check (state in ('QUEUED', 'DONE', 'FAILED')),
+  thread_ends integer not null default 0,
   params jsonb not null,
   statistics jsonb,
   denials jsonb,

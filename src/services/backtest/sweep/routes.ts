@@ -73,7 +73,8 @@ export function createSweepRoutes({ deps, settings }: { deps: Deps; settings: Se
       response: { 200: sweepSchema, 404: problemSchema, 409: problemSchema },
       detail: {
         summary: "Lets a sweep go on that was canceled or has failed, with the runs that are not over",
-        description: "One that goes on already is left as it is. A sweep that is DONE is 409.",
+        description:
+          "Of one that goes on already, parts whose task could not be done are tried again. A sweep that is DONE is 409.",
       },
     });
 }
@@ -106,22 +107,23 @@ async function cancel(deps: Deps, id: string): Promise<Sweep> {
   );
 }
 
-/** Lanes are locked before the sweep's row, as workers lock them. */
+/**
+ * Lanes are locked before the sweep's row, as workers lock them. Of a sweep that goes on, parts alone whose task is dead: while it
+ * does, a task that is open ends with no run of its part left.
+ */
 async function resume(deps: Deps, id: string): Promise<Sweep> {
   const before = await sweepOf(deps, id);
   if (before.state === "DONE")
     throw new AppError("CONFLICT", "permanent", "The sweep is DONE: there is nothing to go on with.");
-  if (before.state === "QUEUED" || before.state === "RUNNING") return before;
+  const goesOn = before.state === "QUEUED" || before.state === "RUNNING";
+  const { queue } = RUN_SWEEP;
   await deps.db.transaction(async (tx) => {
     for (const part of await waitingParts(tx, id)) {
-      await deps.queue.enqueue(tx, {
-        task: RUN_SWEEP,
-        lane: laneOf(id, part),
-        payload: { sweepId: id, part },
-        priority: PRIORITY,
-      });
+      const lane = laneOf(id, part);
+      if (goesOn && (await deps.queue.hasOpen(tx, { queue, lane }))) continue;
+      await deps.queue.enqueue(tx, { task: RUN_SWEEP, lane, payload: { sweepId: id, part }, priority: PRIORITY });
     }
-    await resumeSweep(tx, id);
+    if (!goesOn) await resumeSweep(tx, id);
   });
   return await sweepOf(deps, id);
 }

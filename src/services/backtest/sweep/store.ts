@@ -39,10 +39,16 @@ export interface WorkedSweep {
 export interface WaitingRun {
   number: number;
   params: Record<string, unknown>;
+  /** How often its thread has ended under it. */
+  threadEnds: number;
 }
 
-/** A run that is over. */
-export type FinishedRun = { number: number } & (({ state: "DONE" } & RunFigures) | { state: "FAILED"; error: string });
+/** What came of a run. QUEUED: its thread has ended, so often by now, and it is tried again. */
+export type TriedRun = { number: number } & (
+  | ({ state: "DONE" } & RunFigures)
+  | { state: "FAILED"; error: string }
+  | { state: "QUEUED"; threadEnds: number }
+);
 
 /** Rows of one statement. */
 const ROWS = 2_000;
@@ -103,7 +109,7 @@ export async function beginPart(
       bars_reason as "barsReason"`;
   if (row === undefined) return null;
   const runs = await tx.sql<WaitingRun[]>`
-    select number, params from backtest.sweep_runs
+    select number, params, thread_ends as "threadEnds" from backtest.sweep_runs
     where sweep_id = ${sweepId} and part = ${part} and state = 'QUEUED' order by number`;
   const { id, request, strategyVersion, ...pinned } = row;
   return { sweep: { id, request, strategyVersion, pinned: pinnedOf(pinned) }, runs: [...runs] };
@@ -128,21 +134,22 @@ export async function pinSweep(tx: Tx, id: string, pinned: Pinned): Promise<Pinn
 }
 
 /**
- * Writes runs that are over, each once, and how many there are now; the last one ends the sweep. False: the sweep is not at
+ * Writes what came of runs, what is over once, and how much is over now; the last one ends the sweep. False: the sweep is not at
  * work any more, and nothing was written.
  */
-export async function writeRuns(tx: Tx, id: string, finished: readonly FinishedRun[], atMs: number): Promise<boolean> {
+export async function writeRuns(tx: Tx, id: string, tried: readonly TriedRun[], atMs: number): Promise<boolean> {
   const active = await tx.sql`
     select 1 from backtest.sweeps where id = ${id} and state in ('QUEUED', 'RUNNING') for no key update`;
   if (active.length === 0) return false;
-  if (finished.length === 0) return true;
-  const rows = finished.map((run) => (run.state === "FAILED" ? { ...run, error: storable(run.error) } : run));
+  if (tried.length === 0) return true;
+  const rows = tried.map((run) => (run.state === "FAILED" ? { ...run, error: storable(run.error) } : run));
   await tx.sql`
     with written as (
       update backtest.sweep_runs r set state = given.state, statistics = given.statistics, denials = given.denials,
-        error = given.error, finished_at_ms = ${atMs}
+        error = given.error, thread_ends = coalesce(given."threadEnds", r.thread_ends),
+        finished_at_ms = case when given.state <> 'QUEUED' then ${atMs}::bigint end
       from jsonb_to_recordset(${tx.sql.json(rows as never)})
-        as given (number integer, state text, statistics jsonb, denials jsonb, error text)
+        as given (number integer, state text, statistics jsonb, denials jsonb, error text, "threadEnds" integer)
       where r.sweep_id = ${id} and r.number = given.number and r.state = 'QUEUED'
       returning r.state
     ), counted as (

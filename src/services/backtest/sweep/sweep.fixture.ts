@@ -13,6 +13,7 @@ import { createTaskQueue } from "#shared/queue/task-queue.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
 import { type StrategyFolder, strategyFolder, threadHostOf } from "#shared/strategy-threads/thread-host.fixture.ts";
+import { NOBODY } from "#shared/strategy-threads/watched-thread.ts";
 import { type Sweep, type SweepRun, sweepRunSchema, sweepSchema } from "./contract.ts";
 
 /** A sweep of the S&P 500: of its twenty combinations the strategy takes sixteen. */
@@ -40,6 +41,8 @@ export interface Answer {
 
 /** Workers of sweeps on a database of a test file's own, over the history of the S&P 500. */
 export class SweepWorld {
+  /** Runs whose thread ends under them, by their number, for a reason that is nobody's: so often each. */
+  readonly ends = new Map<number, number>();
   /** By how much the workers' monotonic clock was moved. */
   aheadMs = 0;
   #queues: TaskQueue[] = [];
@@ -51,7 +54,7 @@ export class SweepWorld {
     readonly history: History,
     readonly folder: StrategyFolder,
   ) {
-    this.#strategies = threadHostOf(["strategies", folder.path]);
+    this.#strategies = endingUnder(threadHostOf(["strategies", folder.path]), this.ends);
   }
 
   static async create(): Promise<SweepWorld> {
@@ -133,4 +136,24 @@ export class SweepWorld {
     this.#services = [];
     this.#queues = [];
   }
+}
+
+/** The same threads, which end under some runs. */
+function endingUnder(host: StrategyHost, ends: Map<number, number>): StrategyHost {
+  const thread = host.thread.bind(host);
+  host.thread = (module) => {
+    const made = thread(module);
+    const ask = made.ask.bind(made);
+    made.ask = (number, ...asked) => {
+      const answer = ask(number, ...asked);
+      const left = ends.get(number) ?? 0;
+      if (left > 0) {
+        ends.set(number, left - 1);
+        made.end({ instanceId: NOBODY, told: "It was nobody's doing." });
+      }
+      return answer;
+    };
+    return made;
+  };
+  return host;
 }

@@ -2,17 +2,18 @@ import { loadCandles, readColumns } from "#services/backtest/load-candles.ts";
 import type { Settings } from "#services/backtest/settings.ts";
 import type { SweepSetup } from "#services/backtest/threads/sweep-task.ts";
 import type { SweepRunner, SweepThreads } from "#services/backtest/threads/sweep-threads.ts";
+import { type Ending, firstOf } from "#shared/clock/within.ts";
 import { AppError, messageOf } from "#shared/errors/app-error.ts";
 import type { LaneTx, LeasedLane, TaskOf } from "#shared/queue/queue.ts";
 import type { Deps } from "#shared/service/service.ts";
 import type { RUN_SWEEP } from "./messages.ts";
 import {
   beginPart,
-  type FinishedRun,
   failSweep,
   isWaiting,
   type Pinned,
   pinSweep,
+  type TriedRun,
   type WaitingRun,
   type WorkedSweep,
   writeRuns,
@@ -39,6 +40,8 @@ export interface TakenPart {
 const LOOK_EVERY_MS = 500;
 /** A part that takes longer is put back, so that its task never reaches its deadline. */
 const TURN_MS = 1_800_000;
+/** A run whose thread has ended so often fails. */
+const MOST_THREAD_ENDS = 3;
 /** So long a part that is put back waits, for another worker where this one stops. */
 const PUT_BACK_MS = 250;
 
@@ -78,13 +81,13 @@ export async function workPart(
 
 /** One worker's turn at a part. */
 class Turn {
-  /** Runs that are over and not written yet. */
-  readonly unwritten: FinishedRun[] = [];
+  /** What came of runs and is not written yet. */
+  readonly unwritten: TriedRun[] = [];
   /** How many runs were ended in this turn. */
   over = 0;
   readonly #canceled = new AbortController();
   readonly #ended = new AbortController();
-  readonly #signal: AbortSignal;
+  readonly #ending: Ending;
   readonly #untilMs: number;
 
   constructor(
@@ -93,7 +96,7 @@ class Turn {
     private readonly taken: TakenPart,
   ) {
     this.#untilMs = place.deps.clock.monotonicMs() + TURN_MS;
-    this.#signal = AbortSignal.any([lane.signal, place.stopping, this.#canceled.signal]);
+    this.#ending = firstOf([lane.signal, place.stopping, this.#canceled.signal]);
   }
 
   /** Ends with its runs, where it is canceled or put back, and where the sweep cannot be worked. All else is thrown. */
@@ -110,13 +113,14 @@ class Turn {
       return { kind: "worked" };
     } catch (error) {
       if (this.lane.signal.aborted) throw error;
-      if (this.#signal.aborted) return { kind: "worked" };
+      if (this.#ending.signal.aborted) return { kind: "worked" };
       if (!(error instanceof AppError) || error.kind !== "permanent" || error.code === "FENCED") throw error;
       deps.log.info({ sweepId: sweep.id, reason: error.message }, "a sweep failed");
       return { kind: "failed", reason: error.message };
     } finally {
       this.#ended.abort();
       await watching;
+      this.#ending.release();
     }
   }
 
@@ -126,18 +130,25 @@ class Turn {
       if (clock.monotonicMs() > this.#untilMs) return;
       const run = await this.#run(runner, waiting);
       this.unwritten.push(run);
-      this.over += 1;
+      if (run.state !== "QUEUED") this.over += 1;
     }
   }
 
-  /** A strategy that fails is how its run ends, and no other's. */
-  async #run(runner: SweepRunner, waiting: WaitingRun): Promise<FinishedRun> {
+  /**
+   * A strategy that fails is how its run ends, and no other's. A run whose thread is ended, nobody knows by whom, is tried again
+   * behind those of its part; where that goes on, it is the run's.
+   */
+  async #run(runner: SweepRunner, waiting: WaitingRun): Promise<TriedRun> {
     const { number } = waiting;
     const deadlineS = this.place.settings.R3_BACKTEST_DEADLINE_S;
     const tooLate = `It took longer than its deadline of ${deadlineS} s (R3_BACKTEST_DEADLINE_S).`;
     try {
-      const limits = { signal: this.#signal, deadlineMs: deadlineS * 1_000, tooLate };
-      return { number, state: "DONE", ...(await runner.run(waiting, limits)) };
+      const limits = { signal: this.#ending.signal, deadlineMs: deadlineS * 1_000, tooLate };
+      const end = await runner.run(waiting, limits);
+      if (end.kind === "done") return { number, state: "DONE", ...end.figures };
+      const threadEnds = waiting.threadEnds + 1;
+      if (threadEnds < MOST_THREAD_ENDS) return { number, state: "QUEUED", threadEnds };
+      return { number, state: "FAILED", error: `Its thread has ended ${threadEnds} times. At last: ${end.told}` };
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== "STRATEGY_FAILED") throw error;
       return { number, state: "FAILED", error: error.message };

@@ -1,4 +1,5 @@
 import type { Clock } from "#shared/clock/clock.ts";
+import { hasCode } from "#shared/errors/app-error.ts";
 import type { StrategyHost } from "#shared/strategy-threads/strategy-host.ts";
 import { NOBODY, type WatchedThread } from "#shared/strategy-threads/watched-thread.ts";
 import type { RunFigures, SweepAnswer, SweepRequest, SweepSetup } from "./sweep-task.ts";
@@ -10,13 +11,16 @@ const IDLE_MS = 5_000;
 /** A thread with a larger heap is ended after its run: nobody can say which of its runs has left what is in it. */
 const LARGEST_HEAP_BYTES = 200e6;
 
+/** What a run came to. ended: its thread was ended under it, which may have been another one's doing. */
+export type RunEnd = { kind: "done"; figures: RunFigures } | { kind: "ended"; told: string };
+
 /** A thread for the runs of a sweep, as one part has it. */
 export interface SweepRunner {
   /**
    * Runs the strategy with these parameters. STRATEGY_FAILED: it fails, does not come back, or took longer than the deadline;
-   * THREAD_ENDED (transient): its thread was ended for another reason. The signal's reason where that aborts.
+   * THREAD_ENDED (transient): no thread could begin. The signal's reason where that aborts.
    */
-  run(asked: { number: number; params: Record<string, unknown> }, within: RunLimits): Promise<RunFigures>;
+  run(asked: { number: number; params: Record<string, unknown> }, within: RunLimits): Promise<RunEnd>;
 }
 
 export interface RunLimits {
@@ -56,9 +60,15 @@ export class SweepThreads {
     };
     try {
       const run: SweepRunner["run"] = async (asked, within) => {
-        const { heapBytes, ...figures } = await runIn(await next(), asked, within, this.options.clock);
-        if (heapBytes > LARGEST_HEAP_BYTES) thread?.end({ instanceId: NOBODY, told: "The thread had become large." });
-        return figures;
+        const mine = await next();
+        try {
+          const { heapBytes, ...figures } = await runIn(mine, asked, within, this.options.clock);
+          if (heapBytes > LARGEST_HEAP_BYTES) mine.end({ instanceId: NOBODY, told: "The thread had become large." });
+          return { kind: "done", figures };
+        } catch (error) {
+          if (!hasCode(error, "THREAD_ENDED")) throw error;
+          return { kind: "ended", told: error.message };
+        }
       };
       return await body({ run }, await home.setup);
     } finally {
