@@ -105,6 +105,7 @@ export interface Replica {
   /** What the failpoint does besides being noted. */
   onStored: { run: (n: number) => void };
   ask: (path: string, body?: unknown) => Promise<Response>;
+  routes: (request: Request) => Promise<Response>;
   ensure: (more?: Record<string, unknown>) => Promise<SeriesHead>;
   candles: (query: string) => Promise<Candle[]>;
   stop: () => Promise<void>;
@@ -155,16 +156,19 @@ export async function startReplica({
     marketDataSettings.parse({ R3_MARKET_DATA_REPEAT_MS: 100, ...settings }),
   );
   await service.start(new AbortController().signal);
+  const routes: Replica["routes"] = async (request) =>
+    (await service.routes?.handle(request)) ?? new Response(null, { status: 500 });
   const ask: Replica["ask"] = async (path, body) => {
     const init = { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } };
     const request = new Request(`http://localhost/api/market-data${path}`, body === undefined ? {} : init);
-    return (await service.routes?.handle(request)) ?? new Response(null, { status: 500 });
+    return await routes(request);
   };
   return {
     bus,
     hits,
     onStored,
     ask,
+    routes,
     async ensure(more = {}) {
       const wanted = { instrumentId: spx.id, timeFrame: "1m", source: "bars", history: 0, ...more };
       const answer = await ask("/series", wanted);

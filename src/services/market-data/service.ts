@@ -4,7 +4,8 @@ import { messageOf } from "#shared/errors/app-error.ts";
 import { MARKET_QUOTES } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { createColumnRoutes } from "./candles/column-routes.ts";
-import { createComponents } from "./components.ts";
+import { type Components, createComponents } from "./components.ts";
+import { createCsvRoutes } from "./csv/csv-routes.ts";
 import { keepEvents, repeatHeads, SOURCE_TOPICS } from "./keep-events.ts";
 import type { QuoteBoard } from "./quote-board.ts";
 import { createReportRoutes } from "./reports/report-routes.ts";
@@ -23,6 +24,15 @@ function noteQuotes(bus: Deps["bus"], quotes: QuoteBoard): Running {
       for (const { data } of events) quotes.note(data);
     },
   });
+}
+
+function routesOf(deps: Deps, components: Components) {
+  const { bus, clients, clock, log } = deps;
+  return new Elysia()
+    .use(createRoutes({ log, ...components }))
+    .use(createColumnRoutes(deps))
+    .use(createCsvRoutes({ log, ...components, clock, partitionOf: (id) => bus.partitionOf(id) }))
+    .use(createReportRoutes({ ...deps, ...components, dataCollect: clients.dataCollect }));
 }
 
 /** Keeps the candles of every series, and tells of them. */
@@ -90,9 +100,6 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
       await components.teller.close();
     },
     notReady: () => (isReady ? [] : ["the bus"]),
-    routes: new Elysia()
-      .use(createRoutes({ log, ...components }))
-      .use(createColumnRoutes(deps))
-      .use(createReportRoutes({ ...deps, ...components, dataCollect: deps.clients.dataCollect })),
+    routes: routesOf(deps, components),
   };
 }

@@ -90,6 +90,49 @@ function unnested(sql: Sql, candles: readonly Candle[]) {
   )`;
 }
 
+/** Rolls a transaction back whose series was changed by another one. */
+class EndMoved extends Error {}
+
+async function append(
+  sql: Sql,
+  { before, candles, lastTradeId }: { before: Series; candles: readonly Candle[]; lastTradeId: string | null },
+): Promise<boolean> {
+  const newest = candles.at(-1);
+  if (newest === undefined) return true;
+  const rows = await sql`
+    with moved as (
+      update market_data.series
+      set head_n = ${newest.n}, head_open_at_ms = ${newest.openAtMs}, last_trade_id = ${lastTradeId}
+      where instrument_id = ${before.instrumentId} and time_frame = ${before.timeFrame} and head_n = ${before.headN}
+      returning instrument_id, time_frame
+    )
+    insert into market_data.candles
+      (instrument_id, time_frame, n, open_at_ms, close_at_ms, open, high, low, close, volume, received_at_ms)
+    select moved.instrument_id, moved.time_frame, added.*
+    from moved, ${unnested(sql, candles)} as added
+    returning n`;
+  return rows.length > 0;
+}
+
+async function prepend(sql: Sql, before: Series, candles: readonly Candle[]): Promise<boolean> {
+  const [first] = candles;
+  if (first === undefined) return true;
+  const rows = await sql`
+    with moved as (
+      update market_data.series
+      set first_n = ${first.n}
+      where instrument_id = ${before.instrumentId} and time_frame = ${before.timeFrame} and first_n = ${before.firstN}
+        and head_n > 0
+      returning instrument_id, time_frame
+    )
+    insert into market_data.candles
+      (instrument_id, time_frame, n, open_at_ms, close_at_ms, open, high, low, close, volume, received_at_ms)
+    select moved.instrument_id, moved.time_frame, added.*
+    from moved, ${unnested(sql, candles)} as added
+    returning n`;
+  return rows.length > 0;
+}
+
 /** All SQL of the schema market_data, and what is written to reference.instruments. */
 export class Store {
   readonly #db: Db;
@@ -154,21 +197,7 @@ export class Store {
    * nothing was written. `lastTradeId`: the last trade of the newest candle, where trades made it.
    */
   async append(before: Series, candles: readonly Candle[], lastTradeId: string | null): Promise<boolean> {
-    const newest = candles.at(-1);
-    if (newest === undefined) return true;
-    const rows = await this.#db.sql`
-      with moved as (
-        update market_data.series
-        set head_n = ${newest.n}, head_open_at_ms = ${newest.openAtMs}, last_trade_id = ${lastTradeId}
-        where instrument_id = ${before.instrumentId} and time_frame = ${before.timeFrame} and head_n = ${before.headN}
-        returning instrument_id, time_frame
-      )
-      insert into market_data.candles
-        (instrument_id, time_frame, n, open_at_ms, close_at_ms, open, high, low, close, volume, received_at_ms)
-      select moved.instrument_id, moved.time_frame, added.*
-      from moved, ${unnested(this.#db.sql, candles)} as added
-      returning n`;
-    return rows.length > 0;
+    return await append(this.#db.sql, { before, candles, lastTradeId });
   }
 
   /**
@@ -176,22 +205,26 @@ export class Store {
    * nothing was written.
    */
   async prepend(before: Series, candles: readonly Candle[]): Promise<boolean> {
-    const [first] = candles;
-    if (first === undefined) return true;
-    const rows = await this.#db.sql`
-      with moved as (
-        update market_data.series
-        set first_n = ${first.n}
-        where instrument_id = ${before.instrumentId} and time_frame = ${before.timeFrame} and first_n = ${before.firstN}
-          and head_n > 0
-        returning instrument_id, time_frame
-      )
-      insert into market_data.candles
-        (instrument_id, time_frame, n, open_at_ms, close_at_ms, open, high, low, close, volume, received_at_ms)
-      select moved.instrument_id, moved.time_frame, added.*
-      from moved, ${unnested(this.#db.sql, candles)} as added
-      returning n`;
-    return rows.length > 0;
+    return await prepend(this.#db.sql, before, candles);
+  }
+
+  /** Adds candles at both ends, all or none. False: an end is not where `series` has it, and nothing was written. */
+  async extend(
+    series: Series,
+    { before, behind }: { before: readonly Candle[]; behind: readonly Candle[] },
+  ): Promise<boolean> {
+    try {
+      return await this.#db.transaction(async ({ sql }) => {
+        const isAdded =
+          (await prepend(sql, series, before)) &&
+          (await append(sql, { before: series, candles: behind, lastTradeId: null }));
+        if (!isAdded) throw new EndMoved();
+        return true;
+      });
+    } catch (error) {
+      if (error instanceof EndMoved) return false;
+      throw error;
+    }
   }
 
   /** Keeps a venue's instruments as they are now. Gives the ids of those that are gone since. */
@@ -225,6 +258,16 @@ export class Store {
         ${fromMs > 0 ? sql`and open_at_ms >= ${fromMs}` : sql``}
         ${toMs === undefined ? sql`` : sql`and open_at_ms < ${toMs}`}
       order by n limit ${limit}`;
+    return rows.map(toCandle);
+  }
+
+  /** Those candles of a series that opened at one of these times. */
+  async candlesAt({ instrumentId, timeFrame }: Series, openings: readonly number[]): Promise<Candle[]> {
+    const rows = await this.#db.sql<CandleRow[]>`
+      select candle.*, series.source
+      from market_data.candles candle join market_data.series series using (instrument_id, time_frame)
+      where instrument_id = ${instrumentId} and time_frame = ${timeFrame} and open_at_ms = any(${[...openings]}::bigint[])
+      order by n`;
     return rows.map(toCandle);
   }
 

@@ -45,7 +45,7 @@ describe("readBars", () => {
     ["a price of zero", ["2000-01-03,0,1,1,1,1,1"], 'bars.csv, line 2: open "0" must be above zero.'],
     [
       "a price between steps",
-      ["2000-01-03,1,1,1,1.0000001,1,1"],
+      ["2000-01-03,1,2,1,1.0000001,1,1"],
       "line 2: close 1.0000001 is no multiple of the price step",
     ],
     [

@@ -1,0 +1,128 @@
+import { describe, expect, test } from "bun:test";
+import { MINUTE_MS, type Replica } from "#services/market-data/market-data.fixture.ts";
+import { replicasOfEachTest } from "#services/market-data/replicas-of-each-test.fixture.ts";
+import { numbered, numberedBefore } from "#services/market-data/series/series.ts";
+import { Store } from "#services/market-data/store.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
+
+const at = replicasOfEachTest();
+const PATH = `/candles/csv?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1m`;
+const HEADER = "date,open,high,low,close,volume";
+
+/** A line of the minute, with the amounts of the fake venue's bars. */
+const line = (minute: number, close = "10", volume = "3.25") =>
+  [new Date(minute * MINUTE_MS).toISOString(), "10", "12.5", "9.5", close, volume].join();
+const file = (...lines: string[]) => [HEADER, ...lines].join("\n");
+
+async function send({ routes }: Replica, csv: string, { query = "", type = "text/csv" } = {}) {
+  const request = new Request(`http://localhost/api/market-data${PATH}${query}`, {
+    method: "POST",
+    body: csv,
+    headers: { "content-type": type },
+  });
+  const answer = await routes(request);
+  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+}
+
+const exported = async ({ ask }: Replica, query = "") => (await ask(`${PATH}${query}`)).text();
+const stored = async () => {
+  const rows = await at.database.db.sql<{ n: number; open_at_ms: number }[]>`
+    select n, open_at_ms from market_data.candles order by n`;
+  return rows.map(({ n, open_at_ms: openAtMs }) => [n, openAtMs / MINUTE_MS]);
+};
+
+describe("candles as files", () => {
+  test("are imported into a new series, and exported as they were", async () => {
+    const replica = await at.start();
+    expect(await send(replica, file(line(3), line(4, "11"), line(6)))).toEqual({
+      status: 200,
+      body: { earlier: 0, later: 3, same: 0, withoutTrade: 0, firstN: 1, headN: 3 },
+    });
+    const lines = [`${HEADER},n`, `${line(3)},1`, `${line(4, "11")},2`, `${line(6)},3`, ""];
+    expect(await exported(replica)).toBe(lines.join("\n"));
+    expect(await exported(replica, "&fromN=2&toN=2")).toBe([`${HEADER},n`, `${line(4, "11")},2`, ""].join("\n"));
+    // What was exported is kept already.
+    expect(await send(replica, await exported(replica))).toMatchObject({ body: { same: 3, later: 0, earlier: 0 } });
+  });
+
+  test("grow a series at both ends, and live bars go on behind them", async () => {
+    for (const minute of [10, 11]) at.venue.bar(minute, "10");
+    const replica = await at.start();
+    await replica.ensure();
+    expect(await send(replica, file(line(7), line(8), line(10), line(12)))).toMatchObject({
+      body: { earlier: 2, later: 1, same: 1, firstN: -1, headN: 3 },
+    });
+    at.venue.bar(12, "10");
+    at.venue.bar(13, "10");
+    expect(await replica.ensure()).toMatchObject({ firstN: -1, headN: 4 });
+    expect(await stored()).toEqual([
+      [-1, 7],
+      [0, 8],
+      [1, 10],
+      [2, 11],
+      [3, 12],
+      [4, 13],
+    ]);
+  });
+
+  test("of which one line is bad are not imported at all, and each bad line is named", async () => {
+    for (const minute of [10, 12]) at.venue.bar(minute, "10");
+    const replica = await at.start();
+    await replica.ensure();
+    const before = await stored();
+    const future = Math.ceil(Date.now() / MINUTE_MS) + 5;
+    const refused = await send(replica, file(line(7), line(10, "11"), line(11), line(12), line(13), line(future)));
+    expect(refused.status).toBe(422);
+    expect(refused.body).toMatchObject({ detail: "3 lines of the file cannot be taken: nothing was imported." });
+    expect(refused.body["errors"]).toEqual([
+      { field: "line 3", message: "close 11 is 10 in candle 1, which is kept and stays" },
+      { field: "line 4", message: "it stands between candles that are kept: none gets another number" },
+      { field: "line 7", message: "its bar is not over yet" },
+    ]);
+    const unread = await send(replica, file(line(7), "x,1,2"));
+    expect(unread.body["errors"]).toMatchObject([{ field: "line 3" }]);
+    expect(await stored()).toEqual(before);
+  });
+
+  test("of a series of trades leave bars without one out", async () => {
+    const replica = await at.start();
+    const sent = await send(replica, file(line(3), line(4, "10", "0"), line(5)), { query: "&source=trades" });
+    expect(sent.body).toMatchObject({ later: 2, withoutTrade: 1 });
+    expect(await send(replica, file(line(6)))).toMatchObject({ status: 409 });
+  });
+
+  test("are no JSON, and of an instrument and a series that are known", async () => {
+    const replica = await at.start();
+    expect(await send(replica, file(line(3)), { type: "application/json" })).toMatchObject({ status: 422 });
+    expect(await send(replica, file(line(3)), { query: "&more=1" })).toMatchObject({ status: 422 });
+    expect((await replica.ask(PATH)).status).toBe(404);
+  });
+
+  test("are added at no end where one of them has moved meanwhile", async () => {
+    for (const minute of [10, 11]) at.venue.bar(minute, "10");
+    const replica = await at.start();
+    await replica.ensure();
+    const store = new Store(at.database.db);
+    const series = (await store.series(spx.id, "1m")) ?? expect.unreachable();
+    const bars = [at.venue.bar(9, "10"), at.venue.bar(12, "10")] as const;
+    const ends = { before: numberedBefore(series, [bars[0]]), behind: numbered(series, [bars[1]]) };
+    expect(await store.extend({ ...series, headN: 1 }, ends)).toBe(false);
+    expect(await stored()).toEqual([
+      [1, 10],
+      [2, 11],
+    ]);
+    expect(await store.extend(series, ends)).toBe(true);
+    expect((await stored()).map(([n]) => n)).toEqual([0, 1, 2, 3]);
+  });
+
+  test("that two replicas are sent at once are added once", async () => {
+    const replicas = [await at.start(), await at.start()];
+    const lines = Array.from({ length: 3_000 }, (_, minute) => line(minute));
+    const answers = await Promise.all(replicas.map((replica) => send(replica, file(...lines))));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    expect(answers.map(({ body }) => Number(body["later"]) + Number(body["same"]))).toEqual([3_000, 3_000]);
+    expect(await stored()).toEqual(lines.map((_, index) => [index + 1, index]));
+    const [replica = expect.unreachable()] = replicas;
+    expect((await exported(replica)).split("\n")).toHaveLength(3_002);
+  });
+});

@@ -1,0 +1,68 @@
+import { expect, test } from "bun:test";
+import { readBarRows } from "./bar-rows.ts";
+
+const HEADER = "date,open,high,low,close,volume,more";
+const read = (...lines: string[]) => readBarRows([HEADER, ...lines].join("\n"), { timeFrame: "1m" });
+
+test("reads the bars of a file, in plain decimals, each with its line", () => {
+  expect(read("2024-01-02T03:04:00Z,1.50,2,1,1.5,0,x", "", "1704164700000,1.5,1.5,1.5,1.5,7.0,y")).toEqual({
+    rows: [
+      {
+        line: 2,
+        openAtMs: 1_704_164_640_000,
+        closeAtMs: 1_704_164_700_000,
+        open: "1.5",
+        high: "2",
+        low: "1",
+        close: "1.5",
+        volume: "0",
+      },
+      {
+        line: 4,
+        openAtMs: 1_704_164_700_000,
+        closeAtMs: 1_704_164_760_000,
+        open: "1.5",
+        high: "1.5",
+        low: "1.5",
+        close: "1.5",
+        volume: "7",
+      },
+    ],
+    faults: [],
+  });
+});
+
+test("names each line that cannot be used, and goes on with the next", () => {
+  const { rows, faults } = read(
+    "2024-01-02T03:04:00Z,1,1,1,1,1,x",
+    "2024-01-02T03:05:30Z,1,1,1,1,1,x",
+    "2024-01-02T03:05:00Z,1,1",
+    "2024-01-02T03:06:00Z,0,1,1,1,1,x",
+    "2024-01-02T03:04:00Z,1,1,1,1,1,x",
+    `${"z".repeat(500)},1,1,1,1,1,x`,
+    "2024-01-02T03:07:00Z,1,1,1,1,-1,x",
+    "2024-01-02T03:08:00Z,5,1,1,1,1,x",
+    "2024-01-02T03:09:00Z,1,1,1,1,1,x",
+  );
+  expect(rows.map(({ line }) => line)).toEqual([2, 10]);
+  expect(faults.map(({ line, message }) => `${line}: ${message}`)).toEqual([
+    '3: date "2024-01-02T03:05:30Z" is not where a 1m bar opens in UTC',
+    "4: it has another number of fields than the first line has columns",
+    '5: open "0" must be above zero',
+    "6: its time is not after the bar before it, which opened at 2024-01-02T03:04:00.000Z for a 1m",
+    `7: date "${"z".repeat(60)}..." has to be like 2024-01-02, 2024-01-02T03:04:00Z or milliseconds since 1970`,
+    '8: volume "-1" must not be below zero',
+    "9: open 5 is not between low 1 and high 1",
+  ]);
+});
+
+test("says what a file lacks that is none", () => {
+  const faultsOf = (csv: string) => readBarRows(csv, { timeFrame: "1m" }).faults;
+  expect(faultsOf("")).toEqual([{ line: null, message: "it holds no bars" }]);
+  expect(faultsOf("date,open\n2024-01-02,1").map(({ line, message }) => [line, message])).toEqual(
+    ["high", "low", "close", "volume"].map((name) => [1, `there is no column "${name}"`]),
+  );
+  expect(faultsOf(`${HEADER}\n"2024-01-02,1,1,1,1,1,x`)).toMatchObject([
+    { message: "a quote is opened and never closed" },
+  ]);
+});

@@ -1,0 +1,151 @@
+import { CsvError, parse } from "csv-parse/sync";
+import { z } from "zod";
+import { decimal, normalize } from "#shared/domain/decimal.ts";
+import { nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
+import { candleOpenAtMs, type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
+
+/** A bar of a file with the line that it stands on; prices and volume as plain decimal text. */
+export interface BarRow {
+  line: number;
+  openAtMs: number;
+  closeAtMs: number;
+  open: string;
+  high: string;
+  low: string;
+  close: string;
+  volume: string;
+}
+
+/** What is wrong with a line, a phrase that goes behind "line 7: "; null: with the whole file. */
+export interface RowFault {
+  line: number | null;
+  message: string;
+}
+
+/** The rows that can be used, in order, and what is wrong with the others. */
+export interface ReadRows {
+  rows: BarRow[];
+  faults: RowFault[];
+}
+
+const PRICES = ["open", "high", "low", "close"] as const;
+const COLUMNS = ["date", ...PRICES, "volume"] as const;
+type Column = (typeof COLUMNS)[number];
+
+/**
+ * Reads bars from CSV text with the columns date, open, high, low, close and volume; others are overlooked. A date is `2024-01-02`
+ * (00:00 UTC), `2024-01-02T03:04:00Z`, or whole milliseconds since 1970; a time without a zone is UTC. Each bar is after the one
+ * before it, and opens where a bar of the time frame does. `limit`: only the first, so many.
+ */
+export function readBarRows(
+  csv: string,
+  { timeFrame, limit }: { timeFrame: TimeFrame; limit?: number | undefined },
+): ReadRows {
+  const { records, fault } = recordsOf(csv, limit);
+  const first = records.find(({ isOdd }) => !isOdd);
+  const missing = COLUMNS.filter((column) => first !== undefined && first.record[column] === undefined);
+  if (missing.length > 0)
+    return { rows: [], faults: missing.map((column) => ({ line: 1, message: `there is no column "${column}"` })) };
+  const found: ReadRows = { rows: [], faults: [] };
+  for (const { line, record, isOdd } of records) {
+    if (isOdd) {
+      found.faults.push({ line, message: ODD });
+      continue;
+    }
+    const row = rowOf(line, record as Record<Column, string>, timeFrame);
+    const before = found.rows.at(-1);
+    if ("message" in row) found.faults.push(row);
+    else if (before !== undefined && row.openAtMs < before.closeAtMs) {
+      const opened = new Date(before.openAtMs).toISOString();
+      const message = `its time is not after the bar before it, which opened at ${opened} for a ${timeFrame}`;
+      found.faults.push({ line, message });
+    } else found.rows.push(row);
+  }
+  if (fault !== null) found.faults.push(fault);
+  else if (records.length === 0) found.faults.push({ line: null, message: "it holds no bars" });
+  return found;
+}
+
+interface CsvRecord {
+  line: number;
+  record: Record<string, string>;
+  /** It has another number of fields than the first line. */
+  isOdd: boolean;
+}
+
+/** The records of a text that is CSV; else what is wrong with it, and none. */
+function recordsOf(csv: string, limit: number | undefined): { records: CsvRecord[]; fault: RowFault | null } {
+  try {
+    const options = {
+      columns: true,
+      skip_empty_lines: true,
+      trim: true,
+      bom: true,
+      info: true,
+      relax_column_count: true,
+    } as const;
+    const rows = parse(csv, { ...options, ...(limit === undefined ? {} : { to: limit }) }) as unknown as {
+      info: { lines: number; error?: { code: string } };
+      record: Record<string, string>;
+    }[];
+    return {
+      records: rows.map(({ info, record }) => ({ line: info.lines, record, isOdd: info.error !== undefined })),
+      fault: null,
+    };
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error;
+    const line = "lines" in error && typeof error["lines"] === "number" ? error["lines"] : null;
+    return { records: [], fault: { line, message: SENTENCES[error.code] ?? "it is no CSV" } };
+  }
+}
+
+const ODD = "it has another number of fields than the first line has columns";
+/** What is wrong with a file, by csv-parse's codes. */
+const SENTENCES: Readonly<Record<string, string>> = {
+  CSV_QUOTE_NOT_CLOSED: "a quote is opened and never closed",
+  CSV_INVALID_CLOSING_QUOTE: "a quote stands in the middle of a field",
+  INVALID_OPENING_QUOTE: "a quote stands in the middle of a field",
+};
+
+/** No message is as long as a file's field likes. */
+const MOST_SHOWN = 60;
+const shown = (text: string): string => (text.length <= MOST_SHOWN ? text : `${text.slice(0, MOST_SHOWN)}...`);
+
+function rowOf(line: number, record: Record<Column, string>, timeFrame: TimeFrame): BarRow | RowFault {
+  const openAtMs = timeOf(record.date);
+  if (openAtMs === null) {
+    const forms = "2024-01-02, 2024-01-02T03:04:00Z or milliseconds since 1970";
+    return { line, message: `date "${shown(record.date)}" has to be like ${forms}` };
+  }
+  if (candleOpenAtMs(timeFrame, openAtMs) !== openAtMs)
+    return { line, message: `date "${shown(record.date)}" is not where a ${timeFrame} bar opens in UTC` };
+  const amounts: Record<string, string> = {};
+  for (const name of [...PRICES, "volume"] as const) {
+    const read = (name === "volume" ? nonNegativeDecimal : positiveDecimal).safeParse(record[name]);
+    if (!read.success)
+      return { line, message: `${name} "${shown(record[name])}" ${read.error.issues[0]?.message ?? "is wrong"}` };
+    amounts[name] = normalize(read.data);
+  }
+  const { open, high, low, close, volume } = amounts as Record<Exclude<Column, "date">, string>;
+  for (const [name, price] of [
+    ["open", open],
+    ["close", close],
+  ] as const) {
+    if (decimal(price).gte(low) && decimal(price).lte(high)) continue;
+    return { line, message: `${name} ${price} is not between low ${low} and high ${high}` };
+  }
+  return { line, openAtMs, closeAtMs: openAtMs + timeFrameMs(timeFrame), open, high, low, close, volume };
+}
+
+const isoTime = z.union([z.iso.date(), z.iso.datetime({ offset: true, local: true })]);
+
+function timeOf(text: string): number | null {
+  if (/^\d{12,14}$/.test(text)) return Number(text);
+  const ms = isoTime.safeParse(text).success ? Date.parse(inUtc(text)) : Number.NaN;
+  return Number.isSafeInteger(ms) ? ms : null;
+}
+
+/** A date, or a time without a zone, is meant in UTC. */
+function inUtc(text: string): string {
+  return /T.*(Z|[+-]\d{2}:?\d{2})$/.test(text) || !text.includes("T") ? text : `${text}Z`;
+}
