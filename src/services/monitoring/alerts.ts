@@ -28,6 +28,12 @@ export const alerts = defineAlerts({
     toDo: "Look what else runs on its machine. Give the services to more processes, or to another machine.",
     ends: "condition",
   },
+  EXPOSED_DEGRADED: {
+    severity: "warning",
+    meaning: "A session holds a position or has open orders while it runs with something missing.",
+    toDo: "Read what is missing in the text and on the session. Exits go on where its market and its account can be reached; else close the position at the venue.",
+    ends: "condition",
+  },
   INSTANCE_NOT_READY: {
     severity: "warning",
     meaning: "An instance of a service runs, and takes no work.",
@@ -51,6 +57,13 @@ export const alerts = defineAlerts({
     severity: "warning",
     meaning: "Monitoring cannot see something that rules are about. Their alerts stay as they are meanwhile.",
     toDo: "Read the reason in the text, and mend it.",
+    ends: "condition",
+  },
+  ORDER_STUCK: {
+    severity: "critical",
+    meaning:
+      "An order has been on its way for long: its venue has neither accepted nor refused it, as far as is known.",
+    toDo: "Read it under GET /api/order-position-tracker/orders/<id>. It is resolved by itself once the venue answers; it is not sent again while it could still take effect.",
     ends: "condition",
   },
   PROCESS_MEMORY: {

@@ -6,7 +6,7 @@ import type { MonitoringSettings } from "./settings.ts";
 
 /** What the parts of the service work with. */
 export interface Context {
-  deps: Pick<Deps, "db" | "bus" | "queue" | "leader" | "alertKinds" | "redisMemory" | "clock" | "log">;
+  deps: Pick<Deps, "db" | "bus" | "queue" | "leader" | "clients" | "alertKinds" | "redisMemory" | "clock" | "log">;
   settings: MonitoringSettings;
   hearing: Hearing;
 }

@@ -6,6 +6,7 @@ import { createRedisWrites } from "#shared/bus/redis-writes.ts";
 import type { ServerMemory } from "#shared/bus/server-memory.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
+import type { ServiceClients } from "#shared/http/clients.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import type { AdvisoryLock } from "#shared/leader/leader.ts";
 import { type Beat, event, HEARTBEATS } from "#shared/messages/topics.ts";
@@ -30,6 +31,10 @@ export const HAND: { aheadMs: number; redisMemory: (() => Promise<ServerMemory>)
   redisMemory: null,
 };
 const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + HAND.aheadMs };
+
+/** What order-position-tracker answers for each session. */
+export const EXPOSURE = { positions: 0, openOrders: 0 };
+const CLIENTS = { orderPositionTracker: { exposure: async () => EXPOSURE } } as unknown as ServiceClients;
 
 /** A beat of a process; what is not given is well. */
 export function beatOf(beat: Partial<Beat> & Pick<Beat, "service" | "instance">): Beat {
@@ -61,7 +66,7 @@ async function openPorts({ db }: TestDatabase, redis: TestRedis, { lock, wakeups
   const writes = createRedisWrites(redis);
   const redisMemory = () => HAND.redisMemory?.() ?? writes.memory();
   return {
-    deps: { db, bus, queue, leader, alertKinds: {}, redisMemory, clock, log },
+    deps: { db, bus, queue, leader, clients: CLIENTS, alertKinds: {}, redisMemory, clock, log },
     async close() {
       for (const port of [queue, bus, leader, writes]) await port.close();
     },
@@ -82,6 +87,7 @@ export class World {
   static async create(adapters: Adapters): Promise<World> {
     HAND.aheadMs = 0;
     HAND.redisMemory = null;
+    Object.assign(EXPOSURE, { positions: 0, openOrders: 0 });
     return new World(await createTestDatabase(), testRedis(), adapters);
   }
 

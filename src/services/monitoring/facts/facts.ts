@@ -1,7 +1,16 @@
 import { z } from "zod";
 
 /** Where facts come from. Each is asked apart, so that one that is away hides nothing of the others. */
-export type Source = "heartbeats" | "bus" | "queue" | "failed-work" | "leaders" | "redis" | "monitoring";
+export type Source =
+  | "heartbeats"
+  | "bus"
+  | "queue"
+  | "failed-work"
+  | "leaders"
+  | "redis"
+  | "orders"
+  | "sessions"
+  | "monitoring";
 
 /** What a value is counted in. */
 export type Unit = "count" | "ms" | "bytes" | "percent";
@@ -101,6 +110,20 @@ export const FACTS = {
     unit: "percent",
     subject: "redis",
     meaning: "Memory of Redis against its maxmemory, or against all of its machine where it has none",
+  },
+  "order.waited": {
+    source: "orders",
+    unit: "ms",
+    subject: "order:<id>",
+    meaning:
+      "How long an order has been on its way: decided, and neither accepted nor refused by its venue. From ten seconds on, of the hundred oldest",
+  },
+  "session.exposed": {
+    source: "sessions",
+    unit: "count",
+    subject: "session:<id>",
+    meaning:
+      "Positions and open orders of a session at work that runs with something missing; not where a replay has ended",
   },
   "monitoring.blind": {
     source: "monitoring",

@@ -4,9 +4,11 @@ import type { Standings } from "#services/monitoring/instances/standings.ts";
 import type { WaitingEvents } from "#shared/bus/read-waiting.ts";
 import type { ServerMemory } from "#shared/bus/server-memory.ts";
 import type { FailedWork } from "#shared/dead/read-failed.ts";
+import type { Session } from "#shared/domain/session.ts";
 import type { RoleLeader } from "#shared/leader/read-leaders.ts";
 import type { Beat } from "#shared/messages/topics.ts";
 import type { QueueBacklog } from "#shared/queue/queue.ts";
+import type { WaitingTask } from "#shared/queue/read-waiting-tasks.ts";
 import { type Sample, valueWords } from "./facts.ts";
 
 /** An instance as a person finds it. */
@@ -109,6 +111,35 @@ export function leaderSamples(roles: readonly RoleLeader[], histories: ReadonlyM
   return roles.map(({ role, epoch }) => {
     const value = epoch - (histories.get(role)?.epochBefore ?? epoch);
     return { fact: "leader.changes", subject: `role:${role}`, label: role, value };
+  });
+}
+
+/** By order: how long it has been on its way. */
+export function orderSamples(waiting: readonly WaitingTask[]): Sample[] {
+  return waiting.map(({ lane, waitedMs }) => {
+    return { fact: "order.waited", subject: `order:${lane}`, label: `Order ${lane}`, value: waitedMs };
+  });
+}
+
+/** A session that runs with something missing, and what it holds. */
+export interface Exposed {
+  session: Pick<Session, "id" | "name" | "degraded">;
+  positions: number;
+  openOrders: number;
+}
+
+/** By session: what it holds. */
+export function exposedSamples(exposed: readonly Exposed[]): Sample[] {
+  return exposed.map(({ session, positions, openOrders }) => {
+    const value = positions + openOrders;
+    const detail = session.degraded.map(({ code }) => code).join(", ");
+    return {
+      fact: "session.exposed",
+      subject: `session:${session.id}`,
+      label: `Session ${session.name}`,
+      value,
+      detail,
+    };
   });
 }
 

@@ -22,6 +22,8 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
   BUS_STUCK: { fact: "bus.waited", comparison: "above", limit: 30_000, forMs: 5_000 },
   QUEUE_LONG: { fact: "queue.open", comparison: "above", limit: 5_000, forMs: 30_000 },
   QUEUE_STUCK: { fact: "queue.waited", comparison: "above", limit: 60_000, forMs: 5_000, except: PATIENT_QUEUES },
+  ORDER_STUCK: { fact: "order.waited", comparison: "above", limit: 30_000, forMs: 0, endsAfterMs: 0 },
+  EXPOSED_DEGRADED: { fact: "session.exposed", comparison: "above", limit: 0, forMs: 60_000 },
   WORK_PARKED: { fact: "work.parked", comparison: "above", limit: 0, forMs: 60_000 },
   LEADER_FLAPS: { fact: "leader.changes", comparison: "above", limit: 5, forMs: 0 },
   REDIS_FULL: { fact: "redis.memory", comparison: "above", limit: 80, forMs: 10_000 },
