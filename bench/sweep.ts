@@ -16,6 +16,7 @@ import { createPool } from "#shared/db/postgres.ts";
 import { decimal } from "#shared/domain/decimal.ts";
 import { smaCross } from "#strategies/sma-cross.ts";
 import { generateBars, instrument } from "./generated-bars.ts";
+import { processorMs } from "./processor-time.ts";
 import { quantile } from "./quantile.ts";
 
 const BARS = 100_000;
@@ -28,11 +29,17 @@ const SIZING = { method: "percent-of-equity", percent: "1" } as const;
 const ROWS = 10_000;
 const WITHIN_MS = 300_000;
 
-/** Seconds of each round. */
+/** What something took, in seconds: from its beginning to its end, and of processor. */
+interface Took {
+  seconds: number;
+  processorS: number;
+}
+
+/** Of each round: a sweep with one worker and with two, with the processor time of these, and the loop. */
 interface Figures {
-  one: number[];
-  two: number[];
-  loop: number[];
+  one: Took[];
+  two: Took[];
+  loop: Took[];
 }
 
 /** What a run came to, as it is compared. */
@@ -105,8 +112,13 @@ async function startService(
   return url;
 }
 
-/** Asks for the sweep and waits until it is over. */
-async function sweepOnce(worker: string): Promise<{ seconds: number; id: string }> {
+/** Asks a worker for the sweep and waits until it is over; `names` are the programs of all workers. */
+async function sweepOnce(
+  { supervisor }: Scratch,
+  worker: string,
+  names: readonly string[],
+): Promise<Took & { id: string }> {
+  const pids = names.map((name) => supervisor.pidOf(name)).filter((pid) => pid !== null);
   const wanted = {
     strategy: smaCross.name,
     grid: GRID,
@@ -115,20 +127,22 @@ async function sweepOnce(worker: string): Promise<{ seconds: number; id: string 
     capital: CAPITAL,
     riskPolicy: { sizing: SIZING },
   };
+  const usedMs = processorMs(pids);
   const beganMs = performance.now();
   const { id } = sweepSchema.parse((await postJson(`${worker}/api/backtest/sweeps`, wanted)).body);
   for (;;) {
     const sweep = sweepSchema.parse(await getJson(`${worker}/api/backtest/sweeps/${id}`));
     const tookMs = performance.now() - beganMs;
-    if (sweep.state === "DONE") return { seconds: tookMs / 1_000, id };
+    if (sweep.state === "DONE")
+      return { seconds: tookMs / 1_000, processorS: (processorMs(pids) - usedMs) / 1_000, id };
     if (sweep.state === "FAILED" || tookMs > WITHIN_MS)
       throw new Trouble(`The sweep is ${sweep.state} after ${Math.round(tookMs)} ms: ${sweep.error}`);
-    await Bun.sleep(20);
+    await Bun.sleep(50);
   }
 }
 
 /** The limit: the same runs, one after the other in this thread, over columns that are in memory already. */
-function loopOnce(columns: CandleColumns): { seconds: number; results: Map<string, Result> } {
+function loopOnce(columns: CandleColumns): Took & { results: Map<string, Result> } {
   Bun.gc(true);
   const capital = decimal(CAPITAL);
   const policy = {
@@ -139,6 +153,7 @@ function loopOnce(columns: CandleColumns): { seconds: number; results: Map<strin
     degradedEntries: "deny-stale",
   } as const;
   const results = new Map<string, Result>();
+  const used = process.cpuUsage();
   const beganMs = performance.now();
   for (let fast = GRID.fast.from; fast <= GRID.fast.to; fast += GRID.fast.step) {
     for (let slow = GRID.slow.from; slow <= GRID.slow.to; slow += GRID.slow.step) {
@@ -147,7 +162,8 @@ function loopOnce(columns: CandleColumns): { seconds: number; results: Map<strin
       results.set(`${fast}/${slow}`, statisticsOf({ columns, instrument, capital, fills }, TIME_FRAME));
     }
   }
-  return { seconds: (performance.now() - beganMs) / 1_000, results };
+  const { user, system } = process.cpuUsage(used);
+  return { seconds: (performance.now() - beganMs) / 1_000, processorS: (user + system) / 1_000_000, results };
 }
 
 /** A limit that computes something else would limit nothing. */
@@ -188,18 +204,20 @@ async function measure(scratch: Scratch, rounds: number): Promise<Figures> {
     // The first one is warm-up.
     for (let round = 0; round <= rounds; round += 1) {
       await step(round === 0 ? "Warm-up" : `Round ${round} of ${rounds}`, async (line) => {
-        const one = await sweepOnce(worker);
+        const one = await sweepOnce(scratch, worker, ["backtest"]);
         await startService(scratch, { name: "backtest-2", service: "backtest", env });
-        const two = await sweepOnce(worker);
+        // It has worked before, as the first one has.
+        await sweepOnce(scratch, worker, []);
+        const two = await sweepOnce(scratch, worker, ["backtest", "backtest-2"]);
         await scratch.supervisor.end("backtest-2");
         const loop = loopOnce(columns);
         for (const { id } of [one, two]) await proveSame(worker, id, loop.results);
         const told = [one, two, loop].map(({ seconds }) => seconds.toFixed(2));
         line.say(`one worker ${told[0]} s, two ${told[1]} s, the loop ${told[2]} s`);
         if (round === 0) return;
-        found.one.push(one.seconds);
-        found.two.push(two.seconds);
-        found.loop.push(loop.seconds);
+        found.one.push(one);
+        found.two.push(two);
+        found.loop.push(loop);
       });
     }
     return found;
@@ -218,21 +236,32 @@ export async function benchSweep({ rounds }: { rounds: number }): Promise<void> 
   );
   const table = new Table({
     style: { head: [], border: [] },
-    head: ["round", "one worker s", "two workers s", "speed-up", "loop s"],
-    colAligns: ["right", "right", "right", "right", "right"],
+    head: ["round", "one worker s", "two workers s", "speed-up", "loop s", "processor s (one, two, loop)"],
+    colAligns: ["right", "right", "right", "right", "right", "right"],
   });
-  const speedups = found.one.map((one, index) => one / (found.two[index] ?? Number.NaN));
-  for (const [index, one] of found.one.entries()) {
-    const figures = [one, found.two[index], speedups[index], found.loop[index]];
-    table.push([index + 1, ...figures.map((figure) => (figure ?? Number.NaN).toFixed(2))]);
+  const speedups = found.one.map((one, index) => one.seconds / (found.two[index]?.seconds ?? Number.NaN));
+  for (const [index, speedup] of speedups.entries()) {
+    const took = [found.one, found.two, found.loop].map((each) => each[index] ?? { seconds: 0, processorS: 0 });
+    const [one, two, loop] = took.map(({ seconds }) => seconds.toFixed(2));
+    const used = took.map(({ processorS }) => processorS.toFixed(1)).join(", ");
+    table.push([index + 1, one, two, speedup.toFixed(2), loop, used]);
   }
   const median = (values: readonly number[]) => Number(quantile(values, 0.5).toFixed(2));
+  const seconds = (each: readonly Took[]) => median(each.map((took) => took.seconds));
+  const processorS = (each: readonly Took[]) => median(each.map((took) => took.processorS));
+  const { one, two, loop } = found;
   process.stdout.write(
     `${RUNS} pairs of averages over ${BARS.toLocaleString("en")} one-minute bars, from the request to the end of the sweep\n`,
   );
   process.stdout.write(`${table.toString()}\n`);
-  const medians = { oneWorkerS: median(found.one), twoWorkersS: median(found.two), speedup: median(speedups) };
-  process.stdout.write(
-    `${JSON.stringify({ ...medians, loopS: median(found.loop), runs: RUNS, bars: BARS, rounds })}\n`,
-  );
+  const figures = {
+    oneWorkerS: seconds(one),
+    twoWorkersS: seconds(two),
+    speedup: median(speedups),
+    loopS: seconds(loop),
+    oneWorkerProcessorS: processorS(one),
+    twoWorkersProcessorS: processorS(two),
+    loopProcessorS: processorS(loop),
+  };
+  process.stdout.write(`${JSON.stringify({ ...figures, runs: RUNS, bars: BARS, rounds })}\n`);
 }

@@ -48,7 +48,7 @@ export class SweepThreads {
   async use<T>(
     sweepId: string,
     prepare: () => Promise<SweepSetup>,
-    body: (runner: SweepRunner, setup: SweepSetup) => Promise<T>,
+    body: (runner: SweepRunner) => Promise<T>,
   ): Promise<T> {
     const home = this.#enter(sweepId, prepare);
     let thread: WatchedThread | null = null;
@@ -70,7 +70,8 @@ export class SweepThreads {
           return { kind: "ended", told: error.message };
         }
       };
-      return await body({ run }, await home.setup);
+      await next();
+      return await body({ run });
     } finally {
       this.#leave(sweepId, home, thread);
     }
@@ -116,9 +117,10 @@ export class SweepThreads {
 
   async #threadOf(home: Home): Promise<WatchedThread> {
     for (let idle = home.idle.pop(); idle !== undefined; idle = home.idle.pop()) if (idle.ended === null) return idle;
-    const setup = await home.setup;
+    // It begins while the history is read.
     const thread = this.options.strategies.thread(MODULE);
     try {
+      const setup = await home.setup;
       await thread.ask(NOBODY, { kind: "setup", setup } satisfies SweepRequest);
       return thread;
     } catch (error) {
