@@ -7,8 +7,10 @@ export interface MailServer {
   port: number;
   /** What it has taken, as it came: headers, an empty line, the text. */
   mails: string[];
-  /** With what it refuses a recipient; null: it takes all. */
+  /** With what it refuses a recipient, a sender, a text; null: it takes all. */
   refuses: number | null;
+  refusesSender: number | null;
+  refusesText: number | null;
   close(): Promise<void>;
 }
 
@@ -23,6 +25,10 @@ export async function openMailServer(): Promise<MailServer> {
       if (username === "engine" && password === PASSWORD) done(null, { user: username });
       else done(new Error("Not known here"));
     },
+    onMailFrom(_address, _session, done) {
+      if (mail.refusesSender === null) done();
+      else done(Object.assign(new Error("Not from there"), { responseCode: mail.refusesSender }));
+    },
     onRcptTo(_address, _session, done) {
       if (mail.refuses === null) done();
       else done(Object.assign(new Error("Not here"), { responseCode: mail.refuses }));
@@ -31,6 +37,10 @@ export async function openMailServer(): Promise<MailServer> {
       const parts: Buffer[] = [];
       stream.on("data", (part: Buffer) => parts.push(part));
       stream.on("end", () => {
+        if (mail.refusesText !== null) {
+          done(Object.assign(new Error("Not that"), { responseCode: mail.refusesText }));
+          return;
+        }
         mails.push(Buffer.concat(parts).toString());
         done();
       });
@@ -46,6 +56,8 @@ export async function openMailServer(): Promise<MailServer> {
     port,
     mails,
     refuses: null,
+    refusesSender: null,
+    refusesText: null,
     close: async () => {
       const closed = Promise.withResolvers<void>();
       server.close(() => closed.resolve());

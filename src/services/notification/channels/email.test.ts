@@ -48,10 +48,18 @@ describe("e-mail", () => {
     expect(mail.mails).toEqual([]);
   });
 
-  test("a password that is not taken refuses it for good, and is in no reason", async () => {
+  test("a text that is refused is so for good; a sender, which is the engine's setting, only delays it", async () => {
+    mail.refusesText = 554;
+    const send = createEmail({ url: mail.url, ...to }, sending);
+    expect(await send(outgoing(), never)).toMatchObject({ kind: "refused", reason: expect.stringContaining("554") });
+    mail.refusesSender = 550;
+    expect(await send(outgoing(), never)).toMatchObject({ kind: "later", reason: expect.stringContaining("550") });
+  });
+
+  test("a password that is not taken delays it, since it is the engine's, and is in no reason", async () => {
     const url = mail.url.replace(encodeURIComponent(PASSWORD), "wr0ng%20word");
     const verdict = await createEmail({ url, ...to }, sending)(outgoing(), never);
-    expect(verdict).toMatchObject({ kind: "refused", reason: expect.stringContaining("535") });
+    expect(verdict).toMatchObject({ kind: "later", reason: expect.stringContaining("535") });
     expect(JSON.stringify(verdict)).not.toContain("wr0ng");
   });
 

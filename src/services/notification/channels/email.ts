@@ -66,11 +66,18 @@ function mailOf({ id, content }: OutgoingMessage, from: string, address: string)
   };
 }
 
-/** Of a mail server's answers 5xx are for good, as one to a user or a password that it does not take; so is what is no address. */
+/** A mail server's answers to these are about the recipient's address, or what it is told. */
+const OF_MESSAGE: readonly unknown[] = ["RCPT TO", "DATA"];
+
+/**
+ * For good are a mail server's 5xx to an address or a text, and what is no address. What it says against the user, the password or
+ * the sender is about the engine's settings: messages wait until these are mended.
+ */
 function verdictOf(error: unknown, secrets: readonly string[]): Verdict {
-  const { responseCode, code } = error as { responseCode?: unknown; code?: unknown };
+  const { responseCode, code, command } = error as { responseCode?: unknown; code?: unknown; command?: unknown };
   const said = told(messageOf(error), secrets);
-  const isForGood = typeof responseCode === "number" ? responseCode >= 500 : code === "EENVELOPE";
+  const isForGood =
+    typeof responseCode === "number" ? responseCode >= 500 && OF_MESSAGE.includes(command) : code === "EENVELOPE";
   if (isForGood) return { kind: "refused", reason: `The mail server refused it: ${said}` };
   return { kind: "later", reason: `The mail server did not take it: ${said}`, retryAfterMs: null };
 }

@@ -7,6 +7,7 @@ create schema notification;
 -- Who is told, and what.
 create table notification.recipients (
   id uuid primary key,
+  -- Who changes it has locked the table against others who do, before any row.
   name text not null unique,
   -- The kind of channel and where it leads, without anything secret.
   channel jsonb not null,

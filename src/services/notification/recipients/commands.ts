@@ -18,6 +18,7 @@ import {
   insertRecipient,
   isNameTaken,
   type LockedRecipient,
+  lockNames,
   lockRecipient,
   updateRecipient,
 } from "./recipient-store.ts";
@@ -56,6 +57,7 @@ export async function changeRecipient(
   const { db, clock } = place.deps;
   if (channel !== undefined) refuseUnusable(place, channel);
   await db.transaction(async (tx) => {
+    if (name !== undefined) await lockNames(tx);
     const before = await lockedOf(tx, id, ifMatch);
     if (name !== undefined && (await isNameTaken(tx, name, id))) throw nameTaken();
     const preferences = preferencesSchema.parse({ ...before.preferences, ...given(change) });

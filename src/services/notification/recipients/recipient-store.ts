@@ -108,7 +108,12 @@ export async function insertRecipient(tx: Tx, row: RecipientRow, secrets: Channe
   return true;
 }
 
-/** Whether another recipient has a name. */
+/** Keeps others from taking a name at the same time, before any row is locked. Nobody who only tells is kept waiting. */
+export async function lockNames(tx: Tx): Promise<void> {
+  await tx.sql`lock table notification.recipients in share update exclusive mode`;
+}
+
+/** Whether another recipient has a name. The caller has locked the names. */
 export async function isNameTaken(tx: Tx, name: string, id: string): Promise<boolean> {
   const rows = await tx.sql`select 1 from notification.recipients where name = ${name} and id <> ${id}`;
   return rows.length > 0;
