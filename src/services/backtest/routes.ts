@@ -2,6 +2,7 @@ import { z } from "zod";
 import { countNumber, epochMs, uuidText } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { invalidInput } from "#shared/errors/field-error.ts";
+import { fingerprintOf } from "#shared/http/fingerprint.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
@@ -126,7 +127,7 @@ async function checkRequest({ clients, strategies }: Deps, request: RunRequest):
 /** The run and its task in one transaction. A key that stands already gives its run, or 422 with another request. */
 async function createRun(deps: Deps, request: RunRequest, key: string | null): Promise<string> {
   const id = Bun.randomUUIDv7();
-  const fingerprint = new Bun.CryptoHasher("sha256").update(JSON.stringify(request)).digest("hex");
+  const fingerprint = fingerprintOf(request);
   const inserted = await deps.db.transaction(async (tx) => {
     if (!(await insertRun(tx, { id, request, key, fingerprint, atMs: deps.clock.nowMs() }))) return false;
     await deps.queue.enqueue(tx, { task: RUN_BACKTEST, lane: id, payload: { runId: id } });

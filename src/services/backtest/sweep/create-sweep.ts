@@ -1,10 +1,11 @@
 import { AppError } from "#shared/errors/app-error.ts";
 import { invalidInput } from "#shared/errors/field-error.ts";
+import { fingerprintOf } from "#shared/http/fingerprint.ts";
 import { faultsOfRequest } from "#shared/risk/check-request.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { faultsOfStrategy, type StrategyCheck } from "#shared/strategy/registry.ts";
 import type { SweepRequest } from "./contract.ts";
-import { combinationsOf, type Params, sizeOfGrid } from "./grid.ts";
+import { combinationsOf, longestOf, type Params, sizeOfGrid } from "./grid.ts";
 import { laneOf, RUN_SWEEP } from "./messages.ts";
 import { findSweepByKey, insertSweep } from "./store.ts";
 
@@ -14,6 +15,8 @@ const MOST_A_PART = 16;
 const LEAST_PARTS = 20;
 /** Behind runs that a person waits for. */
 export const PRIORITY = 6;
+/** Characters of all parameters of a sweep, which are kept with each run. */
+const MOST_CHARACTERS = 16 * 1_024 * 1_024;
 /** Combinations that are checked at once. */
 const CHECKS_AT_ONCE = 100;
 
@@ -33,12 +36,16 @@ export async function createSweep(
   deps: Deps,
   { request, key, most }: { request: SweepRequest; key: string | null; most: number },
 ): Promise<string> {
-  const fingerprint = new Bun.CryptoHasher("sha256").update(JSON.stringify(request)).digest("hex");
+  const fingerprint = fingerprintOf(request);
   const known = key === null ? null : await sweepUnder(deps, key, fingerprint);
   if (known !== null) return known;
   const size = sizeOfGrid(request.grid);
   if (size > most) {
     const message = `makes ${size} combinations; at most ${most} may be asked for (R3_BACKTEST_MAX_SWEEP_RUNS): take a wider step or fewer values`;
+    throw invalidInput([{ field: "grid", message }]);
+  }
+  if (size * longestOf(request.grid, request.params) > MOST_CHARACTERS) {
+    const message = `makes ${size} combinations with more than ${MOST_CHARACTERS} characters of parameters: take shorter values, or fewer`;
     throw invalidInput([{ field: "grid", message }]);
   }
   const { params, ...checked } = await checkAll(deps, request);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { combinationsOf, faultsOfGrid, sizeOfGrid } from "./grid.ts";
+import { combinationsOf, faultsOfGrid, longestOf, sizeOfGrid } from "./grid.ts";
 
 describe("a grid", () => {
   test("is every combination of its values, the last name changing fastest, with what stays the same", () => {
@@ -23,6 +23,13 @@ describe("a grid", () => {
   test("has a size without being made", () => {
     const wide = { from: 0, to: 1e15, step: 1 };
     expect(sizeOfGrid({ a: wide, b: wide, c: [1, 2] })).toBeGreaterThan(1e30);
+  });
+
+  test("has parameters of a size that is known before they are made", () => {
+    const grid = { text: ["a", "x".repeat(1_000)], n: { from: 1, to: 99, step: 1 } };
+    const longest = Math.max(...combinationsOf(grid, { kind: "b" }).map((params) => JSON.stringify(params).length));
+    const size = longestOf(grid, { kind: "b" });
+    expect([size >= longest, size < longest + 100]).toEqual([true, true]);
   });
 
   test("has as many combinations as its size says, none twice", () => {

@@ -42,6 +42,18 @@ export function sizeOfGrid(grid: Grid): number {
     .toNumber();
 }
 
+/** How many characters the parameters of one combination have as JSON, at most; defaults of the strategy are not counted. */
+export function longestOf(grid: Grid, params: Params): number {
+  const sizes = Object.entries(grid).map(([name, axis]) => {
+    const values = Array.isArray(axis) ? axis.map((value) => JSON.stringify(value).length) : [MOST_DIGITS];
+    return JSON.stringify(name).length + Math.max(...values);
+  });
+  return sizes.reduce((sum, size) => sum + size, JSON.stringify(params).length);
+}
+
+/** Of a number in a range. */
+const MOST_DIGITS = 50;
+
 function lengthOf(axis: Axis): Decimal | number {
   if (Array.isArray(axis)) return axis.length;
   const [from, to, step] = decimalsOf(axis);

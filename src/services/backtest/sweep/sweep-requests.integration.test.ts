@@ -53,6 +53,38 @@ describe("a request for a sweep", () => {
     ]);
   });
 
+  test("for too much text says so, before it makes any of it", async () => {
+    const { status, body } = await world.call("", {
+      ...WANTED,
+      params: { note: "x".repeat(100_000) },
+      grid: { fast: { from: 1, to: 1_000 } },
+    });
+    expect([status, body.errors]).toEqual([
+      422,
+      [
+        {
+          field: "grid",
+          message:
+            "makes 1000 combinations with more than 16777216 characters of parameters: take shorter values, or fewer",
+        },
+      ],
+    ]);
+  });
+
+  test("under one Idempotency-Key is the same whatever the order of its keys", async () => {
+    const key = { "idempotency-key": crypto.randomUUID() };
+    const { fast, slow } = WANTED.grid;
+    const ids: string[] = [];
+    for (const grid of [
+      { fast, slow },
+      { slow, fast },
+    ])
+      ids.push((await world.call("", { ...WANTED, grid }, key)).body.id);
+    expect(ids[0]).toMatch(/^[\da-f-]{36}$/);
+    expect(ids[1]).toBe(ids[0]);
+    await world.untilState(ids[0] ?? "", "DONE");
+  });
+
   test("that no combination of is taken says so", async () => {
     const { body } = await world.call("", { ...WANTED, grid: { fast: [50, 60], slow: [40] } });
     expect(body.detail).toBe(
