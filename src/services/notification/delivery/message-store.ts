@@ -103,12 +103,14 @@ export async function listMessages(
   before: MessagesBefore | null,
   limit: number,
 ): Promise<Message[]> {
+  // For their index.
+  const isUnsent = state === "waiting" || state === "dead";
   const rows = await sql<MessageRow[]>`
     select id, recipient_id as "recipientId", seq, content, state, attempts, error, created_at_ms as "createdAtMs",
       ended_at_ms as "endedAtMs"
     from notification.messages
     where recipient_id = ${recipientId} ${before === null ? sql`` : sql`and seq < ${before[0]}`}
-      ${state === undefined ? sql`` : sql`and state = ${state}`}
+      ${state === undefined ? sql`` : sql`and state = ${state}`} ${isUnsent ? sql`and state <> 'sent'` : sql``}
     order by seq desc limit ${limit}`;
   return rows.map(({ content, ...row }) => ({ ...row, ...contentSchema.parse(content) }));
 }

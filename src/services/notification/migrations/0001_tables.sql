@@ -61,7 +61,8 @@ create table notification.deliveries (
 -- One row a message: what a recipient is told, in the order of seq. Its id never changes.
 create table notification.messages (
   id uuid primary key,
-  recipient_id uuid not null references notification.recipients on delete cascade,
+  -- Many: those of a recipient that is deleted go by and by.
+  recipient_id uuid not null,
   seq bigint not null,
   content jsonb not null,
   -- dead: the channel has refused it for good.
@@ -73,6 +74,10 @@ create table notification.messages (
   unique (recipient_id, seq)
 ) with (fillfactor = 80);
 create index messages_ended on notification.messages (ended_at_ms) where state <> 'waiting';
+create index messages_not_sent on notification.messages (recipient_id, seq) where state <> 'sent';
+
+-- Recipients that are deleted and have left messages.
+create table notification.deleted_recipients (id uuid primary key);
 
 -- What is held back for a recipient (quiet hours, a digest, a throttle, a full lane), in order; it becomes one message. At most 50
 -- each, what is critical before the rest.

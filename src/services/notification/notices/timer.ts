@@ -1,5 +1,6 @@
 import type { Place } from "#services/notification/place.ts";
-import { type LockedRecipient, lockRecipient } from "#services/notification/recipients/recipient-store.ts";
+import { deleteLeft, type LockedRecipient, lockRecipient } from "#services/notification/recipients/recipient-store.ts";
+import { watchRecipients } from "#services/notification/recipients/watch-recipients.ts";
 import type { Running } from "#shared/bus/bus.ts";
 import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { Tx } from "#shared/db/db.ts";
@@ -25,6 +26,8 @@ const SWEEP_EVERY_MS = 600_000;
 const DAY_MS = 86_400_000;
 /** A summary is of two days at most: after a time without one, of the last two. */
 const LONGEST_SUMMARY_MS = 2 * DAY_MS;
+/** It ends so long before now: what was stamped until then is committed, also where a clock is behind. */
+const SETTLE_MS = 60_000;
 
 /** One instance does what is due by the clock: digests, daily summaries, lanes that are tried again. It deletes what is old, too. */
 export function startTimer(place: Place): Running {
@@ -121,14 +124,16 @@ async function summarize(tx: Tx, lane: Lane, nowMs: number): Promise<void> {
   const { id, preferences, summaryAtMs, summarizedAtMs } = lane.recipient;
   const { dailySummaryAt, timeZone, sessionIds } = preferences;
   if (summaryAtMs === null || summaryAtMs > nowMs || dailySummaryAt === null) return;
-  const fromMs = Math.max(summarizedAtMs, nowMs - LONGEST_SUMMARY_MS);
-  lane.send(summaryOf(await readDay(tx.sql, { fromMs, toMs: nowMs, sessionIds }), timeZone));
-  await setSummary(tx, { id, summarizedAtMs: nowMs, summaryAtMs: nextAt(dailySummaryAt, timeZone, nowMs) });
+  const toMs = Math.max(summarizedAtMs, nowMs - SETTLE_MS);
+  const fromMs = Math.max(summarizedAtMs, toMs - LONGEST_SUMMARY_MS);
+  lane.send(summaryOf(await readDay(tx.sql, { fromMs, toMs, sessionIds }), timeZone));
+  await setSummary(tx, { id, summarizedAtMs: toMs, summaryAtMs: nextAt(dailySummaryAt, timeZone, nowMs) });
 }
 
 async function sweep({ deps, settings }: Place): Promise<void> {
   const nowMs = deps.clock.nowMs();
   const messagesMs = nowMs - settings.R3_NOTIFICATION_KEEP_DAYS * DAY_MS;
-  const deleted = await deleteOld(deps.db.sql, { messagesMs, fillsMs: nowMs - LONGEST_SUMMARY_MS });
+  const deleted = await deleteOld(deps.db.sql, { messagesMs, fillsMs: nowMs - LONGEST_SUMMARY_MS - SETTLE_MS });
+  await deleteLeft(deps.db);
   if (deleted > 0) deps.log.debug({ deleted }, "old messages deleted");
 }

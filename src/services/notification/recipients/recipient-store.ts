@@ -1,5 +1,5 @@
 import type { Standing } from "#services/notification/notices/hold.ts";
-import type { Sql, Tx } from "#shared/db/db.ts";
+import type { Db, Sql, Tx } from "#shared/db/db.ts";
 import type { ChannelInput, ChannelView } from "./channel-input.ts";
 import { type Preferences, type Recipient, readPreferences } from "./recipient.ts";
 
@@ -133,9 +133,35 @@ export async function updateRecipient(tx: Tx, row: RecipientRow, secrets: Channe
   await sql`update notification.secrets set secrets = ${sql.json(secrets)} where recipient_id = ${id}`;
 }
 
-/** What is held and what waits goes with it. */
+/** Messages of a recipient that go at once; a statement has its time. */
+const MOST_DELETED = 10_000;
+
+/** What is held and what waits goes with it; of very many messages the rest later (`deleteLeft`). */
 export async function deleteRecipient(tx: Tx, id: string): Promise<void> {
   await tx.sql`delete from notification.recipients where id = ${id}`;
+  if (await deleteMessages(tx, id)) return;
+  await tx.sql`insert into notification.deleted_recipients (id) values (${id})`;
+}
+
+/** Deletes messages that recipients have left, some of each in a transaction. */
+export async function deleteLeft(db: Db): Promise<void> {
+  for (const { id } of await db.sql<{ id: string }[]>`select id from notification.deleted_recipients`) {
+    let isOver = false;
+    while (!isOver)
+      isOver = await db.transaction(async (tx) => {
+        if (!(await deleteMessages(tx, id))) return false;
+        await tx.sql`delete from notification.deleted_recipients where id = ${id}`;
+        return true;
+      });
+  }
+}
+
+/** True: those were all. */
+async function deleteMessages({ sql }: Tx, id: string): Promise<boolean> {
+  const { count } = await sql`
+    delete from notification.messages where id in (
+      select id from notification.messages where recipient_id = ${id} limit ${MOST_DELETED})`;
+  return count < MOST_DELETED;
 }
 
 interface ViewRow extends Omit<Recipient, keyof Preferences> {
