@@ -1,4 +1,4 @@
-import { holdStandingKill } from "#services/risk-manager/kill/kill-store.ts";
+import { holdStandingKill, isAbandoned } from "#services/risk-manager/kill/kill-store.ts";
 import { type Budget, type Cause, type DecisionContext, lockContext } from "#services/risk-manager/store.ts";
 import { heldOf } from "#shared/accounting/book.ts";
 import { closableSize } from "#shared/accounting/flat.ts";
@@ -19,6 +19,7 @@ import { approve, type DecideDeps, deny } from "./write-decision.ts";
  * Closes what a session that stops, or is killed, still holds, with reduce-only market orders sized from its book: one, or as many as the
  * venue's maximums ask for.
  *
+ * The stop of a session whose kill was abandoned closes nothing, also before session-manager has given it the policy keep.
  * It waits until all orders of the session have ended, since only then the book has all their fills; order-position-tracker
  * asks again. What is left is closed by further decisions. They wait while the venue refuses exits or halts the instrument,
  * and while the book lacks something; the session, or the kill, says so. Where risk denies it for a stop the session is reported
@@ -31,6 +32,10 @@ export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenP
   if (session === null || budget === null || !(await isWanted(tx, session, wanted)))
     return { decision: "not wanted any more" };
   const tell = tellerOf(tx, deps, { session, killId: wanted.killId });
+  if (wanted.killId === undefined && (await isAbandoned(tx, session))) {
+    tell.waits("The kill that has stopped it was abandoned: it keeps what it has.");
+    return { decision: "kill abandoned" };
+  }
   if (budget.openOrders > 0) return { decision: "orders are under way", orders: budget.openOrders };
   const incomplete = whyIncomplete(context.gap, session.degraded);
   if (incomplete !== null) {

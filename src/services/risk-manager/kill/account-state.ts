@@ -1,8 +1,9 @@
+import type { Sql, Tx } from "#shared/db/db.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { asSentence } from "#shared/errors/as-sentence.ts";
 import { scopeOf } from "#shared/risk/risk-scope.ts";
 import { type RiskState, sayRiskState, tradingStateOf } from "#shared/risk/risk-state-rule.ts";
-import { endHalt, type KillDeps, noAccount, refuseUnknown, release } from "./kill.ts";
+import { type KillDeps, noAccount, refuseUnknown } from "./kill.ts";
 import type { AccountState, TradingStateWish } from "./kill-contract.ts";
 import {
   lockRiskStates,
@@ -10,16 +11,19 @@ import {
   readAccount,
   readAccounts,
   readRiskStates,
+  removeRiskState,
   standingKills,
   writeRiskState,
 } from "./kill-store.ts";
+import { endHalt } from "./release.ts";
+import { urgently } from "./urgently.ts";
 
 const configuredOf = ({ exchanges }: KillDeps) => exchanges.accounts.map(({ id }) => id);
 
 /** What an account takes, and what holds it. NOT_FOUND: it is not known. */
-export async function readAccountState(deps: KillDeps, id: string): Promise<AccountState> {
-  const own = await readAccount(deps.db.sql, id, configuredOf(deps));
-  const [state] = own === null ? [] : await statesOf(deps, [own]);
+export async function readAccountState(deps: KillDeps, id: string, sql: Sql = deps.db.sql): Promise<AccountState> {
+  const own = await readAccount(sql, id, configuredOf(deps));
+  const [state] = own === null ? [] : await statesOf(deps, sql, [own]);
   if (state === undefined) throw noAccount(id);
   return state;
 }
@@ -29,10 +33,11 @@ export async function readAccountStates(
   deps: KillDeps,
   { afterId, limit }: { afterId: string; limit: number },
 ): Promise<AccountState[]> {
-  return statesOf(deps, await readAccounts(deps.db.sql, { configured: configuredOf(deps), afterId, limit }));
+  const { sql } = deps.db;
+  return statesOf(deps, sql, await readAccounts(sql, { configured: configuredOf(deps), afterId, limit }));
 }
 
-async function statesOf({ db: { sql }, clock }: KillDeps, accounts: readonly OwnState[]): Promise<AccountState[]> {
+async function statesOf({ clock }: KillDeps, sql: Sql, accounts: readonly OwnState[]): Promise<AccountState[]> {
   const scopes = ["all", ...accounts.map(({ id }) => scopeOf({ account: id }))];
   const [states, kills] = await Promise.all([readRiskStates(sql, scopes, clock.nowMs()), standingKills(sql, scopes)]);
   return accounts.map((own) => {
@@ -65,30 +70,32 @@ export async function setAccountState(
   { accountId, wish, caller }: { accountId: string; wish: TradingStateWish; caller: string },
 ): Promise<AccountState> {
   const target = { account: accountId };
-  const { tradingState, abandon } = wish;
-  if (tradingState === "ACTIVE") {
-    await refuseHeldElsewhere(deps, accountId);
-    await release(deps, target, abandon);
-    return readAccountState(deps, accountId);
-  }
   const scope = scopeOf(target);
-  await deps.db.transaction(async (tx) => {
+  const { tradingState, abandon } = wish;
+  return urgently(deps, async (tx) => {
     await lockRiskStates(tx);
     await refuseUnknown(tx, deps, target);
+    if (tradingState === "ACTIVE") {
+      await refuseHeldElsewhere(tx, deps, accountId);
+      await endHalt(tx, deps, target, abandon);
+      await removeRiskState(tx, scope);
+      tx.afterCommit(() => deps.log.warn({ accountId }, "released"));
+      return readAccountState(deps, accountId, tx.sql);
+    }
     const isKilled = (await standingKills(tx.sql, [scope])).length > 0;
-    if (tradingState === "HALTED" && isKilled) return;
-    if (isKilled) await endHalt(tx, deps, target, abandon);
-    const cause = wish.reason === undefined ? `set by ${caller}` : `set by ${caller}: ${wish.reason}`;
-    const level = tradingState === "HALTED" ? 3 : 2;
-    await writeRiskState(tx, { scope, level, cause, sinceMs: deps.clock.nowMs() });
-    tx.afterCommit(() => deps.log.warn({ accountId, tradingState, cause }, "trading state set"));
+    if (tradingState === "REDUCING" || !isKilled) {
+      if (isKilled) await endHalt(tx, deps, target, abandon);
+      const cause = wish.reason === undefined ? `set by ${caller}` : `set by ${caller}: ${wish.reason}`;
+      const level = tradingState === "HALTED" ? 3 : 2;
+      await writeRiskState(tx, { scope, level, cause, sinceMs: deps.clock.nowMs() });
+      tx.afterCommit(() => deps.log.warn({ accountId, tradingState, cause }, "trading state set"));
+    }
+    return readAccountState(deps, accountId, tx.sql);
   });
-  return readAccountState(deps, accountId);
 }
 
 /** What else holds the account is ended where it began. */
-async function refuseHeldElsewhere(deps: KillDeps, accountId: string): Promise<void> {
-  const { sql } = deps.db;
+async function refuseHeldElsewhere({ sql }: Tx, deps: KillDeps, accountId: string): Promise<void> {
   const own = await readAccount(sql, accountId, configuredOf(deps));
   if (own !== null && own.tradingState !== "ACTIVE") {
     const text = `${sayOwn(own)} Its alert in GET /api/session-manager/alerts says what ends that.`;

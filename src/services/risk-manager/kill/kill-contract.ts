@@ -31,7 +31,9 @@ export type KillWish = z.infer<typeof killSchema>;
 const abandon = z
   .boolean()
   .default(false)
-  .describe("true: also where a kill has not closed everything yet; what is left stays as it is");
+  .describe(
+    "true: also where a kill has not closed everything yet; what is left stays as it is, but for closing orders that were decided before, and the sessions that the kill has stopped keep it",
+  );
 
 /** What is to trade again. */
 export const releaseSchema = z
@@ -77,7 +79,9 @@ const killFields = {
     .nonnegative()
     .describe("How many sessions it concerns: those that were started, at rest only where they hold something"),
   flat: z.number().int().nonnegative().describe("How many of them are flat"),
-  createdAtMs: epochMs.describe("Since when no entry is sent, UTC epoch milliseconds"),
+  createdAtMs: epochMs.describe(
+    "When it was committed, UTC epoch milliseconds. No intent of an entry is committed after it; one of before may still reach the venue within R3_ORDER_POSITION_TRACKER_RECV_WINDOW_MS, and is closed too",
+  ),
   flatAtMs: epochMs.nullable().describe("When the last of them was flat, UTC epoch milliseconds; null: not yet"),
   endedAtMs: epochMs
     .nullable()

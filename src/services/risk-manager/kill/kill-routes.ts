@@ -1,16 +1,14 @@
 import { Elysia } from "elysia";
 import { z } from "zod";
 import { epochMs, shortName, uuidText } from "#shared/domain/schemas.ts";
-import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import { readAccountState, readAccountStates, setAccountState } from "./account-state.ts";
-import { type KillDeps, kill, release, targetOfWish } from "./kill.ts";
+import { type KillDeps, kill, targetOfWish } from "./kill.ts";
 import {
   accountStateSchema,
-  type KillView,
   killedSessionSchema,
   killHeaders,
   killSchema,
@@ -20,12 +18,12 @@ import {
   setTradingStateSchema,
 } from "./kill-contract.ts";
 import { readKill, readKilledSessions, readKills } from "./kill-store.ts";
+import { noKill, viewOf } from "./kill-view.ts";
+import { release } from "./release.ts";
 
 const byId = z.object({ id: uuidText.describe("The kill's id") });
 const byAccount = z.object({ id: shortName.describe("The account's name in R3_ACCOUNTS") });
 const callerHeaders = killHeaders.pick({ "x-forwarded-user": true });
-/** Most of the sessions that are not flat that stand in a kill's answer. */
-const MOST_NOT_FLAT = 100;
 
 /** Until users are known, the gateway's header names the caller. */
 const callerOf = (headers: { "x-forwarded-user"?: string | undefined }) => headers["x-forwarded-user"] ?? "local";
@@ -35,33 +33,22 @@ export function createKillRoutes(deps: KillDeps, log: Logger) {
   return new Elysia().use(killRoutes(deps, log)).use(progressRoutes(deps, log)).use(stateRoutes(deps, log));
 }
 
-async function viewOf({ db }: KillDeps, id: string): Promise<KillView> {
-  const summary = await readKill(db.sql, id);
-  if (summary === null) throw noKill();
-  const of = { killId: id, afterId: "", limit: MOST_NOT_FLAT, notFlat: true };
-  return { ...summary, notFlat: await readKilledSessions(db.sql, of) };
-}
-
-function noKill(): AppError {
-  return new AppError("NOT_FOUND", "permanent", "There is no such kill.");
-}
-
 function killRoutes(deps: KillDeps, log: Logger) {
   return httpBase("risk-manager", log)
     .post(
       "/kill",
       async ({ body, headers, set, status }) => {
-        const id = await kill(deps, body, { caller: callerOf(headers), key: headers["idempotency-key"] ?? null });
-        set.headers.location = `/api/risk-manager/kill/${id}`;
-        return status(202, await viewOf(deps, id));
+        const view = await kill(deps, body, { caller: callerOf(headers), key: headers["idempotency-key"] ?? null });
+        set.headers.location = `/api/risk-manager/kill/${view.id}`;
+        return status(202, view);
       },
       {
         body: killSchema,
         headers: killHeaders,
-        response: { 202: killViewSchema, 404: problemSchema, 422: problemSchema },
+        response: { 202: killViewSchema, 404: problemSchema, 409: problemSchema, 422: problemSchema },
         detail: {
           summary:
-            "Kills a session, an account or all: from the answer on no entry is sent, what is open is canceled and what is held is closed. GET /kill/:id says when all is flat",
+            "Kills a session, an account or all: from the answer on no entry's intent is committed (one that was before it may still reach the venue within R3_ORDER_POSITION_TRACKER_RECV_WINDOW_MS, and is closed too), what is open is canceled and what is held is closed. GET /kill/:id says when all is flat",
         },
       },
     )
@@ -78,7 +65,7 @@ function killRoutes(deps: KillDeps, log: Logger) {
           responses: {
             204: { description: "Nothing of that scope is held back any more" },
             404: { description: "There is no such session or account" },
-            409: { description: "A kill of it is not flat yet, or its sessions are not stopped" },
+            409: { description: "A kill of it is not flat yet, or a session of it has not stopped yet" },
           },
         },
       },
@@ -100,7 +87,7 @@ function progressRoutes(deps: KillDeps, log: Logger) {
         detail: { summary: "Lists kills, oldest first" },
       },
     )
-    .get("/kill/:id", ({ params }) => viewOf(deps, params.id), {
+    .get("/kill/:id", ({ params }) => viewOf(deps.db.sql, params.id), {
       params: byId,
       response: { 200: killViewSchema, 404: problemSchema },
       detail: { summary: "How far a kill has come: FLAT once nothing is left that an order could close" },

@@ -65,14 +65,26 @@ export interface KillKey {
   fingerprint: string | null;
 }
 
+/** A kill that was asked for under a key. */
+export interface KeyedKill {
+  id: string;
+  fingerprint: string | null;
+  /** Null: it stands. */
+  endedAtMs: number | null;
+}
+
 /** The kill that was asked for under a key. Null: none. */
-export async function findByKey(
-  { sql }: Tx,
-  { caller, key }: KillKey,
-): Promise<{ id: string; fingerprint: string | null } | null> {
-  const [row] = await sql<{ id: string; fingerprint: string | null }[]>`
-    select id, fingerprint from risk_manager.kills where caller = ${caller} and key = ${key}`;
+export async function findByKey({ sql }: Tx, { caller, key }: KillKey): Promise<KeyedKill | null> {
+  const [row] = await sql<KeyedKill[]>`
+    select id, fingerprint, ended_at_ms as "endedAtMs" from risk_manager.kills where caller = ${caller} and key = ${key}`;
   return row ?? null;
+}
+
+/** A session of a kill: in which run it was, and whether the kill stops it. */
+export interface SessionOfKill {
+  id: string;
+  run: number;
+  stops: boolean;
 }
 
 /** Writes a kill with its sessions. */
@@ -82,17 +94,45 @@ export async function writeKill(
     id: string;
     scope: string;
     reason: string | null;
-    sessions: readonly Pick<ConcernedSession, "id" | "run">[];
+    sessions: readonly SessionOfKill[];
     atMs: number;
   } & KillKey,
 ): Promise<void> {
-  const runs = kill.sessions.map(({ id, run }) => ({ id, run }));
+  const { sessions } = kill;
   await sql`
     insert into risk_manager.kills (id, scope, reason, caller, key, fingerprint, created_at_ms)
     values (${kill.id}, ${kill.scope}, ${kill.reason}, ${kill.caller}, ${kill.key}, ${kill.fingerprint}, ${kill.atMs})`;
   await sql`
-    insert into risk_manager.kill_sessions (kill_id, session_id, run)
-    select ${kill.id}, s.id, s.run from jsonb_to_recordset(${sql.json(runs)}) as s (id text, run integer)`;
+    insert into risk_manager.kill_sessions (kill_id, session_id, run, stops)
+    select ${kill.id}, id, run, id = any(${sessions.filter(({ stops }) => stops).map(({ id }) => id)}::text[])
+    from unnest(${sessions.map(({ id }) => id)}::text[], ${sessions.map(({ run }) => run)}::integer[]) as s (id, run)`;
+}
+
+/** The sessions that these kills stop, in the run in which they were killed, by their ids. */
+export async function stoppedSessions({ sql }: Tx, killIds: readonly string[]): Promise<{ id: string; run: number }[]> {
+  return sql<{ id: string; run: number }[]>`
+    select distinct session_id as id, run from risk_manager.kill_sessions
+    where kill_id = any(${[...killIds]}::text[]) and stops order by session_id, run`;
+}
+
+/** How many sessions of these kills trade on, since the news of their kill has not come to session-manager, and the first of them by id. */
+export async function sessionsThatRunOn(
+  { sql }: Tx,
+  killIds: readonly string[],
+): Promise<{ count: number; first: string | null }> {
+  const [row] = await sql<{ count: number; first: string | null }[]>`
+    select count(distinct s.id)::int as count, min(s.id) as first
+    from risk_manager.kill_sessions k join reference.sessions s on s.id = k.session_id and s.run = k.run
+    where k.kill_id = any(${[...killIds]}::text[]) and k.stops and s.state in ('STARTING', 'RUNNING', 'PAUSED')`;
+  return row ?? { count: 0, first: null };
+}
+
+/** Whether a kill that has stopped a session in this run was abandoned: then its stop sells nothing. */
+export async function isAbandoned({ sql }: Tx, { id, run }: { id: string; run: number }): Promise<boolean> {
+  const rows = await sql`
+    select 1 from risk_manager.kill_sessions s join risk_manager.kills k on k.id = s.kill_id
+    where s.session_id = ${id} and s.run = ${run} and s.stops and k.abandoned limit 1`;
+  return rows.length > 0;
 }
 
 /** Notes why what a session holds is not closed yet for a kill; null: it is under way. Not to be waited for: it travels with the commit. */
@@ -111,18 +151,14 @@ export async function holdStandingKill({ sql }: Tx, id: string): Promise<boolean
   return rows.length > 0;
 }
 
-/** How many sessions of the kills of a scope that nobody has ended are still in the run that was killed, in one of these states. */
-export async function countStillIn({ sql }: Tx, scope: string, states: readonly SessionState[]): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`
-    select count(distinct s.id)::int as count from risk_manager.kills k
-    join risk_manager.kill_sessions ks on ks.kill_id = k.id join reference.sessions s on s.id = ks.session_id
-    where k.scope = ${scope} and k.ended_at_ms is null and s.run = ks.run and s.state = any(${[...states]}::text[])`;
-  return row?.count ?? 0;
-}
-
-/** Ends the kills of a scope. */
-export async function endKills({ sql }: Tx, scope: string, atMs: number): Promise<void> {
-  await sql`update risk_manager.kills set ended_at_ms = ${atMs} where scope = ${scope} and ended_at_ms is null`;
+/** Ends the kills of a scope; those among them that are abandoned are named. */
+export async function endKills(
+  { sql }: Tx,
+  { scope, abandoned, atMs }: { scope: string; abandoned: readonly string[]; atMs: number },
+): Promise<void> {
+  await sql`
+    update risk_manager.kills set ended_at_ms = ${atMs}, abandoned = id = any(${[...abandoned]}::text[])
+    where scope = ${scope} and ended_at_ms is null`;
 }
 
 type SummaryRow = Omit<KillSummary, "state" | "flatAtMs"> & { lastFlatAtMs: number | null };

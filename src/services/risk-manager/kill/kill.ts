@@ -1,5 +1,5 @@
 import { alerts } from "#services/risk-manager/alerts.ts";
-import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
+import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
 import type { SessionState } from "#shared/domain/session.ts";
 import { AppError } from "#shared/errors/app-error.ts";
@@ -9,30 +9,26 @@ import { FLATTEN_SESSION } from "#shared/messages/tasks.ts";
 import { event, SESSION_REPORTS } from "#shared/messages/topics.ts";
 import { type RiskTarget, sayScope, scopeOf } from "#shared/risk/risk-scope.ts";
 import type { Deps } from "#shared/service/service.ts";
-import type { KillWish } from "./kill-contract.ts";
+import type { KillView, KillWish } from "./kill-contract.ts";
 import {
   type ConcernedSession,
   concernedSessions,
-  countStillIn,
-  endKills,
   findByKey,
   isSession,
   type KillKey,
   lockRiskStates,
   readAccount,
-  removeRiskState,
-  standingKills,
   writeKill,
   writeRiskState,
 } from "./kill-store.ts";
+import { viewOf } from "./kill-view.ts";
+import { urgently } from "./urgently.ts";
 
 /** What a kill needs: Postgres alone answers it. */
 export type KillDeps = Pick<Deps, "db" | "bus" | "queue" | "clock" | "log"> & {
   exchanges: Pick<Deps["exchanges"], "accounts">;
 };
 
-/** Before all that waits for a connection. */
-const URGENT = { urgent: true };
 /** Before other tasks, as cancels are. */
 const FIRST = 0;
 /** A session in one of these is stopped by its kill; one that stops already, or is over, stays so. */
@@ -53,35 +49,46 @@ export function targetOfWish({ session, account }: Pick<KillWish, "session" | "a
 /**
  * Halts a session, an account or all, and asks for each of their sessions to be made flat, in one commit: the state of risk, the
  * tasks, the reports that stop the sessions, and the alert. It waits for decisions and intents that have read the state before; none
- * that reads it later makes or sends an entry. Gives the kill's id, the same for the same key.
+ * that reads it later makes an entry or commits its intent. One that was committed before may leave yet, and is closed too. Gives
+ * the kill, the same for the same key while it stands.
  *
- * @throws AppError NOT_FOUND where there is no such session or account; INVALID_INPUT where the key was used for another request
+ * @throws AppError NOT_FOUND where there is no such session or account; INVALID_INPUT where the key was used for another request;
+ * CONFLICT where it was used for a kill that has been ended
  */
-export async function kill(deps: KillDeps, wish: KillWish, asker: Asker): Promise<string> {
+export async function kill(deps: KillDeps, wish: KillWish, asker: Asker): Promise<KillView> {
   const target = targetOfWish(wish);
   const under: KillKey = { ...asker, fingerprint: asker.key === null ? null : fingerprintOf(wish) };
-  return deps.db.transaction(async (tx) => {
+  return urgently(deps, async (tx) => {
     await lockRiskStates(tx);
     const given = await givenBefore(tx, under);
-    if (given !== null) return given;
+    if (given !== null) return viewOf(tx.sql, given);
     await refuseUnknown(tx, deps, target);
     const [id, scope, atMs] = [crypto.randomUUID(), scopeOf(target), deps.clock.nowMs()];
     const sessions = await concernedSessions(tx, target);
     const reason = wish.reason ?? null;
     const cause = reason === null ? `killed by ${asker.caller}` : `killed by ${asker.caller}: ${reason}`;
     await writeRiskState(tx, { scope, level: 3, cause, sinceMs: atMs });
-    await writeKill(tx, { id, scope, reason, sessions, atMs, ...under });
+    await writeKill(tx, { id, scope, reason, sessions: sessions.map(asOfKill), atMs, ...under });
     for (const session of sessions) flatten(tx, deps, { killId: id, session, cause, atMs });
     const text = `${sayScope(scope)} HALTED: ${asSentence(cause)} GET /api/risk-manager/kill/${id} says when all is flat; POST /api/risk-manager/release lets it trade again.`;
     await raiseAlert(tx, deps, { scope: alertScopeOf(target), kind: alerts.KILLED, text, data: { killId: id } });
     tx.afterCommit(() => deps.log.warn({ killId: id, scope, sessions: sessions.length, cause }, "killed"));
-    return id;
-  }, URGENT);
+    return viewOf(tx.sql, id);
+  });
 }
+
+const isStopped = ({ state }: ConcernedSession) => STOPPED_BY_KILL.includes(state);
+const asOfKill = (session: ConcernedSession) => ({ id: session.id, run: session.run, stops: isStopped(session) });
 
 async function givenBefore(tx: Tx, under: KillKey): Promise<string | null> {
   const found = under.key === null ? null : await findByKey(tx, under);
-  if (found === null || found.fingerprint === under.fingerprint) return found?.id ?? null;
+  if (found === null) return null;
+  if (found.fingerprint === under.fingerprint) {
+    if (found.endedAtMs === null) return found.id;
+    // The answer of then would say that something is halted which is not.
+    const text = `This Idempotency-Key was used for the kill ${found.id}, which has been ended: nothing is halted by it. Ask with a new key.`;
+    throw new AppError("CONFLICT", "permanent", text, { details: { killId: found.id } });
+  }
   const message = "This Idempotency-Key was used for a request with another content.";
   const errors = [{ field: "headers.idempotency-key", message: "must be a new one for a new request" }];
   throw new AppError("INVALID_INPUT", "permanent", message, { details: { errors } });
@@ -93,10 +100,10 @@ function flatten(
   of: { killId: string; session: ConcernedSession; cause: string; atMs: number },
 ): void {
   const { killId, session, cause, atMs } = of;
-  const { id: sessionId, accountId, run, state } = session;
+  const { id: sessionId, accountId, run } = session;
   const payload = { killId, sessionId, accountId, killedAtMs: atMs };
   void queue.enqueue(tx, { task: FLATTEN_SESSION, lane: sessionId, payload, priority: FIRST });
-  if (!STOPPED_BY_KILL.includes(state)) return;
+  if (!isStopped(session)) return;
   const reason = `It was ${asSentence(cause)}`;
   bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.killed", { sessionId, run, atMs, reason })]);
 }
@@ -116,39 +123,7 @@ export function noAccount(id: string): AppError {
   return new AppError("NOT_FOUND", "permanent", text);
 }
 
-/**
- * Ends what holds a target, with the kills that stand for it. Nothing more is closed for them. Nothing changes where nothing held it.
- *
- * @throws AppError NOT_FOUND as `kill`; CONFLICT where a kill is not flat yet, or its sessions are not stopped, and that is not to be abandoned
- */
-export async function release(deps: KillDeps, target: RiskTarget, abandon: boolean): Promise<void> {
-  await deps.db.transaction(async (tx) => {
-    await lockRiskStates(tx);
-    await refuseUnknown(tx, deps, target);
-    await endHalt(tx, deps, target, abandon);
-    await removeRiskState(tx, scopeOf(target));
-    tx.afterCommit(() => deps.log.warn({ scope: scopeOf(target) }, "released"));
-  }, URGENT);
-}
-
-/** Ends the kills of a target with their alert; their state of risk is left to the caller. The table is locked. */
-export async function endHalt(tx: Tx, deps: KillDeps, target: RiskTarget, abandon: boolean): Promise<void> {
-  const scope = scopeOf(target);
-  const unfinished = (await standingKills(tx.sql, [scope])).find(({ state }) => state !== "FLAT");
-  if (unfinished !== undefined && !abandon) {
-    const { id, flat, sessions } = unfinished;
-    const text = `The kill ${id} has not closed everything yet, ${flat} of its ${sessions} sessions are flat: wait until GET /api/risk-manager/kill/${id} says FLAT, or ask again with "abandon": true, and what is left stays as it is.`;
-    throw new AppError("CONFLICT", "permanent", text, { details: { killId: id, flat, sessions } });
-  }
-  const going = abandon ? 0 : await countStillIn(tx, scope, STOPPED_BY_KILL);
-  if (going > 0) {
-    const text = `${going} of the killed sessions would trade again at once: session-manager has not stopped them yet. Wait until it has, or ask again with "abandon": true.`;
-    throw new AppError("CONFLICT", "permanent", text, { details: { scope, going } });
-  }
-  await endKills(tx, scope, deps.clock.nowMs());
-  await clearAlert(tx, deps, { scope: alertScopeOf(target), kind: alerts.KILLED });
-}
-
-function alertScopeOf(target: RiskTarget): string {
+/** Where the alert of a target's kill stands. */
+export function alertScopeOf(target: RiskTarget): string {
   return "all" in target ? "risk:all" : scopeOf(target);
 }

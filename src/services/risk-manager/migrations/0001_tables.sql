@@ -49,7 +49,7 @@ create index decisions_by_time on risk_manager.decisions (decided_at_ms, signal_
 create index decisions_by_session on risk_manager.decisions (session_id, decided_at_ms, signal_id, order_index);
 
 -- Kills that a person has asked for. scope: as in reference.risk_states. ended_at_ms: a person has ended the halt that it began, and
--- nothing more is closed for it. caller, key, fingerprint: the Idempotency-Key it was asked under; null: without one.
+-- nothing more is closed for it. abandoned: it was not flat then; what it has stopped keeps what it holds. caller, key, fingerprint: the Idempotency-Key it was asked under; null: without one.
 create table risk_manager.kills (
   id text primary key,
   scope text not null,
@@ -59,19 +59,22 @@ create table risk_manager.kills (
   fingerprint text,
   created_at_ms bigint not null,
   ended_at_ms bigint,
+  abandoned boolean not null default false,
   unique (caller, key)
 );
 create index kills_by_time on risk_manager.kills (created_at_ms, id);
 create index kills_that_stand on risk_manager.kills (scope) where ended_at_ms is null;
 
--- The sessions of a kill, with the start that each was in. waits: why risk could not close what one holds when it was asked last; null: it could, or was not asked.
+-- The sessions of a kill. run: the session's at the kill. stops: it was at work then, and is stopped by the kill. waits: why risk could not close what one holds when it was asked last; null: it could, or was not asked.
 create table risk_manager.kill_sessions (
   kill_id text not null references risk_manager.kills,
   session_id text not null,
   run integer not null,
+  stops boolean not null,
   waits text,
   primary key (kill_id, session_id)
 );
+create index kill_sessions_by_session on risk_manager.kill_sessions (session_id, run) where stops;
 
 -- Which kills stand, as order-position-tracker reads it.
 create view reference.standing_kills as select id from risk_manager.kills where ended_at_ms is null;

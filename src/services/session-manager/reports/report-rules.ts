@@ -12,6 +12,7 @@ export type Report =
   | { type: "report.stopped"; run: number; reason: string | null }
   | { type: "report.faulted"; run: number; reason: string }
   | { type: "report.killed"; run: number; reason: string }
+  | { type: "report.abandoned"; run: number; reason: string }
   | { type: "report.degraded"; run: number; degradation: Degradation }
   | { type: "report.restored"; run: number; code: DegradationCode };
 
@@ -33,7 +34,8 @@ export interface ReportEffect {
 /**
  * STARTING becomes RUNNING when strategy-executor is warm and order-position-tracker has reconciled, both in the present
  * run; until then its reason says what it waits for. STOPPING becomes STOPPED when the stop policy is done. A fault counts
- * in every state that may fault. A killed session stops with the policy flatten; one that is FAULTED or over stays so. A report of another run, or one that comes again, changes nothing.
+ * in every state that may fault. A killed session stops with the policy flatten; one that is FAULTED or over stays so.
+ * One whose kill was abandoned goes on stopping with the policy keep. A report of another run, or one that comes again, changes nothing.
  */
 export function applyReport(session: Session, readiness: Readiness, report: Report, nowMs: number): ReportEffect {
   if (report.run !== session.run) return {};
@@ -59,6 +61,10 @@ export function applyReport(session: Session, readiness: Readiness, report: Repo
     case "report.killed":
       return mayTransition(session.state, "STOPPING") && session.state !== "FAULTED"
         ? { session: moved({ ...session, stopPolicy: "flatten" }, "STOPPING", report.reason, nowMs) }
+        : {};
+    case "report.abandoned":
+      return session.state === "STOPPING" && session.stopPolicy === "flatten"
+        ? { session: moved({ ...session, stopPolicy: "keep" }, "STOPPING", report.reason, nowMs) }
         : {};
     case "report.degraded": {
       const { degradation } = report;

@@ -46,6 +46,7 @@ function readReport({ type, data }: SessionReport): Report {
     case "report.faulted":
       return { type, run: data.run, reason: data.reason };
     case "report.killed":
+    case "report.abandoned":
       return { type, run: data.run, reason: data.reason };
     case "report.waiting":
       return { type, run: data.run, until: data.until, reason: data.reason };

@@ -189,6 +189,19 @@ describe("reports", () => {
     }
     for (const state of ["CREATED", "STOPPING", "STOPPED", "FAULTED"] as const) expect(told(state)).toEqual({});
   });
+
+  test("let a session whose kill was abandoned keep what it has, in the run that was killed alone", () => {
+    const told = (state: SessionState, stopPolicy: Session["stopPolicy"], run = 0) => {
+      const session = { ...sessionIn(state), stopPolicy };
+      const report: Report = { type: "report.abandoned", run: session.run + run, reason: "It was abandoned." };
+      return applyReport(session, NOT_READY, report, 9);
+    };
+    const kept = { state: "STOPPING", stopPolicy: "keep", stateReason: "It was abandoned." };
+    expect(told("STOPPING", "flatten").session).toMatchObject(kept);
+    for (const policy of ["keep", "cancel"] as const) expect(told("STOPPING", policy)).toEqual({});
+    expect(told("STOPPING", "flatten", 1)).toEqual({});
+    for (const state of ["RUNNING", "STOPPED", "FAULTED"] as const) expect(told(state, "flatten")).toEqual({});
+  });
 });
 
 describe("what a session runs without", () => {
