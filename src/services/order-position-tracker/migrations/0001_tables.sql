@@ -123,6 +123,15 @@ create table order_position_tracker.flattened (
 create view reference.flattened_sessions as
   select kill_id, session_id, left_over, flat_at_ms from order_position_tracker.flattened;
 
+-- Why a session is not flat for a kill yet, as it was looked at last, in a sentence; the row goes with the end of that.
+create table order_position_tracker.flattening (
+  kill_id text not null,
+  session_id text not null,
+  waits text not null,
+  primary key (kill_id, session_id)
+);
+create view reference.flattening_sessions as select kill_id, session_id, waits from order_position_tracker.flattening;
+
 create table order_position_tracker.positions (
   session_id text not null,
   instrument_id text not null,

@@ -19,7 +19,7 @@ import {
 import type { Running } from "#shared/bus/bus.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { Session } from "#shared/domain/session.ts";
-import { FLATTEN_POSITION, FLATTEN_SESSION, type FlattenPosition } from "#shared/messages/tasks.ts";
+import { FLATTEN_POSITION, FLATTEN_SESSION, type FlattenPosition, PLACE_ORDER } from "#shared/messages/tasks.ts";
 
 let world: World;
 let desk: Desk;
@@ -92,6 +92,13 @@ async function flatOf(killId: string): Promise<{ left: string | null } | null> {
   const [row] = await world.database.db.sql<{ left: string | null }[]>`
     select left_over as left from reference.flattened_sessions where kill_id = ${killId}`;
   return row ?? null;
+}
+
+/** Why it is not flat, as it was noted last. */
+async function waitsOf(killId: string): Promise<string | undefined> {
+  const [row] = await world.database.db.sql<{ waits: string }[]>`
+    select waits from reference.flattening_sessions where kill_id = ${killId}`;
+  return row?.waits;
 }
 
 const closing = (session: Session, killId: string) =>
@@ -174,4 +181,26 @@ test("raises an alert once it takes too long, which ends when the session is fla
   await desk.tick("100");
   await until(async () => (await flatOf(killId)) !== null);
   expect(await isOpen()).toBe(false);
+});
+
+test("says what a session waits for: an order that is not sent, one that is open, risk; and nothing once it is flat", async () => {
+  const session = await holding("2");
+  await tracker.stop();
+  const dead = requestOf(session, 7, { style: LIMIT });
+  const { db } = world.database;
+  const task = { task: PLACE_ORDER, lane: dead.id, payload: { order: dead } };
+  const taskId = await db.transaction((tx) => desk.queue.enqueue(tx, task));
+  await db.sql`update queue.tasks set state = 'dead' where id = ${taskId}`;
+  const killId = await kill(session);
+  await desk.startTracker();
+  const says = (text: string) => until(async () => (await waitsOf(killId))?.startsWith(text));
+  await says("An order of it is decided and not sent yet. Where that lasts");
+  await db.sql`update queue.tasks set state = 'done' where id = ${taskId}`;
+  await says(`risk-manager is asked to close 1.998 ${desk.instrument.base}.`);
+  const order = await place(world, desk, closing(session, killId));
+  await inState(world, order, "ACCEPTED");
+  await says(`1 order is open at the venue, or may be: ${order.id} (ACCEPTED).`);
+  await desk.tick("100");
+  await until(async () => (await flatOf(killId)) !== null);
+  expect(await waitsOf(killId)).toBeUndefined();
 });

@@ -5,11 +5,12 @@ import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import { type Backoff, backoffMs } from "#shared/clock/backoff.ts";
 import type { Tx } from "#shared/db/db.ts";
 import { readSession } from "#shared/db/reference-rows.ts";
+import type { Order } from "#shared/domain/order.ts";
 import type { FLATTEN_SESSION, FlattenSession } from "#shared/messages/tasks.ts";
 import type { LaneTx, LeasedLane, TaskOf, TaskOutcome } from "#shared/queue/queue.ts";
 import { anyUnsent, askToCancel, askToFlatten, ordersToCancel } from "./end-orders.ts";
-import { readHoldings } from "./holdings.ts";
-import { isStandingKill, noteFlat } from "./kill-store.ts";
+import { type Holding, readHoldings } from "./holdings.ts";
+import { isStandingKill, noteFlat, noteWaits } from "./kill-store.ts";
 
 type FlattenTask = TaskOf<typeof FLATTEN_SESSION>;
 
@@ -32,28 +33,50 @@ export async function flattenSession(lane: LeasedLane, context: TrackerContext, 
   for (const orderId of await ordersToCancel(context.deps.db, session, true))
     await askToCancel(context, { orderId, sessionId, reason }, (body) => lane.step(body));
   await lane.step(async (tx) => {
-    const outcome = await endOf(tx, context, task.payload);
-    if (outcome === null) await lookAgain(tx, context, task);
+    const found = await lookAt(tx, context, task.payload);
+    noteWaits(tx, { ...task.payload, waits: "waits" in found ? found.waits : null });
+    if ("waits" in found) await lookAgain(tx, context, task);
     else {
       await clearAlert(tx, context.deps, notFlatOf(sessionId));
-      tx.complete(task, outcome);
+      tx.complete(task, found.outcome);
     }
   });
 }
 
-/** Null: it is not flat yet, and all that can be asked for is. */
-async function endOf(tx: Tx, context: TrackerContext, payload: FlattenSession): Promise<TaskOutcome | null> {
+/** What a killed session has come to, or why it is not flat yet, in a sentence: all that can be asked for is asked for then. */
+type Found = { outcome: TaskOutcome } | { waits: string };
+
+async function lookAt(tx: Tx, context: TrackerContext, payload: FlattenSession): Promise<Found> {
   const { killId, sessionId: id, accountId } = payload;
-  if (!(await isStandingKill(tx, killId))) return { state: "released" };
+  if (!(await isStandingKill(tx, killId))) return { outcome: { state: "released" } };
   // Before the open orders: what is begun between the two is open by then.
-  if (await anyUnsent(tx, context, { id })) return null;
-  if ((await openOrdersOfSession(tx, { id, accountId })).length > 0) return null;
+  if (await anyUnsent(tx, context, { id })) return { waits: UNSENT };
+  const open = await openOrdersOfSession(tx, { id, accountId });
+  if (open.length > 0) return { waits: sayOpen(open.map(({ order }) => order)) };
   const session = await readSession(tx.sql, id);
   const held = await readHoldings(tx, id);
-  if (session !== null && (await askToFlatten(tx, context, { session, held, killId }))) return null;
+  if (session !== null && (await askToFlatten(tx, context, { session, held, killId })))
+    return { waits: sayAsked(held.closable) };
   await noteFlat(tx, { killId, sessionId: id, left: held.left, atMs: context.deps.clock.nowMs() });
   tx.afterCommit(() => context.deps.log.warn({ killId, sessionId: id, left: held.left }, "session flat"));
-  return { state: "flat", left: held.left };
+  return { outcome: { state: "flat", left: held.left } };
+}
+
+const UNSENT =
+  "An order of it is decided and not sent yet. Where that lasts, its task is in GET /api/order-position-tracker/dead.";
+/** Most of the open orders that are named. */
+const MOST_NAMED = 5;
+
+function sayOpen(orders: readonly Pick<Order, "id" | "state">[]): string {
+  const named = orders.slice(0, MOST_NAMED).map(({ id, state }) => `${id} (${state})`);
+  const more = orders.length > MOST_NAMED ? ` and ${orders.length - MOST_NAMED} more` : "";
+  const open = orders.length === 1 ? "1 order is open" : `${orders.length} orders are open`;
+  return `${open} at the venue, or may be: ${named.join(", ")}${more}.`;
+}
+
+function sayAsked(held: readonly Holding[]): string {
+  const what = held.map(({ size, instrument }) => `${size} ${instrument.base}`).join(" and ");
+  return `risk-manager is asked to close ${what}. Where that lasts, its task is in GET /api/risk-manager/dead.`;
 }
 
 async function lookAgain(tx: LaneTx, { deps }: TrackerContext, task: FlattenTask): Promise<void> {

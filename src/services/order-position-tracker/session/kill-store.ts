@@ -14,3 +14,19 @@ export async function noteFlat(
     insert into order_position_tracker.flattened (kill_id, session_id, left_over, flat_at_ms)
     values (${killId}, ${sessionId}, ${left}, ${atMs}) on conflict do nothing`;
 }
+
+/** Notes why a session is not flat for a kill yet; null: it is over. Not to be waited for: it travels with the commit. */
+export function noteWaits(
+  { sql }: Tx,
+  { killId, sessionId, waits }: { killId: string; sessionId: string; waits: string | null },
+): void {
+  if (waits === null) {
+    void sql`
+      delete from order_position_tracker.flattening where kill_id = ${killId} and session_id = ${sessionId}`.execute();
+    return;
+  }
+  void sql`
+    insert into order_position_tracker.flattening as f (kill_id, session_id, waits)
+    values (${killId}, ${sessionId}, ${waits})
+    on conflict (kill_id, session_id) do update set waits = excluded.waits where f.waits <> excluded.waits`.execute();
+}

@@ -61,7 +61,12 @@ const killStateSchema = z
 const killedSessionSchema = z.object({
   sessionId: z.string().describe("Which session"),
   state: killStateSchema,
-  waits: z.string().nullable().describe("Why it is not flat yet, where that was told; null: it is under way, or over"),
+  waits: z
+    .string()
+    .nullable()
+    .describe(
+      "Why it is not flat yet, as order-position-tracker has found it last, and why risk closes nothing, where it does not; null: nobody has looked yet, or it is over",
+    ),
   left: z.string().nullable().describe("What is left that no order could close, in a sentence; null: nothing"),
   flatAtMs: epochMs.nullable().describe("Since when it is flat, UTC epoch milliseconds; null: it is not yet"),
 });

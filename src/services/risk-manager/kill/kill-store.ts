@@ -50,6 +50,14 @@ export async function removeRiskState({ sql }: Tx, scope: string): Promise<void>
   await sql`delete from reference.risk_states where scope = ${scope}`;
 }
 
+/** Whether a scope has a state of risk, or a kill that nobody has ended. */
+export async function isHeld({ sql }: Tx, scope: string): Promise<boolean> {
+  const rows = await sql`
+    select 1 from reference.risk_states where scope = ${scope}
+    union all select 1 from risk_manager.kills where scope = ${scope} and ended_at_ms is null limit 1`;
+  return rows.length > 0;
+}
+
 /** The states of these scopes that hold now, the strictest first. */
 export async function readRiskStates(sql: Sql, scopes: readonly string[], nowMs: number): Promise<RiskState[]> {
   return sql<RiskState[]>`
@@ -212,10 +220,11 @@ export async function readKilledSessions(
 ): Promise<KilledSession[]> {
   return sql<KilledSession[]>`
     select s.session_id as "sessionId", f.left_over as left, f.flat_at_ms as "flatAtMs",
-      case when f.flat_at_ms is null and k.ended_at_ms is null then s.waits end as waits,
+      case when f.flat_at_ms is null and k.ended_at_ms is null then nullif(concat_ws(' ', l.waits, s.waits), '') end as waits,
       case when f.flat_at_ms is not null then 'FLAT' when k.ended_at_ms is null then 'FLATTENING' else 'ABANDONED' end as state
     from risk_manager.kill_sessions s join risk_manager.kills k on k.id = s.kill_id
     left join reference.flattened_sessions f on f.kill_id = s.kill_id and f.session_id = s.session_id
+    left join reference.flattening_sessions l on l.kill_id = s.kill_id and l.session_id = s.session_id
     where s.kill_id = ${killId} and s.session_id > ${afterId} ${notFlat ? sql`and f.session_id is null` : sql``}
     order by s.session_id limit ${limit}`;
 }

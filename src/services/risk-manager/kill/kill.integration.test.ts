@@ -214,6 +214,11 @@ describe("closing for a kill", () => {
     await status("HALTED");
     expect(await flatten(session, id)).toEqual({ decision: "not trading" });
     expect(await waits()).toBe(`The venue has halted ${spx.id}: the position is closed once it trades again.`);
+    await sql`insert into order_position_tracker.flattening values (${id}, ${session.id}, 'risk-manager is asked.')`;
+    expect(await waits()).toBe(
+      `risk-manager is asked. The venue has halted ${spx.id}: the position is closed once it trades again.`,
+    );
+    await sql`delete from order_position_tracker.flattening`;
     await status("TRADING");
     await world.putAccount("HALTED");
     expect(await flatten(session, id)).toEqual({ decision: "denied", code: "ACCOUNT_HALTED" });

@@ -94,6 +94,25 @@ describe("a release", () => {
   });
 });
 
+describe("what is gone", () => {
+  const isOpen = async () => (await world.database.db.sql`select 1 from alerts.open where code = 'KILLED'`).length > 0;
+
+  test("is released all the same: a session that was deleted, an account that no setting names any more", async () => {
+    const session = await desk.put();
+    const { id } = await desk.kill({ session: session.id });
+    await desk.tellFlat(id, session.id);
+    await world.change(session, { state: "DELETED" });
+    const { sql } = world.database.db;
+    await sql`insert into reference.risk_states values ('account:gone', 3, null, 'killed by me', 1)`;
+    for (const target of [{ session: session.id }, { account: "gone" }]) {
+      expect((await desk.ask("/release", target)).status).toBe(204);
+      expect((await desk.ask("/release", target)).status).toBe(404);
+    }
+    expect(await sql`select 1 from reference.risk_states`).toHaveLength(0);
+    expect(await isOpen()).toBe(false);
+  });
+});
+
 describe("the key of a kill", () => {
   test("gives the kill while it stands; once that is ended it is refused, since nothing would be halted", async () => {
     const key = { "idempotency-key": crypto.randomUUID() };

@@ -8,6 +8,7 @@ import { alertScopeOf, type KillDeps, refuseUnknown } from "./kill.ts";
 import type { KillSummary } from "./kill-contract.ts";
 import {
   endKills,
+  isHeld,
   lockRiskStates,
   removeRiskState,
   sessionsThatRunOn,
@@ -19,13 +20,14 @@ import { urgently } from "./urgently.ts";
 /**
  * Ends what holds a target, with the kills that stand for it. Nothing more is closed for them. Nothing changes where nothing held it.
  *
- * @throws AppError NOT_FOUND where there is no such session or account; CONFLICT where a session of a kill has not stopped, or a kill
+ * @throws AppError NOT_FOUND where there is no such session or account, and nothing holds one; CONFLICT where a session of a kill has not stopped, or a kill
  * is not flat yet and that is not to be abandoned
  */
 export async function release(deps: KillDeps, target: RiskTarget, abandon: boolean): Promise<void> {
   await urgently(deps, async (tx) => {
     await lockRiskStates(tx);
-    await refuseUnknown(tx, deps, target);
+    // What is gone, as a session that was deleted, may be held back yet.
+    if (!(await isHeld(tx, scopeOf(target)))) await refuseUnknown(tx, deps, target);
     await endHalt(tx, deps, target, abandon);
     await removeRiskState(tx, scopeOf(target));
     tx.afterCommit(() => deps.log.warn({ scope: scopeOf(target) }, "released"));
