@@ -35,6 +35,27 @@ describe("what is told", () => {
     expect(await world.read(all.id)).toMatchObject({ sent: 31, dead: 0, held: 0, lastError: null });
   });
 
+  test("not an alert that a person has silenced, nor its end; it is told again once the silence is over", async () => {
+    world = await World.create();
+    await world.recipient("desk");
+    const { sql } = world.database.db;
+    await sql`
+      insert into monitoring.silences (scope, code, until_ms, by_whom, reason, at_ms)
+      values ('topic:a', 'TEST_WARNING', ${Date.now() + HOUR_MS}, 'local', 'So.', 1), ('topic:b', 'TEST_CRITICAL', 1, 'local', 'So.', 1)`;
+    await world.raise("TEST_WARNING", "topic:a");
+    await world.clear("TEST_WARNING", "topic:a");
+    for (const scope of ["topic:a", "topic:b"]) await world.raise("TEST_CRITICAL", scope);
+    await until(() => world.desk.at("/desk").length === 2);
+    world.aheadMs = HOUR_MS;
+    await world.raise("TEST_WARNING", "topic:a");
+    await until(() => world.desk.at("/desk").length === 3);
+    expect(titles("desk").toSorted()).toEqual([
+      "critical: TEST_CRITICAL (topic:a)",
+      "critical: TEST_CRITICAL (topic:b)",
+      "warning: TEST_WARNING (topic:a)",
+    ]);
+  });
+
   test("an alert, its end, a session's states and its fills, in the order of one session; nothing of other sessions", async () => {
     world = await World.create();
     const session = await putSession(world.database.db.sql, sessionOf({ name: "Mine" }));

@@ -97,6 +97,21 @@ export async function readSessionNames(sql: Sql, ids: readonly string[]): Promis
   return new Map(rows.map(({ id, name }) => [id, name]));
 }
 
+/** Of these alerts, those that a person wants nobody to be told of now. */
+export async function readSilenced<At extends { scope: string; code: string }>(
+  sql: Sql,
+  alerts: readonly At[],
+  nowMs: number,
+): Promise<Set<At>> {
+  if (alerts.length === 0) return new Set();
+  const rows = await sql<{ place: number }[]>`
+    select place::int from unnest(
+      ${alerts.map(({ scope }) => scope)}::text[], ${alerts.map(({ code }) => code)}::text[]
+    ) with ordinality as a (scope, code, place)
+    join reference.alert_silences using (scope, code) where until_ms > ${nowMs}`;
+  return new Set(rows.flatMap(({ place }) => alerts[place - 1] ?? []));
+}
+
 /** How many sessions are in each state, of these or of all (null); those that are deleted do not count. */
 export async function countSessionStates(sql: Sql, ids: readonly string[] | null): Promise<Record<string, number>> {
   const rows = await sql<{ state: string; count: number }[]>`

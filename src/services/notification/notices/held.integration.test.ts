@@ -50,11 +50,13 @@ describe("an alert that is critical, in a burst of others", () => {
     world.aheadMs += MINUTE_MS;
     const digest = await until(() => world.desk.at("/desk").find(({ kind }) => kind === "digest"));
     expect(digest).toMatchObject({ severity: "critical", data: { count: 54, critical: 2 } });
-    expect(digest.text.split("\n").slice(0, 3)).toEqual([
+    const [first = "", second = "", third] = digest.text.split("\n");
+    // Two scopes may have two owners: either may be the first.
+    expect([first, second].toSorted()).toEqual([
       "- critical: TEST_CRITICAL (topic:x)",
       "- critical: TEST_CRITICAL (topic:y)",
-      expect.stringContaining("warning: TEST_WARNING"),
     ]);
+    expect(third).toContain("warning: TEST_WARNING");
     expect(digest.text).toMatch(/\nand \d+ more$/);
     expect(await sql`select 1 from notification.recipients where held_critical <> 0`).toHaveLength(0);
   });

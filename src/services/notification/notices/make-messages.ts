@@ -2,7 +2,7 @@ import type { Place } from "#services/notification/place.ts";
 import { type LockedRecipient, lockRecipients } from "#services/notification/recipients/recipient-store.ts";
 import { DELIVER_MESSAGES } from "#services/notification/tasks.ts";
 import type { Tx } from "#shared/db/db.ts";
-import { readSessionNames } from "#shared/db/reference-rows.ts";
+import { readSessionNames, readSilenced } from "#shared/db/reference-rows.ts";
 import type { MessageContent } from "./content.ts";
 import { afterHeld, afterMessage, isKept, placeOf, type Standing } from "./hold.ts";
 import { contentOf, isTold, isWanted, noticeOf, type ToldEvent } from "./notice.ts";
@@ -57,7 +57,7 @@ export class Lane {
 /** Makes the messages of a batch of events, in its transaction: each event is told once to whom wants it. */
 export async function makeMessages(tx: Tx, place: Place, events: readonly ToldEvent[]): Promise<void> {
   const { alertKinds, clock } = place.deps;
-  const told = events.filter(isTold);
+  const told = await withoutSilenced(tx, events.filter(isTold), clock.nowMs());
   const fills = told.flatMap((event) => (event.type === "order.filled" ? [event.data.fill] : []));
   if (fills.length > 0) await addFills(tx, fills, clock.nowMs());
   const sessionNames = await readSessionNames(tx.sql, [...new Set(fills.map(({ sessionId }) => sessionId))]);
@@ -73,6 +73,14 @@ export async function makeMessages(tx: Tx, place: Place, events: readonly ToldEv
     }
   }
   await keepLanes(tx, place, lanes);
+}
+
+/** Without the alerts that a person has silenced, nor their ends. */
+async function withoutSilenced(tx: Tx, events: readonly ToldEvent[], nowMs: number): Promise<ToldEvent[]> {
+  const alertOf = (event: ToldEvent) =>
+    event.type === "alert.raised" || event.type === "alert.cleared" ? [event.data] : [];
+  const silenced: ReadonlySet<unknown> = await readSilenced(tx.sql, events.flatMap(alertOf), nowMs);
+  return events.filter(({ data }) => !silenced.has(data));
 }
 
 /**

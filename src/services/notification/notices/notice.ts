@@ -67,6 +67,8 @@ export function noticeOf(event: ToldEvent, known: Known): Notice | null {
 type DataOf<Type extends ToldEvent["type"]> = Extract<ToldEvent, { type: Type }>["data"];
 
 function ofAlert({ scope, code, severity, text, atMs, data }: DataOf<"alert.raised">, { alertKinds }: Known): Notice {
+  // A rule's own word about what to do stands on its alert.
+  const toDo = typeof data["toDo"] === "string" ? data["toDo"] : (alertKinds[code]?.toDo ?? "Look at it.");
   return {
     ...ofScope(scope),
     kind: "alert",
@@ -74,7 +76,7 @@ function ofAlert({ scope, code, severity, text, atMs, data }: DataOf<"alert.rais
     rank: severity,
     title: title(`${severity}: ${code} (${scope})`),
     template: "alert",
-    values: { severity, code, scope, text, toDo: alertKinds[code]?.toDo ?? "Look at it." },
+    values: { severity, code, scope, text, toDo },
     atMs,
     data: { ...data, scope, code },
   };
