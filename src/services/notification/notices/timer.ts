@@ -14,7 +14,6 @@ import { takeHeld } from "./notice-store.ts";
 import { summaryOf } from "./summary.ts";
 import { readDay } from "./summary-store.ts";
 import { type Due, deleteOld, listDue, setSummary } from "./timer-store.ts";
-import { watchRecipients } from "./watch-recipients.ts";
 
 /** The role that one instance has at a time. */
 const ROLE = "notification:timer";

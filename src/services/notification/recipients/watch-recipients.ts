@@ -1,10 +1,10 @@
 import { alerts } from "#services/notification/alerts.ts";
+import { scopeOf } from "#services/notification/notices/notice.ts";
 import type { Place } from "#services/notification/place.ts";
-import { listUnreadable } from "#services/notification/recipients/recipient-store.ts";
 import { readOpen } from "#shared/alerts/open-alerts.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Leadership } from "#shared/leader/leader.ts";
-import { scopeOf } from "./notice.ts";
+import { listUnreadable } from "./recipient-store.ts";
 
 /** Raises an alert for each recipient with preferences that cannot be read, and ends those that are over. */
 export async function watchRecipients({ deps }: Place, { role, epoch }: Leadership): Promise<void> {
