@@ -72,6 +72,7 @@ function showPlaces({ urls, data }: Engine): void {
   const pages: [string, string][] = isOneProcess ? [["start page", `${api}/`]] : Object.entries(urls);
   sayTable("where to look", [
     ...pages,
+    ["status of the services", `${urls["monitoring"]}/api/monitoring/`],
     ["sessions", `${api}/api/session-manager/sessions`],
     ["alerts", `${api}/api/session-manager/alerts`],
     ["orders", `${urls["order-position-tracker"]}/api/order-position-tracker/orders`],
