@@ -2,6 +2,7 @@ import type { TrackerContext } from "#services/order-position-tracker/context.ts
 import { anyOrderOpen } from "#services/order-position-tracker/orders/order-store.ts";
 import { createBookAgain } from "#services/order-position-tracker/record/book-again.ts";
 import { findFaultsWithPosition } from "#services/order-position-tracker/session/fault-watch.ts";
+import { endKillsThatAreOver } from "#services/order-position-tracker/session/kill-watch.ts";
 import { hasCode, messageOf, sentenceOf } from "#shared/errors/app-error.ts";
 import type { Leadership } from "#shared/leader/leader.ts";
 import { createAccountHealth } from "./account-health.ts";
@@ -51,6 +52,7 @@ export async function followAccount(context: TrackerContext, accountId: string, 
       try {
         await health.report();
         await findFaultsWithPosition(context, accountId, fence);
+        await endKillsThatAreOver(context, accountId, fence);
       } catch (error) {
         if (hasCode(error, "FENCED")) return;
         deps.log.warn({ accountId, error: messageOf(error) }, "what sessions run without not told, trying again");

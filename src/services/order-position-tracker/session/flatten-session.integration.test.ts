@@ -20,6 +20,7 @@ import type { Running } from "#shared/bus/bus.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { FLATTEN_POSITION, FLATTEN_SESSION, type FlattenPosition, PLACE_ORDER } from "#shared/messages/tasks.ts";
+import { readToldOfEndedKills } from "./kill-store.ts";
 
 let world: World;
 let desk: Desk;
@@ -203,4 +204,22 @@ test("says what a session waits for: an order that is not sent, one that is open
   await desk.tick("100");
   await until(async () => (await flatOf(killId)) !== null);
   expect(await waitsOf(killId)).toBeUndefined();
+});
+
+test("ends its alert with the halt also where the task is dead, but not while the kill stands", async () => {
+  const session = await holding("2");
+  const killId = await kill(session, Date.now() - 30_000);
+  const { sql } = world.database.db;
+  const isOpen = async () => {
+    const rows = await sql`
+      select 1 from alerts.open where code = 'KILL_NOT_FLAT' and scope = ${`session:${session.id}`}`;
+    return rows.length > 0;
+  };
+  await until(isOpen);
+  await tracker.stop();
+  await sql`update queue.tasks set state = 'dead' where payload ->> 'killId' = ${killId}`;
+  expect(await readToldOfEndedKills({ sql }, session.accountId)).toEqual([]);
+  await sql`update risk_manager.kills set ended_at_ms = 1 where id = ${killId}`;
+  await desk.startTracker();
+  await until(async () => !(await isOpen()));
 });

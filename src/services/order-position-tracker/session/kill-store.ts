@@ -1,4 +1,4 @@
-import type { Tx } from "#shared/db/db.ts";
+import type { Sql, Tx } from "#shared/db/db.ts";
 
 /** Whether nobody has ended the halt that a kill began. */
 export async function isStandingKill({ sql }: Tx, killId: string): Promise<boolean> {
@@ -29,4 +29,14 @@ export function noteWaits(
     insert into order_position_tracker.flattening as f (kill_id, session_id, waits)
     values (${killId}, ${sessionId}, ${waits})
     on conflict (kill_id, session_id) do update set waits = excluded.waits where f.waits <> excluded.waits`.execute();
+}
+
+/** The sessions of an account of which it is told that they are not flat for a kill that a person has ended since. */
+export async function readToldOfEndedKills({ sql }: { sql: Sql }, accountId: string): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select s.id from alerts.open a join reference.sessions s on a.scope = 'session:' || s.id
+    where a.code = 'KILL_NOT_FLAT' and s.account_id = ${accountId}
+      and not exists (select from reference.standing_kills k where k.id = a.data ->> 'killId')
+    order by s.id`;
+  return rows.map(({ id }) => id);
 }
