@@ -21,8 +21,8 @@ describe("one recipient whose summary cannot be made", () => {
     await world.raise("TEST_WARNING", "topic:a");
     await until(async () => (await world.read(id)).lastError !== null && (await world.read(other.id)).held === 1);
     // No sum of it can be told. It is due before all else.
-    await sql()`insert into notification.fills values ('a', ${Date.now()}, 'BUY', 'NaN', 0, 'USD')`;
-    await sql()`update notification.recipients set summary_at_ms = 1 where id = ${id}`;
+    await sql()`insert into notification.fills values ('a', ${Date.now() - 2 * MINUTE_MS}, 'BUY', 'NaN', 0, 'USD')`;
+    await sql()`update notification.recipients set summary_at_ms = 1, summarized_at_ms = 1 where id = ${id}`;
     const failed = () => world.logged.filter((line) => line.includes("what is due was not done"));
     await until(() => failed().length > 0);
     status = 200;
