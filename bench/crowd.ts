@@ -34,6 +34,8 @@ export interface Crowd {
 
 const MARKET = "crowd";
 const CAPITAL = "10000";
+/** Who owns a partition is drawn: of so many each of a few processes has some. */
+const SHARED_OUT = "32";
 
 function crowdMarket(): PaperMarket {
   const [apiKey, secret] = [crypto.randomUUID(), crypto.randomUUID()];
@@ -132,7 +134,7 @@ export async function startCrowd(
   });
   const programs = await startServices(supervisor, {
     urls,
-    env: { ...settings, ...own },
+    env: { ...settings, ...own, ...(apart && { R3_PARTITIONS: SHARED_OUT }) },
     processes,
     ...(apart && { apart }),
   });

@@ -18,6 +18,9 @@ const DOCUMENTS = {
   "alerts-doc": ["docs/alerts.md"],
 };
 const LIMIT_MS = 60_000;
+/** The exit code of who was ended by a signal is this and its number. */
+const ENDED_BY_SIGNAL = 128;
+const HEARD_WITHIN_MS = 500;
 
 /** What stands in the schema of no service: what the shared migrations make, and what is there before them. */
 async function sharedSchemas(): Promise<string[]> {
@@ -66,6 +69,8 @@ function createTools(): Tools {
       const end = runTool(command, LIMIT_MS);
       running = end;
       const { code, output } = await end;
+      // Ctrl-C reaches a tool and this program alike: that the tool ended by it may be heard of first.
+      if (code > ENDED_BY_SIGNAL) await Bun.sleep(HEARD_WITHIN_MS);
       if (code === 0 || wasInterrupted()) return;
       say(output.trimEnd());
       throw new Trouble(`bin/bun run ${command.join(" ")} failed; its message stands above.`);
