@@ -74,7 +74,8 @@ test("README.md and docs/first-session.md, typed word for word in a fresh clone,
   const guide = readFileSync(join(clone, "docs/first-session.md"), "utf8");
   const [, settings = ""] = /```settings\n([\s\S]*?)```/.exec(guide) ?? [];
   writeFileSync(join(clone, "my.env"), own(settings));
-  const [start = "", create = "", misbehave = "", test = "", change = "", ...more] = typedBlocks(guide).map(own);
+  const blocks = typedBlocks(guide).map(own);
+  const [start = "", create = "", misbehave = "", test = "", kill = "", active = "", change = "", ...more] = blocks;
   expect(more).toEqual([]);
   await during(start, {}, async () => {
     await eventually("the services are up", isReady, 60_000);
@@ -82,6 +83,7 @@ test("README.md and docs/first-session.md, typed word for word in a fresh clone,
       const { items } = sessions.parse(await getJson(`${api}/session-manager/sessions`));
       return items.find(({ name }) => name === "My first");
     };
+    const killed = async (id: string) => ((await getJson(`${api}/risk-manager/kill/${id}`)) as { state: string }).state;
     const shell = openShell(clone);
     try {
       await eventually("the market is listed", async () => {
@@ -94,6 +96,10 @@ test("README.md and docs/first-session.md, typed word for word in a fresh clone,
       await eventually("it says so", async () => (await mine())?.degraded[0]?.code === "VENUE_BANNED", 20_000);
       expect(await shell.type(test)).toContain('"state":"QUEUED"');
       await eventually("nothing is missing", async () => (await mine())?.degraded.length === 0, 40_000);
+      const [, killId = ""] = /"id":"([^"]+)"/.exec(await shell.type(kill)) ?? [];
+      await eventually("it is flat", async () => (await killed(killId)) === "FLAT", 30_000);
+      await eventually("it is stopped", async () => (await mine())?.state === "STOPPED", 30_000);
+      expect(await shell.type(active)).toContain('"tradingState":"ACTIVE"');
       expect(await shell.type(change)).toContain('"stopPolicy":"keep"');
     } finally {
       await shell.close();
