@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { readBarRows } from "./bar-rows.ts";
+import { setImmediate } from "node:timers/promises";
+import { readBarRows, readBarRowsInTurns } from "./bar-rows.ts";
 
 const HEADER = "date,open,high,low,close,volume,more";
 const read = (...lines: string[]) => readBarRows([HEADER, ...lines].join("\n"), { timeFrame: "1m" });
@@ -43,6 +44,7 @@ test("names each line that cannot be used, and goes on with the next", () => {
     "2024-01-02T03:07:00Z,1,1,1,1,-1,x",
     "2024-01-02T03:08:00Z,5,1,1,1,1,x",
     "2024-01-02T03:09:00Z,1,1,1,1,1,x",
+    "1969-12-31T23:59:00Z,1,1,1,1,1,x",
   );
   expect(rows.map(({ line }) => line)).toEqual([2, 10]);
   expect(faults.map(({ line, message }) => `${line}: ${message}`)).toEqual([
@@ -53,6 +55,7 @@ test("names each line that cannot be used, and goes on with the next", () => {
     `7: date "${"z".repeat(60)}..." has to be like 2024-01-02, 2024-01-02T03:04:00Z or milliseconds since 1970`,
     '8: volume "-1" must not be below zero',
     "9: open 5 is not between low 1 and high 1",
+    '11: date "1969-12-31T23:59:00Z" is before 1970',
   ]);
 });
 
@@ -65,4 +68,31 @@ test("says what a file lacks that is none", () => {
   expect(faultsOf(`${HEADER}\n"2024-01-02,1,1,1,1,1,x`)).toMatchObject([
     { message: "a quote is opened and never closed" },
   ]);
+  expect(faultsOf(`${HEADER}\n"${"z".repeat(10_100)}`)).toMatchObject([
+    { message: "it is longer than 10000 characters" },
+  ]);
+});
+
+test("takes a file of so many bars, and none of one that holds more", () => {
+  const file = [HEADER, "2024-01-02T03:04:00Z,1,1,1,1,1,x", "2024-01-02T03:05:00Z,1,1,1,1,1,x"].join("\n");
+  expect(readBarRows(file, { timeFrame: "1m", most: 2 })).toMatchObject({ rows: [{}, {}], faults: [] });
+  expect(readBarRows(file, { timeFrame: "1m", most: 1 })).toEqual({
+    rows: [],
+    faults: [{ line: null, message: "it holds more than 1 bars, and has to be sent in parts" }],
+  });
+});
+
+test("lets others have their turn while it reads a large file", async () => {
+  const lines = Array.from({ length: 3_001 }, (_, minute) => `${new Date(minute * 60_000).toISOString()},1,1,1,1,1,x`);
+  const file = [HEADER, ...lines].join("\n");
+  let turns = 0;
+  let isRead = false;
+  const others = (async () => {
+    for (; !isRead; turns += 1) await setImmediate();
+  })();
+  const read = await readBarRowsInTurns(file, { timeFrame: "1m" });
+  isRead = true;
+  await others;
+  expect(turns).toBeGreaterThanOrEqual(3);
+  expect(read).toEqual(readBarRows(file, { timeFrame: "1m" }));
 });

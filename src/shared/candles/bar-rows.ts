@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { CsvError, parse } from "csv-parse/sync";
 import { z } from "zod";
 import { decimal, normalize } from "#shared/domain/decimal.ts";
@@ -32,22 +33,57 @@ const PRICES = ["open", "high", "low", "close"] as const;
 const COLUMNS = ["date", ...PRICES, "volume"] as const;
 type Column = (typeof COLUMNS)[number];
 
+export interface ReadOptions {
+  timeFrame: TimeFrame;
+  /** Only the first, so many. */
+  limit?: number | undefined;
+  /** How many a file may hold: one that holds more is a fault as a whole. */
+  most?: number | undefined;
+}
+
+/** Rows that are checked at a stretch. */
+const SLICE = 1_000;
+/** No line of a bar is longer, in characters. */
+const MOST_RECORD = 10_000;
+
 /**
  * Reads bars from CSV text with the columns date, open, high, low, close and volume; others are overlooked. A date is `2024-01-02`
  * (00:00 UTC), `2024-01-02T03:04:00Z`, or whole milliseconds since 1970; a time without a zone is UTC. Each bar is after the one
- * before it, and opens where a bar of the time frame does. `limit`: only the first, so many.
+ * before it, and opens where a bar of the time frame does.
  */
-export function readBarRows(
-  csv: string,
-  { timeFrame, limit }: { timeFrame: TimeFrame; limit?: number | undefined },
-): ReadRows {
-  const { records, fault } = recordsOf(csv, limit);
+export function readBarRows(csv: string, options: ReadOptions): ReadRows {
+  const reading = slicesOf(csv, options);
+  for (;;) {
+    const step = reading.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same where others work in the process: they have their turn after each 1,000 rows. */
+export async function readBarRowsInTurns(csv: string, options: ReadOptions): Promise<ReadRows> {
+  const reading = slicesOf(csv, options);
+  for (;;) {
+    const step = reading.next();
+    if (step.done === true) return step.value;
+    await setImmediate();
+  }
+}
+
+/** Stops after each slice. */
+function* slicesOf(csv: string, { timeFrame, limit, most }: ReadOptions): Generator<void, ReadRows> {
+  const { records, fault } = recordsOf(csv, limit ?? (most === undefined ? undefined : most + 1));
+  if (most !== undefined && records.length > most)
+    return {
+      rows: [],
+      faults: [{ line: null, message: `it holds more than ${most} bars, and has to be sent in parts` }],
+    };
   const first = records.find(({ isOdd }) => !isOdd);
   const missing = COLUMNS.filter((column) => first !== undefined && first.record[column] === undefined);
   if (missing.length > 0)
     return { rows: [], faults: missing.map((column) => ({ line: 1, message: `there is no column "${column}"` })) };
   const found: ReadRows = { rows: [], faults: [] };
-  for (const { line, record, isOdd } of records) {
+  for (const [index, { line, record, isOdd }] of records.entries()) {
+    if (index > 0 && index % SLICE === 0) yield;
     if (isOdd) {
       found.faults.push({ line, message: ODD });
       continue;
@@ -83,6 +119,7 @@ function recordsOf(csv: string, limit: number | undefined): { records: CsvRecord
       bom: true,
       info: true,
       relax_column_count: true,
+      max_record_size: MOST_RECORD,
     } as const;
     const rows = parse(csv, { ...options, ...(limit === undefined ? {} : { to: limit }) }) as unknown as {
       info: { lines: number; error?: { code: string } };
@@ -104,6 +141,7 @@ const ODD = "it has another number of fields than the first line has columns";
 const SENTENCES: Readonly<Record<string, string>> = {
   CSV_QUOTE_NOT_CLOSED: "a quote is opened and never closed",
   CSV_INVALID_CLOSING_QUOTE: "a quote stands in the middle of a field",
+  CSV_MAX_RECORD_SIZE: `it is longer than ${MOST_RECORD} characters`,
   INVALID_OPENING_QUOTE: "a quote stands in the middle of a field",
 };
 
@@ -117,6 +155,7 @@ function rowOf(line: number, record: Record<Column, string>, timeFrame: TimeFram
     const forms = "2024-01-02, 2024-01-02T03:04:00Z or milliseconds since 1970";
     return { line, message: `date "${shown(record.date)}" has to be like ${forms}` };
   }
+  if (openAtMs < 0) return { line, message: `date "${shown(record.date)}" is before 1970` };
   if (candleOpenAtMs(timeFrame, openAtMs) !== openAtMs)
     return { line, message: `date "${shown(record.date)}" is not where a ${timeFrame} bar opens in UTC` };
   const amounts: Record<string, string> = {};

@@ -1,9 +1,16 @@
 import { describe, expect, test } from "bun:test";
+import { pino } from "pino";
+import { InstrumentTable } from "#services/market-data/instrument-table.ts";
 import { MINUTE_MS, type Replica } from "#services/market-data/market-data.fixture.ts";
 import { replicasOfEachTest } from "#services/market-data/replicas-of-each-test.fixture.ts";
-import { numbered, numberedBefore } from "#services/market-data/series/series.ts";
+import { KeptSeries } from "#services/market-data/series/kept-series.ts";
+import { numbered, numberedBefore, type Series } from "#services/market-data/series/series.ts";
 import { Store } from "#services/market-data/store.ts";
+import { systemClock } from "#shared/clock/system.ts";
+import { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
+import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
+import { importCandles, MOST_BARS } from "./import-candles.ts";
 
 const at = replicasOfEachTest();
 const PATH = `/candles/csv?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1m`;
@@ -65,6 +72,50 @@ describe("candles as files", () => {
     ]);
   });
 
+  test("leave no hole at an end of a series, which nobody could close", async () => {
+    for (const minute of [10, 11]) at.venue.bar(minute, "10");
+    const replica = await at.start();
+    await replica.ensure();
+    const before = await stored();
+    const refused = await send(replica, file(line(4), line(5), line(14)));
+    const CLOSED = "where the market was closed between, the file holds that candle's line too";
+    expect(refused).toMatchObject({
+      status: 422,
+      body: {
+        errors: [
+          {
+            field: "line 3",
+            message: `it leaves 4 bars out before the first candle, which opened at 1970-01-01T00:10:00.000Z, for good: send the newest part first; ${CLOSED}`,
+          },
+          {
+            field: "line 4",
+            message: `it leaves 2 bars out behind the newest candle, which opened at 1970-01-01T00:11:00.000Z, for good: send the oldest part first; ${CLOSED}`,
+          },
+        ],
+      },
+    });
+    expect(await stored()).toEqual(before);
+    // The year before a kept series, in parts.
+    expect(await send(replica, file(line(8), line(9)))).toMatchObject({ body: { earlier: 2, later: 0 } });
+    expect(await send(replica, file(line(4), line(5)))).toMatchObject({ status: 422 });
+    expect(await send(replica, file(line(4), line(5), line(8)))).toMatchObject({ body: { earlier: 2, same: 1 } });
+    expect(await send(replica, file(line(11), line(14)))).toMatchObject({ body: { later: 1, same: 1 } });
+    expect((await stored()).map(([, minute]) => minute)).toEqual([4, 5, 8, 9, 10, 11, 14]);
+  });
+
+  test("are so many at most, and a file that holds more is sent in parts", async () => {
+    const replica = await at.start();
+    const lines = Array.from({ length: MOST_BARS + 1 }, (_, minute) => line(minute));
+    const refused = await send(replica, file(...lines));
+    expect(refused).toMatchObject({
+      status: 422,
+      body: { detail: "The file cannot be taken: it holds more than 50000 bars, and has to be sent in parts." },
+    });
+    expect(await stored()).toEqual([]);
+    expect(await send(replica, file(...lines.slice(0, -1)))).toMatchObject({ body: { later: MOST_BARS } });
+    expect(await send(replica, file(...lines.slice(-2)))).toMatchObject({ body: { later: 1, same: 1 } });
+  });
+
   test("of which one line is bad are not imported at all, and each bad line is named", async () => {
     for (const minute of [10, 12]) at.venue.bar(minute, "10");
     const replica = await at.start();
@@ -89,6 +140,28 @@ describe("candles as files", () => {
     const sent = await send(replica, file(line(3), line(4, "10", "0"), line(5)), { query: "&source=trades" });
     expect(sent.body).toMatchObject({ later: 2, withoutTrade: 1 });
     expect(await send(replica, file(line(6)))).toMatchObject({ status: 409 });
+    // Where nothing was traded no candle is left out.
+    const before = await send(replica, file(line(1), line(2, "10", "0")), { query: "&source=trades" });
+    expect(before.body).toMatchObject({ earlier: 1, withoutTrade: 1 });
+  });
+
+  test("are not added to a series that another process makes of trades meanwhile", async () => {
+    const { db } = at.database;
+    const [log, clock] = [pino({ level: "silent" }), systemClock];
+    /** Another process is the first each time that this one has looked. */
+    class OvertakenStore extends Store {
+      override async first(series: Series) {
+        await super.ensureSeries({ ...series, source: "trades" }, 0, 1);
+        return await super.first(series);
+      }
+    }
+    const store = new OvertakenStore(db);
+    const instruments = new InstrumentTable({ db, store, clock, log, dataCollect: at.venue });
+    const kept = new KeptSeries(store, clock, log);
+    const options = { store, kept, instruments, clock, lock: new KeyedLock(), partitionOf: () => 0 };
+    const request = { instrumentId: spx.id, timeFrame: "1m", source: "bars", csv: file(line(3)) } as const;
+    expect(await failureOf(importCandles(options, request))).toContain("is kept from trades.");
+    expect(await stored()).toEqual([]);
   });
 
   test("are no JSON, and of an instrument and a series that are known", async () => {

@@ -2,7 +2,7 @@ import type { InstrumentTable } from "#services/market-data/instrument-table.ts"
 import type { KeptSeries } from "#services/market-data/series/kept-series.ts";
 import { type ClosedPrices, numbered, numberedBefore, type Series } from "#services/market-data/series/series.ts";
 import type { Store } from "#services/market-data/store.ts";
-import { type BarRow, readBarRows } from "#shared/candles/bar-rows.ts";
+import { type BarRow, readBarRowsInTurns } from "#shared/candles/bar-rows.ts";
 import { requireTimeFrame } from "#shared/candles/time-frame-fault.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
@@ -38,20 +38,22 @@ export interface Imported {
   headN: number;
 }
 
+/** Bars of one file: what Postgres writes in one statement in time, and the process checks beside its other work. */
+export const MOST_BARS = 50_000;
 /** How often the rows are placed anew where candles were added meanwhile. */
 const TRIES = 5;
 
 /**
  * Adds the bars of a CSV file to a series, all or none; a series that is not kept yet begins with them.
  *
- * INVALID_INPUT (422): each line that cannot be taken, the first 50, by its number. CONFLICT: the series is kept from another
+ * INVALID_INPUT (422): more than 50,000 bars; each line that cannot be taken, the first 50, by its number. CONFLICT: the series is kept from another
  * source, or its ends moved again and again meanwhile.
  */
 export async function importCandles(options: ImportOptions, request: ImportRequest): Promise<Imported> {
   const { store, kept, instruments, lock } = options;
   const { instrumentId, timeFrame, source, csv } = request;
   requireTimeFrame(await instruments.get(instrumentId), timeFrame, "query.timeFrame");
-  const { rows, faults } = readBarRows(csv, { timeFrame });
+  const { rows, faults } = await readBarRowsInTurns(csv, { timeFrame, most: MOST_BARS });
   if (faults.length > 0) throw refused(faults);
   return await lock.run(instrumentId, async () => {
     for (let tries = 0; tries < TRIES; tries += 1) {
@@ -93,7 +95,7 @@ async function place({ store, clock }: ImportOptions, series: Series, rows: read
   return placed;
 }
 
-/** Null: an end of the series moved meanwhile, and nothing was written. */
+/** Null: the series was made or an end of it moved meanwhile, and nothing was written. */
 async function add(
   { store, clock, partitionOf }: ImportOptions,
   series: Series,
@@ -104,7 +106,9 @@ async function add(
   const before = numberedBefore(series, earlier.map(pricesOf));
   const behind = numbered(series, later.map(pricesOf));
   if (before.length + behind.length > 0) {
-    await store.ensureSeries(series, partitionOf(series.instrumentId), receivedAtMs);
+    const made = await store.ensureSeries(series, partitionOf(series.instrumentId), receivedAtMs);
+    // Another process may have made it meanwhile, and from another source.
+    if (made.source !== series.source) return null;
     if (!(await store.extend(series, { before, behind }))) return null;
   }
   return { firstN: before[0]?.n ?? series.firstN, headN: behind.at(-1)?.n ?? series.headN };
@@ -115,6 +119,8 @@ function refused(faults: readonly { line: number | null; message: string }[]): A
     field: line === null ? "file" : `line ${line}`,
     message,
   }));
+  const whole = faults.find(({ line }) => line === null);
+  if (whole !== undefined) return invalidInput(named, `The file cannot be taken: ${whole.message}.`);
   const lines = faults.length === 1 ? "One line" : `${faults.length} lines`;
   return invalidInput(named, `${lines} of the file cannot be taken: nothing was imported.`);
 }

@@ -1,11 +1,17 @@
 import type { BarRow, RowFault } from "#shared/candles/bar-rows.ts";
 import type { Candle, CandleSource } from "#shared/domain/candle.ts";
 
+/** When the first and the newest candle of a series opened. */
+export interface KeptSpan {
+  firstOpenAtMs: number;
+  headOpenAtMs: number;
+}
+
 /** What is kept where rows are to be added. */
 export interface KeptCandles {
   source: CandleSource;
-  /** When the first and the newest candle opened; null: there is none. */
-  span: { firstOpenAtMs: number; headOpenAtMs: number } | null;
+  /** Null: there is none. */
+  span: KeptSpan | null;
   /** Those that opened when one of the rows does. */
   candles: readonly Candle[];
 }
@@ -26,7 +32,8 @@ const AMOUNTS = ["open", "high", "low", "close", "volume"] as const;
 
 /**
  * Says where rows go, in order of their time. No candle is changed and none gets another number: a row of a candle that is kept
- * has to be that candle, and between candles nothing can be added.
+ * has to be that candle, and between candles nothing can be added. So no hole is left at an end either: the rows reach to the
+ * candle there, or hold its row, which says that nothing lies between.
  */
 export function placeRows(rows: readonly BarRow[], { source, span, candles }: KeptCandles, nowMs: number): Placed {
   const placed: Placed = { earlier: [], later: [], same: 0, withoutTrade: 0, faults: [] };
@@ -45,5 +52,41 @@ export function placeRows(rows: readonly BarRow[], { source, span, candles }: Ke
     else if (row.openAtMs < span.firstOpenAtMs) placed.earlier.push(row);
     else placed.faults.push({ line, message: "it stands between candles that are kept: none gets another number" });
   }
+  if (span !== null && placed.faults.length === 0) placed.faults.push(...holesOf(rows, span, placed));
   return placed;
+}
+
+/** Rows without a trade count as well: they say that nothing lies there. */
+function holesOf(
+  rows: readonly BarRow[],
+  { firstOpenAtMs, headOpenAtMs }: KeptSpan,
+  { earlier, later }: Pick<Placed, "earlier" | "later">,
+): RowFault[] {
+  const isGiven = (wantedMs: number) => rows.some(({ openAtMs }) => openAtMs === wantedMs);
+  const faults: RowFault[] = [];
+  const last = rows.findLast(({ openAtMs }) => openAtMs < firstOpenAtMs);
+  if (earlier.length > 0 && last !== undefined && last.closeAtMs < firstOpenAtMs && !isGiven(firstOpenAtMs)) {
+    const missing = barsIn(firstOpenAtMs - last.closeAtMs, last);
+    faults.push({ line: last.line, message: holeBefore(missing, firstOpenAtMs) });
+  }
+  const first = rows.find(({ openAtMs }) => openAtMs > headOpenAtMs);
+  if (later.length > 0 && first !== undefined && !isGiven(headOpenAtMs)) {
+    const missing = barsIn(first.openAtMs - headOpenAtMs, first) - 1;
+    if (missing > 0) faults.push({ line: first.line, message: holeBehind(missing, headOpenAtMs) });
+  }
+  return faults;
+}
+
+const barsIn = (ms: number, { openAtMs, closeAtMs }: BarRow): number => ms / (closeAtMs - openAtMs);
+const bars = (count: number): string => (count === 1 ? "one bar" : `${count} bars`);
+const CLOSED = "where the market was closed between, the file holds that candle's line too";
+
+function holeBefore(missing: number, openAtMs: number): string {
+  const at = new Date(openAtMs).toISOString();
+  return `it leaves ${bars(missing)} out before the first candle, which opened at ${at}, for good: send the newest part first; ${CLOSED}`;
+}
+
+function holeBehind(missing: number, openAtMs: number): string {
+  const at = new Date(openAtMs).toISOString();
+  return `it leaves ${bars(missing)} out behind the newest candle, which opened at ${at}, for good: send the oldest part first; ${CLOSED}`;
 }
