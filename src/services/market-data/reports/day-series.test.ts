@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
-import { chooseDaySeries } from "./day-series.ts";
+import { chooseDaySeries, newestSeries } from "./day-series.ts";
 
 const HOUR_MS = timeFrameMs("1h");
 const NOW_MS = 1_000 * HOUR_MS;
@@ -23,4 +23,9 @@ describe("the series that the statistics of a day are counted from", () => {
   ] as const)("%s", (_what, spans, timeFrame) => {
     expect(chooseDaySeries(spans)?.timeFrame).toBe(timeFrame as TimeFrame);
   });
+});
+
+test("the last price is of the series whose newest candle ended last", () => {
+  expect(newestSeries([span("1d", 48, 3), span("1m", 1), span("1h", 9, 1)])?.timeFrame).toBe("1m");
+  expect(newestSeries([])).toBeNull();
 });

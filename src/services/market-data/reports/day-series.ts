@@ -10,12 +10,21 @@ export interface KeptSpan {
   headOpenAtMs: number;
 }
 
+/** When the newest candle of a series ended. */
+export function closeAtMs({ timeFrame, headOpenAtMs }: KeptSpan): number {
+  return headOpenAtMs + timeFrameMs(timeFrame);
+}
+
+/** The series whose newest candle ended last: it has the last price. Null: there is none. */
+export function newestSeries(spans: readonly KeptSpan[]): KeptSpan | null {
+  return spans.toSorted((a, b) => closeAtMs(b) - closeAtMs(a))[0] ?? null;
+}
+
 /**
  * The series that the statistics of a day are counted from: of those that reach back a whole day the one with the shortest
  * candles; where none does, the one that reaches back furthest. Null: there is none.
  */
 export function chooseDaySeries(spans: readonly KeptSpan[]): KeptSpan | null {
-  const closeAtMs = ({ timeFrame, headOpenAtMs }: KeptSpan) => headOpenAtMs + timeFrameMs(timeFrame);
   const newestMs = Math.max(...spans.map(closeAtMs));
   // One that nobody keeps any more tells of another day.
   const current = spans.filter((span) => newestMs - closeAtMs(span) <= timeFrameMs(span.timeFrame));

@@ -17,17 +17,16 @@ export interface Gap {
   toMs: number;
 }
 
-/** Gaps behind the candle `afterN` (none: from the first candle on), oldest first. */
+/** Gaps between the candles behind `afterN`, up to `toN`, oldest first. */
 export async function readGaps(
   db: Db,
-  { instrumentId, timeFrame, afterN, limit }: SeriesKey & { afterN: number | null; limit: number },
+  { instrumentId, timeFrame, afterN, toN, limit }: SeriesKey & { afterN: number; toN: number; limit: number },
 ): Promise<Gap[]> {
   const { sql } = db;
   return await sql<Gap[]>`
     select n as "afterN", close_at_ms as "fromMs", next_ms as "toMs" from (
       select n, close_at_ms, lead(open_at_ms) over (order by n) as next_ms from market_data.candles
-      where instrument_id = ${instrumentId} and time_frame = ${timeFrame}
-        ${afterN === null ? sql`` : sql`and n > ${afterN}`}
+      where instrument_id = ${instrumentId} and time_frame = ${timeFrame} and n > ${afterN} and n <= ${toN}
     ) pairs
     where next_ms > close_at_ms order by n limit ${limit}`;
 }

@@ -32,6 +32,34 @@ describe("GET /gaps", () => {
     expect(asked.body["items"]).toEqual([gap(2, 2, 5, 1), gap(4, 7, 10, 0), gap(5, 11, 300, 0)]);
   });
 
+  test("are looked for in stretches of a long series, each a page", async () => {
+    for (const minute of [0, 1]) at.venue.bar(minute, "10");
+    const replica = await at.start();
+    await replica.ensure();
+    const { sql } = at.database.db;
+    const [gapN, headN] = [200_000, 200_010];
+    for (let fromN = 3; fromN <= headN; fromN += 50_000)
+      await sql`
+        insert into market_data.candles
+          (instrument_id, time_frame, n, open_at_ms, close_at_ms, open, high, low, close, volume, received_at_ms)
+        select ${spx.id}, '1m', n, place * ${MINUTE_MS}::bigint, (place + 1) * ${MINUTE_MS}::bigint, 1, 1, 1, 1, 1, 1
+        from (
+          select n, case when n > ${gapN}::int then n else n - 1 end as place
+          from generate_series(${fromN}::int, ${Math.min(fromN + 49_999, headN)}::int) as n
+        ) numbers`;
+    await sql`
+      update market_data.series set head_n = ${headN}, head_open_at_ms = ${headN * MINUTE_MS}
+      where instrument_id = ${spx.id} and time_frame = '1m'`;
+    const path = `/gaps?instrumentId=${id}&timeFrame=1m`;
+    const { body } = await told(replica, path);
+    expect(body["items"]).toEqual([]);
+    // It lies between two stretches.
+    expect((await told(replica, `${path}&cursor=${String(body["nextCursor"])}`)).body).toMatchObject({
+      items: [{ afterN: gapN, bars: 1 }],
+      nextCursor: null,
+    });
+  });
+
   test("of a series that is not kept are 404, and too many to ask the venue for 422", async () => {
     const replica = await at.start();
     expect(await told(replica, `/gaps?instrumentId=${id}&timeFrame=1m`)).toMatchObject({ status: 404 });
@@ -63,6 +91,29 @@ describe("GET /statistics", () => {
         change: "3",
         changeShare: "0.375",
       },
+    });
+  });
+
+  test("tells the last price of the series that is newest, where another one has the day", async () => {
+    const day = (number: number, close: string) => {
+      const openAtMs = number * DAY_MINUTES * MINUTE_MS;
+      const times = { timeFrame: "1d", openAtMs, closeAtMs: openAtMs + DAY_MINUTES * MINUTE_MS } as const;
+      return { ...at.venue.bar(0, close), ...times, prevOpenAtMs: null };
+    };
+    const days = [day(0, "10"), day(1, "11")];
+    at.venue.bars_ = days;
+    for (const minute of [0, 1]) at.venue.bar(2 * DAY_MINUTES + minute, "12");
+    const replica = await at.start();
+    await replica.ensure();
+    await replica.ensure({ timeFrame: "1d" });
+    expect((await told(replica, `/statistics?instrumentId=${id}`)).body).toMatchObject({
+      timeFrame: "1d",
+      lastPrice: "12",
+      atMs: (2 * DAY_MINUTES + 2) * MINUTE_MS,
+      fromMs: DAY_MINUTES * MINUTE_MS,
+      open: "10",
+      volume: "3.25",
+      change: "2",
     });
   });
 
