@@ -1,29 +1,9 @@
-import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { expect, test } from "bun:test";
 import { z } from "zod";
-import { freePort } from "#local/ports.ts";
-import { endLeftovers } from "#local/process-record.ts";
 import { getJson } from "#local/rest.ts";
-import { ROOT } from "#local/root.ts";
-import { removeData } from "#local/servers.ts";
-import { eventually } from "#testing/alone.fixture.ts";
-import { copyRepository } from "#testing/copy-repository.ts";
-import { openShell, type Shell, terminalEnvironment, typedBlocks } from "#testing/typed.fixture.ts";
+import { openGuide } from "#testing/guide.fixture.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "first-strategy-"));
-const data = mkdtempSync(join(tmpdir(), "first-strategy-data-"));
-const guide = await Bun.file(resolve(ROOT, "docs/strategies.md")).text();
-const [start, ...typed] = typedBlocks(guide);
-
-const shells: Shell[] = [];
-afterAll(async () => {
-  for (const shell of shells) await shell.close();
-  await endLeftovers(join(data, "processes"));
-  removeData(data);
-  rmSync(folder, { recursive: true, force: true });
-});
+const guide = await openGuide("strategies");
 
 const strategySchema = z.object({ name: z.literal("dip"), version: z.string() });
 const series = z.object({ items: z.array(z.object({ headN: z.number() })) });
@@ -38,29 +18,16 @@ function readRun(said: string) {
   return { state, bars, counted: statistics.trades, trades: items.length };
 }
 
+/** The year that the guide tests on is there. */
+async function isReady(api: string): Promise<boolean> {
+  const { items } = series.parse(await getJson(`${api}/market-data/series?instrumentId=SPX/USD.paper`));
+  return (items[0]?.headN ?? 0) > 252;
+}
+
 test("docs/strategies.md, typed word for word, makes a strategy, tests it, changes it and checks it", async () => {
-  const copy = copyRepository(folder);
-  const port = String(await freePort());
-  expect(start).toBe("bin/up\n");
-  const up = Bun.spawn([join(copy, "bin/up")], {
-    cwd: copy,
-    env: terminalEnvironment({ R3_DATA_FOLDER: data, R3_HTTP_PORT: port }),
-    stdout: "ignore",
-    stderr: "ignore",
-  });
-  try {
-    const asked = "market-data/series?instrumentId=SPX/USD.paper";
-    const kept = async () => {
-      const read = await getJson(`http://127.0.0.1:${port}/api/${asked}`).catch(() => ({ items: [] }));
-      return series.parse(read).items[0]?.headN ?? 0;
-    };
-    await eventually("the year is there", async () => (await kept()) > 252, 60_000);
-    const [write = "", ask = "", run = "", change = "", check = "", ...more] = typed.map((block) =>
-      block.replaceAll("7300", port),
-    );
+  await guide.follow({ isReady }, async ({ blocks, shell }) => {
+    const [write = "", ask = "", run = "", change = "", check = "", ...more] = blocks;
     expect(more).toEqual([]);
-    const shell = openShell(copy);
-    shells.push(shell);
     await shell.type(write);
     const first = await shell.type(ask);
     const firstRun = await shell.type(run);
@@ -75,8 +42,5 @@ test("docs/strategies.md, typed word for word, makes a strategy, tests it, chang
     expect(before.trades).toBeGreaterThan(2);
     expect(after.trades).toBeGreaterThan(before.trades);
     expect(checked).toMatch(/[1-9]\d* passed, 0 failed\n$/);
-  } finally {
-    up.kill("SIGINT");
-  }
-  expect(await up.exited).toBe(130);
+  });
 }, 180_000);

@@ -12,7 +12,7 @@ export function terminalEnvironment(settings: Record<string, string> = {}): Reco
   return { ...environment(settings), PATH };
 }
 
-/** A shell that blocks are typed into, one after the other. */
+/** A shell that blocks are typed into, one after the other. What they started in the background ends with it. */
 export interface Shell {
   /** What a block says on standard output. Throws where one of its commands fails. */
   type(block: string): Promise<string>;
@@ -22,15 +22,27 @@ export interface Shell {
 /** So long a block may take, in milliseconds. */
 const WITHIN_MS = 90_000;
 
-/** Opens a shell that ends at the first command that fails. */
-export function openShell(cwd: string): Shell {
+/** However it ends, also by the end of its input when the test is killed, its whole process group ends. */
+const AS_ONE = "trap 'kill 0' EXIT\n";
+
+/** Opens a shell that ends at the first command that fails. `withinMs`: so long a block may take. */
+export function openShell(cwd: string, withinMs = WITHIN_MS): Shell {
   const shell = Bun.spawn(["sh", "-eu"], {
     cwd,
     env: terminalEnvironment(),
     stdin: "pipe",
     stdout: "pipe",
     stderr: "pipe",
+    detached: true,
   });
+  const endAll = () => {
+    try {
+      process.kill(-shell.pid, "SIGKILL");
+    } catch {
+      // All of them have ended already.
+    }
+  };
+  shell.stdin.write(AS_ONE);
   const trouble = new Response(shell.stderr).text();
   const lines = shell.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let said = "";
@@ -41,7 +53,7 @@ export function openShell(cwd: string): Shell {
       const end = `--- end of block ${typed}\n`;
       await shell.stdin.write(`${block}\necho '${end.trim()}'\n`);
       await shell.stdin.flush();
-      const timer = setTimeout(() => shell.kill(), WITHIN_MS);
+      const timer = setTimeout(endAll, withinMs);
       try {
         while (!said.includes(end)) {
           const { done, value } = await lines.read();
@@ -56,7 +68,7 @@ export function openShell(cwd: string): Shell {
       return before;
     },
     async close() {
-      shell.kill();
+      endAll();
       await shell.exited;
     },
   };
