@@ -1,64 +1,40 @@
-import type { Logger } from "pino";
 import type { Quote } from "#shared/domain/candle.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import type { Exchanges } from "#shared/exchange/exchange.ts";
 import { event, MARKET_QUOTES } from "#shared/messages/topics.ts";
-import type { Deps } from "#shared/service/service.ts";
-import { createSilence, type Silence } from "./silence.ts";
-
-export interface QuoteFeedOptions {
-  deps: Pick<Deps, "bus" | "clock"> & { exchanges: Pick<Exchanges, "marketData"> };
-  log: Logger;
-  instrument: Instrument;
-  /** How long no frame may come before the venue is asked. A book may be quiet, so the pauses between questions grow. */
-  quietAfterMs: number;
-  signal: AbortSignal;
-}
+import { type TickFeedOptions, TickLink } from "./tick-link.ts";
 
 /** A venue may tell hundreds a second; between two that go out are so many milliseconds at least. */
 const EVERY_MS = 100;
-const LONGEST_PAUSE_MS = 60_000;
 
 /** Best bid and ask of one instrument, from the venue's frames to `market.quotes`: the newest alone counts. */
 export class QuoteFeed {
-  readonly #options: QuoteFeedOptions;
-  readonly #silence: Silence;
+  readonly #options: TickFeedOptions;
+  readonly #link: TickLink;
   /** The last one that the venue told; null: none, or the venue could not be asked whether it still stands. */
   #standing: Quote | null = null;
   #waiting: Quote | null = null;
   #isTelling = false;
   #isAsking = false;
-  /** Aborted to make the connection anew. */
-  #link = new AbortController();
 
-  constructor(options: QuoteFeedOptions) {
+  constructor(options: TickFeedOptions) {
     this.#options = options;
-    this.#silence = createSilence({
-      lengthMs: 0,
-      staleAfterMs: options.quietAfterMs,
-      longestPauseMs: LONGEST_PAUSE_MS,
-      // A quote is never due by the clock.
-      marketNowMs: null,
-      clock: options.deps.clock,
-    });
+    this.#link = new TickLink(options);
   }
 
   /** Follows until the signal aborts. After each connection the venue is asked, since its stream tells of changes alone. */
   async run(): Promise<void> {
-    const { deps, instrument, signal } = this.#options;
-    while (!signal.aborted) {
-      this.#link = new AbortController();
-      await deps.exchanges.marketData(instrument.venue).followQuotes({
+    const { deps, instrument } = this.#options;
+    await this.#link.follow((signal) =>
+      deps.exchanges.marketData(instrument.venue).followQuotes({
         instrument,
-        signal: AbortSignal.any([signal, this.#link.signal]),
+        signal,
         onQuote: (quote) => {
-          this.#silence.heard();
+          this.#link.heard();
           this.#take(quote);
         },
         onConnected: () => this.#ask(),
-      });
-    }
+      }),
+    );
   }
 
   /** Tells the one that stands again, so that who joins or lost a message has it. */
@@ -68,7 +44,7 @@ export class QuoteFeed {
 
   /** Looks whether no frame came for a while. Then the venue is asked; where it tells another quote, the connection is made anew. */
   look(): void {
-    if (this.#silence.isOverdue()) this.#ask({ isSilent: true });
+    if (this.#link.isOverdue()) this.#ask({ isSilent: true });
   }
 
   #ask({ isSilent = false } = {}): void {
@@ -84,9 +60,7 @@ export class QuoteFeed {
         if (signal.aborted || this.#standing !== before) return;
         if (before !== null && isSame(before, quote)) return;
         this.#take(quote);
-        if (!isSilent || !this.#silence.mayConnect()) return;
-        log.warn({ instrumentId: instrument.id }, "stream of quotes is silent, connecting again");
-        this.#link.abort();
+        if (isSilent) this.#link.connectAnew("quotes");
       })
       .catch((error: unknown) => {
         log.warn({ reason: messageOf(error) }, "best bid and ask not told by the venue");

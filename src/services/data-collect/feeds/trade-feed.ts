@@ -1,58 +1,30 @@
-import type { Logger } from "pino";
 import type { VenueTrade } from "#shared/domain/candle.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import type { Exchanges } from "#shared/exchange/exchange.ts";
 import { event, MARKET_TRADES } from "#shared/messages/topics.ts";
-import type { Deps } from "#shared/service/service.ts";
 import { askUntilTold } from "./ask-until-told.ts";
-import { createSilence, type Silence } from "./silence.ts";
-
-export interface TradeFeedOptions {
-  deps: Pick<Deps, "bus" | "clock"> & { exchanges: Pick<Exchanges, "marketData"> };
-  log: Logger;
-  instrument: Instrument;
-  /**
-   * How long no trade may come before the venue is asked for its newest. A market may be quiet, so the pauses between
-   * questions grow.
-   */
-  quietAfterMs: number;
-  signal: AbortSignal;
-}
-
-const LONGEST_PAUSE_MS = 60_000;
+import { type TickFeedOptions, TickLink } from "./tick-link.ts";
 
 /** The public trades of one instrument, from the venue's frames to `market.trades`, each the moment it arrives. */
 export class TradeFeed {
-  readonly #options: TradeFeedOptions;
-  readonly #silence: Silence;
+  readonly #options: TickFeedOptions;
+  readonly #link: TickLink;
   #newest: VenueTrade | null = null;
   #isAsking = false;
-  /** Aborted to make the connection anew. */
-  #link = new AbortController();
 
-  constructor(options: TradeFeedOptions) {
+  constructor(options: TickFeedOptions) {
     this.#options = options;
-    this.#silence = createSilence({
-      lengthMs: 0,
-      staleAfterMs: options.quietAfterMs,
-      longestPauseMs: LONGEST_PAUSE_MS,
-      // A trade is never due by the clock.
-      marketNowMs: null,
-      clock: options.deps.clock,
-    });
+    this.#link = new TickLink(options);
   }
 
   /** Follows until the signal aborts. After each connection the newest trade is published, so that its id shows a hole. */
   async run(): Promise<void> {
-    const { deps, instrument, signal, log } = this.#options;
-    while (!signal.aborted) {
-      this.#link = new AbortController();
-      await deps.exchanges.marketData(instrument.venue).followTrades({
+    const { deps, instrument, log } = this.#options;
+    await this.#link.follow((signal) =>
+      deps.exchanges.marketData(instrument.venue).followTrades({
         instrument,
-        signal: AbortSignal.any([signal, this.#link.signal]),
+        signal,
         onTrades: (trades) => {
-          this.#silence.heard();
+          this.#link.heard();
           this.#newest = trades.at(-1) ?? this.#newest;
           this.#publish(trades);
         },
@@ -61,8 +33,8 @@ export class TradeFeed {
             log.warn({ reason: messageOf(error) }, "newest trade not published"),
           );
         },
-      });
-    }
+      }),
+    );
   }
 
   /**
@@ -70,23 +42,16 @@ export class TradeFeed {
    * connection is made anew.
    */
   look(): void {
-    if (this.#isAsking || !this.#silence.isOverdue()) return;
+    if (this.#isAsking || !this.#link.isOverdue()) return;
     this.#isAsking = true;
     this.#readNewest()
       .then((isUnheard) => {
-        if (isUnheard) this.#connectAnew();
+        if (isUnheard) this.#link.connectAnew("trades");
       })
       .catch((error: unknown) => this.#options.log.warn({ reason: messageOf(error) }, "newest trade not told"))
       .finally(() => {
         this.#isAsking = false;
       });
-  }
-
-  #connectAnew(): void {
-    const { log, instrument, signal } = this.#options;
-    if (signal.aborted || !this.#silence.mayConnect()) return;
-    log.warn({ instrumentId: instrument.id }, "stream of trades is silent, connecting again");
-    this.#link.abort();
   }
 
   /** Publishes the venue's newest trade. True: no frame has brought it. */
