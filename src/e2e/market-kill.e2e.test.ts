@@ -3,7 +3,7 @@ import { z } from "zod";
 import { getJson, postJson } from "#local/rest.ts";
 import { putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
-import type { Candle, Quote } from "#shared/domain/candle.ts";
+import { type Candle, candleSchema, type Quote, quoteSchema } from "#shared/domain/candle.ts";
 import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import { MADE_UP_MARKET, type PaperVenue, startPaperVenue } from "#shared/exchange/paper-venue.fixture.ts";
 import { eventually, type RunningProcess, startProcess, untilReady } from "#testing/alone.fixture.ts";
@@ -110,11 +110,8 @@ function feedsOf({ log }: RunningProcess): Set<string> {
   return running;
 }
 
-const row = z.object({ instrumentId: z.string() }).loose();
-const page = z.object({ items: z.array(row) });
-
-async function itemsOf<Item>({ url }: RunningProcess, path: string): Promise<Item[]> {
-  return page.parse(await getJson(`${url}/api/market-data${path}`)).items as unknown as Item[];
+async function itemsOf<Item>({ url }: RunningProcess, path: string, item: z.ZodType<Item>): Promise<Item[]> {
+  return z.object({ items: z.array(item) }).parse(await getJson(`${url}/api/market-data${path}`)).items;
 }
 
 const pathOf = (id: string) => `/candles?instrumentId=${encodeURIComponent(id)}&timeFrame=1s&limit=1000`;
@@ -146,7 +143,7 @@ async function pastAll(ms: number): Promise<void> {
 }
 
 async function standing(process: RunningProcess): Promise<Quote[]> {
-  return await itemsOf<Quote>(process, "/quotes");
+  return await itemsOf(process, "/quotes", quoteSchema);
 }
 
 test("three instances at two venues, one killed: its instruments move within seconds, no candle is missing, and any replica answers alike", async () => {
@@ -174,7 +171,7 @@ test("three instances at two venues, one killed: its instruments move within sec
   let candles = 0;
   for (const market of markets) {
     const { instrumentId } = market;
-    const told = await Promise.all(alive.map((one) => itemsOf<Candle>(one, pathOf(instrumentId))));
+    const told = await Promise.all(alive.map((one) => itemsOf(one, pathOf(instrumentId), candleSchema)));
     const fewest = Math.min(...told.map(({ length }) => length));
     const [ours = expect.unreachable(), ...same] = told.map((all) => all.slice(0, fewest));
     for (const answer of same) expect(answer).toEqual(ours);

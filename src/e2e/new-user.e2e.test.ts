@@ -49,8 +49,9 @@ const TIGHT = { ...SESSION.riskPolicy, maxOrderNotional: "100" };
 
 test("a new user trades, is told, learns why an order was denied, sweeps, looks at the queues, kills an account and sees it flat", async () => {
   const ended = await runUp({ ...(await settings()), R3_DATA_FOLDER: folder }, ["--bars", "12"], async (api) => {
-    const ask = async (path: string) => (await getJson(`${api}/${path}`)) as Answer;
-    const items = async (path: string) => ((await ask(path)) as unknown as Page).items;
+    const read = async (path: string) => await getJson(`${api}/${path}`);
+    const ask = async (path: string) => (await read(path)) as Answer;
+    const items = async (path: string) => ((await read(path)) as Page).items;
     const send = async (path: string, body: unknown) => (await postJson(`${api}/${path}`, body)).body as Answer;
 
     const recipient = await send("notification/recipients", {
