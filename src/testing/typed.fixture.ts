@@ -42,7 +42,6 @@ export function openShell(cwd: string, withinMs = WITHIN_MS): Shell {
       // All of them have ended already.
     }
   };
-  shell.stdin.write(AS_ONE);
   const trouble = new Response(shell.stderr).text();
   const lines = shell.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let said = "";
@@ -51,7 +50,7 @@ export function openShell(cwd: string, withinMs = WITHIN_MS): Shell {
     async type(block) {
       typed += 1;
       const end = `--- end of block ${typed}\n`;
-      await shell.stdin.write(`${block}\necho '${end.trim()}'\n`);
+      await shell.stdin.write(`${typed === 1 ? AS_ONE : ""}${block}\necho '${end.trim()}'\n`);
       await shell.stdin.flush();
       const timer = setTimeout(endAll, withinMs);
       try {
