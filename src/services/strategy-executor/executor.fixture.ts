@@ -67,6 +67,19 @@ export interface World {
   held?: ReadonlySet<string>;
 }
 
+/** A world in which nothing has happened. */
+export function worldOf(database: TestDatabase, strategies: StrategyDefinition[]): World {
+  return {
+    database,
+    strategies,
+    candles: [],
+    published: [],
+    committing: new Set(),
+    failpoint: () => undefined,
+    failures: 0,
+  };
+}
+
 const nothing = async () => undefined;
 /** A lock that anyone has: the rows alone decide. */
 const FREE: AdvisoryLock = { acquire: async () => true, extend: nothing, release: nothing, close: nothing };

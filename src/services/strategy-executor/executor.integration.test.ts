@@ -17,6 +17,7 @@ import {
   startReplica,
   untilCandle,
   type World,
+  worldOf,
 } from "./executor.fixture.ts";
 
 /** Remembers the number of each bar it saw; a volume of 2 wants long, of 3 flat, of 4 throws. */
@@ -56,15 +57,7 @@ beforeAll(async () => {
 afterAll(async () => database.drop());
 beforeEach(() => {
   const tick = { ...scripted, name: "tick", forming: true };
-  world = {
-    database,
-    candles: [],
-    published: [],
-    committing: new Set(),
-    failpoint: () => undefined,
-    failures: 0,
-    strategies: [scripted, tick],
-  };
+  world = worldOf(database, [scripted, tick]);
 });
 afterEach(async () => {
   for (const replica of replicas) await replica.kill();

@@ -19,7 +19,7 @@ import {
   signalsOf,
   startReplica,
   untilCandle,
-  type World,
+  worldOf,
 } from "./executor.fixture.ts";
 
 const BARS = 160;
@@ -89,15 +89,7 @@ function createMarket(sessionId: string) {
 test("with leaders that die in their transactions, its orders are the backtest's", async () => {
   const dies = new Set([7, 8, 31, 64, 65, 66, 120]);
   const died: number[] = [];
-  const world: World = {
-    database,
-    candles: [],
-    published: [],
-    committing: new Set(),
-    failpoint: () => undefined,
-    failures: 0,
-    strategies: [smaCross],
-  };
+  const world = worldOf(database, [smaCross]);
   world.failpoint = ({ bar = 0 }) => {
     if (!dies.has(bar)) return;
     died.push(bar);

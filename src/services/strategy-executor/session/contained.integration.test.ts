@@ -8,6 +8,7 @@ import {
   startReplica,
   untilCandle,
   type World,
+  worldOf,
 } from "#services/strategy-executor/executor.fixture.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
@@ -46,16 +47,7 @@ beforeEach(async () => {
   await folder.write("late", bodyOf(`if (bar.n === ${BAD}) void Promise.reject(new Error("too late"));`));
   await folder.write("speaks", bodyOf('throw new Error(`bad \\ud800 \\0 ${"x".repeat(3e6)}`)'));
   host = threadHostOf([folder.path], { threads: 2 });
-  world = {
-    database,
-    candles: [],
-    published: [],
-    committing: new Set(),
-    failpoint: () => undefined,
-    failures: 0,
-    strategies: [],
-    host,
-  };
+  world = { ...worldOf(database, []), host };
 });
 afterEach(async () => {
   await replica.kill();

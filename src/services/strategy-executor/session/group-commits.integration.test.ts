@@ -11,6 +11,7 @@ import {
   untilCandle,
   untilStored,
   type World,
+  worldOf,
 } from "#services/strategy-executor/executor.fixture.ts";
 import type { OwnedUnit } from "#shared/bus/bus.ts";
 import { until } from "#shared/clock/until.fixture.ts";
@@ -74,15 +75,7 @@ beforeAll(async () => {
 });
 afterAll(async () => database.drop());
 beforeEach(() => {
-  world = {
-    database,
-    candles: [],
-    published: [],
-    committing: new Set(),
-    failpoint: () => undefined,
-    failures: 0,
-    strategies: [longAtTwo, large],
-  };
+  world = worldOf(database, [longAtTwo, large]);
 });
 afterEach(async () => {
   await replica?.kill();

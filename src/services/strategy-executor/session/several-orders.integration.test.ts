@@ -7,7 +7,7 @@ import {
   signalsOf,
   startReplica,
   untilCandle,
-  type World,
+  worldOf,
 } from "#services/strategy-executor/executor.fixture.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
@@ -36,15 +36,7 @@ function ended(session: Session, signal: Signal, number: number, state: OrderSta
 }
 
 test("a session stays busy until all orders of its signal have ended, also across a restart and a second end", async () => {
-  const world: World = {
-    database,
-    candles: [],
-    published: [],
-    committing: new Set(),
-    failpoint: () => undefined,
-    failures: 0,
-    strategies: [flip],
-  };
+  const world = worldOf(database, [flip]);
   const strategy = { strategy: flip.name, strategyVersion: flip.version };
   const starting = await putSession(database.db.sql, shardSession({ ...strategy, state: "STARTING" }));
   let replica = await startReplica(world);

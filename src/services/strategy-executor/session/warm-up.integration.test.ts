@@ -8,6 +8,7 @@ import {
   shardSession,
   startReplica,
   type World,
+  worldOf,
 } from "#services/strategy-executor/executor.fixture.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { putInstrument, putSession } from "#shared/db/reference-rows.fixture.ts";
@@ -44,8 +45,7 @@ beforeAll(async () => {
 });
 afterAll(async () => database.drop());
 beforeEach(() => {
-  const quiet = { published: [], committing: new Set<Promise<void>>(), failpoint: () => undefined, failures: 0 };
-  world = { database, candles: [], strategies: [scripted], ...quiet };
+  world = worldOf(database, [scripted]);
 });
 afterEach(async () => {
   for (const replica of replicas) await replica.kill();
