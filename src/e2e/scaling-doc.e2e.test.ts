@@ -15,16 +15,17 @@ const SHARDS = 32;
 const SHARED_OUT_MS = 6_000;
 
 const OF_THE_ENGINE = [
-  ...[
-    "session-manager",
-    "dashboard",
-    "market-data",
-    "data-collect",
-    "risk-manager",
-    "order-position-tracker",
-    "backtest",
-  ],
-  ...["strategy-executor", "notification", "monitoring", "paper-exchange"],
+  "session-manager",
+  "dashboard",
+  "market-data",
+  "data-collect",
+  "risk-manager",
+  "order-position-tracker",
+  "backtest",
+  "strategy-executor",
+  "notification",
+  "monitoring",
+  "paper-exchange",
 ];
 
 let world: World;
