@@ -26,6 +26,7 @@ export function sessionOf(more: Partial<Session> = {}): Session {
     stopPolicy: "keep",
     state: "RUNNING",
     stateReason: null,
+    killId: null,
     degraded: [],
     run: 1,
     version: 1,

@@ -130,6 +130,11 @@ export const sessionSchema = z.object({
     .string()
     .nullable()
     .describe("Why it is in its state, or what it waits for; null: nothing is to be said"),
+  killId: idText
+    .nullable()
+    .describe(
+      "The kill that it stops for, as GET /api/risk-manager/kill/<id> has it; null: it does not stop, or a person's stop",
+    ),
   degraded: z
     .array(degradationSchema)
     .describe("What it runs without, each with its reason; empty: nothing is missing. Ends by itself"),

@@ -57,9 +57,9 @@ export const SESSION_REPORTS = defineTopic({
     "report.stopped": z.object({ ...report, reason: z.string().nullable() }),
     "report.faulted": z.object({ ...report, reason: z.string() }),
     /** risk-manager: a person has killed it; what it holds is closed whatever becomes of this report. */
-    "report.killed": z.object({ ...report, reason: z.string() }),
+    "report.killed": z.object({ ...report, killId: z.string(), reason: z.string() }),
     /** risk-manager: a person has let the kill go that has stopped it, before it was flat. It keeps what it has. */
-    "report.abandoned": z.object({ ...report, reason: z.string() }),
+    "report.abandoned": z.object({ ...report, killId: z.string(), reason: z.string() }),
     /** risk-manager: a signal of the run was denied. */
     "report.denied": z.object({ ...report, code: denialCodeSchema, reason: z.string() }),
     /** It runs with something missing from now on, or for another reason than was told. */

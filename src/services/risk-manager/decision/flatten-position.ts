@@ -19,7 +19,8 @@ import { approve, type DecideDeps, deny } from "./write-decision.ts";
  * Closes what a session that stops, or is killed, still holds, with reduce-only market orders sized from its book: one, or as many as the
  * venue's maximums ask for.
  *
- * The stop of a session whose kill was abandoned closes nothing, also before session-manager has given it the policy keep.
+ * A stop that a kill has begun closes nothing once the kill is abandoned, also before session-manager has given it the policy keep; one
+ * that a person asks for afterwards does.
  * It waits until all orders of the session have ended, since only then the book has all their fills; order-position-tracker
  * asks again. What is left is closed by further decisions. They wait while the venue refuses exits or halts the instrument,
  * and while the book lacks something; the session, or the kill, says so. Where risk denies it for a stop the session is reported
@@ -32,7 +33,7 @@ export async function flattenPosition(tx: Tx, deps: DecideDeps, wanted: FlattenP
   if (session === null || budget === null || !(await isWanted(tx, session, wanted)))
     return { decision: "not wanted any more" };
   const tell = tellerOf(tx, deps, { session, killId: wanted.killId });
-  if (wanted.killId === undefined && (await isAbandoned(tx, session))) {
+  if (wanted.killId === undefined && session.killId !== null && (await isAbandoned(tx, session.killId))) {
     tell.waits("The kill that has stopped it was abandoned: it keeps what it has.");
     return { decision: "kill abandoned" };
   }

@@ -116,11 +116,18 @@ export async function writeKill(
     from unnest(${sessions.map(({ id }) => id)}::text[], ${sessions.map(({ run }) => run)}::integer[]) as s (id, run)`;
 }
 
-/** The sessions that these kills stop, in the run in which they were killed, by their ids. */
-export async function stoppedSessions({ sql }: Tx, killIds: readonly string[]): Promise<{ id: string; run: number }[]> {
-  return sql<{ id: string; run: number }[]>`
-    select distinct session_id as id, run from risk_manager.kill_sessions
-    where kill_id = any(${[...killIds]}::text[]) and stops order by session_id, run`;
+/** A session that a kill stops, in the run in which it was killed. */
+export interface StoppedSession {
+  id: string;
+  run: number;
+  killId: string;
+}
+
+/** The sessions that these kills stop, by their ids. */
+export async function stoppedSessions({ sql }: Tx, killIds: readonly string[]): Promise<StoppedSession[]> {
+  return sql<StoppedSession[]>`
+    select session_id as id, run, kill_id as "killId" from risk_manager.kill_sessions
+    where kill_id = any(${[...killIds]}::text[]) and stops order by session_id, kill_id`;
 }
 
 /** How many sessions of these kills trade on, since the news of their kill has not come to session-manager, and the first of them by id. */
@@ -135,12 +142,9 @@ export async function sessionsThatRunOn(
   return row ?? { count: 0, first: null };
 }
 
-/** Whether a kill that has stopped a session in this run was abandoned: then its stop sells nothing. */
-export async function isAbandoned({ sql }: Tx, { id, run }: { id: string; run: number }): Promise<boolean> {
-  const rows = await sql`
-    select 1 from risk_manager.kill_sessions s join risk_manager.kills k on k.id = s.kill_id
-    where s.session_id = ${id} and s.run = ${run} and s.stops and k.abandoned limit 1`;
-  return rows.length > 0;
+/** Whether a kill was abandoned: then the stop that it has begun sells nothing. */
+export async function isAbandoned({ sql }: Tx, id: string): Promise<boolean> {
+  return (await sql`select 1 from risk_manager.kills where id = ${id} and abandoned`).length > 0;
 }
 
 /** Notes why what a session holds is not closed yet for a kill; null: it is under way. Not to be waited for: it travels with the commit. */

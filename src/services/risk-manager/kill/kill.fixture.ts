@@ -58,9 +58,10 @@ export class KillDesk {
     return putSession(this.#world.database.db.sql, riskSession(more));
   }
 
-  /** Makes of a session what session-manager makes of one that it was told the kill of. */
-  stop(session: Session): Promise<void> {
-    return this.#world.change(session, { state: "STOPPING", stopPolicy: "flatten", version: session.version + 1 });
+  /** Makes of a session what session-manager makes of one that it was told the kill of; null: that a person stops. */
+  stop(session: Session, killId: string | null): Promise<void> {
+    const { version } = session;
+    return this.#world.change(session, { state: "STOPPING", stopPolicy: "flatten", killId, version: version + 1 });
   }
 
   /** Awaits the decision of a session's next signal. */

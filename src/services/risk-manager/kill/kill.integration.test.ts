@@ -193,7 +193,7 @@ describe("closing for a kill", () => {
   test("ends with the halt, and of a kill that is none", async () => {
     const session = await desk.holding();
     const { id } = await desk.kill({ account: ACCOUNT });
-    await desk.stop(session);
+    await desk.stop(session, id);
     expect((await desk.ask("/release", { account: ACCOUNT, abandon: true })).status).toBe(204);
     expect(await flatten(session, id)).toEqual({ decision: "not wanted any more" });
     expect(await flatten(session, "none")).toEqual({ decision: "not wanted any more" });
@@ -263,7 +263,7 @@ describe("the trading state of an account", () => {
   test("is HALTED by a kill, and ACTIVE again only once that is flat, or abandoned", async () => {
     const session = await desk.put();
     const { id } = await desk.kill({ account: ACCOUNT });
-    await desk.stop(session);
+    await desk.stop(session, id);
     expect((await desk.ask(PATH)).body).toMatchObject({ tradingState: "HALTED", kills: [id] });
     for (const tradingState of ["ACTIVE", "REDUCING"]) {
       const refused = await desk.ask(PATH, { tradingState });

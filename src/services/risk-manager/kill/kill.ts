@@ -105,7 +105,7 @@ function flatten(
   void queue.enqueue(tx, { task: FLATTEN_SESSION, lane: sessionId, payload, priority: FIRST });
   if (!isStopped(session)) return;
   const reason = `It was ${asSentence(cause)}`;
-  bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.killed", { sessionId, run, atMs, reason })]);
+  bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.killed", { sessionId, run, atMs, killId, reason })]);
 }
 
 /** NOT_FOUND where a request names what is not there: a slip of the hand must not pass for a halt. */

@@ -53,9 +53,11 @@ export async function endHalt(tx: Tx, deps: KillDeps, target: RiskTarget, abando
   const abandoned = unfinished.map(({ id }) => id);
   await endKills(tx, { scope, abandoned, atMs });
   // Without it their stop, which has the policy flatten, would go on selling.
-  for (const { id: sessionId, run } of await stoppedSessions(tx, abandoned)) {
+  for (const { id: sessionId, run, killId } of await stoppedSessions(tx, abandoned)) {
     const reason = "Its kill was abandoned: it keeps what it has.";
-    deps.bus.publish(tx, [event(SESSION_REPORTS, sessionId, "report.abandoned", { sessionId, run, atMs, reason })]);
+    deps.bus.publish(tx, [
+      event(SESSION_REPORTS, sessionId, "report.abandoned", { sessionId, run, atMs, killId, reason }),
+    ]);
   }
   await clearAlert(tx, deps, { scope: alertScopeOf(target), kind: alerts.KILLED });
 }

@@ -74,7 +74,6 @@ create table risk_manager.kill_sessions (
   waits text,
   primary key (kill_id, session_id)
 );
-create index kill_sessions_by_session on risk_manager.kill_sessions (session_id, run) where stops;
 
 -- Which kills stand, as order-position-tracker reads it.
 create view reference.standing_kills as select id from risk_manager.kills where ended_at_ms is null;

@@ -11,8 +11,8 @@ export type Report =
   | { type: "report.waiting"; run: number; until: StartStep | "stopped"; reason: string }
   | { type: "report.stopped"; run: number; reason: string | null }
   | { type: "report.faulted"; run: number; reason: string }
-  | { type: "report.killed"; run: number; reason: string }
-  | { type: "report.abandoned"; run: number; reason: string }
+  | { type: "report.killed"; run: number; killId: string; reason: string }
+  | { type: "report.abandoned"; run: number; killId: string; reason: string }
   | { type: "report.degraded"; run: number; degradation: Degradation }
   | { type: "report.restored"; run: number; code: DegradationCode };
 
@@ -35,7 +35,7 @@ export interface ReportEffect {
  * STARTING becomes RUNNING when strategy-executor is warm and order-position-tracker has reconciled, both in the present
  * run; until then its reason says what it waits for. STOPPING becomes STOPPED when the stop policy is done. A fault counts
  * in every state that may fault. A killed session stops with the policy flatten; one that is FAULTED or over stays so.
- * One whose kill was abandoned goes on stopping with the policy keep. A report of another run, or one that comes again, changes nothing.
+ * One whose kill was abandoned goes on stopping with the policy keep; a stop that a person has asked for since is left as it is. A report of another run, or one that comes again, changes nothing.
  */
 export function applyReport(session: Session, readiness: Readiness, report: Report, nowMs: number): ReportEffect {
   if (report.run !== session.run) return {};
@@ -60,11 +60,18 @@ export function applyReport(session: Session, readiness: Readiness, report: Repo
         : {};
     case "report.killed":
       return mayTransition(session.state, "STOPPING") && session.state !== "FAULTED"
-        ? { session: moved({ ...session, stopPolicy: "flatten" }, "STOPPING", report.reason, nowMs) }
+        ? {
+            session: moved(
+              { ...session, stopPolicy: "flatten", killId: report.killId },
+              "STOPPING",
+              report.reason,
+              nowMs,
+            ),
+          }
         : {};
     case "report.abandoned":
-      return session.state === "STOPPING" && session.stopPolicy === "flatten"
-        ? { session: moved({ ...session, stopPolicy: "keep" }, "STOPPING", report.reason, nowMs) }
+      return session.killId === report.killId
+        ? { session: moved({ ...session, stopPolicy: "keep", killId: null }, "STOPPING", report.reason, nowMs) }
         : {};
     case "report.degraded": {
       const { degradation } = report;

@@ -47,7 +47,7 @@ function readReport({ type, data }: SessionReport): Report {
       return { type, run: data.run, reason: data.reason };
     case "report.killed":
     case "report.abandoned":
-      return { type, run: data.run, reason: data.reason };
+      return { type, run: data.run, killId: data.killId, reason: data.reason };
     case "report.waiting":
       return { type, run: data.run, until: data.until, reason: data.reason };
     case "report.degraded": {

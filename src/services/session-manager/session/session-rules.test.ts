@@ -181,26 +181,45 @@ describe("reports", () => {
   test("stop a killed session with the policy flatten, but none that is over, FAULTED or stops already", () => {
     const told = (state: SessionState) => {
       const session = { ...sessionIn(state), stopPolicy: "keep" as const };
-      return applyReport(session, NOT_READY, { type: "report.killed", run: session.run, reason: "It was killed." }, 9);
+      const report: Report = { type: "report.killed", run: session.run, killId: "k1", reason: "It was killed." };
+      return applyReport(session, NOT_READY, report, 9);
     };
     for (const state of ["STARTING", "RUNNING", "PAUSED"] as const) {
-      const killed = { state: "STOPPING", stopPolicy: "flatten", stateReason: "It was killed." };
+      const killed = { state: "STOPPING", stopPolicy: "flatten", killId: "k1", stateReason: "It was killed." };
       expect(told(state).session).toMatchObject(killed);
     }
     for (const state of ["CREATED", "STOPPING", "STOPPED", "FAULTED"] as const) expect(told(state)).toEqual({});
   });
 
-  test("let a session whose kill was abandoned keep what it has, in the run that was killed alone", () => {
-    const told = (state: SessionState, stopPolicy: Session["stopPolicy"], run = 0) => {
-      const session = { ...sessionIn(state), stopPolicy };
-      const report: Report = { type: "report.abandoned", run: session.run + run, reason: "It was abandoned." };
+  test("let a session whose kill was abandoned keep what it has, where it stops for that kill, in that run", () => {
+    const told = (more: Partial<Session>, run = 0) => {
+      const session = { ...sessionIn("STOPPING"), stopPolicy: "flatten" as const, killId: "k1", ...more };
+      const report: Report = {
+        type: "report.abandoned",
+        run: session.run + run,
+        killId: "k1",
+        reason: "It was abandoned.",
+      };
       return applyReport(session, NOT_READY, report, 9);
     };
-    const kept = { state: "STOPPING", stopPolicy: "keep", stateReason: "It was abandoned." };
-    expect(told("STOPPING", "flatten").session).toMatchObject(kept);
-    for (const policy of ["keep", "cancel"] as const) expect(told("STOPPING", policy)).toEqual({});
-    expect(told("STOPPING", "flatten", 1)).toEqual({});
-    for (const state of ["RUNNING", "STOPPED", "FAULTED"] as const) expect(told(state, "flatten")).toEqual({});
+    const kept = { state: "STOPPING", stopPolicy: "keep", killId: null, stateReason: "It was abandoned." };
+    expect(told({}).session).toMatchObject(kept);
+    expect(told({}, 1)).toEqual({});
+    for (const killId of ["k2", null]) expect(told({ killId })).toEqual({});
+  });
+
+  test("a kill's stop ends with its state, and with a person's word for what becomes of it", () => {
+    const stopping = { ...sessionIn("STOPPING"), stopPolicy: "flatten" as const, killId: "k1" };
+    const told = (report: Report) => applyReport(stopping, NOT_READY, report, 9).session;
+    const { run } = stopping;
+    expect(told({ type: "report.waiting", run, until: "stopped", reason: "It waits." })?.killId).toBe("k1");
+    const faulted = told({ type: "report.faulted", run, reason: "it threw" }) ?? stopping;
+    expect(faulted.killId).toBeNull();
+    expect(act(faulted, "stop", { nowMs: 10, missing: [] })).toMatchObject({
+      session: { state: "STOPPING", stopPolicy: "flatten", killId: null },
+    });
+    expect(changed(stopping, { stopPolicy: "flatten" }, 10).killId).toBeNull();
+    expect(changed(stopping, { name: "Mine" }, 10).killId).toBe("k1");
   });
 });
 

@@ -38,6 +38,7 @@ export function newSession(
     ...identity,
     state: "CREATED",
     stateReason: null,
+    killId: null,
     degraded: [],
     run: 0,
     version: 1,
@@ -174,7 +175,9 @@ export function changed(
   nowMs: number,
 ): Session {
   const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
-  return { ...session, ...given, version: session.version + 1, updatedAtMs: nowMs };
+  // What becomes of its orders and position is a person's word from here on.
+  const killId = change.stopPolicy === undefined ? session.killId : null;
+  return { ...session, ...given, killId, version: session.version + 1, updatedAtMs: nowMs };
 }
 
 /** The fields that a change names. */
@@ -184,8 +187,12 @@ export function fieldsOf(change: ChangeSession): string[] {
     .map(([field]) => field);
 }
 
-/** The session in another state, one version on; nothing is missing to one that is not at work. The caller has asked the state table. */
+/**
+ * The session in another state, one version on; nothing is missing to one that is not at work, and a kill's stop ends with STOPPING. The
+ * caller has asked the state table.
+ */
 export function moved(session: Session, state: SessionState, reason: string | null, nowMs: number): Session {
   const degraded = AT_WORK.includes(state) ? session.degraded : [];
-  return { ...session, state, stateReason: reason, degraded, version: session.version + 1, updatedAtMs: nowMs };
+  const killId = state === "STOPPING" ? session.killId : null;
+  return { ...session, state, stateReason: reason, killId, degraded, version: session.version + 1, updatedAtMs: nowMs };
 }
