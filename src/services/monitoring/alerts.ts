@@ -44,7 +44,7 @@ export const alerts = defineAlerts({
     severity: "warning",
     meaning:
       "An instance of a service has said nothing for a while, and was not stopped in order: it died, hangs, or is cut off.",
-    toDo: "Look at its process and its log, and start it again. What it led or owned goes to another instance within seconds where there is one.",
+    toDo: "Look at its process and its log, and start it again. What it led or owned goes to another instance within seconds where there is one. Where it is gone for good, say so: POST /api/monitoring/services/<service>/forget with a reason.",
     ends: "condition",
   },
   LEADER_FLAPS: {
@@ -100,7 +100,7 @@ export const alerts = defineAlerts({
   SERVICE_DOWN: {
     severity: "critical",
     meaning: "No instance of a service takes work.",
-    toDo: "Start it. Where an instance runs, read what it waits for on the status page.",
+    toDo: "Start it. Where an instance runs, read what it waits for on the status page. Where the service is gone for good, say so: POST /api/monitoring/services/<service>/forget with a reason.",
     ends: "condition",
   },
   WORK_PARKED: {

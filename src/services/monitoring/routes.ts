@@ -6,6 +6,7 @@ import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.t
 import { createAlertRoutes } from "./alerts/alert-routes.ts";
 import { atRestSchema, readAtRest } from "./at-rest.ts";
 import type { Context } from "./context.ts";
+import { createForgetRoutes } from "./instances/forget-routes.ts";
 import { readRoles, readServices, roleSchema, serviceSchema } from "./instances/views.ts";
 import { statusPage } from "./page/status-page.ts";
 import { createRuleRoutes } from "./rules/rule-routes.ts";
@@ -16,6 +17,7 @@ const cursor = z.tuple([z.string()]);
 export function createRoutes(context: Context) {
   return new Elysia()
     .use(createViews(context))
+    .use(createForgetRoutes(context))
     .use(createAlertRoutes(context))
     .use(createRuleRoutes(context))
     .use(createDeadRoutes("monitoring", context.deps));

@@ -8,7 +8,7 @@ export const monitoringSettings = z.object({
     .describe("How often the leader measures and holds what it finds against the rules, in milliseconds"),
   R3_MONITORING_FORGET_MS: wholeNumber(10_000, 604_800_000)
     .default(3_600_000)
-    .describe("How long an instance that says nothing any more is still known and missed, in milliseconds"),
+    .describe("How long an instance that was stopped in order or replaced is still shown, in milliseconds"),
   R3_MONITORING_ALERTS_KEEP_DAYS: wholeNumber(1, 3_650)
     .default(90)
     .describe("How long alerts stay in the history once they are over, in days"),

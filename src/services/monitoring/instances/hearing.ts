@@ -1,4 +1,5 @@
 import type { Beat } from "#shared/messages/topics.ts";
+import type { KeptInstance } from "./instance-store.ts";
 import { type Heard, SILENT_AFTER_MS } from "./standings.ts";
 
 /** More than any system has: beyond it the ones heard first are forgotten here. */
@@ -21,7 +22,7 @@ export class Hearing {
       // A beat that comes late, or again, says nothing new.
       if (before !== undefined && before.beat.atMs >= beat.atMs) continue;
       this.#newest.delete(key);
-      this.#newest.set(key, { beat, heardAtMs: nowMs });
+      this.#newest.set(key, { beat, heardAtMs: nowMs, missed: false, replacedBy: null });
     }
     for (const key of this.#newest.keys()) {
       if (this.#newest.size <= MOST_INSTANCES) break;
@@ -39,15 +40,18 @@ export class Hearing {
     return this.hears(nowMs) ? this.#sinceMs : nowMs;
   }
 
-  /** What is known by the rows and by this process together, of those heard within `forgetMs`. */
-  with(rows: readonly Heard[], nowMs: number, forgetMs: number): Heard[] {
+  /** What is known by the rows and by this process together. What only this process knows counts for `forgetMs`. */
+  with(rows: readonly KeptInstance[], nowMs: number, forgetMs: number): Heard[] {
     const known = new Map(rows.map((row) => [instanceKey(row.beat), row]));
     for (const [key, own] of this.#newest) {
       const row = known.get(key);
-      if (row === undefined || row.heardAtMs <= own.heardAtMs) known.set(key, own);
+      if (row !== undefined && row.beat.atMs >= own.beat.atMs) {
+        known.set(key, { ...row, heardAtMs: Math.max(row.heardAtMs, own.heardAtMs) });
+      } else if (row !== undefined || nowMs - own.heardAtMs < forgetMs) known.set(key, { ...own, gone: false });
     }
     return [...known.values()]
-      .filter(({ heardAtMs }) => nowMs - heardAtMs < forgetMs)
+      .filter(({ gone }) => !gone)
+      .map(({ gone: _gone, ...heard }) => heard)
       .toSorted(
         (a, b) =>
           a.beat.service.localeCompare(b.beat.service) ||

@@ -27,7 +27,9 @@ export const serviceSchema = z.object({
   ready: count.describe("How many of its instances are alive and take work"),
   instances: z
     .array(instanceSchema)
-    .describe("Those that are heard, and those that were within R3_MONITORING_FORGET_MS"),
+    .describe(
+      "Those that are heard, those that are missed, and those that left or were replaced within R3_MONITORING_FORGET_MS",
+    ),
   lag: z
     .array(
       z.object({

@@ -1,12 +1,17 @@
 -- Writer: monitoring. What only the leader writes is fenced by its epoch; the rest is written by whoever is asked or owns the partition.
 create schema monitoring;
 
--- Each service of each process as it said last, and when that was heard. Written by the leader.
+-- Each service of each process as it said last, and when that was heard. Written by the leader, but for `gone`.
 create table monitoring.instances (
   service text not null,
   instance text not null,
   beat jsonb not null,
   heard_at_ms bigint not null,
+  -- It was found silent since, and which instance has taken its place.
+  missed boolean not null,
+  replaced_by text,
+  -- A person has said since that it is gone for good.
+  gone boolean not null default false,
   primary key (service, instance)
 );
 

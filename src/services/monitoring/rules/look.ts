@@ -69,11 +69,7 @@ async function writeSeen(
   seen: { standings: readonly Standings[]; measured: Measured; nowMs: number; forgetMs: number },
 ): Promise<void> {
   const { standings, measured, nowMs, forgetMs } = seen;
-  await writeInstances(
-    tx,
-    standings.map(({ beat, heardAtMs }) => ({ beat, heardAtMs })),
-    nowMs - forgetMs,
-  );
+  await writeInstances(tx, standings, nowMs - forgetMs);
   if (measured.roles !== null) await noteRoleChanges(tx, measured.roles, { nowMs, forgetBeforeMs: nowMs - DAY_MS });
 }
 
