@@ -2,7 +2,6 @@ import { z } from "zod";
 import { type Context, knownInstances } from "#services/monitoring/context.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { httpBase } from "#shared/http/http-base.ts";
-import { problemSchema } from "#shared/http/problem.ts";
 import { writeGone } from "./instance-store.ts";
 
 /** REST of the word that what is down is gone for good. */
@@ -27,11 +26,13 @@ export function createForgetRoutes(context: Context) {
       body: z.strictObject({
         reason: z.string().trim().min(1).max(1_000).describe("Why, for those who read the log later"),
       }),
-      response: { 404: problemSchema },
       detail: {
         summary:
           "Says that the instances of a service that are not alive are gone for good: nobody misses them, nor the service where it has no other",
-        responses: { 204: { description: "They are forgotten, until they are heard again" } },
+        responses: {
+          204: { description: "They are forgotten, until they are heard again" },
+          404: { description: "No instance of it is missing" },
+        },
       },
     },
   );
