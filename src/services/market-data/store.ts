@@ -1,8 +1,9 @@
-import type { Db, Sql } from "#shared/db/db.ts";
+import type { Db } from "#shared/db/db.ts";
 import type { Candle, CandleSource } from "#shared/domain/candle.ts";
 import { normalize } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { type Added, SeriesEnds } from "./series/ends-store.ts";
 import type { Series } from "./series/series.ts";
 
 interface SeriesRow {
@@ -74,71 +75,14 @@ export interface CandleQuery {
   limit: number;
 }
 
-/** Candles as rows of a statement. */
-function unnested(sql: Sql, candles: readonly Candle[]) {
-  const column = <Value>(read: (candle: Candle) => Value): Value[] => candles.map(read);
-  return sql`unnest(
-    ${column(({ n }) => n)}::int[],
-    ${column(({ openAtMs }) => openAtMs)}::bigint[],
-    ${column(({ closeAtMs }) => closeAtMs)}::bigint[],
-    ${column(({ open }) => open)}::numeric[],
-    ${column(({ high }) => high)}::numeric[],
-    ${column(({ low }) => low)}::numeric[],
-    ${column(({ close }) => close)}::numeric[],
-    ${column(({ volume }) => volume)}::numeric[],
-    ${column(({ receivedAtMs }) => receivedAtMs)}::float8[]
-  )`;
-}
-
-/** Rolls a transaction back whose series was changed by another one. */
-class EndMoved extends Error {}
-
-async function append(
-  sql: Sql,
-  { before, candles, lastTradeId }: { before: Series; candles: readonly Candle[]; lastTradeId: string | null },
-): Promise<boolean> {
-  const newest = candles.at(-1);
-  if (newest === undefined) return true;
-  const rows = await sql`
-    with moved as (
-      update market_data.series
-      set head_n = ${newest.n}, head_open_at_ms = ${newest.openAtMs}, last_trade_id = ${lastTradeId}
-      where instrument_id = ${before.instrumentId} and time_frame = ${before.timeFrame} and head_n = ${before.headN}
-      returning instrument_id, time_frame
-    )
-    insert into market_data.candles
-      (instrument_id, time_frame, n, open_at_ms, close_at_ms, open, high, low, close, volume, received_at_ms)
-    select moved.instrument_id, moved.time_frame, added.*
-    from moved, ${unnested(sql, candles)} as added
-    returning n`;
-  return rows.length > 0;
-}
-
-async function prepend(sql: Sql, before: Series, candles: readonly Candle[]): Promise<boolean> {
-  const [first] = candles;
-  if (first === undefined) return true;
-  const rows = await sql`
-    with moved as (
-      update market_data.series
-      set first_n = ${first.n}
-      where instrument_id = ${before.instrumentId} and time_frame = ${before.timeFrame} and first_n = ${before.firstN}
-        and head_n > 0
-      returning instrument_id, time_frame
-    )
-    insert into market_data.candles
-      (instrument_id, time_frame, n, open_at_ms, close_at_ms, open, high, low, close, volume, received_at_ms)
-    select moved.instrument_id, moved.time_frame, added.*
-    from moved, ${unnested(sql, candles)} as added
-    returning n`;
-  return rows.length > 0;
-}
-
-/** All SQL of the schema market_data, and what is written to reference.instruments. */
+/** The series, their candles and what is written to reference.instruments; candles are added by `SeriesEnds`. */
 export class Store {
   readonly #db: Db;
+  readonly #ends: SeriesEnds;
 
   constructor(db: Db) {
     this.#db = db;
+    this.#ends = new SeriesEnds(db);
   }
 
   async incarnation(): Promise<string> {
@@ -193,38 +137,11 @@ export class Store {
   }
 
   /**
-   * Adds closed candles behind the head and moves it, in one statement. False: the head is not where `before` has it, and
-   * nothing was written. `lastTradeId`: the last trade of the newest candle, where trades made it.
-   */
-  async append(before: Series, candles: readonly Candle[], lastTradeId: string | null): Promise<boolean> {
-    return await append(this.#db.sql, { before, candles, lastTradeId });
-  }
-
-  /**
-   * Adds earlier candles before the first and moves that, in one statement. False: the first is not where `before` has it, and
+   * Adds candles at one end of a series or at both, and moves them: all or none. False: an end is not where `series` has it, and
    * nothing was written.
    */
-  async prepend(before: Series, candles: readonly Candle[]): Promise<boolean> {
-    return await prepend(this.#db.sql, before, candles);
-  }
-
-  /** Adds candles at both ends, all or none. False: an end is not where `series` has it, and nothing was written. */
-  async extend(
-    series: Series,
-    { before, behind }: { before: readonly Candle[]; behind: readonly Candle[] },
-  ): Promise<boolean> {
-    try {
-      return await this.#db.transaction(async ({ sql }) => {
-        const isAdded =
-          (await prepend(sql, series, before)) &&
-          (await append(sql, { before: series, candles: behind, lastTradeId: null }));
-        if (!isAdded) throw new EndMoved();
-        return true;
-      });
-    } catch (error) {
-      if (error instanceof EndMoved) return false;
-      throw error;
-    }
+  async extend(series: Series, added: Added): Promise<boolean> {
+    return await this.#ends.extend(series, added);
   }
 
   /** Keeps a venue's instruments as they are now. Gives the ids of those that are gone since. */

@@ -2,26 +2,31 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { VenueTrade } from "#shared/domain/candle.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
-import type { TimeFrame } from "#shared/domain/time-frame.ts";
-import { addTrade, type TradedCandle } from "./aggregate.ts";
+import { TIME_FRAMES, type TimeFrame } from "#shared/domain/time-frame.ts";
+import { addTrades, runsOf, singlesOf, type TradedCandle, type TradeRun } from "./aggregate.ts";
 import { tradeIdAfter, tradeLinkOf } from "./trade-ids.ts";
 
 function trade(id: number, atMs: number, price: string, size = "1"): VenueTrade {
   return { instrumentId: "A/B.x", tradeId: String(id), price, size, takerSide: "BUY", atMs, receivedAtMs: atMs + 0.5 };
 }
 
+/** Trade by trade. */
 function aggregate(timeFrame: TimeFrame, trades: readonly VenueTrade[]): TradedCandle[] {
+  return aggregateRuns(timeFrame, singlesOf({ trades }));
+}
+
+function aggregateRuns(timeFrame: TimeFrame, runs: readonly TradeRun[]): TradedCandle[] {
   const candles: TradedCandle[] = [];
   let forming: TradedCandle | null = null;
-  for (const each of trades) {
-    const step = addTrade(timeFrame, forming, each);
+  for (const run of runs) {
+    const step = addTrades(timeFrame, forming, run);
     if (step.closed !== null) candles.push(step.closed);
     forming = step.forming;
   }
   return forming === null ? candles : [...candles, forming];
 }
 
-describe("addTrade", () => {
+describe("addTrades", () => {
   test("makes open, high, low, close and volume of the trades of a second", () => {
     const [candle, ...others] = aggregate("1s", [
       trade(7, 5_000, "10.5", "0.1"),
@@ -75,6 +80,43 @@ describe("addTrade", () => {
         return volume.eq(total);
       }),
     );
+  });
+});
+
+describe("runsOf", () => {
+  const SOME: readonly TimeFrame[][] = [[...TIME_FRAMES], ["1m", "3m", "5m"], ["3m", "5m"], ["1d", "1w"], ["1w"]];
+
+  test("adds each trade up once and makes the same candles as trade by trade does, of every time frame", () => {
+    const steps = fc.array(
+      fc.record({
+        aheadMs: fc.constantFrom(-1_500, 0, 1, 400, 59_000, 61_000, 1_800_000, 90_000_000),
+        price: fc.nat(99),
+      }),
+      { minLength: 1, maxLength: 80 },
+    );
+    fc.assert(
+      fc.property(steps, fc.constantFrom(...SOME), fc.integer({ min: 0, max: 79 }), (made, timeFrames, hole) => {
+        let atMs = Date.UTC(2024, 0, 6, 23, 58);
+        const trades = made.map(({ aheadMs, price }, index) => {
+          atMs += aheadMs;
+          return trade(index + (index >= hole ? 3 : 0), atMs, plain(decimal(`${price + 1}e-1`)), "0.1");
+        });
+        const runs = runsOf(trades, timeFrames);
+        expect(runs.flatMap((run) => run.trades)).toEqual(trades);
+        for (const timeFrame of timeFrames)
+          expect(aggregateRuns(timeFrame, runs)).toEqual(aggregate(timeFrame, trades));
+      }),
+    );
+  });
+
+  test("ends a run before a trade that opens a candle, and where an id is missing", () => {
+    const trades = [trade(1, 0, "1"), trade(2, 59_999, "2"), trade(3, 60_000, "3"), trade(5, 60_001, "4")];
+    expect(runsOf(trades, ["1m", "1h"]).map(({ first, last }) => [first.tradeId, last.tradeId])).toEqual([
+      ["1", "2"],
+      ["3", "3"],
+      ["5", "5"],
+    ]);
+    expect(runsOf([], ["1m"])).toEqual([]);
   });
 });
 

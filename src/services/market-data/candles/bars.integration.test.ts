@@ -157,8 +157,8 @@ describe("a series from the venue's bars", () => {
       1,
     );
     const [first, second] = [at.venue.bar(0, "10"), at.venue.bar(1, "11")];
-    expect(await store.append(before, numbered(before, [first]), null)).toBe(true);
-    expect(await store.append(before, numbered(before, [first, second]), null)).toBe(false);
+    expect(await store.extend(before, { behind: numbered(before, [first]) })).toBe(true);
+    expect(await store.extend(before, { behind: numbered(before, [first, second]) })).toBe(false);
     expect(await store.series(spx.id, "1m")).toMatchObject({ headN: 1, headOpenAtMs: 0 });
     expect(await store.candles({ instrumentId: spx.id, timeFrame: "1m", limit: 10 })).toHaveLength(1);
   });

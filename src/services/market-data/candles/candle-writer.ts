@@ -54,7 +54,7 @@ export class CandleWriter {
     const candles = numbered(series, closed);
     const newest = candles.at(-1);
     if (newest === undefined) return series;
-    if (!(await store.append(series, candles, lastTradeId))) {
+    if (!(await store.extend(series, { behind: candles, lastTradeId }))) {
       log.info({ instrumentId: series.instrumentId, timeFrame: series.timeFrame }, "head was moved by another process");
       kept.forget(series.instrumentId);
       return null;
@@ -133,7 +133,8 @@ export class CandleWriter {
       const [oldest] = bars;
       if (oldest === undefined) return current;
       const earlier = numberedBefore(current, usable(current, bars));
-      if (await store.prepend(current, earlier)) current = { ...current, firstN: earlier[0]?.n ?? current.firstN };
+      if (await store.extend(current, { before: earlier }))
+        current = { ...current, firstN: earlier[0]?.n ?? current.firstN };
       else current = await this.#reread(current);
       kept.note(current);
       // Where none of a page had a trade, the next one is before them.

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { CandleWriter, type WriterOptions } from "#services/market-data/candles/candle-writer.ts";
 import { FakeVenue, MINUTE_MS } from "#services/market-data/market-data.fixture.ts";
+import type { Added } from "#services/market-data/series/ends-store.ts";
 import { KeptSeries } from "#services/market-data/series/kept-series.ts";
 import type { Series } from "#services/market-data/series/series.ts";
 import type { Store } from "#services/market-data/store.ts";
@@ -19,7 +20,7 @@ function world(from: Partial<Series> = {}) {
   const store = {
     series: async () => series,
     seriesOfInstrument: async () => [series],
-    async append(before: Series, added: readonly Candle[], lastTradeId: string | null) {
+    async extend(before: Series, { behind: added = [], lastTradeId = null }: Added) {
       const newest = added.at(-1);
       if (before.headN !== series.headN || newest === undefined) return false;
       if (candles.some(({ openAtMs }) => openAtMs === newest.openAtMs)) throw new Error("It is stored already.");
@@ -243,7 +244,7 @@ test("a candle that another process has stored meanwhile is not stored again, an
   await keeper.keep([seen]);
   const [before] = await store.seriesOfInstrument(spx.id);
   const other: Candle = { ...venue.bar(1, "11"), source: "trades", n: 2, closed: true };
-  await store.append(before as Series, [other], "2");
+  await store.extend(before as Series, { behind: [other], lastTradeId: "2" });
   await clock.advance(1_000);
   await keeper.keep([seen]);
   await keeper.keep([at(venue, 2, "20")]);

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { CandleWriter } from "#services/market-data/candles/candle-writer.ts";
 import type { KeptSeries } from "#services/market-data/series/kept-series.ts";
 import type { Series } from "#services/market-data/series/series.ts";
-import type { TradedCandle } from "#shared/candles/aggregate.ts";
+import { runsOf, singlesOf, type TradedCandle, type TradeRun } from "#shared/candles/aggregate.ts";
 import { type TradeLink, tradeIdAfter, tradeLinkOf } from "#shared/candles/trade-ids.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
@@ -14,7 +14,7 @@ import {
   isOver,
   NO_PROGRESS,
   progressBehind,
-  stepTrade,
+  stepTrades,
   type TradeProgress,
 } from "./trade-series.ts";
 import { Waits } from "./waits.ts";
@@ -53,6 +53,11 @@ function linkOf({ lastTradeId }: Pick<TradeProgress, "lastTradeId">, { tradeId }
   return lastTradeId === null ? "next" : tradeLinkOf(lastTradeId, tradeId);
 }
 
+/** The runs that these series take in. */
+function runsFor(all: readonly Series[], trades: readonly VenueTrade[]): TradeRun[] {
+  return all.length === 0 ? [] : runsOf(trades, [...new Set(all.map(({ timeFrame }) => timeFrame))]);
+}
+
 /**
  * Makes candles of trades. What is in memory can always be made again: each stored candle carries its last trade, and the
  * venue lists all that came after it.
@@ -78,28 +83,31 @@ export class TradeKeeper {
     const { instrumentId } = first;
     const all = await kept.of(instrumentId);
     const forming = all.filter((series) => series.source === "bars" && series.forming);
-    const holed = forming.filter((series) => this.#hasHole(series, trades));
+    const whole = all.filter(({ source }) => source === "trades");
+    const runs = runsFor([...forming, ...whole], trades);
+    const holed = forming.filter((series) => this.#hasHole(series, runs));
     const unbroken = forming.filter((series) => !holed.includes(series));
-    for (const series of unbroken) this.#keepForming(series, trades);
+    for (const series of unbroken) this.#keepForming(series, runs);
     this.#publishForming(unbroken);
     if (holed.length > 0) {
       await lock.run(instrumentId, async () => {
         for (const series of holed) {
           await this.#unlessWaiting(series, async () => {
-            this.#keepForming(series, await this.#withMissing(series, trades));
+            this.#keepForming(series, runsFor([series], await this.#withMissing(series, trades)));
             this.#publishForming([series]);
             return true;
           });
         }
       });
     }
-    const whole = all.filter(({ source }) => source === "trades");
     if (whole.length === 0) return;
     await lock.run(instrumentId, async () => {
-      for (const series of whole) await this.#keepWhole(series, trades);
+      // Each waits for its own candles to be stored; those of all are stored together.
+      const outcomes = await Promise.allSettled(whole.map((series) => this.#keepWhole(series, runs)));
       const present = await kept.of(instrumentId);
       const formingToo = present.filter(({ source, forming: isWanted }) => source === "trades" && isWanted);
       this.#publishForming(formingToo.filter((series) => !this.#waits.has(series)));
+      for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     });
   }
 
@@ -129,7 +137,7 @@ export class TradeKeeper {
     if (forming === null || forming.openAtMs !== over?.openAtMs) return true;
     const present = await this.#present(series);
     const stored = isWhole
-      ? await this.#store(present, forming)
+      ? await this.#store(present, [forming])
       : await this.#fill(present, forming, forming.closeAtMs);
     if (stored === "elsewhere") this.forget(series.instrumentId);
     if (stored === "stored") this.#set(series, { ...progress, forming: null, beforeOpenAtMs: forming.openAtMs });
@@ -147,12 +155,11 @@ export class TradeKeeper {
   }
 
   /** Whether a trade is missing before one of these. */
-  #hasHole(series: Series, trades: readonly VenueTrade[]): boolean {
+  #hasHole(series: Series, runs: readonly TradeRun[]): boolean {
     let { lastTradeId } = this.#get(series);
-    for (const trade of trades) {
-      const link = linkOf({ lastTradeId }, trade);
-      if (link === "hole") return true;
-      if (link === "next") lastTradeId = trade.tradeId;
+    for (const { first, last } of runs) {
+      if (linkOf({ lastTradeId }, first) === "hole") return true;
+      if (linkOf({ lastTradeId }, last) !== "duplicate") lastTradeId = last.tradeId;
     }
     return false;
   }
@@ -173,29 +180,58 @@ export class TradeKeeper {
   }
 
   /** A candle whose closed form comes from the venue: nothing of it is stored. */
-  #keepForming(series: Series, trades: readonly VenueTrade[]): void {
+  #keepForming(series: Series, runs: readonly TradeRun[]): void {
     let progress = this.#get(series);
-    for (const trade of trades) {
-      if (linkOf(progress, trade) === "duplicate") {
-        if (!beginsAnew(progress, trade)) continue;
-        progress = NO_PROGRESS;
+    for (const run of runs) {
+      for (const part of linkOf(progress, run.first) === "duplicate" ? singlesOf(run) : [run]) {
+        if (linkOf(progress, part.first) === "duplicate") {
+          if (!beginsAnew(progress, part.first)) continue;
+          progress = NO_PROGRESS;
+        }
+        progress = stepTrades(series, progress, part).progress;
       }
-      progress = stepTrade(series, progress, trade).progress;
     }
     this.#set(series, progress);
   }
 
   /** Trades that come during a pause are left out: their ids bring them again. */
-  async #keepWhole(series: Series, trades: readonly VenueTrade[]): Promise<void> {
+  async #keepWhole(series: Series, runs: readonly TradeRun[]): Promise<void> {
     const present = await this.#present(series);
+    const progress = this.#get(present);
     // No pause is waited for: trades of ids that begin anew are not told again by the old ones' list.
-    const isAnew = (trade: VenueTrade) =>
-      linkOf(this.#get(present), trade) === "duplicate" && beginsAnew(this.#get(present), trade);
-    if (trades.some(isAnew)) this.#waits.end(series);
+    const isAnew = (trade: VenueTrade) => linkOf(progress, trade) === "duplicate" && beginsAnew(progress, trade);
+    if (runs.some(({ first, trades }) => linkOf(progress, first) === "duplicate" && trades.some(isAnew)))
+      this.#waits.end(series);
     await this.#unlessWaiting(series, async () => {
-      for (const trade of trades) if (!(await this.#keepOne(series, trade))) return false;
+      const taken = await this.#takeFollowing(present, runs);
+      if (taken === null) return false;
+      for (const run of runs.slice(taken)) if (!(await this.#keepOne(series, run))) return false;
       return true;
     });
+  }
+
+  /**
+   * Takes the runs that follow on each other, as nearly all do, and stores the candles that they close together. Gives how many
+   * it took: before one that needs a look at the venue it ends. Null: the candles are not stored, and nothing was taken.
+   */
+  async #takeFollowing(present: Series, runs: readonly TradeRun[]): Promise<number | null> {
+    let progress = this.#get(present);
+    let taken = 0;
+    const closed: TradedCandle[] = [];
+    for (const run of runs) {
+      if (linkOf(progress, run.first) !== "next") break;
+      const step = stepTrades(present, progress, run);
+      if (step.isLate || (step.closed !== null && !step.wasWhole)) break;
+      if (step.closed !== null) closed.push(step.closed);
+      progress = step.progress;
+      taken += 1;
+    }
+    if ((await this.#store(present, closed)) === "elsewhere") {
+      this.forget(present.instrumentId);
+      return null;
+    }
+    if (taken > 0) this.#set(present, progress);
+    return taken;
   }
 
   /**
@@ -214,19 +250,24 @@ export class TradeKeeper {
   }
 
   /** False: nothing goes on before the venue is asked again. */
-  async #keepOne(series: Series, trade: VenueTrade): Promise<boolean> {
+  async #keepOne(series: Series, run: TradeRun): Promise<boolean> {
     const present = await this.#present(series);
     const progress = this.#get(present);
-    const link = linkOf(progress, trade);
-    if (link === "next") return await this.#take(present, trade);
-    if (link === "duplicate") return beginsAnew(progress, trade) ? await this.#joinAnew(series, trade, "anew") : true;
+    const link = linkOf(progress, run.first);
+    if (link === "next") return await this.#take(present, run);
+    if (run.trades.length > 1) {
+      for (const single of singlesOf(run)) if (!(await this.#keepOne(series, single))) return false;
+      return true;
+    }
+    const trade = run.first;
+    if (link === "duplicate") return beginsAnew(progress, trade) ? await this.#joinAnew(series, run, "anew") : true;
     if (BigInt(trade.tradeId) - BigInt(progress.lastTradeId ?? "0") > BigInt(PAGE * MOST_PAGES)) {
-      return await this.#joinAnew(series, trade, "too many trades are missing");
+      return await this.#joinAnew(series, run, "too many trades are missing");
     }
     if (!(await this.#keepListed(series))) return false;
     // The venue tells of a trade before it lists it.
     const now = linkOf(this.#get(series), trade);
-    return now === "next" ? await this.#take(await this.#present(series), trade) : now === "duplicate";
+    return now === "next" ? await this.#take(await this.#present(series), run) : now === "duplicate";
   }
 
   /**
@@ -240,38 +281,38 @@ export class TradeKeeper {
       const { lastTradeId: fromId } = progress;
       if (fromId === null) return true;
       const page = await this.#options.dataCollect.trades({ instrumentId, fromId, limit: PAGE });
-      const [first, ...behind] = page;
-      if (first === undefined) return false;
-      const why = first.tradeId !== fromId ? "the venue lists its trades no more" : "anew";
-      const isKnown = why === "anew" && !beginsAnew(progress, first);
-      if (!isKnown && !(await this.#joinAnew(series, first, why))) return false;
-      for (const trade of behind) {
+      const [begin] = runsFor([series], page.slice(0, 1));
+      if (begin === undefined) return false;
+      const why = begin.first.tradeId !== fromId ? "the venue lists its trades no more" : "anew";
+      const isKnown = why === "anew" && !beginsAnew(progress, begin.first);
+      if (!isKnown && !(await this.#joinAnew(series, begin, why))) return false;
+      for (const run of runsFor([series], page.slice(1))) {
         const present = await this.#present(series);
-        const isNext = linkOf(this.#get(present), trade) === "next";
-        const went = isNext ? this.#take(present, trade) : this.#joinAnew(present, trade, "its ids have a hole");
+        const isNext = linkOf(this.#get(present), run.first) === "next";
+        const went = isNext ? this.#take(present, run) : this.#joinAnew(present, run, "its ids have a hole");
         if (!(await went)) return false;
       }
       if (page.length < PAGE) return true;
     }
   }
 
-  /** Begins half-way with this trade, so that the venue's bars close what lies between. */
-  async #joinAnew(series: Series, trade: VenueTrade, why: string): Promise<boolean> {
+  /** Begins half-way with these trades, so that the venue's bars close what lies between. */
+  async #joinAnew(series: Series, run: TradeRun, why: string): Promise<boolean> {
     const { instrumentId, timeFrame } = series;
-    if (why === "anew") await this.#options.tell("TRADE_IDS_BEGAN_ANEW", series, trade);
+    if (why === "anew") await this.#options.tell("TRADE_IDS_BEGAN_ANEW", series, run.first);
     else this.#options.log.warn({ instrumentId, timeFrame, why }, "trades are missing, bars close it");
     this.#set(series, NO_PROGRESS);
-    return await this.#take(await this.#present(series), trade);
+    return await this.#take(await this.#present(series), run);
   }
 
-  /** False: the candle that the trade closes is not stored yet, so the trade is not taken either. */
-  async #take(present: Series, trade: VenueTrade): Promise<boolean> {
-    const step = stepTrade(present, this.#get(present), trade);
+  /** False: the candle that the trades close is not stored yet, so they are not taken either. */
+  async #take(present: Series, run: TradeRun): Promise<boolean> {
+    const step = stepTrades(present, this.#get(present), run);
     const { closed, wasWhole, isLate, progress } = step;
-    if (isLate) await this.#options.tell("LATE_TRADES", present, trade);
+    if (isLate) await this.#options.tell("LATE_TRADES", present, run.first);
     if (closed !== null) {
       const untilMs = progress.forming?.openAtMs ?? closed.closeAtMs;
-      const stored = wasWhole ? await this.#store(present, closed) : await this.#fill(present, closed, untilMs);
+      const stored = wasWhole ? await this.#store(present, [closed]) : await this.#fill(present, closed, untilMs);
       if (stored === "elsewhere") this.forget(present.instrumentId);
       if (stored !== "stored") return false;
     }
@@ -279,11 +320,13 @@ export class TradeKeeper {
     return true;
   }
 
-  /** Stores a candle that has all its trades. */
-  async #store(present: Series, closed: TradedCandle): Promise<Stored> {
-    // Another process was faster.
-    if ((present.headOpenAtMs ?? -1) >= closed.openAtMs) return "stored";
-    const moved = await this.#options.writer.add(present, [closed], { lastTradeId: closed.lastTradeId });
+  /** Stores candles that have all their trades, oldest first. */
+  async #store(present: Series, closed: readonly TradedCandle[]): Promise<Stored> {
+    // Those that another process has stored before are left out.
+    const wanted = closed.filter(({ openAtMs }) => openAtMs > (present.headOpenAtMs ?? -1));
+    const newest = wanted.at(-1);
+    if (newest === undefined) return "stored";
+    const moved = await this.#options.writer.add(present, wanted, { lastTradeId: newest.lastTradeId });
     return moved === null ? "elsewhere" : "stored";
   }
 

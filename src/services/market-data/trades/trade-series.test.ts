@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Series } from "#services/market-data/series/series.ts";
+import { singlesOf } from "#shared/candles/aggregate.ts";
 import type { VenueTrade } from "#shared/domain/candle.ts";
-import { beginsAnew, formingCandle, isOver, NO_PROGRESS, stepTrade, type TradeProgress } from "./trade-series.ts";
+import { beginsAnew, formingCandle, isOver, NO_PROGRESS, stepTrades, type TradeProgress } from "./trade-series.ts";
 
 const series: Series = {
   instrumentId: "A/B.x",
@@ -25,13 +26,13 @@ const trade = (id: number, atMs: number): VenueTrade => ({
   receivedAtMs: atMs + 2,
 });
 
-describe("stepTrade", () => {
+describe("stepTrades", () => {
   const fresh = { ...series, headN: 0, headOpenAtMs: null };
   const run = (from: TradeProgress, ...trades: VenueTrade[]) => {
     const steps = [];
     let progress = from;
-    for (const one of trades) {
-      const step = stepTrade(fresh, progress, one);
+    for (const run of trades.flatMap((one) => singlesOf({ trades: [one] }))) {
+      const step = stepTrades(fresh, progress, run);
       steps.push(step);
       progress = step.progress;
     }

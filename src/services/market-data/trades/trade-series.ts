@@ -1,5 +1,5 @@
 import { formingNumber, type Series } from "#services/market-data/series/series.ts";
-import { addTrade, type TradedCandle } from "#shared/candles/aggregate.ts";
+import { addTrades, type TradedCandle, type TradeRun } from "#shared/candles/aggregate.ts";
 import type { Candle, VenueTrade } from "#shared/domain/candle.ts";
 import { timeFrameMs } from "#shared/domain/time-frame.ts";
 
@@ -49,8 +49,8 @@ const LIVE_WITHIN_MS = 10_000;
 const FORGET_MS = 1;
 
 /**
- * What a trade did to a series. `closed`: the candle that it ended, if any; `wasWhole`: whether that one had all its trades.
- * `isLate`: the clock had closed the trade's own candle before, so that no candle has it.
+ * What trades did to a series. `closed`: the candle that they ended, if any; `wasWhole`: whether that one had all its trades.
+ * `isLate`: the clock had closed the trades' own candle before, so that no candle has them.
  */
 export interface TradeStep {
   progress: TradeProgress;
@@ -60,27 +60,28 @@ export interface TradeStep {
 }
 
 /**
- * Takes one trade in. A candle is whole where the one before it was seen forming. A trade whose candle is closed never opens
+ * Takes trades in. A candle is whole where the one before it was seen forming. A trade whose candle is closed never opens
  * it again.
  */
-export function stepTrade(series: Series, before: TradeProgress, trade: VenueTrade): TradeStep {
+export function stepTrades(series: Series, before: TradeProgress, run: TradeRun): TradeStep {
+  const { first, last } = run;
   const progress: TradeProgress = {
     ...before,
-    tradedAtMs: Math.max(before.tradedAtMs, trade.atMs),
-    aheadMs: Math.min(before.aheadMs + FORGET_MS, trade.receivedAtMs - trade.atMs),
+    tradedAtMs: Math.max(before.tradedAtMs, run.tradedAtMs),
+    aheadMs: Math.min(before.aheadMs + FORGET_MS * run.trades.length, run.aheadMs),
   };
   const newestMs = Math.max(
     series.headOpenAtMs ?? Number.NEGATIVE_INFINITY,
     progress.beforeOpenAtMs ?? Number.NEGATIVE_INFINITY,
   );
   const closedUntilMs = newestMs + timeFrameMs(series.timeFrame);
-  if (progress.forming === null && trade.atMs < closedUntilMs) {
-    const passed = { ...progress, lastTradeId: trade.tradeId };
+  if (progress.forming === null && first.atMs < closedUntilMs) {
+    const passed = { ...progress, lastTradeId: last.tradeId };
     // The first trade that is seen may well be of the head, which came from the venue's bars with all its trades.
     return { progress: passed, closed: null, wasWhole: false, isLate: before.lastTradeId !== null };
   }
-  const { forming, closed } = addTrade(series.timeFrame, progress.forming, trade);
-  const isLive = Math.abs(trade.receivedAtMs - trade.atMs) < LIVE_WITHIN_MS;
+  const { forming, closed } = addTrades(series.timeFrame, progress.forming, run);
+  const isLive = Math.abs(last.receivedAtMs - last.atMs) < LIVE_WITHIN_MS;
   // With a stored last trade, aggregation begins right behind a closed candle.
   const begins = progress.forming === null && progress.lastTradeId !== null;
   return {
@@ -91,7 +92,7 @@ export function stepTrade(series: Series, before: TradeProgress, trade: VenueTra
       ...progress,
       forming,
       beforeOpenAtMs: closed?.openAtMs ?? progress.beforeOpenAtMs,
-      lastTradeId: trade.tradeId,
+      lastTradeId: last.tradeId,
       isWhole: progress.isWhole || closed !== null || begins,
       isLive,
     },
