@@ -1,14 +1,5 @@
-import { pino } from "pino";
 import { raiseAlert } from "#shared/alerts/raise-alert.ts";
-import { createBus } from "#shared/bus/create-bus.ts";
-import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
-import { createRedisBroker } from "#shared/bus/redis-broker.ts";
-import { sealBroker } from "#shared/bus/sealed-broker.ts";
-import { systemClock } from "#shared/clock/system.ts";
-import { createPostgresDb } from "#shared/db/postgres.ts";
-import { createLeader } from "#shared/leader/create-leader.ts";
-import { createRedlockLock } from "#shared/leader/redlock.ts";
-import { readSeal } from "#shared/seal/seal.ts";
+import { type EnginePlace, joinBus } from "./joined-bus.ts";
 
 /** Raises alerts as a service of the engine does. */
 export interface AlertSource {
@@ -27,20 +18,8 @@ const KIND = {
 } as const;
 
 /** Joins the engine of these settings as a process of its own. */
-export async function openAlertSource(settings: {
-  DATABASE_URL: string;
-  REDIS_URL: string;
-  R3_PREFIX: string;
-}): Promise<AlertSource> {
-  const redis = { url: settings.REDIS_URL, prefix: settings.R3_PREFIX };
-  const log = pino({ level: "silent" });
-  const clock = systemClock;
-  const db = createPostgresDb(settings.DATABASE_URL, { maxConnections: 2 });
-  const logStore = createPostgresLogStore(db);
-  const plain = createRedisBroker({ ...redis, incarnation: await logStore.incarnation() });
-  const broker = sealBroker(plain, await readSeal(db), () => undefined);
-  const leader = createLeader({ db, lock: createRedlockLock(redis), clock, log, leaseMs: 5_000, holder: "bench" });
-  const bus = createBus({ db, logStore, broker, leader, clock, log, instance: "bench" });
+export async function openAlertSource(place: EnginePlace): Promise<AlertSource> {
+  const { bus, db, clock, close } = await joinBus(place);
   let raised = 0;
   return {
     async raise(count) {
@@ -52,10 +31,6 @@ export async function openAlertSource(settings: {
           }
         });
     },
-    async close() {
-      await bus.close();
-      await leader.close();
-      await db.close();
-    },
+    close,
   };
 }

@@ -3,6 +3,7 @@ import { wholeNumber } from "#local/options.ts";
 import { report } from "#local/say.ts";
 import { benchApi } from "./api.ts";
 import { benchBacktest } from "./backtest.ts";
+import { benchCandles } from "./candles.ts";
 import { benchNotify } from "./notify.ts";
 import { benchSessions } from "./sessions.ts";
 import { benchSweep } from "./sweep.ts";
@@ -59,6 +60,14 @@ program
   .description("messages a second from the raise of alerts to a local webhook, for 100 recipients")
   .option("--rounds <n>", "rounds of 10,000 messages", wholeNumber(1_000), 3)
   .action((options: { rounds: number }) => benchNotify(options));
+
+program
+  .command("candles")
+  .description(
+    "trades a second of market.trades into candles of seven time frames, stored and published, beside a bare fold",
+  )
+  .option("--rounds <n>", "rounds of 500,000 trades", wholeNumber(1_000), 3)
+  .action((options: { rounds: number }) => benchCandles(options));
 
 try {
   await program.parseAsync();

@@ -1,15 +1,12 @@
-import { join } from "node:path";
 import Table from "cli-table3";
-import { isReady } from "#demo/engine.ts";
 import { makeDatabase } from "#local/make-database.ts";
-import { freePort } from "#local/ports.ts";
 import { postJson } from "#local/rest.ts";
-import { ROOT } from "#local/root.ts";
 import { step, Trouble } from "#local/say.ts";
 import { inScratch, type Scratch } from "#local/scratch.ts";
 import { startServers } from "#local/servers.ts";
 import { type AlertSource, openAlertSource } from "./alert-source.ts";
 import { quantile } from "./quantile.ts";
+import { startAlone } from "./start-alone.ts";
 
 const RECIPIENTS = 100;
 /** Of one round; each is a message to each recipient. */
@@ -60,23 +57,6 @@ function openReceiver(): Receiver {
     close: () => server.stop(true),
   };
   return receiver;
-}
-
-/** The service alone, in a process of its own. */
-async function startNotification({ supervisor, env }: Scratch, settings: Record<string, string>): Promise<string> {
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  await supervisor.start({
-    name: "notification",
-    command: [process.execPath, join(ROOT, "bin/run.ts"), "notification"],
-    cwd: ROOT,
-    env: { ...env, ...settings, R3_HTTP_PORT: String(port), R3_LOG_LEVEL: "warn" },
-    stopSignal: "SIGTERM",
-    graceMs: 12_000,
-    ready: (pid) => isReady(url, pid),
-    readyWithinMs: 60_000,
-  });
-  return url;
 }
 
 /** Posts a second that a bare loop comes to: the same bodies to the same receiver, one at a time for each recipient. */
@@ -135,7 +115,7 @@ async function measure(scratch: Scratch, rounds: number) {
   const databaseUrl = await makeDatabase(servers.databaseUrl, "r3_notify");
   const settings = { DATABASE_URL: databaseUrl, REDIS_URL: servers.redisUrl, R3_PREFIX: "r3-notify" };
   const receiver = openReceiver();
-  const url = await step("notification", () => startNotification(scratch, settings));
+  const url = await step("notification", () => startAlone(scratch, "notification", settings));
   const alerts = await openAlertSource(settings);
   const figures: Figures[] = [];
   try {

@@ -1,9 +1,9 @@
 import type { VenueTrade } from "#shared/domain/candle.ts";
-import { decimal, plain } from "#shared/domain/decimal.ts";
+import { type Decimal, decimal, plain } from "#shared/domain/decimal.ts";
 import { candleOpenAtMs, type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
 import { tradeLinkOf } from "./trade-ids.ts";
 
-/** A candle while trades make it. Amounts are decimal text; the trade ids are the venue's. */
+/** A candle that trades have made. Amounts are decimal text; the trade ids are the venue's. */
 export interface TradedCandle {
   openAtMs: number;
   /** Exclusive. */
@@ -20,6 +20,18 @@ export interface TradedCandle {
   receivedAtMs: number;
 }
 
+/** The same while trades make it: what is compared and added up stays a number. */
+export interface FormingCandle extends Omit<TradedCandle, "high" | "low" | "volume"> {
+  high: Decimal;
+  low: Decimal;
+  volume: Decimal;
+}
+
+/** A candle as its trades have made it so far. */
+export function candleOf(forming: FormingCandle): TradedCandle {
+  return { ...forming, high: plain(forming.high), low: plain(forming.low), volume: plain(forming.volume) };
+}
+
 /**
  * Trades of one instrument that every candle takes in together: their ids grow by one, and none of them opens a candle that the
  * first does not open.
@@ -29,9 +41,9 @@ export interface TradeRun {
   trades: readonly VenueTrade[];
   first: VenueTrade;
   last: VenueTrade;
-  high: string;
-  low: string;
-  volume: string;
+  high: Decimal;
+  low: Decimal;
+  volume: Decimal;
   /** When the newest of them happened at the venue: ids grow, times may step back. */
   tradedAtMs: number;
   /** The least time between a trade and its arrival. */
@@ -40,7 +52,7 @@ export interface TradeRun {
 
 /** What trades did: `closed` is the candle that they ended, if they opened a later one. */
 export interface Aggregation {
-  forming: TradedCandle;
+  forming: FormingCandle;
   closed: TradedCandle | null;
 }
 
@@ -100,11 +112,11 @@ function runOf(trades: readonly VenueTrade[]): TradeRun {
     tradedAtMs = Math.max(tradedAtMs, atMs);
     aheadMs = Math.min(aheadMs, receivedAtMs - atMs);
   }
-  return { trades, first, last, high: plain(high), low: plain(low), volume: plain(volume), tradedAtMs, aheadMs };
+  return { trades, first, last, high, low, volume, tradedAtMs, aheadMs };
 }
 
 /** A candle of one run. It opens at the whole multiple (UTC) of the time frame that holds the first trade. */
-function openCandle(timeFrame: TimeFrame, { first, last, high, low, volume, tradedAtMs }: TradeRun): TradedCandle {
+function openCandle(timeFrame: TimeFrame, { first, last, high, low, volume, tradedAtMs }: TradeRun): FormingCandle {
   const openAtMs = candleOpenAtMs(timeFrame, first.atMs);
   return {
     openAtMs,
@@ -124,17 +136,17 @@ function openCandle(timeFrame: TimeFrame, { first, last, high, low, volume, trad
  * Adds trades to the forming candle (null: there is none). Runs come in order of their ids; a trade with an earlier time
  * than the candle's opening still counts into it. A stretch without a trade makes no candle. Exact.
  */
-export function addTrades(timeFrame: TimeFrame, forming: TradedCandle | null, run: TradeRun): Aggregation {
+export function addTrades(timeFrame: TimeFrame, forming: FormingCandle | null, run: TradeRun): Aggregation {
   if (forming === null) return { forming: openCandle(timeFrame, run), closed: null };
-  if (run.first.atMs >= forming.closeAtMs) return { forming: openCandle(timeFrame, run), closed: forming };
+  if (run.first.atMs >= forming.closeAtMs) return { forming: openCandle(timeFrame, run), closed: candleOf(forming) };
   return {
     closed: null,
     forming: {
       ...forming,
-      high: decimal(run.high).gt(forming.high) ? run.high : forming.high,
-      low: decimal(run.low).lt(forming.low) ? run.low : forming.low,
+      high: run.high.gt(forming.high) ? run.high : forming.high,
+      low: run.low.lt(forming.low) ? run.low : forming.low,
       close: run.last.price,
-      volume: plain(decimal(forming.volume).plus(run.volume)),
+      volume: forming.volume.plus(run.volume),
       lastTradeId: run.last.tradeId,
       tradedAtMs: Math.max(forming.tradedAtMs, run.tradedAtMs),
       receivedAtMs: run.last.receivedAtMs,

@@ -3,7 +3,15 @@ import fc from "fast-check";
 import type { VenueTrade } from "#shared/domain/candle.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
 import { TIME_FRAMES, type TimeFrame } from "#shared/domain/time-frame.ts";
-import { addTrades, runsOf, singlesOf, type TradedCandle, type TradeRun } from "./aggregate.ts";
+import {
+  addTrades,
+  candleOf,
+  type FormingCandle,
+  runsOf,
+  singlesOf,
+  type TradedCandle,
+  type TradeRun,
+} from "./aggregate.ts";
 import { tradeIdAfter, tradeLinkOf } from "./trade-ids.ts";
 
 function trade(id: number, atMs: number, price: string, size = "1"): VenueTrade {
@@ -17,13 +25,13 @@ function aggregate(timeFrame: TimeFrame, trades: readonly VenueTrade[]): TradedC
 
 function aggregateRuns(timeFrame: TimeFrame, runs: readonly TradeRun[]): TradedCandle[] {
   const candles: TradedCandle[] = [];
-  let forming: TradedCandle | null = null;
+  let forming: FormingCandle | null = null;
   for (const run of runs) {
     const step = addTrades(timeFrame, forming, run);
     if (step.closed !== null) candles.push(step.closed);
     forming = step.forming;
   }
-  return forming === null ? candles : [...candles, forming];
+  return forming === null ? candles : [...candles, candleOf(forming)];
 }
 
 describe("addTrades", () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { VenueBar, VenueTrade } from "#shared/domain/candle.ts";
 import { candleOpenAtMs, TIME_FRAMES, type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
-import { addTrades, singlesOf, type TradedCandle } from "./aggregate.ts";
+import { addTrades, candleOf, type FormingCandle, singlesOf, type TradedCandle } from "./aggregate.ts";
 import { mergeBars } from "./merge-bars.ts";
 
 const [PRICE, SIZE, PAUSE_MS] = [fc.integer({ min: 1, max: 9_999 }), fc.integer({ min: 1, max: 10 ** 9 }), 0];
@@ -41,13 +41,13 @@ function barOf(timeFrame: TimeFrame, candle: TradedCandle): VenueBar {
 /** Bars made of the trades themselves. */
 function barsOf(timeFrame: TimeFrame, all: readonly VenueTrade[]): VenueBar[] {
   const bars: VenueBar[] = [];
-  let forming: TradedCandle | null = null;
+  let forming: FormingCandle | null = null;
   for (const run of singlesOf({ trades: all })) {
     const step = addTrades(timeFrame, forming, run);
     if (step.closed !== null) bars.push(barOf(timeFrame, step.closed));
     forming = step.forming;
   }
-  return forming === null ? bars : [...bars, barOf(timeFrame, forming)];
+  return forming === null ? bars : [...bars, barOf(timeFrame, candleOf(forming))];
 }
 
 /** A venue that tells an empty bar where nothing was traded: with the close before it as its prices. */

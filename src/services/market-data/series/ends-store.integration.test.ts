@@ -3,7 +3,7 @@ import { MINUTE_MS } from "#services/market-data/market-data.fixture.ts";
 import { replicasOfEachTest } from "#services/market-data/replicas-of-each-test.fixture.ts";
 import { Store } from "#services/market-data/store.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
-import { numbered, type Series } from "./series.ts";
+import { numbered, numberedBefore, type Series } from "./series.ts";
 
 const at = replicasOfEachTest();
 
@@ -58,15 +58,22 @@ test("what cannot be added keeps no other series from it", async () => {
   expect((await store.listSeries({})).map(({ headN }) => headN)).toEqual([0, 1, 1]);
 });
 
-test("two changes of one series never go together: the second sees that the head has moved", async () => {
+test("two changes of one series never go together: each moves its own end", async () => {
   const store = new Store(at.database.db);
-  const [busy = expect.unreachable(), series = expect.unreachable()] = await made(store, ["A/B.x", "C/D.x"]);
+  const [busy = expect.unreachable(), empty = expect.unreachable()] = await made(store, ["A/B.x", "C/D.x"]);
+  expect(await store.extend(empty, { behind: next(empty, 5) })).toBe(true);
+  const series = (await store.series("C/D.x", "1m")) ?? expect.unreachable();
   const answers = await Promise.all([
     store.extend(busy, { behind: next(busy, 0) }),
-    store.extend(series, { behind: next(series, 1) }),
-    store.extend(series, { behind: next(series, 2) }),
+    store.extend(series, { behind: next(series, 6) }),
+    store.extend(series, { before: numberedBefore(series, [at.venue.bar(4, "10")]) }),
   ]);
-  expect(answers).toEqual([true, true, false]);
+  expect(answers).toEqual([true, true, true]);
+  expect(await store.series("C/D.x", "1m")).toMatchObject({ firstN: 0, headN: 2 });
   const stored = await store.candles({ instrumentId: "C/D.x", timeFrame: "1m", limit: 9 });
-  expect(stored.map(({ n, openAtMs }) => [n, openAtMs])).toEqual([[1, MINUTE_MS]]);
+  expect(stored.map(({ n, openAtMs }) => [n, openAtMs / MINUTE_MS])).toEqual([
+    [0, 4],
+    [1, 5],
+    [2, 6],
+  ]);
 });

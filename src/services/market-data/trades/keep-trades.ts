@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { CandleWriter } from "#services/market-data/candles/candle-writer.ts";
 import type { KeptSeries } from "#services/market-data/series/kept-series.ts";
 import type { Series } from "#services/market-data/series/series.ts";
-import { runsOf, singlesOf, type TradedCandle, type TradeRun } from "#shared/candles/aggregate.ts";
+import { candleOf, runsOf, singlesOf, type TradedCandle, type TradeRun } from "#shared/candles/aggregate.ts";
 import { type TradeLink, tradeIdAfter, tradeLinkOf } from "#shared/candles/trade-ids.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
@@ -136,9 +136,8 @@ export class TradeKeeper {
     const { forming, isWhole } = progress;
     if (forming === null || forming.openAtMs !== over?.openAtMs) return true;
     const present = await this.#present(series);
-    const stored = isWhole
-      ? await this.#store(present, [forming])
-      : await this.#fill(present, forming, forming.closeAtMs);
+    const candle = candleOf(forming);
+    const stored = isWhole ? await this.#store(present, [candle]) : await this.#fill(present, candle, candle.closeAtMs);
     if (stored === "elsewhere") this.forget(series.instrumentId);
     if (stored === "stored") this.#set(series, { ...progress, forming: null, beforeOpenAtMs: forming.openAtMs });
     return stored === "stored";

@@ -1,11 +1,17 @@
 import { formingNumber, type Series } from "#services/market-data/series/series.ts";
-import { addTrades, type TradedCandle, type TradeRun } from "#shared/candles/aggregate.ts";
+import {
+  addTrades,
+  candleOf,
+  type FormingCandle,
+  type TradedCandle,
+  type TradeRun,
+} from "#shared/candles/aggregate.ts";
 import type { Candle, VenueTrade } from "#shared/domain/candle.ts";
 import { timeFrameMs } from "#shared/domain/time-frame.ts";
 
 /** What is remembered of a series between two trades. */
 export interface TradeProgress {
-  forming: TradedCandle | null;
+  forming: FormingCandle | null;
   /** When the candle before the forming one opened; null: not seen. */
   beforeOpenAtMs: number | null;
   /** The last trade that was aggregated. */
@@ -103,7 +109,7 @@ export function stepTrades(series: Series, before: TradeProgress, run: TradeRun)
 export function formingCandle(series: Series, progress: TradeProgress): Candle | null {
   const { forming, beforeOpenAtMs } = progress;
   if (forming === null) return null;
-  const { lastTradeId: _, ...prices } = forming;
+  const { lastTradeId: _, ...prices } = candleOf(forming);
   return {
     instrumentId: series.instrumentId,
     timeFrame: series.timeFrame,
