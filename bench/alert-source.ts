@@ -19,7 +19,8 @@ const KIND = {
 
 /** Joins the engine of these settings as a process of its own. */
 export async function openAlertSource(place: EnginePlace): Promise<AlertSource> {
-  const { bus, db, clock, close } = await joinBus(place);
+  const joined = await joinBus(place);
+  const { bus, db, clock } = joined;
   let raised = 0;
   return {
     async raise(count) {
@@ -31,6 +32,6 @@ export async function openAlertSource(place: EnginePlace): Promise<AlertSource> 
           }
         });
     },
-    close,
+    close: () => joined.close(),
   };
 }

@@ -5,31 +5,31 @@ import { inScratch, type Scratch } from "#local/scratch.ts";
 import { startServers } from "#local/servers.ts";
 import { addTrades, type FormingCandle, runsOf } from "#shared/candles/aggregate.ts";
 import type { VenueTrade } from "#shared/domain/candle.ts";
-import { candleOpenAtMs, type TimeFrame } from "#shared/domain/time-frame.ts";
+import { candleOpenAtMs, type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
 import { event, MARKET_CANDLES, MARKET_TRADES } from "#shared/messages/topics.ts";
 import { type JoinedBus, joinBus } from "./joined-bus.ts";
 import { quantile } from "./quantile.ts";
 import { startAlone } from "./start-alone.ts";
 
 const FRAMES = ["1s", "1m", "5m", "15m", "1h", "4h", "1d"] as const satisfies readonly TimeFrame[];
-const INSTRUMENTS = Array.from({ length: 100 }, (_, n) => `COIN${n}/USDT.bench`);
+const INSTRUMENTS = 100;
+/** Of each round its own: none has begun. */
+const instrumentsOf = (round: number) => Array.from({ length: INSTRUMENTS }, (_, n) => `COIN${n}R${round}/USDT.bench`);
 /** Of each instrument, in each second of the market. */
 const TRADES_A_SECOND = 20;
 /** Of the market, in one round. */
-const SECONDS = 250;
-const ROUND_TRADES = INSTRUMENTS.length * TRADES_A_SECOND * SECONDS;
-/** Seconds of the market that are published before the candles of the first of them were heard: the stream holds more trades. */
-const MOST_AHEAD = 20;
+const SECONDS = 150;
+const ROUND_TRADES = INSTRUMENTS * TRADES_A_SECOND * SECONDS;
 const WITHOUT_PROGRESS_MS = 30_000;
 /** The market is a replay: its candles are not ended by the clock. */
 const REPLAYED_MS = 86_400_000;
 /** A trade before it opens no candle of any of these time frames: each series begins with a whole one. */
 const BEGIN_MS = Date.UTC(2024, 0, 2);
 
-/** The trades of one second of the market, of all instruments. Prices walk; sizes have eight decimals. */
-function tradesOf(second: number): VenueTrade[] {
+/** The trades of one second of the market. Prices walk; sizes have eight decimals. */
+function tradesOf(instruments: readonly string[], second: number): VenueTrade[] {
   const trades: VenueTrade[] = [];
-  for (const [index, instrumentId] of INSTRUMENTS.entries())
+  for (const [index, instrumentId] of instruments.entries())
     for (let n = 0; n < TRADES_A_SECOND; n += 1) {
       const id = second * TRADES_A_SECOND + n + 1;
       const price = `${30_000 + ((id * 7919 + index * 104_729) % 2_000)}.${String((id * 31) % 100).padStart(2, "0")}`;
@@ -49,8 +49,8 @@ function tradesOf(second: number): VenueTrade[] {
 }
 
 /** Series that have begun: their next trade is number 1, so that nothing is asked of a venue. */
-async function addSeries({ db, bus }: JoinedBus): Promise<void> {
-  const all = INSTRUMENTS.flatMap((id) => FRAMES.map((timeFrame) => ({ id, timeFrame })));
+async function addSeries({ db, bus }: JoinedBus, instruments: readonly string[]): Promise<void> {
+  const all = instruments.flatMap((id) => FRAMES.map((timeFrame) => ({ id, timeFrame })));
   const openings = all.map(({ timeFrame }) => candleOpenAtMs(timeFrame, BEGIN_MS - 1));
   const keys = [all.map(({ id }) => id), all.map(({ timeFrame }) => timeFrame)] as const;
   await db.sql`
@@ -65,10 +65,10 @@ async function addSeries({ db, bus }: JoinedBus): Promise<void> {
     from unnest(${keys[0]}::text[], ${keys[1]}::text[], ${openings}::bigint[]) as made (id, frame, opening)`;
 }
 
-/** What has been published of the shortest candles: how many, of which each came once. */
+/** How many of the shortest candles have been published, and in what time. */
 function listen({ bus }: JoinedBus) {
   const newest = new Map<string, number>();
-  const heard = { candles: 0, lastAtMs: 0, fault: null as string | null };
+  const heard = { candles: 0, firstAtMs: 0, lastAtMs: 0, before: 0 };
   const tail = bus.tail({
     topic: MARKET_CANDLES,
     from: "now",
@@ -76,13 +76,14 @@ function listen({ bus }: JoinedBus) {
       for (const { data } of events) {
         if (data.timeFrame !== "1s") continue;
         const last = newest.get(data.instrumentId) ?? 1;
-        // The newest one is published again every second.
+        // The newest one is published again every second, and may overtake those before it.
         if (data.n <= last) continue;
-        if (data.n !== last + 1) heard.fault = `${data.instrumentId}: candle ${data.n} came after ${last}.`;
         newest.set(data.instrumentId, data.n);
-        heard.candles += 1;
-        heard.lastAtMs = performance.now();
+        heard.candles += data.n - last;
       }
+      heard.lastAtMs = performance.now();
+      if (heard.firstAtMs > 0 || heard.candles === heard.before) return;
+      Object.assign(heard, { firstAtMs: heard.lastAtMs, before: heard.candles });
     },
   });
   return { heard, tail };
@@ -93,8 +94,7 @@ type Heard = ReturnType<typeof listen>["heard"];
 async function untilHeard(heard: Heard, candles: number): Promise<void> {
   let sinceMs = performance.now();
   for (let before = heard.candles; heard.candles < candles; ) {
-    await Bun.sleep(1);
-    if (heard.fault !== null) throw new Trouble(heard.fault);
+    await Bun.sleep(20);
     if (heard.candles > before) [before, sinceMs] = [heard.candles, performance.now()];
     if (performance.now() - sinceMs > WITHOUT_PROGRESS_MS)
       throw new Trouble(`${heard.candles} of ${candles} candles have come, and no more do.`);
@@ -102,10 +102,10 @@ async function untilHeard(heard: Heard, candles: number): Promise<void> {
 }
 
 /** Trades a second that the bare fold comes to: the same trades into the same time frames, nothing read, stored or told. */
-function bareTradesPerS(fromSecond: number): number {
+function bareTradesPerS(instruments: readonly string[]): number {
   const byInstrument = new Map<string, VenueTrade[]>();
   for (let second = 0; second < SECONDS; second += 1)
-    for (const trade of tradesOf(fromSecond + second)) {
+    for (const trade of tradesOf(instruments, second)) {
       const list = byInstrument.get(trade.instrumentId) ?? [];
       list.push(trade);
       byInstrument.set(trade.instrumentId, list);
@@ -124,58 +124,62 @@ interface Figures {
   bareTradesPerS: number;
 }
 
-/** From the first trade's way out to the last candle that came back. A second's candles come with the trades of the next one. */
-async function playRound(joined: JoinedBus, heard: Heard, round: number): Promise<Figures> {
-  const fromSecond = round * SECONDS;
-  const made = Array.from({ length: SECONDS }, (_, second) => tradesOf(fromSecond + second));
-  const before = heard.candles;
-  const beganMs = performance.now();
-  for (const [second, trades] of made.entries()) {
+/**
+ * The trades wait in the streams before market-data is started: what is measured is what it comes to, not who publishes. From the
+ * first candles that were heard to the last; a second's candles come with the trades of the next one.
+ */
+async function playRound(joined: JoinedBus, heard: Heard, round: number, start: () => Promise<void>): Promise<Figures> {
+  const instruments = instrumentsOf(round);
+  await addSeries(joined, instruments);
+  for (let second = 0; second < SECONDS; second += 1)
     await joined.bus.publishVolatile(
-      trades.map((trade) => event(MARKET_TRADES, trade.instrumentId, "market.trade", trade)),
+      tradesOf(instruments, second).map((trade) => event(MARKET_TRADES, trade.instrumentId, "market.trade", trade)),
     );
-    if (second >= MOST_AHEAD) await untilHeard(heard, before + (second - MOST_AHEAD) * INSTRUMENTS.length);
-  }
-  // Of the very first round the last second has no trade behind it yet.
-  await untilHeard(heard, before + (SECONDS - (round === 0 ? 1 : 0)) * INSTRUMENTS.length);
-  const tradesPerS = (ROUND_TRADES * 1_000) / (heard.lastAtMs - beganMs);
-  return { tradesPerS, bareTradesPerS: bareTradesPerS(fromSecond) };
+  Object.assign(heard, { firstAtMs: 0, before: heard.candles });
+  const wanted = heard.candles + (SECONDS - 1) * INSTRUMENTS;
+  await start();
+  await untilHeard(heard, wanted);
+  const trades = (heard.candles - heard.before) * TRADES_A_SECOND;
+  return {
+    tradesPerS: (trades * 1_000) / (heard.lastAtMs - heard.firstAtMs),
+    bareTradesPerS: bareTradesPerS(instruments),
+  };
 }
 
-/** Each minute has one candle of the series of minutes: what was heard of the seconds is stored for the longer ones too. */
+/** All candles of all time frames are stored: how many of each series, from its first whole one on. */
 async function proveStored({ db }: JoinedBus, rounds: number): Promise<number> {
-  const rows = await db.sql<{ time_frame: TimeFrame; least: number; most: number; sum: string }[]>`
-    select time_frame, min(head_n) as least, max(head_n) as most, sum(head_n) as sum from market_data.series group by time_frame`;
-  const untilMs = BEGIN_MS + (rounds * SECONDS - 1) * 1_000;
+  const rows = await db.sql<{ time_frame: TimeFrame; least: number; most: number; count: number }[]>`
+    select time_frame, min(head_n) - 1 as least, max(head_n) - 1 as most, count(*)::int as count
+    from market_data.series group by time_frame`;
   for (const frame of FRAMES) {
     const row = rows.find(({ time_frame }) => time_frame === frame);
-    const own =
-      frame === "1s"
-        ? rounds * SECONDS - 1
-        : Math.floor(
-            (candleOpenAtMs(frame, untilMs) - BEGIN_MS) /
-              (candleOpenAtMs(frame, BEGIN_MS) - candleOpenAtMs(frame, BEGIN_MS - 1)),
-          );
-    if (row?.least !== own + 1 || row.most !== own + 1)
-      throw new Trouble(`Candles of ${frame}: ${row?.least} to ${row?.most} are stored, ${own + 1} were expected.`);
+    // The last one of each is still forming.
+    const own = Math.ceil((SECONDS * 1_000) / timeFrameMs(frame)) - 1;
+    if (row?.least !== own || row.most !== own || row.count !== rounds * INSTRUMENTS)
+      throw new Trouble(
+        `Of candles of ${frame}, ${row?.least} to ${row?.most} are stored in a series instead of ${own}.`,
+      );
   }
-  return rows.reduce((sum, row) => sum + Number(row.sum), 0) - INSTRUMENTS.length * FRAMES.length;
+  return rows.reduce((sum, { least, count }) => sum + least * count, 0);
 }
 
 async function measure(scratch: Scratch, rounds: number) {
   const servers = await startServers(scratch.supervisor, scratch.data, { durable: true, given: {} });
   const databaseUrl = await makeDatabase(servers.databaseUrl, "r3_candles");
   const place = { DATABASE_URL: databaseUrl, REDIS_URL: servers.redisUrl, R3_PREFIX: "r3-candles" };
-  await step("market-data", () => startAlone(scratch, "market-data", place));
+  const start = async () => void (await startAlone(scratch, "market-data", place));
+  const stop = async () => await scratch.supervisor.end("market-data");
+  await step("Tables", start);
+  await stop();
   const joined = await joinBus(place);
   const { heard, tail } = listen(joined);
   const figures: Figures[] = [];
   try {
     await tail.ready;
-    await addSeries(joined);
     for (let round = 0; round < rounds; round += 1)
       await step(`Round ${round + 1} of ${rounds}`, async (line) => {
-        const played = await playRound(joined, heard, round);
+        const played = await playRound(joined, heard, round, start);
+        await stop();
         figures.push(played);
         line.say(`${Math.round(played.tradesPerS).toLocaleString("en")} trades a second`);
       });
@@ -200,9 +204,9 @@ export async function benchCandles({ rounds }: { rounds: number }): Promise<void
   const median = (of: (one: Figures) => number) => Math.round(quantile(figures.map(of), 0.5));
   const tradesPerS = median((one) => one.tradesPerS);
   const bare = median((one) => one.bareTradesPerS);
-  const of = { instruments: INSTRUMENTS.length, timeFrames: FRAMES.length, trades: ROUND_TRADES, candles };
+  const of = { instruments: INSTRUMENTS, timeFrames: FRAMES.length, trades: ROUND_TRADES, candles };
   process.stdout.write(
-    `${ROUND_TRADES.toLocaleString("en")} trades of ${INSTRUMENTS.length} instruments a round, into ${FRAMES.join(" ")}\n`,
+    `${ROUND_TRADES.toLocaleString("en")} trades of ${INSTRUMENTS} instruments a round, into ${FRAMES.join(" ")}\n`,
   );
   process.stdout.write(`${table.toString()}\n`);
   process.stdout.write(`${JSON.stringify({ tradesPerS, bareTradesPerS: bare, ...of, rounds: figures.length })}\n`);

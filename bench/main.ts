@@ -66,7 +66,7 @@ program
   .description(
     "trades a second of market.trades into candles of seven time frames, stored and published, beside a bare fold",
   )
-  .option("--rounds <n>", "rounds of 500,000 trades", wholeNumber(1_000), 3)
+  .option("--rounds <n>", "rounds of 300,000 trades", wholeNumber(1_000), 3)
   .action((options: { rounds: number }) => benchCandles(options));
 
 try {
