@@ -35,6 +35,7 @@ const LISTS = [
   "order-position-tracker/fills",
   "order-position-tracker/positions",
   "order-position-tracker/equity?sessionId=s",
+  "order-position-tracker/exposed",
   "risk-manager/decisions",
   "risk-manager/budgets",
   "market-data/instruments",

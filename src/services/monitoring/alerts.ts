@@ -62,7 +62,7 @@ export const alerts = defineAlerts({
   ORDER_STUCK: {
     severity: "critical",
     meaning:
-      "An order has been on its way for long: its venue has neither accepted nor refused it, as far as is known.",
+      "An order or its cancel has been on its way for long: its venue has neither accepted nor refused it, as far as is known.",
     toDo: "Read it under GET /api/order-position-tracker/orders/<id>. It is resolved by itself once the venue answers; it is not sent again while it could still take effect.",
     ends: "condition",
   },

@@ -6,7 +6,7 @@ import { createRedisWrites } from "#shared/bus/redis-writes.ts";
 import type { ServerMemory } from "#shared/bus/server-memory.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
-import type { ServiceClients } from "#shared/http/clients.ts";
+import type { ExposedSession, ServiceClients } from "#shared/http/clients.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
 import type { AdvisoryLock } from "#shared/leader/leader.ts";
 import { type Beat, event, HEARTBEATS } from "#shared/messages/topics.ts";
@@ -32,9 +32,16 @@ export const HAND: { aheadMs: number; redisMemory: (() => Promise<ServerMemory>)
 };
 const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + HAND.aheadMs };
 
-/** What order-position-tracker answers for each session. */
-export const EXPOSURE = { positions: 0, openOrders: 0 };
-const CLIENTS = { orderPositionTracker: { exposure: async () => EXPOSURE } } as unknown as ServiceClients;
+/** What order-position-tracker tells of, a thousand a page as it does. `failsAtPage`: the page that it does not answer. */
+export const TRACKER: { exposed: ExposedSession[]; failsAtPage: number } = { exposed: [], failsAtPage: -1 };
+const exposed: ServiceClients["orderPositionTracker"]["exposed"] = async (cursor) => {
+  const page = Number(cursor ?? 0);
+  if (page === TRACKER.failsAtPage) throw new Error("it is away");
+  const [from, to] = [page * 1_000, (page + 1) * 1_000];
+  const nextCursor = to < TRACKER.exposed.length ? String(page + 1) : null;
+  return { items: TRACKER.exposed.slice(from, to), nextCursor };
+};
+const CLIENTS = { orderPositionTracker: { exposed } } as unknown as ServiceClients;
 
 /** A beat of a process; what is not given is well. */
 export function beatOf(beat: Partial<Beat> & Pick<Beat, "service" | "instance">): Beat {
@@ -87,7 +94,7 @@ export class World {
   static async create(adapters: Adapters): Promise<World> {
     HAND.aheadMs = 0;
     HAND.redisMemory = null;
-    Object.assign(EXPOSURE, { positions: 0, openOrders: 0 });
+    Object.assign(TRACKER, { exposed: [], failsAtPage: -1 });
     return new World(await createTestDatabase(), testRedis(), adapters);
   }
 

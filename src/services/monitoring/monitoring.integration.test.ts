@@ -2,15 +2,13 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { PROCESS_ALERTS } from "#shared/alerts/alert-kinds.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import { until } from "#shared/clock/until.fixture.ts";
-import { putSession } from "#shared/db/reference-rows.fixture.ts";
-import { orderRequestOf, sessionOf } from "#shared/domain/domain.fixture.ts";
 import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
-import { PLACE_ORDER, RUN_BACKTEST } from "#shared/messages/tasks.ts";
+import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
 import type { Service } from "#shared/service/service.ts";
 import { alerts } from "./alerts.ts";
-import { beatOf, EXPOSURE, HAND, say, World } from "./monitoring.fixture.ts";
+import { beatOf, HAND, say, World } from "./monitoring.fixture.ts";
 import { look, ROLE } from "./rules/look.ts";
 import type { Rule } from "./rules/rule.ts";
 import { insertRule, writeShipped } from "./rules/rule-store.ts";
@@ -307,34 +305,6 @@ describe("what is seen", () => {
     expect(own).toMatchObject({ instances: [{ roles: expect.arrayContaining([ROLE]) }] });
     await sql`update leadership.epochs set epoch = epoch + 6 where role = 'unit:monitoring:0'`;
     await until(async () => (await items(service, "/alerts?code=LEADER_FLAPS")).length === 1);
-  });
-
-  test("of orders on their way, and of sessions that hold something while something is missing", async () => {
-    const service = await world.start(KINDS);
-    const { deps } = await world.open();
-    const session = sessionOf({ degraded: [{ code: "FEED_STALE", sinceMs: 1, text: "No bar came." }] });
-    await putSession(deps.db.sql, session);
-    const order = orderRequestOf(session, 1);
-    await deps.db.transaction(async (tx) => {
-      await deps.queue.enqueue(tx, { task: PLACE_ORDER, lane: order.id, payload: { order } });
-    });
-    const rule = { comparison: "above", severity: "critical", text: "Look.", toDo: "Look." };
-    await ask(service, "/rules", { id: "ORDERS", fact: "order.waited", limit: 10_500, ...rule });
-    await ask(service, "/rules", { id: "EXPOSED", fact: "session.exposed", limit: 1, ...rule });
-    const scopes = async () => (await items(service, "/alerts?scope=rule:")).map(({ scope }) => scope as string);
-    EXPOSURE.positions = 1;
-    await deps.db.sql`update queue.tasks set created_at_ms = created_at_ms - 10000`;
-    await until(async () => (await scopes()).includes(`rule:ORDERS/order:${order.id}`));
-    expect(await scopes()).toHaveLength(1);
-    EXPOSURE.openOrders = 1;
-    const told = await until(async () => (await items(service, "/alerts?scope=rule:EXPOSED"))[0]);
-    expect(told).toMatchObject({
-      scope: `rule:EXPOSED/session:${session.id}`,
-      text: expect.stringContaining("FEED_STALE"),
-    });
-    EXPOSURE.positions = 0;
-    await endTasks();
-    await until(async () => (await scopes()).length === 0);
   });
 
   test("pages go on where the one before ended", async () => {

@@ -6,7 +6,7 @@ import { positionSchema } from "#shared/domain/position.ts";
 import { countNumber, decimalText, epochMs, idText, ownId } from "#shared/domain/schemas.ts";
 import { AppError, sentenceOf } from "#shared/errors/app-error.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
-import { exposureSchema } from "#shared/http/create-clients.ts";
+import { exposedSessionSchema, exposureSchema } from "#shared/http/create-clients.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
@@ -18,7 +18,7 @@ import type { TrackerContext } from "./context.ts";
 import { countOpenOrders } from "./orders/order-store.ts";
 import { readEquity, readFills, readOrder, readOrderEvents, readOrders, readPositions } from "./read-store.ts";
 import { discardUnbooked, readUnbooked } from "./record/unbooked-store.ts";
-import { closableHoldings } from "./session/holdings.ts";
+import { closableHoldings, listExposed } from "./session/holdings.ts";
 
 const filter = pageQuery.extend({ sessionId: ownId.optional().describe("Only of this session") });
 const orderEventSchema = z.object({
@@ -211,7 +211,21 @@ function accountRoutes(context: TrackerContext) {
 
 function exposureRoutes(deps: Deps) {
   const { db } = deps;
-  return equityRoutes(deps).get(
+  const exposed = equityRoutes(deps).get(
+    "/exposed",
+    async ({ query: { limit, cursor } }) => {
+      const [after] = readCursor(cursor, z.tuple([z.string()])) ?? [""];
+      return listExposed(db, { after, limit });
+    },
+    {
+      query: pageQuery,
+      response: { 200: pageSchema(exposedSessionSchema) },
+      detail: {
+        summary: "Lists the sessions at work that run with something missing and hold a position or have open orders",
+      },
+    },
+  );
+  return exposed.get(
     "/exposure",
     async ({ query }) => {
       const [open, held] = await Promise.all([

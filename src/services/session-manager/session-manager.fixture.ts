@@ -150,6 +150,7 @@ function clientsOf(world: World): Partial<ServiceClients> {
     },
     orderPositionTracker: {
       exposure: () => answer(world.exposure),
+      exposed: () => answer({ items: [], nextCursor: null }),
       account: (id) => answer(id === "demo" ? { id, venue: "paper" } : null),
     },
   };

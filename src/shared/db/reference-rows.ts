@@ -89,6 +89,17 @@ export async function readSessions(
   });
 }
 
+/** A condition on rows of `reference.sessions`: at work with something missing. Nothing moves any more at a replay that has shown its last bar: that misses nothing. */
+export function missesSomethingSql(sql: Sql) {
+  return sql`state = any(${[...AT_WORK]}) and jsonb_path_exists(session, '$.degraded[*].code ? (@ <> "MARKET_ENDED")')`;
+}
+
+/** Whether a session at work runs with something missing. */
+export async function anyMissesSomething(sql: Sql): Promise<boolean> {
+  const rows = await sql`select 1 from reference.sessions where ${missesSomethingSql(sql)} limit 1`;
+  return rows.length > 0;
+}
+
 /** Names of sessions by their ids; one that is not there has none. */
 export async function readSessionNames(sql: Sql, ids: readonly string[]): Promise<Map<string, string>> {
   if (ids.length === 0) return new Map();

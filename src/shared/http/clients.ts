@@ -76,10 +76,22 @@ export interface StrategyExecutorClient {
   validate(query: { strategy: string; params: unknown }): Promise<StrategyCheck>;
 }
 
+/** A session at work that runs with something missing, and what it holds. */
+export interface ExposedSession {
+  sessionId: string;
+  name: string;
+  /** Codes of what it runs without. */
+  missing: string[];
+  openOrders: number;
+  positions: number;
+}
+
 /** order-position-tracker's internal REST. */
 export interface OrderPositionTrackerClient {
   /** Whether the session has an open order or a position that is not flat. */
   exposure(sessionId: string): Promise<{ openOrders: number; positions: number }>;
+  /** A page of the sessions at work that run with something missing and hold something; `cursor`: `nextCursor` of the page before. */
+  exposed(cursor: string | null): Promise<{ items: ExposedSession[]; nextCursor: string | null }>;
   account(accountId: string): Promise<{ id: string; venue: string } | null>;
 }
 

@@ -14,6 +14,7 @@ import type {
   StrategyExecutorClient,
 } from "./clients.ts";
 import { createJsonClient, type JsonClient, type ServicePlace } from "./json-client.ts";
+import { pageSchema } from "./paging.ts";
 
 /** Where the services are asked. */
 export type ServicePlaces = Record<keyof ServiceClients, ServicePlace>;
@@ -64,6 +65,13 @@ export const seriesHeadSchema = z.object({
 export const exposureSchema = z.object({
   openOrders: z.number().int().nonnegative().describe("How many of its orders are open"),
   positions: z.number().int().nonnegative().describe("How many of its positions an order could close"),
+});
+
+/** An item of order-position-tracker's GET /exposed. */
+export const exposedSessionSchema = exposureSchema.extend({
+  sessionId: z.string().describe("The session's id"),
+  name: z.string().describe("Its name"),
+  missing: z.array(z.string()).describe("Codes of what it runs without; docs/alerts.md has them all"),
 });
 
 /** What is read of monitoring's GET /services. */
@@ -156,6 +164,15 @@ function orderPositionTrackerOver(client: JsonClient): OrderPositionTrackerClien
   return {
     exposure: async (sessionId) =>
       there(await client.ask({ path: "/exposure", query: { sessionId }, answer: exposureSchema }), "/exposure"),
+    exposed: async (cursor) =>
+      there(
+        await client.ask({
+          path: "/exposed",
+          query: { limit: 1_000, ...(cursor === null ? {} : { cursor }) },
+          answer: pageSchema(exposedSessionSchema),
+        }),
+        "/exposed",
+      ),
     // Whether there is one is known here: no venue is asked for it.
     account: (accountId) =>
       client.ask({

@@ -116,7 +116,7 @@ export const FACTS = {
     unit: "ms",
     subject: "order:<id>",
     meaning:
-      "How long an order has been on its way: decided, and neither accepted nor refused by its venue. From ten seconds on, of the hundred oldest",
+      "How long an order or its cancel has been on its way: decided, and neither accepted nor refused by its venue. From ten seconds on",
   },
   "session.exposed": {
     source: "sessions",

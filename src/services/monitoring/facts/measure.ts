@@ -1,18 +1,17 @@
 import { type RoleHistory, readRoleHistories } from "#services/monitoring/instances/instance-store.ts";
 import type { Standings } from "#services/monitoring/instances/standings.ts";
 import { readWaiting } from "#shared/bus/read-waiting.ts";
-import { readSessions } from "#shared/db/reference-rows.ts";
+import { anyMissesSomething } from "#shared/db/reference-rows.ts";
 import { readFailed } from "#shared/dead/read-failed.ts";
-import { AT_WORK, type Session } from "#shared/domain/session.ts";
 import { reasonOf } from "#shared/errors/app-error.ts";
+import type { ExposedSession } from "#shared/http/clients.ts";
 import { type RoleLeader, readLeaders } from "#shared/leader/read-leaders.ts";
-import { PLACE_ORDER } from "#shared/messages/tasks.ts";
-import { readWaitingTasks } from "#shared/queue/read-waiting-tasks.ts";
+import { CANCEL_ORDER, PLACE_ORDER } from "#shared/messages/tasks.ts";
+import { readWaitingLanes, type WaitingLane } from "#shared/queue/read-waiting-lanes.ts";
 import type { Deps } from "#shared/service/service.ts";
 import type { Sample, Source } from "./facts.ts";
 import {
   busSamples,
-  type Exposed,
   exposedSamples,
   failedSamples,
   instanceSamples,
@@ -28,9 +27,10 @@ const DEADLINE_MS = 3_000;
 const CHANGES_WITHIN_MS = 600_000;
 /** An order that is younger is no news. */
 const ORDER_AFTER_MS = 10_000;
-const MOST_ORDERS = 100;
-/** Sessions whose tracker is asked in one look. */
-const MOST_SESSIONS = 50;
+/** Rows of one page. */
+const PAGE = 1_000;
+/** Subjects of one source that a look holds in memory; those beyond are not seen. */
+const MOST_SUBJECTS = 20_000;
 
 export type MeasureDeps = Pick<Deps, "db" | "queue" | "clients" | "redisMemory" | "clock">;
 
@@ -56,14 +56,26 @@ export async function measure(deps: MeasureDeps, standings: readonly Standings[]
       return null;
     }
   };
+  // What was seen before a page failed is held against the rules; the alerts of what was not stay.
+  const seeAll = async <Row, At>(source: Source, readPage: (after: At | null) => Promise<Part<Row, At>>) => {
+    const rows: Row[] = [];
+    let next: At | null = null;
+    do {
+      const part: Part<Row, At> | null = await see(source, () => readPage(next));
+      rows.push(...(part?.rows ?? []));
+      next = part?.next ?? null;
+    } while (next !== null && rows.length < MOST_SUBJECTS);
+    if (next !== null) blind.set(source, `there are more than ${MOST_SUBJECTS}`);
+    return rows;
+  };
   const [waiting, backlog, failed, leaders, memory, orders, exposed] = await Promise.all([
     see("bus", () => readWaiting(db.sql)),
     see("queue", () => queue.backlog()),
     see("failed-work", () => readFailed(db.sql)),
     see("leaders", () => readRoles(deps, nowMs)),
     see("redis", () => deps.redisMemory()),
-    see("orders", () => readWaitingTasks(db.sql, PLACE_ORDER, { olderThanMs: ORDER_AFTER_MS, limit: MOST_ORDERS })),
-    see("sessions", () => readExposed(deps)),
+    seeAll("orders", (after: WaitingLane | null) => readStuckOrders(deps, after)),
+    seeAll("sessions", (after: string | null) => readExposed(deps, after)),
   ]);
   if (standings === null) blind.set("heartbeats", "no heartbeat is heard, not even this process's own");
   const samples = [
@@ -73,8 +85,8 @@ export async function measure(deps: MeasureDeps, standings: readonly Standings[]
     ...failedSamples(failed ?? []),
     ...leaderSamples(leaders?.roles ?? [], leaders?.histories ?? new Map()),
     ...(memory === null ? [] : redisSample(memory)),
-    ...orderSamples(orders ?? []),
-    ...exposedSamples(exposed ?? []),
+    ...orderSamples(orders),
+    ...exposedSamples(exposed),
     ...[...blind].map(([source, detail]): Sample => {
       return { fact: "monitoring.blind", subject: `source:${source}`, label: source, value: 1, detail };
     }),
@@ -82,16 +94,27 @@ export async function measure(deps: MeasureDeps, standings: readonly Standings[]
   return { samples, blind, roles: leaders?.roles ?? null };
 }
 
-/** What the sessions at work that run with something missing hold: their tracker is asked, for those alone. */
-async function readExposed({ db, clients }: MeasureDeps): Promise<Exposed[]> {
-  // One that cannot be read is told of by who carries it out.
-  const sessions = await readSessions(db.sql, { states: AT_WORK, onUnreadable: () => undefined });
-  // Nothing moves any more at a replay that has shown its last bar.
-  const misses = ({ degraded }: Session) => degraded.some(({ code }) => code !== "MARKET_ENDED");
-  const degraded = sessions.filter(misses).slice(0, MOST_SESSIONS);
-  return await Promise.all(
-    degraded.map(async (session) => ({ session, ...(await clients.orderPositionTracker.exposure(session.id)) })),
-  );
+/** A part of a list. `next`: where the part behind it begins; null: there is none. */
+interface Part<Row, At> {
+  rows: Row[];
+  next: At | null;
+}
+
+/** Orders that are on their way, and those whose cancel is. */
+async function readStuckOrders(
+  { db }: MeasureDeps,
+  after: WaitingLane | null,
+): Promise<Part<WaitingLane, WaitingLane>> {
+  const of = { olderThanMs: ORDER_AFTER_MS, after: after?.lane ?? "", limit: PAGE };
+  const rows = await readWaitingLanes(db.sql, [PLACE_ORDER, CANCEL_ORDER], of);
+  return { rows, next: rows.length < PAGE ? null : (rows.at(-1) ?? null) };
+}
+
+/** What the sessions at work that run with something missing hold: their tracker is asked, where there are such. */
+async function readExposed({ db, clients }: MeasureDeps, after: string | null): Promise<Part<ExposedSession, string>> {
+  if (after === null && !(await anyMissesSomething(db.sql))) return { rows: [], next: null };
+  const { items, nextCursor } = await clients.orderPositionTracker.exposed(after);
+  return { rows: items, next: nextCursor };
 }
 
 async function readRoles(

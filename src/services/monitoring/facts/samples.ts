@@ -4,11 +4,11 @@ import type { Standings } from "#services/monitoring/instances/standings.ts";
 import type { WaitingEvents } from "#shared/bus/read-waiting.ts";
 import type { ServerMemory } from "#shared/bus/server-memory.ts";
 import type { FailedWork } from "#shared/dead/read-failed.ts";
-import type { Session } from "#shared/domain/session.ts";
+import type { ExposedSession } from "#shared/http/clients.ts";
 import type { RoleLeader } from "#shared/leader/read-leaders.ts";
 import type { Beat } from "#shared/messages/topics.ts";
 import type { QueueBacklog } from "#shared/queue/queue.ts";
-import type { WaitingTask } from "#shared/queue/read-waiting-tasks.ts";
+import type { WaitingLane } from "#shared/queue/read-waiting-lanes.ts";
 import { type Sample, valueWords } from "./facts.ts";
 
 /** An instance as a person finds it. */
@@ -115,30 +115,21 @@ export function leaderSamples(roles: readonly RoleLeader[], histories: ReadonlyM
 }
 
 /** By order: how long it has been on its way. */
-export function orderSamples(waiting: readonly WaitingTask[]): Sample[] {
+export function orderSamples(waiting: readonly WaitingLane[]): Sample[] {
   return waiting.map(({ lane, waitedMs }) => {
     return { fact: "order.waited", subject: `order:${lane}`, label: `Order ${lane}`, value: waitedMs };
   });
 }
 
-/** A session that runs with something missing, and what it holds. */
-export interface Exposed {
-  session: Pick<Session, "id" | "name" | "degraded">;
-  positions: number;
-  openOrders: number;
-}
-
 /** By session: what it holds. */
-export function exposedSamples(exposed: readonly Exposed[]): Sample[] {
-  return exposed.map(({ session, positions, openOrders }) => {
-    const value = positions + openOrders;
-    const detail = session.degraded.map(({ code }) => code).join(", ");
+export function exposedSamples(exposed: readonly ExposedSession[]): Sample[] {
+  return exposed.map(({ sessionId, name, missing, openOrders, positions }) => {
     return {
       fact: "session.exposed",
-      subject: `session:${session.id}`,
-      label: `Session ${session.name}`,
-      value,
-      detail,
+      subject: `session:${sessionId}`,
+      label: `Session ${name}`,
+      value: positions + openOrders,
+      detail: missing.join(", "),
     };
   });
 }

@@ -5,7 +5,7 @@ import { FACTS } from "#services/monitoring/facts/facts.ts";
 import { type Measured, measure } from "#services/monitoring/facts/measure.ts";
 import { noteRoleChanges, writeInstances } from "#services/monitoring/instances/instance-store.ts";
 import type { Standings } from "#services/monitoring/instances/standings.ts";
-import type { AlertKind } from "#shared/alerts/alert-kinds.ts";
+import { type AlertKind, severitySchema } from "#shared/alerts/alert-kinds.ts";
 import { readOpen } from "#shared/alerts/open-alerts.ts";
 import { type Alert, clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Running } from "#shared/bus/bus.ts";
@@ -86,7 +86,10 @@ function differenceOf(
   return { changed, over: [...old.values()] };
 }
 
-/** Raises what is met and not told yet, and ends what is neither met nor to stay. The table of open alerts knows what was told, whoever told it. */
+/** Alerts that one look raises, and that it ends: so its transaction has a bound, and the next looks go on. */
+const MOST_TOLD = 500;
+
+/** Raises what is met and not told yet, the critical ones first, and ends what is neither met nor to stay. The table of open alerts knows what was told, whoever told it. */
 async function tell(
   tx: Tx,
   { deps }: Context,
@@ -108,8 +111,18 @@ async function tell(
     const kind = KINDS[code];
     return kind === undefined ? [] : [{ scope, kind }];
   });
-  for (const alert of toRaise.toSorted(byScope)) await raiseAlert(tx, deps, alert);
-  for (const alert of toEnd.toSorted(byScope)) await clearAlert(tx, deps, alert);
+  const first = toRaise.length > MOST_TOLD ? inTurn(toRaise).slice(0, MOST_TOLD) : toRaise;
+  for (const alert of first.toSorted(byScope)) await raiseAlert(tx, deps, alert);
+  for (const alert of toEnd.toSorted(byScope).slice(0, MOST_TOLD)) await clearAlert(tx, deps, alert);
+}
+
+/** The critical ones first, and of each code one after the other: many of one hold back none of another. */
+function inTurn(alerts: readonly Alert[]): Alert[] {
+  const weightOf = ({ kind: { severity } }: Alert): number => severitySchema.options.indexOf(severity);
+  return [...Map.groupBy(alerts, ({ kind: { code } }) => code).values()]
+    .flatMap((own) => own.map((alert, place) => ({ alert, place })))
+    .toSorted((a, b) => weightOf(b.alert) - weightOf(a.alert) || a.place - b.place)
+    .map(({ alert }) => alert);
 }
 
 function byScope(a: Pick<Alert, "scope">, b: Pick<Alert, "scope">): number {

@@ -1,8 +1,10 @@
 import { closableSize } from "#shared/accounting/flat.ts";
 import type { Sql } from "#shared/db/db.ts";
 import { decimal, normalize, plain } from "#shared/domain/decimal.ts";
-import type { Instrument } from "#shared/domain/instrument.ts";
-import { type MarkedPosition, readMarked } from "./session-store.ts";
+import { type Instrument, instrumentSchema } from "#shared/domain/instrument.ts";
+import type { ExposedSession } from "#shared/http/clients.ts";
+import { type Page, pageOf } from "#shared/http/paging.ts";
+import { type MarkedPosition, readMarked, readMissingHolders } from "./session-store.ts";
 
 /** A position that an order could close. */
 export interface Holding {
@@ -28,9 +30,7 @@ export async function closableHoldings(db: { sql: Sql }, sessionId: string): Pro
 
 /** All that a session holds. */
 export async function readHoldings(db: { sql: Sql }, sessionId: string): Promise<Holdings> {
-  const rows = await readMarked(db, sessionId);
-  const isClosable = ({ size, mark, instrument }: MarkedPosition) =>
-    decimal(size).gt(0) && closableSize({ size: decimal(size), mark: decimal(mark), instrument }) !== null;
+  const rows = await readMarked(db, [sessionId]);
   const closable = rows.filter(isClosable);
   const left = rows.filter((row) => !closable.includes(row) && !decimal(row.size).isZero()).map(sayLeft);
   return {
@@ -42,6 +42,33 @@ export async function readHoldings(db: { sql: Sql }, sessionId: string): Promise
     })),
     left: left.length === 0 ? null : left.join(" "),
   };
+}
+
+/**
+ * A page of the sessions at work that run with something missing and hold something, behind this id; those that hold only what no
+ * order could close are left out, so that it may have few. A position whose instrument cannot be read counts.
+ */
+export async function listExposed(
+  db: { sql: Sql },
+  { after, limit }: { after: string; limit: number },
+): Promise<Page<ExposedSession>> {
+  const { items: holders, nextCursor } = pageOf(
+    await readMissingHolders(db, { after, limit: limit + 1 }),
+    limit,
+    ({ sessionId }) => [sessionId],
+  );
+  const ids = holders.map(({ sessionId }) => sessionId);
+  const marked = Map.groupBy(await readMarked(db, ids), ({ sessionId }) => sessionId);
+  const counts = (row: MarkedPosition) =>
+    !decimal(row.size).isZero() && (!instrumentSchema.safeParse(row.instrument).success || isClosable(row));
+  const exposed = holders.map((session) => {
+    return { ...session, positions: (marked.get(session.sessionId) ?? []).filter(counts).length };
+  });
+  return { items: exposed.filter(({ openOrders, positions }) => openOrders + positions > 0), nextCursor };
+}
+
+function isClosable({ size, mark, instrument }: MarkedPosition): boolean {
+  return decimal(size).gt(0) && closableSize({ size: decimal(size), mark: decimal(mark), instrument }) !== null;
 }
 
 function sayLeft({ size, instrument: { base, venue } }: { size: string; instrument: Instrument }): string {

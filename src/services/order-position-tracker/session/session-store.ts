@@ -1,6 +1,8 @@
 import type { Sql, Tx } from "#shared/db/db.ts";
+import { missesSomethingSql } from "#shared/db/reference-rows.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { Session } from "#shared/domain/session.ts";
+import type { ExposedSession } from "#shared/http/clients.ts";
 
 /** What of a session says whether somebody has to look after its position. */
 export type WatchedSession = Pick<Session, "id" | "state" | "stateReason" | "accountId">;
@@ -18,6 +20,7 @@ export async function readUntoldFaults({ sql }: { sql: Sql }, accountId: string)
 
 /** A position with what its session's equity was last measured at. */
 export interface MarkedPosition {
+  sessionId: string;
   size: string;
   instrument: Instrument;
   /** The newest close of the equity; before the first the position's average entry. */
@@ -26,16 +29,35 @@ export interface MarkedPosition {
   marketAtMs: number;
 }
 
-/** The positions of a session, also those that are zero. */
-export async function readMarked({ sql }: { sql: Sql }, sessionId: string): Promise<MarkedPosition[]> {
+/** The positions of these sessions, also those that are zero. */
+export async function readMarked({ sql }: { sql: Sql }, sessionIds: readonly string[]): Promise<MarkedPosition[]> {
   return await sql<MarkedPosition[]>`
-    select p.size, i.instrument, coalesce(e.close, p.average_entry, 0) as mark,
+    select p.session_id as "sessionId", p.size, i.instrument, coalesce(e.close, p.average_entry, 0) as mark,
       greatest(p.updated_at_ms, e.close_at_ms) as "marketAtMs"
     from order_position_tracker.positions p join reference.instruments i on i.id = p.instrument_id
     left join lateral (
       select close, close_at_ms from order_position_tracker.equity_points
       where session_id = p.session_id order by candle_n desc limit 1) e on true
-    where p.session_id = ${sessionId} order by p.instrument_id`;
+    where p.session_id = any(${[...sessionIds]}::text[]) order by p.session_id, p.instrument_id`;
+}
+
+/** A session at work that runs with something missing, and has an open order or a position that is not zero. */
+export type HoldingSession = Pick<ExposedSession, "sessionId" | "name" | "missing" | "openOrders">;
+
+/** Those behind this id (empty: from the first), by their ids. Nothing in a session's row that cannot be read keeps one from the list. */
+export async function readMissingHolders(
+  { sql }: { sql: Sql },
+  { after, limit }: { after: string; limit: number },
+): Promise<HoldingSession[]> {
+  return await sql<HoldingSession[]>`
+    select id as "sessionId", coalesce(session ->> 'name', id) as name,
+      jsonb_path_query_array(session, '$.degraded[*].code ? (@.type() == "string")') as missing, o.count as "openOrders"
+    from reference.sessions s, lateral (
+      select count(*)::int as count from order_position_tracker.orders o
+      where o.account_id = s.account_id and o.session_id = s.id and o.is_open) o
+    where id > ${after} and ${missesSomethingSql(sql)} and (o.count > 0 or exists (
+      select from order_position_tracker.positions p where p.session_id = s.id and p.size <> 0))
+    order by id limit ${limit}`;
 }
 
 /**
