@@ -74,7 +74,7 @@ function showPlaces({ urls, data }: Engine): void {
     ...pages,
     ["status of the services", `${urls["monitoring"]}/api/monitoring/`],
     ["sessions", `${api}/api/session-manager/sessions`],
-    ["alerts", `${api}/api/session-manager/alerts`],
+    ["alerts", `${urls["monitoring"]}/api/monitoring/alerts`],
     ["orders", `${urls["order-position-tracker"]}/api/order-position-tracker/orders`],
     ["task queues", `${urls["dashboard"]}/queues`],
     ["logs", data.logs],

@@ -45,7 +45,7 @@ async function forgeInto(redis: Redis, key: string, round: number): Promise<void
 async function whatIsTold(folder: string): Promise<{ alerts: string[]; counted: number }> {
   const { urls } = JSON.parse(readFileSync(join(folder, "places.json"), "utf8")) as { urls: Record<string, string> };
   const url = urls["session-manager"];
-  const { items } = (await getJson(`${url}/api/session-manager/alerts`)) as {
+  const { items } = (await getJson(`${urls["monitoring"]}/api/monitoring/alerts?code=BROKER_FORGED&limit=1000`)) as {
     items: { scope: string; code: string }[];
   };
   const metrics = await (await fetch(`${url}/metrics`)).text();

@@ -57,7 +57,6 @@ async function whatIsThere(): Promise<Known> {
     bodies: {
       "post /api/session-manager/sessions": sessionBody(),
       "patch /api/session-manager/sessions/{id}": { name: "Fuzzed" },
-      "post /api/session-manager/alerts/clear": { scope: `session:${api.sessionId}`, code: "LATE_FILL" },
       "post /api/backtest/runs": runBody,
       "post /api/paper-exchange/markets/{marketId}/control/faults": { seed: 1, faults: [] },
       "post /api/paper-exchange/markets/{marketId}/control/tick": { price: "30000" },

@@ -51,8 +51,14 @@ const isRunning = async (id: string) => (await sessionOf(id)).state === "RUNNING
 const codesOf = async (id: string) => (await sessionOf(id)).degraded.map(({ code }) => code);
 
 async function alertsOf(code: string): Promise<Alert[]> {
-  return (await get<{ items: Alert[] }>(`session-manager/alerts?code=${code}`)).items;
+  return (await get<{ items: Alert[] }>(`monitoring/alerts?code=${code}`)).items;
 }
+/** Awaits that so many alerts of a code are open: monitoring hears of them with their events. */
+const untilAlerts = (code: string, count: number) =>
+  eventually(`${count} alerts ${code}`, async () => {
+    const open = await alertsOf(code);
+    return open.length === count && open;
+  });
 
 async function createSession(more: Record<string, unknown> = {}): Promise<string> {
   return (await post<{ id: string }>("session-manager/sessions", sessionBody(more))).id;
@@ -88,7 +94,7 @@ async function deadAt(service: string): Promise<DeadItem> {
 /** Waits until nothing of a session is dead, nor said to be. */
 async function untilSound(id: string, code: string): Promise<void> {
   await eventually("nothing is said to be dead", async () => (await codesOf(id)).length === 0);
-  expect((await alertsOf(code)).filter(({ data }) => data.sessionId === id)).toEqual([]);
+  await eventually("its alert is over", async () => (await alertsOf(code)).every(({ data }) => data.sessionId !== id));
 }
 
 describe("in a running engine", () => {
@@ -99,7 +105,9 @@ describe("in a running engine", () => {
     const dead = await deadAt("strategy-executor");
     expect(dead).toMatchObject({ kind: "event", channel: "sessions", lane: bad, tries: 3, error: "It can not be." });
     const scope = `events:strategy-executor/sessions/${bad}`;
-    expect(await alertsOf("EVENT_DEAD")).toMatchObject([{ scope, severity: "critical", data: { sessionId: bad } }]);
+    expect(await untilAlerts("EVENT_DEAD", 1)).toMatchObject([
+      { scope, severity: "critical", data: { sessionId: bad } },
+    ]);
     await eventually("the session says so", async () => (await codesOf(bad)).includes("WORK_DEAD"));
     // That was a change of the session: it waits in its lane.
     const waits = () => get<DeadDetail>(`strategy-executor/dead/${dead.id}`);
@@ -163,7 +171,7 @@ describe("in a running engine", () => {
       tries: 3,
       error: "It can not be.",
     });
-    expect(await alertsOf("TASK_DEAD")).toMatchObject([
+    expect(await untilAlerts("TASK_DEAD", 1)).toMatchObject([
       { severity: "critical", data: { sessionId: bad, holds: true } },
     ]);
     await eventually("the session says so", async () => (await codesOf(bad)).includes("WORK_DEAD"));
@@ -189,11 +197,11 @@ describe("in a running engine", () => {
     const bad = await begin("777");
     const dead = await deadAt("backtest");
     expect(dead).toMatchObject({ kind: "task", channel: "backtest", lane: bad.id, tries: 3 });
-    expect(await alertsOf("TASK_DEAD")).toMatchObject([{ severity: "critical", data: { holds: false } }]);
+    expect(await untilAlerts("TASK_DEAD", 1)).toMatchObject([{ severity: "critical", data: { holds: false } }]);
     await untilDone((await begin("778")).id);
     await mend();
     await post(`backtest/dead/${dead.id}/redrive`, { reason: "mended" });
     await untilDone(bad.id);
-    expect(await alertsOf("TASK_DEAD")).toEqual([]);
+    await untilAlerts("TASK_DEAD", 0);
   }, 120_000);
 });

@@ -30,7 +30,6 @@ const json = (body: unknown, method = "POST"): RequestInit => ({
 
 const LISTS = [
   "session-manager/sessions",
-  "session-manager/alerts",
   "order-position-tracker/orders",
   "order-position-tracker/fills",
   "order-position-tracker/positions",
@@ -121,7 +120,7 @@ describe.each(BROKEN)("%s", (_name, text, inUrl) => {
   });
 
   test.each([
-    "session-manager/alerts?scope=TEXT",
+    "monitoring/alerts?scope=TEXT",
     "order-position-tracker/orders?sessionId=TEXT",
     "order-position-tracker/fills?sessionId=TEXT",
     "order-position-tracker/positions?sessionId=TEXT",
@@ -152,8 +151,8 @@ describe.each(BROKEN)("%s", (_name, text, inUrl) => {
       const { status, fields } = await ask("session-manager/sessions", json(body));
       expect([field, status, fields]).toEqual([field, 422, [field]]);
     }
-    const alert = { scope: text, code: "LATE_FILL" };
-    expect((await ask("session-manager/alerts/clear", json(alert))).status).toBe(422);
+    const clear = `monitoring/alerts/${crypto.randomUUID()}/clear`;
+    expect((await ask(clear, json({ reason: text }))).status).toBe(422);
     const feed = { instrumentId: `${text}.paper`, kind: "trades" };
     expect((await ask("data-collect/feeds", json(feed))).status).toBe(422);
   });

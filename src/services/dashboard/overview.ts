@@ -1,12 +1,6 @@
 import { z } from "zod";
 import { type AlertKinds, severitySchema } from "#shared/alerts/alert-kinds.ts";
-import {
-  type AlertFilter,
-  countOpenAlerts,
-  listOpenAlerts,
-  type OpenAlert,
-  openAlertSchema,
-} from "#shared/alerts/open-alerts.ts";
+import { countOpenAlerts, listOpenAlerts, type OpenAlert, openAlertSchema } from "#shared/alerts/open-alerts.ts";
 import { countSessionStates } from "#shared/db/reference-rows.ts";
 import { epochMs } from "#shared/domain/schemas.ts";
 import { SESSION_STATES } from "#shared/domain/session.ts";
@@ -78,8 +72,11 @@ export async function readOverview(deps: OverviewDeps): Promise<Overview> {
 
 /** Critical ones first, then the newest of all others. */
 async function listWorstAlerts({ db, alertKinds: kinds }: OverviewDeps): Promise<OpenAlert[]> {
-  const list = (filter: AlertFilter) => listOpenAlerts({ sql: db.sql, kinds }, filter, { after: null, limit: MOST });
-  const [critical, newest] = await Promise.all([list({ severity: "critical" }), list({})]);
+  const of = { sql: db.sql, kinds };
+  const [critical, newest] = await Promise.all([
+    listOpenAlerts(of, { severity: "critical", limit: MOST }),
+    listOpenAlerts(of, { limit: MOST }),
+  ]);
   return [...critical, ...newest.filter(({ severity }) => severity !== "critical")].slice(0, MOST);
 }
 

@@ -139,3 +139,29 @@ export class World {
 export async function say({ deps }: Ports, beats: readonly Beat[]): Promise<void> {
   await deps.bus.publishVolatile(beats.map((beat) => event(HEARTBEATS, beat.service, "service.beat", beat)));
 }
+
+/** Asks an instance as a client does; a body makes it a POST. */
+export async function ask(
+  service: Service,
+  path: string,
+  body?: unknown,
+  method = body === undefined ? "GET" : "POST",
+) {
+  const init =
+    body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+  const request = new Request(`http://localhost/api/monitoring${path}`, { method, ...init });
+  const answer = (await service.routes?.handle(request)) as Response;
+  const text = await answer.text();
+  return {
+    status: answer.status,
+    body: (text.startsWith("{") ? JSON.parse(text) : { text }) as Record<string, unknown>,
+  };
+}
+/** The items of a list. */
+export async function items(service: Service, path: string): Promise<Record<string, unknown>[]> {
+  return (await ask(service, path)).body["items"] as Record<string, unknown>[];
+}
+const byText = (a: string, b: string) => (a < b ? -1 : 1);
+/** The codes of the alerts that the list shows with this query, sorted. */
+export const codes = async (service: Service, query = "") =>
+  (await items(service, `/alerts${query}`)).map(({ code }) => code as string).toSorted(byText);

@@ -1,14 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { PROCESS_ALERTS } from "#shared/alerts/alert-kinds.ts";
-import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
+import { raiseAlert } from "#shared/alerts/raise-alert.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
-import type { Service } from "#shared/service/service.ts";
 import { alerts } from "./alerts.ts";
-import { beatOf, HAND, say, World } from "./monitoring.fixture.ts";
+import { ask, beatOf, codes, HAND, items, say, World } from "./monitoring.fixture.ts";
 import { look, ROLE } from "./rules/look.ts";
 import type { Rule } from "./rules/rule.ts";
 import { insertRule, writeShipped } from "./rules/rule-store.ts";
@@ -23,25 +22,6 @@ beforeEach(async () => {
   world = await World.create({ wakeups: createBullmqWakeups, lock: createRedlockLock });
 });
 afterEach(() => world.close());
-
-/** Asks an instance as a client does; a body makes it a POST. */
-async function ask(service: Service, path: string, body?: unknown, method = body === undefined ? "GET" : "POST") {
-  const init =
-    body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
-  const request = new Request(`http://localhost/api/monitoring${path}`, { method, ...init });
-  const answer = (await service.routes?.handle(request)) as Response;
-  const text = await answer.text();
-  return {
-    status: answer.status,
-    body: (text.startsWith("{") ? JSON.parse(text) : { text }) as Record<string, unknown>,
-  };
-}
-async function items(service: Service, path: string): Promise<Record<string, unknown>[]> {
-  return (await ask(service, path)).body["items"] as Record<string, unknown>[];
-}
-const byText = (a: string, b: string) => (a < b ? -1 : 1);
-const codes = async (service: Service, query = "") =>
-  (await items(service, `/alerts${query}`)).map(({ code }) => code as string).toSorted(byText);
 
 /** Makes the caller the leader, under a new epoch. */
 async function lead(): Promise<number> {
@@ -80,66 +60,6 @@ async function putTask(): Promise<void> {
   });
 }
 const endTasks = () => world.database.db.sql`update queue.tasks set state = 'done'`;
-
-describe("alerts of other services", () => {
-  test("are collected once by two instances, seen, silenced, cleared by a person, and kept when they are over", async () => {
-    const [first, second] = [await world.start(KINDS), await world.start(KINDS)];
-    const { deps } = await world.open();
-    await deps.db.transaction((tx) => raiseAlert(tx, deps, FORGED));
-    await until(async () => (await codes(second)).length === 1);
-    const [alert = {}] = await items(first, "/alerts?acknowledged=false&silenced=false&scope=topic:");
-    expect(alert).toMatchObject({ code: "BROKER_FORGED", severity: "critical", ends: "fact", clearedAtMs: null });
-    const path = `/alerts/${alert["id"] as string}`;
-    const seen = await ask(first, `${path}/acknowledge`, { reason: "I look after it." });
-    expect(seen.body["acknowledged"]).toMatchObject({ by: "local", reason: "I look after it." });
-    const again = await ask(second, `${path}/acknowledge`, { reason: "Me too." });
-    expect(again.body["acknowledged"]).toEqual(seen.body["acknowledged"]);
-    await ask(second, `${path}/silence`, { reason: "Tomorrow.", forMs: 60 * SECONDS });
-    expect(await codes(first, "?silenced=false")).toEqual([]);
-    expect(await codes(first, "?silenced=true&acknowledged=true")).toEqual(["BROKER_FORGED"]);
-    const [told] = await world.database.db.sql`select scope, code from reference.alert_silences`;
-    expect(told).toEqual({ scope: FORGED.scope, code: "BROKER_FORGED" });
-    HAND.aheadMs = 61 * SECONDS;
-    expect(await codes(first, "?silenced=true")).toEqual([]);
-    HAND.aheadMs = 0;
-    expect((await ask(first, `${path}/silence`, undefined, "DELETE")).body["silenced"]).toBeNull();
-    expect((await ask(first, `${path}/clear`, { reason: "A new password." })).status).toBe(204);
-    await until(async () => (await codes(first)).length === 0);
-    expect((await ask(first, path)).body).toMatchObject({
-      clearedAtMs: expect.any(Number),
-      acknowledged: { by: "local" },
-    });
-    expect(await codes(second, "?state=over")).toEqual(["BROKER_FORGED"]);
-    for (const what of ["acknowledge", "clear"])
-      expect((await ask(first, `${path}/${what}`, { reason: "Late." })).status).toBe(409);
-    expect((await ask(first, `/alerts/${crypto.randomUUID()}/acknowledge`, { reason: "?" })).status).toBe(404);
-    await deps.db.transaction((tx) => raiseAlert(tx, deps, FORGED));
-    await until(async () => (await codes(first, "?state=all")).length === 2);
-    expect((await items(first, "/alerts"))[0]).toMatchObject({ acknowledged: null, clearedAtMs: null });
-  });
-
-  test("show the text that was renewed without an event", async () => {
-    const service = await world.start(KINDS);
-    const { deps } = await world.open();
-    for (const text of ["One.", "Two."]) await deps.db.transaction((tx) => raiseAlert(tx, deps, { ...FORGED, text }));
-    expect(await until(async () => (await items(service, "/alerts"))[0])).toMatchObject({ text: "Two." });
-  });
-
-  test("that end by themselves are not cleared by a person", async () => {
-    const service = await world.start(KINDS);
-    const { deps } = await world.open();
-    const dead = { scope: "tasks:a/b", kind: PROCESS_ALERTS.TASK_DEAD, text: "Dead.", data: {} };
-    await deps.db.transaction((tx) => raiseAlert(tx, deps, dead));
-    const [alert = {}] = await until(async () => {
-      const found = await items(service, "/alerts");
-      return found.length > 0 && found;
-    });
-    const refused = await ask(service, `/alerts/${alert["id"] as string}/clear`, { reason: "Away with it." });
-    expect([refused.status, refused.body["detail"]]).toEqual([409, expect.stringContaining("ends by itself")]);
-    await deps.db.transaction((tx) => clearAlert(tx, deps, dead));
-    await until(async () => (await codes(service)).length === 0);
-  });
-});
 
 describe("a look", () => {
   test("raises a rule's alert once and ends it once, whoever leads; the next leader goes on from where the one before was", async () => {

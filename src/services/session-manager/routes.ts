@@ -7,8 +7,8 @@ import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import { etagOf } from "#shared/http/versions.ts";
+import type { Deps } from "#shared/service/service.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
-import { type AlertDeps, createAlertRoutes } from "./alert-routes.ts";
 import {
   changeHeaders,
   changeSessionSchema,
@@ -36,15 +36,14 @@ const SUMMARIES: Record<(typeof WITHOUT_BODY)[number], string> = {
   resume: "Lets a paused session trade again",
 };
 
-/** REST of sessions and of open alerts. A session's version is its ETag. */
-export function createRoutes(deps: AlertDeps, commands: Commands, store: Store) {
+/** REST of sessions. A session's version is its ETag. */
+export function createRoutes(deps: Pick<Deps, "db" | "log">, commands: Commands, store: Store) {
   const { log } = deps;
   return new Elysia()
     .use(createReads(store, log))
     .use(createChanges(commands, log))
     .use(createActions(commands, log))
-    .use(createBulkRoutes(deps, commands, store))
-    .use(createAlertRoutes(deps));
+    .use(createBulkRoutes(deps, commands, store));
 }
 
 function createReads(store: Store, log: Logger) {

@@ -1,6 +1,5 @@
 import { type AnyElysia, Elysia } from "elysia";
 import pino from "pino";
-import { type AlertKinds, defineAlerts } from "#shared/alerts/alert-kinds.ts";
 import type { Bus } from "#shared/bus/bus.ts";
 import { createManualClock, type ManualClock } from "#shared/clock/manual.ts";
 import type { Db } from "#shared/db/db.ts";
@@ -70,15 +69,6 @@ export const WANTED = {
   riskPolicy: { sizing: { method: "percent-of-equity", percent: "95" } },
 } as const;
 
-/** Alerts as other services raise them: facts, of two severities. */
-const OF_OTHERS = defineAlerts({
-  FOREIGN_FILL: { severity: "warning", meaning: "An account has a fill of nobody here.", toDo: "Look.", ends: "fact" },
-  OVER_FILL: { severity: "critical", meaning: "An order was filled beyond its size.", toDo: "Look.", ends: "fact" },
-});
-
-/** Every kind of alert that a replica knows of. */
-export const ALERT_KINDS: AlertKinds = { ...sessionManager.alerts, ...OF_OTHERS };
-
 /** The settings of a replica: what WANTED needs, and more. */
 export const NAMED: Named = { venues: ["paper", "binance"], accounts: [{ id: "demo", venue: "paper" }] };
 
@@ -98,7 +88,6 @@ export function createReplica(db: Db, bus: Bus, exchanges: Named = NAMED): Repli
     clients,
     clock,
     exchanges,
-    alertKinds: ALERT_KINDS,
     log: pino({ level: "silent" }),
   } as unknown as Deps;
   const service = sessionManager.create(deps, sessionManager.settings.parse({}));

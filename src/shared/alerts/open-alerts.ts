@@ -24,29 +24,14 @@ export function openAlertSchema(kinds: AlertKinds) {
 }
 export type OpenAlert = z.infer<ReturnType<typeof openAlertSchema>>;
 
-/** Where a page begins: after this one. */
-export type AlertsAfter = [raisedAtMs: number, scope: string, code: string];
-
-/** Which alerts are meant; undefined: all. `scope` is the beginning of one. */
-export interface AlertFilter {
-  scope?: string | undefined;
-  code?: string | undefined;
-  severity?: Severity | undefined;
-}
-
-/** Open alerts of these kinds, newest first. */
+/** Open alerts of these kinds, newest first; of one severity where it is given. */
 export async function listOpenAlerts(
   { sql, kinds }: { sql: Sql; kinds: AlertKinds },
-  { scope, code, severity }: AlertFilter,
-  { after, limit }: { after: AlertsAfter | null; limit: number },
+  { severity, limit }: { severity?: Severity; limit: number },
 ): Promise<OpenAlert[]> {
   const rows = await sql<Omit<OpenAlert, "toDo" | "ends">[]>`
     select scope, code, severity, text, data, raised_at_ms as "raisedAtMs" from alerts.open
-    where code = any(${Object.keys(kinds)})
-      ${after === null ? sql`` : sql`and (raised_at_ms, scope, code) < (${after[0]}, ${after[1]}, ${after[2]})`}
-      ${scope === undefined ? sql`` : sql`and starts_with(scope, ${scope})`}
-      ${code === undefined ? sql`` : sql`and code = ${code}`}
-      ${severity === undefined ? sql`` : sql`and severity = ${severity}`}
+    where code = any(${Object.keys(kinds)}) ${severity === undefined ? sql`` : sql`and severity = ${severity}`}
     order by raised_at_ms desc, scope desc, code desc limit ${limit}`;
   return rows.map((row) => {
     const { toDo, ends } = kindOf(kinds, row.code);

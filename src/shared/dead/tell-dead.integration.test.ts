@@ -83,7 +83,7 @@ afterAll(async () => {
 });
 
 const alerts = (): Promise<OpenAlert[]> =>
-  listOpenAlerts({ sql: database.db.sql, kinds: PROCESS_ALERTS }, {}, { after: null, limit: 100 });
+  listOpenAlerts({ sql: database.db.sql, kinds: PROCESS_ALERTS }, { limit: 100 });
 
 async function told(): Promise<string[]> {
   const rows = await database.db.sql<{ type: string; key: string }[]>`

@@ -2,7 +2,6 @@ import { Elysia } from "elysia";
 import { z } from "zod";
 import type { Context } from "#services/monitoring/context.ts";
 import { type AlertKinds, severitySchema } from "#shared/alerts/alert-kinds.ts";
-import { clearByHand } from "#shared/alerts/clear-by-hand.ts";
 import { alertCodeSchema } from "#shared/alerts/open-alerts.ts";
 import { epochMs, uuidText } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
@@ -11,6 +10,7 @@ import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.t
 import { problemSchema } from "#shared/http/problem.ts";
 import { type AlertRecord, alertSchema, alertStateSchema, viewOf, type Word } from "./alert.ts";
 import { acknowledgeAlert, endSilence, findAlert, listAlerts, silence } from "./alert-store.ts";
+import { clearByHand } from "./clear-by-hand.ts";
 
 const DAY_MS = 86_400_000;
 const LONGEST_SILENCE_MS = 30 * DAY_MS;

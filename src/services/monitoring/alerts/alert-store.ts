@@ -1,4 +1,4 @@
-import type { AlertFilter } from "#shared/alerts/open-alerts.ts";
+import type { Severity } from "#shared/alerts/alert-kinds.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import type { AlertRecord, AlertState, Word } from "./alert.ts";
 
@@ -13,6 +13,20 @@ export async function insertAlert(tx: Tx, raised: Raised): Promise<void> {
     values (${id}, ${scope}, ${code}, ${severity}, ${text}, ${tx.sql.json(data)}, ${raisedAtMs})
     on conflict (scope, code) where cleared_at_ms is null do update
     set severity = excluded.severity, text = excluded.text, data = excluded.data`;
+}
+
+/**
+ * Adds a batch of those that are open since before, and of which the history knows nothing: their events came when nobody kept it yet.
+ * Nothing is lost where an event comes late after all.
+ */
+export async function adoptOpenAlerts(tx: Tx, beforeMs: number): Promise<void> {
+  await tx.sql`
+    insert into monitoring.alerts (id, scope, code, severity, text, data, raised_at_ms)
+    select gen_random_uuid(), scope, code, severity, text, data, raised_at_ms from alerts.open o
+    where raised_at_ms < ${beforeMs} and not exists (
+      select from monitoring.alerts a where a.scope = o.scope and a.code = o.code and a.cleared_at_ms is null)
+    order by scope, code limit 500
+    on conflict (scope, code) where cleared_at_ms is null do nothing`;
 }
 
 /** Notes that an alert is over. */
@@ -40,9 +54,12 @@ const rowsOf = (sql: Sql, nowMs: number) => sql`
   left join alerts.open o on a.cleared_at_ms is null and o.scope = a.scope and o.code = a.code
   left join monitoring.silences s on s.scope = a.scope and s.code = a.code and s.until_ms > ${nowMs}`;
 
-/** Which are meant; undefined: all. */
-export interface HistoryFilter extends AlertFilter {
+/** Which are meant; undefined: all. `scope` is the beginning of one. */
+export interface HistoryFilter {
   state: AlertState;
+  scope?: string | undefined;
+  code?: string | undefined;
+  severity?: Severity | undefined;
   acknowledged?: boolean | undefined;
   silenced?: boolean | undefined;
 }

@@ -1,4 +1,4 @@
-import { forgetOldAlerts } from "#services/monitoring/alerts/alert-store.ts";
+import { adoptOpenAlerts, forgetOldAlerts } from "#services/monitoring/alerts/alert-store.ts";
 import { alerts } from "#services/monitoring/alerts.ts";
 import { type Context, knownInstances } from "#services/monitoring/context.ts";
 import { FACTS } from "#services/monitoring/facts/facts.ts";
@@ -19,6 +19,8 @@ import { SHIPPED_RULES } from "./shipped-rules.ts";
 /** The role that one instance has at a time. */
 export const ROLE = "monitoring:look";
 const DAY_MS = 86_400_000;
+/** How long the event of an alert is waited for. */
+const ADOPTS_AFTER_MS = 60_000;
 
 /** The kinds that rules raise, by the code. */
 const KINDS: Readonly<Record<string, AlertKind>> = alerts;
@@ -58,6 +60,7 @@ export async function look(context: Context, { epoch }: Pick<Leadership, "epoch"
     const judgement = judge(rules, measured, { before, nowMs });
     await writeSeen(tx, { standings, measured, nowMs, forgetMs: settings.R3_MONITORING_FORGET_MS });
     await writeConditions(tx, differenceOf(before, judgement.conditions));
+    await adoptOpenAlerts(tx, nowMs - ADOPTS_AFTER_MS);
     await forgetOldAlerts(tx, nowMs - settings.R3_MONITORING_ALERTS_KEEP_DAYS * DAY_MS);
     await noteLook(tx, epoch, { atMs: nowMs, blind: Object.fromEntries(measured.blind) });
     await tell(tx, context, { rules, judgement });

@@ -98,7 +98,7 @@ export async function setAccountState(
 async function refuseHeldElsewhere({ sql }: Tx, deps: KillDeps, accountId: string): Promise<void> {
   const own = await readAccount(sql, accountId, configuredOf(deps));
   if (own !== null && own.tradingState !== "ACTIVE") {
-    const text = `${sayOwn(own)} Its alert in GET /api/session-manager/alerts says what ends that.`;
+    const text = `${sayOwn(own)} Its alert in GET /api/monitoring/alerts says what ends that.`;
     throw new AppError("CONFLICT", "permanent", text, { details: { accountId } });
   }
   const [all] = await readRiskStates(sql, ["all"], deps.clock.nowMs());

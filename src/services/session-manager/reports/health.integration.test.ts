@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { pino } from "pino";
-import { ALERT_KINDS, createReplica, NAMED, type Replica } from "#services/session-manager/session-manager.fixture.ts";
-import { kindOf, type OpenAlert } from "#shared/alerts/open-alerts.ts";
-import { raiseAlert } from "#shared/alerts/raise-alert.ts";
+import { sessionManager } from "#services/session-manager/index.ts";
+import { createReplica, NAMED, type Replica } from "#services/session-manager/session-manager.fixture.ts";
+import { listOpenAlerts, type OpenAlert } from "#shared/alerts/open-alerts.ts";
 import type { Bus, BusEvent, OutgoingEvent } from "#shared/bus/bus.ts";
 import { createBus } from "#shared/bus/create-bus.ts";
 import { createPostgresLogStore } from "#shared/bus/postgres-log-store.ts";
@@ -96,8 +96,10 @@ async function row(id: string): Promise<Session> {
 
 const codesOf = async (id: string) => (await row(id)).degraded.map(({ code }) => code).toSorted();
 
-async function alertsOf(replica: Replica, query = ""): Promise<OpenAlert[]> {
-  return (await replica.ask({ path: `/alerts${query}` })).body.items as unknown as OpenAlert[];
+/** The alerts of this service that are open, of scopes that begin so. */
+async function openAlerts(scope = ""): Promise<OpenAlert[]> {
+  const open = await listOpenAlerts({ sql: database.db.sql, kinds: sessionManager.alerts }, { limit: 100 });
+  return open.filter((alert) => alert.scope.startsWith(scope));
 }
 
 /** Alerts of a scope that were told of, in their order; what another test has raised may be told only now. */
@@ -112,7 +114,7 @@ describe("a RUNNING session whose venue R3_VENUES no longer names", () => {
     const replica = await start(NOTHING);
     await until(async () => (await codesOf(session.id)).length > 0);
     expect(await codesOf(session.id)).toEqual(["ACCOUNT_NOT_CONFIGURED", "VENUE_NOT_CONFIGURED"]);
-    const [alert] = await alertsOf(replica);
+    const [alert] = await openAlerts();
     expect(alert).toMatchObject({ scope: `session:${session.id}`, code: "SESSION_DEGRADED", severity: "warning" });
     expect(alert?.text).toContain('R3_VENUES does not name "paper"');
     expect(alert?.text).toContain('R3_ACCOUNTS has no keys of the account "demo"');
@@ -123,9 +125,9 @@ describe("a RUNNING session whose venue R3_VENUES no longer names", () => {
     const { body } = await replica.call({ path: `/${session.id}` });
     expect(body.degraded[0]?.text).toContain("the venue of SPX/USD.paper");
     await replica.service.stop();
-    const mended = await start();
+    await start();
     await until(async () => (await codesOf(session.id)).length === 0);
-    expect(await alertsOf(mended)).toEqual([]);
+    expect(await openAlerts()).toEqual([]);
     await until(() => alertsTold(`session:${session.id}`).length >= 2);
     expect(alertsTold(`session:${session.id}`)).toEqual([
       "alert.raised SESSION_DEGRADED",
@@ -163,7 +165,7 @@ describe("a RUNNING session whose venue R3_VENUES no longer names", () => {
     const { body } = await replica.call({ method: "POST", path: `/${session.id}/start` });
     expect(body).toMatchObject({ state: "STARTING", version: session.version + 1 });
     expect(body.stateReason).toContain('R3_VENUES does not name "paper"');
-    expect(await alertsOf(replica)).toHaveLength(1);
+    expect(await openAlerts()).toHaveLength(1);
     const started = { ...session, run: body.run };
     await report(started, "report.waiting", { until: "warm", reason: "market-data has no candles." });
     await until(async () => (await row(session.id)).stateReason?.includes("no candles"));
@@ -177,12 +179,12 @@ describe("a RUNNING session whose venue R3_VENUES no longer names", () => {
 describe("what is reported to be missing", () => {
   test("is one alert while anything is, and over with the last of it", async () => {
     const session = await put();
-    const replica = await start();
+    await start();
     await report(session, "report.degraded", STALE);
     await report(session, "report.degraded", { code: "VENUE_BANNED", sinceMs: 6, text: "Banned." });
     await report(session, "report.restored", { code: "FEED_STALE" });
     await until(async () => (await codesOf(session.id)).join() === "VENUE_BANNED");
-    const [alert, ...others] = await alertsOf(replica);
+    const [alert, ...others] = await openAlerts();
     expect(others).toEqual([]);
     expect(alert?.text).toContain("Banned.");
     expect(alert?.text).not.toContain("No bar came.");
@@ -196,13 +198,13 @@ describe("what is reported to be missing", () => {
 
   test("is over when the session has stopped", async () => {
     const session = await put({ state: "STOPPING", degraded: [STALE] });
-    const replica = await start();
+    await start();
     await report(session, "report.degraded", { ...STALE, text: "Silent." });
-    await until(async () => (await alertsOf(replica)).length === 1);
+    await until(async () => (await openAlerts()).length === 1);
     await report(session, "report.stopped", { reason: null });
     await until(async () => (await row(session.id)).state === "STOPPED");
     expect((await row(session.id)).degraded).toEqual([]);
-    expect(await alertsOf(replica)).toEqual([]);
+    expect(await openAlerts()).toEqual([]);
   });
 });
 
@@ -214,12 +216,12 @@ describe("a session that is FAULTED", () => {
       await report(session, "report.degraded", STALE);
       await report(session, "report.faulted", { reason: "The strategy failed at candle 7." });
       await until(async () => (await row(session.id)).state === "FAULTED");
-      const [alert, ...others] = await alertsOf(replica, `?scope=session:${session.id}`);
+      const [alert, ...others] = await openAlerts(`session:${session.id}`);
       expect(alert).toMatchObject({ code: "SESSION_FAULTED", ends: "condition", data: { sessionId: session.id } });
       expect(alert?.text).toContain("The strategy failed at candle 7.");
       expect(others).toEqual([]);
       await replica.call({ method: "POST", path: `/${session.id}/${action}` });
-      expect(await alertsOf(replica)).toEqual([]);
+      expect(await openAlerts()).toEqual([]);
     }
   });
 });
@@ -250,64 +252,6 @@ describe("denials", () => {
     expect((await read()).body.denials.count).toBe(2);
     await replica.call({ method: "POST", path: `/${session.id}/start` });
     expect((await read()).body.denials).toEqual({ count: 0, last: null });
-  });
-});
-
-describe("open alerts", () => {
-  const raise = (replica: Replica, scope: string, code: string) =>
-    database.db.transaction((tx) =>
-      raiseAlert(
-        tx,
-        { bus, clock: replica.clock },
-        { scope, kind: kindOf(ALERT_KINDS, code), text: "It has happened.", data: {} },
-      ),
-    );
-  const clear = (replica: Replica, scope: string, code: string) =>
-    replica.ask({ method: "POST", path: "/alerts/clear", body: { scope, code } });
-
-  test("are listed newest first, page by page, and by code, severity and the beginning of their scope", async () => {
-    const replica = await start();
-    for (const id of ["a", "b", "c"]) {
-      await raise(replica, `account:${id}`, "FOREIGN_FILL");
-      await raise(replica, `order:${id}`, "OVER_FILL");
-      await replica.clock.advance(1);
-    }
-    const seen: string[] = [];
-    let cursor: string | null = "";
-    while (cursor !== null) {
-      const page = await replica.ask({ path: `/alerts?limit=4${cursor && `&cursor=${cursor}`}` });
-      seen.push(...(page.body.items as unknown as OpenAlert[]).map(({ scope }) => scope));
-      cursor = page.body.nextCursor;
-    }
-    expect(seen).toEqual(["order:c", "account:c", "order:b", "account:b", "order:a", "account:a"]);
-    const scopes = async (query: string) => (await alertsOf(replica, query)).map(({ scope }) => scope);
-    expect(await scopes("?scope=order:")).toEqual(["order:c", "order:b", "order:a"]);
-    expect(await scopes("?scope=order:a&code=OVER_FILL")).toEqual(["order:a"]);
-    expect(await scopes("?severity=warning")).toEqual(["account:c", "account:b", "account:a"]);
-    expect((await replica.ask({ path: "/alerts?code=NO_SUCH" })).status).toBe(422);
-  });
-
-  test("of what has happened are cleared by a person, once, and may be raised anew", async () => {
-    const replica = await start();
-    await raise(replica, "order:cleared", "OVER_FILL");
-    expect((await clear(replica, "order:b", "OVER_FILL")).status).toBe(404);
-    expect((await clear(replica, "order:cleared", "OVER_FILL")).status).toBe(204);
-    expect((await clear(replica, "order:cleared", "OVER_FILL")).status).toBe(404);
-    expect(await alertsOf(replica)).toEqual([]);
-    expect(await raise(replica, "order:cleared", "OVER_FILL")).toBe(true);
-    const ofOrder = () => alertsTold("order:cleared");
-    await until(() => ofOrder().length >= 3);
-    expect(ofOrder()).toEqual(["alert.raised OVER_FILL", "alert.cleared OVER_FILL", "alert.raised OVER_FILL"]);
-  });
-
-  test("that end by themselves are not cleared by a person", async () => {
-    const replica = await start();
-    await raise(replica, "session:a", "SESSION_DEGRADED");
-    const refused = await clear(replica, "session:a", "SESSION_DEGRADED");
-    expect(refused.status).toBe(409);
-    expect(refused.body.detail).toContain("ends by itself");
-    expect((await clear(replica, "session:b", "SESSION_DEGRADED")).status).toBe(404);
-    expect(await alertsOf(replica)).toHaveLength(1);
   });
 });
 

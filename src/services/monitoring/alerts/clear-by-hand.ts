@@ -1,7 +1,7 @@
+import { isOpen, kindOf } from "#shared/alerts/open-alerts.ts";
+import { clearAlert } from "#shared/alerts/raise-alert.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { isOpen, kindOf } from "./open-alerts.ts";
-import { clearAlert } from "./raise-alert.ts";
 
 /**
  * Clears an alert of something that has happened, for a person who has dealt with it.
@@ -10,7 +10,7 @@ import { clearAlert } from "./raise-alert.ts";
  */
 export async function clearByHand(
   deps: Pick<Deps, "db" | "bus" | "alertKinds" | "clock" | "log">,
-  { scope, code, reason }: { scope: string; code: string; reason?: string },
+  { scope, code, reason }: { scope: string; code: string; reason: string },
 ): Promise<void> {
   const kind = kindOf(deps.alertKinds, code);
   const byItself = kind.ends === "condition";
@@ -20,5 +20,5 @@ export async function clearByHand(
   }
   const cleared = !byItself && (await deps.db.transaction((tx) => clearAlert(tx, deps, { scope, kind })));
   if (!cleared) throw new AppError("NOT_FOUND", "permanent", "No alert of this scope and code is open.");
-  deps.log.info({ scope, code, ...(reason === undefined ? {} : { reason }) }, "alert cleared by a person");
+  deps.log.info({ scope, code, reason }, "alert cleared by a person");
 }
