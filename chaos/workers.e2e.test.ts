@@ -45,22 +45,6 @@ const isAlive = ({ pid }: RunningProcess) => {
   }
 };
 
-async function startSession(number: number): Promise<string> {
-  const url = `${world.urls["session-manager"]}/api/session-manager/sessions`;
-  const wanted = {
-    name: `flip ${number}`,
-    strategy: "flip",
-    instrumentIds: [world.instrumentId],
-    timeFrame: "1s",
-    accountId: world.accountId,
-    capital: "10000",
-    riskPolicy: { sizing: { method: "fixed-size", size: "0.01" }, degradedEntries: "allow" },
-  };
-  const { id } = (await postJson(url, wanted, { idempotencyKey: wanted.name })).body as { id: string };
-  await postJson(`${url}/${id}/start`, {}, { idempotencyKey: `${wanted.name}, start` });
-  return id;
-}
-
 /** The longest time in which no order of a session was sent, by when each was. */
 async function longestGapMs(): Promise<number> {
   const [row] = await world.database.db.sql<{ gap: number }[]>`
@@ -73,7 +57,7 @@ async function longestGapMs(): Promise<number> {
 
 test("two of three workers each die in mid-order: every signal is decided once, and the venue's ledger equals ours", async () => {
   const ids: string[] = [];
-  for (let number = 0; number < SESSIONS; number += 1) ids.push(await startSession(number));
+  for (let number = 0; number < SESSIONS; number += 1) ids.push(await world.startFlips(`flip ${number}`));
   const { sql } = world.database.db;
   await eventually(
     "each session has traded on behind the last death",

@@ -51,17 +51,7 @@ const exposureOf = async (id: string) =>
 const killOf = async (id: string) => killSchema.parse(await getJson(`${riskUrl()}/kill/${id}`));
 
 async function startSession(name: string): Promise<string> {
-  const wanted = {
-    name,
-    strategy: "flip",
-    instrumentIds: [world.instrumentId],
-    timeFrame: "1s",
-    accountId: world.accountId,
-    capital: "10000",
-    riskPolicy: { sizing: { method: "fixed-size", size: "0.01" }, degradedEntries: "allow" },
-  };
-  const { id } = sessionSchema.parse((await postJson(sessionsUrl(), wanted, { idempotencyKey: name })).body);
-  await postJson(`${sessionsUrl()}/${id}/start`, {});
+  const id = await world.startFlips(name);
   await eventually(`${name} runs`, async () => (await readSession(id)).state === "RUNNING", 30_000);
   return id;
 }

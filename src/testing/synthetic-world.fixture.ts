@@ -2,10 +2,12 @@ import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { z } from "zod";
 import { engineSettings, marketUrl, type ServiceUrls } from "#demo/demo-settings.ts";
 import type { VenueAccess } from "#demo/venue-client.ts";
 import { type Line, layLine } from "#local/line.ts";
 import { freePort } from "#local/ports.ts";
+import { postJson } from "#local/rest.ts";
 import { SERVICES } from "#local/services.ts";
 import { createTestDatabase, type TestDatabase, testRedis } from "#shared/db/test-database.ts";
 import { type RunningProcess, startProcess, untilReady } from "./alone.fixture.ts";
@@ -30,9 +32,29 @@ export interface SyntheticWorld {
     services: readonly string[],
     more?: { settings?: Record<string, string>; extra?: boolean },
   ): Promise<RunningProcess>;
+  /** Starts a session of this name that buys and sells in turn, an order a second. Answers its id. */
+  startFlips(name: string): Promise<string>;
   /** Ends a process as a power cut does. */
   kill(process: RunningProcess): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Asks session-manager for it. */
+async function startFlips(url: string, more: Record<"name" | "accountId" | "instrumentId", string>): Promise<string> {
+  const { name, accountId, instrumentId } = more;
+  const wanted = {
+    name,
+    strategy: "flip",
+    instrumentIds: [instrumentId],
+    timeFrame: "1s",
+    accountId,
+    capital: "10000",
+    riskPolicy: { sizing: { method: "fixed-size", size: "0.01" }, degradedEntries: "allow" },
+  };
+  const made = await postJson(`${url}/api/session-manager/sessions`, wanted, { idempotencyKey: name });
+  const { id } = z.object({ id: z.string() }).parse(made.body);
+  await postJson(`${url}/api/session-manager/sessions/${id}/start`, {}, { idempotencyKey: `${name}, start` });
+  return id;
 }
 
 /** Services that share a process share its address. */
@@ -111,6 +133,7 @@ export async function createSyntheticWorld(
       await untilReady(process, 30_000);
       return process;
     },
+    startFlips: (name) => startFlips(urls["session-manager"], { name, accountId: id, instrumentId: `${SYMBOL}.${id}` }),
     async kill(one) {
       running.delete(one);
       process.kill(one.pid, "SIGKILL");
