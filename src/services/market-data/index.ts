@@ -1,6 +1,7 @@
 import { ALERTS, MARKET_BARS, MARKET_CANDLES, MARKET_QUOTES, MARKET_TRADES } from "#shared/messages/topics.ts";
 import { defineService } from "#shared/service/service.ts";
 import { alerts } from "./alerts.ts";
+import { RUN_BACKFILL } from "./backfill/messages.ts";
 import { createMarketData } from "./service.ts";
 import { marketDataSettings } from "./settings.ts";
 
@@ -11,7 +12,7 @@ export const marketData = defineService({
   scaling: "replicas for reads, partitions for aggregation",
   needs: "engine",
   topics: { in: [MARKET_BARS, MARKET_TRADES, MARKET_QUOTES], out: [MARKET_CANDLES, ALERTS] },
-  tasks: { works: [], asks: [] },
+  tasks: { works: [RUN_BACKFILL], asks: [RUN_BACKFILL] },
   alerts,
   settings: marketDataSettings,
   create: createMarketData,

@@ -16,6 +16,8 @@ import { createLeader } from "#shared/leader/create-leader.ts";
 import type { AdvisoryLock } from "#shared/leader/leader.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { event, MARKET_BARS, MARKET_CANDLES, MARKET_TRADES } from "#shared/messages/topics.ts";
+import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import { createTaskQueue } from "#shared/queue/task-queue.ts";
 import type { FailpointContext } from "#shared/service/failpoints.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { createMarketData } from "./service.ts";
@@ -141,6 +143,8 @@ export async function startReplica({
   const incarnation = await logStore.incarnation();
   const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation });
   const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance, partitions: 2 });
+  const wakeups = createBullmqWakeups({ url: redis.url, prefix: redis.prefix });
+  const queue = createTaskQueue({ db, wakeups, clock: systemClock, log, leaseMs: 600, sweepMs: 100 });
   const hits: FailpointContext[] = [];
   const onStored = { run: (_n: number): void => undefined };
   const failpoints: Deps["failpoints"] = {
@@ -149,7 +153,7 @@ export async function startReplica({
       onStored.run(context.bar ?? 0);
     },
   };
-  const ports = { db, bus, leader, cache, clients: { dataCollect: venue }, exchanges: { venues: ["paper"] } };
+  const ports = { db, bus, queue, leader, cache, clients: { dataCollect: venue }, exchanges: { venues: ["paper"] } };
   const deps = { ...ports, clock: systemClock, log, failpoints } as unknown as Deps;
   const service: Service = createMarketData(
     deps,
@@ -181,6 +185,7 @@ export async function startReplica({
     },
     async stop() {
       await service.stop();
+      await queue.close();
       await bus.close();
       await leader.close();
     },

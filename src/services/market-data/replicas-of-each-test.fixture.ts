@@ -9,6 +9,8 @@ export interface ReplicasOfTest {
   readonly venue: FakeVenue;
   /** Starts one more replica over them; it is stopped after the test, where that has not done it. */
   start(settings?: Record<string, string>): Promise<Replica>;
+  /** Redis forgets all that the replicas have there. */
+  loseKeys(): Promise<void>;
 }
 
 /** Makes a database for a file, and empties it before each of its tests; each has a venue and a Redis of its own. */
@@ -40,6 +42,7 @@ export function replicasOfEachTest(): ReplicasOfTest {
       replicas.add(own);
       return own;
     },
+    loseKeys: () => (redis ?? expect.unreachable()).cleanup(),
   };
   beforeAll(async () => {
     database = await createTestDatabase();
@@ -47,7 +50,9 @@ export function replicasOfEachTest(): ReplicasOfTest {
   beforeEach(async () => {
     redis = testRedis();
     venue = new FakeVenue();
-    await at.database.db.sql`truncate reference.instruments, market_data.series, market_data.candles, alerts.open`;
+    await at.database.db
+      .sql`truncate reference.instruments, market_data.series, market_data.candles, market_data.backfills,
+      queue.tasks, queue.lanes, alerts.open`;
   });
   afterEach(async () => {
     await Promise.all([...replicas].map((replica) => replica.stop()));

@@ -1,13 +1,18 @@
 import { Elysia } from "elysia";
 import type { Running } from "#shared/bus/bus.ts";
+import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
 import { MARKET_QUOTES } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
+import { createBackfillRoutes } from "./backfill/backfill-routes.ts";
+import { RUN_BACKFILL } from "./backfill/messages.ts";
+import { takeBackfill, workBackfill } from "./backfill/work.ts";
 import { createColumnRoutes } from "./candles/column-routes.ts";
 import { type Components, createComponents } from "./components.ts";
 import { createCsvRoutes } from "./csv/csv-routes.ts";
 import { keepEvents, repeatHeads, SOURCE_TOPICS } from "./keep-events.ts";
 import type { QuoteBoard } from "./quote-board.ts";
+import { createRepairRoutes } from "./reports/repair-routes.ts";
 import { createReportRoutes } from "./reports/report-routes.ts";
 import { createRoutes } from "./routes.ts";
 import type { MarketDataSettings } from "./settings.ts";
@@ -32,7 +37,31 @@ function routesOf(deps: Deps, components: Components) {
     .use(createRoutes({ log, ...components }))
     .use(createColumnRoutes(deps))
     .use(createCsvRoutes({ log, ...components, clock, partitionOf: (id) => bus.partitionOf(id) }))
-    .use(createReportRoutes({ ...deps, ...components, dataCollect: clients.dataCollect }));
+    .use(createReportRoutes({ ...deps, ...components, dataCollect: clients.dataCollect }))
+    .use(createRepairRoutes({ log, ...components }))
+    .use(createBackfillRoutes({ deps, store: components.store }))
+    .use(createDeadRoutes("market-data", deps));
+}
+
+/** Back-fills are tasks: a lane each, leased by one worker at a time. */
+function workBackfills(
+  deps: Deps,
+  settings: MarketDataSettings,
+  { store, kept }: Components,
+  stopping: AbortSignal,
+): Running {
+  const { dataCollect } = deps.clients;
+  const place = { deps, store, kept, dataCollect, tries: settings.R3_MARKET_DATA_BACKFILL_TRIES, stopping };
+  return deps.queue.work({
+    queue: RUN_BACKFILL.queue,
+    tasks: [RUN_BACKFILL],
+    concurrency: settings.R3_MARKET_DATA_BACKFILL_CONCURRENCY,
+    mode: "lease",
+    first: takeBackfill,
+    handle: async (lane, task, taken) => {
+      if (taken !== null) await workBackfill(place, { lane, task, taken });
+    },
+  });
 }
 
 /** Keeps the candles of every series, and tells of them. */
@@ -88,7 +117,8 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
           forget(partition);
         },
       });
-      running.push(subscription, noteQuotes(deps.bus, components.quotes));
+      const backfills = workBackfills(deps, settings, components, signal);
+      running.push(subscription, noteQuotes(deps.bus, components.quotes), backfills);
       await Promise.all(running.map(({ ready }) => ready));
       background.push(repeat(), ...deps.exchanges.venues.map(refresh));
       isReady = true;

@@ -26,5 +26,13 @@ export const marketDataSettings = z.object({
   R3_MARKET_DATA_CACHE_MS: wholeNumber(1_000, 3_600_000)
     .default(60_000)
     .describe("How long pages of candles stay in the cache, in milliseconds"),
+  R3_MARKET_DATA_BACKFILL_CONCURRENCY: wholeNumber(1, 100)
+    .default(2)
+    .describe("Back-fills at once in a process, each of another series"),
+  R3_MARKET_DATA_BACKFILL_TRIES: wholeNumber(1, 100)
+    .default(12)
+    .describe(
+      "So often in a row the venue is asked for a page of a back-fill, with pauses from 0.5 s that double up to a minute, before it fails",
+    ),
 });
 export type MarketDataSettings = z.infer<typeof marketDataSettings>;

@@ -31,7 +31,7 @@ export interface WriterOptions {
 type LastTrade = Pick<TradedCandle, "openAtMs" | "lastTradeId">;
 
 /** Bars asked for at once when history is read and when a hole is closed: fewer of a long time frame, which may have to be made. */
-const pageOf = (timeFrame: TimeFrame): number => (timeFrameMs(timeFrame) >= timeFrameMs("1h") ? 100 : 1_000);
+export const pageOf = (timeFrame: TimeFrame): number => (timeFrameMs(timeFrame) >= timeFrameMs("1h") ? 100 : 1_000);
 
 /** Stores closed candles, then tells of them; closes holes of a series with the venue's own bars. */
 export class CandleWriter {
@@ -83,18 +83,22 @@ export class CandleWriter {
   /**
    * Brings a series up to the venue's newest closed bar, or with `untilMs` to the last one that closes then or earlier. A
    * series without candles begins with its history. `lastTrade`: which candle ended with which trade, where trades made it;
-   * its id is stored with the candle. Gives the series as it is then.
+   * its id is stored with the candle. `mostPages`: it ends after so many, wherever it is. Gives the series as it is then.
    */
   async catchUp(
     series: Series,
-    { untilMs = Number.POSITIVE_INFINITY, lastTrade }: { untilMs?: number; lastTrade?: LastTrade } = {},
+    {
+      untilMs = Number.POSITIVE_INFINITY,
+      mostPages = Number.POSITIVE_INFINITY,
+      lastTrade,
+    }: { untilMs?: number; mostPages?: number; lastTrade?: LastTrade } = {},
   ): Promise<Series> {
     const { instrumentId, timeFrame, headOpenAtMs } = series;
     let current = series;
     const page = pageOf(timeFrame);
     let fromMs = headOpenAtMs === null ? await this.#beginningOf(series) : headOpenAtMs + 1;
     if (fromMs === null) return series;
-    for (;;) {
+    for (let pages = 1; ; pages += 1) {
       const bars = await this.#options.dataCollect.bars({ instrumentId, timeFrame, fromMs, limit: page });
       const { next: wanted, isCut } = goingOn(
         current,
@@ -111,7 +115,7 @@ export class CandleWriter {
       });
       const last = bars.at(-1);
       const isEnd = bars.length < page || last === undefined || last.closeAtMs > untilMs;
-      if (moved !== null && isEnd) return moved;
+      if (moved !== null && (isEnd || pages >= mostPages)) return moved;
       current = moved ?? (await this.#reread(current));
       const doneAtMs = moved === null ? current.headOpenAtMs : (last?.openAtMs ?? null);
       if (doneAtMs !== null) fromMs = doneAtMs + 1;
@@ -200,6 +204,6 @@ function goingOn(series: Series, bars: readonly VenueBar[]): { next: readonly Ve
 }
 
 /** Where trades make candles, bars without a trade are left out. */
-function usable({ source }: Series, bars: readonly VenueBar[]): readonly VenueBar[] {
+export function usable({ source }: Pick<Series, "source">, bars: readonly VenueBar[]): readonly VenueBar[] {
   return source === "trades" ? bars.filter(({ volume }) => volume !== "0") : bars;
 }

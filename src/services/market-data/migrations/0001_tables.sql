@@ -46,3 +46,32 @@ create table market_data.candles (
   foreign key (instrument_id, time_frame) references market_data.series
 );
 create unique index candles_by_time on market_data.candles (instrument_id, time_frame, open_at_ms);
+
+-- One row a back-fill: a series grows at its beginning until its first candle opened at from_ms or earlier, and until it has
+-- `count` candles; of both what was asked for. begun_*: where the series began then. cursor_ms: the venue was read down to here, by
+-- whole pages; added: candles that this back-fill has stored. progress: share of what was asked for, 0 to 1. failures: how often
+-- in a row the venue was asked in vain. end_reason: why it is DONE; error: why it failed or was canceled, or what is tried again.
+create table market_data.backfills (
+  id uuid primary key,
+  instrument_id text not null,
+  time_frame text not null,
+  state text not null default 'QUEUED' check (state in ('QUEUED', 'RUNNING', 'DONE', 'FAILED', 'CANCELED')),
+  from_ms bigint,
+  count integer,
+  begun_open_at_ms bigint not null,
+  begun_count integer not null,
+  cursor_ms bigint not null,
+  oldest_open_at_ms bigint not null,
+  added integer not null default 0,
+  progress double precision not null default 0,
+  failures integer not null default 0,
+  end_reason text,
+  error text,
+  created_at_ms bigint not null,
+  finished_at_ms bigint,
+  check (from_ms is not null or count is not null),
+  foreign key (instrument_id, time_frame) references market_data.series
+);
+create index backfills_by_creation on market_data.backfills (created_at_ms, id);
+-- One at a time a series.
+create unique index open_backfills on market_data.backfills (instrument_id, time_frame) where state in ('QUEUED', 'RUNNING');

@@ -1,0 +1,398 @@
+import { describe, expect, test } from "bun:test";
+import { type FakeVenue, MINUTE_MS, type Replica, showBars } from "#services/market-data/market-data.fixture.ts";
+import { replicasOfEachTest } from "#services/market-data/replicas-of-each-test.fixture.ts";
+import { until } from "#shared/clock/until.fixture.ts";
+import { AppError } from "#shared/errors/app-error.ts";
+import { problemSchema } from "#shared/http/problem.ts";
+import { spx } from "#shared/matching/spx.fixture.ts";
+import { type Backfill, backfillSchema } from "./contract.ts";
+
+const at = replicasOfEachTest();
+/** A new series begins with so few. */
+const FEW = { R3_MARKET_DATA_LEAST_HISTORY: "3", R3_MARKET_DATA_BACKFILL_TRIES: "2" };
+const KEY = { instrumentId: spx.id, timeFrame: "1m" };
+
+/** The venue lists the minutes [from, to). */
+function bars(from: number, to: number): void {
+  for (let minute = from; minute < to; minute += 1) at.venue.bar(minute, "10");
+}
+
+const read = async (answer: Response): Promise<Backfill> => {
+  const body: unknown = await answer.json();
+  if (!answer.ok) throw new Error(JSON.stringify(body));
+  return backfillSchema.parse(body);
+};
+const ask = async ({ ask: send }: Replica, target: object): Promise<Backfill> =>
+  await read(await send("/backfills", { ...KEY, ...target }));
+const look = async ({ ask: send }: Replica, id: string): Promise<Backfill> =>
+  await read(await send(`/backfills/${id}`));
+const act = async ({ ask: send }: Replica, id: string, action: "cancel" | "resume"): Promise<Backfill> =>
+  await read(await send(`/backfills/${id}/${action}`, {}));
+const refusal = async (answer: Response) => {
+  const { status, detail, errors = [] } = problemSchema.parse(await answer.json());
+  return { status, detail, fields: errors.map(({ field, message }) => `${field} ${message}`) };
+};
+
+async function over(replica: Replica, id: string): Promise<Backfill> {
+  await until(async () => !["QUEUED", "RUNNING"].includes((await look(replica, id)).state));
+  return await look(replica, id);
+}
+
+/** Every candle of the series: each once, by dense numbers, minute by minute. */
+async function minutesOf({ candles }: Replica): Promise<{ firstN: number; from: number; to: number }> {
+  const all = await candles("fromN=-100000&limit=5000");
+  const [first = expect.unreachable()] = all;
+  const from = first.openAtMs / MINUTE_MS;
+  expect(all.map(({ n, openAtMs }) => [n, openAtMs / MINUTE_MS])).toEqual(
+    all.map((_, index) => [first.n + index, from + index]),
+  );
+  return { firstN: first.n, from, to: from + all.length };
+}
+
+/** Holds the venue's answer to the `which`-th question for earlier bars until it is let go. */
+function hold(venue: FakeVenue, which: number) {
+  const told = venue.bars.bind(venue);
+  const asked = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  let questions = 0;
+  venue.bars = async (query) => {
+    if (query.toMs !== undefined) questions += 1;
+    if (query.toMs !== undefined && questions === which) {
+      asked.resolve();
+      await gate.promise;
+    }
+    return await told(query);
+  };
+  return { asked: asked.promise, release: () => gate.resolve(), questions: () => questions };
+}
+
+describe("a back-fill", () => {
+  test("grows a series to a time, page by page, with its progress, and no candle gets another number", async () => {
+    bars(0, 2_600);
+    const replica = await at.start(FEW);
+    await replica.ensure();
+    const before = await replica.candles("fromN=1");
+    const held = hold(at.venue, 2);
+    const asked = await ask(replica, { fromMs: 97 * MINUTE_MS });
+    expect(asked).toMatchObject({ added: 0, progress: 0, oldestOpenAtMs: 2_597 * MINUTE_MS, finishedAtMs: null });
+    await held.asked;
+    expect(await look(replica, asked.id)).toMatchObject({
+      state: "RUNNING",
+      added: 1_000,
+      progress: 0.4,
+      oldestOpenAtMs: 1_597 * MINUTE_MS,
+    });
+    held.release();
+    expect(await over(replica, asked.id)).toMatchObject({
+      state: "DONE",
+      fromMs: 97 * MINUTE_MS,
+      count: null,
+      added: 2_500,
+      progress: 1,
+      oldestOpenAtMs: 97 * MINUTE_MS,
+      endReason: "What was asked for is there: the first candle opened at 1970-01-01T01:37:00.000Z.",
+      error: null,
+      finishedAtMs: expect.any(Number),
+    });
+    expect(await minutesOf(replica)).toEqual({ firstN: -2_499, from: 97, to: 2_600 });
+    expect(await replica.candles("fromN=1")).toEqual(before);
+    expect(await replica.ensure()).toMatchObject({ firstN: -2_499, headN: 3 });
+  });
+
+  test("grows it to a number of candles, or to a day, or ends at once where it is there", async () => {
+    bars(1_300, 3_000);
+    const replica = await at.start(FEW);
+    await replica.ensure();
+    const byCount = await over(replica, (await ask(replica, { count: 1_203 })).id);
+    expect(byCount).toMatchObject({ state: "DONE", added: 1_200, count: 1_203 });
+    expect(await minutesOf(replica)).toEqual({ firstN: -1_199, from: 1_797, to: 3_000 });
+    const byDay = await over(replica, (await ask(replica, { from: "1970-01-02" })).id);
+    expect(byDay).toMatchObject({ state: "DONE", added: 357, fromMs: 1_440 * MINUTE_MS });
+    const there = await over(replica, (await ask(replica, { count: 5 })).id);
+    expect(there).toMatchObject({ state: "DONE", added: 0, progress: 1 });
+    expect(await minutesOf(replica)).toEqual({ firstN: -1_556, from: 1_440, to: 3_000 });
+  });
+
+  test("ends DONE with a sentence where the venue has nothing earlier", async () => {
+    bars(40, 60);
+    const replica = await at.start(FEW);
+    await replica.ensure();
+    expect(await over(replica, (await ask(replica, { fromMs: 0 })).id)).toMatchObject({
+      state: "DONE",
+      added: 17,
+      progress: 1,
+      oldestOpenAtMs: 40 * MINUTE_MS,
+      endReason: "History begins at 1970-01-01T00:40:00.000Z: the venue lists nothing earlier.",
+    });
+  });
+
+  test("goes on while candles are added at the other end", async () => {
+    bars(0, 1_500);
+    const replica = await at.start(FEW);
+    await replica.ensure();
+    const held = hold(at.venue, 1);
+    const { id } = await ask(replica, { fromMs: 0 });
+    await held.asked;
+    await showBars(replica.bus, at.venue.bar(1_500, "11"));
+    await until(async () => (await replica.candles("fromN=4")).length === 1);
+    held.release();
+    expect(await over(replica, id)).toMatchObject({ state: "DONE", added: 1_497 });
+    expect(await minutesOf(replica)).toEqual({ firstN: -1_496, from: 0, to: 1_501 });
+  });
+
+  test("of a series of trades leaves bars without a trade out, a whole page of them too, and begins anew behind none", async () => {
+    bars(0, 4);
+    bars(4, 2_300);
+    at.venue.bars_ = at.venue.bars_.map((bar, n) => (n < 4 ? bar : { ...bar, volume: "0" }));
+    bars(2_300, 2_303);
+    const replica = await at.start(FEW);
+    expect(await replica.ensure({ source: "trades" })).toMatchObject({ firstN: 1, headN: 3 });
+    const held = hold(at.venue, 3);
+    const { id } = await ask(replica, { count: 6 });
+    await held.asked;
+    expect(await act(replica, id, "cancel")).toMatchObject({ state: "CANCELED", added: 0 });
+    held.release();
+    await act(replica, id, "resume");
+    expect(await over(replica, id)).toMatchObject({ state: "DONE", added: 3, oldestOpenAtMs: MINUTE_MS });
+    // The two pages without a trade were not asked for again.
+    expect(held.questions()).toBeLessThanOrEqual(4);
+    expect((await replica.candles("fromN=-2&limit=3")).map(({ n, openAtMs }) => [n, openAtMs / MINUTE_MS])).toEqual([
+      [-2, 1],
+      [-1, 2],
+      [0, 3],
+    ]);
+  });
+});
+
+describe("a back-fill that is asked for again", () => {
+  test("is the same one; an earlier target is its own from then on", async () => {
+    bars(0, 3_000);
+    const replica = await at.start(FEW);
+    await replica.ensure();
+    const held = hold(at.venue, 1);
+    const first = await ask(replica, { fromMs: 2_900 * MINUTE_MS });
+    await held.asked;
+    expect(await ask(replica, { fromMs: 2_900 * MINUTE_MS })).toMatchObject({ id: first.id });
+    expect(await ask(replica, { fromMs: 2_950 * MINUTE_MS })).toMatchObject({
+      id: first.id,
+      fromMs: 2_900 * MINUTE_MS,
+    });
+    expect(await ask(replica, { fromMs: 500 * MINUTE_MS })).toMatchObject({ id: first.id, fromMs: 500 * MINUTE_MS });
+    expect(await ask(replica, { count: 2_700 })).toMatchObject({ id: first.id, count: 2_700 });
+    held.release();
+    expect(await over(replica, first.id)).toMatchObject({ state: "DONE", added: 2_697 });
+    expect(await minutesOf(replica)).toMatchObject({ from: 300 });
+    const list = async (query: string) =>
+      ((await (await replica.ask(`/backfills?${query}`)).json()) as { items: { id: string }[] }).items;
+    expect(await list("")).toHaveLength(1);
+    expect(await list(`instrumentId=${encodeURIComponent(spx.id)}&state=DONE`)).toMatchObject([{ id: first.id }]);
+    expect(await list("state=RUNNING")).toEqual([]);
+    expect(await list("instrumentId=BTC/USDT.paper")).toEqual([]);
+  });
+
+  test("by two replicas at once is one", async () => {
+    bars(0, 3_000);
+    const [one, other] = [await at.start(FEW), await at.start(FEW)];
+    await one.ensure();
+    const asked = await Promise.all([one, other, one, other].map((replica) => ask(replica, { fromMs: 0 })));
+    const { id } = asked[0] ?? expect.unreachable();
+    expect(new Set(asked.map((backfill) => backfill.id))).toEqual(new Set([id]));
+    expect(await over(other, id)).toMatchObject({ state: "DONE", added: 2_997 });
+    expect(await minutesOf(one)).toEqual({ firstN: -2_996, from: 0, to: 3_000 });
+  });
+});
+
+describe("a back-fill that is canceled", () => {
+  test("adds nothing any more, not even the page that is under way, and goes on there when it is resumed", async () => {
+    bars(0, 2_600);
+    const replica = await at.start(FEW);
+    await replica.ensure();
+    const held = hold(at.venue, 2);
+    const { id } = await ask(replica, { fromMs: 0 });
+    await held.asked;
+    expect(await act(replica, id, "cancel")).toMatchObject({
+      state: "CANCELED",
+      added: 1_000,
+      error: "It was canceled.",
+      finishedAtMs: expect.any(Number),
+    });
+    expect(await act(replica, id, "cancel")).toMatchObject({ state: "CANCELED" });
+    held.release();
+    await until(async () => (await at.database.db.sql`select 1 from queue.tasks where state = 'open'`).length === 0);
+    expect(await look(replica, id)).toMatchObject({ state: "CANCELED", added: 1_000 });
+    expect(await minutesOf(replica)).toMatchObject({ from: 1_597 });
+    expect(await act(replica, id, "resume")).toMatchObject({ error: null, finishedAtMs: null, added: 1_000 });
+    expect(await over(replica, id)).toMatchObject({ state: "DONE", added: 2_597 });
+    expect(await minutesOf(replica)).toEqual({ firstN: -2_596, from: 0, to: 2_600 });
+    expect(await refusal(await replica.ask(`/backfills/${id}/cancel`, {}))).toMatchObject({ status: 409 });
+    expect(await refusal(await replica.ask(`/backfills/${id}/resume`, {}))).toMatchObject({ status: 409 });
+  });
+
+  test("is not resumed while another one grows its series", async () => {
+    bars(0, 2_600);
+    const replica = await at.start(FEW);
+    await replica.ensure();
+    const held = hold(at.venue, 1);
+    const first = await ask(replica, { fromMs: 0 });
+    await held.asked;
+    await act(replica, first.id, "cancel");
+    const second = await ask(replica, { fromMs: 1_000 * MINUTE_MS });
+    expect(second.id).not.toBe(first.id);
+    expect(await refusal(await replica.ask(`/backfills/${first.id}/resume`, {}))).toEqual({
+      status: 409,
+      detail: `Another back-fill of ${spx.id} 1m goes on: wait for it, or cancel it first.`,
+      fields: [],
+    });
+    held.release();
+    expect(await over(replica, second.id)).toMatchObject({ state: "DONE", added: 1_597 });
+    await act(replica, first.id, "resume");
+    expect(await over(replica, first.id)).toMatchObject({ state: "DONE", added: 1_000 });
+    expect(await minutesOf(replica)).toEqual({ firstN: -2_596, from: 0, to: 2_600 });
+  });
+});
+
+describe("a venue that does not answer", () => {
+  test("is asked again, and the back-fill says why; then it goes on", async () => {
+    bars(0, 1_500);
+    const replica = await at.start(FEW);
+    await replica.ensure();
+    at.venue.failures = 1;
+    const { id } = await ask(replica, { fromMs: 0 });
+    await until(async () => (await look(replica, id)).error === "data-collect is away.");
+    expect(await over(replica, id)).toMatchObject({ state: "DONE", added: 1_497, error: null });
+  });
+
+  test("for good ends it as FAILED with the reason; resumed, it goes on where its pages stopped", async () => {
+    bars(0, 2_600);
+    const replica = await at.start(FEW);
+    await replica.ensure();
+    const held = hold(at.venue, 2);
+    const { id } = await ask(replica, { fromMs: 0 });
+    await held.asked;
+    at.venue.failures = 2;
+    held.release();
+    expect(await over(replica, id)).toMatchObject({
+      state: "FAILED",
+      added: 1_000,
+      error: "The venue was asked 2 times in vain. At last: data-collect is away.",
+    });
+    expect(await minutesOf(replica)).toMatchObject({ from: 1_597 });
+    await act(replica, id, "resume");
+    expect(await over(replica, id)).toMatchObject({ state: "DONE", added: 2_597, error: null });
+    expect(await minutesOf(replica)).toEqual({ firstN: -2_596, from: 0, to: 2_600 });
+  });
+
+  test("that refuses is not asked again", async () => {
+    bars(0, 1_500);
+    const replica = await at.start({ ...FEW, R3_MARKET_DATA_BACKFILL_TRIES: "100" });
+    await replica.ensure();
+    at.venue.bars = async () => {
+      throw new AppError("VENUE_REFUSED", "permanent", "The venue knows no such symbol.");
+    };
+    const { id } = await ask(replica, { fromMs: 0 });
+    expect(await over(replica, id)).toMatchObject({ state: "FAILED", error: "The venue knows no such symbol." });
+  });
+});
+
+describe("the worker of a back-fill", () => {
+  test("that stands still is taken over, and adds nothing when it wakes up", async () => {
+    bars(0, 2_600);
+    const [frozen, other] = [await at.start(FEW), await at.start(FEW)];
+    await frozen.ensure();
+    const held = hold(at.venue, 2);
+    const { id } = await ask(frozen, { fromMs: 0 });
+    await held.asked;
+    // As if its process stood still for longer than its lease.
+    await at.database.db
+      .sql`update queue.lanes set epoch = epoch + 1, owner = null, wake_at = now() where lane = ${id}`;
+    expect(await over(other, id)).toMatchObject({ state: "DONE", added: 2_597 });
+    held.release();
+    await until(async () => held.questions() >= 3);
+    await Bun.sleep(0);
+    expect(await minutesOf(other)).toEqual({ firstN: -2_596, from: 0, to: 2_600 });
+    expect(await look(other, id)).toMatchObject({ state: "DONE", added: 2_597 });
+  });
+
+  test("that stops puts it back at once, and another one goes on", async () => {
+    bars(0, 12_600);
+    const [one, other] = [await at.start(FEW), await at.start(FEW)];
+    await one.ensure();
+    const held = hold(at.venue, 2);
+    const { id } = await ask(one, { count: 4_000 });
+    await held.asked;
+    const stopping = one.stop();
+    held.release();
+    await stopping;
+    expect(await over(other, id)).toMatchObject({ state: "DONE", added: 3_997 });
+    expect(await minutesOf(other)).toEqual({ firstN: -3_996, from: 8_600, to: 12_600 });
+  });
+
+  test("makes room after some pages: of more back-fills than lanes none waits for another's end", async () => {
+    const LONG = 40_000;
+    bars(0, LONG);
+    const replica = await at.start({ ...FEW, R3_MARKET_DATA_BACKFILL_CONCURRENCY: "1" });
+    await replica.ensure();
+    at.venue.bars_ = [
+      ...at.venue.bars_,
+      ...at.venue.bars_
+        .slice(0, 500)
+        .map((bar) => ({ ...bar, timeFrame: "3m" as const, closeAtMs: bar.openAtMs + 3 * MINUTE_MS })),
+    ];
+    await replica.ensure({ timeFrame: "3m" });
+    const held = hold(at.venue, 2);
+    const long = await ask(replica, { fromMs: 0 });
+    await held.asked;
+    const short = await ask(replica, { timeFrame: "3m", fromMs: 0 });
+    held.release();
+    expect(await over(replica, short.id)).toMatchObject({ state: "DONE" });
+    expect((await look(replica, long.id)).state).toBe("RUNNING");
+    expect(await over(replica, long.id)).toMatchObject({ state: "DONE", added: LONG - 3 });
+  }, 30_000);
+
+  test("hears of it though Redis has lost all of its keys", async () => {
+    bars(0, 2_600);
+    const replica = await at.start(FEW);
+    await replica.ensure();
+    await replica.stop();
+    const again = await at.start(FEW);
+    const held = hold(at.venue, 2);
+    const { id } = await ask(again, { fromMs: 0 });
+    await held.asked;
+    await at.loseKeys();
+    held.release();
+    expect(await over(again, id)).toMatchObject({ state: "DONE", added: 2_597 });
+  });
+});
+
+test("what cannot be asked for is refused in a sentence", async () => {
+  bars(0, 5);
+  const replica = await at.start(FEW);
+  const post = async (body: object) => await refusal(await replica.ask("/backfills", body));
+  expect(await post({ ...KEY, count: 5 })).toMatchObject({
+    status: 404,
+    detail: `No series ${spx.id} 1m is kept: POST /api/market-data/series makes one.`,
+  });
+  await replica.ensure();
+  const both = "fromMs or from or count has to say how far to go back, and one of them alone";
+  expect(await post(KEY)).toMatchObject({ status: 422, fields: [both] });
+  expect(await post({ ...KEY, fromMs: 0, count: 5 })).toMatchObject({ status: 422, fields: [both] });
+  expect(await post({ ...KEY, from: "last year" })).toMatchObject({
+    fields: ['from must be a day like "2020-01-31" or a time of UTC like "2020-01-31T12:00:00Z"'],
+  });
+  expect(await post({ ...KEY, from: "1969-12-31" })).toMatchObject({ fields: ["from must not be before 1970"] });
+  expect(await post({ ...KEY, fromMs: Date.now() + MINUTE_MS })).toMatchObject({
+    fields: ["fromMs must not be in the future"],
+  });
+  expect(await refusal(await replica.ask(`/backfills/${crypto.randomUUID()}`))).toEqual({
+    status: 404,
+    detail: "There is no back-fill of this id.",
+    fields: [],
+  });
+  at.venue.bars_ = [];
+  await at.database.db.sql`truncate market_data.series, market_data.candles, market_data.backfills`;
+  await replica.ensure();
+  expect(await post({ ...KEY, count: 5 })).toMatchObject({
+    status: 409,
+    detail: `The series ${spx.id} 1m has no candle yet: ask again once it has one.`,
+  });
+});
