@@ -194,7 +194,9 @@ describe("a back-fill that is asked for again", () => {
     bars(0, 3_000);
     const [one, other] = [await at.start(FEW), await at.start(FEW)];
     await one.ensure();
+    const held = hold(at.venue, 1);
     const asked = await Promise.all([one, other, one, other].map((replica) => ask(replica, { fromMs: 0 })));
+    held.release();
     const { id } = asked[0] ?? expect.unreachable();
     expect(new Set(asked.map((backfill) => backfill.id))).toEqual(new Set([id]));
     expect(await over(other, id)).toMatchObject({ state: "DONE", added: 2_997 });
