@@ -140,6 +140,19 @@ describe("a back-fill", () => {
     expect(await minutesOf(replica)).toEqual({ firstN: -1_496, from: 0, to: 1_501 });
   });
 
+  test("reads anew where a longer history was asked for meanwhile", async () => {
+    bars(0, 3_600);
+    const replica = await at.start(FEW);
+    await replica.ensure();
+    const held = hold(at.venue, 2);
+    const { id } = await ask(replica, { fromMs: 0 });
+    await held.asked;
+    expect(await replica.ensure({ history: 1_503 })).toMatchObject({ firstN: -1_499 });
+    held.release();
+    expect(await over(replica, id)).toMatchObject({ state: "DONE", added: 3_097 });
+    expect(await minutesOf(replica)).toEqual({ firstN: -3_596, from: 0, to: 3_600 });
+  });
+
   test("of a series of trades leaves bars without a trade out, a whole page of them too, and begins anew behind none", async () => {
     bars(0, 4);
     bars(4, 2_300);
@@ -350,6 +363,25 @@ describe("the worker of a back-fill", () => {
     expect((await look(replica, long.id)).state).toBe("RUNNING");
     expect(await over(replica, long.id)).toMatchObject({ state: "DONE", added: LONG - 3 });
   }, 30_000);
+
+  test("whose task is dead begins anew with a resume", async () => {
+    bars(0, 2_600);
+    const replica = await at.start(FEW);
+    await replica.ensure();
+    const held = hold(at.venue, 2);
+    const { id } = await ask(replica, { fromMs: 0 });
+    await held.asked;
+    await at.database.db.sql`update queue.tasks set state = 'dead' where lane = ${id}`;
+    await at.database.db.sql`update queue.lanes set epoch = epoch + 1, owner = null, wake_at = null where lane = ${id}`;
+    held.release();
+    expect(await look(replica, id)).toMatchObject({ state: "RUNNING", added: 1_000 });
+    expect(await act(replica, id, "resume")).toMatchObject({ id });
+    expect(await act(replica, id, "resume")).toMatchObject({ id });
+    expect(await over(replica, id)).toMatchObject({ state: "DONE", added: 2_597 });
+    const tasks = await at.database.db.sql`select state from queue.tasks where lane = ${id} order by seq`;
+    expect(tasks.map(({ state }) => state)).toEqual(["dead", "done"]);
+    expect(await minutesOf(replica)).toEqual({ firstN: -2_596, from: 0, to: 2_600 });
+  });
 
   test("hears of it though Redis has lost all of its keys", async () => {
     bars(0, 2_600);
