@@ -10,6 +10,8 @@ import { ensureSeries, type SeriesRequest } from "./series/ensure-series.ts";
 import { KeptSeries } from "./series/kept-series.ts";
 import type { MarketDataSettings } from "./settings.ts";
 import { Store } from "./store.ts";
+import { MarketStream } from "./stream/market-stream.ts";
+import { StreamSockets } from "./stream/stream-sockets.ts";
 import { TradeKeeper } from "./trades/keep-trades.ts";
 import { createTeller, type Teller } from "./trades/tell-trouble.ts";
 
@@ -25,6 +27,8 @@ export interface Components {
   instruments: InstrumentTable;
   pages: CandlePages;
   quotes: QuoteBoard;
+  stream: MarketStream;
+  sockets: StreamSockets;
   ensure: (request: SeriesRequest) => Promise<SeriesHead>;
 }
 
@@ -40,6 +44,8 @@ export function createComponents(deps: Deps, settings: MarketDataSettings, log: 
   const incarnation = rememberOnce(() => store.incarnation());
   const cached = { cache: deps.cache, cacheMs: settings.R3_MARKET_DATA_CACHE_MS, incarnation };
   const instruments = new InstrumentTable({ db: deps.db, store, clock, log, dataCollect });
+  const quotes = new QuoteBoard(clock, settings.R3_MARKET_DATA_QUOTES_MS);
+  const stream = new MarketStream({ store, quotes, log });
   const ensuring = {
     store,
     kept,
@@ -68,7 +74,9 @@ export function createComponents(deps: Deps, settings: MarketDataSettings, log: 
       graceMs: settings.R3_MARKET_DATA_LATE_TRADES_MS,
       tell: teller.tell,
     }),
-    quotes: new QuoteBoard(clock, settings.R3_MARKET_DATA_QUOTES_MS),
+    quotes,
+    stream,
+    sockets: new StreamSockets({ stream, clock, log, most: settings.R3_MARKET_DATA_STREAM_SOCKETS }),
     pages: new CandlePages({ ...cached, store }),
     ensure: (request) => ensureSeries(ensuring, request),
   };

@@ -108,6 +108,7 @@ export interface Replica {
   onStored: { run: (n: number) => void };
   ask: (path: string, body?: unknown) => Promise<Response>;
   routes: (request: Request) => Promise<Response>;
+  service: Service;
   ensure: (more?: Record<string, unknown>) => Promise<SeriesHead>;
   candles: (query: string) => Promise<Candle[]>;
   stop: () => Promise<void>;
@@ -173,6 +174,7 @@ export async function startReplica({
     onStored,
     ask,
     routes,
+    service,
     async ensure(more = {}) {
       const wanted = { instrumentId: spx.id, timeFrame: "1m", source: "bars", history: 0, ...more };
       const answer = await ask("/series", wanted);

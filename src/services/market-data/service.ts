@@ -2,7 +2,7 @@ import { Elysia } from "elysia";
 import type { Running } from "#shared/bus/bus.ts";
 import { createDeadRoutes } from "#shared/dead/dead-routes.ts";
 import { messageOf } from "#shared/errors/app-error.ts";
-import { MARKET_QUOTES } from "#shared/messages/topics.ts";
+import { MARKET_CANDLES, MARKET_QUOTES } from "#shared/messages/topics.ts";
 import type { Deps, Service } from "#shared/service/service.ts";
 import { createBackfillRoutes } from "./backfill/backfill-routes.ts";
 import { RUN_BACKFILL } from "./backfill/messages.ts";
@@ -11,24 +11,44 @@ import { createColumnRoutes } from "./candles/column-routes.ts";
 import { type Components, createComponents } from "./components.ts";
 import { createCsvRoutes } from "./csv/csv-routes.ts";
 import { keepEvents, repeatHeads, SOURCE_TOPICS } from "./keep-events.ts";
-import type { QuoteBoard } from "./quote-board.ts";
 import { createRepairRoutes } from "./reports/repair-routes.ts";
 import { createReportRoutes } from "./reports/report-routes.ts";
 import { createRoutes } from "./routes.ts";
 import type { MarketDataSettings } from "./settings.ts";
+import type { MarketStream } from "./stream/market-stream.ts";
+import { createStreamRoutes } from "./stream/stream-routes.ts";
 
 /** How long to wait before a venue whose instruments could not be read is asked again. */
 const INSTRUMENTS_AGAIN_MS = 5_000;
 
-/** Every replica answers for every instrument. */
-function noteQuotes(bus: Deps["bus"], quotes: QuoteBoard): Running {
-  return bus.tail({
-    topic: MARKET_QUOTES,
-    from: "now",
-    handle(events) {
-      for (const { data } of events) quotes.note(data);
-    },
-  });
+/** How often it is looked whether the quotes that are followed still stand. */
+const EXPIRE_QUOTES_MS = 1_000;
+
+/** Every replica answers for every instrument, and streams every series. */
+function followAll(bus: Deps["bus"], stream: MarketStream): Running[] {
+  return [
+    bus.tail({
+      topic: MARKET_QUOTES,
+      from: "now",
+      handle(events) {
+        for (const { data } of events) stream.noteQuote(data);
+      },
+    }),
+    bus.tail({
+      topic: MARKET_CANDLES,
+      from: "now",
+      handle(events) {
+        for (const { data } of events) stream.noteCandle(data);
+      },
+    }),
+  ];
+}
+
+async function expireQuotes(stream: MarketStream, clock: Deps["clock"], signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    stream.expireQuotes();
+    await clock.sleep(EXPIRE_QUOTES_MS, signal);
+  }
 }
 
 function routesOf(deps: Deps, components: Components) {
@@ -37,6 +57,7 @@ function routesOf(deps: Deps, components: Components) {
     .use(createRoutes({ log, ...components }))
     .use(createColumnRoutes(deps))
     .use(createCsvRoutes({ log, ...components, clock, partitionOf: (id) => bus.partitionOf(id) }))
+    .use(createStreamRoutes({ log, ...components }))
     .use(createReportRoutes({ ...deps, ...components, dataCollect: clients.dataCollect }))
     .use(createRepairRoutes({ log, ...components }))
     .use(createBackfillRoutes({ deps, store: components.store }))
@@ -118,13 +139,19 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
         },
       });
       const backfills = workBackfills(deps, settings, components, signal);
-      running.push(subscription, noteQuotes(deps.bus, components.quotes), backfills);
+      running.push(subscription, ...followAll(deps.bus, components.stream), backfills);
       await Promise.all(running.map(({ ready }) => ready));
-      background.push(repeat(), ...deps.exchanges.venues.map(refresh));
+      background.push(
+        repeat(),
+        expireQuotes(components.stream, deps.clock, signal),
+        ...deps.exchanges.venues.map(refresh),
+      );
+      components.sockets.begin();
       isReady = true;
     },
     async stop() {
       stopping.abort();
+      components.sockets.end();
       await Promise.all(background);
       for (const each of running.toReversed()) await each.close();
       await components.teller.close();

@@ -34,5 +34,8 @@ export const marketDataSettings = z.object({
     .describe(
       "So often in a row the venue is asked for a page of a back-fill, with pauses from 0.5 s that double up to a minute, before it fails",
     ),
+  R3_MARKET_DATA_STREAM_SOCKETS: wholeNumber(1, 100_000)
+    .default(1_000)
+    .describe("How many WebSockets of /api/market-data/stream each process holds at most; one more is refused"),
 });
 export type MarketDataSettings = z.infer<typeof marketDataSettings>;

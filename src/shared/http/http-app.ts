@@ -37,6 +37,12 @@ export interface HttpAppOptions {
   checkAnswers: boolean;
 }
 
+/**
+ * WebSockets of all services. A longer message closes its socket (1009). One that says nothing is pinged, and closed where a
+ * minute brings nothing of it: a peer that is gone, or reads no more.
+ */
+const SOCKETS = { maxPayloadLength: 16_384, idleTimeout: 60, sendPings: true };
+
 const readySchema = z.object({
   ready: z.boolean(),
   /** Tells a process from another one that has taken its port. */
@@ -56,7 +62,7 @@ export function createHttpApp(options: HttpAppOptions) {
   const refusals = new Map<string, FailureRow>();
   // Bun's own limit would answer without a body. Here each body has to say its length, and HTTP lets none be longer than
   // that.
-  const app = new Elysia({ serve: { maxRequestBodySize: Number.MAX_SAFE_INTEGER } })
+  const app = new Elysia({ serve: { maxRequestBodySize: Number.MAX_SAFE_INTEGER }, websocket: SOCKETS })
     .onRequest(({ request, set }) => {
       startedAt.set(request, performance.now());
       set.headers["x-request-id"] = assignRequestId(request);
