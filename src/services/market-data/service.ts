@@ -44,10 +44,15 @@ function followAll(bus: Deps["bus"], stream: MarketStream): Running[] {
   ];
 }
 
-async function expireQuotes(stream: MarketStream, clock: Deps["clock"], signal: AbortSignal): Promise<void> {
+/** Works again and again, with a pause in between, until the service stops. */
+async function every(
+  pauseMs: number,
+  { clock, signal }: { clock: Deps["clock"]; signal: AbortSignal },
+  work: () => Promise<void> | void,
+): Promise<void> {
   while (!signal.aborted) {
-    stream.expireQuotes();
-    await clock.sleep(EXPIRE_QUOTES_MS, signal);
+    await work();
+    await clock.sleep(pauseMs, signal);
   }
 }
 
@@ -105,13 +110,6 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
     }
   }
 
-  async function repeat(): Promise<void> {
-    while (!signal.aborted) {
-      await repeatHeads(components, log, [...owned]);
-      await deps.clock.sleep(settings.R3_MARKET_DATA_REPEAT_MS, signal);
-    }
-  }
-
   async function refresh(venue: string): Promise<void> {
     while (!signal.aborted) {
       let pauseMs = settings.R3_MARKET_DATA_INSTRUMENTS_AGE_MS;
@@ -141,9 +139,10 @@ export function createMarketData(deps: Deps, settings: MarketDataSettings): Serv
       const backfills = workBackfills(deps, settings, components, signal);
       running.push(subscription, ...followAll(deps.bus, components.stream), backfills);
       await Promise.all(running.map(({ ready }) => ready));
+      const until = { clock: deps.clock, signal };
       background.push(
-        repeat(),
-        expireQuotes(components.stream, deps.clock, signal),
+        every(settings.R3_MARKET_DATA_REPEAT_MS, until, () => repeatHeads(components, log, [...owned])),
+        every(EXPIRE_QUOTES_MS, until, () => components.stream.expireQuotes()),
         ...deps.exchanges.venues.map(refresh),
       );
       components.sockets.begin();
