@@ -163,11 +163,31 @@ describe("closed candles", () => {
       series,
       from(1, 500).map((minute) => at.venue.bar(minute, "10")),
     );
-    await store.append(series, stored, null);
+    await store.extend(series, { behind: stored });
     const told = (n: number): Candle => stored[n - 2] ?? expect.unreachable();
     await tellCandles(replica, told(499), told(2), told(499), told(501), told(3));
     await until(() => one.closedCandles().at(-1)?.n === 501);
     expect(numbersOf(one.closedCandles())).toEqual(from(1, 501));
+  });
+
+  test("a channel that nobody follows is forgotten: who joins later is given what the store has by then", async () => {
+    at.venue.bar(0, "10");
+    const replica = await at.start({ R3_MARKET_DATA_REPEAT_MS: "60000" });
+    await replica.ensure({ history: 1 });
+    const { url } = serve(replica);
+    const store = new Store(at.database.db);
+    const ends = [(one: Follower) => one.close(), (one: Follower) => one.send({ op: "unsubscribe", ...CANDLES })];
+    for (const [index, end] of ends.entries()) {
+      const one = await follow(url);
+      const snapshot = await one.ask({ op: "subscribe", ...CANDLES }, "snapshot");
+      expect(snapshot).toMatchObject({ closed: [{ n: 1 + index }] });
+      end(one);
+      await until(() => one.closed() !== null || one.heard.at(-1)?.type === "unsubscribed");
+      const series = (await store.series(spx.id, "1m")) ?? expect.unreachable();
+      await store.append(series, numbered(series, [at.venue.bar(1 + index, "10")]), null);
+    }
+    const last = await follow(url);
+    expect(await last.ask({ op: "subscribe", ...CANDLES }, "snapshot")).toMatchObject({ closed: [{ n: 3 }] });
   });
 
   test("of a series without any begin with the first one", async () => {
