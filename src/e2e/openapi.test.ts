@@ -124,10 +124,14 @@ describe("the OpenAPI document of all services", () => {
     ]);
   });
 
-  test("takes JSON bodies alone", () => {
+  test("takes JSON bodies, and files alone of another type", () => {
+    const files = new Map([
+      ["post /api/market-data/candles/csv", "text/csv"],
+      ["post /api/market-data/candles/parquet", "application/vnd.apache.parquet"],
+    ]);
     for (const [name, { requestBody }] of operations) {
       if (requestBody === undefined) continue;
-      expect([name, Object.keys(requestBody.content)]).toEqual([name, ["application/json"]]);
+      expect([name, Object.keys(requestBody.content)]).toEqual([name, [files.get(name) ?? "application/json"]]);
     }
   });
 });

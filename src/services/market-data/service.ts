@@ -9,7 +9,8 @@ import { RUN_BACKFILL } from "./backfill/messages.ts";
 import { takeBackfill, workBackfill } from "./backfill/work.ts";
 import { createColumnRoutes } from "./candles/column-routes.ts";
 import { type Components, createComponents } from "./components.ts";
-import { createCsvRoutes } from "./csv/csv-routes.ts";
+import { createCsvRoutes } from "./files/csv-routes.ts";
+import { createParquetRoutes } from "./files/parquet-routes.ts";
 import { keepEvents, repeatHeads, SOURCE_TOPICS } from "./keep-events.ts";
 import { createRepairRoutes } from "./reports/repair-routes.ts";
 import { createReportRoutes } from "./reports/report-routes.ts";
@@ -58,10 +59,12 @@ async function every(
 
 function routesOf(deps: Deps, components: Components) {
   const { bus, clients, clock, log } = deps;
+  const files = { log, ...components, clock, partitionOf: (id: string) => bus.partitionOf(id) };
   return new Elysia()
     .use(createRoutes({ log, ...components }))
     .use(createColumnRoutes(deps))
-    .use(createCsvRoutes({ log, ...components, clock, partitionOf: (id) => bus.partitionOf(id) }))
+    .use(createCsvRoutes(files))
+    .use(createParquetRoutes(files))
     .use(createStreamRoutes({ log, ...components }))
     .use(createReportRoutes({ ...deps, ...components, dataCollect: clients.dataCollect }))
     .use(createRepairRoutes({ log, ...components }))

@@ -3,6 +3,7 @@ import type { Candle, CandleSource } from "#shared/domain/candle.ts";
 import { normalize } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
+import { AppError } from "#shared/errors/app-error.ts";
 import { type Added, SeriesEnds } from "./series/ends-store.ts";
 import type { Series } from "./series/series.ts";
 
@@ -73,6 +74,12 @@ export interface CandleQuery {
   fromMs?: number | undefined;
   toMs?: number | undefined;
   limit: number;
+}
+
+/** How many digits a decimal needs before and behind the point. */
+export interface AmountDigits {
+  whole: number;
+  places: number;
 }
 
 /** The series, their candles and what is written to reference.instruments; candles are added by `SeriesEnds`. */
@@ -186,6 +193,27 @@ export class Store {
       where instrument_id = ${instrumentId} and time_frame = ${timeFrame} and open_at_ms = any(${[...openings]}::bigint[])
       order by n`;
     return rows.map(toCandle);
+  }
+
+  /** The digits that the amounts of these candles need, both ends included; none: 1 and 0. */
+  async digits({
+    instrumentId,
+    timeFrame,
+    fromN,
+    toN,
+  }: Pick<Series, "instrumentId" | "timeFrame"> & { fromN: number; toN: number }): Promise<
+    Record<"open" | "high" | "low" | "close" | "volume", AmountDigits>
+  > {
+    const { sql } = this.#db;
+    const digitsOf = (name: string) => sql`jsonb_build_object(
+      'whole', coalesce(length(trunc(max(${sql(name)}))::text), 1),
+      'places', coalesce(max(scale(trim_scale(${sql(name)}))), 0)) as ${sql(name)}`;
+    const [row] = await sql<Record<"open" | "high" | "low" | "close" | "volume", AmountDigits>[]>`
+      select ${digitsOf("open")}, ${digitsOf("high")}, ${digitsOf("low")}, ${digitsOf("close")}, ${digitsOf("volume")}
+      from market_data.candles
+      where instrument_id = ${instrumentId} and time_frame = ${timeFrame} and n between ${fromN} and ${toN}`;
+    if (row === undefined) throw new AppError("INTERNAL", "permanent", "Postgres counted no digits.");
+    return row;
   }
 
   /** When the first candle of a series opened; null: it has none. */

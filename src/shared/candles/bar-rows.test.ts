@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
-import { readBarRows, readBarRowsInTurns } from "./bar-rows.ts";
+import { readBarColumnsInTurns, readBarRows, readBarRowsInTurns } from "./bar-rows.ts";
 
 const HEADER = "date,open,high,low,close,volume,more";
 const read = (...lines: string[]) => readBarRows([HEADER, ...lines].join("\n"), { timeFrame: "1m" });
@@ -95,4 +95,17 @@ test("lets others have their turn while it reads a large file", async () => {
   await others;
   expect(turns).toBeGreaterThanOrEqual(3);
   expect(read).toEqual(readBarRows(file, { timeFrame: "1m" }));
+});
+
+test("reads the columns of a table as the lines of a file, each row by its number", async () => {
+  const same = (text: string | null) => [text, text];
+  const prices = { open: same("1"), high: same("1"), low: same("1"), close: ["1.0", null] };
+  const columns = { date: ["2024-01-02", "2024-01-02T00:01:00.0001Z"], ...prices, volume: same("1") };
+  const { rows, faults } = await readBarColumnsInTurns(columns, "1m");
+  expect(rows).toMatchObject([{ line: 1, openAtMs: 1_704_153_600_000, close: "1", volume: "1" }]);
+  expect(faults).toEqual([{ line: 2, message: 'date "2024-01-02T00:01:00.0001Z" is not where a 1m bar opens in UTC' }]);
+  const later = { ...columns, date: ["2024-01-02", "2024-01-02T00:01:00Z"] };
+  expect((await readBarColumnsInTurns(later, "1m")).faults).toEqual([{ line: 2, message: "there is no close" }]);
+  const none = { date: [], open: [], high: [], low: [], close: [], volume: [] };
+  expect((await readBarColumnsInTurns(none, "1m")).faults).toEqual([{ line: null, message: "it holds no bars" }]);
 });

@@ -5,7 +5,7 @@ import { decimal, normalize } from "#shared/domain/decimal.ts";
 import { nonNegativeDecimal, positiveDecimal } from "#shared/domain/schemas.ts";
 import { candleOpenAtMs, type TimeFrame, timeFrameMs } from "#shared/domain/time-frame.ts";
 
-/** A bar of a file with the line that it stands on; prices and volume as plain decimal text. */
+/** A bar of a file with the line of text (the row of a table, from 1 on) that it stands on; prices and volume as plain decimal text. */
 export interface BarRow {
   line: number;
   openAtMs: number;
@@ -30,8 +30,11 @@ export interface ReadRows {
 }
 
 const PRICES = ["open", "high", "low", "close"] as const;
-const COLUMNS = ["date", ...PRICES, "volume"] as const;
-type Column = (typeof COLUMNS)[number];
+/** The columns that a file of bars has. */
+export const BAR_COLUMNS = ["date", ...PRICES, "volume"] as const;
+export type BarColumn = (typeof BAR_COLUMNS)[number];
+/** The columns of a file in the words of their cells, all of one length. Null: the cell is empty. */
+export type BarTexts = Readonly<Record<BarColumn, readonly (string | null)[]>>;
 
 export interface ReadOptions {
   timeFrame: TimeFrame;
@@ -52,7 +55,7 @@ const MOST_RECORD = 10_000;
  * before it, and opens where a bar of the time frame does.
  */
 export function readBarRows(csv: string, options: ReadOptions): ReadRows {
-  const reading = slicesOf(csv, options);
+  const reading = slicesOfCsv(csv, options);
   for (;;) {
     const step = reading.next();
     if (step.done === true) return step.value;
@@ -60,8 +63,21 @@ export function readBarRows(csv: string, options: ReadOptions): ReadRows {
 }
 
 /** The same where others work in the process: they have their turn after each 1,000 rows. */
-export async function readBarRowsInTurns(csv: string, options: ReadOptions): Promise<ReadRows> {
-  const reading = slicesOf(csv, options);
+export function readBarRowsInTurns(csv: string, options: ReadOptions): Promise<ReadRows> {
+  return inTurns(slicesOfCsv(csv, options));
+}
+
+/** Reads bars from the columns of a table in the same way: a row is named by its number, from 1 on. */
+export function readBarColumnsInTurns(columns: BarTexts, timeFrame: TimeFrame): Promise<ReadRows> {
+  return inTurns(slicesOf(recordsOfColumns(columns), timeFrame));
+}
+
+/** What is wrong with a file of too many bars. */
+export function tooManyBars(most: number): RowFault {
+  return { line: null, message: `it holds more than ${most} bars, and has to be sent in parts` };
+}
+
+async function inTurns(reading: Generator<void, ReadRows>): Promise<ReadRows> {
   for (;;) {
     const step = reading.next();
     if (step.done === true) return step.value;
@@ -69,26 +85,44 @@ export async function readBarRowsInTurns(csv: string, options: ReadOptions): Pro
   }
 }
 
-/** Stops after each slice. */
-function* slicesOf(csv: string, { timeFrame, limit, most }: ReadOptions): Generator<void, ReadRows> {
+function* slicesOfCsv(csv: string, { timeFrame, limit, most }: ReadOptions): Generator<void, ReadRows> {
   const { records, fault } = recordsOf(csv, limit ?? (most === undefined ? undefined : most + 1));
-  if (most !== undefined && records.length > most)
-    return {
-      rows: [],
-      faults: [{ line: null, message: `it holds more than ${most} bars, and has to be sent in parts` }],
-    };
+  if (fault !== null) return { rows: [], faults: [fault] };
+  if (most !== undefined && records.length > most) return { rows: [], faults: [tooManyBars(most)] };
   const first = records.find(({ isOdd }) => !isOdd);
-  const missing = COLUMNS.filter((column) => first !== undefined && first.record[column] === undefined);
+  const missing = BAR_COLUMNS.filter((column) => first !== undefined && first.record[column] === undefined);
   if (missing.length > 0)
     return { rows: [], faults: missing.map((column) => ({ line: 1, message: `there is no column "${column}"` })) };
+  return yield* slicesOf(records as BarRecord[], timeFrame);
+}
+
+interface BarRecord {
+  line: number;
+  record: BarCells;
+  isOdd: boolean;
+}
+type BarCells = Readonly<Record<BarColumn, string | null>>;
+
+function* recordsOfColumns({ date, open, high, low, close, volume }: BarTexts): Generator<BarRecord> {
+  const at = (column: readonly (string | null)[], row: number) => column[row] ?? null;
+  for (const row of date.keys()) {
+    const prices = { open: at(open, row), high: at(high, row), low: at(low, row), close: at(close, row) };
+    yield { line: row + 1, record: { date: at(date, row), ...prices, volume: at(volume, row) }, isOdd: false };
+  }
+}
+
+/** Stops after each slice. */
+function* slicesOf(records: Iterable<BarRecord>, timeFrame: TimeFrame): Generator<void, ReadRows> {
   const found: ReadRows = { rows: [], faults: [] };
-  for (const [index, { line, record, isOdd }] of records.entries()) {
-    if (index > 0 && index % SLICE === 0) yield;
+  let count = 0;
+  for (const { line, record, isOdd } of records) {
+    if (count > 0 && count % SLICE === 0) yield;
+    count += 1;
     if (isOdd) {
       found.faults.push({ line, message: ODD });
       continue;
     }
-    const row = rowOf(line, record as Record<Column, string>, timeFrame);
+    const row = rowOf(line, record, timeFrame);
     const before = found.rows.at(-1);
     if ("message" in row) found.faults.push(row);
     else if (before !== undefined && row.openAtMs < before.closeAtMs) {
@@ -97,8 +131,7 @@ function* slicesOf(csv: string, { timeFrame, limit, most }: ReadOptions): Genera
       found.faults.push({ line, message });
     } else found.rows.push(row);
   }
-  if (fault !== null) found.faults.push(fault);
-  else if (records.length === 0) found.faults.push({ line: null, message: "it holds no bars" });
+  if (count === 0) found.faults.push({ line: null, message: "it holds no bars" });
   return found;
 }
 
@@ -149,23 +182,27 @@ const SENTENCES: Readonly<Record<string, string>> = {
 const MOST_SHOWN = 60;
 const shown = (text: string): string => (text.length <= MOST_SHOWN ? text : `${text.slice(0, MOST_SHOWN)}...`);
 
-function rowOf(line: number, record: Record<Column, string>, timeFrame: TimeFrame): BarRow | RowFault {
-  const openAtMs = timeOf(record.date);
+function rowOf(line: number, record: BarCells, timeFrame: TimeFrame): BarRow | RowFault {
+  const { date } = record;
+  if (date === null) return { line, message: "there is no date" };
+  const openAtMs = timeOf(date);
   if (openAtMs === null) {
     const forms = "2024-01-02, 2024-01-02T03:04:00Z or milliseconds since 1970";
-    return { line, message: `date "${shown(record.date)}" has to be like ${forms}` };
+    return { line, message: `date "${shown(date)}" has to be like ${forms}` };
   }
-  if (openAtMs < 0) return { line, message: `date "${shown(record.date)}" is before 1970` };
-  if (candleOpenAtMs(timeFrame, openAtMs) !== openAtMs)
-    return { line, message: `date "${shown(record.date)}" is not where a ${timeFrame} bar opens in UTC` };
+  if (openAtMs < 0) return { line, message: `date "${shown(date)}" is before 1970` };
+  if (candleOpenAtMs(timeFrame, openAtMs) !== openAtMs || BELOW_MS.test(date))
+    return { line, message: `date "${shown(date)}" is not where a ${timeFrame} bar opens in UTC` };
   const amounts: Record<string, string> = {};
   for (const name of [...PRICES, "volume"] as const) {
-    const read = (name === "volume" ? nonNegativeDecimal : positiveDecimal).safeParse(record[name]);
+    const text = record[name];
+    if (text === null) return { line, message: `there is no ${name}` };
+    const read = (name === "volume" ? nonNegativeDecimal : positiveDecimal).safeParse(text);
     if (!read.success)
-      return { line, message: `${name} "${shown(record[name])}" ${read.error.issues[0]?.message ?? "is wrong"}` };
+      return { line, message: `${name} "${shown(text)}" ${read.error.issues[0]?.message ?? "is wrong"}` };
     amounts[name] = normalize(read.data);
   }
-  const { open, high, low, close, volume } = amounts as Record<Exclude<Column, "date">, string>;
+  const { open, high, low, close, volume } = amounts as Record<Exclude<BarColumn, "date">, string>;
   for (const [name, price] of [
     ["open", open],
     ["close", close],
@@ -176,6 +213,8 @@ function rowOf(line: number, record: Record<Column, string>, timeFrame: TimeFram
   return { line, openAtMs, closeAtMs: openAtMs + timeFrameMs(timeFrame), open, high, low, close, volume };
 }
 
+/** A fraction that is more than whole milliseconds. */
+const BELOW_MS = /\.\d{3}\d*[1-9]/;
 const isoTime = z.union([z.iso.date(), z.iso.datetime({ offset: true, local: true })]);
 
 function timeOf(text: string): number | null {

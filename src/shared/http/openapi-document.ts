@@ -52,7 +52,7 @@ const JSON_TYPE = "application/json";
 
 /**
  * The contract of all routes of an app (OpenAPI 3.1). Elysia's plugin reads the routes. What it leaves out or cannot know is
- * added here: bodies are JSON alone, each refusal is problem details, and no reference leads nowhere.
+ * added here: bodies are JSON but for files, whose routes say so, each refusal is problem details, and no reference leads nowhere.
  */
 export function documentOf(app: AnyElysia, { services, version }: DocumentOptions): OpenApiDocument {
   // WebSockets are no operations of OpenAPI.

@@ -27,7 +27,7 @@ function sendForms(): void {
     const [body] = given("body");
     const answer = await fetch(query.size === 0 ? path : `${path}?${query.toString()}`, {
       method: form.dataset.method,
-      headers: body === undefined ? headers : { ...headers, "content-type": "application/json" },
+      headers: body === undefined ? headers : { "content-type": "application/json", ...headers },
       ...(body === undefined ? {} : { body: body.value }),
     });
     const etag = answer.headers.get("etag");

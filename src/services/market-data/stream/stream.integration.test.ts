@@ -184,7 +184,7 @@ describe("closed candles", () => {
       end(one);
       await until(() => one.closed() !== null || one.heard.at(-1)?.type === "unsubscribed");
       const series = (await store.series(spx.id, "1m")) ?? expect.unreachable();
-      await store.append(series, numbered(series, [at.venue.bar(1 + index, "10")]), null);
+      await store.extend(series, { behind: numbered(series, [at.venue.bar(1 + index, "10")]) });
     }
     const last = await follow(url);
     expect(await last.ask({ op: "subscribe", ...CANDLES }, "snapshot")).toMatchObject({ closed: [{ n: 3 }] });

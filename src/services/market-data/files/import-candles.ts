@@ -2,7 +2,7 @@ import type { InstrumentTable } from "#services/market-data/instrument-table.ts"
 import type { KeptSeries } from "#services/market-data/series/kept-series.ts";
 import { type ClosedPrices, numbered, numberedBefore, type Series } from "#services/market-data/series/series.ts";
 import type { Store } from "#services/market-data/store.ts";
-import { type BarRow, readBarRowsInTurns } from "#shared/candles/bar-rows.ts";
+import type { BarRow, ReadRows, RowFault } from "#shared/candles/bar-rows.ts";
 import { requireTimeFrame } from "#shared/candles/time-frame-fault.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import type { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
@@ -25,7 +25,14 @@ export interface ImportRequest {
   instrumentId: string;
   timeFrame: TimeFrame;
   source: CandleSource;
-  csv: string;
+}
+
+/** A file of bars that was sent. */
+export interface BarsFile {
+  /** What its bars stand on, one each. */
+  unit: "line" | "row";
+  /** The bars that can be used, and what is wrong with the others; INVALID_INPUT where it cannot be read at all. */
+  read: (options: { timeFrame: TimeFrame; most: number }) => Promise<ReadRows>;
 }
 
 /** What came of an import. */
@@ -44,17 +51,17 @@ export const MOST_BARS = 50_000;
 const TRIES = 5;
 
 /**
- * Adds the bars of a CSV file to a series, all or none; a series that is not kept yet begins with them.
+ * Adds the bars of a file to a series, all or none; a series that is not kept yet begins with them.
  *
- * INVALID_INPUT (422): more than 50,000 bars; each line that cannot be taken, the first 50, by its number. CONFLICT: the series is kept from another
+ * INVALID_INPUT (422): more than 50,000 bars; each line or row that cannot be taken, the first 50, by its number. CONFLICT: the series is kept from another
  * source, or its ends moved again and again meanwhile.
  */
-export async function importCandles(options: ImportOptions, request: ImportRequest): Promise<Imported> {
+export async function importCandles(options: ImportOptions, request: ImportRequest, file: BarsFile): Promise<Imported> {
   const { store, kept, instruments, lock } = options;
-  const { instrumentId, timeFrame, source, csv } = request;
+  const { instrumentId, timeFrame, source } = request;
   requireTimeFrame(await instruments.get(instrumentId), timeFrame, "query.timeFrame");
-  const { rows, faults } = await readBarRowsInTurns(csv, { timeFrame, most: MOST_BARS });
-  if (faults.length > 0) throw refused(faults);
+  const { rows, faults } = await file.read({ timeFrame, most: MOST_BARS });
+  if (faults.length > 0) throw refused(faults, file);
   return await lock.run(instrumentId, async () => {
     for (let tries = 0; tries < TRIES; tries += 1) {
       const series = (await store.series(instrumentId, timeFrame)) ?? newSeries(request);
@@ -63,6 +70,7 @@ export async function importCandles(options: ImportOptions, request: ImportReque
         throw new AppError("CONFLICT", "permanent", message, { details: { source: series.source } });
       }
       const placed = await place(options, series, rows);
+      if (placed.faults.length > 0) throw refused(placed.faults, file);
       const added = await add(options, series, placed);
       if (added === null) continue;
       kept.forget(instrumentId);
@@ -90,9 +98,7 @@ async function place({ store, clock }: ImportOptions, series: Series, rows: read
           series,
           rows.map(({ openAtMs }) => openAtMs),
         );
-  const placed = placeRows(rows, { source, span, candles }, clock.nowMs());
-  if (placed.faults.length > 0) throw refused(placed.faults);
-  return placed;
+  return placeRows(rows, { source, span, candles }, clock.nowMs());
 }
 
 /** Null: the series was made or an end of it moved meanwhile, and nothing was written. */
@@ -114,13 +120,13 @@ async function add(
   return { firstN: before[0]?.n ?? series.firstN, headN: behind.at(-1)?.n ?? series.headN };
 }
 
-function refused(faults: readonly { line: number | null; message: string }[]): AppError {
+function refused(faults: readonly RowFault[], { unit }: BarsFile): AppError {
   const named = faults.slice(0, MOST_FAULTS).map(({ line, message }) => ({
-    field: line === null ? "file" : `line ${line}`,
+    field: line === null ? "file" : `${unit} ${line}`,
     message,
   }));
   const whole = faults.find(({ line }) => line === null);
   if (whole !== undefined) return invalidInput(named, `The file cannot be taken: ${whole.message}.`);
-  const lines = faults.length === 1 ? "One line" : `${faults.length} lines`;
-  return invalidInput(named, `${lines} of the file cannot be taken: nothing was imported.`);
+  const units = faults.length === 1 ? `One ${unit}` : `${faults.length} ${unit}s`;
+  return invalidInput(named, `${units} of the file cannot be taken: nothing was imported.`);
 }

@@ -6,11 +6,12 @@ import { replicasOfEachTest } from "#services/market-data/replicas-of-each-test.
 import { KeptSeries } from "#services/market-data/series/kept-series.ts";
 import { numbered, numberedBefore, type Series } from "#services/market-data/series/series.ts";
 import { Store } from "#services/market-data/store.ts";
+import { readBarRowsInTurns } from "#shared/candles/bar-rows.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
 import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
-import { importCandles, MOST_BARS } from "./import-candles.ts";
+import { type BarsFile, importCandles, MOST_BARS } from "./import-candles.ts";
 
 const at = replicasOfEachTest();
 const PATH = `/candles/csv?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1m`;
@@ -159,8 +160,9 @@ describe("candles as files", () => {
     const instruments = new InstrumentTable({ db, store, clock, log, dataCollect: at.venue });
     const kept = new KeptSeries(store, clock, log);
     const options = { store, kept, instruments, clock, lock: new KeyedLock(), partitionOf: () => 0 };
-    const request = { instrumentId: spx.id, timeFrame: "1m", source: "bars", csv: file(line(3)) } as const;
-    expect(await failureOf(importCandles(options, request))).toContain("is kept from trades.");
+    const request = { instrumentId: spx.id, timeFrame: "1m", source: "bars" } as const;
+    const sent: BarsFile = { unit: "line", read: (wanted) => readBarRowsInTurns(file(line(3)), wanted) };
+    expect(await failureOf(importCandles(options, request, sent))).toContain("is kept from trades.");
     expect(await stored()).toEqual([]);
   });
 
