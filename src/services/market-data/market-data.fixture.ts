@@ -132,20 +132,14 @@ export async function startReplica({
   const { db } = database;
   const log = pino({ level: "silent" });
   const instance = crypto.randomUUID();
-  const leader = createLeader({
-    db,
-    lock: FREE,
-    clock: systemClock,
-    log,
-    leaseMs: 1_500,
-    holder: instance,
-  });
+  const common = { db, clock: systemClock, log };
+  const leader = createLeader({ ...common, lock: FREE, leaseMs: 1_500, holder: instance });
   const logStore = createPostgresLogStore(db);
   const incarnation = await logStore.incarnation();
   const broker = createRedisBroker({ url: redis.url, prefix: redis.prefix, incarnation });
-  const bus = createBus({ db, logStore, broker, leader, clock: systemClock, log, instance, partitions: 2 });
+  const bus = createBus({ ...common, logStore, broker, leader, instance, partitions: 2 });
   const wakeups = createBullmqWakeups({ url: redis.url, prefix: redis.prefix });
-  const queue = createTaskQueue({ db, wakeups, clock: systemClock, log, leaseMs: 600, sweepMs: 100 });
+  const queue = createTaskQueue({ ...common, wakeups, leaseMs: 600, sweepMs: 100 });
   const hits: FailpointContext[] = [];
   const onStored = { run: (_n: number): void => undefined };
   const failpoints: Deps["failpoints"] = {

@@ -3,7 +3,9 @@ import { systemClock } from "#shared/clock/system.ts";
 import { runInThread } from "./run-in-thread.ts";
 
 const urls: string[] = [];
-afterAll(() => urls.forEach((url) => void URL.revokeObjectURL(url)));
+afterAll(() => {
+  for (const url of urls) URL.revokeObjectURL(url);
+});
 
 /** What comes of a thread that does this with its `data`. */
 function run(code: string, { deadlineMs = 5_000, memoryBytes = 1e9 } = {}) {
