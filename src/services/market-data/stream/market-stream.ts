@@ -21,7 +21,7 @@ export class MarketStream {
   readonly #options: MarketStreamOptions;
   readonly #series = new Map<string, SeriesChannel>();
   readonly #quotes = new Map<string, QuoteChannel>();
-  /** At most one a series that is kept: what closes it takes it away. */
+  /** The newest one of each series, also when it is over. */
   readonly #forming = new Map<string, Candle>();
 
   constructor(options: MarketStreamOptions) {
@@ -32,9 +32,7 @@ export class MarketStream {
   noteCandle(candle: Candle): void {
     const key = seriesKey(candle);
     const forming = this.#forming.get(key);
-    if (candle.closed) {
-      if (forming !== undefined && forming.openAtMs <= candle.openAtMs) this.#forming.delete(key);
-    } else {
+    if (!candle.closed) {
       if (forming !== undefined && isOlder(candle, forming)) return;
       this.#forming.set(key, candle);
     }

@@ -201,6 +201,41 @@ describe("closed candles", () => {
   });
 });
 
+test("a forming candle that is older than what was told, or is closed by now, is told to nobody", async () => {
+  for (const close of ["10", "11"]) at.venue.bar(at.venue.bars_.length, close);
+  const replica = await at.start({ R3_MARKET_DATA_REPEAT_MS: "60000" });
+  await replica.ensure({ history: 2 });
+  const { url } = serve(replica);
+  const one = await follow(url);
+  await one.ask({ op: "subscribe", ...CANDLES }, "snapshot");
+  const [older, newer, late] = [130_000, 150_000, 170_000].map((tradedAtMs) => formingCandle(3, 2, tradedAtMs));
+  const next = formingCandle(4, 3, 190_000);
+  if (older === undefined || newer === undefined || late === undefined) return expect.unreachable();
+  await tellCandles(replica, newer, older);
+  await showBars(replica.bus, at.venue.bar(2, "12"));
+  await until(() => one.closedCandles().at(-1)?.n === 3);
+  await tellCandles(replica, late);
+  // Of another series, in the same partition: what was told before it is heard by then.
+  const other = { ...late, timeFrame: "5m" as const };
+  await replica.ensure({ timeFrame: "5m" });
+  await one.ask({ op: "subscribe", ...CANDLES, timeFrame: "5m" }, "snapshot");
+  await tellCandles(replica, other);
+  await until(() => one.heard.at(-1)?.type === "candle");
+  const joiner = await follow(url);
+  expect(await joiner.ask({ op: "subscribe", ...CANDLES }, "snapshot")).toMatchObject({
+    closed: [{ n: 3 }],
+    forming: null,
+  });
+  await tellCandles(replica, next);
+  await until(() => one.heard.some((it) => it.type === "candle" && it.candle.n === 4));
+  const told = one.heard.flatMap((it) => (it.type === "candle" && it.candle.timeFrame === "1m" ? [it.candle] : []));
+  expect(told.map(({ n, tradedAtMs }) => [n, tradedAtMs])).toEqual([
+    [3, 150_000],
+    [3, undefined],
+    [4, 190_000],
+  ]);
+});
+
 test("whoever unsubscribes is told nothing more of that channel, and goes on with the others", async () => {
   const replica = await at.start();
   const one = await follow(serve(replica).url);
