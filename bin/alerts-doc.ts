@@ -18,7 +18,7 @@ const HEAD = `# Alerts, and what a session can run without
 Made by \`bin/bun run alerts-doc\` from the code; a test compares them. [First session](first-session.md) says where to see them.`;
 
 const ALERTS = `## Alerts
-An alert has a scope (\`session:\`, \`account:\`, \`order:\`, \`instrument:\`, \`series:\`, \`events:\`, \`tasks:\`, \`service:\`, \`instance:\`, \`process:\`, \`host:\`, \`group:\`, \`queue:\`, \`role:\`, \`rule:\`, each with the id of what it is about) and a code, is raised once, and stays open until it is ended. It is an event of the topic
+An alert has a scope (\`session:\`, \`account:\`, \`order:\`, \`instrument:\`, \`series:\`, \`events:\`, \`tasks:\`, \`service:\`, \`instance:\`, \`process:\`, \`host:\`, \`group:\`, \`queue:\`, \`role:\`, \`venue:\`, \`rule:\`, each with the id of what it is about) and a code, is raised once, and stays open until it is ended. It is an event of the topic
 \`alerts\` (\`alert.raised\`, \`alert.cleared\`) and stands in \`GET /api/monitoring/alerts\`, with \`state=over\` also afterwards. A condition ends by itself; what has happened is cleared by
 a person who has dealt with it: \`POST /api/monitoring/alerts/<id>/clear\` with \`{"reason"}\`. There it is also acknowledged and silenced: [docs/monitoring.md](monitoring.md).
 

@@ -288,6 +288,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
       ...definition,
       ...(service.routes === undefined ? {} : { routes: service.routes }),
       ...(service.startPage === undefined ? {} : { startPage: service.startPage }),
+      ...(service.venueClocks === undefined ? {} : { venueClocks: service.venueClocks }),
       notReady: () => [...(engine?.away() ?? []), ...(started ? service.notReady() : ["to start"])],
       start: async (signal: AbortSignal) => {
         await service.start(signal);

@@ -103,6 +103,12 @@ export const alerts = defineAlerts({
     toDo: "Start it. Where an instance runs, read what it waits for on the status page. Where the service is gone for good, say so: POST /api/monitoring/services/<service>/forget with a reason.",
     ends: "condition",
   },
+  VENUE_CLOCK_OFF: {
+    severity: "warning",
+    meaning: "The clocks of a machine and of a venue differ by more than half a second.",
+    toDo: "Have the machine's clock set by NTP (chrony, systemd-timesyncd), and look whether that runs. Requests are signed by the venue's time as it was measured last, and the venue refuses those that are a second ahead of it or older than recvWindow (R3_ORDER_POSITION_TRACKER_RECV_WINDOW_MS).",
+    ends: "condition",
+  },
   WORK_PARKED: {
     severity: "warning",
     meaning: "Events or tasks of a service fail, and are tried again.",

@@ -58,6 +58,7 @@ export function beatOf(beat: Partial<Beat> & Pick<Beat, "service" | "instance">)
     loopDelayMs: 3,
     diskBytes: 1e12,
     diskFreeBytes: 5e11,
+    venueClocks: [],
     ...beat,
   };
 }

@@ -73,7 +73,7 @@ function followTopics(context: TrackerContext): Running {
 export function createOrderPositionTracker(deps: Deps, settings: OrderPositionTrackerSettings): Service {
   const onUnreadable = createUnreadableRows(deps);
   const instruments = createKnownInstruments(deps.db, onUnreadable);
-  const serverClocks = createServerClocks(deps.exchanges, deps.clock);
+  const serverClocks = createServerClocks(deps);
   const recorder = createRecorder(deps, instruments);
   const context: TrackerContext = {
     deps,
@@ -96,6 +96,7 @@ export function createOrderPositionTracker(deps: Deps, settings: OrderPositionTr
           deps.leader.lead(accountRole(id), stopping.signal, (leadership) => followAccount(context, id, leadership)),
         );
       }
+      leading.push(serverClocks.keepMeasured(settings.R3_ORDER_POSITION_TRACKER_CLOCK_INTERVAL_MS, stopping.signal));
       await Promise.all(running.map((one) => one.ready));
       started = true;
     },
@@ -105,6 +106,7 @@ export function createOrderPositionTracker(deps: Deps, settings: OrderPositionTr
       for (const one of running.splice(0).reverse()) await one.close();
       await Promise.all(leading.splice(0));
     },
+    venueClocks: () => serverClocks.readings(),
     notReady: () => (started ? [] : ["its queue and its topics"]),
     routes: new Elysia().use(createRoutes(context)).use(createDeadRoutes(GROUP, deps)),
   };

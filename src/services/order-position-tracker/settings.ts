@@ -14,6 +14,9 @@ export const orderPositionTrackerSettings = z.object({
     .describe(
       "Milliseconds that the venue's server clock is waited for beyond the window before an order counts as absent",
     ),
+  R3_ORDER_POSITION_TRACKER_CLOCK_INTERVAL_MS: wholeNumber(100, 3_600_000)
+    .default(60_000)
+    .describe("Milliseconds after which a venue's clock is measured again where nothing else has"),
   R3_ORDER_POSITION_TRACKER_MAX_ATTEMPTS: wholeNumber(1, 100)
     .default(5)
     .describe("How often an intent that is proven absent is sent in all"),

@@ -186,6 +186,26 @@ export const MARKET_CANDLES = defineTopic({
   schemas: { "market.candle": candleSchema },
 });
 
+/** How a venue's clock stands to that of a process. */
+export const venueClockSchema = z.object({
+  venue: z.string().describe("Its name in R3_VENUES"),
+  offsetMs: z
+    .number()
+    .nullable()
+    .describe(
+      "How far the venue's clock is ahead of the process' own, in milliseconds, by the middle of the round trip; null: it replays, and its time is none of the wall, or it has not told its time yet",
+    ),
+  roundTripMs: z
+    .number()
+    .nonnegative()
+    .nullable()
+    .describe(
+      "How long the question and its answer took, in milliseconds: the offset is true to half of it; null: as above",
+    ),
+  measuredAtMs: epochMs.nullable().describe("When, by the process' clock, UTC epoch milliseconds; null: as above"),
+});
+export type VenueClock = z.infer<typeof venueClockSchema>;
+
 /** What a process says of one of its services, every two seconds. What is of the process is the same in all of its beats. */
 export const beatSchema = z.object({
   service: z.string().describe("The service"),
@@ -205,6 +225,7 @@ export const beatSchema = z.object({
     .describe("The longest time for which nothing else was done since the beat before, in milliseconds"),
   diskBytes: z.number().nonnegative().describe("Size of the disk that it works on, in bytes; 0: not known"),
   diskFreeBytes: z.number().nonnegative().describe("What of it is free, in bytes"),
+  venueClocks: z.array(venueClockSchema).describe("The clocks of the venues that the service signs requests for"),
 });
 export type Beat = z.infer<typeof beatSchema>;
 

@@ -10,6 +10,7 @@ import type { Db } from "#shared/db/db.ts";
 import type { Exchanges } from "#shared/exchange/exchange.ts";
 import type { ServiceClients } from "#shared/http/clients.ts";
 import type { Leader } from "#shared/leader/leader.ts";
+import type { VenueClock } from "#shared/messages/topics.ts";
 import type { TaskQueue, TaskType } from "#shared/queue/queue.ts";
 import type { QueueBoard } from "#shared/queue/queue-board.ts";
 import type { Failpoints } from "#shared/service/failpoints.ts";
@@ -45,6 +46,8 @@ export interface Service {
   stop(): Promise<void>;
   /** What it still waits for, one short phrase each; empty: ready. */
   notReady(): readonly string[];
+  /** How the clocks of the venues stand that it signs requests for; left out: it signs none. Its heartbeats say so. */
+  venueClocks?: () => readonly VenueClock[];
   /** One Elysia plugin; its prefix is /api/<service>. */
   routes?: AnyElysia;
   /** HTML at the head of the start page of its process, which then loads itself anew every few seconds. */

@@ -7,6 +7,7 @@ import { BEAT_EVERY_MS, sendHeartbeats } from "./heartbeats.ts";
 import { measureProcess } from "./process-load.ts";
 
 const log = pino({ level: "silent" });
+const CLOCK = { venue: "paper", offsetMs: -3, roundTripMs: 2, measuredAtMs: 9_000 };
 const identity = { instance: "one", host: "desk", pid: 42, version: "1.0.0", startedAtMs: 1 };
 
 test("a process beats for each of its services with what it waits for, misses nothing by a beat that failed, and says when it leaves", async () => {
@@ -21,7 +22,7 @@ test("a process beats for each of its services with what it waits for, misses no
   };
   const waitsFor = ["Redis"];
   const services = [
-    { name: "first", notReady: () => [] },
+    { name: "first", notReady: () => [], venueClocks: () => [CLOCK] },
     { name: "second", notReady: () => waitsFor },
   ];
   const load = async () => ({ memoryBytes: 1, loopDelayMs: 2, diskBytes: 3, diskFreeBytes: 4 });
@@ -43,6 +44,7 @@ test("a process beats for each of its services with what it waits for, misses no
     ["first", 14_000, false, true],
     ["second", 14_000, false, true],
   ]);
+  expect(sent.slice(0, 2).map(({ venueClocks }) => venueClocks)).toEqual([[CLOCK], []]);
   expect(sent[1]).toMatchObject({ ...identity, waitsFor: ["Redis"], memoryBytes: 1, loopDelayMs: 2 });
 });
 

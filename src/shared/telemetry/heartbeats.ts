@@ -1,6 +1,7 @@
 import type { Bus } from "#shared/bus/bus.ts";
 import type { Clock } from "#shared/clock/clock.ts";
 import { type Beat, event, HEARTBEATS } from "#shared/messages/topics.ts";
+import type { Service } from "#shared/service/service.ts";
 import type { Logger } from "./logger.ts";
 
 /** What a process measures of itself. */
@@ -14,7 +15,7 @@ export interface HeartbeatOptions {
   clock: Clock;
   log: Logger;
   /** Services of this process, and what each waits for; nothing: it takes work. */
-  services: readonly { name: string; notReady(): readonly string[] }[];
+  services: readonly (Pick<Service, "notReady" | "venueClocks"> & { name: string })[];
   identity: ProcessIdentity;
   /** Asked once a beat: what it gives is of the time since. */
   load(): Promise<ProcessLoad>;
@@ -58,6 +59,7 @@ async function beat(options: HeartbeatOptions, leaving: boolean): Promise<void> 
         ready,
         waitsFor,
         leaving,
+        venueClocks: [...(service.venueClocks?.() ?? [])],
       });
     });
     await bus.publishVolatile(beats);

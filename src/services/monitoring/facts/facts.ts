@@ -63,6 +63,13 @@ export const FACTS = {
     subject: "host:<name>",
     meaning: "How full the disk is that the processes of a machine work on",
   },
+  "venue.clock": {
+    source: "heartbeats",
+    unit: "ms",
+    subject: "venue:<name>/<host>",
+    meaning:
+      "How far the clocks of a machine and of a venue differ at least: the offset that was measured, less half of its round trip; not of a venue that replays",
+  },
   "bus.lag": {
     source: "bus",
     unit: "count",

@@ -6,7 +6,7 @@ import type { ServerMemory } from "#shared/bus/server-memory.ts";
 import type { FailedWork } from "#shared/dead/read-failed.ts";
 import type { ExposedSession } from "#shared/http/clients.ts";
 import type { RoleLeader } from "#shared/leader/read-leaders.ts";
-import type { Beat } from "#shared/messages/topics.ts";
+import type { Beat, VenueClock } from "#shared/messages/topics.ts";
 import type { QueueBacklog } from "#shared/queue/queue.ts";
 import type { WaitingLane } from "#shared/queue/read-waiting-lanes.ts";
 import { type Sample, valueWords } from "./facts.ts";
@@ -18,7 +18,12 @@ export function instanceLabel({ service, pid, host }: Pick<Beat, "service" | "pi
 
 /** What the heartbeats tell of services, instances, processes and machines. */
 export function instanceSamples(standings: readonly Standings[]): Sample[] {
-  return [...servicesOf(standings), ...standings.flatMap(instanceOf), ...processesOf(standings)];
+  return [
+    ...servicesOf(standings),
+    ...standings.flatMap(instanceOf),
+    ...processesOf(standings),
+    ...venueClocksOf(standings),
+  ];
 }
 
 function servicesOf(standings: readonly Standings[]): Sample[] {
@@ -63,6 +68,41 @@ function processesOf(standings: readonly Standings[]): Sample[] {
         return { fact: "host.disk", subject: `host:${host}`, label: host, value, detail };
       }),
   ];
+}
+
+/** A clock is a machine's: of its processes the newest word counts. */
+function venueClocksOf(standings: readonly Standings[]): Sample[] {
+  const newest = new Map<string, { host: string; clock: MeasuredClock }>();
+  for (const { standing, beat } of standings) {
+    for (const clock of standing === "alive" ? beat.venueClocks : []) {
+      const subject = `venue:${clock.venue}/${beat.host}`;
+      const known = newest.get(subject)?.clock.measuredAtMs ?? Number.NEGATIVE_INFINITY;
+      if (isMeasured(clock) && clock.measuredAtMs > known) newest.set(subject, { host: beat.host, clock });
+    }
+  }
+  return [...newest].map(([subject, { host, clock }]) => {
+    const { venue, offsetMs, roundTripMs } = clock;
+    return {
+      fact: "venue.clock",
+      subject,
+      label: `${venue}, seen from ${host}`,
+      value: Math.max(0, Math.abs(offsetMs) - roundTripMs / 2),
+      detail: `its clock is ${clockWords(clock)}`,
+    };
+  });
+}
+
+type MeasuredClock = { [Field in keyof VenueClock]: NonNullable<VenueClock[Field]> };
+
+function isMeasured(clock: VenueClock): clock is MeasuredClock {
+  return clock.offsetMs !== null && clock.roundTripMs !== null && clock.measuredAtMs !== null;
+}
+
+/** How a venue's clock stands to ours, for a person. */
+export function clockWords({ offsetMs, roundTripMs }: Pick<VenueClock, "offsetMs" | "roundTripMs">): string {
+  if (offsetMs === null || roundTripMs === null) return "not measured";
+  const error = `± ${valueWords(Math.ceil(roundTripMs / 2), "ms")}`;
+  return `${valueWords(Math.abs(offsetMs), "ms")} ${offsetMs < 0 ? "behind" : "ahead"} (${error})`;
 }
 
 /** By group: what waits in all its partitions together, and where most does. */

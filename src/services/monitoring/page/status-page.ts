@@ -2,6 +2,7 @@ import { type AlertView, viewOf } from "#services/monitoring/alerts/alert.ts";
 import { listAlerts } from "#services/monitoring/alerts/alert-store.ts";
 import type { Context } from "#services/monitoring/context.ts";
 import { valueWords } from "#services/monitoring/facts/facts.ts";
+import { clockWords } from "#services/monitoring/facts/samples.ts";
 import { type RoleView, readRoles, readServices, type ServiceView } from "#services/monitoring/instances/views.ts";
 import { type Look, readLook } from "#services/monitoring/rules/rule-store.ts";
 import { readSessions } from "#shared/db/reference-rows.ts";
@@ -105,9 +106,12 @@ function servicesOf(services: readonly ServiceView[], nowMs: number): string {
 
 function instanceOf(instance: ServiceView["instances"][number], nowMs: number): string {
   const { host, pid, version, standing, ready, waitsFor, memoryBytes, loopDelayMs, heardAtMs, roles } = instance;
+  const clocks = instance.venueClocks
+    .filter(({ offsetMs }) => offsetMs !== null)
+    .map((clock) => `, clock of ${escaped(clock.venue)} ${clockWords(clock)}`);
   const who = `${escaped(host)}/${pid} <span class="dim">${escaped(version)}</span>`;
   const state = ready ? "ready" : `<b>waits for ${escaped(waitsFor.join(", "))}</b>`;
-  const load = `${valueWords(memoryBytes, "bytes")}, delay ${valueWords(loopDelayMs, "ms")}, ${roles.length} roles`;
+  const load = `${valueWords(memoryBytes, "bytes")}, delay ${valueWords(loopDelayMs, "ms")}, ${roles.length} roles${clocks.join("")}`;
   const words = standing === "alive" ? `${state}, ${load}` : `<b>${standing}</b>, heard ${ago(heardAtMs, nowMs)}`;
   return `<span style="white-space:nowrap">${who} ${words}</span>`;
 }

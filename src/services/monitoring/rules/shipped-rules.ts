@@ -18,6 +18,7 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
   PROCESS_MEMORY: { fact: "process.memory", comparison: "above", limit: 2e9, forMs: 60_000 },
   EVENT_LOOP_SLOW: { fact: "process.loop-delay", comparison: "above", limit: 1_000, forMs: 10_000 },
   DISK_FULL: { fact: "host.disk", comparison: "above", limit: 90, forMs: 30_000 },
+  VENUE_CLOCK_OFF: { fact: "venue.clock", comparison: "above", limit: 500, forMs: 60_000 },
   BUS_LAG: { fact: "bus.lag", comparison: "above", limit: 10_000, forMs: 30_000 },
   BUS_STUCK: { fact: "bus.waited", comparison: "above", limit: 30_000, forMs: 5_000 },
   QUEUE_LONG: { fact: "queue.open", comparison: "above", limit: 5_000, forMs: 30_000 },
