@@ -84,6 +84,17 @@ export async function listAlerts(
     order by a.raised_at_ms desc, a.id desc limit ${limit}`;
 }
 
+/** How many alerts are open: all, those of which persons are told now, and the critical ones among these. */
+export async function countOpen(sql: Sql, nowMs: number): Promise<{ open: number; told: number; critical: number }> {
+  const [row] = await sql<{ open: number; told: number; critical: number }[]>`
+    select count(*)::int as open, (count(*) filter (where s.scope is null))::int as told,
+      (count(*) filter (where s.scope is null and a.severity = 'critical'))::int as critical
+    from monitoring.alerts a
+    left join monitoring.silences s on s.scope = a.scope and s.code = a.code and s.until_ms > ${nowMs}
+    where a.cleared_at_ms is null`;
+  return row ?? { open: 0, told: 0, critical: 0 };
+}
+
 /** Null: there is none. */
 export async function findAlert({ sql, nowMs }: { sql: Sql; nowMs: number }, id: string): Promise<AlertRecord | null> {
   const [row] = await sql<AlertRecord[]>`${rowsOf(sql, nowMs)} where a.id = ${id}`;

@@ -90,6 +90,25 @@ describe("alerts of other services", () => {
     expect((await ask(service, "/alerts?code=NO_SUCH")).status).toBe(422);
   });
 
+  test("are counted on the page however many there are, the newest of them shown", async () => {
+    const service = await world.start(KINDS);
+    const { deps } = await world.open();
+    await deps.db.transaction(async (tx) => {
+      for (let at = 0; at < 230; at += 1) {
+        const kind = at === 0 ? PROCESS_ALERTS.TASK_DEAD : { ...FORGED.kind, severity: "info" as const };
+        await raiseAlert(
+          tx,
+          { bus: deps.bus, clock: { nowMs: () => at + 1 } },
+          { ...FORGED, scope: `topic:${at}`, kind },
+        );
+      }
+    });
+    await until(async () => (await items(service, "/alerts?limit=1000")).length === 230);
+    const page = (await ask(service, "/")).body["text"];
+    expect(page).toContain("230 alerts are open, 1 of them critical");
+    expect(page).toContain('<a href="/api/monitoring/alerts">30 more</a>');
+  });
+
   test("that were raised before there was a history are taken over, and ended by their event", async () => {
     const { sql } = world.database.db;
     await sql`insert into alerts.open (scope, code, severity, text, data, raised_at_ms)

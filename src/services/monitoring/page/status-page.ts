@@ -1,5 +1,5 @@
 import { type AlertView, viewOf } from "#services/monitoring/alerts/alert.ts";
-import { listAlerts } from "#services/monitoring/alerts/alert-store.ts";
+import { countOpen, listAlerts } from "#services/monitoring/alerts/alert-store.ts";
 import type { Context } from "#services/monitoring/context.ts";
 import { valueWords } from "#services/monitoring/facts/facts.ts";
 import { clockWords } from "#services/monitoring/facts/samples.ts";
@@ -21,10 +21,11 @@ export async function statusPage(context: Context): Promise<Response> {
   const { db, clock, alertKinds } = deps;
   const nowMs = clock.nowMs();
   const newest = { after: null, limit: MOST_ROWS };
-  const [services, roles, alerts, sessions, last] = await Promise.all([
+  const [services, roles, alerts, counts, sessions, last] = await Promise.all([
     readServices(context),
     readRoles(context),
     listAlerts({ sql: db.sql, nowMs }, { state: "open" }, newest),
+    countOpen(db.sql, nowMs),
     // One that cannot be read is told of by who carries it out.
     readSessions(db.sql, { states: [...AT_WORK, "FAULTED"], onUnreadable: () => undefined }),
     readLook(db.sql),
@@ -32,8 +33,8 @@ export async function statusPage(context: Context): Promise<Response> {
   const views = alerts.map((alert) => viewOf(alertKinds, alert));
   const body = [
     `<h1>Status <span class="dim">${new Date(nowMs).toISOString().slice(0, 19).replace("T", " ")} UTC</span></h1>`,
-    headOf({ services, alerts: views, last, nowMs, oldAfterMs: OLD_AFTER_LOOKS * settings.R3_MONITORING_LOOK_MS }),
-    alertsOf(views, nowMs),
+    headOf({ services, counts, last, nowMs, oldAfterMs: OLD_AFTER_LOOKS * settings.R3_MONITORING_LOOK_MS }),
+    alertsOf(views, counts.open, nowMs),
     servicesOf(services, nowMs),
     sessionsOf(sessions),
     leadersOf(roles, nowMs),
@@ -43,18 +44,16 @@ export async function statusPage(context: Context): Promise<Response> {
 
 function headOf(seen: {
   services: readonly ServiceView[];
-  alerts: readonly AlertView[];
+  counts: { told: number; critical: number };
   last: Look | null;
   nowMs: number;
   oldAfterMs: number;
 }): string {
-  const { services, alerts, last, nowMs, oldAfterMs } = seen;
+  const { services, counts, last, nowMs, oldAfterMs } = seen;
   const down = services.filter(({ ready, instances }) => ready === 0 && instances.length > 0);
-  const told = alerts.filter(({ silenced }) => silenced === null);
-  const critical = told.filter(({ severity }) => severity === "critical").length;
   const words = [
     down.length === 0 ? "Every service takes work" : `Takes no work: ${down.map(({ service }) => service).join(", ")}`,
-    told.length === 0 ? "no alert is open" : `${told.length} alerts are open, ${critical} of them critical`,
+    counts.told === 0 ? "no alert is open" : `${counts.told} alerts are open, ${counts.critical} of them critical`,
   ];
   const blind = Object.entries(last?.blind ?? {}).map(([source, why]) => `${source} (${why})`);
   const looked = last === null ? "Nobody has looked yet" : `The rules were looked at ${ago(last.atMs, nowMs)}`;
@@ -67,7 +66,7 @@ function headOf(seen: {
   );
 }
 
-function alertsOf(alerts: readonly AlertView[], nowMs: number): string {
+function alertsOf(alerts: readonly AlertView[], open: number, nowMs: number): string {
   const rows = alerts.map((alert) => {
     const { severity, code, scope, text, toDo, raisedAtMs, acknowledged, silenced } = alert;
     const words = [
@@ -81,7 +80,10 @@ function alertsOf(alerts: readonly AlertView[], nowMs: number): string {
       ago(raisedAtMs, nowMs),
     ];
   });
-  return section("Alerts", ["", "code", "what is the matter", "since"], rows, "No alert is open.");
+  const more = open - alerts.length;
+  const link = `<a href="/api/monitoring/alerts">${more} more</a>, which are older`;
+  const table = section("Alerts", ["", "code", "what is the matter", "since"], rows, "No alert is open.");
+  return more > 0 ? `${table}<p class="dim">and ${link}</p>` : table;
 }
 
 function servicesOf(services: readonly ServiceView[], nowMs: number): string {
