@@ -1,6 +1,5 @@
 import { memoryUsage } from "node:process";
 import type { Clock } from "#shared/clock/clock.ts";
-import { messageOf } from "#shared/errors/app-error.ts";
 
 export interface ThreadWork {
   /** The module that the thread runs: it answers its one message with one message. */
@@ -22,7 +21,7 @@ export type ThreadOutcome =
   | { kind: "answered"; answer: unknown }
   | { kind: "late" }
   | { kind: "grown" }
-  | { kind: "failed"; reason: string };
+  | { kind: "failed" };
 
 /** How often it is looked at: what allocates as fast as it can gets a few dozen megabytes further. */
 const LOOK_MS = 20;
@@ -38,9 +37,9 @@ export async function runInThread({ module, input, limits, clock }: ThreadWork):
   worker.onmessage = ({ data }: MessageEvent<unknown>) => outcome.resolve({ kind: "answered", answer: data });
   worker.onerror = (event) => {
     event.preventDefault();
-    outcome.resolve({ kind: "failed", reason: messageOf(event.error ?? event.message) });
+    outcome.resolve({ kind: "failed" });
   };
-  worker.addEventListener("close", () => outcome.resolve({ kind: "failed", reason: "the thread ended by itself" }));
+  worker.addEventListener("close", () => outcome.resolve({ kind: "failed" }));
   const beganBytes = memoryUsage.rss();
   let seenMs = clock.monotonicMs();
   let spentMs = 0;
