@@ -315,6 +315,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     },
     stop: () => listening?.stop(),
   };
+  // A process of its own cannot beat: it knows neither Postgres nor Redis. So it beats in none.
   // Peers stop together, as in processes of their own: with Redis away each has deadlines to wait for. A venue is the last.
   const outside = services.filter(({ needs }) => needs === "process");
   const peers = services.filter(({ needs }) => needs === "engine");
@@ -323,7 +324,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
     http,
     outside,
     peers,
-    ...(engine === null ? [] : [heartbeatsOf(engine, services)]),
+    ...(engine === null ? [] : [heartbeatsOf(engine, peers)]),
   ];
   return createRunner({ parts, clock: systemClock, log, stopTimeoutMs: general.R3_STOP_TIMEOUT_MS });
 }

@@ -36,7 +36,8 @@ test("docs/history.md, typed word for word, back-fills, cancels, resumes, repair
   const ended = await runUp({ ...settings, R3_DATA_FOLDER: folder }, ["--bars", "12"], async () => {
     const shell = openShell(ROOT);
     shells.push(shell);
-    const [series = "", fill = "", cancel = "", gaps = "", repair = "", csv = "", parquet = "", ...more] = typed;
+    const [series = "", fill = "", cancel = "", gaps = "", repair = "", csv = "", parquet = "", wrong = "", ...more] =
+      typed;
     expect(more).toEqual([]);
     const [begun] = answersOf(await shell.type(series)) as [{ firstN: number; headN: number }];
     expect(begun.firstN).toBe(1);
@@ -71,6 +72,8 @@ test("docs/history.md, typed word for word, back-fills, cancels, resumes, repair
     const [magic, importedToo = ""] = (await shell.type(parquet)).trim().split("\n");
     expect(magic).toBe("PAR1");
     expect(JSON.parse(importedToo)).toEqual(JSON.parse(imported));
+
+    expect(answersOf(await shell.type(wrong))).toEqual([{ removed: same, left: 0 }]);
   });
   expect(ended.code).toBe(0);
 }, 180_000);

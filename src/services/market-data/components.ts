@@ -1,11 +1,14 @@
 import type { Logger } from "pino";
+import type { Clock } from "#shared/clock/clock.ts";
 import { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
+import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import type { SeriesHead } from "#shared/http/clients.ts";
 import type { Deps } from "#shared/service/service.ts";
 import { CandlePages } from "./candles/candle-pages.ts";
 import { CandleWriter } from "./candles/candle-writer.ts";
 import { InstrumentTable } from "./instrument-table.ts";
 import { QuoteBoard } from "./quote-board.ts";
+import { type Dropped, dropSeries } from "./series/drop-series.ts";
 import { ensureSeries, type SeriesRequest } from "./series/ensure-series.ts";
 import { KeptSeries } from "./series/kept-series.ts";
 import type { MarketDataSettings } from "./settings.ts";
@@ -14,6 +17,9 @@ import { MarketStream } from "./stream/market-stream.ts";
 import { StreamSockets } from "./stream/stream-sockets.ts";
 import { TradeKeeper } from "./trades/keep-trades.ts";
 import { createTeller, type Teller } from "./trades/tell-trouble.ts";
+
+/** So long after a series was dropped elsewhere pages of it may still come from the cache. */
+const INCARNATION_MS = 1_000;
 
 /** What the service is made of, wired up. Nothing of it runs by itself. */
 export interface Components {
@@ -30,6 +36,7 @@ export interface Components {
   stream: MarketStream;
   sockets: StreamSockets;
   ensure: (request: SeriesRequest) => Promise<SeriesHead>;
+  drop: (series: { instrumentId: string; timeFrame: TimeFrame }) => Promise<Dropped>;
 }
 
 /** Makes them from ports and settings. */
@@ -41,7 +48,7 @@ export function createComponents(deps: Deps, settings: MarketDataSettings, log: 
   const lock = new KeyedLock();
   const writer = new CandleWriter({ deps, store, kept, dataCollect, log });
   const teller = createTeller(deps, log);
-  const incarnation = rememberOnce(() => store.incarnation());
+  const incarnation = rememberFor(INCARNATION_MS, clock, () => store.incarnation());
   const cached = { cache: deps.cache, cacheMs: settings.R3_MARKET_DATA_CACHE_MS, incarnation };
   const instruments = new InstrumentTable({ db: deps.db, store, clock, log, dataCollect });
   const quotes = new QuoteBoard(clock, settings.R3_MARKET_DATA_QUOTES_MS);
@@ -79,14 +86,16 @@ export function createComponents(deps: Deps, settings: MarketDataSettings, log: 
     sockets: new StreamSockets({ stream, clock, log, most: settings.R3_MARKET_DATA_STREAM_SOCKETS }),
     pages: new CandlePages({ ...cached, store }),
     ensure: (request) => ensureSeries(ensuring, request),
+    drop: (series) => dropSeries({ db: deps.db, kept }, series),
   };
 }
 
-/** Remembers the first success; a failure is asked for again. */
-function rememberOnce(read: () => Promise<string>): () => Promise<string> {
-  let known: string | null = null;
-  return async () => {
-    known ??= await read();
-    return known;
+/** Remembers what was read for so long; a failure is asked for again. */
+function rememberFor(forMs: number, clock: Pick<Clock, "monotonicMs">, read: () => Promise<string>) {
+  let known: { value: string; readAtMs: number } | null = null;
+  return async (): Promise<string> => {
+    if (known === null || clock.monotonicMs() - known.readAtMs >= forMs)
+      known = { readAtMs: clock.monotonicMs(), value: await read() };
+    return known.value;
   };
 }

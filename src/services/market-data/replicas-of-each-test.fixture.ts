@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "bun:test";
+import type { Cache } from "#shared/cache/cache.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
 import { FakeVenue, type Replica, startReplica } from "./market-data.fixture.ts";
 
@@ -8,7 +9,7 @@ export interface ReplicasOfTest {
   readonly database: TestDatabase;
   readonly venue: FakeVenue;
   /** Starts one more replica over them; it is stopped after the test, where that has not done it. */
-  start(settings?: Record<string, string>): Promise<Replica>;
+  start(settings?: Record<string, string>, more?: { cache?: Cache }): Promise<Replica>;
   /** Redis forgets all that the replicas have there. */
   loseKeys(): Promise<void>;
 }
@@ -26,12 +27,13 @@ export function replicasOfEachTest(): ReplicasOfTest {
     get venue() {
       return venue;
     },
-    async start(settings = {}) {
+    async start(settings = {}, more = {}) {
       const replica = await startReplica({
         database: at.database,
         redis: redis ?? expect.unreachable(),
         venue,
         settings,
+        ...more,
       });
       const own: Replica = {
         ...replica,
@@ -51,7 +53,7 @@ export function replicasOfEachTest(): ReplicasOfTest {
     redis = testRedis();
     venue = new FakeVenue();
     await at.database.db
-      .sql`truncate reference.instruments, market_data.series, market_data.candles, market_data.backfills,
+      .sql`truncate reference.instruments, reference.sessions, market_data.series, market_data.candles, market_data.backfills,
       queue.tasks, queue.lanes, alerts.open`;
   });
   afterEach(async () => {

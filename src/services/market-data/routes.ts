@@ -13,6 +13,7 @@ import { problemSchema } from "#shared/http/problem.ts";
 import type { CandlePages } from "./candles/candle-pages.ts";
 import type { InstrumentTable } from "./instrument-table.ts";
 import type { QuoteBoard } from "./quote-board.ts";
+import { type Dropped, droppedSchema, dropQuery } from "./series/drop-series.ts";
 import type { SeriesRequest } from "./series/ensure-series.ts";
 import { headOf } from "./series/series.ts";
 import type { Store } from "./store.ts";
@@ -24,6 +25,7 @@ export interface RouteOptions {
   instruments: InstrumentTable;
   quotes: QuoteBoard;
   ensure: (request: SeriesRequest) => Promise<SeriesHead>;
+  drop: (series: z.infer<typeof dropQuery>) => Promise<Dropped>;
 }
 
 const tags = ["market-data"];
@@ -59,7 +61,7 @@ const candlesQuery = z
   });
 
 /** Instruments, series and candles for services and people. */
-export function createRoutes({ log, store, pages, instruments, quotes, ensure }: RouteOptions) {
+export function createRoutes({ log, store, pages, instruments, quotes, ensure, drop }: RouteOptions) {
   return httpBase("market-data", log)
     .get(
       "/instruments",
@@ -90,6 +92,16 @@ export function createRoutes({ log, store, pages, instruments, quotes, ensure }:
       body: seriesBody,
       response: { 200: seriesHeadSchema, 404: problemSchema, 409: problemSchema, 422: problemSchema },
       detail: { summary: "Makes sure that a series is kept; the same call twice changes nothing", tags },
+    })
+    .delete("/series", ({ query }) => drop(query), {
+      query: dropQuery,
+      response: { 200: droppedSchema, 404: problemSchema, 409: problemSchema, 422: problemSchema },
+      detail: {
+        summary: "Removes a series with its candles and back-fills, for good",
+        description:
+          "For one that was begun from the wrong file or source: POST /series makes it anew, numbered from 1 on. 409 while a session at work reads it, or a back-fill of it goes on.",
+        tags,
+      },
     })
     .get(
       "/quotes",

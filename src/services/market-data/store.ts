@@ -1,4 +1,5 @@
 import type { Db } from "#shared/db/db.ts";
+import { seriesAtWorkSql } from "#shared/db/reference-rows.ts";
 import type { Candle, CandleSource } from "#shared/domain/candle.ts";
 import { normalize } from "#shared/domain/decimal.ts";
 import type { Instrument } from "#shared/domain/instrument.ts";
@@ -214,6 +215,14 @@ export class Store {
       where instrument_id = ${instrumentId} and time_frame = ${timeFrame} and n between ${fromN} and ${toN}`;
     if (row === undefined) throw new AppError("INTERNAL", "permanent", "Postgres counted no digits.");
     return row;
+  }
+
+  /** Whether a session at work names the instrument: only then data-collect listens to its venue. */
+  async isFollowed(instrumentId: string): Promise<boolean> {
+    const { sql } = this.#db;
+    const rows = await sql`
+      select 1 from (${seriesAtWorkSql(sql)}) at_work where instrument_id = ${instrumentId} limit 1`;
+    return rows.length > 0;
   }
 
   /** When the first candle of a series opened; null: it has none. */

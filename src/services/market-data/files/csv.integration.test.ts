@@ -162,7 +162,7 @@ describe("candles as files", () => {
     const options = { store, kept, instruments, clock, lock: new KeyedLock(), partitionOf: () => 0 };
     const request = { instrumentId: spx.id, timeFrame: "1m", source: "bars" } as const;
     const sent: BarsFile = { unit: "line", read: (wanted) => readBarRowsInTurns(file(line(3)), wanted) };
-    expect(await failureOf(importCandles(options, request, sent))).toContain("is kept from trades.");
+    expect(await failureOf(importCandles(options, request, sent))).toContain("is kept from trades: take that source");
     expect(await stored()).toEqual([]);
   });
 

@@ -66,7 +66,7 @@ export async function importCandles(options: ImportOptions, request: ImportReque
     for (let tries = 0; tries < TRIES; tries += 1) {
       const series = (await store.series(instrumentId, timeFrame)) ?? newSeries(request);
       if (series.source !== source) {
-        const message = `The series ${instrumentId} ${timeFrame} is kept from ${series.source}.`;
+        const message = `The series ${instrumentId} ${timeFrame} is kept from ${series.source}: take that source, or remove the series first (DELETE /api/market-data/series).`;
         throw new AppError("CONFLICT", "permanent", message, { details: { source: series.source } });
       }
       const placed = await place(options, series, rows);

@@ -1,5 +1,6 @@
 import type { BarRow, RowFault } from "#shared/candles/bar-rows.ts";
 import type { Candle, CandleSource } from "#shared/domain/candle.ts";
+import { TIME_FRAMES, timeFrameMs } from "#shared/domain/time-frame.ts";
 
 /** When the first and the newest candle of a series opened. */
 export interface KeptSpan {
@@ -52,8 +53,31 @@ export function placeRows(rows: readonly BarRow[], { source, span, candles }: Ke
     else if (row.openAtMs < span.firstOpenAtMs) placed.earlier.push(row);
     else placed.faults.push({ line, message: "it stands between candles that are kept: none gets another number" });
   }
+  const longer = longerFrame(rows);
+  if (longer !== null) placed.faults.unshift(longer);
   if (span !== null && placed.faults.length === 0) placed.faults.push(...holesOf(rows, span, placed));
   return placed;
+}
+
+/** Fewer rows may lie so by chance, where a market rests. */
+const MANY = 20;
+
+/** Rows that all lie a longer time frame apart are of that one: as a shorter one each would lead to the wrong prices. */
+function longerFrame(rows: readonly BarRow[]): RowFault | null {
+  const [first] = rows;
+  if (first === undefined || rows.length < MANY) return null;
+  const lengthMs = first.closeAtMs - first.openAtMs;
+  const apart = rows.reduce((common, { openAtMs }) => divisor(common, Math.abs(openAtMs - first.openAtMs)), 0);
+  if (apart <= lengthMs) return null;
+  const message = `all its bars are ${sayMs(apart)} or a multiple of it apart, and those of the series are ${sayMs(lengthMs)} long: name the file's own timeFrame`;
+  return { line: null, message };
+}
+
+const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
+
+/** As a time frame where it is one. */
+function sayMs(ms: number): string {
+  return TIME_FRAMES.find((timeFrame) => timeFrameMs(timeFrame) === ms) ?? `${ms / 1_000} s`;
 }
 
 /** Rows without a trade count as well: they say that nothing lies there. */

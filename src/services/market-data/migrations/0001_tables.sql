@@ -3,7 +3,7 @@
 -- moves it in one: so no number is given twice, whoever writes, and none is ever given anew.
 create schema market_data;
 
--- Part of every cache key: what a cache kept of another database is never read.
+-- Part of every cache key: what a cache kept of another database, or of a series that was dropped, is never read.
 create table market_data.incarnation (
   id uuid not null default gen_random_uuid()
 );

@@ -56,7 +56,7 @@ export async function ensureSeries(options: EnsureOptions, request: SeriesReques
   };
   const series = await store.ensureSeries(wanted, options.partitionOf(instrumentId), clock.nowMs());
   if (series.source !== source) {
-    const message = `The series ${instrumentId} ${timeFrame} is kept from ${series.source}.`;
+    const message = `The series ${instrumentId} ${timeFrame} is kept from ${series.source}: take that source, or remove the series first (DELETE /api/market-data/series).`;
     throw new AppError("CONFLICT", "permanent", message, { details: { source: series.source } });
   }
   kept.note(series);

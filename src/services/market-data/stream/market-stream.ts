@@ -8,7 +8,7 @@ import { QuoteChannel } from "./quote-channel.ts";
 import { SeriesChannel } from "./series-channel.ts";
 
 export interface MarketStreamOptions {
-  store: Pick<Store, "series" | "candles">;
+  store: Pick<Store, "series" | "candles" | "isFollowed">;
   quotes: QuoteBoard;
   log: Logger;
 }
@@ -48,6 +48,11 @@ export class MarketStream {
   /** Tells of quotes that do not stand any more. */
   expireQuotes(): void {
     for (const channel of this.#quotes.values()) channel.refresh();
+  }
+
+  /** Whether the venue is listened to for the instrument now. */
+  async isFollowed(instrumentId: string): Promise<boolean> {
+    return await this.#options.store.isFollowed(instrumentId);
   }
 
   /** The channel of this name; whoever enters it has to leave it. */

@@ -33,13 +33,13 @@ export interface StreamRequest {
 export type Snapshot = { closed: Candle[]; forming: Candle | null } | { quote: Quote | null };
 
 /**
- * What clients are told. A null quote: none stands any more, since its source is not heard. `code` of an error is stable, its
+ * What clients are told. `followed`: whether a session at work names the instrument; while none does, its venue is not listened to. A null quote: none stands any more, since its source is not heard. `code` of an error is stable, its
  * message a sentence for a person.
  */
 export type StreamMessage =
   | ({ type: "subscribed" } & ChannelName)
   | ({ type: "unsubscribed" } & ChannelName)
-  | ({ type: "snapshot" } & ChannelName & Snapshot)
+  | ({ type: "snapshot"; followed: boolean } & ChannelName & Snapshot)
   | { type: "candle"; candle: Candle }
   | { type: "quote"; instrumentId: string; quote: Quote | null }
   | { type: "error"; code: string; message: string };

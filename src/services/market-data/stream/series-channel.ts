@@ -49,6 +49,7 @@ export class SeriesChannel implements Channel {
       if (this.#headN !== null && this.#isBehindHead(candle)) this.#tell(candle);
       return;
     }
+    if (this.#isBegunAnew(candle)) [this.#headN, this.#heardN] = [candle.n - 1, candle.n];
     this.#heardN = Math.max(this.#heardN, candle.n);
     if (this.#headN !== null && candle.n === this.#headN + 1) this.#advance(candle);
     else this.#fill();
@@ -106,6 +107,11 @@ export class SeriesChannel implements Channel {
       if (movedN === readN) return;
       readN = movedN;
     }
+  }
+
+  /** The series was dropped and made anew: a later candle has a number that an earlier one had. */
+  #isBegunAnew({ n, openAtMs }: Candle): boolean {
+    return this.#head !== null && n <= this.#head.n && openAtMs > this.#head.openAtMs;
   }
 
   #standingForming(): Candle | null {

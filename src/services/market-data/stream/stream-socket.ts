@@ -98,13 +98,14 @@ export class StreamSocket {
       if (channel === null) return;
       this.#followed.set(key, { channel, listener: (update) => this.#outbox.tell(key, update) });
     }
+    const isFollowed = await this.#options.stream.isFollowed(name.instrumentId);
     const followed = this.#followed.get(key);
     if (followed === undefined) return;
     // Nothing is awaited from here on: each later step of the channel is told behind this state of it.
     const snapshot = followed.channel.snapshot();
     this.#outbox.drop(key);
     this.#answer({ type: "subscribed", ...name });
-    this.#answer({ type: "snapshot", ...name, ...snapshot });
+    this.#answer({ type: "snapshot", ...name, ...snapshot, followed: isFollowed });
     followed.channel.listeners.add(followed.listener);
   }
 

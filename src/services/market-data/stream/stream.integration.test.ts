@@ -4,7 +4,9 @@ import { replicasOfEachTest } from "#services/market-data/replicas-of-each-test.
 import { numbered } from "#services/market-data/series/series.ts";
 import { Store } from "#services/market-data/store.ts";
 import { until } from "#shared/clock/until.fixture.ts";
+import { putSession } from "#shared/db/reference-rows.fixture.ts";
 import type { Candle, Quote } from "#shared/domain/candle.ts";
+import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import type { Listening } from "#shared/http/listen.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import {
@@ -64,17 +66,25 @@ describe("a late joiner", () => {
       await one.ask({ op: "subscribe", ...CANDLES }, "snapshot");
       expect(one.heard).toEqual([
         { type: "subscribed", ...CANDLES },
-        { type: "snapshot", ...CANDLES, closed: [expect.objectContaining({ n: 2, close: "11" })], forming: null },
+        {
+          type: "snapshot",
+          ...CANDLES,
+          closed: [expect.objectContaining({ n: 2, close: "11" })],
+          forming: null,
+          followed: false,
+        },
       ]);
       expect(await one.ask({ op: "subscribe", ...QUOTES }, "snapshot")).toEqual({
         type: "snapshot",
         ...QUOTES,
         quote: null,
+        followed: false,
       });
     }
     await showTrades(first.bus, at.venue.trade(2.5 * MINUTE_MS, "12"));
     await tellQuotes(first, quote("99", 1));
     for (const one of early) await until(() => one.heard.length === 6);
+    await putSession(at.database.db.sql, sessionOf({ state: "RUNNING", instrumentIds: [spx.id], timeFrame: "1m" }));
     const late = await Promise.all(urls.map((url) => follow(url)));
     for (const one of late) {
       expect(await one.ask({ op: "subscribe", ...CANDLES }, "snapshot")).toEqual({
@@ -82,11 +92,13 @@ describe("a late joiner", () => {
         ...CANDLES,
         closed: [expect.objectContaining({ n: 2, close: "11", closed: true })],
         forming: expect.objectContaining({ n: 3, close: "12", closed: false }),
+        followed: true,
       });
       expect(await one.ask({ op: "subscribe", ...QUOTES }, "snapshot")).toEqual({
         type: "snapshot",
         ...QUOTES,
         quote: quote("99", 1),
+        followed: true,
       });
     }
     await showBars(first.bus, at.venue.bar(2, "13"));
@@ -168,6 +180,28 @@ describe("closed candles", () => {
     await tellCandles(replica, told(499), told(2), told(499), told(501), told(3));
     await until(() => one.closedCandles().at(-1)?.n === 501);
     expect(numbersOf(one.closedCandles())).toEqual(from(1, 501));
+  });
+
+  test("a series that was dropped and made anew goes on with its new candles", async () => {
+    at.venue.bar(0, "10");
+    at.venue.bar(1, "10");
+    const replica = await at.start({ R3_MARKET_DATA_REPEAT_MS: "60000" });
+    await replica.ensure({ history: 1 });
+    const one = await follow(serve(replica).url);
+    await one.ask({ op: "subscribe", ...CANDLES }, "snapshot");
+    const { instrumentId, timeFrame } = CANDLES;
+    const path = `/api/market-data/series?instrumentId=${encodeURIComponent(instrumentId)}&timeFrame=${timeFrame}`;
+    await replica.routes(new Request(`http://localhost${path}`, { method: "DELETE" }));
+    at.venue.bars_ = [at.venue.bar(7, "20")];
+    await replica.ensure({ history: 1 });
+    await showBars(replica.bus, at.venue.bar(8, "21"), at.venue.bar(9, "22"));
+    await until(() => one.closedCandles().at(-1)?.close === "22");
+    expect(
+      one
+        .closedCandles()
+        .map(({ n, close }) => `${n}:${close}`)
+        .slice(-2),
+    ).toEqual(["2:21", "3:22"]);
   });
 
   test("a channel that nobody follows is forgotten: who joins later is given what the store has by then", async () => {

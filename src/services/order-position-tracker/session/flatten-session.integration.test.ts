@@ -18,6 +18,7 @@ import {
 } from "#services/order-position-tracker/tracker-rows.fixture.ts";
 import type { Running } from "#shared/bus/bus.ts";
 import { until } from "#shared/clock/until.fixture.ts";
+import { putSession } from "#shared/db/reference-rows.fixture.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { FLATTEN_POSITION, FLATTEN_SESSION, type FlattenPosition, PLACE_ORDER } from "#shared/messages/tasks.ts";
 import { readToldOfEndedKills } from "./kill-store.ts";
@@ -201,6 +202,9 @@ test("says what a session waits for: an order that is not sent, one that is open
   const order = await place(world, desk, closing(session, killId));
   await inState(world, order, "ACCEPTED");
   await says(`1 order is open at the venue, or may be: ${order.id} (ACCEPTED).`);
+  const degraded = [{ code: "MARKET_ENDED", sinceMs: 1, text: "It has ended." }] as const;
+  await putSession(db.sql, { ...session, degraded: [...degraded] });
+  await says(`1 order is open at the venue, or may be: ${order.id} (ACCEPTED). Its market has ended`);
   await desk.tick("100");
   await until(async () => (await flatOf(killId)) !== null);
   expect(await waitsOf(killId)).toBeUndefined();

@@ -52,11 +52,12 @@ async function lookAt(tx: Tx, context: TrackerContext, payload: FlattenSession):
   // Before the open orders: what is begun between the two is open by then.
   if (await anyUnsent(tx, context, { id })) return { waits: UNSENT };
   const open = await openOrdersOfSession(tx, { id, accountId });
-  if (open.length > 0) return { waits: sayOpen(open.map(({ order }) => order)) };
   const session = await readSession(tx.sql, id);
+  const isOver = session?.degraded.some(({ code }) => code === "MARKET_ENDED") === true;
+  if (open.length > 0) return { waits: `${sayOpen(open.map(({ order }) => order))}${isOver ? MARKET_OVER : ""}` };
   const held = await readHoldings(tx, id);
   if (session !== null && (await askToFlatten(tx, context, { session, held, killId })))
-    return { waits: sayAsked(held.closable) };
+    return { waits: `${sayAsked(held.closable)}${isOver ? MARKET_OVER : ""}` };
   await noteFlat(tx, { killId, sessionId: id, left: held.left, atMs: context.deps.clock.nowMs() });
   tx.afterCommit(() => context.deps.log.warn({ killId, sessionId: id, left: held.left }, "session flat"));
   return { outcome: { state: "flat", left: held.left } };
@@ -64,6 +65,8 @@ async function lookAt(tx: Tx, context: TrackerContext, payload: FlattenSession):
 
 const UNSENT =
   "An order of it is decided and not sent yet. Where that lasts, its task is in GET /api/order-position-tracker/dead.";
+const MARKET_OVER =
+  ' Its market has ended, and nothing fills there any more: POST /api/risk-manager/release with "abandon": true ends the wait.';
 /** Most of the open orders that are named. */
 const MOST_NAMED = 5;
 
