@@ -1,6 +1,6 @@
 import type { AnyElysia } from "elysia";
 import { type Logger, pino } from "pino";
-import { defineAlerts } from "#shared/alerts/alert-kinds.ts";
+import { defineAlerts, type Severity } from "#shared/alerts/alert-kinds.ts";
 import { type Alert, clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { OutgoingEvent } from "#shared/bus/bus.ts";
 import { createBus } from "#shared/bus/create-bus.ts";
@@ -166,14 +166,26 @@ export class World {
     return (await this.ask<{ items: Message[] }>("GET", `/recipients/${id}/messages${query}`)).body.items;
   }
 
-  /** Raises an alert as any service does. */
-  async raise(code: keyof typeof TEST_KINDS, scope: string, text = "It has happened."): Promise<void> {
-    const alert: Alert = { scope, kind: TEST_KINDS[code], text, data: {} };
+  /** Raises an alert as any service does; with a severity as a rule of a person has it. */
+  async raise(
+    code: keyof typeof TEST_KINDS,
+    scope: string,
+    { text = "It has happened.", severity }: { text?: string; severity?: Severity } = {},
+  ): Promise<void> {
+    const kind = TEST_KINDS[code];
+    const alert: Alert = { scope, kind: { ...kind, severity: severity ?? kind.severity }, text, data: {} };
     await this.database.db.transaction((tx) => raiseAlert(tx, this.#first.ports, alert));
   }
 
   async clear(code: keyof typeof TEST_KINDS, scope: string): Promise<void> {
     await this.database.db.transaction((tx) => clearAlert(tx, this.#first.ports, { scope, kind: TEST_KINDS[code] }));
+  }
+
+  /** Has nobody told of an alert until then, as monitoring does for a person. */
+  async silence(code: keyof typeof TEST_KINDS, scope: string, untilMs: number): Promise<void> {
+    await this.database.db.sql`
+      insert into monitoring.silences (scope, code, until_ms, by_whom, reason, at_ms)
+      values (${scope}, ${code}, ${untilMs}, 'local', 'So.', 1)`;
   }
 
   /** Publishes events as other services do. */

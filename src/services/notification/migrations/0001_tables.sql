@@ -1,5 +1,5 @@
 -- Writer: notification. All times are UTC epoch milliseconds of the services' clock.
--- Lock order: recipients, smaller ids first, then their deliveries, then messages. Who works a lane has locked it before, and waits for
+-- Lock order: recipients, smaller ids first, then alerts by their keys, then deliveries, then messages. Who works a lane has locked it before, and waits for
 -- its recipient before it has written anything, or not at all; whoever else would lock the lane after a recipient does so only where it
 -- has no open task, and so nobody works it.
 create schema notification;
@@ -87,6 +87,22 @@ create table notification.held (
   content jsonb not null,
   primary key (recipient_id, n)
 );
+
+-- What people were told of alerts: a row each that is open here, by the events that have come. One that is over stays while it is silenced
+-- and someone does not know its end.
+create table notification.alerts (
+  scope text not null,
+  code text not null,
+  severity text not null,
+  raised_at_ms bigint not null,
+  over_at_ms bigint,
+  -- Recipients that were told of it, and will be told of its end.
+  told uuid[] not null,
+  -- Its last news was told to nobody, since a person has silenced it: it is told after the silence.
+  silenced boolean not null,
+  primary key (scope, code)
+);
+create index alerts_silenced on notification.alerts (scope, code) where silenced;
 
 -- Fills of the last days, for the daily summary.
 create table notification.fills (

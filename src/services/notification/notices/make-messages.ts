@@ -1,3 +1,11 @@
+import { lockAlerts, lockUnheard, writeAlerts } from "#services/notification/alerts/told-alert-store.ts";
+import {
+  type AlertKey,
+  afterOver,
+  afterRaised,
+  afterTold,
+  ToldAlerts,
+} from "#services/notification/alerts/told-alerts.ts";
 import type { Place } from "#services/notification/place.ts";
 import { type LockedRecipient, lockRecipients } from "#services/notification/recipients/recipient-store.ts";
 import { DELIVER_MESSAGES } from "#services/notification/tasks.ts";
@@ -5,7 +13,18 @@ import type { Tx } from "#shared/db/db.ts";
 import { readSessionNames, readSilenced } from "#shared/db/reference-rows.ts";
 import type { MessageContent } from "./content.ts";
 import { afterHeld, afterMessage, isKept, placeOf, type Standing } from "./hold.ts";
-import { contentOf, isTold, isWanted, noticeOf, type ToldEvent } from "./notice.ts";
+import {
+  type AlertEvent,
+  alertNotice,
+  alertOverNotice,
+  contentOf,
+  isOfAlert,
+  isTold,
+  isWanted,
+  type Notice,
+  noticeOf,
+  type ToldEvent,
+} from "./notice.ts";
 import { addFills, type NewHeld, type NewMessage, writeNotices } from "./notice-store.ts";
 
 /** A recipient whose row is locked, and what the transaction makes for it. */
@@ -56,31 +75,88 @@ export class Lane {
 
 /** Makes the messages of a batch of events, in its transaction: each event is told once to whom wants it. */
 export async function makeMessages(tx: Tx, place: Place, events: readonly ToldEvent[]): Promise<void> {
-  const { alertKinds, clock } = place.deps;
-  const told = await withoutSilenced(tx, events.filter(isTold), clock.nowMs());
+  const { clock } = place.deps;
+  const told = events.filter(isTold);
+  if (told.length === 0) return;
   const fills = told.flatMap((event) => (event.type === "order.filled" ? [event.data.fill] : []));
   if (fills.length > 0) await addFills(tx, fills, clock.nowMs());
   const sessionNames = await readSessionNames(tx.sql, [...new Set(fills.map(({ sessionId }) => sessionId))]);
-  const notices = told.flatMap((event) => noticeOf(event, { alertKinds, sessionNames }) ?? []);
-  if (notices.length === 0) return;
-  const nowMs = clock.nowMs();
-  const lanes = (await lockRecipients(tx)).map((recipient) => new Lane(recipient, nowMs));
-  for (const lane of lanes) {
-    const { id, preferences } = lane.recipient;
-    for (const notice of notices) {
-      if (isWanted(notice, { ...preferences, id }))
-        lane.tell(contentOf(notice, preferences), place.settings.R3_NOTIFICATION_LANE_LIMIT);
-    }
+  const lanes = await lockLanes(tx, place);
+  const alertEvents = told.flatMap((event) => (isOfAlert(event) ? [event] : []));
+  const known = await readAlerts(tx, alertEvents, clock.nowMs());
+  for (const event of told) {
+    if (isOfAlert(event)) tellAlert(event, { place, lanes, ...known });
+    else tellAll(place, lanes, noticeOf(event, { sessionNames }));
   }
+  await writeAlerts(tx, known.alerts);
   await keepLanes(tx, place, lanes);
 }
 
-/** Without the alerts that a person has silenced, nor their ends. */
-async function withoutSilenced(tx: Tx, events: readonly ToldEvent[], nowMs: number): Promise<ToldEvent[]> {
-  const alertOf = (event: ToldEvent) =>
-    event.type === "alert.raised" || event.type === "alert.cleared" ? [event.data] : [];
-  const silenced: ReadonlySet<unknown> = await readSilenced(tx.sql, events.flatMap(alertOf), nowMs);
-  return events.filter(({ data }) => !silenced.has(data));
+async function lockLanes(tx: Tx, { deps }: Place): Promise<Lane[]> {
+  const recipients = await lockRecipients(tx);
+  const nowMs = deps.clock.nowMs();
+  return recipients.map((recipient) => new Lane(recipient, nowMs));
+}
+
+/** Tells whom wants it, or has to be told, and answers their ids. */
+function tellAll({ settings }: Place, lanes: readonly Lane[], notice: Notice | null): string[] {
+  if (notice === null) return [];
+  return lanes.flatMap((lane) => {
+    const { id, preferences } = lane.recipient;
+    if (!isWanted(notice, { ...preferences, id })) return [];
+    lane.tell(contentOf(notice, preferences), settings.R3_NOTIFICATION_LANE_LIMIT);
+    return [id];
+  });
+}
+
+/** What is known of the alerts of a transaction: what was told of them, and of which nobody is to be told now. */
+interface KnownAlerts {
+  alerts: ToldAlerts;
+  silenced: ReadonlySet<AlertKey>;
+}
+
+async function readAlerts(tx: Tx, events: readonly AlertEvent[], nowMs: number): Promise<KnownAlerts> {
+  if (events.length === 0) return { alerts: new ToldAlerts([]), silenced: new Set() };
+  const keys = events.map(({ data }) => data);
+  const alerts = new ToldAlerts(await lockAlerts(tx, keys));
+  return { alerts, silenced: await readSilenced<AlertKey>(tx.sql, keys, nowMs) };
+}
+
+/** Nobody is told of an alert that a person has silenced, nor of its end, before the silence is over. */
+function tellAlert(
+  { type, data }: AlertEvent,
+  { place, lanes, alerts, silenced }: KnownAlerts & { place: Place; lanes: readonly Lane[] },
+): void {
+  const before = alerts.get(data);
+  const isSilenced = silenced.has(data);
+  if (type === "alert.raised") {
+    const raised = afterRaised(before, data, isSilenced);
+    const notice = isSilenced ? null : alertNotice(data, place.deps.alertKinds);
+    const told = tellAll(place, lanes, notice);
+    alerts.put(data, isSilenced ? raised : afterTold(raised, told));
+  } else if (before !== undefined) {
+    if (!isSilenced) tellAll(place, lanes, alertOverNotice(before, data.atMs));
+    alerts.put(data, afterOver(before, data.atMs, isSilenced));
+  }
+}
+
+/** Tells what nobody was told of while it was silenced: of an alert that is open, and of the end of one that people know of. */
+export async function tellUnheard(tx: Tx, place: Place): Promise<void> {
+  const { clock, alertKinds } = place.deps;
+  const lanes = await lockLanes(tx, place);
+  const unheard = await lockUnheard(tx, clock.nowMs());
+  const alerts = new ToldAlerts(unheard);
+  for (const { text, data, ...alert } of unheard) {
+    if (alert.overAtMs !== null) {
+      tellAll(place, lanes, alertOverNotice(alert, alert.overAtMs));
+      alerts.put(alert, null);
+    } else if (text !== null && data !== null) {
+      const told = tellAll(place, lanes, alertNotice({ ...alert, text, data, atMs: alert.raisedAtMs }, alertKinds));
+      alerts.put(alert, afterTold(alert, told));
+    }
+  }
+  await writeAlerts(tx, alerts);
+  await keepLanes(tx, place, lanes);
 }
 
 /**

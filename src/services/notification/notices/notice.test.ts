@@ -3,13 +3,24 @@ import { createRecipientSchema } from "#services/notification/recipients/recipie
 import type { Severity } from "#shared/alerts/alert-kinds.ts";
 import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import { filledOf } from "./filled.fixture.ts";
-import { contentOf, isTold, isWanted, type Notice, noticeOf, scopeOf, type ToldEvent } from "./notice.ts";
+import {
+  alertNotice,
+  alertOverNotice,
+  contentOf,
+  isOfAlert,
+  isTold,
+  isWanted,
+  type Notice,
+  noticeOf,
+  scopeOf,
+  type ToldEvent,
+} from "./notice.ts";
 
 const KINDS = {
   TEST: { code: "TEST", severity: "warning", meaning: "It is so.", toDo: "Look.", ends: "condition" },
 } as const;
 const session = sessionOf({ name: "Mine", state: "RUNNING" });
-const known = { alertKinds: KINDS, sessionNames: new Map([[session.id, "Mine"]]) };
+const known = { sessionNames: new Map([[session.id, "Mine"]]) };
 const event = (type: ToldEvent["type"], data: unknown) => ({ type, data }) as ToldEvent;
 const raised = (scope: string, severity: Severity = "warning") =>
   event("alert.raised", { scope, code: "TEST", severity, text: "It has happened.", atMs: 1, data: { n: 1 } });
@@ -19,7 +30,8 @@ const preferencesOf = (more: Record<string, unknown> = {}) => {
   return { ...rest, id: "me" };
 };
 const told = (one: ToldEvent): Notice => {
-  const notice = noticeOf(one, known);
+  if (one.type === "alert.raised") return alertNotice(one.data, KINDS);
+  const notice = isOfAlert(one) ? null : noticeOf(one, known);
   if (notice === null) throw new Error("It tells nothing.");
   return notice;
 };
@@ -38,9 +50,12 @@ describe("what an event tells", () => {
     });
   });
 
-  test("that an alert is over wakes nobody up", () => {
-    const over = told(event("alert.cleared", { scope: "topic:x", code: "TEST", atMs: 1 }));
-    expect(over).toMatchObject({ severity: "info", rank: "warning", title: "Over: TEST (topic:x)" });
+  test("that an alert is over wakes nobody up, and is told to whom was told of it", () => {
+    const alert = { scope: "topic:x", code: "TEST", severity: "critical", raisedAtMs: 1, overAtMs: null } as const;
+    const over = alertOverNotice({ ...alert, told: ["me"], silenced: false }, 2);
+    expect(over).toMatchObject({ severity: "info", title: "Over: TEST (topic:x)", atMs: 2 });
+    const wanted = (id: string, more = {}) => isWanted(over, { ...preferencesOf(more), id });
+    expect([wanted("me", { minSeverity: "critical", events: [] }), wanted("you")]).toEqual([true, false]);
   });
 
   test("a fill, by the name of its session", () => {
@@ -53,15 +68,16 @@ describe("what an event tells", () => {
     const changed = (from: string | null, state: string) =>
       event("session.changed", { from, session: { ...session, state, stateReason: "So it is." } });
     expect(told(changed("STARTING", "RUNNING"))).toMatchObject({ severity: "info", title: "Mine: STARTING → RUNNING" });
-    expect(told(changed("RUNNING", "FAULTED"))).toMatchObject({ severity: "critical", rank: "critical" });
+    expect(told(changed("RUNNING", "FAULTED"))).toMatchObject({ severity: "critical" });
     expect(told(changed(null, "CREATED"))).toMatchObject({ title: "Mine: CREATED" });
     expect(isTold(changed("RUNNING", "RUNNING"))).toBe(false);
-    expect(noticeOf(changed("RUNNING", "RUNNING"), known)).toBeNull();
+    expect(() => told(changed("RUNNING", "RUNNING"))).toThrow("It tells nothing.");
   });
 
   test("nothing: a change of an order", () => {
     const changed = event("order.changed", { from: "ACCEPTED", order: filledOf(session).order });
-    expect([isTold(changed), noticeOf(changed, known)]).toEqual([false, null]);
+    expect(isTold(changed)).toBe(false);
+    expect(() => told(changed)).toThrow("It tells nothing.");
   });
 
   test("a title is one line, and short", () => {

@@ -1,3 +1,4 @@
+import type { ToldAlert } from "#services/notification/alerts/told-alerts.ts";
 import { cut } from "#services/notification/channels/channel.ts";
 import type { Preferences } from "#services/notification/recipients/recipient.ts";
 import type { AlertKinds, Severity } from "#shared/alerts/alert-kinds.ts";
@@ -10,16 +11,19 @@ import { render, TEMPLATES, type TemplateKind } from "./templates.ts";
 /** An event of what people are told. */
 export type ToldEvent = EventOf<typeof ALERTS | typeof ORDERS | typeof SESSIONS>;
 
+/** One of them that is of an alert. */
+export type AlertEvent = EventOf<typeof ALERTS>;
+
 /** Something to tell, before it is known to whom. */
 export interface Notice extends Pick<MessageContent, "kind" | "severity" | "title" | "atMs" | "data"> {
-  /** What the least severity of a recipient is compared with: that of the alert, also where it is over. */
-  rank: Severity;
   /** What of a recipient's preferences it needs. */
   event: Preferences["events"][number];
   /** The session that it is of; null: of none. */
   sessionId: string | null;
   /** The recipient whose own channel it is about: that one is not told. Null: it is about none. */
   aboutRecipient: string | null;
+  /** Ids of the recipients that are told, whatever they want by now. Null: whoever wants it. */
+  onlyTo: readonly string[] | null;
   template: TemplateKind;
   /** What the names of the template stand for, but for the time. */
   values: Record<string, string>;
@@ -27,7 +31,6 @@ export interface Notice extends Pick<MessageContent, "kind" | "severity" | "titl
 
 /** What a notice needs to know besides its event. */
 export interface Known {
-  alertKinds: AlertKinds;
   /** Names of sessions by their ids. */
   sessionNames: ReadonlyMap<string, string>;
 }
@@ -48,13 +51,14 @@ export function isTold(event: ToldEvent): boolean {
   }
 }
 
-/** What an event tells. Null: nothing. */
-export function noticeOf(event: ToldEvent, known: Known): Notice | null {
+/** Whether an event is of an alert. */
+export function isOfAlert(event: ToldEvent): event is AlertEvent {
+  return event.type === "alert.raised" || event.type === "alert.cleared";
+}
+
+/** What an event tells that is not of an alert. Null: nothing. */
+export function noticeOf(event: Exclude<ToldEvent, AlertEvent>, known: Known): Notice | null {
   switch (event.type) {
-    case "alert.raised":
-      return ofAlert(event.data, known);
-    case "alert.cleared":
-      return ofAlertOver(event.data, known);
     case "order.filled":
       return ofFill(event.data, known);
     case "session.changed":
@@ -66,14 +70,16 @@ export function noticeOf(event: ToldEvent, known: Known): Notice | null {
 
 type DataOf<Type extends ToldEvent["type"]> = Extract<ToldEvent, { type: Type }>["data"];
 
-function ofAlert({ scope, code, severity, text, atMs, data }: DataOf<"alert.raised">, { alertKinds }: Known): Notice {
+/** That an alert is raised. */
+export function alertNotice(alert: DataOf<"alert.raised">, alertKinds: AlertKinds): Notice {
+  const { scope, code, severity, text, atMs, data } = alert;
   // A rule's own word about what to do stands on its alert.
   const toDo = typeof data["toDo"] === "string" ? data["toDo"] : (alertKinds[code]?.toDo ?? "Look at it.");
   return {
     ...ofScope(scope),
     kind: "alert",
+    onlyTo: null,
     severity,
-    rank: severity,
     title: title(`${severity}: ${code} (${scope})`),
     template: "alert",
     values: { severity, code, scope, text, toDo },
@@ -82,17 +88,16 @@ function ofAlert({ scope, code, severity, text, atMs, data }: DataOf<"alert.rais
   };
 }
 
-/** That something is over wakes nobody up. */
-function ofAlertOver({ scope, code, atMs }: DataOf<"alert.cleared">, { alertKinds }: Known): Notice {
-  const rank = alertKinds[code]?.severity ?? "critical";
+/** That an alert is over, for those who were told of it. It wakes nobody up. */
+export function alertOverNotice({ scope, code, severity, told }: ToldAlert, atMs: number): Notice {
   return {
     ...ofScope(scope),
     kind: "alert-over",
+    onlyTo: told,
     severity: "info",
-    rank,
     title: title(`Over: ${code} (${scope})`),
     template: "alertOver",
-    values: { severity: rank, code, scope },
+    values: { severity, code, scope },
     atMs,
     data: { scope, code },
   };
@@ -105,9 +110,9 @@ function ofFill({ order, fill }: DataOf<"order.filled">, { sessionNames }: Known
   return {
     event: "fills",
     aboutRecipient: null,
+    onlyTo: null,
     kind: "fill",
     severity: "info",
-    rank: "info",
     sessionId,
     title: title(`${side} ${size} ${instrumentId} at ${price} (${session})`),
     template: "fill",
@@ -135,9 +140,9 @@ function ofSession({ from, session }: DataOf<"session.changed">): Notice {
   return {
     event: "sessions",
     aboutRecipient: null,
+    onlyTo: null,
     kind: "session",
     severity,
-    rank: severity,
     sessionId: id,
     title: title(`${name}: ${from === null ? state : `${from} → ${state}`}`),
     template: "session",
@@ -178,14 +183,13 @@ function title(text: string): string {
 
 const RANKS: readonly Severity[] = ["info", "warning", "critical"];
 
-/** Whether a recipient wants to be told. */
-export function isWanted(
-  { event, sessionId, aboutRecipient, rank }: Notice,
-  of: Preferences & { id: string },
-): boolean {
+/** Whether a recipient wants to be told, or has to be. */
+export function isWanted(notice: Notice, of: Preferences & { id: string }): boolean {
+  const { event, sessionId, aboutRecipient, onlyTo, severity } = notice;
+  if (onlyTo !== null) return onlyTo.includes(of.id);
   if (aboutRecipient === of.id || !of.events.includes(event)) return false;
   if (sessionId !== null && of.sessionIds !== null && !of.sessionIds.includes(sessionId)) return false;
-  return event !== "alerts" || RANKS.indexOf(rank) >= RANKS.indexOf(of.minSeverity);
+  return event !== "alerts" || RANKS.indexOf(severity) >= RANKS.indexOf(of.minSeverity);
 }
 
 /** What a recipient is told, in its words and by its clocks. */

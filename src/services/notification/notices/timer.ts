@@ -1,3 +1,4 @@
+import { isAnyUnheard } from "#services/notification/alerts/told-alert-store.ts";
 import type { Place } from "#services/notification/place.ts";
 import { deleteLeft, type LockedRecipient, lockRecipient } from "#services/notification/recipients/recipient-store.ts";
 import { watchRecipients } from "#services/notification/recipients/watch-recipients.ts";
@@ -9,7 +10,7 @@ import type { Leadership } from "#shared/leader/leader.ts";
 import { digestOf } from "./digest.ts";
 import { heldLonger } from "./hold.ts";
 import { nextAt } from "./local-time.ts";
-import { keepLanes, Lane } from "./make-messages.ts";
+import { keepLanes, Lane, tellUnheard } from "./make-messages.ts";
 import { takeHeld } from "./notice-store.ts";
 import { summaryOf } from "./summary.ts";
 import { readDay } from "./summary-store.ts";
@@ -28,7 +29,7 @@ const LONGEST_SUMMARY_MS = 2 * DAY_MS;
 /** It ends so long before now: what was stamped until then is committed, also where a clock is behind. */
 const SETTLE_MS = 60_000;
 
-/** One instance does what is due by the clock: digests, daily summaries, lanes that are tried again. It deletes what is old, too. */
+/** One instance does what is due by the clock: digests, daily summaries, lanes that are tried again, what was silenced. It deletes what is old, too. */
 export function startTimer(place: Place): Running {
   const { clock, leader, log } = place.deps;
   const stopping = new AbortController();
@@ -38,6 +39,7 @@ export function startTimer(place: Place): Running {
     while (!leadership.signal.aborted) {
       try {
         await doWhatIsDue(place, leadership, putOff);
+        await tellAfterSilence(place, leadership);
         if (clock.monotonicMs() >= sweepAtMs) {
           await watchRecipients(place, leadership);
           await sweep(place);
@@ -85,6 +87,16 @@ async function doWhatIsDue(place: Place, { role, epoch, signal }: Leadership, pu
       log.warn({ recipientId: id, what, error: messageOf(error) }, "what is due was not done; it is tried again");
     }
   }
+}
+
+/** What was silenced and is no more, some in a transaction; who was deposed and does not know it tells nothing. */
+async function tellAfterSilence(place: Place, { role, epoch }: Leadership): Promise<void> {
+  const { db, leader, clock } = place.deps;
+  if (!(await isAnyUnheard(db.sql, clock.nowMs()))) return;
+  await db.transaction(async (tx) => {
+    await leader.fence(tx, role, epoch);
+    await tellUnheard(tx, place);
+  });
 }
 
 /** All that it reads may have changed since it was listed. */
