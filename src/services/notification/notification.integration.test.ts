@@ -99,6 +99,24 @@ describe("what waits for its time", () => {
     expect((await world.read(id)).held).toBe(0);
   });
 
+  test.each([
+    ["quiet hours", { quietHours: { from: "00:01", to: "00:00" } }, { quietHours: null }],
+    ["a digest", { digestMinutes: 1_440 }, { digestMinutes: null }],
+  ])("%s that a person takes away: what is held is told, and nothing more is held", async (_what, more, change) => {
+    world = await World.create();
+    world.aheadMs = new Date().setUTCHours(0, 0, 0, 0) + DAY_MS + 12 * HOUR_MS - Date.now();
+    const { id } = await world.recipient("desk", more);
+    for (const scope of ["topic:a", "topic:b"]) await world.raise("TEST_WARNING", scope);
+    await until(async () => (await world.read(id)).held === 2);
+    await world.change(id, change);
+    await until(() => world.desk.at("/desk").length === 1);
+    expect(world.desk.at("/desk")[0]).toMatchObject({ kind: "digest", data: { count: 2 } });
+    expect((await world.read(id)).held).toBe(0);
+    await world.raise("TEST_WARNING", "topic:c");
+    await until(() => world.desk.at("/desk").length === 2);
+    expect(titles("desk")[1]).toBe("warning: TEST_WARNING (topic:c)");
+  });
+
   test("a throttle lets two a minute through, and tells the rest in one message behind it", async () => {
     world = await World.create();
     // At the beginning of a minute, so that none begins while this runs.

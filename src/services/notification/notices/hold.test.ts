@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { afterHeld, afterMessage, heldLonger, isKept, placeOf, type Standing } from "./hold.ts";
+import { afterHeld, afterMessage, heldLonger, heldUntil, isKept, placeOf, type Standing } from "./hold.ts";
 
 const NOON = Date.parse("2026-01-01T12:00:30Z");
 const NIGHT = Date.parse("2026-01-01T23:00:30Z");
@@ -67,6 +67,62 @@ describe("where a notice goes", () => {
     expect(standing).toMatchObject({ heldCount: 2, heldCritical: 1, releaseAtMs: NOON + 5_000 });
     const later = afterHeld(standing, NOON + 7_000, "warning");
     expect(later).toMatchObject({ heldCount: 3, heldCritical: 1, releaseAtMs: NOON + 5_000 });
+  });
+
+  describe("other preferences release what is held", () => {
+    const noonDigest = { ...none, digestMinutes: 60 };
+    const untilMorning = afterHeld(empty, MORNING, "info");
+    const untilMidnight = afterHeld(empty, NIGHT + 60 * MINUTE_MS, "info");
+    test.each<[string, Parameters<typeof heldUntil>[0], Standing, number, number | null]>([
+      ["at once, where nothing holds it back any more", none, untilMorning, NIGHT, NIGHT],
+      [
+        "at the new end of quiet hours",
+        { ...quiet, quietHours: { from: "22:00", to: "05:00" } },
+        untilMorning,
+        NIGHT,
+        MORNING - 120 * MINUTE_MS,
+      ],
+      [
+        "not before the new end of longer quiet hours",
+        { ...quiet, quietHours: { from: "22:00", to: "09:00" } },
+        untilMorning,
+        NIGHT,
+        MORNING + 120 * MINUTE_MS,
+      ],
+      ["at the end of quiet hours where a digest would end in them", quiet, untilMidnight, NIGHT, MORNING],
+      [
+        "by another time zone's clocks",
+        { ...quiet, timeZone: "Europe/Berlin" },
+        untilMorning,
+        NIGHT,
+        MORNING - 60 * MINUTE_MS,
+      ],
+      [
+        "after the minutes of a shorter digest at the latest",
+        { ...noonDigest, digestMinutes: 5 },
+        untilMidnight,
+        NOON,
+        NOON + 5 * MINUTE_MS,
+      ],
+      [
+        "no later than before for a longer digest",
+        { ...noonDigest, digestMinutes: 1_440 },
+        untilMidnight,
+        NOON,
+        NIGHT + 60 * MINUTE_MS,
+      ],
+      ["in the next minute where a lane is full", none, { ...untilMorning, waiting: 10 }, NIGHT, NIGHT + 30_000],
+      [
+        "at once where something critical is held and there is room",
+        quiet,
+        afterHeld(untilMorning, MORNING, "critical"),
+        NIGHT,
+        NIGHT,
+      ],
+      ["never, where nothing is held", quiet, empty, NIGHT, null],
+    ])("%s", (_what, preferences, standing, nowMs, expected) => {
+      expect(heldUntil(preferences, standing, { nowMs, laneLimit: 10 })).toBe(expected);
+    });
   });
 
   test("fifty are kept to be told, what is critical before the rest", () => {

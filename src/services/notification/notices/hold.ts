@@ -73,6 +73,24 @@ export function heldLonger(
   return standing.waiting >= laneLimit ? nextMinute(nowMs) : null;
 }
 
+/**
+ * When what is held is told under preferences that have changed: as if it came now, and no later than before but for quiet hours.
+ * Null: nothing is held.
+ */
+export function heldUntil(
+  preferences: Holding,
+  standing: Standing,
+  { nowMs, laneLimit }: { nowMs: number; laneLimit: number },
+): number | null {
+  const { heldCount, heldCritical, releaseAtMs } = standing;
+  if (heldCount === 0) return null;
+  const severity = heldCritical > 0 ? "critical" : "info";
+  const place = placeOf(preferences, { ...standing, heldCount: 0 }, { severity, nowMs, laneLimit });
+  if (place.kind === "send") return nowMs;
+  const untilMs = Math.max(nowMs, Math.min(place.untilMs, releaseAtMs ?? place.untilMs));
+  return hold(preferences, untilMs, heldCritical > 0).untilMs;
+}
+
 function isThrottled(
   { throttlePerMinute }: Holding,
   { throttleMinute, throttleCount }: Standing,
@@ -83,7 +101,7 @@ function isThrottled(
 }
 
 /** Not in quiet hours, but for what is critical. */
-function hold({ quietHours, timeZone }: Holding, untilMs: number, urgent: boolean): Place {
+function hold({ quietHours, timeZone }: Holding, untilMs: number, urgent: boolean): Place & { kind: "hold" } {
   const quiet = quietHours !== null && !urgent && isQuiet(quietHours, timeZone, untilMs);
   return { kind: "hold", untilMs: quiet ? nextAt(quietHours.to, timeZone, untilMs) : untilMs };
 }

@@ -1,6 +1,7 @@
 import { alerts } from "#services/notification/alerts.ts";
 import { NO_MAIL_SERVER } from "#services/notification/channels/create-channels.ts";
 import { resetDelivery } from "#services/notification/delivery/message-store.ts";
+import { heldUntil } from "#services/notification/notices/hold.ts";
 import { nextAt } from "#services/notification/notices/local-time.ts";
 import { keepLanes, Lane } from "#services/notification/notices/make-messages.ts";
 import { scopeOf } from "#services/notification/notices/notice.ts";
@@ -48,7 +49,7 @@ export async function createRecipient(
   return id;
 }
 
-/** Changes a recipient. Another channel is tried at once, and what was said of the one before is over. */
+/** Changes a recipient. What is held is told when the new preferences say. Another channel is tried at once, and what was said of the one before is over. */
 export async function changeRecipient(
   place: Place,
   { id, ifMatch }: { id: string; ifMatch: string | undefined },
@@ -76,9 +77,16 @@ export async function changeRecipient(
     };
     await updateRecipient(tx, row, channel ?? null);
     await clearAlert(tx, place.deps, { scope: scopeOf(id), kind: alerts.NOTIFICATION_UNREADABLE });
-    if (channel === undefined) return;
+    const lane = new Lane(before, atMs);
+    const laneLimit = place.settings.R3_NOTIFICATION_LANE_LIMIT;
+    const releaseAtMs = heldUntil(preferences, before.standing, { nowMs: atMs, laneLimit });
+    if (releaseAtMs !== before.standing.releaseAtMs) lane.standing = { ...before.standing, releaseAtMs };
+    if (channel === undefined) {
+      await keepLanes(tx, place, [lane]);
+      return;
+    }
     await resetDelivery(tx, id);
-    await tryNow(tx, place, new Lane(before, atMs));
+    await tryNow(tx, place, lane);
     await endAlerts(tx, place, id);
   });
 }
