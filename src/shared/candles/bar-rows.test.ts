@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { setImmediate } from "node:timers/promises";
-import { readBarColumnsInTurns, readBarRows, readBarRowsInTurns } from "./bar-rows.ts";
+import { cpuUsage } from "node:process";
+import { readBarColumns, readBarRows } from "./bar-rows.ts";
 
 const HEADER = "date,open,high,low,close,volume,more";
 const read = (...lines: string[]) => readBarRows([HEADER, ...lines].join("\n"), { timeFrame: "1m" });
@@ -82,30 +82,32 @@ test("takes a file of so many bars, and none of one that holds more", () => {
   });
 });
 
-test("lets others have their turn while it reads a large file", async () => {
-  const lines = Array.from({ length: 3_001 }, (_, minute) => `${new Date(minute * 60_000).toISOString()},1,1,1,1,1,x`);
-  const file = [HEADER, ...lines].join("\n");
-  let turns = 0;
-  let isRead = false;
-  const others = (async () => {
-    for (; !isRead; turns += 1) await setImmediate();
-  })();
-  const read = await readBarRowsInTurns(file, { timeFrame: "1m" });
-  isRead = true;
-  await others;
-  expect(turns).toBeGreaterThanOrEqual(3);
-  expect(read).toEqual(readBarRows(file, { timeFrame: "1m" }));
+test("ends at a line with more columns than a file of bars has, however many there are", () => {
+  const line = "2023-01-01T00:00:00Z,1,2,0.5,1,1\n";
+  const names = Array.from({ length: 1_500 }, (_, column) => `c${column}`).join();
+  const refusalOf = (csv: string) => {
+    const { user: beganUs } = cpuUsage();
+    const { rows, faults } = readBarRows(csv, { timeFrame: "1m" });
+    expect([rows, cpuUsage().user - beganUs < 500_000]).toEqual([[], true]);
+    return faults;
+  };
+  const fault = (at: number) => [{ line: at, message: "it has more than 100 columns" }];
+  expect(refusalOf(`${HEADER},${names}\n${line.repeat(20_000)}`)).toEqual(fault(1));
+  expect(refusalOf(`${",".repeat(900_000)}\n${line}`)).toEqual(fault(1));
+  expect(refusalOf(`${HEADER}\n${line}${",".repeat(900_000)}`)).toEqual(fault(3));
+  const many = Array.from({ length: 93 }, (_, column) => `c${column}`).join();
+  expect(readBarRows(`${HEADER},${many}\n${line}`, { timeFrame: "1m" }).faults).toMatchObject([{ line: 2 }]);
 });
 
-test("reads the columns of a table as the lines of a file, each row by its number", async () => {
+test("reads the columns of a table as the lines of a file, each row by its number", () => {
   const same = (text: string | null) => [text, text];
   const prices = { open: same("1"), high: same("1"), low: same("1"), close: ["1.0", null] };
   const columns = { date: ["2024-01-02", "2024-01-02T00:01:00.0001Z"], ...prices, volume: same("1") };
-  const { rows, faults } = await readBarColumnsInTurns(columns, "1m");
+  const { rows, faults } = readBarColumns(columns, "1m");
   expect(rows).toMatchObject([{ line: 1, openAtMs: 1_704_153_600_000, close: "1", volume: "1" }]);
   expect(faults).toEqual([{ line: 2, message: 'date "2024-01-02T00:01:00.0001Z" is not where a 1m bar opens in UTC' }]);
   const later = { ...columns, date: ["2024-01-02", "2024-01-02T00:01:00Z"] };
-  expect((await readBarColumnsInTurns(later, "1m")).faults).toEqual([{ line: 2, message: "there is no close" }]);
+  expect(readBarColumns(later, "1m").faults).toEqual([{ line: 2, message: "there is no close" }]);
   const none = { date: [], open: [], high: [], low: [], close: [], volume: [] };
-  expect((await readBarColumnsInTurns(none, "1m")).faults).toEqual([{ line: null, message: "it holds no bars" }]);
+  expect(readBarColumns(none, "1m").faults).toEqual([{ line: null, message: "it holds no bars" }]);
 });

@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import { CsvError, parse } from "csv-parse/sync";
 import { z } from "zod";
 import { decimal, normalize } from "#shared/domain/decimal.ts";
@@ -44,32 +43,26 @@ export interface ReadOptions {
   most?: number | undefined;
 }
 
-/** Rows that are checked at a stretch. */
-const SLICE = 1_000;
 /** No line of a bar is longer, in characters. */
 const MOST_RECORD = 10_000;
+/** No file of bars has more columns. */
+const MOST_COLUMNS = 100;
 
 /**
  * Reads bars from CSV text with the columns date, open, high, low, close and volume; others are overlooked. A date is `2024-01-02`
  * (00:00 UTC), `2024-01-02T03:04:00Z`, or whole milliseconds since 1970; a time without a zone is UTC. Each bar is after the one
  * before it, and opens where a bar of the time frame does.
  */
-export function readBarRows(csv: string, options: ReadOptions): ReadRows {
-  const reading = slicesOfCsv(csv, options);
-  for (;;) {
-    const step = reading.next();
-    if (step.done === true) return step.value;
-  }
-}
-
-/** The same where others work in the process: they have their turn after each 1,000 rows. */
-export function readBarRowsInTurns(csv: string, options: ReadOptions): Promise<ReadRows> {
-  return inTurns(slicesOfCsv(csv, options));
+export function readBarRows(csv: string, { timeFrame, limit, most }: ReadOptions): ReadRows {
+  const { records, faults } = recordsOf(csv, limit ?? (most === undefined ? undefined : most + 1));
+  if (faults.length > 0) return { rows: [], faults };
+  if (most !== undefined && records.length > most) return { rows: [], faults: [tooManyBars(most)] };
+  return rowsOf(records, timeFrame);
 }
 
 /** Reads bars from the columns of a table in the same way: a row is named by its number, from 1 on. */
-export function readBarColumnsInTurns(columns: BarTexts, timeFrame: TimeFrame): Promise<ReadRows> {
-  return inTurns(slicesOf(recordsOfColumns(columns), timeFrame));
+export function readBarColumns(columns: BarTexts, timeFrame: TimeFrame): ReadRows {
+  return rowsOf(recordsOfColumns(columns), timeFrame);
 }
 
 /** What is wrong with a file of too many bars. */
@@ -77,29 +70,10 @@ export function tooManyBars(most: number): RowFault {
   return { line: null, message: `it holds more than ${most} bars, and has to be sent in parts` };
 }
 
-async function inTurns(reading: Generator<void, ReadRows>): Promise<ReadRows> {
-  for (;;) {
-    const step = reading.next();
-    if (step.done === true) return step.value;
-    await setImmediate();
-  }
-}
-
-function* slicesOfCsv(csv: string, { timeFrame, limit, most }: ReadOptions): Generator<void, ReadRows> {
-  const { records, fault } = recordsOf(csv, limit ?? (most === undefined ? undefined : most + 1));
-  if (fault !== null) return { rows: [], faults: [fault] };
-  if (most !== undefined && records.length > most) return { rows: [], faults: [tooManyBars(most)] };
-  const first = records.find(({ isOdd }) => !isOdd);
-  const missing = BAR_COLUMNS.filter((column) => first !== undefined && first.record[column] === undefined);
-  if (missing.length > 0)
-    return { rows: [], faults: missing.map((column) => ({ line: 1, message: `there is no column "${column}"` })) };
-  return yield* slicesOf(records as BarRecord[], timeFrame);
-}
-
 interface BarRecord {
   line: number;
-  record: BarCells;
-  isOdd: boolean;
+  /** Null: it has another number of fields than the first line. */
+  record: BarCells | null;
 }
 type BarCells = Readonly<Record<BarColumn, string | null>>;
 
@@ -107,22 +81,14 @@ function* recordsOfColumns({ date, open, high, low, close, volume }: BarTexts): 
   const at = (column: readonly (string | null)[], row: number) => column[row] ?? null;
   for (const row of date.keys()) {
     const prices = { open: at(open, row), high: at(high, row), low: at(low, row), close: at(close, row) };
-    yield { line: row + 1, record: { date: at(date, row), ...prices, volume: at(volume, row) }, isOdd: false };
+    yield { line: row + 1, record: { date: at(date, row), ...prices, volume: at(volume, row) } };
   }
 }
 
-/** Stops after each slice. */
-function* slicesOf(records: Iterable<BarRecord>, timeFrame: TimeFrame): Generator<void, ReadRows> {
+function rowsOf(records: Iterable<BarRecord>, timeFrame: TimeFrame): ReadRows {
   const found: ReadRows = { rows: [], faults: [] };
-  let count = 0;
-  for (const { line, record, isOdd } of records) {
-    if (count > 0 && count % SLICE === 0) yield;
-    count += 1;
-    if (isOdd) {
-      found.faults.push({ line, message: ODD });
-      continue;
-    }
-    const row = rowOf(line, record, timeFrame);
+  for (const { line, record } of records) {
+    const row = record === null ? { line, message: ODD } : rowOf(line, record, timeFrame);
     const before = found.rows.at(-1);
     if ("message" in row) found.faults.push(row);
     else if (before !== undefined && row.openAtMs < before.closeAtMs) {
@@ -131,42 +97,73 @@ function* slicesOf(records: Iterable<BarRecord>, timeFrame: TimeFrame): Generato
       found.faults.push({ line, message });
     } else found.rows.push(row);
   }
-  if (count === 0) found.faults.push({ line: null, message: "it holds no bars" });
+  if (found.rows.length + found.faults.length === 0) found.faults.push({ line: null, message: "it holds no bars" });
   return found;
 }
 
-interface CsvRecord {
-  line: number;
-  record: Record<string, string>;
-  /** It has another number of fields than the first line. */
-  isOdd: boolean;
+/** What is wrong with a file as a whole. */
+class Unreadable extends Error {
+  constructor(readonly faults: RowFault[]) {
+    super();
+  }
 }
 
-/** The records of a text that is CSV; else what is wrong with it, and none. */
-function recordsOf(csv: string, limit: number | undefined): { records: CsvRecord[]; fault: RowFault | null } {
+/**
+ * The records of a text that is CSV; else what is wrong with it, and none. Columns are no names to the parser: it would make an
+ * error with all of them for each line that has another number of fields. More fields than a file of bars has end it at once.
+ */
+function recordsOf(csv: string, limit: number | undefined): { records: BarRecord[]; faults: RowFault[] } {
+  const records: BarRecord[] = [];
+  let columns: Columns | null = null;
   try {
-    const options = {
-      columns: true,
+    parse(csv, {
       skip_empty_lines: true,
       trim: true,
       bom: true,
-      info: true,
       relax_column_count: true,
       max_record_size: MOST_RECORD,
-    } as const;
-    const rows = parse(csv, { ...options, ...(limit === undefined ? {} : { to: limit }) }) as unknown as {
-      info: { lines: number; error?: { code: string } };
-      record: Record<string, string>;
-    }[];
-    return {
-      records: rows.map(({ info, record }) => ({ line: info.lines, record, isOdd: info.error !== undefined })),
-      fault: null,
-    };
+      ...(limit === undefined ? {} : { to: limit + 1 }),
+      cast: (field, { index, lines }) => {
+        if (index < MOST_COLUMNS) return field;
+        throw new Unreadable([{ line: lines, message: `it has more than ${MOST_COLUMNS} columns` }]);
+      },
+      on_record: (fields: string[], { lines: line, error }) => {
+        if (columns === null) columns = columnsOf(fields);
+        else records.push({ line, record: error === undefined ? cellsOf(fields, columns) : null });
+        return null;
+      },
+    });
+    return { records, faults: [] };
   } catch (error) {
+    if (error instanceof Unreadable) return { records: [], faults: error.faults };
     if (!(error instanceof CsvError)) throw error;
     const line = "lines" in error && typeof error["lines"] === "number" ? error["lines"] : null;
-    return { records: [], fault: { line, message: SENTENCES[error.code] ?? "it is no CSV" } };
+    return { records: [], faults: [{ line, message: SENTENCES[error.code] ?? "it is no CSV" }] };
   }
+}
+
+/** Where in a line each column stands. */
+type Columns = Readonly<Record<BarColumn, number>>;
+
+function columnsOf(names: readonly string[]): Columns {
+  const missing = BAR_COLUMNS.filter((name) => !names.includes(name));
+  if (missing.length > 0)
+    throw new Unreadable(missing.map((name) => ({ line: 1, message: `there is no column "${name}"` })));
+  const at = (name: BarColumn) => names.lastIndexOf(name);
+  const prices = { open: at("open"), high: at("high"), low: at("low"), close: at("close") };
+  return { date: at("date"), ...prices, volume: at("volume") };
+}
+
+function cellsOf(fields: readonly string[], columns: Columns): BarCells {
+  const at = (name: BarColumn) => fields[columns[name]] ?? null;
+  return {
+    date: at("date"),
+    open: at("open"),
+    high: at("high"),
+    low: at("low"),
+    close: at("close"),
+    volume: at("volume"),
+  };
 }
 
 const ODD = "it has another number of fields than the first line has columns";

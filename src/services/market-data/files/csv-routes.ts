@@ -1,7 +1,6 @@
 import { Elysia } from "elysia";
 import type { Logger } from "pino";
 import type { Store } from "#services/market-data/store.ts";
-import { readBarRowsInTurns } from "#shared/candles/bar-rows.ts";
 import type { Candle } from "#shared/domain/candle.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import {
@@ -13,6 +12,7 @@ import {
   typeHeaders,
 } from "./file-schemas.ts";
 import { type ImportOptions, importCandles } from "./import-candles.ts";
+import { readFile } from "./read-file.ts";
 
 const tags = ["market-data"];
 /** Candles read at once; what is sent waits for who reads. */
@@ -75,8 +75,11 @@ function importRoutes({ log, ...options }: ImportOptions & { log: Logger }) {
   return httpBase("market-data", log, { bodies: "any" }).post(
     "/candles/csv",
     async ({ query, request }) => {
-      const csv = await request.text();
-      return await importCandles(options, query, { unit: "line", read: (wanted) => readBarRowsInTurns(csv, wanted) });
+      const file = await request.arrayBuffer();
+      return await importCandles(options, query, {
+        unit: "line",
+        read: (wanted) => readFile({ form: "csv", file, ...wanted }, options.clock),
+      });
     },
     {
       parse: "none",

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { memoryUsage } from "node:process";
 import { pino } from "pino";
 import { InstrumentTable } from "#services/market-data/instrument-table.ts";
 import { MINUTE_MS, type Replica } from "#services/market-data/market-data.fixture.ts";
@@ -6,12 +7,13 @@ import { replicasOfEachTest } from "#services/market-data/replicas-of-each-test.
 import { KeptSeries } from "#services/market-data/series/kept-series.ts";
 import { numbered, numberedBefore, type Series } from "#services/market-data/series/series.ts";
 import { Store } from "#services/market-data/store.ts";
-import { readBarRowsInTurns } from "#shared/candles/bar-rows.ts";
+import { readBarRows } from "#shared/candles/bar-rows.ts";
 import { systemClock } from "#shared/clock/system.ts";
 import { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
 import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { spx } from "#shared/matching/spx.fixture.ts";
 import { type BarsFile, importCandles, MOST_BARS } from "./import-candles.ts";
+import { slowestMeanwhile } from "./slowest-meanwhile.fixture.ts";
 
 const at = replicasOfEachTest();
 const PATH = `/candles/csv?instrumentId=${encodeURIComponent(spx.id)}&timeFrame=1m`;
@@ -161,7 +163,7 @@ describe("candles as files", () => {
     const kept = new KeptSeries(store, clock, log);
     const options = { store, kept, instruments, clock, lock: new KeyedLock(), partitionOf: () => 0 };
     const request = { instrumentId: spx.id, timeFrame: "1m", source: "bars" } as const;
-    const sent: BarsFile = { unit: "line", read: (wanted) => readBarRowsInTurns(file(line(3)), wanted) };
+    const sent: BarsFile = { unit: "line", read: async (wanted) => readBarRows(file(line(3)), wanted) };
     expect(await failureOf(importCandles(options, request, sent))).toContain("is kept from trades: take that source");
     expect(await stored()).toEqual([]);
   });
@@ -200,4 +202,36 @@ describe("candles as files", () => {
     const [replica = expect.unreachable()] = replicas;
     expect((await exported(replica)).split("\n")).toHaveLength(3_002);
   });
+});
+
+describe("a file that is made to hold the process", () => {
+  const row = "2023-01-01T00:00:00Z,1,2,0.5,1,1\n";
+  const wide = (columns: number) => `${HEADER},${Array.from({ length: columns }, (_, at) => `c${at}`).join()}\n`;
+  const MANY = "it has more than 100 columns";
+  const OTHER = "it has another number of fields than the first line has columns";
+  test.each([
+    ["of 1,500 columns", wide(1_500) + row.repeat(20_000), 1, MANY],
+    ["of 200 columns", wide(200) + row.repeat(5_000), 1, MANY],
+    ["of 900,000 columns", `${",".repeat(900_000)}\n${row}`, 1, MANY],
+    ["with a line of a million fields", `${HEADER}\n${row}${",".repeat(1_000_000)}`, 3, MANY],
+    ["whose every line is short", wide(90) + row.repeat(29_000), 2, OTHER],
+    ["of half a million lines", `${HEADER}\n${"\n".repeat(500_000)}x`, 500_002, OTHER],
+  ])(
+    "%s is refused in time, and others are answered meanwhile",
+    async (_what, csv, number, message) => {
+      const replica = await at.start();
+      const beforeBytes = memoryUsage.rss();
+      const beganMs = performance.now();
+      const sent = send(replica, csv);
+      expect(await slowestMeanwhile(replica, sent)).toBeLessThan(1_000);
+      expect(performance.now() - beganMs).toBeLessThan(15_000);
+      expect(memoryUsage.rss() - beforeBytes).toBeLessThan(500_000_000);
+      const { status, body } = await sent;
+      expect([status, (body["errors"] as unknown[])[0]]).toEqual([422, { field: `line ${number}`, message }]);
+      expect(await stored()).toEqual([]);
+      // The next one is read as ever.
+      expect(await send(replica, file(line(3)))).toMatchObject({ status: 200, body: { later: 1 } });
+    },
+    60_000,
+  );
 });

@@ -4,7 +4,7 @@ import type { Store } from "#services/market-data/store.ts";
 import { httpBase } from "#shared/http/http-base.ts";
 import { exportQuery, importQuery, importResponses, requireSeries, typeHeaders } from "./file-schemas.ts";
 import { type ImportOptions, importCandles } from "./import-candles.ts";
-import { readParquet } from "./read-parquet.ts";
+import { readFile } from "./read-file.ts";
 import { parquetOf } from "./write-parquet.ts";
 
 const tags = ["market-data"];
@@ -43,10 +43,10 @@ function importRoutes({ log, ...options }: ImportOptions & { log: Logger }) {
   return httpBase("market-data", log, { bodies: "any" }).post(
     "/candles/parquet",
     async ({ query, request }) => {
-      const body = await request.arrayBuffer();
+      const file = await request.arrayBuffer();
       return await importCandles(options, query, {
         unit: "row",
-        read: (wanted) => readParquet(body, options.clock, wanted),
+        read: (wanted) => readFile({ form: "parquet", file, ...wanted }, options.clock),
       });
     },
     {

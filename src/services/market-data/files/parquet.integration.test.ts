@@ -7,6 +7,7 @@ import { spx } from "#shared/matching/spx.fixture.ts";
 import { randomFrom } from "#shared/random/random-from.ts";
 import { MOST_BARS } from "./import-candles.ts";
 import { fileOf, fileOfFooter, fileOfIndexes } from "./parquet-files.fixture.ts";
+import { slowestMeanwhile } from "./slowest-meanwhile.fixture.ts";
 
 const at = replicasOfEachTest();
 const TYPE = "application/vnd.apache.parquet";
@@ -170,23 +171,6 @@ describe("candles as Parquet files", () => {
     expect((await replica.ask(pathOf("parquet"))).status).toBe(404);
   });
 });
-
-/** The longest time that an answer took while this went on. */
-async function slowestMeanwhile({ ask }: Replica, work: Promise<unknown>): Promise<number> {
-  let isOver = false;
-  const ended = work.finally(() => {
-    isOver = true;
-  });
-  let slowestMs = 0;
-  while (!isOver) {
-    const beganMs = performance.now();
-    expect((await ask("/quotes")).status).toBe(200);
-    slowestMs = Math.max(slowestMs, performance.now() - beganMs);
-    await Bun.sleep(5);
-  }
-  await ended;
-  return slowestMs;
-}
 
 describe("a file that lies", () => {
   const varint = (value: number): number[] =>

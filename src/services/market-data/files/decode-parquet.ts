@@ -1,20 +1,7 @@
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { type DecodedArray, type FileMetaData, parquetMetadata, parquetRead, parquetSchema } from "hyparquet";
-import { BAR_COLUMNS, type BarColumn, type BarTexts } from "#shared/candles/bar-rows.ts";
+import { BAR_COLUMNS, type BarColumn, type BarTexts, tooManyBars } from "#shared/candles/bar-rows.ts";
 import { cellReaderOf } from "./parquet-cells.ts";
-
-/** What the thread is asked. */
-export interface ParquetRequest {
-  file: ArrayBuffer;
-  /** Rows that it may hold. */
-  most: number;
-}
-
-/** What it answers: the cells of each column, or what is wrong with the file as a whole, phrases that go behind "It cannot be taken: ". */
-export type ParquetAnswer =
-  | { kind: "columns"; columns: BarTexts }
-  | { kind: "too-many" }
-  | { kind: "faults"; faults: string[] };
 
 const UNREADABLE = "it is no Parquet file, or it is damaged";
 const CODECS = ["UNCOMPRESSED", "SNAPPY", "ZSTD", "GZIP", "BROTLI"];
@@ -38,19 +25,22 @@ class Refused extends Error {
   }
 }
 
-addEventListener("message", ({ data }: MessageEvent<ParquetRequest>) => {
-  const answered = answerTo(data).catch((error: unknown): ParquetAnswer => {
-    return { kind: "faults", faults: error instanceof Refused ? error.faults : [UNREADABLE] };
+/**
+ * The cells of the columns that a file of bars has; else what is wrong with it as a whole, phrases that go behind "It cannot be
+ * taken: ". It believes what the file says of itself: for a thread with a deadline and a memory of its own.
+ */
+export async function decodeParquet(file: ArrayBuffer, most: number): Promise<BarTexts | { faults: string[] }> {
+  return await textsOf(file, most).catch((error: unknown) => {
+    return { faults: error instanceof Refused ? error.faults : [UNREADABLE] };
   });
-  void answered.then((answer) => globalThis.postMessage(answer));
-});
+}
 
-async function answerTo({ file, most }: ParquetRequest): Promise<ParquetAnswer> {
+async function textsOf(file: ArrayBuffer, most: number): Promise<BarTexts> {
   const metadata = parquetMetadata(file, { geoparquet: false });
   const readers = readersOf(metadata);
   checkChunks(metadata, file.byteLength);
   const rows = metadata.row_groups.reduce((sum, { num_rows: count }) => sum + Number(count), 0);
-  if (rows > most) return { kind: "too-many" };
+  if (rows > most) throw new Refused([tooManyBars(most).message]);
   const chunks: { columnName: string; columnData: DecodedArray }[] = [];
   await parquetRead({
     file,
@@ -61,14 +51,14 @@ async function answerTo({ file, most }: ParquetRequest): Promise<ParquetAnswer> 
     parsers: { timestampFromNanoseconds: (nanos) => nanos },
     onChunk: (chunk) => void chunks.push(chunk),
   });
-  const textsOf = (name: BarColumn): (string | null)[] => {
+  const cellsOf = (name: BarColumn): (string | null)[] => {
     const own = chunks.filter(({ columnName }) => columnName === name);
     const texts = own.flatMap(({ columnData }) => Array.from<unknown, string | null>(columnData, readers[name]));
     if (texts.length !== rows) throw new Refused([UNREADABLE]);
     return texts;
   };
-  const prices = { open: textsOf("open"), high: textsOf("high"), low: textsOf("low"), close: textsOf("close") };
-  return { kind: "columns", columns: { date: textsOf("date"), ...prices, volume: textsOf("volume") } };
+  const prices = { open: cellsOf("open"), high: cellsOf("high"), low: cellsOf("low"), close: cellsOf("close") };
+  return { date: cellsOf("date"), ...prices, volume: cellsOf("volume") };
 }
 
 type Readers = Record<BarColumn, NonNullable<ReturnType<typeof cellReaderOf>>>;
