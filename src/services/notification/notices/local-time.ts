@@ -59,10 +59,14 @@ export function nextAt(time: string, zone: string, afterMs: number): number {
   }
 }
 
-/** The instant at which clocks of the zone show this. The second step is for a change of the clock in between. */
+/**
+ * The instant at which clocks of the zone show this. The second step is for a change of the clock in between; where clocks go
+ * forward over it, one step stands before the change and one behind it, and the later one is meant.
+ */
 function instantOf(zone: string, shown: number): number {
   const first = shown - (shownAt(zone, shown) - shown);
-  return first - (shownAt(zone, first) - shown);
+  const second = first - (shownAt(zone, first) - shown);
+  return shownAt(zone, second) === shown ? second : Math.max(first, second);
 }
 
 /** Hours in which nothing but critical alerts is told: from one time to another, over midnight where it is the earlier one. */
