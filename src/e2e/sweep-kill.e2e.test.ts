@@ -127,7 +127,9 @@ test("a sweep over three workers, one of them killed, is to the last digit what 
     // The series goes on: who comes later finds other candles.
     candles.push(dayAfter(candles.at(-1) ?? expect.unreachable()));
     const [second] = await Promise.all([start(), start()]);
-    expect(await json(`${second.url}${path}/resume`, {})).toMatchObject({ state: "QUEUED" });
+    expect(await json(`${second.url}${path}/resume`, {})).toMatchObject({
+      state: expect.stringMatching(/^(QUEUED|RUNNING)$/),
+    });
     await eventually("three are at work", async () => (await ownersOf(world, id)).length === 3, 30_000);
 
     const struck = await killHalfWay(world, id, { pid: first.pid, owner });
