@@ -75,7 +75,7 @@ describe("createPostgresDb", () => {
   });
 
   test("a statement that takes too long, or waits for a lock for too long, fails and costs no connection", async () => {
-    const hasty = createPostgresDb(database.url, { maxConnections: 1, timeoutMs: 300 });
+    const hasty = createPostgresDb(database.url, { maxConnections: 1, timeoutMs: 2_000 });
     const [before] = await hasty.sql`select pg_backend_pid() as pid`;
     const slow = await thrownBy(() => hasty.sql`select pg_sleep(10)`);
     const locked = await database.db.transaction(async (tx) => {
