@@ -18,7 +18,7 @@ test("docs/monitoring.md, typed word for word, shows how the engine is, and has 
   await guide.follow({ isReady }, async ({ blocks, shell }, api) => {
     const page = await (await fetch(`${api}/monitoring/`)).text();
     expect(page).toContain("Every service takes work");
-    const [see = "", make = "", word = "", change = "", ...more] = blocks;
+    const [see = "", make = "", word = "", change = "", back = "", ...more] = blocks;
     expect(more).toEqual([]);
     const seen = await shell.type(see);
     for (const text of ['"service":"risk-manager"', '"role":"monitoring:look"', '"atRest":'])
@@ -31,6 +31,15 @@ test("docs/monitoring.md, typed word for word, shows how the engine is, and has 
     expect(changed).toContain('"limit":50000');
     expect(changed).toContain('"enabled":false');
     expect(changed).toMatch(/"clearedAtMs":\d+/);
+    const restored = await shell.type(back);
+    expect(restored.match(/"id":"\w+"|"changed":\w+/g)).toEqual([
+      '"id":"BUS_LAG"',
+      '"changed":false',
+      '"id":"PROCESS_MEMORY"',
+      '"changed":false',
+    ]);
+    const { items } = (await getJson(`${api}/monitoring/rules`)) as Answer;
+    expect(items.filter((rule) => rule["changed"] === true || rule["shipped"] === false)).toEqual([]);
   });
 }, 180_000);
 

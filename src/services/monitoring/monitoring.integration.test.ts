@@ -267,17 +267,23 @@ describe("what is seen", () => {
 });
 
 describe("rules", () => {
-  test("are made, changed and deleted over REST; one that is shipped is changed for good, and not deleted", async () => {
+  test("are made, changed and deleted over REST; one that is shipped stays changed until it is reset, and is not deleted", async () => {
     const service = await world.start(KINDS);
     await until(async () => (await items(service, "/rules")).length > 0);
     const changed = await ask(service, "/rules/BUS_LAG", { limit: 5 }, "PATCH");
     expect(changed.body).toMatchObject({ id: "BUS_LAG", limit: 5, forMs: 30_000, shipped: true, changed: true });
     await world.database.db.transaction((tx) => writeShipped(tx, SHIPPED_RULES, 2));
     expect((await ask(service, "/rules/BUS_LAG")).body).toMatchObject({ limit: 5 });
+    const reset = await ask(service, "/rules/BUS_LAG/reset", {});
+    expect(reset.body).toMatchObject({ id: "BUS_LAG", limit: 10_000, shipped: true, changed: false });
     const kept = await ask(service, "/rules/BUS_LAG", undefined, "DELETE");
     expect([kept.status, kept.body["detail"]]).toEqual([409, expect.stringContaining("Disable it instead")]);
     const rule = { fact: "bus.lag", comparison: "above", limit: 1, severity: "info", text: "A.", toDo: "B." };
     expect((await ask(service, "/rules", { id: "BUS_LAG", ...rule })).status).toBe(409);
+    expect((await ask(service, "/rules", { id: "MINE", ...rule })).status).toBe(201);
+    const own = await ask(service, "/rules/MINE/reset", {});
+    expect([own.status, own.body["detail"]]).toEqual([409, expect.stringContaining("did not come with the engine")]);
+    expect((await ask(service, "/rules/NONE/reset", {})).status).toBe(404);
     const wrong = await ask(service, "/rules", { id: "lower", ...rule, fact: "no.fact" });
     expect([wrong.status, JSON.stringify(wrong.body["errors"])]).toEqual([422, expect.stringContaining("bus.lag")]);
     expect((await ask(service, "/rules/NONE", { limit: 1 }, "PATCH")).status).toBe(404);

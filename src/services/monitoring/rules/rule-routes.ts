@@ -7,7 +7,8 @@ import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import { changeRuleSchema, type KeptRule, keptRuleSchema, newRuleSchema, ruleId } from "./rule.ts";
-import { changeRule, deleteRule, findRule, insertRule, listRules } from "./rule-store.ts";
+import { changeRule, deleteRule, findRule, insertRule, listRules, resetRule } from "./rule-store.ts";
+import { SHIPPED_RULES } from "./shipped-rules.ts";
 
 const byId = z.object({ id: ruleId.describe("The rule's name") });
 const cursor = z.tuple([z.string()]);
@@ -21,7 +22,7 @@ const factSchema = z.object({
 
 /** REST of the rules and of what they can be about. */
 export function createRuleRoutes(context: Context) {
-  return new Elysia().use(createReads(context)).use(createChanges(context));
+  return new Elysia().use(createReads(context)).use(createChanges(context)).use(createTakingBack(context));
 }
 
 function createReads({ deps: { db, log } }: Context) {
@@ -81,6 +82,27 @@ function createChanges({ deps: { db, clock, log } }: Context) {
         body: changeRuleSchema,
         response: { 200: keptRuleSchema, 404: problemSchema },
         detail: { summary: "Changes the fields of a rule that are given" },
+      },
+    );
+}
+
+function createTakingBack({ deps: { db, clock, log } }: Context) {
+  return httpBase("monitoring", log)
+    .post(
+      "/rules/:id/reset",
+      async ({ params: { id } }) => {
+        const shipped = SHIPPED_RULES.find((rule) => rule.id === id);
+        if (shipped === undefined || !(await resetRule(db.sql, shipped, clock.nowMs()))) {
+          await ruleOf({ deps: { db } }, id);
+          throw conflict(`${id} did not come with the engine: there is nothing to go back to.`);
+        }
+        log.info({ rule: id }, "a person has reset a rule");
+        return await ruleOf({ deps: { db } }, id);
+      },
+      {
+        params: byId,
+        response: { 200: keptRuleSchema, 404: problemSchema, 409: problemSchema },
+        detail: { summary: "Has a rule be again as it came with the engine" },
       },
     )
     .delete(

@@ -67,6 +67,14 @@ export async function changeRule(sql: Sql, id: string, change: ChangeRule, nowMs
   return rows.length > 0;
 }
 
+/** Has a rule that a person has changed be the engine's own again. False: it did not come with the engine. */
+export async function resetRule(sql: Sql, rule: Rule, nowMs: number): Promise<boolean> {
+  const rows = await sql`
+    update monitoring.rules set rule = ${sql.json(rule)}, changed = false, updated_at_ms = ${nowMs}
+    where id = ${rule.id} and shipped returning 1`;
+  return rows.length > 0;
+}
+
 /** Deletes a rule of a person. False: there is none. */
 export async function deleteRule(sql: Sql, id: string): Promise<boolean> {
   const rows = await sql`delete from monitoring.rules where id = ${id} and not shipped returning 1`;

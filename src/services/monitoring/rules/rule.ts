@@ -69,7 +69,9 @@ export type ChangeRule = z.infer<typeof changeRuleSchema>;
 /** A rule as it is kept. */
 export const keptRuleSchema = ruleSchema.extend({
   shipped: z.boolean().describe("It came with the engine: it can be changed and disabled, not deleted"),
-  changed: z.boolean().describe("A person has changed a shipped one: it stays as it is when the engine's own changes"),
+  changed: z
+    .boolean()
+    .describe("A person has changed a shipped one: it stays as it is when the engine's own changes, until it is reset"),
   updatedAtMs: epochMs.describe("When it changed last, UTC epoch milliseconds"),
 });
 export type KeptRule = z.infer<typeof keptRuleSchema>;
