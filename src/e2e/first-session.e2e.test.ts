@@ -9,14 +9,17 @@ import { getJson, postJson } from "#local/rest.ts";
 import { ROOT } from "#local/root.ts";
 import { removeData } from "#local/servers.ts";
 import { eventually } from "#testing/alone.fixture.ts";
+import { openShell, type Shell, typedBlocks } from "#testing/typed.fixture.ts";
 import { runUp } from "#testing/up.fixture.ts";
 
 type Answer = Record<string, unknown> & { items: Record<string, unknown>[] };
 
 const folder = mkdtempSync(join(tmpdir(), "first-session-"));
 const guide = await Bun.file(resolve(ROOT, "docs/first-session.md")).text();
+const shells: Shell[] = [];
 
 afterAll(async () => {
+  for (const shell of shells) await shell.close();
   await endLeftovers(join(folder, "processes"));
   removeData(folder);
 });
@@ -28,14 +31,14 @@ async function settingsOfGuide(): Promise<Record<string, string>> {
   return parseEnv(text) as Record<string, string>;
 }
 
-/** The bodies that the guide sends: the session's, the faults', and the backtest's. */
+/** The bodies that the guide sends: the session's, the faults', and the backtest's; its last blocks are typed. */
 const bodies = [...guide.matchAll(/-d '(\{[^']+\})'/g)].map((match): unknown => JSON.parse(match[1] ?? ""));
 
 test("docs/first-session.md: what it says to type makes a session that trades, and its backtest", async () => {
   const settings = { ...(await settingsOfGuide()), R3_DATA_FOLDER: folder };
   const ended = await runUp(settings, ["--bars", "12"], async (api) => {
     const ask = async (path: string) => (await getJson(`${api}/${path}`)) as Answer;
-    const [session, faults, backtest, kill, active, change] = bodies;
+    const [session, faults, backtest] = bodies;
     const { id } = (await postJson(`${api}/session-manager/sessions`, session)).body as { id: string };
     const url = `session-manager/sessions/${id}`;
     await postJson(`${api}/${url}/start`, {});
@@ -57,21 +60,29 @@ test("docs/first-session.md: what it says to type makes a session that trades, a
     const run = (await postJson(`${api}/backtest/runs`, backtest)).body as { id: string };
     const done = async () => (await ask(`backtest/runs/${run.id}`))["state"] === "DONE";
     await eventually("the backtest is done", done, 30_000);
-    const etag = (await fetch(`${api}/${url}`)).headers.get("etag") ?? "";
-    const headers = { "if-match": etag, "content-type": "application/json" };
-    const patched = await fetch(`${api}/${url}`, { method: "PATCH", headers, body: JSON.stringify(change) });
-    expect(await patched.json()).toMatchObject({ stopPolicy: "keep" });
-    await postJson(`${api}/${url}/stop`, {});
-    await eventually("it is stopped", async () => (await ask(url))["state"] === "STOPPED", 30_000);
-    const killed = (await postJson(`${api}/risk-manager/kill`, kill)).body as { id: string };
+    const shell = openShell(ROOT);
+    shells.push(shell);
+    const [kill = "", release = "", change = "", ...more] = typedBlocks(guide).slice(4);
+    expect(more).toEqual([]);
+    await shell.type(`API=${api}; ID=${id}`);
+    const killed = JSON.parse(await shell.type(kill)) as { id: string };
     const isFlat = async () => (await ask(`risk-manager/kill/${killed.id}`))["state"] === "FLAT";
     await eventually("it is flat", isFlat, 30_000);
     expect((await ask(`order-position-tracker/exposure?sessionId=${id}`))["positions"]).toBe(0);
+    const stops = (state: string, stopPolicy: string) =>
+      eventually(`${state} with ${stopPolicy}`, async () => {
+        const shown = await ask(url);
+        return shown["state"] === state && shown["stopPolicy"] === stopPolicy;
+      });
+    // As the guide says, for good: its next stop would sell too.
+    await stops("STOPPED", "flatten");
     expect((await postJson(`${api}/${url}/start`, {}, { accept: [409] })).status).toBe(409);
-    const put = { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify(active) };
-    const state = await fetch(`${api}/risk-manager/accounts/me/trading-state`, put);
-    expect(await state.json()).toMatchObject({ tradingState: "ACTIVE", kills: [] });
+    expect(JSON.parse(await shell.type(release))).toMatchObject({ tradingState: "ACTIVE", kills: [] });
+    expect(JSON.parse(await shell.type(change))).toMatchObject({ stopPolicy: "keep" });
     expect((await postJson(`${api}/${url}/start`, {})).status).toBe(200);
+    await stops("RUNNING", "keep");
+    await postJson(`${api}/${url}/stop`, {});
+    await stops("STOPPED", "keep");
   });
   expect(ended.code).toBe(0);
 }, 180_000);
