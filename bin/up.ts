@@ -76,7 +76,9 @@ function showPlaces({ urls, data }: Engine): void {
     ["sessions", `${api}/api/session-manager/sessions`],
     ["alerts", `${urls["monitoring"]}/api/monitoring/alerts`],
     ["orders", `${urls["order-position-tracker"]}/api/order-position-tracker/orders`],
+    ["backtests", `${urls["backtest"]}/api/backtest/runs`],
     ["task queues", `${urls["dashboard"]}/queues`],
+    isOneProcess ? ["REST API", `${api}/openapi`] : ["REST API of each", "/openapi at its address"],
     ["logs", data.logs],
   ]);
 }

@@ -20,8 +20,12 @@ afterAll(async () => {
   removeData(folder);
 });
 
-const up = (args: readonly string[], look?: (sessionsUrl: string) => Promise<void>) =>
-  runUp({ R3_DATA_FOLDER: folder }, args, look && ((api) => look(`${api}/session-manager/sessions`)));
+const up = (args: readonly string[], look?: (sessionsUrl: string, said: string) => Promise<void>) =>
+  runUp({ R3_DATA_FOLDER: folder }, args, look && ((api, said) => look(`${api}/session-manager/sessions`, said())));
+
+/** Each line of the tables that say where to look: what it is, and its address. */
+const placesIn = (said: string): string[][] =>
+  [...said.matchAll(/^│ (.+?) +│ (http\S+) +│$/gm)].map(([, name = "", url = ""]) => [name, url]);
 
 /** Runs bin/up at a terminal where a person presses Ctrl-C instead of answering its question. Gives its exit code. */
 async function upInterruptedAtQuestion(args: readonly string[]): Promise<number> {
@@ -46,7 +50,21 @@ const names = z.object({ items: z.array(z.object({ name: z.string() })) });
 const view = z.object({ state: z.string() });
 
 test("bin/up goes on with what a person made of the demo's engine, and removes nothing of it unasked", async () => {
-  const first = await up(["--bars", "20"], async (sessions) => {
+  const first = await up(["--bars", "20"], async (sessions, said) => {
+    const places = placesIn(said);
+    expect(places.map(([name]) => name)).toEqual([
+      "start page",
+      "status of the services",
+      "sessions",
+      "alerts",
+      "orders",
+      "backtests",
+      "task queues",
+      "REST API",
+      "orders",
+      "equity",
+    ]);
+    for (const [name, url = ""] of places) expect([name, (await fetch(url)).status]).toEqual([name, 200]);
     const run = loadRun(folder);
     if (run === null) throw new Error("There is no run.");
     await postJson(sessions, { ...demoSession(run), name: "mine" });
