@@ -34,6 +34,23 @@ async function settingsOfGuide(): Promise<Record<string, string>> {
 /** The bodies that the guide sends: the session's, the faults', and the backtest's; its last blocks are typed. */
 const bodies = [...guide.matchAll(/-d '(\{[^']+\})'/g)].map((match): unknown => JSON.parse(match[1] ?? ""));
 
+const TOLD = ["subscribed", "snapshot", "candle", "candle", "candle"];
+
+/** What the stream has told: of what types, and whether its candles are numbered densely from the snapshot's on. */
+function streamed(said: string) {
+  type Told = { type: string; followed?: boolean; closed?: { n: number }[]; candle?: { n: number } };
+  const told = said
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Told);
+  const ns = told.flatMap(({ closed, candle }) => [...(closed ?? []), ...(candle === undefined ? [] : [candle])]);
+  return {
+    types: told.map(({ type }) => type),
+    followed: told[1]?.followed,
+    numbered: ns.length === 4 && ns.every(({ n }, index) => n === (ns[0]?.n ?? 0) + index),
+  };
+}
+
 test("docs/first-session.md: what it says to type makes a session that trades, and its backtest", async () => {
   const settings = { ...(await settingsOfGuide()), R3_DATA_FOLDER: folder };
   const ended = await runUp(settings, ["--bars", "12"], async (api) => {
@@ -43,6 +60,14 @@ test("docs/first-session.md: what it says to type makes a session that trades, a
     const url = `session-manager/sessions/${id}`;
     await postJson(`${api}/${url}/start`, {});
     await eventually("it runs", async () => (await ask(url))["state"] === "RUNNING", 30_000);
+    const shell = openShell(ROOT);
+    shells.push(shell);
+    const port = new URL(api).port;
+    const blocks = typedBlocks(guide).map((block) => block.replaceAll("7300", port));
+    const [, , follow = "", , , kill = "", release = "", change = "", ...more] = blocks;
+    expect(more).toEqual([]);
+    await shell.type(`API=${api}; ID=${id}`);
+    expect(streamed(await shell.type(follow))).toEqual({ types: TOLD, followed: true, numbered: true });
     const orders = async () => (await ask(`order-position-tracker/orders?sessionId=${id}`)).items;
     await eventually("an order is filled", async () => (await orders())[0]?.["state"] === "FILLED", 60_000);
     expect((await ask(`order-position-tracker/positions?sessionId=${id}`)).items).toHaveLength(1);
@@ -60,11 +85,6 @@ test("docs/first-session.md: what it says to type makes a session that trades, a
     const run = (await postJson(`${api}/backtest/runs`, backtest)).body as { id: string };
     const done = async () => (await ask(`backtest/runs/${run.id}`))["state"] === "DONE";
     await eventually("the backtest is done", done, 30_000);
-    const shell = openShell(ROOT);
-    shells.push(shell);
-    const [kill = "", release = "", change = "", ...more] = typedBlocks(guide).slice(4);
-    expect(more).toEqual([]);
-    await shell.type(`API=${api}; ID=${id}`);
     const killed = JSON.parse(await shell.type(kill)) as { id: string };
     const isFlat = async () => (await ask(`risk-manager/kill/${killed.id}`))["state"] === "FLAT";
     await eventually("it is flat", isFlat, 30_000);

@@ -75,7 +75,8 @@ test("README.md and docs/first-session.md, typed word for word in a fresh clone,
   const [, settings = ""] = /```settings\n([\s\S]*?)```/.exec(guide) ?? [];
   writeFileSync(join(clone, "my.env"), own(settings));
   const blocks = typedBlocks(guide).map(own);
-  const [start = "", create = "", misbehave = "", test = "", kill = "", active = "", change = "", ...more] = blocks;
+  const [start = "", create = "", follow = "", misbehave = "", test = "", ...stop] = blocks;
+  const [kill = "", active = "", change = "", ...more] = stop;
   expect(more).toEqual([]);
   await during(start, {}, async () => {
     await eventually("the services are up", isReady, 60_000);
@@ -92,6 +93,7 @@ test("README.md and docs/first-session.md, typed word for word in a fresh clone,
       });
       expect(await shell.type(create)).toContain('"state":"STARTING"');
       await eventually("it runs", async () => (await mine())?.state === "RUNNING", 30_000);
+      expect(await shell.type(follow)).toContain('"followed":true');
       await shell.type(misbehave);
       await eventually("it says so", async () => (await mine())?.degraded[0]?.code === "VENUE_BANNED", 20_000);
       expect(await shell.type(test)).toMatch(/"state":"(QUEUED|RUNNING)"/);
