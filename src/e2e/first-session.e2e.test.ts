@@ -97,6 +97,7 @@ test("docs/first-session.md: what it says to type makes a session that trades, a
     // As the guide says, for good: its next stop would sell too.
     await stops("STOPPED", "flatten");
     expect((await postJson(`${api}/${url}/start`, {}, { accept: [409] })).status).toBe(409);
+    expect(await ask("order-position-tracker/accounts/me")).toMatchObject({ tradingState: "HALTED" });
     expect(JSON.parse(await shell.type(release))).toMatchObject({ tradingState: "ACTIVE", kills: [] });
     expect(JSON.parse(await shell.type(change))).toMatchObject({ stopPolicy: "keep" });
     expect((await postJson(`${api}/${url}/start`, {})).status).toBe(200);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { SharedRuns } from "#shared/concurrency/shared-runs.ts";
-import { tradingStateSchema } from "#shared/domain/account.ts";
+import { readRiskStates } from "#shared/db/reference-rows.ts";
+import { TRADING_STATES_SAY, tradingStateSchema } from "#shared/domain/account.ts";
 import { fillSchema, orderSchema } from "#shared/domain/order.ts";
 import { positionSchema } from "#shared/domain/position.ts";
 import { countNumber, decimalText, epochMs, idText, ownId } from "#shared/domain/schemas.ts";
@@ -10,8 +11,10 @@ import { exposedSessionSchema, exposureSchema } from "#shared/http/create-client
 import { httpBase } from "#shared/http/http-base.ts";
 import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
+import { scopeOf } from "#shared/risk/risk-scope.ts";
+import { effectiveStateOf } from "#shared/risk/risk-state-rule.ts";
 import type { Deps } from "#shared/service/service.ts";
-import { ownedBySessions, readAccountState } from "./account/account-store.ts";
+import { ownedBySessions, readOwnState } from "./account/account-store.ts";
 import { balancesOf, heldAtVenue } from "./account/balances.ts";
 import { beginEra } from "./account/era.ts";
 import type { TrackerContext } from "./context.ts";
@@ -40,9 +43,9 @@ const accountSchema = z.object({
   id: z.string().describe("The account's name in R3_ACCOUNTS"),
   venue: z.string().describe("Where it is"),
   tradingState: tradingStateSchema.describe(
-    "ACTIVE: every order. REDUCING: only orders that reduce. HALTED: only cancels",
+    `The strictest of what holds it: what it is by itself, its halts and kills at risk-manager. ${TRADING_STATES_SAY}`,
   ),
-  stateReason: z.string().nullable().describe("Why it was halted by itself"),
+  stateReason: z.string().nullable().describe("Why, and by what; null: it is ACTIVE"),
   era: z.number().int().describe("How often the ids of its venue have begun anew"),
   balances: z
     .record(
@@ -150,15 +153,20 @@ function accountRoutes(context: TrackerContext) {
   const held = (id: string) => venueBalances.run(id, () => askVenue(exchanges.account(id)));
   type Asked = { atVenue: "true" | "false" };
   const read = async (id: string, venue: string, { atVenue }: Asked): Promise<z.infer<typeof accountSchema>> => {
-    const [there, state, owned] = await Promise.all([
+    const scopes = ["all", scopeOf({ account: id })];
+    const [there, own, risk, owned] = await Promise.all([
       atVenue === "true" ? held(id) : { amounts: null, reason: null },
-      readAccountState(db, id),
+      readOwnState(db, id),
+      readRiskStates(db.sql, scopes, deps.clock.nowMs()),
       ownedBySessions(db, id),
     ]);
+    const { tradingState, reason: stateReason } = effectiveStateOf(own, risk[0] ?? null);
     return {
       id,
       venue,
-      ...state,
+      tradingState,
+      stateReason,
+      era: own.era,
       balances: balancesOf(owned, there.amounts),
       balancesReason: there.reason,
     };

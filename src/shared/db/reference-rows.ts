@@ -7,7 +7,7 @@ import type { RiskState } from "#shared/risk/risk-state-rule.ts";
 import type { Sql } from "./db.ts";
 
 // What services read of the schema `reference`. Its writers are market-data (instruments), session-manager (sessions) and
-// order-position-tracker (accounts): what they write, and lock to write it, is in their stores. A function that takes `sql` and
+// order-position-tracker (accounts), risk-manager (risk states): what they write, and lock to write it, is in their stores. A function that takes `sql` and
 // gives a fragment is for a statement that reads its own table at the same moment.
 
 /** Is told of a row that is not as its schema says, and of what in it is not. */
@@ -155,6 +155,13 @@ export async function holdRiskState(
   const [row] = await sql<{ risk: RiskState | null }[]>`
     select reference.risk_state(${id}, ${accountId}, ${nowMs}) as risk`;
   return row?.risk ?? null;
+}
+
+/** What risk holds back of these scopes now, the strictest first. */
+export async function readRiskStates(sql: Sql, scopes: readonly string[], nowMs: number): Promise<RiskState[]> {
+  return sql<RiskState[]>`
+    select scope, level, cause, since_ms as "sinceMs" from reference.risk_states
+    where scope = any(${[...scopes]}::text[]) and (until_ms is null or until_ms > ${nowMs}) order by level desc, scope`;
 }
 
 /** A query: the series of the sessions at work, each once, as `instrument_id` and `time_frame`. */

@@ -37,8 +37,37 @@ export function sayRiskState({ scope, level, cause, sinceMs }: RiskState): strin
   return `${sayScope(scope)} ${LEVELS[level].says} since ${new Date(sinceMs).toISOString()}: ${asSentence(cause)}`;
 }
 
-/** The trading state that a level comes to, seen from an account. */
-export function tradingStateOf(level: RiskLevel | null): TradingState {
+/** What an account is by itself, as order-position-tracker keeps it, which halts it where its venue's ids begin anew. */
+export interface OwnState {
+  id: string;
+  tradingState: TradingState;
+  reason: string | null;
+}
+
+/** The one trading state of an account: the strictest of what it is by itself and what risk holds back (null: nothing). */
+export interface EffectiveState {
+  tradingState: TradingState;
+  /** Why, in a sentence; null: it is ACTIVE. */
+  reason: string | null;
+  /** Null: it is ACTIVE, or held by itself. */
+  sinceMs: number | null;
+}
+
+/** See `EffectiveState`. Of two that are as strict, what the account is by itself is told: a person ends that elsewhere. */
+export function effectiveStateOf(own: OwnState, strictest: RiskState | null): EffectiveState {
+  const byRisk = tradingStateOf(strictest?.level ?? null);
+  if (own.tradingState === "HALTED" || (own.tradingState === "REDUCING" && byRisk === "ACTIVE"))
+    return { tradingState: own.tradingState, reason: sayOwnState(own), sinceMs: null };
+  if (strictest === null) return { tradingState: byRisk, reason: null, sinceMs: null };
+  return { tradingState: byRisk, reason: sayRiskState(strictest), sinceMs: strictest.sinceMs };
+}
+
+/** What an account is by itself, and why. */
+export function sayOwnState({ id, tradingState, reason }: OwnState): string {
+  return `The account ${id} is ${tradingState} by itself: ${asSentence(reason ?? "no reason was told")}`;
+}
+
+function tradingStateOf(level: RiskLevel | null): TradingState {
   if (level === null) return "ACTIVE";
   return level === 3 ? "HALTED" : "REDUCING";
 }

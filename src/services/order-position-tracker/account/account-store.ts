@@ -1,6 +1,6 @@
 import type { Sql, Tx } from "#shared/db/db.ts";
-import type { TradingState } from "#shared/domain/account.ts";
 import { type Decimal, decimal } from "#shared/domain/decimal.ts";
+import type { OwnState } from "#shared/risk/risk-state-rule.ts";
 
 /** Amounts by asset, exact. */
 export type Amounts = ReadonlyMap<string, Decimal>;
@@ -41,19 +41,11 @@ export async function openMismatches({ sql }: { sql: Sql }, accountId: string): 
   return rows.map(({ scope }) => scope);
 }
 
-/** Whether an account may trade, as it is shown. */
-export interface AccountState {
-  tradingState: TradingState;
-  stateReason: string | null;
-  era: number;
-}
-
-/** The state of an account. One that has no row yet may trade. */
-export async function readAccountState({ sql }: { sql: Sql }, accountId: string): Promise<AccountState> {
-  const [row] = await sql<AccountState[]>`
-    select trading_state as "tradingState", state_reason as "stateReason", era
-    from reference.accounts where id = ${accountId}`;
-  return row ?? { tradingState: "ACTIVE", stateReason: null, era: 0 };
+/** What an account is by itself, and its era. One that has no row yet is ACTIVE. */
+export async function readOwnState({ sql }: { sql: Sql }, id: string): Promise<OwnState & { era: number }> {
+  const [row] = await sql<Omit<OwnState & { era: number }, "id">[]>`
+    select trading_state as "tradingState", state_reason as reason, era from reference.accounts where id = ${id}`;
+  return { id, ...(row ?? { tradingState: "ACTIVE", reason: null, era: 0 }) };
 }
 
 /** Halts an account. False: it was halted before, and keeps the reason that it has. */

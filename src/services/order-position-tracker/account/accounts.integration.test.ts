@@ -26,6 +26,7 @@ import {
   statesOf,
 } from "#services/order-position-tracker/tracker-rows.fixture.ts";
 import { DEPOSIT } from "#services/order-position-tracker/venue-process.fixture.ts";
+import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import type { TradingState } from "#shared/domain/account.ts";
 import { decimal, plain } from "#shared/domain/decimal.ts";
@@ -34,7 +35,7 @@ import type { VenueAccount } from "#shared/exchange/exchange.ts";
 
 let world: World;
 let desk: Desk;
-useDesks(15, (given) => {
+useDesks(16, (given) => {
   ({ world, desk } = given);
 });
 
@@ -57,7 +58,7 @@ async function putAccount(state: TradingState): Promise<void> {
 type Asked = Promise<{ status: number; body: Record<string, unknown> }>;
 async function rest(path: string, account: Pick<VenueAccount, "balances"> = desk.outside): Asked {
   const exchanges = { accounts: [{ id: desk.marketId, venue: desk.marketId }], account: () => account };
-  const deps = { db: world.database.db, exchanges, log: pino({ level: "silent" }) };
+  const deps = { db: world.database.db, exchanges, clock: systemClock, log: pino({ level: "silent" }) };
   const url = `http://localhost/api/order-position-tracker${path}`;
   const answer = await createRoutes({ deps } as unknown as TrackerContext).handle(new Request(url));
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
@@ -251,6 +252,30 @@ describe("GET /accounts/:id", () => {
     const balances = { USD: { total: DEPOSIT, owned: "300", free: free("300") } };
     expect((await rest(path)).body).toMatchObject({ balances });
     expect((await rest("/accounts")).body).toMatchObject({ items: [{ balances }] });
+  });
+
+  test("has the strictest trading state of all that holds the account, and says why", async () => {
+    await desk.startTracker();
+    await runSession(world, desk, { capital: "300" });
+    const { sql } = world.database.db;
+    const path = `/accounts/${desk.marketId}?atVenue=false`;
+    const scope = `account:${desk.marketId}`;
+    const states = async () => {
+      const { tradingState, stateReason } = (await rest(path)).body;
+      expect((await rest("/accounts?atVenue=false")).body).toMatchObject({ items: [{ tradingState, stateReason }] });
+      return [tradingState, stateReason];
+    };
+    expect(await states()).toEqual(["ACTIVE", null]);
+    await sql`insert into reference.risk_states values (${scope}, 2, null, 'set by me', 0)`;
+    const since = "since 1970-01-01T00:00:00.000Z";
+    expect(await states()).toEqual(["REDUCING", `The account ${desk.marketId} is REDUCING ${since}: set by me.`]);
+    await sql`insert into reference.risk_states values ('all', 3, null, 'killed by me', 0)`;
+    expect(await states()).toEqual(["HALTED", `All accounts are HALTED ${since}: killed by me.`]);
+    await sql`delete from reference.risk_states`;
+    await sql`insert into reference.risk_states values (${scope}, 2, null, 'set by me', 0)`;
+    await sql`update reference.accounts set trading_state = 'HALTED', state_reason = 'Its ids began anew' where id = ${desk.marketId}`;
+    const own = `The account ${desk.marketId} is HALTED by itself: Its ids began anew.`;
+    expect(await states()).toEqual(["HALTED", own]);
   });
 
   test("asks no venue where that is not wanted, and says why where one does not answer", async () => {

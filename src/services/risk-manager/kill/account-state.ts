@@ -1,16 +1,14 @@
 import type { Sql, Tx } from "#shared/db/db.ts";
+import { readRiskStates } from "#shared/db/reference-rows.ts";
 import { AppError } from "#shared/errors/app-error.ts";
-import { asSentence } from "#shared/errors/as-sentence.ts";
 import { scopeOf } from "#shared/risk/risk-scope.ts";
-import { type RiskState, sayRiskState, tradingStateOf } from "#shared/risk/risk-state-rule.ts";
+import { effectiveStateOf, type OwnState, sayOwnState, sayRiskState } from "#shared/risk/risk-state-rule.ts";
 import { type KillDeps, noAccount, refuseUnknown } from "./kill.ts";
 import type { AccountState, TradingStateWish } from "./kill-contract.ts";
 import {
   lockRiskStates,
-  type OwnState,
   readAccount,
   readAccounts,
-  readRiskStates,
   removeRiskState,
   standingKills,
   writeRiskState,
@@ -43,21 +41,8 @@ async function statesOf({ clock }: KillDeps, sql: Sql, accounts: readonly OwnSta
   return accounts.map((own) => {
     const concerns = ({ scope }: { scope: string }) => scope === "all" || scope === scopeOf({ account: own.id });
     const killIds = kills.filter(concerns).map(({ id }) => id);
-    return { accountId: own.id, kills: killIds, ...stateOf(own, states.find(concerns)) };
+    return { accountId: own.id, kills: killIds, ...effectiveStateOf(own, states.find(concerns) ?? null) };
   });
-}
-
-function stateOf(own: OwnState, strictest: RiskState | undefined): Omit<AccountState, "accountId" | "kills"> {
-  const byRisk = tradingStateOf(strictest?.level ?? null);
-  // What the account is by itself takes the least.
-  if (own.tradingState === "HALTED" || (own.tradingState === "REDUCING" && byRisk === "ACTIVE"))
-    return { tradingState: own.tradingState, reason: sayOwn(own), sinceMs: null };
-  if (strictest === undefined) return { tradingState: byRisk, reason: null, sinceMs: null };
-  return { tradingState: byRisk, reason: sayRiskState(strictest), sinceMs: strictest.sinceMs };
-}
-
-function sayOwn({ id, tradingState, reason }: OwnState): string {
-  return `The account ${id} is ${tradingState} by itself: ${asSentence(reason ?? "no reason was told")}`;
 }
 
 /**
@@ -98,7 +83,7 @@ export async function setAccountState(
 async function refuseHeldElsewhere({ sql }: Tx, deps: KillDeps, accountId: string): Promise<void> {
   const own = await readAccount(sql, accountId, configuredOf(deps));
   if (own !== null && own.tradingState !== "ACTIVE") {
-    const text = `${sayOwn(own)} Its alert in GET /api/monitoring/alerts says what ends that.`;
+    const text = `${sayOwnState(own)} Its alert in GET /api/monitoring/alerts says what ends that.`;
     throw new AppError("CONFLICT", "permanent", text, { details: { accountId } });
   }
   const [all] = await readRiskStates(sql, ["all"], deps.clock.nowMs());

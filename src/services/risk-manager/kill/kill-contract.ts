@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { tradingStateSchema } from "#shared/domain/account.ts";
+import { TRADING_STATES_SAY, tradingStateSchema } from "#shared/domain/account.ts";
 import { epochMs, shortName, uuidText } from "#shared/domain/schemas.ts";
 
 const reason = z
@@ -43,13 +43,9 @@ export const releaseSchema = z
 
 /** What an account is to take. */
 export const setTradingStateSchema = z
-  .strictObject({ tradingState: tradingStateSchema.describe(sayStates()), reason, abandon })
+  .strictObject({ tradingState: tradingStateSchema.describe(TRADING_STATES_SAY), reason, abandon })
   .meta({ examples: [{ tradingState: "REDUCING", reason: "News at noon." }] });
 export type TradingStateWish = z.infer<typeof setTradingStateSchema>;
-
-function sayStates(): string {
-  return "ACTIVE: every order. REDUCING: only orders that reduce. HALTED: only cancels, and what a kill or a stop with the policy flatten closes";
-}
 
 const killStateSchema = z
   .enum(["FLATTENING", "FLAT", "ABANDONED"])
@@ -110,7 +106,7 @@ export { killedSessionSchema };
 /** What an account takes. */
 export const accountStateSchema = z.object({
   accountId: z.string().describe("The account's name in R3_ACCOUNTS"),
-  tradingState: tradingStateSchema.describe(`The strictest of what holds it. ${sayStates()}`),
+  tradingState: tradingStateSchema.describe(`The strictest of what holds it. ${TRADING_STATES_SAY}`),
   reason: z.string().nullable().describe("Why, since when and by which halt; null: it is ACTIVE"),
   sinceMs: epochMs.nullable().describe("Since when, UTC epoch milliseconds; null: it is ACTIVE, or halted by itself"),
   kills: z.array(z.string()).describe("Ids of the kills that stand for it, newest first"),

@@ -1,7 +1,7 @@
 import type { Sql, Tx } from "#shared/db/db.ts";
 import type { SessionState } from "#shared/domain/session.ts";
 import type { RiskTarget } from "#shared/risk/risk-scope.ts";
-import type { RiskState } from "#shared/risk/risk-state-rule.ts";
+import type { OwnState, RiskState } from "#shared/risk/risk-state-rule.ts";
 import type { KilledSession, KillSummary } from "./kill-contract.ts";
 
 /**
@@ -56,13 +56,6 @@ export async function isHeld({ sql }: Tx, scope: string): Promise<boolean> {
     select 1 from reference.risk_states where scope = ${scope}
     union all select 1 from risk_manager.kills where scope = ${scope} and ended_at_ms is null limit 1`;
   return rows.length > 0;
-}
-
-/** The states of these scopes that hold now, the strictest first. */
-export async function readRiskStates(sql: Sql, scopes: readonly string[], nowMs: number): Promise<RiskState[]> {
-  return sql<RiskState[]>`
-    select scope, level, cause, since_ms as "sinceMs" from reference.risk_states
-    where scope = any(${[...scopes]}::text[]) and (until_ms is null or until_ms > ${nowMs}) order by level desc, scope`;
 }
 
 /** What a kill was asked under. */
@@ -231,13 +224,6 @@ export async function readKilledSessions(
     left join reference.flattening_sessions l on l.kill_id = s.kill_id and l.session_id = s.session_id
     where s.kill_id = ${killId} and s.session_id > ${afterId} ${notFlat ? sql`and f.session_id is null` : sql``}
     order by s.session_id limit ${limit}`;
-}
-
-/** What order-position-tracker says of an account, which it halts by itself where its venue's ids begin anew. */
-export interface OwnState {
-  id: string;
-  tradingState: "ACTIVE" | "REDUCING" | "HALTED";
-  reason: string | null;
 }
 
 /** The accounts that are known, by their ids: those with a row, and these. */
