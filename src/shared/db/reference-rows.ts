@@ -6,9 +6,9 @@ import { faultsOf } from "#shared/errors/field-error.ts";
 import type { RiskState } from "#shared/risk/risk-state-rule.ts";
 import type { Sql } from "./db.ts";
 
-// What services read of the schema `reference`. Its writers are market-data (instruments), session-manager (sessions) and
-// order-position-tracker (accounts), risk-manager (risk states): what they write, and lock to write it, is in their stores. A function that takes `sql` and
-// gives a fragment is for a statement that reads its own table at the same moment.
+// What services read of the schema `reference`. Its writers are market-data (instruments), session-manager (sessions),
+// order-position-tracker (accounts) and risk-manager (risk states): what they write, and lock to write it, is in their stores. A
+// function that takes `sql` and gives a fragment is for a statement that reads its own table at the same moment.
 
 /** Is told of a row that is not as its schema says, and of what in it is not. */
 export type OnUnreadable = (row: { what: "session" | "instrument"; id: string; reason: string }) => void;

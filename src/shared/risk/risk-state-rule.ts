@@ -56,7 +56,7 @@ export interface EffectiveState {
 /** See `EffectiveState`. Of two that are as strict, what the account is by itself is told: a person ends that elsewhere. */
 export function effectiveStateOf(own: OwnState, strictest: RiskState | null): EffectiveState {
   const byRisk = tradingStateOf(strictest?.level ?? null);
-  if (own.tradingState === "HALTED" || (own.tradingState === "REDUCING" && byRisk === "ACTIVE"))
+  if (own.tradingState === "HALTED" || (own.tradingState === "REDUCING" && byRisk !== "HALTED"))
     return { tradingState: own.tradingState, reason: sayOwnState(own), sinceMs: null };
   if (strictest === null) return { tradingState: byRisk, reason: null, sinceMs: null };
   return { tradingState: byRisk, reason: sayRiskState(strictest), sinceMs: strictest.sinceMs };
