@@ -2,16 +2,32 @@ import type { Db } from "#shared/db/db.ts";
 import { normalize } from "#shared/domain/decimal.ts";
 import type { Fill, Order } from "#shared/domain/order.ts";
 import type { Position } from "#shared/domain/position.ts";
+import type { ListOrder } from "#shared/http/paging.ts";
 
 type SessionFilter = string | undefined;
 
-/** Orders after the cursor (when they were made, id), oldest first. */
-export async function readOrders({ sql }: Db, sessionId: SessionFilter, after: [number, string] | null, limit: number) {
-  const [atMs, id] = after ?? [-1, ""];
+/** Which page of a list: `after` is the key of the last row before, in this order. */
+interface PageAsked<Key> {
+  sessionId: SessionFilter;
+  order: ListOrder;
+  after: Key | null;
+  limit: number;
+}
+
+/** When an order was made, its id. */
+export type OrderKey = [createdAtMs: number, id: string];
+/** Market time and trade id, which are a fill's alone only beside its account and instrument. */
+export type FillKey = [atMs: number, tradeId: string, accountId: string, instrumentId: string];
+
+/** Orders behind the cursor. */
+export async function readOrders({ sql }: Db, { sessionId, order, after, limit }: PageAsked<OrderKey>) {
+  const down = order === "desc";
+  const key = after === null ? null : sql`(${after[0]}, ${after[1]})`;
   const rows = await sql<{ data: Order; created_at_ms: number }[]>`
     select data, created_at_ms from order_position_tracker.orders
-    where (created_at_ms, id) > (${atMs}, ${id}) ${sessionId === undefined ? sql`` : sql`and session_id = ${sessionId}`}
-    order by created_at_ms, id limit ${limit}`;
+    where true ${sessionId === undefined ? sql`` : sql`and session_id = ${sessionId}`}
+      ${key === null ? sql`` : down ? sql`and (created_at_ms, id) < ${key}` : sql`and (created_at_ms, id) > ${key}`}
+    order by ${down ? sql`created_at_ms desc, id desc` : sql`created_at_ms, id`} limit ${limit}`;
   return rows.map(({ data, created_at_ms }) => ({ order: data, createdAtMs: created_at_ms }));
 }
 
@@ -36,20 +52,22 @@ export async function readOrderEvents({ sql }: Db, orderId: string): Promise<Ord
     where order_id = ${orderId} order by version`;
 }
 
-/** Fills after the cursor (market time, trade id), oldest first. */
-export async function readFills(
-  { sql }: Db,
-  sessionId: SessionFilter,
-  after: [number, string] | null,
-  limit: number,
-): Promise<Fill[]> {
-  const [atMs, tradeId] = after ?? [-1, ""];
+/** Fills behind the cursor. */
+export async function readFills({ sql }: Db, { sessionId, order, after, limit }: PageAsked<FillKey>): Promise<Fill[]> {
+  const down = order === "desc";
+  const columns = sql`(at_ms, trade_id, account_id, instrument_id)`;
+  const key = after === null ? null : sql`(${after[0]}, ${after[1]}, ${after[2]}, ${after[3]})`;
   const rows = await sql<Fill[]>`
     select trade_id as "tradeId", order_id as "orderId", session_id as "sessionId", account_id as "accountId",
       instrument_id as "instrumentId", side, price, size, fee, fee_asset as "feeAsset", maker, at_ms as "atMs"
     from order_position_tracker.fills
-    where (at_ms, trade_id) > (${atMs}, ${tradeId}) ${sessionId === undefined ? sql`` : sql`and session_id = ${sessionId}`}
-    order by at_ms, trade_id limit ${limit}`;
+    where true ${sessionId === undefined ? sql`` : sql`and session_id = ${sessionId}`}
+      ${key === null ? sql`` : down ? sql`and ${columns} < ${key}` : sql`and ${columns} > ${key}`}
+    order by ${
+      down
+        ? sql`at_ms desc, trade_id desc, account_id desc, instrument_id desc`
+        : sql`at_ms, trade_id, account_id, instrument_id`
+    } limit ${limit}`;
   return rows.map((row) => ({
     ...row,
     price: normalize(row.price),

@@ -9,7 +9,7 @@ import { AppError, sentenceOf } from "#shared/errors/app-error.ts";
 import type { VenueAccount } from "#shared/exchange/exchange.ts";
 import { exposedSessionSchema, exposureSchema } from "#shared/http/create-clients.ts";
 import { httpBase } from "#shared/http/http-base.ts";
-import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
+import { listOrder, pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 import { scopeOf } from "#shared/risk/risk-scope.ts";
 import { effectiveStateOf } from "#shared/risk/risk-state-rule.ts";
@@ -24,6 +24,9 @@ import { discardUnbooked, readUnbooked } from "./record/unbooked-store.ts";
 import { closableHoldings, listExposed } from "./session/holdings.ts";
 
 const filter = pageQuery.extend({ sessionId: ownId.optional().describe("Only of this session") });
+const orderedFilter = filter.extend({ order: listOrder });
+const orderKey = z.tuple([epochMs, z.string()]);
+const fillKey = z.tuple([epochMs, z.string(), z.string(), z.string()]);
 const orderEventSchema = z.object({
   version: z.number().int().describe("The order's version that it led to"),
   type: z.string().describe("What happened"),
@@ -83,13 +86,17 @@ export function createRoutes(context: TrackerContext) {
   return accountRoutes(context)
     .get(
       "/orders",
-      async ({ query }) => {
-        const after = readCursor(query.cursor, z.tuple([epochMs, z.string()]));
-        const rows = await readOrders(db, query.sessionId, after, query.limit + 1);
-        const page = pageOf(rows, query.limit, (row) => [row.createdAtMs, row.order.id]);
-        return { ...page, items: page.items.map(({ order }) => order) };
+      async ({ query: { sessionId, order, cursor, limit } }) => {
+        const after = readCursor(cursor, orderKey);
+        const rows = await readOrders(db, { sessionId, order, after, limit: limit + 1 });
+        const page = pageOf(rows, limit, (row) => [row.createdAtMs, row.order.id]);
+        return { ...page, items: page.items.map((row) => row.order) };
       },
-      { query: filter, response: { 200: pageSchema(orderSchema) }, detail: { summary: "Lists orders, oldest first" } },
+      {
+        query: orderedFilter,
+        response: { 200: pageSchema(orderSchema) },
+        detail: { summary: "Lists orders, oldest first unless the newest are asked for" },
+      },
     )
     .get(
       "/orders/:id",
@@ -109,14 +116,15 @@ export function createRoutes(context: TrackerContext) {
     )
     .get(
       "/fills",
-      async ({ query }) => {
-        const after = readCursor(query.cursor, z.tuple([epochMs, z.string()]));
-        return pageOf(await readFills(db, query.sessionId, after, query.limit + 1), query.limit, (fill) => [
-          fill.atMs,
-          fill.tradeId,
-        ]);
+      async ({ query: { sessionId, order, cursor, limit } }) => {
+        const rows = await readFills(db, { sessionId, order, after: readCursor(cursor, fillKey), limit: limit + 1 });
+        return pageOf(rows, limit, (fill) => [fill.atMs, fill.tradeId, fill.accountId, fill.instrumentId]);
       },
-      { query: filter, response: { 200: pageSchema(fillSchema) }, detail: { summary: "Lists fills, oldest first" } },
+      {
+        query: orderedFilter,
+        response: { 200: pageSchema(fillSchema) },
+        detail: { summary: "Lists fills, oldest first unless the newest are asked for" },
+      },
     )
     .get(
       "/positions",

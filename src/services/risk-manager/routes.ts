@@ -3,26 +3,31 @@ import { z } from "zod";
 import type { Db } from "#shared/db/db.ts";
 import { countNumber, epochMs, ownId } from "#shared/domain/schemas.ts";
 import { httpBase } from "#shared/http/http-base.ts";
-import { pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
+import { listOrder, pageOf, pageQuery, pageSchema, readCursor } from "#shared/http/paging.ts";
 import { budgetSchema, decisionSchema } from "./contract.ts";
 import { readBudgets, readDecisions } from "./read-store.ts";
 
 const filter = pageQuery.extend({ sessionId: ownId.optional().describe("Only of this session") });
+const decisionFilter = filter.extend({
+  kind: decisionSchema.shape.kind.optional().describe("Only those that are approved, or denied"),
+  order: listOrder,
+});
+const decisionKey = z.tuple([epochMs, z.string(), countNumber]);
 
 /** REST of risk-manager: what was decided, and what each session may still take. */
 export function createRoutes(db: Db, log: Logger) {
   return httpBase("risk-manager", log)
     .get(
       "/decisions",
-      async ({ query }) => {
-        const after = readCursor(query.cursor, z.tuple([epochMs, z.string(), countNumber]));
-        const rows = await readDecisions(db.sql, { sessionId: query.sessionId, after, limit: query.limit + 1 });
-        return pageOf(rows, query.limit, (decision) => [decision.decidedAtMs, decision.signalId, decision.orderIndex]);
+      async ({ query: { sessionId, kind, order, cursor, limit } }) => {
+        const after = readCursor(cursor, decisionKey);
+        const rows = await readDecisions(db.sql, { sessionId, kind, order, after, limit: limit + 1 });
+        return pageOf(rows, limit, (decision) => [decision.decidedAtMs, decision.signalId, decision.orderIndex]);
       },
       {
-        query: filter,
+        query: decisionFilter,
         response: { 200: pageSchema(decisionSchema) },
-        detail: { summary: "Lists decisions, oldest first" },
+        detail: { summary: "Lists decisions, oldest first unless the newest are asked for" },
       },
     )
     .get(

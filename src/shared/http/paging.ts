@@ -11,6 +11,13 @@ export const pageQuery = z.strictObject({
   cursor: z.string().max(MOST_CURSOR_LENGTH).optional().describe("nextCursor of the page before"),
 });
 
+/** For the query of a list that is read from either end. Its cursors are good for the order that they were given in. */
+export const listOrder = z
+  .enum(["asc", "desc"])
+  .default("asc")
+  .describe("asc: the oldest first. desc: the newest first");
+export type ListOrder = z.infer<typeof listOrder>;
+
 export interface Page<Item> {
   items: Item[];
   /** Give it as `cursor` to read on. Null: this was the last page. */

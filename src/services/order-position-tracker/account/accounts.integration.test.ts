@@ -230,7 +230,7 @@ describe("a query", () => {
   test.each([
     ["/equity?sessionId=", "query.sessionId", "must not be empty"],
     ["/equity", "query.sessionId", "is missing"],
-    ["/orders?sesionId=x", "query.sesionId", "is not known here; known: limit, cursor, sessionId"],
+    ["/orders?sesionId=x", "query.sesionId", "is not known here; known: limit, cursor, sessionId, order"],
     ["/accounts?id=x", "query.id", "is not known here; known: atVenue"],
   ])("%s is refused", async (path, field, message) => {
     expect(await rest(path)).toMatchObject({ status: 422, body: { errors: [{ field, message }] } });

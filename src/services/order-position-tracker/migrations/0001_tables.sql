@@ -61,6 +61,7 @@ create table order_position_tracker.fills (
   primary key (account_id, instrument_id, trade_id)
 );
 create index fills_by_order on order_position_tracker.fills (order_id);
+create index fills_by_time on order_position_tracker.fills (at_ms, trade_id, account_id, instrument_id);
 create index fills_by_session on order_position_tracker.fills (session_id, at_ms, trade_id);
 
 -- Up to which trade id the venue's own list of fills was read. Only reading the list moves it, never the stream. Until the

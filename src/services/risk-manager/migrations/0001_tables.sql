@@ -46,6 +46,7 @@ create table risk_manager.decisions (
   primary key (signal_id, order_index)
 );
 create index decisions_by_time on risk_manager.decisions (decided_at_ms, signal_id, order_index);
+create index denials_by_time on risk_manager.decisions (decided_at_ms, signal_id, order_index) where kind = 'denied';
 create index decisions_by_session on risk_manager.decisions (session_id, decided_at_ms, signal_id, order_index);
 
 -- Kills that a person has asked for. scope: as in reference.risk_states. ended_at_ms: a person has ended the halt that it began, and

@@ -3,6 +3,7 @@ import type { Sql } from "#shared/db/db.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
 import { idText, shortName } from "#shared/domain/schemas.ts";
 import { sessionStateSchema } from "#shared/domain/session.ts";
+import { type ListOrder, listOrder } from "#shared/http/paging.ts";
 
 /** Which sessions are meant; what is not given does not matter. */
 const filterFields = {
@@ -27,11 +28,11 @@ export const SESSION_SORTS = ["createdAt", "updatedAt", "name", "state"] as cons
 export const sortFields = {
   ...filterFields,
   sort: z.enum(SESSION_SORTS).default("createdAt").describe("What they are sorted by, then by their ids"),
-  order: z.enum(["asc", "desc"]).default("asc").describe("asc: the smallest or oldest first"),
+  order: listOrder.describe("asc: the smallest or oldest first"),
 };
 export interface SessionOrder {
   sort: (typeof SESSION_SORTS)[number];
-  order: "asc" | "desc";
+  order: ListOrder;
 }
 
 /** A condition on `reference.sessions s`. */
