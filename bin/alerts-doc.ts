@@ -34,7 +34,7 @@ const FACTS_HEAD = `## What rules can be about
 As \`GET /api/monitoring/facts\` lists them.`;
 
 const ENTRIES = `## Entries while something is missing
-What a session's risk policy says as \`degradedEntries\`. A denied entry has the code \`SESSION_DEGRADED\`. Exits are never denied for it, but with \`BOOK_INCOMPLETE\`, which has that code itself.`;
+What a session's risk policy says as \`degradedEntries\`. A denied entry has the code \`SESSION_DEGRADED\`. Risk never denies exits for it, but with \`BOOK_INCOMPLETE\`, which has that code itself; whether the venue takes them is above.`;
 
 const ENDS: Record<AlertKind["ends"], string> = { condition: "by itself", fact: "a person clears it" };
 
@@ -46,9 +46,10 @@ export function alertsDoc(): string {
     .map(([code, { severity, meaning, toDo, ends }]) => [`\`${code}\``, severity, meaning, toDo, ENDS[ends]]);
   const degradations = Object.entries(DEGRADATIONS)
     .toSorted(byCode)
-    .map(([code, { reporter, stalePrices, meaning }]) => [
+    .map(([code, { reporter, stalePrices, meaning, toDo }]) => [
       `\`${code}\``,
       meaning,
+      toDo,
       reporter,
       stalePrices ? "stale" : "current",
     ]);
@@ -62,7 +63,7 @@ export function alertsDoc(): string {
     `${ALERTS}\n\n${markdownTable(["code", "severity", "what has happened", "what to do", "ends"], alerts)}`,
     `${RULES}\n\n${markdownTable(["rule", "met when", "for", "not of", "severity"], rules())}`,
     `${FACTS_HEAD}\n\n${markdownTable(["fact", "what it tells", "of each", "in"], facts())}`,
-    `${DEGRADED}\n\n${markdownTable(["code", "meaning", "told by", "prices"], degradations)}`,
+    `${DEGRADED}\n\n${markdownTable(["code", "meaning", "what to do", "told by", "prices"], degradations)}`,
     `${ENTRIES}\n\n${markdownTable(["value", "meaning"], entries)}`,
   ].join("\n\n")}\n`;
 }

@@ -5,7 +5,7 @@ export const alerts = defineAlerts({
   SESSION_DEGRADED: {
     severity: "warning",
     meaning: "A session runs with something missing: its list `degraded` says what.",
-    toDo: "Read the reasons on the session. Its exits go on, except while BOOK_INCOMPLETE is among them; entries are denied or not by its risk policy.",
+    toDo: "The alert says it of each reason that the session has, as the table of what a session can run without does. Its risk policy says what becomes of entries.",
     ends: "condition",
   },
   SESSION_FAULTED: {

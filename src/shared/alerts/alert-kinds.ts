@@ -26,6 +26,12 @@ export function defineAlerts<Code extends string>(kinds: Record<Code, Omit<Alert
   return Object.fromEntries(named) as AlertKinds<Code>;
 }
 
+/** What a person does about an alert: its own word stands in its data, where it has one; else it is its kind's. */
+export function toDoOf(kind: AlertKind | undefined, data: Readonly<Record<string, unknown>>): string {
+  const own = data["toDo"];
+  return typeof own === "string" ? own : (kind?.toDo ?? "Look at it.");
+}
+
 /** What the bus and the queue of each process raise, for whichever service. */
 export const PROCESS_ALERTS = defineAlerts({
   BROKER_FORGED: {

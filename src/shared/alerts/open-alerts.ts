@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Sql } from "#shared/db/db.ts";
 import { epochMs } from "#shared/domain/schemas.ts";
 import { AppError } from "#shared/errors/app-error.ts";
-import { type AlertKind, type AlertKinds, type Severity, severitySchema } from "./alert-kinds.ts";
+import { type AlertKind, type AlertKinds, type Severity, severitySchema, toDoOf } from "./alert-kinds.ts";
 
 /** The codes of these kinds. */
 export function alertCodeSchema(kinds: AlertKinds) {
@@ -34,8 +34,8 @@ export async function listOpenAlerts(
     where code = any(${Object.keys(kinds)}) ${severity === undefined ? sql`` : sql`and severity = ${severity}`}
     order by raised_at_ms desc, scope desc, code desc limit ${limit}`;
   return rows.map((row) => {
-    const { toDo, ends } = kindOf(kinds, row.code);
-    return { ...row, toDo, ends };
+    const kind = kindOf(kinds, row.code);
+    return { ...row, toDo: toDoOf(kind, row.data), ends: kind.ends };
   });
 }
 

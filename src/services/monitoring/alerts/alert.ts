@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type AlertKinds, severitySchema } from "#shared/alerts/alert-kinds.ts";
+import { type AlertKinds, severitySchema, toDoOf } from "#shared/alerts/alert-kinds.ts";
 import { epochMs } from "#shared/domain/schemas.ts";
 
 /** open: it is not over. over: it is. */
@@ -36,9 +36,8 @@ export type AlertView = z.infer<typeof alertSchema>;
 /** The same as it is kept. */
 export type AlertRecord = Omit<AlertView, "toDo" | "ends">;
 
-/** With what its kind says; a rule's own word about what to do stands on the alert. */
+/** With what its kind says. */
 export function viewOf(kinds: AlertKinds, record: AlertRecord): AlertView {
   const kind = kinds[record.code];
-  const own = record.data["toDo"];
-  return { ...record, toDo: typeof own === "string" ? own : (kind?.toDo ?? ""), ends: kind?.ends ?? "condition" };
+  return { ...record, toDo: toDoOf(kind, record.data), ends: kind?.ends ?? "condition" };
 }

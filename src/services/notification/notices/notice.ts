@@ -1,7 +1,7 @@
 import type { ToldAlert } from "#services/notification/alerts/told-alerts.ts";
 import { cut } from "#services/notification/channels/channel.ts";
 import type { Preferences } from "#services/notification/recipients/recipient.ts";
-import type { AlertKinds, Severity } from "#shared/alerts/alert-kinds.ts";
+import { type AlertKinds, type Severity, toDoOf } from "#shared/alerts/alert-kinds.ts";
 import type { EventOf } from "#shared/bus/bus.ts";
 import type { ALERTS, ORDERS, SESSIONS } from "#shared/messages/topics.ts";
 import type { MessageContent } from "./content.ts";
@@ -73,8 +73,6 @@ type DataOf<Type extends ToldEvent["type"]> = Extract<ToldEvent, { type: Type }>
 /** That an alert is raised. */
 export function alertNotice(alert: DataOf<"alert.raised">, alertKinds: AlertKinds): Notice {
   const { scope, code, severity, text, atMs, data } = alert;
-  // A rule's own word about what to do stands on its alert.
-  const toDo = typeof data["toDo"] === "string" ? data["toDo"] : (alertKinds[code]?.toDo ?? "Look at it.");
   return {
     ...ofScope(scope),
     kind: "alert",
@@ -82,7 +80,7 @@ export function alertNotice(alert: DataOf<"alert.raised">, alertKinds: AlertKind
     severity,
     title: title(`${severity}: ${code} (${scope})`),
     template: "alert",
-    values: { severity, code, scope, text, toDo },
+    values: { severity, code, scope, text, toDo: toDoOf(alertKinds[code], data) },
     atMs,
     data: { ...data, scope, code },
   };

@@ -11,7 +11,7 @@ import { systemClock } from "#shared/clock/system.ts";
 import { until } from "#shared/clock/until.fixture.ts";
 import { putSession } from "#shared/db/reference-rows.fixture.ts";
 import { createTestDatabase, type TestDatabase, type TestRedis, testRedis } from "#shared/db/test-database.ts";
-import type { Degradation } from "#shared/domain/degradation.ts";
+import { DEGRADATIONS, type Degradation } from "#shared/domain/degradation.ts";
 import { sessionOf } from "#shared/domain/domain.fixture.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { createLeader } from "#shared/leader/create-leader.ts";
@@ -118,10 +118,13 @@ describe("a RUNNING session whose venue R3_VENUES no longer names", () => {
     expect(alert).toMatchObject({ scope: `session:${session.id}`, code: "SESSION_DEGRADED", severity: "warning" });
     expect(alert?.text).toContain('R3_VENUES does not name "paper"');
     expect(alert?.text).toContain('R3_ACCOUNTS has no keys of the account "demo"');
+    const toDo = `${DEGRADATIONS.VENUE_NOT_CONFIGURED.toDo} ${DEGRADATIONS.ACCOUNT_NOT_CONFIGURED.toDo}`;
     expect(alert?.data).toEqual({
       sessionId: session.id,
       codes: ["VENUE_NOT_CONFIGURED", "ACCOUNT_NOT_CONFIGURED"],
+      toDo,
     });
+    expect(alert?.toDo).toBe(toDo);
     const { body } = await replica.call({ path: `/${session.id}` });
     expect(body.degraded[0]?.text).toContain("the venue of SPX/USD.paper");
     await replica.service.stop();

@@ -2,6 +2,7 @@ import { alerts } from "#services/session-manager/alerts.ts";
 import type { Store } from "#services/session-manager/store.ts";
 import { clearAlert, raiseAlert } from "#shared/alerts/raise-alert.ts";
 import type { Tx } from "#shared/db/db.ts";
+import { toDoAbout } from "#shared/domain/degradation.ts";
 import type { Session } from "#shared/domain/session.ts";
 import { asSentence } from "#shared/errors/as-sentence.ts";
 import { event, SESSIONS } from "#shared/messages/topics.ts";
@@ -34,7 +35,8 @@ async function tellDegraded(tx: Tx, deps: SaveDeps, before: Session, session: Se
   const alert = { scope: `session:${sessionId}`, kind: alerts.SESSION_DEGRADED };
   if (degraded.length > 0) {
     const text = `The session "${name}" runs with something missing. ${degraded.map((one) => one.text).join(" ")}`;
-    await raiseAlert(tx, deps, { ...alert, text, data: { sessionId, codes: degraded.map(({ code }) => code) } });
+    const codes = degraded.map(({ code }) => code);
+    await raiseAlert(tx, deps, { ...alert, text, data: { sessionId, codes, toDo: toDoAbout(degraded) } });
   } else if (before.degraded.length > 0) await clearAlert(tx, deps, alert);
 }
 
