@@ -69,7 +69,7 @@ test("docs/backtests.md, typed word for word, runs a backtest, a sweep, and one 
       done: 27,
       failed: 0,
       leftOut: 1,
-      leftOutReason: "params.fast must be below slow.",
+      leftOutReason: "grid.fast must be below slow.",
       bars: 252,
     });
     const returns = runs.parse(best).items.map(({ statistics: { return: gain } }) => gain);

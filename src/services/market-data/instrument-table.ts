@@ -32,7 +32,7 @@ export class InstrumentTable {
   async get(id: string): Promise<Instrument> {
     const found = await this.find(id);
     if (found !== null) return found;
-    const message = `There is no instrument "${id}" at any venue.`;
+    const message = `There is no instrument "${id}" at any venue: GET /api/market-data/instruments lists those there are.`;
     throw new AppError("NOT_FOUND", "permanent", message, { details: { instrumentId: id } });
   }
 

@@ -12,6 +12,7 @@ function faults(policy: object, timeFrame: "1d" | "1h" = "1d", instrument: typeo
   );
 }
 
+const UNKNOWN = "is unknown to every venue: GET /api/market-data/instruments lists those there are";
 const percent = (text: string) => ({ sizing: { method: "percent-of-equity", percent: text } });
 const fixed = (size: string) => ({ sizing: { method: "fixed-size", size } });
 
@@ -40,9 +41,9 @@ describe("faultsOfRequest", () => {
 
   test("says of an unknown instrument that it is unknown, and still what is wrong without it", () => {
     expect(faults(percent("500"), "1h", null)).toEqual([
-      "instrumentId is unknown to every venue",
+      `instrumentId ${UNKNOWN}`,
       "riskPolicy.sizing.percent must be 100 at most",
     ]);
-    expect(faults(fixed("0.00015"), "1h", null)).toEqual(["instrumentId is unknown to every venue"]);
+    expect(faults(fixed("0.00015"), "1h", null)).toEqual([`instrumentId ${UNKNOWN}`]);
   });
 });

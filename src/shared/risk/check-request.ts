@@ -6,6 +6,8 @@ import type { RiskPolicy } from "#shared/domain/session.ts";
 import type { TimeFrame } from "#shared/domain/time-frame.ts";
 import type { FieldError } from "#shared/errors/field-error.ts";
 
+const UNKNOWN = "is unknown to every venue: GET /api/market-data/instruments lists those there are";
+
 /** What a session and a backtest both ask for, on an instrument as its venue has it (null: no venue knows it). */
 export interface TradingRequest {
   instrument: Instrument | null;
@@ -18,7 +20,7 @@ export interface TradingRequest {
  * instrument or its venue lacks, and what every decision would deny. `field` is where the request names the instrument.
  */
 export function faultsOfRequest({ instrument, timeFrame, riskPolicy }: TradingRequest, field: string): FieldError[] {
-  const faults = instrument === null ? [{ field, message: "is unknown to every venue" }] : [];
+  const faults = instrument === null ? [{ field, message: UNKNOWN }] : [];
   const noBars = instrument === null ? null : timeFrameFault(instrument, timeFrame);
   if (noBars !== null) faults.push({ field: "timeFrame", message: noBars });
   const add = (name: string, message: string | null) => {

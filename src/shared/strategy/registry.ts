@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { type FieldError, faultsOf } from "#shared/errors/field-error.ts";
 import type { StrategyDefinition } from "./strategy.ts";
 
@@ -22,9 +23,16 @@ export function checkStrategy(
 ): StrategyCheck {
   const definition = findStrategy(strategies, strategy);
   if (definition === null) return { kind: "unknown-strategy", known: strategies.map(({ name }) => name), faults: [] };
-  const result = definition.params.safeParse(params);
+  const schema = definition.params;
+  const result = schema.safeParse(params);
   if (result.success) return { kind: "valid", strategyVersion: definition.version, params: result.data };
-  return { kind: "invalid-params", errors: faultsOf(definition.params, params, ["params"]) };
+  const isMisnamed = result.error.issues.some(({ code, path }) => code === "unrecognized_keys" && path.length === 0);
+  return { kind: "invalid-params", errors: faultsOf(isMisnamed ? withoutRules(schema) : schema, params, ["params"]) };
+}
+
+/** Beside a wrong name a rule across parameters would judge a default that is not what was meant. */
+function withoutRules(schema: z.ZodObject): z.ZodType {
+  return schema instanceof z.ZodObject ? z.strictObject(schema.shape) : schema;
 }
 
 /** The fields of a request that a check refuses. Empty: it is valid. */

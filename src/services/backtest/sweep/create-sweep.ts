@@ -1,5 +1,5 @@
 import { AppError } from "#shared/errors/app-error.ts";
-import { invalidInput } from "#shared/errors/field-error.ts";
+import { type FieldError, invalidInput } from "#shared/errors/field-error.ts";
 import { fingerprintOf } from "#shared/http/fingerprint.ts";
 import { faultsOfRequest } from "#shared/risk/check-request.ts";
 import type { Deps } from "#shared/service/service.ts";
@@ -88,7 +88,7 @@ async function checkAll({ clients, strategies }: Deps, request: SweepRequest): P
   const refused = checks.find((check) => check.kind !== "valid");
   const [first] = valid;
   if (first === undefined || faults.length > 0) {
-    const ofStrategy = first === undefined && refused !== undefined ? faultsOfStrategy(refused) : [];
+    const ofStrategy = first === undefined && refused !== undefined ? faultsOf(refused, request) : [];
     const isOfAll = faults.length === 0 && refused?.kind === "invalid-params" && combinations.length > 1;
     const sentence = `The strategy takes none of the ${combinations.length} combinations; the first is refused for the fields named.`;
     throw invalidInput([...faults, ...ofStrategy], isOfAll ? sentence : undefined);
@@ -102,12 +102,23 @@ async function checkAll({ clients, strategies }: Deps, request: SweepRequest): P
     strategyVersion,
     params: valid.map(({ params }) => params),
     leftOut: checks.length - valid.length,
-    leftOutReason: refused === undefined ? null : sentenceOf(refused),
+    leftOutReason: refused === undefined ? null : sentenceOf(refused, request),
   };
 }
 
-function sentenceOf(refused: StrategyCheck): string {
-  return `${faultsOfStrategy(refused)
+/** A parameter that stands in the grid is named there. */
+function faultsOf(refused: StrategyCheck, { grid }: SweepRequest): FieldError[] {
+  return faultsOfStrategy(refused).map(({ field, message }) => {
+    const [where, name = ""] = field.split(".");
+    return {
+      field: where === "params" && Object.hasOwn(grid, name) ? field.replace("params", "grid") : field,
+      message,
+    };
+  });
+}
+
+function sentenceOf(refused: StrategyCheck, request: SweepRequest): string {
+  return `${faultsOf(refused, request)
     .map(({ field, message }) => `${field} ${message}`)
     .join("; ")}.`;
 }

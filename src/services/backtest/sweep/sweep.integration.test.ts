@@ -77,7 +77,7 @@ describe("a sweep", () => {
       bars: 600,
       error: null,
     });
-    expect(done).toMatchObject({ leftOut: REFUSED, leftOutReason: "params.fast must be below slow." });
+    expect(done).toMatchObject({ leftOut: REFUSED, leftOutReason: "grid.fast must be below slow." });
     expect(done.barsReason).toContain("600 candles, number 101");
     const runs = await world.runsOf(id);
     expect(runs.map(({ number }) => number)).toEqual(Array.from({ length: RUNS }, (_, index) => index + 1));

@@ -53,7 +53,7 @@ export class VenueLists {
       const asked = (await this.#list(venue, FRESH_MS)).byId.get(instrumentId);
       if (asked !== undefined) return asked;
     }
-    const message = `There is no instrument "${instrumentId}" at any venue of the settings.`;
+    const message = `There is no instrument "${instrumentId}" at any venue of the settings: GET /api/market-data/instruments lists those there are.`;
     throw new AppError("NOT_FOUND", "permanent", message, { details: { instrumentId } });
   }
 

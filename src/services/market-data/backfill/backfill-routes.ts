@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { noSeries } from "#services/market-data/series/no-series.ts";
 import type { Store } from "#services/market-data/store.ts";
 import { MOST_BACKFILL } from "#shared/candles/limits.ts";
 import { epochMs, uuidText } from "#shared/domain/schemas.ts";
@@ -80,10 +81,7 @@ async function create({ deps, store }: RouteOptions, request: BackfillRequest): 
   if (fromMs !== null && fromMs > clock.nowMs()) throw invalidInput([{ field, message: "must not be in the future" }]);
   if (fromMs !== null && fromMs < 0) throw invalidInput([{ field, message: "must not be before 1970" }]);
   const series = await store.series(instrumentId, timeFrame);
-  if (series === null) {
-    const message = `No series ${instrumentId} ${timeFrame} is kept: POST /api/market-data/series makes one.`;
-    throw new AppError("NOT_FOUND", "permanent", message, { details: { instrumentId } });
-  }
+  if (series === null) throw noSeries(request);
   const first = await store.first(series);
   if (first === null) {
     const message = `The series ${instrumentId} ${timeFrame} has no candle yet: ask again once it has one.`;

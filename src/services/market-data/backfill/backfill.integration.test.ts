@@ -214,10 +214,10 @@ test("what cannot be asked for is refused in a sentence", async () => {
   const post = async (body: object) => await refusal(await replica.ask("/backfills", body));
   expect(await post({ ...KEY, count: 5 })).toMatchObject({
     status: 404,
-    detail: `No series ${spx.id} 1m is kept: POST /api/market-data/series makes one.`,
+    detail: `No series ${spx.id} 1m is kept: GET /api/market-data/series lists those that are, POST makes one.`,
   });
   await replica.ensure();
-  const both = "fromMs or from or count has to say how far to go back, and one of them alone";
+  const both = "body must have one of from, fromMs and count, which says how far to go back, and one of them alone";
   expect(await post(KEY)).toMatchObject({ status: 422, fields: [both] });
   expect(await post({ ...KEY, fromMs: 0, count: 5 })).toMatchObject({ status: 422, fields: [both] });
   expect(await post({ ...KEY, from: "last year" })).toMatchObject({

@@ -29,8 +29,7 @@ export const backfillRequestSchema = z
       .describe("The series grows until it has so many candles, in place of a time"),
   })
   .refine(({ fromMs, from, count }) => [fromMs, from, count].filter((one) => one !== undefined).length === 1, {
-    path: ["fromMs"],
-    message: "or from or count has to say how far to go back, and one of them alone",
+    message: "must have one of from, fromMs and count, which says how far to go back, and one of them alone",
   })
   .meta({ examples: [{ instrumentId: "BTC/USDT.binance", timeFrame: "1h", from: "2020-01-01" }] });
 export type BackfillRequest = z.infer<typeof backfillRequestSchema>;

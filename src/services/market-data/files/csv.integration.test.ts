@@ -55,6 +55,17 @@ describe("candles as files", () => {
     expect(await send(replica, await exported(replica))).toMatchObject({ body: { same: 3, later: 0, earlier: 0 } });
   });
 
+  test.each(["csv", "parquet"])("as %s are refused of no series, and from behind their end", async (form) => {
+    const { ask, ensure } = await at.start();
+    const path = PATH.replace("csv", form);
+    const sentence = `No series ${spx.id} 1m is kept: GET /api/market-data/series lists those that are, POST makes one.`;
+    expect(await (await ask(path)).json()).toMatchObject({ status: 404, detail: sentence });
+    await ensure();
+    const errors = [{ field: "query.toN", message: "must not be below fromN" }];
+    expect(await (await ask(`${path}&fromN=5&toN=4`)).json()).toMatchObject({ status: 422, errors });
+    expect((await ask(`${path}&fromN=5&toN=5`)).status).toBe(200);
+  });
+
   test("grow a series at both ends, and live bars go on behind them", async () => {
     for (const minute of [10, 11]) at.venue.bar(minute, "10");
     const replica = await at.start();

@@ -1,20 +1,25 @@
 import { z } from "zod";
+import { noSeries } from "#services/market-data/series/no-series.ts";
 import type { Store } from "#services/market-data/store.ts";
 import { candleSourceSchema } from "#shared/domain/candle.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
 import { countNumber, numberText } from "#shared/domain/schemas.ts";
 import { timeFrameSchema } from "#shared/domain/time-frame.ts";
-import { AppError } from "#shared/errors/app-error.ts";
 import { problemSchema } from "#shared/http/problem.ts";
 
 const series = { instrumentId: instrumentSchema.shape.id, timeFrame: timeFrameSchema };
 
 /** Which candles a file is made of. */
-export const exportQuery = z.strictObject({
-  ...series,
-  fromN: numberText.optional().describe("Candles with this number or a later one; without it from the first"),
-  toN: numberText.optional().describe("Candles with this number or an earlier one; without it to the newest"),
-});
+export const exportQuery = z
+  .strictObject({
+    ...series,
+    fromN: numberText.optional().describe("Candles with this number or a later one; without it from the first"),
+    toN: numberText.optional().describe("Candles with this number or an earlier one; without it to the newest"),
+  })
+  .refine(({ fromN, toN }) => fromN === undefined || toN === undefined || fromN <= toN, {
+    path: ["toN"],
+    message: "must not be below fromN",
+  });
 export type ExportQuery = z.infer<typeof exportQuery>;
 
 /** Which series a file is added to. */
@@ -46,6 +51,5 @@ export function typeHeaders(type: string) {
 export async function requireSeries(store: Store, { instrumentId, timeFrame }: ExportQuery) {
   const kept = await store.series(instrumentId, timeFrame);
   if (kept !== null) return kept;
-  const message = `No series ${instrumentId} ${timeFrame} is kept.`;
-  throw new AppError("NOT_FOUND", "permanent", message, { details: { instrumentId } });
+  throw noSeries({ instrumentId, timeFrame });
 }

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { CandleWriter } from "#services/market-data/candles/candle-writer.ts";
+import { noSeries } from "#services/market-data/series/no-series.ts";
 import type { Store } from "#services/market-data/store.ts";
 import type { KeyedLock } from "#shared/concurrency/keyed-lock.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
@@ -47,10 +48,7 @@ async function repair(
 ): Promise<z.infer<typeof repairedSchema>> {
   return await lock.run(instrumentId, async () => {
     const series = await store.series(instrumentId, timeFrame);
-    if (series === null) {
-      const message = `No series ${instrumentId} ${timeFrame} is kept.`;
-      throw new AppError("NOT_FOUND", "permanent", message, { details: { instrumentId } });
-    }
+    if (series === null) throw noSeries({ instrumentId, timeFrame });
     if (series.source === "trades") {
       const message = `Trades make the candles of ${instrumentId} ${timeFrame}: its hole is closed with the next trade, by the venue's own, and there is nothing to do.`;
       throw new AppError("CONFLICT", "permanent", message, { details: { instrumentId } });

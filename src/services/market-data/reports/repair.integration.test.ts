@@ -48,7 +48,10 @@ test("reads some pages a call, so that it answers; the next goes on", async () =
 test("has nothing to do where trades make the candles, and none where no series is kept", async () => {
   bars(0, 5);
   const replica = await at.start(FEW);
-  expect(await repair(replica)).toMatchObject({ status: 404, detail: `No series ${spx.id} 1m is kept.` });
+  expect(await repair(replica)).toMatchObject({
+    status: 404,
+    detail: `No series ${spx.id} 1m is kept: GET /api/market-data/series lists those that are, POST makes one.`,
+  });
   await replica.ensure({ source: "trades" });
   expect(await repair(replica)).toMatchObject({
     status: 409,

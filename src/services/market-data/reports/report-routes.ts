@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { noSeries } from "#services/market-data/series/no-series.ts";
 import type { Store } from "#services/market-data/store.ts";
 import { Decimal, decimal, plain } from "#shared/domain/decimal.ts";
 import { instrumentSchema } from "#shared/domain/instrument.ts";
@@ -93,7 +94,7 @@ export function createReportRoutes(options: ReportOptions) {
 async function gapsOf({ db, store, dataCollect }: ReportOptions, query: z.infer<typeof gapsQuery>) {
   const { instrumentId, timeFrame, limit, cursor, atVenue } = query;
   const series = await store.series(instrumentId, timeFrame);
-  if (series === null) throw notFound(`No series ${instrumentId} ${timeFrame} is kept.`, instrumentId);
+  if (series === null) throw noSeries(query);
   const [afterN] = readCursor(cursor, z.tuple([candleNumber])) ?? [series.firstN - 1];
   const toN = Math.min(afterN + STRETCH, series.headN);
   const rows = await readGaps(db, { instrumentId, timeFrame, afterN, toN, limit: limit + 1 });

@@ -6,6 +6,7 @@ import { type TimeFrame, timeFrameSchema } from "#shared/domain/time-frame.ts";
 import { AppError } from "#shared/errors/app-error.ts";
 import { type DropStep, dropNewest } from "./drop-store.ts";
 import type { KeptSeries } from "./kept-series.ts";
+import { noSeries } from "./no-series.ts";
 
 /** Candles that one statement removes, and how many of them a call does: it answers within seconds. */
 const MOST_A_STEP = 50_000;
@@ -43,14 +44,14 @@ export async function dropSeries(
 
 function refusal(
   why: Exclude<DropStep["refused"], null>,
-  { instrumentId, timeFrame }: { instrumentId: string; timeFrame: TimeFrame },
+  series: { instrumentId: string; timeFrame: TimeFrame },
 ): AppError {
+  if (why === "none") return noSeries(series);
+  const { instrumentId, timeFrame } = series;
   const name = `${instrumentId} ${timeFrame}`;
-  const details = { details: { instrumentId } };
-  if (why === "none") return new AppError("NOT_FOUND", "permanent", `No series ${name} is kept.`, details);
   const text =
     why === "at-work"
       ? `A session at work reads the series ${name}: stop it first.`
       : `A back-fill of the series ${name} goes on: cancel it first.`;
-  return new AppError("CONFLICT", "permanent", text, details);
+  return new AppError("CONFLICT", "permanent", text, { details: { instrumentId } });
 }

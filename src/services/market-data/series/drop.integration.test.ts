@@ -32,7 +32,8 @@ test("a series that is dropped is gone with its candles, and one that is made an
   await one.ensure();
   expect(await closesOf(two)).toEqual(["1:10", "2:10", "3:10"]);
   expect(await drop(one)).toEqual({ status: 200, body: { removed: 5, left: 0 } });
-  expect(await drop(two)).toMatchObject({ status: 404, body: { detail: `No series ${spx.id} 1m is kept.` } });
+  const NONE = `No series ${spx.id} 1m is kept: GET /api/market-data/series lists those that are, POST makes one.`;
+  expect(await drop(two)).toMatchObject({ status: 404, body: { detail: NONE } });
   // Who owns it hears of a bar that nobody wants any more.
   await showBars(one.bus, at.venue.bar(5, "10"));
   at.venue.bars_ = [];

@@ -6,7 +6,9 @@ import { AppError } from "#shared/errors/app-error.ts";
 import { faultsOf, invalidInput } from "#shared/errors/field-error.ts";
 import { faultsOfText } from "#shared/http/whole-text.ts";
 
-const op = z.enum(["subscribe", "unsubscribe"]);
+const OPS = ["subscribe", "unsubscribe"] as const;
+const CHANNELS = ["candles", "quotes"] as const;
+const op = z.enum(OPS, { error: `must be ${OPS.join(" or ")}` });
 const instrumentId = instrumentSchema.shape.id;
 const requestSchema = z.discriminatedUnion("channel", [
   z.strictObject({ op, channel: z.literal("candles"), instrumentId, timeFrame: timeFrameSchema }),
@@ -18,7 +20,7 @@ const NO_OBJECT =
   'A message has to be a JSON object: {"op":"subscribe","channel":"quotes","instrumentId":"BTC/USDT.paper"}.';
 
 /** Looked at first: of a channel that is none, the union's own finding names no field. */
-const channelSchema = z.looseObject({ channel: z.enum(["candles", "quotes"]) });
+const kindSchema = z.looseObject({ op, channel: z.enum(CHANNELS, { error: `must be ${CHANNELS.join(" or ")}` }) });
 
 /** What can be followed: the candles of a series, or the quotes of an instrument. */
 export type ChannelName = Request extends infer One ? (One extends Request ? Omit<One, "op"> : never) : never;
@@ -63,8 +65,8 @@ export function readRequest(message: unknown): StreamRequest {
   if (typeof message !== "object" || message === null || Array.isArray(message) || message instanceof Uint8Array) {
     throw new AppError("INVALID_INPUT", "permanent", NO_OBJECT);
   }
-  const ofChannel = faultsOf(channelSchema, message);
-  const faults = ofChannel.length > 0 ? ofChannel : [...faultsOf(requestSchema, message), ...faultsOfText(message)];
+  const ofKind = faultsOf(kindSchema, message);
+  const faults = ofKind.length > 0 ? ofKind : [...faultsOf(requestSchema, message), ...faultsOfText(message)];
   if (faults.length > 0)
     throw invalidInput(faults, `${faults.map(({ field, message: said }) => `${field} ${said}`).join(", ")}.`);
   const { op: wanted, ...name } = requestSchema.parse(message);
