@@ -104,6 +104,8 @@ const FORGETFUL: Cache = {
 export interface Replica {
   bus: Bus;
   hits: FailpointContext[];
+  /** The lines that it has logged. */
+  logged: string[];
   /** What the failpoint does besides being noted. */
   onStored: { run: (n: number) => void };
   ask: (path: string, body?: unknown) => Promise<Response>;
@@ -130,7 +132,8 @@ export async function startReplica({
   settings = {},
 }: ReplicaOptions): Promise<Replica> {
   const { db } = database;
-  const log = pino({ level: "silent" });
+  const logged: string[] = [];
+  const log = pino({ level: "trace" }, { write: (line: string) => void logged.push(line) });
   const instance = crypto.randomUUID();
   const common = { db, clock: systemClock, log };
   const leader = createLeader({ ...common, lock: FREE, leaseMs: 1_500, holder: instance });
@@ -165,6 +168,7 @@ export async function startReplica({
   return {
     bus,
     hits,
+    logged,
     onStored,
     ask,
     routes,

@@ -25,6 +25,8 @@ export type ThreadOutcome =
 
 /** How often it is looked at: what allocates as fast as it can gets a few dozen megabytes further. */
 const LOOK_MS = 20;
+/** A longer time between two looks was a freeze; a busy machine takes some. */
+const FROZEN_MS = 1_000;
 
 /**
  * Does one piece of work that nobody can vouch for in a thread of its own, which ends with it: whatever the work does, it is
@@ -45,7 +47,7 @@ export async function runInThread({ module, input, limits, clock }: ThreadWork):
   let spentMs = 0;
   const looking = setInterval(() => {
     const nowMs = clock.monotonicMs();
-    spentMs += Math.min(nowMs - seenMs, 5 * LOOK_MS);
+    spentMs += Math.min(nowMs - seenMs, FROZEN_MS);
     seenMs = nowMs;
     if (spentMs >= limits.deadlineMs) outcome.resolve({ kind: "late" });
     else if (memoryUsage.rss() - beganBytes > limits.memoryBytes) outcome.resolve({ kind: "grown" });

@@ -63,8 +63,10 @@ describe("the worker of a back-fill", () => {
     await at.database.db
       .sql`update queue.lanes set epoch = epoch + 1, owner = null, wake_at = now() where lane = ${id}`;
     expect(await over(other, id)).toMatchObject({ state: "DONE", added: 2_597 });
+    const loses = "A lane was lost to another worker";
+    expect(frozen.logged.filter((line) => line.includes(loses))).toEqual([]);
     held.release();
-    await until(async () => held.questions() >= 3);
+    await until(async () => frozen.logged.some((line) => line.includes(loses)));
     expect(await minutesOf(other)).toEqual({ firstN: -2_596, from: 0, to: 2_600 });
     expect(await look(other, id)).toMatchObject({ state: "DONE", added: 2_597 });
   });

@@ -234,8 +234,8 @@ describe("a file that is made to hold the process", () => {
       const beforeBytes = memoryUsage.rss();
       const beganMs = performance.now();
       const sent = send(replica, csv);
-      expect(await slowestMeanwhile(replica, sent)).toBeLessThan(1_000);
-      expect(performance.now() - beganMs).toBeLessThan(15_000);
+      expect(await slowestMeanwhile(replica, sent)).toBeLessThan(3_000);
+      expect(performance.now() - beganMs).toBeLessThan(20_000);
       expect(memoryUsage.rss() - beforeBytes).toBeLessThan(500_000_000);
       const { status, body } = await sent;
       expect([status, (body["errors"] as unknown[])[0]]).toEqual([422, { field: `line ${number}`, message }]);

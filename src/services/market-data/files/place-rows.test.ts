@@ -23,7 +23,6 @@ test("a file of a longer time frame is refused as a whole, also where the market
   expect(faultsOf(minutes(...steps(39, 60).filter((minute) => minute % 240 !== 0)))).toEqual([
     { line: null, message: said("1h") },
   ]);
-  expect(faultsOf(minutes(...steps(39, 2)))).toEqual([{ line: null, message: said("120 s") }]);
 });
 
 test("a file whose bars are its own time frame's, or too few to tell, is taken", () => {
@@ -31,4 +30,8 @@ test("a file whose bars are its own time frame's, or too few to tell, is taken",
   // One pair that is one apart shows it.
   expect(faultsOf(minutes(...steps(38, 1_440), 37 * 1_440 + 1))).toEqual([]);
   expect(faultsOf(minutes(...steps(19, 1_440)))).toEqual([]);
+  // No time frame is as long.
+  expect(faultsOf(minutes(...steps(39, 2)))).toEqual([]);
+  const traded = { ...NOTHING, source: "trades" } as const;
+  expect(placeRows(minutes(...steps(39, 5)), traded, Number.MAX_SAFE_INTEGER).faults).toEqual([]);
 });

@@ -53,7 +53,8 @@ export function placeRows(rows: readonly BarRow[], { source, span, candles }: Ke
     else if (row.openAtMs < span.firstOpenAtMs) placed.earlier.push(row);
     else placed.faults.push({ line, message: "it stands between candles that are kept: none gets another number" });
   }
-  const longer = longerFrame(rows);
+  // Where trades make the candles, a market that trades in time with a clock has such rows too.
+  const longer = source === "bars" ? longerFrame(rows) : null;
   if (longer !== null) placed.faults.unshift(longer);
   if (span !== null && placed.faults.length === 0) placed.faults.push(...holesOf(rows, span, placed));
   return placed;
@@ -68,17 +69,13 @@ function longerFrame(rows: readonly BarRow[]): RowFault | null {
   if (first === undefined || rows.length < MANY) return null;
   const lengthMs = first.closeAtMs - first.openAtMs;
   const apart = rows.reduce((common, { openAtMs }) => divisor(common, Math.abs(openAtMs - first.openAtMs)), 0);
-  if (apart <= lengthMs) return null;
-  const message = `all its bars are ${sayMs(apart)} or a multiple of it apart, and those of the series are ${sayMs(lengthMs)} long: name the file's own timeFrame`;
+  const [longer, own] = [apart, lengthMs].map((ms) => TIME_FRAMES.find((timeFrame) => timeFrameMs(timeFrame) === ms));
+  if (apart <= lengthMs || longer === undefined) return null;
+  const message = `all its bars are ${longer} or a multiple of it apart, and those of the series are ${own} long: name the file's own timeFrame`;
   return { line: null, message };
 }
 
 const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
-
-/** As a time frame where it is one. */
-function sayMs(ms: number): string {
-  return TIME_FRAMES.find((timeFrame) => timeFrameMs(timeFrame) === ms) ?? `${ms / 1_000} s`;
-}
 
 /** Rows without a trade count as well: they say that nothing lies there. */
 function holesOf(

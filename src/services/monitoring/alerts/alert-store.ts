@@ -16,17 +16,22 @@ export async function insertAlert(tx: Tx, raised: Raised): Promise<void> {
 }
 
 /**
- * Adds a batch of those that are open since before, and of which the history knows nothing: their events came when nobody kept it yet.
- * Nothing is lost where an event comes late after all.
+ * Adds a batch of those that are open since before, and of which the history knows nothing, and ends a batch of those since before
+ * that are open in the history alone: their events came when nobody kept it. Nothing is lost where an event comes late after all.
  */
-export async function adoptOpenAlerts(tx: Tx, beforeMs: number): Promise<void> {
+export async function matchOpenAlerts(tx: Tx, { nowMs, beforeMs }: { nowMs: number; beforeMs: number }): Promise<void> {
   await tx.sql`
     insert into monitoring.alerts (id, scope, code, severity, text, data, raised_at_ms)
     select gen_random_uuid(), scope, code, severity, text, data, raised_at_ms from alerts.open o
     where raised_at_ms < ${beforeMs} and not exists (
       select from monitoring.alerts a where a.scope = o.scope and a.code = o.code and a.cleared_at_ms is null)
-    order by scope, code limit 500
+    order by scope, code limit 500 for share of o
     on conflict (scope, code) where cleared_at_ms is null do nothing`;
+  await tx.sql`
+    update monitoring.alerts set cleared_at_ms = greatest(raised_at_ms, ${nowMs}) where id in (
+      select id from monitoring.alerts a where cleared_at_ms is null and raised_at_ms < ${beforeMs}
+        and not exists (select from alerts.open o where o.scope = a.scope and o.code = a.code)
+      order by scope, code limit 500 for update skip locked)`;
 }
 
 /** Notes that an alert is over. */

@@ -124,6 +124,15 @@ describe("alerts of other services", () => {
     expect(await codes(service)).toEqual([]);
   });
 
+  test("that ended while nobody kept the history are over there too", async () => {
+    const { sql } = world.database.db;
+    await sql`insert into monitoring.alerts (id, scope, code, severity, text, data, raised_at_ms)
+      values (gen_random_uuid(), ${FORGED.scope}, 'BROKER_FORGED', 'critical', 'Old.', '{}', 1)`;
+    const service = await world.start(KINDS);
+    await until(async () => (await codes(service, "?state=over")).length === 1);
+    expect(await codes(service)).toEqual([]);
+  });
+
   test("that end by themselves are not cleared by a person", async () => {
     const service = await world.start(KINDS);
     const { deps } = await world.open();

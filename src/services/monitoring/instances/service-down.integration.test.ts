@@ -34,7 +34,8 @@ async function lookAt(context: Context, aheadMs: number, beats: Beats = []): Pro
 
 /** Looks again and again over a stretch of time, with nobody else to hear. */
 async function lookThrough(context: Context, fromMs: number, forMs: number): Promise<void> {
-  for (let passedMs = 0; passedMs <= forMs; passedMs += 5 * SECONDS) await lookAt(context, fromMs + passedMs);
+  // Each look adds the time that it takes; hearing breaks off after six seconds.
+  for (let passedMs = 0; passedMs <= forMs; passedMs += 2.5 * SECONDS) await lookAt(context, fromMs + passedMs);
 }
 
 /** What is open of the two, in the order of their codes. */

@@ -1,4 +1,4 @@
-import { adoptOpenAlerts, forgetOldAlerts } from "#services/monitoring/alerts/alert-store.ts";
+import { forgetOldAlerts, matchOpenAlerts } from "#services/monitoring/alerts/alert-store.ts";
 import { alerts } from "#services/monitoring/alerts.ts";
 import { type Context, knownInstances } from "#services/monitoring/context.ts";
 import { FACTS } from "#services/monitoring/facts/facts.ts";
@@ -60,7 +60,7 @@ export async function look(context: Context, { epoch }: Pick<Leadership, "epoch"
     const judgement = judge(rules, measured, { before, nowMs });
     await writeSeen(tx, { standings, measured, nowMs, forgetMs: settings.R3_MONITORING_FORGET_MS });
     await writeConditions(tx, differenceOf(before, judgement.conditions));
-    await adoptOpenAlerts(tx, nowMs - ADOPTS_AFTER_MS);
+    await matchOpenAlerts(tx, { nowMs, beforeMs: nowMs - ADOPTS_AFTER_MS });
     await forgetOldAlerts(tx, nowMs - settings.R3_MONITORING_ALERTS_KEEP_DAYS * DAY_MS);
     await noteLook(tx, epoch, { atMs: nowMs, blind: Object.fromEntries(measured.blind) });
     await tell(tx, context, { rules, judgement });
