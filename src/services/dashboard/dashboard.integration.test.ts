@@ -82,12 +82,13 @@ describe("the board of the queues", () => {
     });
   });
 
-  test("loads nothing from elsewhere, and each of its own files is there", async () => {
+  test("names and loads nothing from elsewhere, and each of its own files is there", async () => {
     const answer = await fetch(`${dashboard.url}/queues`);
     const html = await answer.text();
     const policy = answer.headers.get("content-security-policy") ?? "";
     expect(policy).toContain("default-src 'none'");
     expect(policy).not.toMatch(/https?:|\*/);
+    expect(html).not.toMatch(/(?:src|href)="https?:/);
     const files = [...html.matchAll(/(?:src|href)="(static[^"]+)"/g)].map(([, path]) => path as string);
     expect(files.length).toBeGreaterThan(3);
     for (const path of files) {

@@ -1,4 +1,5 @@
-import { escaped } from "#shared/http/html.ts";
+import { openAlertWords } from "#shared/alerts/open-alerts.ts";
+import { escaped, tableOf } from "#shared/http/html.ts";
 import type { Overview } from "./overview.ts";
 import type { SessionLine } from "./session-line.ts";
 
@@ -12,8 +13,8 @@ export function startSections(overview: Overview, nowMs: number): string {
   return [
     section(
       "Alerts",
-      `${countsOf(alertCounts) || "none is open"}; <a href="/api/monitoring/alerts">all of them</a>`,
-      table(
+      `${openAlertWords(alertCounts)}; <a href="/api/monitoring/alerts">all of them</a>`,
+      tableOf(
         ["severity", "what it is, and what to do", "since"],
         alerts.map(({ severity, text, code, raisedAtMs, toDo }) => [
           escaped(severity),
@@ -25,20 +26,20 @@ export function startSections(overview: Overview, nowMs: number): string {
     section(
       "Services",
       services === null ? "monitoring does not answer" : `<a href="/api/monitoring/">their status</a>`,
-      table(["service", "ready", "version", "waits for", "events behind", "dead"], (services ?? []).map(serviceRow)),
+      tableOf(["service", "ready", "version", "waits for", "events behind", "dead"], (services ?? []).map(serviceRow)),
     ),
     section(
       "Sessions",
-      countsOf(sessionCounts) || "there is none",
-      table(
+      stateCountsOf(sessionCounts) || "there is none",
+      tableOf(
         ["session", "strategy", "instrument", "state", "changed"],
         sessions.map((one) => sessionRow(one, nowMs)),
       ),
     ),
     section(
       "Task queues",
-      `what waits; <a href="/queues">the board of their jobs</a>`,
-      table(
+      `${queues.length === 0 ? "nothing waits" : "what waits"}; <a href="/queues">the board of their jobs</a>`,
+      tableOf(
         ["queue", "open tasks", "oldest"],
         queues.map(({ queue, open, oldestCreatedAtMs }) => [
           escaped(queue),
@@ -50,10 +51,10 @@ export function startSections(overview: Overview, nowMs: number): string {
   ].join("");
 }
 
-/** The counts of each word, as `3 RUNNING, 1 STOPPED`; empty: there are none. */
-function countsOf(counts: Readonly<Record<string, number | undefined>>): string {
+/** The counts of each state, as `3 RUNNING, 1 STOPPED`; empty: there are none. */
+function stateCountsOf(counts: Overview["sessionCounts"]): string {
   return Object.entries(counts)
-    .map(([word, count]) => `${count} ${word}`)
+    .map(([state, count]) => `${count} ${state}`)
     .join(", ");
 }
 
@@ -77,13 +78,6 @@ function sessionRow(session: SessionLine, nowMs: number): string[] {
 
 function section(title: string, about: string, rows: string): string {
   return `<h2>${title}</h2><p class="dim">${about}</p>${rows}`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  if (rows.length === 0) return "";
-  const line = (cells: readonly string[], tag: "td" | "th") =>
-    `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join("")}</tr>`;
-  return `<div class="wide"><table>${line(head, "th")}${rows.map((cells) => line(cells, "td")).join("")}</table></div>`;
 }
 
 /** How long ago, in the largest unit that says something: 12 s, 5 min, 3 h, 2 d. A time that is still to come is a dash. */

@@ -6,6 +6,7 @@ import { failureOf } from "#shared/errors/failure-of.fixture.ts";
 import { createRedlockLock } from "#shared/leader/redlock.ts";
 import { RUN_BACKTEST } from "#shared/messages/tasks.ts";
 import { createBullmqWakeups } from "#shared/queue/bullmq.ts";
+import type { Service } from "#shared/service/service.ts";
 import { alerts } from "./alerts.ts";
 import { ask, beatOf, codes, HAND, items, say, World } from "./monitoring.fixture.ts";
 import { look, ROLE } from "./rules/look.ts";
@@ -263,6 +264,51 @@ describe("what is seen", () => {
       "No session is at work",
     ])
       expect(html).toContain(text);
+  });
+});
+
+describe("the page", () => {
+  const page = async (service: Service) => (await ask(service, "/")).body["text"] as string;
+
+  test("counts an alert that is silenced, as it shows it", async () => {
+    const service = await world.start(KINDS);
+    const { deps } = await world.open();
+    await deps.db.transaction((tx) => raiseAlert(tx, deps, FORGED));
+    const [alert = {}] = await until(async () => {
+      const found = await items(service, "/alerts");
+      return found.length > 0 && found;
+    });
+    await ask(service, `/alerts/${alert["id"] as string}/silence`, { reason: "It is known." });
+    const html = await page(service);
+    expect(html).toContain("1 alert is open: 1 critical.");
+    expect(html).toMatch(/silent for \d+ s: It is known\./);
+  });
+
+  test("shows what is a process' own once, with the services in it", async () => {
+    const service = await world.start(KINDS);
+    const ports = await world.open();
+    const { sql } = world.database.db;
+    await sql`insert into leadership.epochs (role, epoch) values ('a', 1), ('b', 1)`;
+    await sql`
+      insert into leadership.leases (role, holder, lease_until)
+      select role, 'one', clock_timestamp() + interval '1 hour' from unnest(array['a', 'b']) as role`;
+    const one = { instance: "one", pid: 7, memoryBytes: 123e6, loopDelayMs: 45 };
+    await say(ports, [
+      beatOf({ service: "backtest", ...one }),
+      beatOf({ service: "risk-manager", ...one }),
+      beatOf({ service: "dashboard", instance: "two", pid: 8, memoryBytes: 456e6 }),
+    ]);
+    await until(async () => (await items(service, "/services")).filter(({ ready }) => ready === 1).length === 3);
+    const html = await page(service);
+    const [, processes = ""] = /<h2>Processes<\/h2>(.*?)<h2>/.exec(html) ?? [];
+    const rows = [...processes.matchAll(/<tr>(<td.*?)<\/tr>/g)].map(([, cells = ""]) =>
+      [...cells.matchAll(/>([^<]*)<\/td>/g)].map(([, text]) => text),
+    );
+    expect(rows).toEqual([
+      ["desk/7", "backtest, risk-manager", "2", "123 MB", "45 ms"],
+      ["desk/8", "dashboard", "0", "456 MB", "3 ms"],
+    ]);
+    expect(html.split("123 MB")).toHaveLength(2);
   });
 });
 

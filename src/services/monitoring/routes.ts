@@ -28,7 +28,7 @@ function createViews(context: Context) {
   return httpBase("monitoring", deps.log)
     .get("/", () => statusPage(context), {
       detail: {
-        summary: "The status page for a person: services, alerts, sessions, leaders; it reloads itself",
+        summary: "The status page for a person: services, processes, alerts, sessions, leaders; it reloads itself",
         responses: { 200: { description: "As asked", content: { "text/html": { schema: { type: "string" } } } } },
       },
     })

@@ -52,9 +52,23 @@ export async function isOpen({ sql }: { sql: Sql }, scope: string, code: string)
   return rows.length > 0;
 }
 
+/** How many alerts are open, by severity; 0 is left out. */
+export type AlertCounts = Partial<Record<Severity, number>>;
+
+/** The same in words, the worst first. An alert that is silenced is open too. */
+export function openAlertWords(counts: AlertCounts): string {
+  const present = severitySchema.options.toReversed().flatMap((severity) => {
+    const count = counts[severity] ?? 0;
+    return count === 0 ? [] : [{ count, words: `${count} ${severity}` }];
+  });
+  const all = present.reduce((sum, { count }) => sum + count, 0);
+  if (all === 0) return "no alert is open";
+  return `${all === 1 ? "1 alert is" : `${all} alerts are`} open: ${present.map(({ words }) => words).join(", ")}`;
+}
+
 /** How many alerts are open, by severity. */
-export async function countOpenAlerts(sql: Sql): Promise<Record<string, number>> {
-  const rows = await sql<{ severity: string; count: number }[]>`
+export async function countOpenAlerts(sql: Sql): Promise<AlertCounts> {
+  const rows = await sql<{ severity: Severity; count: number }[]>`
     select severity, count(*)::integer as count from alerts.open group by severity order by severity`;
   return Object.fromEntries(rows.map(({ severity, count }) => [severity, count]));
 }

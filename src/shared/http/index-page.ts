@@ -1,4 +1,4 @@
-import { escaped, pageOf } from "./html.ts";
+import { escaped, pageOf, tableOf } from "./html.ts";
 import { type OpenApiDocument, type Operation, PROCESS } from "./openapi-document.ts";
 
 /** How often a page that changes loads itself anew, in seconds. */
@@ -17,7 +17,7 @@ const LINKS = [
  * `sections` is HTML that changes, and stands first; with it the page loads itself anew.
  */
 export function indexPage({ info, tags, paths }: OpenApiDocument, sections = ""): Response {
-  const links = LINKS.map(([path, what]) => `<tr><td><a href="${path}">${path}</a></td><td>${what}</td></tr>`);
+  const links = LINKS.map(([path, what]) => [`<a href="${path}">${path}</a>`, what]);
   const services = tags
     .filter(({ name }) => name !== PROCESS)
     .map(({ name, description }) => {
@@ -25,13 +25,12 @@ export function indexPage({ info, tags, paths }: OpenApiDocument, sections = "")
         .filter(([path, { get }]) => get?.tags.includes(name) === true && isAskedForAlone(path, get))
         .map(([path]) => `<a href="${path}">${path.slice(`/api/${name}`.length)}</a>`);
       const api = `<a href="/openapi#${name}">API</a>`;
-      return `<tr><td>${name}</td><td>${escaped(description)}</td><td>${[api, ...lists].join(" ")}</td></tr>`;
+      return [name, escaped(description), [api, ...lists].join(" ")];
     });
-  const table = (rows: readonly string[]) => `<table>${rows.join("")}</table>`;
   return pageOf(
     info.title,
     `<h1>${info.title} <span class="dim">${info.version}</span></h1>${sections}` +
-      `<h2>Links</h2>${table(links)}<h2>Services of this process</h2>${table(services)}`,
+      `<h2>Links</h2>${tableOf([], links)}<h2>Services of this process</h2>${tableOf([], services)}`,
     sections === "" ? {} : { reloadS: RELOAD_S },
   );
 }

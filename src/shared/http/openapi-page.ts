@@ -1,4 +1,4 @@
-import { escaped, pageOf } from "./html.ts";
+import { escaped, pageOf, tableOf } from "./html.ts";
 import type { JsonSchema, OpenApiDocument, Operation } from "./openapi-document.ts";
 import { TRY_IT, tryItForm } from "./try-it.ts";
 
@@ -39,15 +39,15 @@ function operationHtml(method: string, path: string, operation: Operation): stri
       const [type, schema] = contentOf(content);
       // What an answer has is there: no need to say so of each field.
       const fields = fieldsOf(schema).map((field) => ({ ...field, required: false }));
-      return `<h3>${status}: ${escaped(type ?? description ?? "")}</h3>${tableOf(fields)}`;
+      return `<h3>${status}: ${escaped(type ?? description ?? "")}</h3>${fieldTable(fields)}`;
     });
   const refusals = Object.keys(responses).filter((status) => responses[status]?.$ref !== undefined);
   const [type, body] = contentOf(requestBody?.content ?? {});
   return (
     `<details><summary><span class="method ${method}">${method}</span><code>${escaped(path)}</code> ` +
     `<span class="dim">${escaped(summary)}</span></summary><div>` +
-    (given.length > 0 ? `<h3>Parameters</h3>${tableOf(given)}` : "") +
-    (type === undefined ? "" : `<h3>Body: ${type}</h3>${tableOf(fieldsOf(body))}`) +
+    (given.length > 0 ? `<h3>Parameters</h3>${fieldTable(given)}` : "") +
+    (type === undefined ? "" : `<h3>Body: ${type}</h3>${fieldTable(fieldsOf(body))}`) +
     // Metrics and the like are pages of their own.
     (path.startsWith("/api/") ? tryItForm(method, path, operation) : "") +
     `${answers.join("")}<h3>${refusals.join(", ")}: problem details</h3></div></details>`
@@ -59,14 +59,14 @@ function contentOf(content: Record<string, { schema?: JsonSchema }>): [string | 
   return [entry?.[0], entry?.[1].schema ?? {}];
 }
 
-function tableOf(fields: readonly Field[]): string {
-  if (fields.length === 0) return "";
-  const rows = fields.map(
-    ({ name, type, required, description }) =>
-      `<tr><td><code>${escaped(name)}</code></td><td>${escaped(type)}</td>` +
-      `<td>${required ? "required" : ""}</td><td>${escaped(description)}</td></tr>`,
-  );
-  return `<table><tr><th>name</th><th>what it is</th><th></th><th></th></tr>${rows.join("")}</table>`;
+function fieldTable(fields: readonly Field[]): string {
+  const rows = fields.map(({ name, type, required, description }) => [
+    `<code>${escaped(name)}</code>`,
+    escaped(type),
+    required ? "required" : "",
+    escaped(description),
+  ]);
+  return tableOf(["name", "what it is", "", ""], rows);
 }
 
 function fieldOf(name: string, schema: JsonSchema, required: boolean): Field {

@@ -1,4 +1,5 @@
 import type { Severity } from "#shared/alerts/alert-kinds.ts";
+import type { AlertCounts } from "#shared/alerts/open-alerts.ts";
 import type { Sql, Tx } from "#shared/db/db.ts";
 import type { AlertRecord, AlertState, Word } from "./alert.ts";
 
@@ -89,15 +90,11 @@ export async function listAlerts(
     order by a.raised_at_ms desc, a.id desc limit ${limit}`;
 }
 
-/** How many alerts are open: all, those of which persons are told now, and the critical ones among these. */
-export async function countOpen(sql: Sql, nowMs: number): Promise<{ open: number; told: number; critical: number }> {
-  const [row] = await sql<{ open: number; told: number; critical: number }[]>`
-    select count(*)::int as open, (count(*) filter (where s.scope is null))::int as told,
-      (count(*) filter (where s.scope is null and a.severity = 'critical'))::int as critical
-    from monitoring.alerts a
-    left join monitoring.silences s on s.scope = a.scope and s.code = a.code and s.until_ms > ${nowMs}
-    where a.cleared_at_ms is null`;
-  return row ?? { open: 0, told: 0, critical: 0 };
+/** How many alerts of the history are open, the silenced ones among them. */
+export async function countOpen(sql: Sql): Promise<AlertCounts> {
+  const rows = await sql<{ severity: Severity; count: number }[]>`
+    select severity, count(*)::integer as count from monitoring.alerts where cleared_at_ms is null group by severity`;
+  return Object.fromEntries(rows.map(({ severity, count }) => [severity, count]));
 }
 
 /** Null: there is none. */

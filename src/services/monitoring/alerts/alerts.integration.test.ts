@@ -105,7 +105,7 @@ describe("alerts of other services", () => {
     });
     await until(async () => (await items(service, "/alerts?limit=1000")).length === 230);
     const page = (await ask(service, "/")).body["text"];
-    expect(page).toContain("230 alerts are open, 1 of them critical");
+    expect(page).toContain("230 alerts are open: 1 critical, 229 info");
     expect(page).toContain('<a href="/api/monitoring/alerts">30 more</a>');
   });
 

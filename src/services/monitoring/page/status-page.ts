@@ -5,9 +5,10 @@ import { valueWords } from "#services/monitoring/facts/facts.ts";
 import { clockWords } from "#services/monitoring/facts/samples.ts";
 import { type RoleView, readRoles, readServices, type ServiceView } from "#services/monitoring/instances/views.ts";
 import { type Look, readLook } from "#services/monitoring/rules/rule-store.ts";
+import { type AlertCounts, openAlertWords } from "#shared/alerts/open-alerts.ts";
 import { readSessions } from "#shared/db/reference-rows.ts";
 import { AT_WORK, type Session } from "#shared/domain/session.ts";
-import { escaped, pageOf } from "#shared/http/html.ts";
+import { escaped, pageOf, tableOf } from "#shared/http/html.ts";
 
 /** How often the page is loaded anew, in seconds. */
 const RELOADS_AFTER_S = 5;
@@ -15,7 +16,7 @@ const RELOADS_AFTER_S = 5;
 const OLD_AFTER_LOOKS = 10;
 const MOST_ROWS = 200;
 
-/** Services, alerts, sessions and leaders as they are now, for a person, also on a phone. It needs no script. */
+/** Services, processes, alerts, sessions and leaders as they are now, for a person, also on a phone. It needs no script. */
 export async function statusPage(context: Context): Promise<Response> {
   const { deps, settings } = context;
   const { db, clock, alertKinds } = deps;
@@ -25,7 +26,7 @@ export async function statusPage(context: Context): Promise<Response> {
     readServices(context),
     readRoles(context),
     listAlerts({ sql: db.sql, nowMs }, { state: "open" }, newest),
-    countOpen(db.sql, nowMs),
+    countOpen(db.sql),
     // One that cannot be read is told of by who carries it out.
     readSessions(db.sql, { states: [...AT_WORK, "FAULTED"], onUnreadable: () => undefined }),
     readLook(db.sql),
@@ -34,8 +35,9 @@ export async function statusPage(context: Context): Promise<Response> {
   const body = [
     `<h1>Status <span class="dim">${new Date(nowMs).toISOString().slice(0, 19).replace("T", " ")} UTC</span></h1>`,
     headOf({ services, counts, last, nowMs, oldAfterMs: OLD_AFTER_LOOKS * settings.R3_MONITORING_LOOK_MS }),
-    alertsOf(views, counts.open, nowMs),
+    alertsOf(views, counts, nowMs),
     servicesOf(services, nowMs),
+    processesOf(services),
     sessionsOf(sessions),
     leadersOf(roles, nowMs),
   ];
@@ -44,7 +46,7 @@ export async function statusPage(context: Context): Promise<Response> {
 
 function headOf(seen: {
   services: readonly ServiceView[];
-  counts: { told: number; critical: number };
+  counts: AlertCounts;
   last: Look | null;
   nowMs: number;
   oldAfterMs: number;
@@ -53,7 +55,7 @@ function headOf(seen: {
   const down = services.filter(({ ready, instances }) => ready === 0 && instances.length > 0);
   const words = [
     down.length === 0 ? "Every service takes work" : `Takes no work: ${down.map(({ service }) => service).join(", ")}`,
-    counts.told === 0 ? "no alert is open" : `${counts.told} alerts are open, ${counts.critical} of them critical`,
+    openAlertWords(counts),
   ];
   const blind = Object.entries(last?.blind ?? {}).map(([source, why]) => `${source} (${why})`);
   const looked = last === null ? "Nobody has looked yet" : `The rules were looked at ${ago(last.atMs, nowMs)}`;
@@ -66,7 +68,7 @@ function headOf(seen: {
   );
 }
 
-function alertsOf(alerts: readonly AlertView[], open: number, nowMs: number): string {
+function alertsOf(alerts: readonly AlertView[], counts: AlertCounts, nowMs: number): string {
   const rows = alerts.map((alert) => {
     const { severity, code, scope, text, toDo, raisedAtMs, acknowledged, silenced } = alert;
     const words = [
@@ -80,9 +82,9 @@ function alertsOf(alerts: readonly AlertView[], open: number, nowMs: number): st
       ago(raisedAtMs, nowMs),
     ];
   });
-  const more = open - alerts.length;
+  const more = Object.values(counts).reduce((sum, count) => sum + count, 0) - alerts.length;
   const link = `<a href="/api/monitoring/alerts">${more} more</a>, which are older`;
-  const table = section("Alerts", ["", "code", "what is the matter", "since"], rows, "No alert is open.");
+  const table = section("Alerts", ["severity", "code", "what is the matter", "since"], rows, "No alert is open.");
   return more > 0 ? `${table}<p class="dim">and ${link}</p>` : table;
 }
 
@@ -107,15 +109,33 @@ function servicesOf(services: readonly ServiceView[], nowMs: number): string {
 }
 
 function instanceOf(instance: ServiceView["instances"][number], nowMs: number): string {
-  const { host, pid, version, standing, ready, waitsFor, memoryBytes, loopDelayMs, heardAtMs, roles } = instance;
-  const clocks = instance.venueClocks
+  const { host, pid, version, standing, ready, waitsFor, heardAtMs, venueClocks } = instance;
+  const clocks = venueClocks
     .filter(({ offsetMs }) => offsetMs !== null)
     .map((clock) => `, clock of ${escaped(clock.venue)} ${clockWords(clock)}`);
-  const who = `${escaped(host)}/${pid} <span class="dim">${escaped(version)}</span>`;
   const state = ready ? "ready" : `<b>waits for ${escaped(waitsFor.join(", "))}</b>`;
-  const load = `${valueWords(memoryBytes, "bytes")}, delay ${valueWords(loopDelayMs, "ms")}, ${roles.length} roles${clocks.join("")}`;
-  const words = standing === "alive" ? `${state}, ${load}` : `<b>${standing}</b>, heard ${ago(heardAtMs, nowMs)}`;
-  return `<span style="white-space:nowrap">${who} ${words}</span>`;
+  const words =
+    standing === "alive" ? `${state}${clocks.join("")}` : `<b>${standing}</b>, heard ${ago(heardAtMs, nowMs)}`;
+  return `${escaped(host)}/${pid} <span class="dim">${escaped(version)}</span> ${words}`;
+}
+
+/** What is a process' own, once for all of its services: those that are heard. */
+function processesOf(services: readonly ServiceView[]): string {
+  const alive = services.flatMap(({ service, instances }) =>
+    instances.filter(({ standing }) => standing === "alive").map((instance) => ({ service, ...instance })),
+  );
+  const rows = [...Map.groupBy(alive, ({ instance }) => instance).values()].map((own) => {
+    const { host, pid, roles, memoryBytes, loopDelayMs } = own.reduce((a, b) => (b.heardAtMs > a.heardAtMs ? b : a));
+    return [
+      `${escaped(host)}/${pid}`,
+      escaped(own.map(({ service }) => service).join(", ")),
+      String(roles.length),
+      valueWords(memoryBytes, "bytes"),
+      valueWords(loopDelayMs, "ms"),
+    ];
+  });
+  const head = ["process", "services", "roles led", "memory", "event-loop delay"];
+  return section("Processes", head, rows, "No process is heard.");
 }
 
 function sessionsOf(sessions: readonly Session[]): string {
@@ -154,13 +174,8 @@ function groupOf(role: string): string | null {
   return /^unit:(.*):\d+$/.exec(role)?.[1] ?? null;
 }
 
-function section(title: string, head: readonly string[], rows: readonly string[][], none: string): string {
-  if (rows.length === 0) return `<h2>${title}</h2><p class="dim">${none}</p>`;
-  const line = (cells: readonly string[], tag: "th" | "td") =>
-    `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join("")}</tr>`;
-  const table = `<table>${line(head, "th")}${rows.map((cells) => line(cells, "td")).join("")}</table>`;
-  // On a phone a wide table scrolls, and the page does not.
-  return `<h2>${title}</h2><div class="wide">${table}</div>`;
+function section(title: string, heads: readonly string[], rows: readonly string[][], none: string): string {
+  return `<h2>${title}</h2>${tableOf(heads, rows) || `<p class="dim">${none}</p>`}`;
 }
 
 /** How long something is ago, for a person. */
