@@ -90,24 +90,36 @@ describe("bin/bun in a fresh clone", () => {
     expect(done.stderr.toString()).toEqual(expect.stringMatching(says));
   });
 
-  test("leaves nothing of a Bun that it was fetching when it was interrupted, nor what another one has left", async () => {
-    const stub = join(root, "stub");
-    mkdirSync(stub);
-    mkdirSync(join(root, ".bun/bun-1.4.5.1/node_modules"), { recursive: true });
-    writeFileSync(join(stub, "npm"), `#!/bin/sh\ntouch part "${root}/fetching"\nexec sleep 60\n`);
-    chmodSync(join(stub, "npm"), 0o755);
-    const PATH = `${stub}:${programs(["sh", "dirname", "mkdir", "rm", "cat", "kill", "sleep", "touch"])}`;
-    const child = spawn(join(root, "bin/bun"), ["bin/up.ts"], {
-      env: { PATH, HOME: root },
-      detached: true,
-      stdio: "ignore",
-    });
-    const closed = once(child, "close");
-    await until(() => existsSync(join(root, "fetching")));
-    process.kill(-(child.pid ?? 0), "SIGINT");
-    expect(await closed).toEqual([130, null]);
-    expect(readdirSync(join(root, ".bun"))).toEqual([]);
-  });
+  /** A script that is started by another one in the background overlooks SIGINT, while npm hears it. */
+  test.each(["", "trap '' INT; "])(
+    "that is interrupted while it fetches Bun says so and leaves nothing (%j)",
+    async (before) => {
+      const stub = join(root, "stub");
+      mkdirSync(stub);
+      mkdirSync(join(root, ".bun/bun-1.4.5.1/node_modules"), { recursive: true });
+      const source = `process.on("SIGINT", () => process.exit(130)); require("fs").writeFileSync("${root}/fetching", ""); setTimeout(() => {}, 60_000);`;
+      writeFileSync(join(stub, "npm"), `#!/bin/sh\ntouch part\nexec "${process.execPath}" -e '${source}'\n`);
+      chmodSync(join(stub, "npm"), 0o755);
+      const PATH = `${stub}:${programs(["sh", "dirname", "mkdir", "rm", "cat", "kill", "sleep", "touch"])}`;
+      const child = spawn("sh", ["-c", `${before}exec "${join(root, "bin/bun")}" bin/up.ts`], {
+        env: { PATH, HOME: root },
+        detached: true,
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      let said = "";
+      child.stderr.on("data", (part: Buffer) => {
+        said += part.toString();
+      });
+      const closed = once(child, "close");
+      await until(() => existsSync(join(root, "fetching")));
+      process.kill(-(child.pid ?? 0), "SIGINT");
+      expect(await closed).toEqual([130, null]);
+      expect(said).toBe(
+        "Getting Bun 1.4.5 with npm into .bun/ ...\nbin/bun: interrupted; called again it begins anew.\n",
+      );
+      expect(readdirSync(join(root, ".bun"))).toEqual([]);
+    },
+  );
 
   test("leaves to Bun what is a script, a tool or a file", () => {
     writeFileSync(join(root, "package.json"), '{\n  "scripts": {\n    "all": "x"\n  }\n}');
