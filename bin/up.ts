@@ -24,6 +24,9 @@ import type { GeneralSettings } from "#shared/config/general.ts";
 import { loadSettings } from "#shared/config/load.ts";
 import { foldersOf } from "#shared/strategy-threads/catalogue.ts";
 
+/** The exit code of what a person has cut short. */
+const INTERRUPTED = 130;
+
 interface UpContext {
   data: DataFolder;
   supervisor: Supervisor;
@@ -32,8 +35,8 @@ interface UpContext {
   given: Readonly<Record<string, string>>;
   /** When it began, of performance.now(). */
   sinceMs: number;
-  /** Called once it is known which demo this is about. */
-  onChosen: () => void;
+  /** Called once all that a person looks at is up. */
+  onUp: () => void;
 }
 
 /** The run to go on with, or a new one, which may take nothing away that a person has not given up. */
@@ -99,7 +102,6 @@ async function up(options: UpOptions, context: UpContext): Promise<number> {
   if (left.length > 0) say(`Stopped what an earlier bin/up left running: ${left.join(", ")}.`);
   const server = await startPostgres(supervisor, data, { durable: true, given });
   const run = await takeRun(data, options, server);
-  context.onChosen();
   const servers = { ...server, ...(await startRedis(supervisor, data, { durable: true, given })) };
   const databaseUrl = await step("Database migrated", () => prepareDatabase(servers, run));
   const { processes } = options;
@@ -110,6 +112,8 @@ async function up(options: UpOptions, context: UpContext): Promise<number> {
       databaseUrl,
     ),
   );
+  data.answersAt(`${engine.urls["dashboard"]}/`);
+  context.onUp();
   writePlaces(engine);
   showPlaces(engine);
   // The start does not wait for it.
@@ -156,7 +160,7 @@ async function main(options: UpOptions): Promise<number> {
   const folder = settings.of(OWN_SETTINGS).R3_DATA_FOLDER;
   const data = takeDataFolder(resolve(ROOT, folder), "bin/up");
   const supervisor = new Supervisor(data, ({ name, what, detail }) => say(`  ${name} ${what} (${detail})`));
-  let isChosen = false;
+  let isUp = false;
   let interrupts = 0;
   const interrupt = (name: NodeJS.Signals): void => {
     interrupts += 1;
@@ -173,17 +177,17 @@ async function main(options: UpOptions): Promise<number> {
     const ended = stopped.then(() => {
       data.release();
       sayWhatStays(data);
-      const isOver = isChosen && loadRun(data.path)?.done === true;
-      return isOver && !options.untilDemoEnds ? 0 : 130;
+      // A person has ended what was up, which is its usual end, or has cut short what was to come to an end by itself.
+      return isUp && !options.untilDemoEnds ? 0 : INTERRUPTED;
     });
     void exitAfter(ended);
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
   try {
-    const onChosen = () => {
-      isChosen = true;
+    const onUp = () => {
+      isUp = true;
     };
-    return await up(options, { data, supervisor, general, given, sinceMs, onChosen });
+    return await up(options, { data, supervisor, general, given, sinceMs, onUp });
   } finally {
     if (interrupts === 0) {
       await step("Everything stopped", () => supervisor.stop());

@@ -59,7 +59,9 @@ export function readUpOptions(argv: readonly string[]): UpOptions {
     .addHelpText(
       "after",
       "\nSettings: R3_DATA_FOLDER (default .data), R3_HTTP_PORT, R3_POSTGRES_PORT, R3_REDIS_PORT, DATABASE_URL, REDIS_URL,\n" +
-        "and all others of .env.example, from the environment or the file that R3_SETTINGS_FILE names.",
+        "and all others of .env.example, from the environment or the file that R3_SETTINGS_FILE names.\n" +
+        "\nExit code: 0 where Ctrl-C (or SIGTERM) ends what is up; with --until-demo-ends where the demo has ended equal.\n" +
+        "130 where it is interrupted before it is up, or before that demo has ended. 1 where something fails or is not equal.",
     )
     .parse(argv);
   const {

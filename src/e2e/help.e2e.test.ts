@@ -16,6 +16,7 @@ test("bin/up --help says the range of each number", () => {
   expect(help).toMatch(/--kill <k> \D+ 1 to 11, /);
   expect(help).toMatch(/--seed <n> \D+ 1 to 1000000000 /);
   expect(help).toMatch(/--faults <seed> \D+ 1 to 1000000000: /);
+  expect(help).toMatch(/Exit code: 0 where Ctrl-C .* 130 where it is interrupted before it is up/);
 });
 
 test("bench sessions --help says the default of its crowds once", () => {

@@ -35,7 +35,7 @@ async function interrupted(args: readonly string[], settings: Record<string, str
   });
   const closed = once(child, "close");
   try {
-    await eventually("it can be interrupted", when, 20_000);
+    await eventually("it can be interrupted", when, 60_000);
   } finally {
     process.kill(-(child.pid ?? 0), "SIGINT");
   }
@@ -55,6 +55,21 @@ test("Ctrl-C at bin/up while Postgres' data is made ends it, and is no failure",
   expect(code).toBe(130);
   expect(existsSync(join(postgresHome(folder), "data"))).toBe(false);
 });
+
+test.each([
+  [[], 0],
+  [["--until-demo-ends"], 130],
+])(
+  "Ctrl-C at bin/up while its demo plays, with %j, exits %i",
+  async (args, exits) => {
+    const isUp = (): boolean => existsSync(join(folder, "places.json"));
+    const { code, said } = await interrupted(["bin/up.ts", ...args], { R3_DATA_FOLDER: folder }, isUp);
+    expect(said).toContain("✔ Everything stopped (N s)\nData and logs stay in ");
+    expect(said).not.toContain("equal");
+    expect(code).toBe(exits);
+  },
+  60_000,
+);
 
 test("Ctrl-C at what works in a folder of its own while Postgres' data is made leaves nothing behind", async () => {
   const isMaking = (): boolean => readdirSync(folder).some((name) => isMakingData(join(folder, name))());

@@ -65,6 +65,10 @@ test("bin/up goes on with what a person made of the demo's engine, and removes n
       "equity",
     ]);
     for (const [name, url = ""] of places) expect([name, (await fetch(url)).status]).toEqual([name, 200]);
+    const second = await up([]);
+    expect(second.code).toBe(1);
+    expect(second.said).toContain(`already runs on ${folder} (process `);
+    expect(second.said).toContain(`) at ${new URL("/", sessions).href}; stop it, or set R3_DATA_FOLDER`);
     const run = loadRun(folder);
     if (run === null) throw new Error("There is no run.");
     await postJson(sessions, { ...demoSession(run), name: "mine" });

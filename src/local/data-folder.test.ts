@@ -41,3 +41,16 @@ test("an empty folder and a new one are taken, and again with what lies there si
     expect(readFileSync(join(folder, "demo.json"), "utf8")).toBe("{}");
   }
 });
+
+test("a folder that is taken names its owner, and where that can be looked at", () => {
+  const { pid } = process;
+  const data = takeDataFolder(path, "bin/up");
+  const end = "; stop it, or set R3_DATA_FOLDER to another folder.";
+  expect(() => takeDataFolder(path, "bin/up")).toThrow(`bin/up already runs on ${path} (process ${pid})${end}`);
+  data.answersAt("http://127.0.0.1:7300/");
+  expect(() => takeDataFolder(path, "bin/up")).toThrow(
+    `bin/up already runs on ${path} (process ${pid}) at http://127.0.0.1:7300/${end}`,
+  );
+  data.release();
+  takeDataFolder(path, "bin/up").release();
+});

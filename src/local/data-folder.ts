@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "#shared/errors/app-error.ts";
@@ -6,7 +16,7 @@ import { keepFilesPrivate } from "./file-modes.ts";
 import { identityOf, isAlive } from "./process-record.ts";
 import { Trouble } from "./say.ts";
 
-const ownerSchema = z.object({ pid: z.number(), identity: z.string() });
+const ownerSchema = z.object({ pid: z.number(), identity: z.string(), url: z.string().optional() });
 
 /** A folder that one supervisor at a time works in. */
 export interface DataFolder {
@@ -14,6 +24,8 @@ export interface DataFolder {
   /** Where the processes started from here are remembered. */
   pids: string;
   logs: string;
+  /** Where its owner can be looked at from now on: said to whoever wants the folder too. */
+  answersAt(url: string): void;
   release(): void;
 }
 
@@ -68,11 +80,16 @@ export function takeDataFolder(path: string, command: string): DataFolder {
   } catch (error) {
     throw error instanceof Trouble ? error : cannotWrite(command, path, error);
   }
-  const owner = JSON.stringify({ pid: process.pid, identity: identityOf(process.pid) });
+  const owner = { pid: process.pid, identity: identityOf(process.pid) };
+  const answersAt = (url: string): void => {
+    // Whole or not at all: an owner that cannot be read is a dead one.
+    writeFileSync(`${file}.new`, JSON.stringify({ ...owner, url }));
+    renameSync(`${file}.new`, file);
+  };
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
-      writeFileSync(file, owner, { flag: "wx" });
-      return { path, pids, logs, release: () => rmSync(file, { force: true }) };
+      writeFileSync(file, JSON.stringify(owner), { flag: "wx" });
+      return { path, pids, logs, answersAt, release: () => rmSync(file, { force: true }) };
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "EEXIST"))
         throw cannotWrite(command, path, error);
@@ -81,7 +98,9 @@ export function takeDataFolder(path: string, command: string): DataFolder {
     if (holder !== null && isAlive(holder)) break;
     rmSync(file, { force: true });
   }
+  const holder = ownerOf(file);
+  const where = holder?.url === undefined ? "" : ` at ${holder.url}`;
   throw new Trouble(
-    `${command} already runs on ${path} (process ${ownerOf(file)?.pid ?? "unknown"}); stop it, or set R3_DATA_FOLDER to another folder.`,
+    `${command} already runs on ${path} (process ${holder?.pid ?? "unknown"})${where}; stop it, or set R3_DATA_FOLDER to another folder.`,
   );
 }
