@@ -300,6 +300,7 @@ async function makeRunner(chosen: readonly ServiceDefinition[]) {
   const app = createHttpApp({
     services,
     version: VERSION,
+    account: general.R3_ACCOUNTS[0]?.id ?? null,
     pid: process.pid,
     log,
     registry,

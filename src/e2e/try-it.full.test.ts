@@ -65,6 +65,7 @@ test("a form of /openapi sends what was typed, under the page's own policy, and 
   const own = new Set<string>();
   const app = createHttpApp({
     services: [{ name: "things", description: "Things.", routes: things, notReady: () => [] }],
+    account: null,
     version: "1.2.3",
     pid: 1,
     log,

@@ -30,18 +30,22 @@ export interface RouteOptions {
 
 const tags = ["market-data"];
 const instrumentId = instrumentSchema.shape.id;
-const seriesBody = z.strictObject({
-  instrumentId,
-  timeFrame: timeFrameSchema,
-  source: candleSourceSchema,
-  history: z
-    .number()
-    .int()
-    .min(0)
-    .max(MOST_HISTORY)
-    .describe("Closed bars that it has to have, where the venue has them; a series with fewer grows at its beginning"),
-  forming: z.boolean().optional().describe("Whether the candle that forms is published with each trade"),
-});
+const seriesBody = z
+  .strictObject({
+    instrumentId,
+    timeFrame: timeFrameSchema,
+    source: candleSourceSchema,
+    history: z
+      .number()
+      .int()
+      .min(0)
+      .max(MOST_HISTORY)
+      .describe(
+        "Closed bars that it has to have, where the venue has them; a series with fewer grows at its beginning",
+      ),
+    forming: z.boolean().optional().describe("Whether the candle that forms is published with each trade"),
+  })
+  .meta({ examples: [{ instrumentId: "SPX/USD.paper", timeFrame: "1w", source: "bars", history: 100 }] });
 const seriesQuery = z.strictObject({
   instrumentId: instrumentId.optional().describe("Only of this instrument"),
   timeFrame: timeFrameSchema.optional().describe("Only of this time frame"),

@@ -87,6 +87,7 @@ async function listen(service: Service): Promise<{ port: number; stop: () => Pro
   await service.start(new AbortController().signal);
   const app = createHttpApp({
     services: [{ name: "paper-exchange", description: "Simulated markets", ...service }],
+    account: null,
     version: "1.2.3",
     pid: 1,
     log: pino({ level: "silent" }),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { readableName } from "#shared/domain/readable-name.ts";
-import { epochMs, uuidText } from "#shared/domain/schemas.ts";
+import { EXAMPLE_ACCOUNT, epochMs, uuidText } from "#shared/domain/schemas.ts";
 import { sessionSchema, sessionStateSchema } from "#shared/domain/session.ts";
 import { denialCodeSchema } from "#shared/domain/signal.ts";
 import { ifMatchSchema } from "#shared/http/versions.ts";
@@ -32,7 +32,7 @@ export const createSessionSchema = z
         params: { fast: 10, slow: 30 },
         instrumentIds: ["SPX/USD.paper"],
         timeFrame: "1d",
-        accountId: "demo",
+        accountId: EXAMPLE_ACCOUNT,
         capital: "5000",
         riskPolicy: { sizing: { method: "percent-of-equity", percent: "50" } },
       },
@@ -65,7 +65,7 @@ export const copySessionSchema = z
     stopPolicy: stopPolicy.optional(),
   })
   .optional()
-  .meta({ examples: [{ name: "The same at 1h", timeFrame: "1h" }] });
+  .meta({ examples: [{ name: "The same by the week", timeFrame: "1w" }] });
 export type CopySession = z.infer<typeof copySessionSchema>;
 
 /** What a stop may be told. */
@@ -121,7 +121,9 @@ export const bulkSchema = z
   })
   .refine(({ ids, filter }) => (ids === undefined) !== (filter === undefined), "must name one of ids and filter")
   .refine(({ action, stopPolicy: told }) => told === undefined || action === "stop", "takes stopPolicy with stop alone")
-  .meta({ examples: [{ action: "stop", filter: { accountId: "demo", state: "RUNNING" }, stopPolicy: "flatten" }] });
+  .meta({
+    examples: [{ action: "stop", filter: { accountId: EXAMPLE_ACCOUNT, state: "RUNNING" }, stopPolicy: "flatten" }],
+  });
 export type BulkWish = z.infer<typeof bulkSchema>;
 
 /** What became of a bulk at each session. */

@@ -79,10 +79,12 @@ export function createRoutes({ deps }: { deps: Deps }) {
       },
     )
     .post("/strategies/validate", ({ body }): Promise<z.infer<typeof validationSchema>> => strategies.check(body), {
-      body: z.strictObject({
-        strategy: idText.describe("Its name"),
-        params: z.unknown().describe("Parameters to be checked"),
-      }),
+      body: z
+        .strictObject({
+          strategy: idText.describe("Its name"),
+          params: z.unknown().describe("Parameters to be checked"),
+        })
+        .meta({ examples: [{ strategy: "sma-cross", params: { fast: 10, slow: 30 } }] }),
       response: { 200: validationSchema },
       detail: { summary: "Checks a strategy's parameters and fills in their defaults" },
     })

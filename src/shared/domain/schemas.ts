@@ -14,11 +14,13 @@ export const decimalText = z
 export const idText = z.string().min(1).max(200);
 /** An id of ours, in small letters however it was written. */
 export const ownId = idText.toLowerCase();
+/** The account of every example. What a person reads names one of the settings in its place, so that an example can be sent as it stands. */
+export const EXAMPLE_ACCOUNT = "demo";
 /** A name that a person gives in the settings: a venue's, an account's. */
 export const shortName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "must be of a-z, 0-9 and dashes, 40 at most")
-  .meta({ examples: ["demo"] });
+  .meta({ examples: [EXAMPLE_ACCOUNT] });
 /** A decimal above zero. */
 export const positiveDecimal = decimalText.refine(
   (text) => !text.startsWith("-") && /[1-9]/.test(text),

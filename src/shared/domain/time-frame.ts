@@ -5,7 +5,7 @@ import { z } from "zod";
  * a week on Monday at 00:00.
  */
 export const TIME_FRAMES = ["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d", "1w"] as const;
-export const timeFrameSchema = z.enum(TIME_FRAMES).describe("Length of a candle");
+export const timeFrameSchema = z.enum(TIME_FRAMES).meta({ description: "Length of a candle", examples: ["1d"] });
 export type TimeFrame = z.infer<typeof timeFrameSchema>;
 
 const MINUTE_MS = 60_000;

@@ -26,6 +26,8 @@ export interface HostedService {
 export interface HttpAppOptions {
   services: readonly HostedService[];
   version: string;
+  /** An account of the settings, which examples of the document name; null: there is none. */
+  account: string | null;
   /** The process' id. */
   pid: number;
   log: Logger;

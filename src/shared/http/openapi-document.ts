@@ -1,6 +1,7 @@
 import { toOpenAPISchema } from "@elysiajs/openapi/openapi";
 import type { AnyElysia } from "elysia";
 import { z } from "zod";
+import { EXAMPLE_ACCOUNT } from "#shared/domain/schemas.ts";
 import { PROBLEM_TYPE, problemSchema } from "./problem.ts";
 
 /** The part of a JSON Schema that is read here. */
@@ -42,6 +43,8 @@ export interface OpenApiDocument {
 export interface DocumentOptions {
   services: readonly { name: string; description: string }[];
   version: string;
+  /** An account of the settings, which examples name; null: there is none. */
+  account: string | null;
 }
 
 /** The tag of what belongs to no service. */
@@ -54,7 +57,7 @@ const JSON_TYPE = "application/json";
  * The contract of all routes of an app (OpenAPI 3.1). Elysia's plugin reads the routes. What it leaves out or cannot know is
  * added here: bodies are JSON but for files, whose routes say so, each refusal is problem details, and no reference leads nowhere.
  */
-export function documentOf(app: AnyElysia, { services, version }: DocumentOptions): OpenApiDocument {
+export function documentOf(app: AnyElysia, { services, version, account }: DocumentOptions): OpenApiDocument {
   // WebSockets are no operations of OpenAPI.
   const read = toOpenAPISchema(app, { methods: ["options", "ws"] }, undefined, { zod: jsonSchemaOf });
   const paths = read.paths as OpenApiDocument["paths"];
@@ -63,7 +66,7 @@ export function documentOf(app: AnyElysia, { services, version }: DocumentOption
       putRight({ method, path, body: bodyOf(app, method, path) }, operation);
   }
   const process = { name: PROCESS, description: "The process that the services run in" };
-  return {
+  const document = {
     openapi: "3.1.1",
     info: { title: "r3edge-engine", version, description: "The REST side of the services in this process." },
     tags: [...services.map(({ name, description }) => ({ name, description })), process],
@@ -78,6 +81,15 @@ export function documentOf(app: AnyElysia, { services, version }: DocumentOption
       },
     },
   };
+  return account === null ? document : namingAccount(document, account);
+}
+
+function namingAccount(document: OpenApiDocument, account: string): OpenApiDocument {
+  const named = (example: unknown): unknown =>
+    JSON.parse(JSON.stringify(example), (_key, value: unknown) => (value === EXAMPLE_ACCOUNT ? account : value));
+  return JSON.parse(JSON.stringify(document), (key, value: unknown) =>
+    key === "examples" ? named(value) : value,
+  ) as OpenApiDocument;
 }
 
 function putRight(

@@ -53,6 +53,7 @@ export function createThingsApp(more: Partial<HttpAppOptions> = {}, waitsFor: re
   const log = more.log ?? pino({ level: "silent" });
   return createHttpApp({
     services: [{ name: "things", description: "Things", notReady: () => waitsFor, routes: createThings(log) }],
+    account: null,
     version: "1.2.3",
     pid: 7,
     log,

@@ -31,7 +31,7 @@ export const backfillRequestSchema = z
   .refine(({ fromMs, from, count }) => [fromMs, from, count].filter((one) => one !== undefined).length === 1, {
     message: "must have one of from, fromMs and count, which says how far to go back, and one of them alone",
   })
-  .meta({ examples: [{ instrumentId: "BTC/USDT.binance", timeFrame: "1h", from: "2020-01-01" }] });
+  .meta({ examples: [{ instrumentId: "SPX/USD.paper", timeFrame: "1d", from: "2000-01-01" }] });
 export type BackfillRequest = z.infer<typeof backfillRequestSchema>;
 
 /** A back-fill as it is read. */

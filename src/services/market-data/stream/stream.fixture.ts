@@ -18,6 +18,7 @@ export const QUOTES = { channel: "quotes", instrumentId: spx.id } as const;
 export function serve({ service }: Replica): Listening {
   const app = createHttpApp({
     services: [{ name: "market-data", description: "Candles", ...service }],
+    account: null,
     version: "1.2.3",
     pid: 1,
     log: pino({ level: "silent" }),

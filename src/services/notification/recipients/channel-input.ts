@@ -1,11 +1,18 @@
 import { z } from "zod";
 import { KEY_PREFIX } from "#services/notification/channels/webhook.ts";
 
+/** A channel that can be made anywhere: e-mail needs a mail server in the settings. */
+export const EXAMPLE_WEBHOOK = {
+  type: "webhook",
+  url: "https://desk.example/hook",
+  secret: `${KEY_PREFIX}bm9ib2R5IHVzZXMgdGhpcyBvbmUgZm9yIHJlYWw=`,
+} as const;
+
 const httpUrl = z
   .url({ protocol: /^https?$/, error: "must be an address like https://desk.example/hook" })
   .max(2_000)
   .refine((text) => !hasUser(text), "must not hold a user or a password")
-  .meta({ examples: ["https://desk.example/hook"] });
+  .meta({ examples: [EXAMPLE_WEBHOOK.url] });
 
 function hasUser(text: string): boolean {
   const url = URL.parse(text);
@@ -29,7 +36,7 @@ const secret = z
     isKey,
     `must be ${KEY_PREFIX} and the base64 of ${LEAST_KEY} to ${MOST_KEY} bytes, which head -c 32 /dev/urandom | base64 makes`,
   )
-  .meta({ examples: [`${KEY_PREFIX}bm9ib2R5IHVzZXMgdGhpcyBvbmUgZm9yIHJlYWw=`] })
+  .meta({ examples: [EXAMPLE_WEBHOOK.secret] })
   .describe("The key that messages are signed with. Never given back");
 
 const of = <Type extends string>(type: Type) => z.literal(type).describe("Which channel it is");

@@ -4,7 +4,7 @@ import { TEMPLATES, templateSchema } from "#services/notification/notices/templa
 import { severitySchema } from "#shared/alerts/alert-kinds.ts";
 import { readableName } from "#shared/domain/readable-name.ts";
 import { epochMs, uuidText } from "#shared/domain/schemas.ts";
-import { channelInputSchema, channelViewSchema } from "./channel-input.ts";
+import { channelInputSchema, channelViewSchema, EXAMPLE_WEBHOOK } from "./channel-input.ts";
 
 const name = readableName(z.string().min(1).max(100)).describe("What a person calls it; no other recipient has it");
 const timeOfDay = z
@@ -105,7 +105,7 @@ export function readPreferences(kept: unknown): { preferences: Preferences; unre
 /** What a recipient is made of. */
 export const createRecipientSchema = z
   .strictObject({ name, channel: channelInputSchema, ...optional })
-  .meta({ examples: [{ name: "Me", channel: { type: "email", address: "me@mail.example" } }] });
+  .meta({ examples: [{ name: "Me", channel: EXAMPLE_WEBHOOK }] });
 export type CreateRecipient = z.infer<typeof createRecipientSchema>;
 
 /** What of a recipient is to be otherwise. At least one field. */

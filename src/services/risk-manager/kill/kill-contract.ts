@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { TRADING_STATES_SAY, tradingStateSchema } from "#shared/domain/account.ts";
-import { epochMs, shortName, uuidText } from "#shared/domain/schemas.ts";
+import { EXAMPLE_ACCOUNT, epochMs, shortName, uuidText } from "#shared/domain/schemas.ts";
 
 const reason = z
   .string()
@@ -25,7 +25,7 @@ function namesOne({ session, account, all }: { session?: unknown; account?: unkn
 export const killSchema = z
   .strictObject({ ...target, reason })
   .refine(namesOne, ONE_TARGET)
-  .meta({ examples: [{ account: "demo", reason: "The market has gone mad." }] });
+  .meta({ examples: [{ account: EXAMPLE_ACCOUNT, reason: "The market has gone mad." }] });
 export type KillWish = z.infer<typeof killSchema>;
 
 const abandon = z
@@ -39,7 +39,7 @@ const abandon = z
 export const releaseSchema = z
   .strictObject({ ...target, abandon })
   .refine(namesOne, ONE_TARGET)
-  .meta({ examples: [{ account: "demo" }] });
+  .meta({ examples: [{ account: EXAMPLE_ACCOUNT }] });
 
 /** What an account is to take. */
 export const setTradingStateSchema = z
