@@ -26,9 +26,9 @@ interface Frame {
   addEventListener(name: "load", run: () => void): void;
 }
 declare const document: { createElement(name: "iframe"): Frame; body: { append(frame: Frame): void } };
-declare function getComputedStyle(of: Box | null): { color: string; backgroundColor: string };
+declare function getComputedStyle(of: Box | null): { display: string; color: string; backgroundColor: string };
 
-/** Runs in the browser: how much wider each page is than a phone, and how the board's title looks there. */
+/** Runs in the browser: how much wider each page is than a phone, how rows of tables are laid out, and how the board's title looks there. */
 async function look(pages: string[], board: string): Promise<void> {
   const onPhone = async (path: string): Promise<Page> => {
     const frame = document.createElement("iframe");
@@ -40,17 +40,20 @@ async function look(pages: string[], board: string): Promise<void> {
     return frame.contentDocument;
   };
   const excess: Record<string, number> = {};
+  const rows = new Set<string>();
   for (const path of pages) {
     const page = await onPhone(path);
     for (const details of page.querySelectorAll("details")) details.open = true;
     const boxes = [page.documentElement, ...page.querySelectorAll(".wide")];
     excess[path] = Math.max(...boxes.map(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth));
+    for (const row of page.querySelectorAll("tbody tr")) rows.add(getComputedStyle(row).display);
   }
   const page = await onPhone(board);
   while (page.querySelector("header > a") === null) await new Promise((resolve) => setTimeout(resolve, 10));
   const { color } = getComputedStyle(page.querySelector("header > a"));
   const { backgroundColor } = getComputedStyle(page.querySelector("header"));
-  await fetch("/outcome", { method: "POST", body: JSON.stringify({ excess, title: [color, backgroundColor] }) });
+  const seen = { excess, rows: [...rows], title: [color, backgroundColor] };
+  await fetch("/outcome", { method: "POST", body: JSON.stringify(seen) });
 }
 
 let chromium: string;
@@ -61,9 +64,15 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(async () => await api.close());
 
+interface Seen {
+  excess: Record<string, number>;
+  rows: string[];
+  title: [string, string];
+}
+
 /** The engine's pages from an origin that may show them in frames of a phone's size. */
 function serveFrames() {
-  const outcome = Promise.withResolvers<{ excess: Record<string, number>; title: [string, string] }>();
+  const outcome = Promise.withResolvers<Seen>();
   const page = `<body><script>(${String(look)})(${JSON.stringify(PAGES)}, "${BOARD}")</script>`;
   const server = Bun.serve({
     hostname: "127.0.0.1",
@@ -89,8 +98,9 @@ test("on a phone no page is wider than the screen, whatever it has to say, and t
   await eventually("its alert", async () => (await itemsOf(`${api.url}/monitoring/alerts?scope=rule:LONG`)).length > 0);
   const frames = serveFrames();
   try {
-    const { excess, title } = await withPage(chromium, frames.url, () => frames.outcome);
+    const { excess, rows, title } = await withPage(chromium, frames.url, () => frames.outcome);
     expect(excess).toEqual(Object.fromEntries(PAGES.map((path) => [path, 0])));
+    expect(rows).toEqual(["block"]);
     const [color, background] = title.map((text) => (text.match(/\d+/g) ?? []).map(Number)) as [number[], number[]];
     expect(Math.abs((color[0] ?? 0) - (background[0] ?? 0))).toBeGreaterThan(100);
   } finally {
